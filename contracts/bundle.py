@@ -1,0 +1,106 @@
+"""A bundle's manifest, `bundle.json`: what a trained student needs to be served, back-filled and replayed.
+
+The version is the hash of all content, so an edit after export is found before anything is served.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contracts.errors import BundleMismatch
+
+MANIFEST = "bundle.json"
+FORMAT = 1
+
+
+class Calibration(BaseModel):
+    """Isotonic map of one task: logits at the knots (ascending) -> probability, linear between, flat outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    logits: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+
+class Blend(BaseModel):
+    """Final score = sum of weight x (value - mean) / scale over named inputs: `PAIR_FEATURES` and task names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    means: tuple[float, ...]
+    scales: tuple[float, ...]
+
+
+class Manifest(BaseModel):
+    """bundle.json. Graphs and their signatures (H hidden, T item tokens, L layers, A heads, D = H / A):
+
+    item.onnx:   input_ids (n, len) int64, attention_mask (n, len) int64 -> items (n, T, H) float32
+    prefix.onnx: input_ids (1, len) int64, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len, D) float32
+    score.onnx:  prefix_kv (L, 2, A, len, D) float32, items (n, T, H) float32 -> logits (n, tasks) float32
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: int = FORMAT
+    version: str = ""
+    text_version: str
+    feature_service: str = ""
+    tasks: tuple[str, ...]
+    task_sentences: Mapping[str, str]
+    item_tokens: int
+    hidden: int
+    max_prefix_tokens: int
+    max_item_tokens: int
+    precision: str
+    calibration: Mapping[str, Calibration] = {}
+    blend: Blend | None = None
+    metrics: Mapping[str, Any] = {}
+    lineage: Mapping[str, Any] = {}
+    files: Mapping[str, str] = {}
+
+
+def file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_version(manifest: Manifest) -> str:
+    """Twelve hex digits over everything but `version` and `feature_service`, which are named after it."""
+    content = manifest.model_dump(mode="json", exclude={"version", "feature_service"})
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a bundle whose every file is as it was exported.
+
+    Raises BundleMismatch where the manifest is absent or malformed, a file is missing or altered, or the version is
+    not that of the content.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise BundleMismatch(f"{folder} holds no {MANIFEST}", cure="run `rolecall export`") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(map(str, problem["loc"])) or "file"
+        raise BundleMismatch(f"{field}: {problem['msg']}", where=str(path), cure="export the bundle again") from error
+    if manifest.format != FORMAT:
+        raise BundleMismatch(f"format {manifest.format}, expected {FORMAT}", where=str(path), cure="export it again")
+    for name, expected in manifest.files.items():
+        if not (folder / name).is_file() or file_hash(folder / name) != expected:
+            raise BundleMismatch(
+                f"{name} is missing or was changed after export", where=str(folder), cure="export the bundle again"
+            )
+    if content_version(manifest) != manifest.version:
+        raise BundleMismatch(
+            f"version {manifest.version} is not that of its content ({content_version(manifest)})",
+            where=str(path),
+            cure="bundle.json was edited after export: export it again",
+        )
+    return manifest

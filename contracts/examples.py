@@ -1,0 +1,61 @@
+"""The pairs that teachers and student learn from and replay judges by: their tables, column by column.
+
+`beam_jobs.label` writes EXAMPLES; the point-in-time join adds the text as it was and makes TRAINING; each teacher
+writes SCORES for the same (list_id, job_id) keys. A null label is unknown and masked, never zero.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from contracts.arrow import TIME
+from contracts.tasks import ENGAGEMENT_TASKS
+
+SPLITS = ("train", "valid", "test")
+STRATA = ("logged", "retrieved", "random")
+
+PAIR_FEATURES: tuple[str, ...] = (
+    "dense",
+    "recent",
+    "terms",
+    "same_city",
+    "same_region",
+    "same_company",
+    "title_overlap",
+    "views_7d",
+    "days_since_view",
+    "unseen",
+)
+"""What the blend reads of a pair beside the student's logits; `ranking.features` defines and computes them."""
+
+EXAMPLES = pa.schema(
+    [
+        pa.field("list_id", pa.string(), nullable=False),  # the request; pairs of one list compete with each other
+        pa.field("member_id", pa.string(), nullable=False),  # empty: an anonymous search
+        pa.field("query", pa.string(), nullable=False),  # empty: a recommendation
+        pa.field("job_id", pa.string(), nullable=False),
+        pa.field("event_timestamp", TIME, nullable=False),  # the request's time: features are joined as of then
+        pa.field("split", pa.string(), nullable=False),
+        pa.field("stratum", pa.string(), nullable=False),
+        pa.field("position", pa.int32()),
+        pa.field("propensity", pa.float32()),
+        *(pa.field(task, pa.float32()) for task in ENGAGEMENT_TASKS),  # 0 or 1; null where not known
+        pa.field("grade", pa.int8()),  # 0-4 by the judge; null where not graded
+        *(pa.field(name, pa.float32(), nullable=False) for name in PAIR_FEATURES),
+    ]
+)
+
+TRAINING = pa.schema(
+    [
+        *EXAMPLES,
+        pa.field("request_text", pa.string(), nullable=False),  # contracts.text.request_text as of event_timestamp
+        pa.field("job_text", pa.string(), nullable=False),
+        pa.field("text_version", pa.string(), nullable=False),
+    ]
+)
+
+
+def scores_schema(tasks: tuple[str, ...]) -> pa.Schema:
+    """One row a pair: the teacher's logit for each of its tasks (sigmoid gives the probability)."""
+    keys = [pa.field("list_id", pa.string(), nullable=False), pa.field("job_id", pa.string(), nullable=False)]
+    return pa.schema([*keys, *(pa.field(task, pa.float32(), nullable=False) for task in tasks)])

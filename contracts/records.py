@@ -1,0 +1,176 @@
+"""The records: what a member, a job, an event and a grade are. Everything else is derived from these models.
+
+Times are timezone-aware UTC. Text is cleaned as it enters (`contracts.cleaning`). Money is a yearly amount in
+`currency`. A record never holds a value that its field does not allow: what does not fit raises at validation and is
+quarantined by `beam_jobs.ingest`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from contracts.cleaning import clean_text
+
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+MAX_TEXT_CHARS = 100_000
+
+Surface = Literal["search", "recommendation"]
+Action = Literal["impression", "view", "apply", "save", "dismiss", "hire"]
+Seniority = Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"]
+Workplace = Literal["onsite", "hybrid", "remote"]
+Employment = Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"]
+
+SENIORITY_LADDER: tuple[str, ...] = ("intern", "entry", "mid", "senior", "lead", "director", "executive")
+
+
+def _bounded(text: str) -> str:
+    if len(text) > MAX_TEXT_CHARS:
+        raise ValueError(f"text of {len(text):,} characters is over the limit of {MAX_TEXT_CHARS:,}")
+    return clean_text(text)
+
+
+def _utc(value: datetime) -> datetime:
+    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if value < EARLIEST:
+        raise ValueError(f"{value.date()} is before 1900")
+    return value
+
+
+def _blank_is_missing(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip().casefold() in _MISSING else value
+
+
+_MISSING = {"", "na", "n/a", "nan", "null", "none"}
+
+Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text), Field(min_length=1)]
+Text = Annotated[str, AfterValidator(_bounded)]
+Time = Annotated[datetime, AfterValidator(_utc)]
+Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+OptionalTime = Annotated[Time | None, BeforeValidator(_blank_is_missing)]
+OptionalMoney = Annotated[Money | None, BeforeValidator(_blank_is_missing)]
+Words = Annotated[tuple[Text, ...], Field(max_length=500)]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, coerce_numbers_to_str=True)
+
+
+class Position(Record):
+    """One job that a member held; `end` is None while they hold it."""
+
+    title: Text
+    company: Text = ""
+    industry: Text = ""
+    start: OptionalTime = None
+    end: OptionalTime = None
+    description: Text = ""
+
+
+class Education(Record):
+    school: Text = ""
+    degree: Text = ""
+    field: Text = ""
+
+
+class Preferences(Record):
+    """What a member says they look for. Empty means no stated wish."""
+
+    titles: Words = ()
+    locations: Words = ()
+    workplace: tuple[Workplace, ...] = ()
+    salary_min: OptionalMoney = None
+
+
+class Member(Record):
+    """A person who looks for work. `location` is "City, Region[, Country]"."""
+
+    id: Identifier
+    headline: Text = ""
+    summary: Text = ""
+    location: Text = ""
+    seniority: Annotated[Seniority | None, BeforeValidator(_blank_is_missing)] = None
+    skills: Words = ()
+    positions: Annotated[tuple[Position, ...], Field(max_length=200)] = ()
+    education: Annotated[tuple[Education, ...], Field(max_length=50)] = ()
+    preferences: Preferences = Preferences()
+    updated_at: Time
+
+
+class Job(Record):
+    """A job advert. `posted_at` None: not known; `expires_at` None: no end; `hidden`: never shown."""
+
+    id: Identifier
+    title: Annotated[Text, Field(min_length=1)]
+    company: Text = ""
+    location: Text = ""
+    workplace: Annotated[Workplace | None, BeforeValidator(_blank_is_missing)] = None
+    employment: Annotated[Employment | None, BeforeValidator(_blank_is_missing)] = None
+    seniority: Annotated[Seniority | None, BeforeValidator(_blank_is_missing)] = None
+    industry: Text = ""
+    skills: Words = ()
+    description: Text = ""
+    salary_min: OptionalMoney = None
+    salary_max: OptionalMoney = None
+    currency: Text = "USD"
+    posted_at: OptionalTime = None
+    expires_at: OptionalTime = None
+    hidden: bool = False
+    updated_at: Time
+
+    @model_validator(mode="after")
+    def _ranges(self) -> Self:
+        if self.salary_min is not None and self.salary_max is not None and self.salary_min > self.salary_max:
+            raise ValueError(f"salary_min {self.salary_min:g} is above salary_max {self.salary_max:g}")
+        if self.posted_at and self.expires_at and self.expires_at < self.posted_at:
+            raise ValueError(f"expires_at {self.expires_at} is before posted_at {self.posted_at}")
+        return self
+
+
+class Event(Record):
+    """Something that happened to one job in front of one member.
+
+    position: 1-based rank at which it was shown; propensity: probability in (0, 1] with which the logging policy
+    showed this job at this position; logged_by: "bundle/index" versions. None where not known.
+    """
+
+    id: Identifier
+    time: Time
+    surface: Surface = "recommendation"
+    request_id: Text = ""
+    member_id: Identifier
+    query: Text = ""
+    job_id: Identifier
+    position: Annotated[int | None, Field(ge=1), BeforeValidator(_blank_is_missing)] = None
+    action: Action
+    propensity: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(_blank_is_missing)] = (
+        None
+    )
+    logged_by: Text = ""
+
+
+class Grade(Record):
+    """How good a match is, 0-4, by the written policy. One of `member_id` and `query` may be empty, not both."""
+
+    member_id: Text = ""
+    query: Text = ""
+    job_id: Identifier
+    grade: Annotated[int, Field(ge=0, le=4)]
+    rationale: Text = ""
+    grader: Annotated[Text, Field(min_length=1)]
+    policy_version: Annotated[Text, Field(min_length=1)]
+    time: Time
+
+    @model_validator(mode="after")
+    def _asked(self) -> Self:
+        if not self.member_id and not self.query:
+            raise ValueError("a grade needs a member_id or a query")
+        return self
+
+
+RECORDS: dict[str, type[Record]] = {"members": Member, "jobs": Job, "events": Event, "grades": Grade}
+"""Table name -> record. The one list of tables."""

@@ -1,0 +1,109 @@
+"""Where things lie. A workspace is one folder; every program is given it and finds the rest by name.
+
+Tables are folders of Parquet files (`part-*.parquet`), append-only where they hold history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.errors import NotReady
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths below one root. Knows names only: it opens nothing and creates nothing."""
+
+    root: Path
+
+    @property
+    def records(self) -> Path:
+        """One folder a table of `contracts.records.RECORDS`, with a `row_hash` column beside the record's own."""
+        return self.root / "records"
+
+    @property
+    def quarantine(self) -> Path:
+        """Rows that did not fit: table, source, row, reason, detail, raw."""
+        return self.root / "quarantine"
+
+    @property
+    def percentiles(self) -> Path:
+        return self.root / "percentiles.json"
+
+    @property
+    def features(self) -> Path:
+        """One folder a view of `contracts.features.VIEWS`: what Feast's offline store reads."""
+        return self.root / "features"
+
+    @property
+    def feature_repo(self) -> Path:
+        return self.root / "feature_repo"
+
+    @property
+    def encoder(self) -> Path:
+        """The retrieval encoder: `encoder.onnx`, `tokenizer.json`, `encoder.json`."""
+        return self.root / "encoder"
+
+    @property
+    def examples(self) -> Path:
+        """Sampled (request, job) pairs with their labels and grades, before features are joined."""
+        return self.root / "examples"
+
+    @property
+    def training(self) -> Path:
+        """`examples` joined point-in-time with text: what the teachers and the student train on."""
+        return self.root / "training"
+
+    @property
+    def teachers(self) -> Path:
+        return self.root / "teachers"
+
+    @property
+    def scores(self) -> Path:
+        """The score store: one folder a teacher, one Parquet file a teacher version."""
+        return self.root / "scores"
+
+    @property
+    def student(self) -> Path:
+        return self.root / "student"
+
+    @property
+    def bundles(self) -> Path:
+        """One folder a bundle version; `bundle` names the current one."""
+        return self.root / "bundles"
+
+    @property
+    def bundle(self) -> Path:
+        return self._current(self.bundles, "rolecall export")
+
+    @property
+    def indexes(self) -> Path:
+        return self.root / "indexes"
+
+    @property
+    def index(self) -> Path:
+        return self._current(self.indexes, "rolecall index")
+
+    @property
+    def logs(self) -> Path:
+        """What the service showed, as `Event` rows in JSONL."""
+        return self.root / "logs"
+
+    @property
+    def replay(self) -> Path:
+        """TREC run and qrels files, and metrics."""
+        return self.root / "replay"
+
+    def _current(self, folder: Path, command: str) -> Path:
+        pointer = folder / "CURRENT"
+        if not pointer.is_file():
+            raise NotReady(f"no current version in {folder}", cure=f"run `{command} --workspace {self.root}` first")
+        return folder / pointer.read_text().strip()
+
+
+def set_current(folder: Path, version: str) -> None:
+    """Point `folder/CURRENT` at `folder/version`, atomically: a reader sees the old version or the new one."""
+    staged = folder / "CURRENT.new"
+    staged.write_text(version + "\n")
+    staged.replace(folder / "CURRENT")
