@@ -18,7 +18,7 @@ MEMBER_ACTIVITY = "member_activity"
 ACTIVITY_PUSH = "member_activity_push"
 
 VIEWS: dict[str, dict[str, str]] = {
-    MEMBER_TEXT: {"text": "string", "text_hash": "string", "text_version": "string"},
+    MEMBER_TEXT: {"text": "string", "text_hash": "string", "text_version": "string", "location": "string"},
     JOB_TEXT: {"text": "string", "text_hash": "string", "text_version": "string"},
     MEMBER_VECTOR: {"vector": "float32[]", "vector_hash": "string"},
     JOB_VECTOR: {"vector": "float32[]", "vector_hash": "string"},
