@@ -1,0 +1,34 @@
+# Everything a newcomer needs: `make demo`, then `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := contracts sources feature_repo policy models retrieval ranking beam_jobs serving replay simulator rolecall
+
+.PHONY: setup demo test lint bench clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml requirements.txt constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+demo: setup
+	$(BIN)/rolecall run --workspace artifacts/demo
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES) benchmarks
+
+bench: setup
+	$(BIN)/python -m benchmarks.spine --size small
+
+bench-full: setup
+	$(BIN)/python -m benchmarks.spine --size full
+
+clean:
+	rm -rf artifacts build *.egg-info .mypy_cache .pytest_cache .ruff_cache

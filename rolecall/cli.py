@@ -1,0 +1,327 @@
+"""The `rolecall` command. Each sub-command is a thin call into one folder, imported only when it is called."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.errors import RolecallError
+from contracts.workspace import Workspace
+from rolecall.console import show_progress
+from rolecall.params import Params, load_params
+
+BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app = typer.Typer(
+    name="rolecall",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""The job recommender: tables in, ranked jobs out, and a replay that says how good they are.
+
+    The way of the data: `ingest` -> `verbalize` -> `embed` -> `activity` -> `label` -> `features training-set` ->
+    `train policy` -> `train click` -> `train student` -> `export` -> `embed --what items` -> `index` ->
+    `features materialize` -> `replay` -> `serve`. `rolecall run` takes all of these steps.
+
+    Start with `rolecall doctor`, then `rolecall run --data FOLDER`.""",
+)
+features = typer.Typer(no_args_is_help=True, help="Feast: apply the repository, materialise it, join training sets.")
+train = typer.Typer(no_args_is_help=True, help="Train one model of the recipe: a teacher or the student.")
+app.add_typer(features, name="features")
+app.add_typer(train, name="train")
+
+WorkspaceOption = Annotated[
+    Path, typer.Option("--workspace", "-w", help="Folder that holds everything Rolecall makes.", envvar="ROLECALL_WORKSPACE")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of lines for people.")]
+DEFAULT = Path("artifacts/demo")
+
+
+def main() -> None:
+    """Entry point: a typed error is one line and its exit code; anything else is a bug and keeps its trace."""
+    try:
+        app()
+    except RolecallError as error:
+        typer.echo(f"rolecall: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+@app.callback()
+def settings(
+    context: typer.Context,
+    params: Annotated[Path | None, typer.Option(help="The recipe's knobs; ./params.yaml where there is one.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings alone, no progress.")] = False,
+    show_config: Annotated[bool, typer.Option("--show-config", help="Print the knobs in force and go on.")] = False,
+) -> None:
+    show_progress(quiet)
+    context.obj = load_params(params)
+    if show_config:
+        typer.echo(context.obj.as_yaml())
+
+
+def _params(context: typer.Context) -> Params:
+    return context.find_root().obj
+
+
+# --- look before you start -------------------------------------------------------------------------------------------
+
+
+@app.command()
+def doctor(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:
+    """Say what this machine has and lacks, with the cure for each lack."""
+    from dataclasses import asdict
+
+    from rolecall.doctor import examine
+
+    findings = examine(workspace)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        marks = {"ok": "ok    ", "lacks": "lacks ", "broken": "BROKEN"}
+        for f in findings:
+            typer.echo(f"{marks[f.state]}  {f.name:<20} {f.detail}{'  -> ' + f.cure if f.cure else ''}")
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def validate(
+    folder: Annotated[Path, typer.Argument(help="Members, jobs and events as Parquet, CSV or JSONL.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a folder of data before anything is loaded: what fits, what does not, and why."""
+    from datetime import UTC
+
+    from sources.validate import validate as check
+
+    report = check(folder, datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=2, default=str))
+    else:
+        typer.echo("\n".join(report.lines()))
+    if not report.ok:
+        raise typer.Exit(2)
+
+
+@app.command()
+def simulate(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Folder to write the simulated market to.")],
+    members: Annotated[int | None, typer.Option(help="Members; from params where absent.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Jobs.")] = None,
+    events: Annotated[int | None, typer.Option(help="Events: impressions and what follows them.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
+    onet: Annotated[Path | None, typer.Option(help="A folder of O*NET tables, for real occupations and tasks.")] = None,
+) -> None:
+    """Write a job market with known truth. All that is drawn from it is called simulated wherever it is shown."""
+    from simulator.catalogue import Catalogue
+    from simulator.market import simulate as write_market
+
+    knobs = _params(context)
+    chosen = knobs.simulate.model_dump() | {
+        name: value for name, value in {"members": members, "jobs": jobs, "events": events}.items() if value is not None
+    }
+    write_market(
+        out,
+        **chosen,
+        seed=knobs.seed if seed is None else seed,
+        catalogue=Catalogue.from_onet(onet) if onet else None,
+    )
+
+
+# --- the batch path --------------------------------------------------------------------------------------------------
+
+
+@app.command(context_settings=BEAM)
+def ingest(
+    context: typer.Context,
+    data: Annotated[Path, typer.Option("--data", help="The folder of raw data.")],
+    workspace: WorkspaceOption = DEFAULT,
+) -> None:
+    """Validate and deduplicate raw rows (Beam); what does not fit goes to the quarantine with its reason."""
+    from beam_jobs import ingest as job
+
+    share = _params(context).ingest.max_reject_share
+    job.run(["--source", str(data), "--workspace", str(workspace), "--max-reject-share", str(share), *context.args])
+
+
+@app.command(context_settings=BEAM)
+def verbalize(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Turn changed records into text features (Beam)."""
+    from beam_jobs import verbalize as job
+
+    job.run(["--workspace", str(workspace), *context.args])
+
+
+@app.command(context_settings=BEAM)
+def embed(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Turn changed text into vectors, or with `--what items --bundle FOLDER` into item tokens (Beam)."""
+    from beam_jobs import embed as job
+
+    place = Workspace(workspace)
+    if not (place.encoder / "encoder.json").is_file():
+        from models.encoder import export_encoder
+
+        export_encoder(place.encoder, **_params(context).encoder.model_dump())
+    job.run(["--workspace", str(workspace), *context.args])
+
+
+@app.command(context_settings=BEAM)
+def activity(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Fold events into what each member did lately and how each job fares (Beam)."""
+    from beam_jobs import activity as job
+
+    job.run(["--workspace", str(workspace), *context.args])
+
+
+@app.command(context_settings=BEAM)
+def label(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Sample lists of jobs for past requests, label them from events and grade a share by the policy (Beam)."""
+    from beam_jobs import label as job
+
+    knobs = _params(context)
+    job.run(["--workspace", str(workspace), "--seed", str(knobs.seed), *knobs.label.as_flags(), *context.args])
+
+
+# --- Feast -----------------------------------------------------------------------------------------------------------
+
+ProfileOption = Annotated[str, typer.Option(help="`embedded` (SQLite) or `redis` (REDIS_URL).")]
+
+
+@features.command("apply")
+def features_apply(workspace: WorkspaceOption = DEFAULT, profile: ProfileOption = "embedded") -> None:
+    """Write the workspace's Feast repository and register its views and services."""
+    from feature_repo.store import apply
+
+    apply(Workspace(workspace), profile=profile)
+
+
+@features.command("materialize")
+def features_materialize(
+    workspace: WorkspaceOption = DEFAULT,
+    profile: ProfileOption = "embedded",
+    end: Annotated[datetime | None, typer.Option(help="Load values up to this UTC time; now where absent.")] = None,
+) -> None:
+    """Register the bundles' feature services and load the newest values into the online store."""
+    from datetime import UTC
+
+    from feature_repo.store import apply, materialize
+
+    apply(Workspace(workspace), profile=profile)
+    materialize(Workspace(workspace), end=end.replace(tzinfo=UTC) if end else None)
+
+
+@features.command("training-set")
+def features_training_set(workspace: WorkspaceOption = DEFAULT, profile: ProfileOption = "embedded") -> None:
+    """Join the labelled pairs with the text that was known at their time (point-in-time join)."""
+    from feature_repo.store import apply, training_set
+
+    apply(Workspace(workspace), profile=profile)
+    training_set(Workspace(workspace))
+
+
+# --- the recipe ------------------------------------------------------------------------------------------------------
+
+
+@train.command("policy")
+def train_policy(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Train the policy teacher on grades and store its scores."""
+    _train_teacher("policy", workspace, _params(context))
+
+
+@train.command("click")
+def train_click(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Train the click teacher on events, warm-started from the policy teacher, and store its scores."""
+    _train_teacher("click", workspace, _params(context))
+
+
+def _train_teacher(kind: str, workspace: Path, knobs: Params) -> None:
+    from models.teacher import score_teacher, train_teacher
+
+    place = Workspace(workspace)
+    train_teacher(place, kind, getattr(knobs, f"{kind}_teacher"))
+    score_teacher(place, kind)
+
+
+@train.command("student")
+def train_student(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Distil the student from the teachers' stored scores."""
+    from models.distil import train_student as distil
+
+    distil(Workspace(workspace), _params(context).student)
+
+
+@app.command()
+def export(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Export, quantise, calibrate and check the student, and write the bundle that is served."""
+    from ranking.release import release
+
+    release(Workspace(workspace), _params(context).export)
+
+
+@app.command()
+def index(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Build the job index for the current bundle: vectors, words, attributes, item tokens."""
+    from retrieval.index import build_index
+
+    place = Workspace(workspace)
+    build_index(place, bundle=place.bundle, engine=_params(context).index.engine)
+
+
+# --- serving and replay ----------------------------------------------------------------------------------------------
+
+
+@app.command()
+def serve(
+    workspace: WorkspaceOption = DEFAULT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 picks a free one and prints it.")] = 8080,
+) -> None:
+    """Answer requests over HTTP. The API's pages are at /docs."""
+    from serving.run import serve as listen
+
+    listen(Workspace(workspace), host=host, port=port)
+
+
+@app.command()
+def replay(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Rank the held-out requests with every system, as things were then, and write `report.html`."""
+    from replay.run import replay as evaluate
+
+    evaluate(Workspace(workspace), **_params(context).replay.model_dump())
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    data: Annotated[Path | None, typer.Option("--data", help="Raw data; a simulated market where absent.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start at this stage, with what is there.")] = None,
+    profile: ProfileOption = "embedded",
+) -> None:
+    """The whole recipe: from raw files to a served answer and a replay report."""
+    from rolecall.recipe import run_recipe
+
+    root = context.find_root()
+    run_recipe(
+        Workspace(workspace),
+        data,
+        params=root.params["params"],
+        knobs=_params(context),
+        start=start,
+        profile=profile,
+        quiet=root.params["quiet"],
+    )
+
+
+@app.command()
+def recipe() -> None:
+    """Print the recipe as a `dvc.yaml`: the file in the repository is this output."""
+    from rolecall.recipe import as_dvc
+
+    typer.echo(as_dvc(), nl=False)

@@ -1,0 +1,192 @@
+"""The recipe: every stage, what it reads and writes, in one list. `rolecall run` runs it; `dvc.yaml` is printed from it.
+
+A stage is a `rolecall` command in a process of its own, so that its memory is given back and its cost can be seen.
+Each stage skips what is already done, with or without DVC.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from contracts.errors import BadInput, RolecallError
+from contracts.workspace import Workspace
+from rolecall.params import Params
+
+log = logging.getLogger("rolecall")
+
+DVC_WORKSPACE = "artifacts/demo"
+RAW = "raw"
+
+
+class StageFailed(RolecallError):
+    """A stage ended with an error; what it said stands above."""
+
+    reason = "stage_failed"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step. `reads` and `writes` are paths below the workspace; `params` are sections of params.yaml.
+
+    grows: its outputs are tables that are added to, which DVC must not clear before it runs the stage again.
+    """
+
+    name: str
+    command: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    params: tuple[str, ...] = ()
+    grows: bool = False
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
+    Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",), grows=True),
+    Stage("verbalize", "verbalize", ("records",), ("features/member_text", "features/job_text"), grows=True),
+    Stage(
+        "embed",
+        "embed",
+        ("features/member_text", "features/job_text"),
+        ("encoder", "features/member_vector", "features/job_vector"),
+        ("encoder",),
+        grows=True,
+    ),
+    Stage("activity", "activity", ("records",), ("features/member_activity", "features/job_stats"), grows=True),
+    Stage(
+        "label",
+        "label",
+        ("records", "encoder", "features/member_text", "features/job_vector", "features/member_activity"),
+        ("examples",),
+        ("seed", "label"),
+    ),
+    Stage(
+        "training_set",
+        "features training-set",
+        ("examples", "features/member_text", "features/job_text", "features/member_activity"),
+        ("training",),
+    ),
+    Stage("policy_teacher", "train policy", ("training",), ("teachers/policy", "scores/policy"), ("policy_teacher",)),
+    Stage(
+        "click_teacher",
+        "train click",
+        ("training", "teachers/policy"),
+        ("teachers/click", "scores/click"),
+        ("click_teacher",),
+    ),
+    Stage("student", "train student", ("training", "scores/policy", "scores/click"), ("student",), ("student",)),
+    Stage("export", "export", ("student", "training"), ("bundles",), ("export",), grows=True),
+    Stage("items", "embed --what items", ("bundles", "features/job_text"), ("items",), grows=True),
+    Stage("index", "index", ("records", "features/job_vector", "items"), ("indexes",), ("index",), grows=True),
+    Stage(
+        "materialize",
+        "features materialize",
+        ("bundles", "features/member_text", "features/member_activity"),
+        ("feature_repo",),
+        grows=True,
+    ),
+    Stage(
+        "replay",
+        "replay",
+        ("bundles", "indexes", "examples", "scores/policy", "scores/click"),
+        ("replay", "report.html"),
+        ("replay",),
+    ),
+)
+
+
+def run_recipe(
+    workspace: Workspace,
+    data: Path | None,
+    *,
+    params: Path | None,
+    knobs: Params,
+    start: str | None = None,
+    profile: str = "embedded",
+    quiet: bool = False,
+) -> None:
+    """Run every stage from `start` on, then answer one request over HTTP and write `summary.json`.
+
+    data None: a market is simulated into the workspace first. Raises BadInput for an unknown stage, StageFailed where
+    a stage ends with an error.
+    """
+    from replay.summary import write_summary
+    from rolecall.answer import serve_once
+
+    source = data or workspace.root / RAW
+    stages = [stage for stage in STAGES if data is None or stage.name != "simulate"]
+    names = [stage.name for stage in stages]
+    if start is not None and start not in names:
+        raise BadInput(f"no stage {start!r}", cure=f"one of {', '.join(names)}")
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    costs = _known_costs(workspace) if start else []
+    for number, stage in enumerate(stages, start=1):
+        if start is not None and number <= names.index(start):
+            continue
+        log.info("[%d/%d] %s", number, len(stages), stage.name)
+        argv = [part.format(data=source) for part in stage.command.split()]
+        argv += _place(stage, workspace, profile)
+        cost = _run(stage.name, argv, params, quiet)
+        costs = [known for known in costs if known["name"] != stage.name] + [cost]
+        (workspace.root / "stages.json").write_text(json.dumps(costs, indent=2))
+        log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(stages), stage.name, cost["seconds"], cost["peak_mb"])
+    answer = serve_once(workspace)
+    write_summary(workspace, stages=costs, knobs=knobs.model_dump(mode="json"))
+    log.info("")
+    log.info("%s", answer)
+    log.info("")
+    log.info("Report: %s", workspace.root / "report.html")
+    log.info("Serve:  rolecall serve --workspace %s", workspace.root)
+
+
+def as_dvc() -> str:
+    """The recipe as the text of a `dvc.yaml` over the demo workspace."""
+    document = {stage.name: _dvc_stage(stage) for stage in STAGES}
+    head = "# Printed by `rolecall recipe`; a test holds the two together. Edit rolecall/recipe.py, not this file.\n"
+    return head + yaml.safe_dump({"stages": document}, sort_keys=False, width=120)
+
+
+def _dvc_stage(stage: Stage) -> dict:
+    command = stage.command.format(data=f"{DVC_WORKSPACE}/{RAW}")
+    place = "" if stage.name == "simulate" else f" --workspace {DVC_WORKSPACE}"
+    outs = [{f"{DVC_WORKSPACE}/{path}": {"cache": False, "persist": stage.grows}} for path in stage.writes]
+    entry: dict = {"cmd": f"rolecall {command}{place}"}
+    if stage.reads:
+        entry["deps"] = [f"{DVC_WORKSPACE}/{path}" for path in stage.reads]
+    if stage.params:
+        entry["params"] = list(stage.params)
+    return entry | {"outs": outs}
+
+
+def _place(stage: Stage, workspace: Workspace, profile: str) -> list[str]:
+    if stage.name == "simulate":
+        return []
+    flags = ["--workspace", str(workspace.root)]
+    return [*flags, "--profile", profile] if stage.command.startswith("features") else flags
+
+
+def _run(name: str, argv: Sequence[str], params: Path | None, quiet: bool) -> dict:
+    options = [*(["--params", str(params)] if params else []), *(["--quiet"] if quiet else [])]
+    started = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "rolecall", *options, *argv])
+    _, status, usage = os.wait4(process.pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    process.returncode = code
+    if code != 0:
+        raise StageFailed(f"exit code {code}", where=name, cure="what it said stands above")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"name": name, "seconds": time.monotonic() - started, "peak_mb": usage.ru_maxrss * unit / 1e6}
+
+
+def _known_costs(workspace: Workspace) -> list[dict]:
+    path = workspace.root / "stages.json"
+    return json.loads(path.read_text()) if path.is_file() else []
