@@ -1,0 +1,1 @@
+"""Programs that measure. Each compares with its rivals in the same run and writes `results/<name>.json`."""

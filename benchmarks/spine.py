@@ -1,0 +1,42 @@
+"""Everything behind `results/spine.json`, one program after the other: `python -m benchmarks.spine --size small|full`.
+
+small fits in 15 minutes on two cores; full takes the sizes that the documentation's tables name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+SIZES = {
+    "small": {"beam": ["--rows", "20000", "--texts", "1000"], "serving": ["--jobs", "5000", "--requests", "100"]},
+    "full": {"beam": [], "serving": []},
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", choices=sorted(SIZES), default="small")
+    parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
+    parser.add_argument("--jobviews", type=Path, help="the public job-views folder, where you have it")
+    options = parser.parse_args(argv)
+    if not (options.workspace / "bundles" / "CURRENT").is_file():
+        _run("rolecall", "run", "--workspace", str(options.workspace))
+    size = SIZES[options.size]
+    _run("benchmarks.beam", *size["beam"])
+    _run("benchmarks.student", "--workspace", str(options.workspace))
+    _run("benchmarks.serving", "--workspace", str(options.workspace), *size["serving"])
+    if options.jobviews:
+        _run("benchmarks.jobviews", "--data", str(options.jobviews))
+
+
+def _run(module: str, *arguments: str) -> None:
+    print(f"== {module} {' '.join(arguments)}", flush=True)
+    subprocess.run([sys.executable, "-m", module, *arguments], check=True)
+
+
+if __name__ == "__main__":
+    main()

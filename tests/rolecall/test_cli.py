@@ -1,0 +1,54 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def rolecall(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rolecall", *arguments], capture_output=True, text=True, timeout=120, cwd=cwd
+    )
+
+
+def test_help_names_every_step_and_where_to_start():
+    said = rolecall("--help").stdout
+    for command in ("doctor", "validate", "simulate", "ingest", "verbalize", "features", "embed", "label", "train"):
+        assert command in said
+    for command in ("export", "index", "serve", "replay", "run"):
+        assert command in said
+    assert "rolecall doctor" in said
+
+
+def test_doctor_prints_findings_for_programs():
+    findings = json.loads(rolecall("doctor", "--json").stdout)
+    assert {"python", "processor", "memory"} <= {finding["name"] for finding in findings}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("validate", "nowhere"), 2, "nowhere"),
+        (("serve", "--workspace", "nowhere"), 5, "rolecall export"),
+        (("run", "--from", "nothing"), 2, "no stage 'nothing'"),
+    ],
+)
+def test_a_typed_error_is_one_line_and_its_exit_code(arguments, code, words, tmp_path):
+    done = rolecall(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_an_unknown_knob_is_an_error_that_names_it(tmp_path):
+    (tmp_path / "params.yaml").write_text("student:\n  epoks: 3\n")
+    done = rolecall("doctor", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "student.epoks" in done.stderr
+
+
+def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_text("seed: 3\n")
+    monkeypatch.setenv("ROLECALL_SEED", "7")
+    assert "seed: 7" in rolecall("--show-config", "doctor", cwd=tmp_path).stdout
