@@ -1,0 +1,277 @@
+"""Rolecall's own layout: `members`, `jobs`, `events` and `grades`, each a file or a folder of files.
+
+A table is `<table>.parquet`, `.csv` or `.jsonl`, or a folder `<table>/` of such files. In CSV a blank cell is a missing
+value, a list is JSON or separated by ";", a nested field is JSON. Null means missing everywhere.
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.arrow import arrow_schema
+from contracts.errors import MissingColumn, UnknownSource
+from contracts.records import RECORDS
+from sources.rows import RawRow, Shard
+
+log = logging.getLogger("rolecall")
+
+SUFFIXES = (".parquet", ".csv", ".jsonl")
+BATCH_ROWS = 1_000
+SHARD_ROWS = 200_000
+"""Row groups are gathered up to this many rows, so that a shard is worth a worker's while and fits in its memory."""
+MAX_FIELD_CHARS = 64_000_000
+"""Of a CSV cell: past it a quote was left open, and the row is set aside instead of swallowing the file."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A folder in Rolecall's layout."""
+
+    folder: Path
+    name: str = "rolecall"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        return tuple(table for table in RECORDS if table_files(self.folder, table))
+
+    def shards(self, table: str) -> list[Shard]:
+        return [shard for path in table_files(self.folder, table) for shard in _file_shards(table, path)]
+
+    def read(self, shard: Shard) -> Iterator[RawRow]:
+        return _READERS[Path(shard.path).suffix](shard)
+
+    def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:
+        found = {}
+        for table in self.tables:
+            for path in table_files(self.folder, table):
+                extra = [name for name in _columns(path) or () if name not in RECORDS[table].model_fields]
+                if extra:
+                    found[str(path)] = tuple(extra)
+        return found
+
+
+def table_files(folder: Path, table: str) -> list[Path]:
+    """The files of a table, by name. A file being written (another suffix, or a leading dot) is not one of them."""
+    single = [path for suffix in SUFFIXES if (path := folder / f"{table}{suffix}").is_file()]
+    inside = [p for p in sorted((folder / table).glob("*")) if p.suffix in SUFFIXES and not p.name.startswith(".")]
+    return single + inside
+
+
+def recognise(folder: Path) -> Layout | None:
+    """The folder as a Layout, or None where it has no `jobs`. Raises UnknownSource for other tables without jobs."""
+    layout = Layout(folder)
+    if layout.tables and "jobs" not in layout.tables:
+        raise UnknownSource(
+            f"found {', '.join(layout.tables)} but no jobs",
+            where=str(folder),
+            cure="add jobs.parquet, jobs.csv or jobs.jsonl, or a folder jobs/ of such files",
+        )
+    return layout if layout.tables else None
+
+
+def _file_shards(table: str, path: Path) -> list[Shard]:
+    whole = Shard(table, str(path))
+    columns = _columns(path)
+    if columns is None:  # unreadable: the reader says so in a row
+        return [whole]
+    _require_columns(table, path, columns)
+    if path.suffix != ".parquet":
+        return [whole]
+    metadata = pq.read_metadata(path)
+    shards, groups, first, rows = [], [], 1, 0
+    for group in range(metadata.num_row_groups):
+        groups.append(group)
+        rows += metadata.row_group(group).num_rows
+        if rows >= SHARD_ROWS or group + 1 == metadata.num_row_groups:
+            shards.append(Shard(table, str(path), tuple(groups), first))
+            groups, first, rows = [], first + rows, 0
+    return shards
+
+
+def _columns(path: Path) -> list[str] | None:
+    """The columns of a file; None for JSON lines, which have none, and for a file that cannot be read."""
+    try:
+        if path.suffix == ".parquet":
+            return pq.read_schema(path).names
+        if path.suffix == ".csv":
+            with _open_csv(path) as file:
+                return [name.strip() for name in next(csv.reader(file), [])] or None
+    except (pa.ArrowInvalid, OSError, csv.Error):
+        pass
+    return None
+
+
+def _require_columns(table: str, path: Path, columns: list[str]) -> None:
+    fields = RECORDS[table].model_fields
+    missing = [name for name, field in fields.items() if field.is_required() and name not in columns]
+    if missing:
+        raise MissingColumn(
+            f"column {', '.join(missing)} is missing; the file has {', '.join(columns)}",
+            where=str(path),
+            cure=f"rename or add it: {table} need {', '.join(n for n, f in fields.items() if f.is_required())}",
+        )
+
+
+def _unreadable(shard: Shard, error: Exception, row: int = 0) -> RawRow:
+    detail = (
+        f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}; write the file again"
+    )
+    return RawRow(shard.table, shard.path, row, None, "", "unreadable_file", detail)
+
+
+def _read_parquet(shard: Shard) -> Iterator[RawRow]:
+    row = shard.first_row
+    try:
+        with pq.ParquetFile(shard.path) as file:
+            known = [name for name in file.schema_arrow.names if name in RECORDS[shard.table].model_fields]
+            nested = [name for name in known if pa.types.is_nested(file.schema_arrow.field(name).type)]
+            groups = shard.row_groups or range(file.num_row_groups)
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=known):
+                for value in _to_rows(batch):
+                    present = {name: cell for name, cell in value.items() if cell is not None}
+                    for name in nested:
+                        if name in present:
+                            present[name] = _without_nulls(present[name])
+                    yield RawRow(shard.table, shard.path, row, present)
+                    row += 1
+    except (pa.ArrowException, OSError) as error:
+        yield _unreadable(shard, error, row if row > shard.first_row else 0)
+
+
+def _to_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    try:
+        return batch.to_pylist()
+    except UnicodeDecodeError:  # stray bytes in a string column; cleaning removes the replacement characters
+        columns = []
+        for field, column in zip(batch.schema, batch.columns, strict=True):
+            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+                column = [
+                    c if c is None else c.decode("utf-8", "replace") for c in column.cast(pa.binary()).to_pylist()
+                ]
+            else:
+                column = column.to_pylist()
+            columns.append(column)
+        return [dict(zip(batch.schema.names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+
+
+def _read_csv(shard: Shard) -> Iterator[RawRow]:
+    csv.field_size_limit(MAX_FIELD_CHARS)
+    table, source = shard.table, shard.path
+    try:
+        with _open_csv(Path(source)) as file:
+            reader = csv.reader(file)
+            header = [name.strip() for name in next(reader, [])]
+            if not header:
+                yield RawRow(table, source, 0, None, "", "unreadable_file", "the file is empty; write its header line")
+                return
+            known = [(i, name) for i, name in enumerate(header) if name in RECORDS[table].model_fields]
+            kinds = _nested_kinds(table)
+            row = 0
+            while True:
+                row += 1
+                try:
+                    cells = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    detail = f"line {reader.line_num}: {error}; close its quotes"
+                    yield RawRow(table, source, row, None, "", "bad_csv", detail)
+                    continue
+                if not cells:
+                    row -= 1
+                    continue
+                if len(cells) != len(header):
+                    detail = f"{len(cells)} cells under {len(header)} columns; quote the cells that hold a comma"
+                    yield RawRow(table, source, row, None, ",".join(cells), "wrong_column_count", detail)
+                    continue
+                value: dict[str, Any] = {name: cells[i] for i, name in known if cells[i].strip()}
+                yield _csv_row(table, source, row, value, kinds, cells)
+    except OSError as error:
+        yield _unreadable(shard, error)
+
+
+def _csv_row(
+    table: str, source: str, row: int, value: dict[str, Any], kinds: Mapping[str, str], cells: list[str]
+) -> RawRow:
+    for name, kind in kinds.items():
+        cell = value.get(name, "").strip()
+        if not cell:
+            continue
+        if cell[0] in "[{":
+            try:
+                value[name] = _without_nulls(orjson.loads(cell))
+            except orjson.JSONDecodeError as error:
+                return RawRow(
+                    table, source, row, None, ",".join(cells), "bad_json", f"{name}: {error}; write it as JSON"
+                )
+        elif kind == "words":
+            value[name] = [word for part in cell.split(";") if (word := part.strip())]
+    return RawRow(table, source, row, value)
+
+
+@cache
+def _nested_kinds(table: str) -> Mapping[str, str]:
+    """Field -> "words" for a list of text, "nested" for a list of records or a record."""
+    kinds = {}
+    for field in arrow_schema(RECORDS[table]):
+        if pa.types.is_list(field.type) and pa.types.is_string(field.type.value_type):
+            kinds[field.name] = "words"
+        elif pa.types.is_nested(field.type):
+            kinds[field.name] = "nested"
+    return kinds
+
+
+def _open_csv(path: Path) -> Any:
+    return path.open(encoding="utf-8-sig", errors="replace", newline="")
+
+
+def _read_jsonl(shard: Shard) -> Iterator[RawRow]:
+    table, source = shard.table, shard.path
+    nested = tuple(_nested_kinds(table))
+    try:
+        with Path(source).open("rb") as file:
+            for row, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    value = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    text = line.decode("utf-8-sig", "replace").rstrip("\r\n")
+                    try:  # stray bytes alone are no reason to lose the row: cleaning removes them
+                        value = orjson.loads(text)
+                    except orjson.JSONDecodeError:
+                        yield RawRow(table, source, row, None, text, "bad_json", f"{error}; write one object a line")
+                        continue
+                if not isinstance(value, dict):
+                    text = line.decode("utf-8", "replace").rstrip("\r\n")
+                    detail = f"a {type(value).__name__} where an object is expected; write one object a line"
+                    yield RawRow(table, source, row, None, text, "bad_json", detail)
+                    continue
+                value = {name: cell for name, cell in value.items() if cell is not None}
+                for name in nested:
+                    if name in value:
+                        value[name] = _without_nulls(value[name])
+                yield RawRow(table, source, row, value)
+    except OSError as error:
+        yield _unreadable(shard, error)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(cell) for name, cell in value.items() if cell is not None}
+    if isinstance(value, list):
+        return [_without_nulls(cell) for cell in value if cell is not None]
+    return value
+
+
+_READERS = {".parquet": _read_parquet, ".csv": _read_csv, ".jsonl": _read_jsonl}

@@ -1,0 +1,82 @@
+"""A row on its way from a file to a record, and what is said of one that does not make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+
+class RawRow(NamedTuple):
+    """One row as it was read. Either `value` holds its fields, or `reason` and `detail` say why there is none.
+
+    source: path of the file; row: 1-based number of the row in it (0: the whole file); raw: the text itself where the
+    row could not be parsed, else empty (`raw_text` makes it from `value`, which costs nothing for the rows that fit).
+    """
+
+    table: str
+    source: str
+    row: int
+    value: dict[str, Any] | None
+    raw: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+class Reject(NamedTuple):
+    """A row that is no record: what the quarantine holds. `detail` names field, value and cure; `raw` is complete."""
+
+    table: str
+    source: str
+    row: int
+    reason: str
+    detail: str
+    raw: str
+
+
+class Shard(NamedTuple):
+    """A part of one table that one worker reads: a file, or a range of a Parquet file's row groups."""
+
+    table: str
+    path: str
+    row_groups: tuple[int, ...] = ()
+    first_row: int = 1
+
+
+class Source(Protocol):
+    """A folder of raw data in a layout that is understood. Small and picklable: it holds paths, never rows."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that this source has, in the order of `contracts.records.RECORDS`."""
+
+    def shards(self, table: str) -> list[Shard]:
+        """What to read for a table, in reading order; empty for a table that the source has not.
+
+        Raises MissingColumn where a file lacks a column that the record requires.
+        """
+
+    def read(self, shard: Shard) -> Iterator[RawRow]:
+        """The rows of a shard, streamed. A bad row or file comes as a RawRow with a reason, never as an exception."""
+
+    def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:
+        """File -> columns in it that no record has; they are not read."""
+
+
+DUPLICATE_REASONS = frozenset({"repeated_view"})
+"""Reasons of rows that say again what an earlier row said. They are counted as duplicates: not as bad, not kept."""
+
+
+def raw_text(row: RawRow) -> str:
+    """The whole row as text: as it stood in the file, or its fields as JSON."""
+    if row.raw or row.value is None:
+        return row.raw
+    return orjson.dumps(row.value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
