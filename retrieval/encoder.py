@@ -1,0 +1,117 @@
+"""Text to vector on a CPU: the retrieval encoder that `models.encoder` exported, run by ONNX Runtime.
+
+Knows a folder and nothing of workspaces. It trades a sort by length for padding: texts of like length share a batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from tokenizers import Tokenizer
+
+from contracts.errors import NotReady, UnreadableFile
+
+BATCH_TOKENS = 4_096
+"""Padded tokens a batch: enough to fill two cores, small enough that its activations stay in the cache."""
+
+
+class TextEncoder:
+    """`encode(texts)` gives unit vectors. Holds an ONNX session and a tokenizer; safe to share between threads.
+
+    folder: `encoder.onnx` (input_ids, attention_mask int64 (n, len) -> vectors (n, dim) float32), `tokenizer.json`,
+    `encoder.json` (name, version, dim, max_tokens, precision).
+    threads: cores that one call may use; None: all.
+    Raises NotReady where the folder holds no encoder, UnreadableFile where one of its files is broken.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        about = _about(folder)
+        self.name: str = about["name"]
+        self.version: str = about["version"]
+        self.dim: int = about["dim"]
+        self.max_tokens: int = about["max_tokens"]
+        self._tokenizer = open_tokenizer(folder / "tokenizer.json", self.max_tokens)
+        self._session = open_session(folder / "encoder.onnx", threads)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, dim) float32 unit vectors, row i of texts[i]; an empty text has a vector too. Any n, 0 included."""
+        vectors = np.zeros((len(texts), self.dim), np.float32)
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
+            ids, mask = pad([tokens[i] for i in chosen])
+            vectors[chosen] = self._session.run(["vectors"], {"input_ids": ids, "attention_mask": mask})[0]
+        return vectors
+
+
+def open_session(path: Path, threads: int | None) -> ort.InferenceSession:
+    """An ONNX Runtime CPU session. Raises NotReady where there is no file, UnreadableFile where it is no graph."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or 0
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except ort.capi.onnxruntime_pybind11_state.NoSuchFile as error:
+        raise NotReady(f"{path.name} is missing in {path.parent}", cure="export it again") from error
+    except (
+        ort.capi.onnxruntime_pybind11_state.InvalidProtobuf,
+        ort.capi.onnxruntime_pybind11_state.InvalidGraph,
+        ort.capi.onnxruntime_pybind11_state.Fail,
+    ) as error:
+        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="export it again") from error
+
+
+def open_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
+    """The tokenizer of a `tokenizer.json`, cutting at `max_tokens` and leaving padding to the caller.
+
+    Raises NotReady where there is no file, UnreadableFile where it is none of the `tokenizers` library.
+    """
+    if not path.is_file():
+        raise NotReady(f"{path.name} is missing in {path.parent}", cure="export it again")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise UnreadableFile(str(error), where=str(path), cure="export it again") from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens)
+    return tokenizer
+
+
+def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[np.ndarray]:
+    """Index arrays that cover every item once, longest first, each of at most `budget` padded tokens (or one item)."""
+    order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, budget // max(1, lengths[order[start]]))
+        yield order[start : start + size]
+        start += size
+
+
+def pad(tokens: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """(input_ids, attention_mask), both (n, longest) int64, padded with zeros on the right."""
+    width = max(map(len, tokens))
+    ids = np.zeros((len(tokens), width), np.int64)
+    mask = np.zeros((len(tokens), width), np.int64)
+    for row, found in enumerate(tokens):
+        ids[row, : len(found)] = found
+        mask[row, : len(found)] = 1
+    return ids, mask
+
+
+def _about(folder: Path) -> dict:
+    path = folder / "encoder.json"
+    try:
+        about = json.loads(path.read_bytes())
+        missing = {"name", "version", "dim", "max_tokens"} - set(about)
+    except FileNotFoundError as error:
+        raise NotReady(f"no retrieval encoder in {folder}", cure="run `rolecall embed`, which exports it") from error
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
+        raise UnreadableFile(str(error), where=str(path), cure="export the encoder again") from error
+    if missing:
+        raise UnreadableFile(
+            f"{', '.join(sorted(missing))} is missing", where=str(path), cure="export the encoder again"
+        )
+    return about
