@@ -1,0 +1,74 @@
+"""What members do with a list: examination by position, attraction by fit and taste, then apply, save, dismiss, hire.
+
+P(view) = examination(position) x attraction(member, job). Attraction depends on the fit and on things that are not
+fit: a curiosity for another line of work, a liked industry, a company's fame, freshness, pay. So relevance and clicks
+are two objectives, and a click model that ignores positions is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from simulator.population import DAY, Jobs, Members
+from simulator.truth import Dimensions
+
+EXAMINATION_POWER = 0.6
+"""The member looks at position k with probability k ** -EXAMINATION_POWER (Joachims et al. 2017)."""
+BASE, FIT, CURIOUS, INDUSTRY, FAME, FRESH, PAY = -4.1, 5.6, 3.0, 0.7, 0.35, 0.3, 0.4
+APPLY_BASE, APPLY_FIT, APPLY_TASTE = -3.2, 0.75, 0.25
+SAVE, DISMISS = 0.12, 0.10
+HIRE = np.array([0.0, 0.005, 0.02, 0.12, 0.25])
+"""P(hire | apply) by fit."""
+MINUTE = 60_000_000
+
+
+class Outcomes(NamedTuple):
+    """(pairs,) bool each, for jobs shown. A save and an apply presuppose a view, a hire presupposes an apply."""
+
+    view: np.ndarray
+    apply: np.ndarray
+    save: np.ndarray
+    dismiss: np.ndarray
+    hire: np.ndarray
+
+
+def examination(position: np.ndarray) -> np.ndarray:
+    """P(looked at) of 1-based positions."""
+    return np.asarray(position, np.float64) ** -EXAMINATION_POWER
+
+
+def taste(members: Members, jobs: Jobs, m: np.ndarray, j: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """(pairs,) float64: what draws a member to a job beside its fit, in logits."""
+    age = (time - jobs.posted[j]) / (7.0 * DAY)
+    generous = np.log(jobs.salary_max[j].astype(np.float64) / np.maximum(members.salary_min[m], 1.0))
+    return (
+        CURIOUS * (members.curious[m] == jobs.occupation[j])
+        + INDUSTRY * (members.industry[m] == jobs.industry[j])
+        + FAME * jobs.popularity[j]
+        + FRESH * (2.0 * np.exp(-age) - 1.0)
+        + PAY * np.clip(generous, -1.0, 1.0)
+    )
+
+
+def attraction(found: Dimensions, tastes: np.ndarray) -> np.ndarray:
+    """(pairs,) float64: P(opened | looked at)."""
+    return _sigmoid(BASE + FIT * found.score() * np.where(found.function < 0.35, 0.5, 1.0) + tastes)
+
+
+def outcomes(rng: np.random.Generator, found: Dimensions, tastes: np.ndarray, position: np.ndarray) -> Outcomes:
+    """What happens to each pair shown at a 1-based position."""
+    n = len(position)
+    grade = found.grade()
+    looked = rng.random(n) < examination(position)
+    view = looked & (rng.random(n) < attraction(found, tastes))
+    apply = view & (rng.random(n) < _sigmoid(APPLY_BASE + APPLY_FIT * grade + APPLY_TASTE * tastes))
+    save = view & ~apply & (rng.random(n) < SAVE)
+    dismiss = looked & ~view & (grade <= 1) & (rng.random(n) < DISMISS)
+    hire = apply & (rng.random(n) < HIRE[grade])
+    return Outcomes(view, apply, save, dismiss, hire)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))

@@ -1,0 +1,266 @@
+"""The words and the structure of a simulated market: occupations, how related they are, cities, companies.
+
+Rolecall's own catalogue is `catalogue.yaml`; a folder of O*NET files gives a larger one. Knows no randomness.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import yaml
+
+from contracts.errors import UnreadableFile
+from contracts.records import SENIORITY_LADDER
+from sources import onet
+
+NEAR, SAME_FAMILY = 0.7, 0.4
+"""Relatedness of occupations that are named as near, and of others in one family; 1 to itself, else 0."""
+ONET_TIERS: Mapping[str, float] = {"Primary-Short": 0.7, "Primary-Long": 0.5, "Supplemental": 0.35}
+LEVEL_WORDS: tuple[tuple[str, ...], ...] = (
+    ("{} Intern", "{} Trainee"),
+    ("Junior {}", "Entry Level {}", "{}", "{}"),
+    ("{}",),
+    ("Senior {}", "Experienced {}", "Sr. {}"),
+    ("Lead {}", "Principal {}"),
+    ("Director, {}", "Head {}"),
+    ("Vice President, {}", "Chief {}"),
+)
+"""Titles of a rung of `contracts.records.SENIORITY_LADDER`."""
+
+
+class City(NamedTuple):
+    name: str
+    region: str
+    weight: float
+
+
+class Intent(NamedTuple):
+    """What a search asks for. relatedness: (occupations,) float32; city: index, or -1 where none is named."""
+
+    relatedness: np.ndarray
+    city: int
+
+
+@dataclass(frozen=True)
+class Occupation:
+    """One kind of work. lowest, highest: rungs of the seniority ladder; related: other occupation's id -> (0, 1)."""
+
+    id: str
+    family: str
+    titles: tuple[str, ...]
+    skills: tuple[str, ...]
+    tasks: tuple[str, ...]
+    industries: tuple[str, ...]
+    education: tuple[str, str]
+    pay: float
+    lowest: int
+    highest: int
+    remote: float
+    related: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """Occupations, cities and company names. attribution: to be shown with what is drawn from it; may be empty."""
+
+    name: str
+    occupations: tuple[Occupation, ...]
+    cities: tuple[City, ...]
+    companies: tuple[str, ...]
+    attribution: str = ""
+
+    @classmethod
+    def own(cls) -> Self:
+        """Rolecall's own catalogue."""
+        raw = yaml.safe_load(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"))
+        near: dict[str, set[str]] = defaultdict(set)
+        for family in raw["families"].values():
+            for name, body in family["occupations"].items():
+                for other in body["near"]:
+                    near[name].add(other)
+                    near[other].add(name)
+        occupations = []
+        for family_name, family in raw["families"].items():
+            for name, body in family["occupations"].items():
+                related = {other: SAME_FAMILY for other in family["occupations"] if other != name}
+                related |= {other: NEAR for other in sorted(near[name])}
+                lowest, highest = (SENIORITY_LADDER.index(level) for level in body["levels"])
+                occupations.append(
+                    Occupation(
+                        id=name,
+                        family=family_name,
+                        titles=tuple(body["titles"]),
+                        skills=tuple(dict.fromkeys(body["skills"] + family["skills"])),
+                        tasks=tuple(body["tasks"]),
+                        industries=tuple(family["industries"]),
+                        education=tuple(family["education"]),
+                        pay=body["pay"],
+                        lowest=lowest,
+                        highest=highest,
+                        remote=body["remote"],
+                        related=related,
+                    )
+                )
+        return cls("rolecall", tuple(occupations), _cities(raw), _companies(raw))
+
+    @classmethod
+    def from_onet(cls, folder: Path) -> Self:
+        """A catalogue whose occupations, titles, tasks and tools are O*NET's; cities and companies are our own.
+
+        O*NET's files used here give no pay and no share of remote work: pay follows from the job zone. Occupations
+        without tasks or with fewer than three tools are left out: nothing could be written about them.
+        """
+        raw = yaml.safe_load(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"))
+        tools, zones, tasks = onet.technologies(folder), onet.zones(folder), onet.tasks(folder)
+        titles = _onet_titles(folder)
+        codes = [c for c in titles if c in zones and len(tools.get(c, ())) >= 3 and len(tasks.get(c, ())) >= 4]
+        if not codes:
+            raise UnreadableFile(
+                "no occupation has a title, a job zone, tasks and tools",
+                where=str(folder),
+                cure=f"give {onet.OCCUPATIONS!r}, Job Zones, Task Statements and Technology Skills of one release",
+            )
+        related: dict[str, dict[str, float]] = {code: {} for code in codes}
+        for code in codes:
+            related[code] = {other: 0.2 for other in codes if other[:2] == code[:2] and other != code}
+        for line in onet.lines(folder, "Related Occupations.txt"):
+            code, other = line["O*NET-SOC Code"], line["Related O*NET-SOC Code"]
+            if code in related and other in related:
+                related[code][other] = max(ONET_TIERS[line["Relatedness Tier"]], related[code].get(other, 0.0))
+        occupations = tuple(
+            Occupation(
+                id=code,
+                family=code[:2],
+                titles=tuple(titles[code][:12]),
+                skills=tuple(tools[code][:14]),
+                tasks=tuple(task[0].lower() + task[1:].rstrip(".") for task in tasks[code][:10]),
+                industries=("Services",),
+                education=_ZONE_EDUCATION[zones[code]],
+                pay=_ZONE_PAY[zones[code]],
+                lowest=max(zones[code] - 3, 0) + 1,
+                highest=min(zones[code] + 1, 6),
+                remote=0.1,
+                related=related[code],
+            )
+            for code in codes
+        )
+        return cls("onet", occupations, _cities(raw), _companies(raw), onet.ATTRIBUTION)
+
+    @cached_property
+    def relatedness(self) -> np.ndarray:
+        """(occupations, occupations) float32 in [0, 1]; 1 on the diagonal."""
+        index = {occupation.id: i for i, occupation in enumerate(self.occupations)}
+        matrix = np.eye(len(index), dtype=np.float32)
+        for i, occupation in enumerate(self.occupations):
+            for other, value in occupation.related.items():
+                matrix[i, index[other]] = value
+        return matrix
+
+    @cached_property
+    def skills(self) -> tuple[str, ...]:
+        """All skills, each once; a skill's number is its place here."""
+        return tuple(dict.fromkeys(skill for occupation in self.occupations for skill in occupation.skills))
+
+    @cached_property
+    def regions(self) -> np.ndarray:
+        """(cities,) int16: the number of each city's region."""
+        names = {region: i for i, region in enumerate(dict.fromkeys(city.region for city in self.cities))}
+        return np.array([names[city.region] for city in self.cities], np.int16)
+
+    def intent(self, query: str) -> Intent:
+        """What a query of the simulated market asks for; unknown words ask for nothing (all zero, -1).
+
+        A query is a title or a skill, perhaps with a word of seniority before it and "in <city>" after it. A title
+        means its occupation; a skill means all occupations that use it.
+        """
+        return _intent(self, query)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        raw = json.loads(text)
+        raw["occupations"] = tuple(Occupation(**_tuples(o)) for o in raw["occupations"])
+        raw["cities"] = tuple(City(*city) for city in raw["cities"])
+        return cls(**_tuples(raw))
+
+    @cached_property
+    def _titles(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for i, occupation in enumerate(self.occupations):
+            for title in occupation.titles:
+                found[title.casefold()].append(i)
+        for i, occupation in enumerate(self.occupations):
+            for skill in occupation.skills:
+                if skill.casefold() not in found or i not in found[skill.casefold()]:
+                    found[skill.casefold()].append(i)
+        return found
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {city.name.casefold(): i for i, city in enumerate(self.cities)}
+
+
+@lru_cache(maxsize=100_000)
+def _intent(catalogue: Catalogue, query: str) -> Intent:
+    asked, _, place = query.casefold().strip().rpartition(" in ")
+    city = catalogue._places.get(place, -1)
+    asked = asked if city >= 0 else query.casefold().strip()
+    found = catalogue._titles.get(asked)
+    if found is None and (stripped := _without_level(asked)) != asked:
+        found = catalogue._titles.get(stripped)
+    if found is None:
+        return Intent(np.zeros(len(catalogue.occupations), np.float32), city)
+    return Intent(catalogue.relatedness[found].max(axis=0), city)
+
+
+def _without_level(asked: str) -> str:
+    for pattern in (p.casefold() for words in LEVEL_WORDS for p in words if p != "{}"):
+        before, after = pattern.split("{}")
+        if asked.startswith(before) and asked.endswith(after):
+            return asked[len(before) : len(asked) - len(after)]
+    return asked
+
+
+def _tuples(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+
+
+def _cities(raw: Mapping[str, Any]) -> tuple[City, ...]:
+    return tuple(City(name, region, weight) for region, found in raw["cities"].items() for name, weight in found)
+
+
+def _companies(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(f"{first} {last}" for last in raw["companies"]["last"] for first in raw["companies"]["first"])
+
+
+def _onet_titles(folder: Path) -> dict[str, list[str]]:
+    """Occupation code -> titles that people report, then alternate ones, without their abbreviations."""
+    found: dict[str, dict[str, None]] = defaultdict(dict)
+    for file, column in (
+        ("Sample of Reported Titles.txt", "Reported Job Title"),
+        ("Alternate Titles.txt", "Alternate Title"),
+    ):
+        for line in onet.lines(folder, file):
+            found[line["O*NET-SOC Code"]][line[column].partition(" (")[0]] = None
+    return {line["O*NET-SOC Code"]: list(found[line["O*NET-SOC Code"]] or {line["Title"]: None})
+            for line in onet.lines(folder, onet.OCCUPATIONS)}  # fmt: skip
+
+
+_ZONE_PAY: Mapping[int, float] = {1: 32_000, 2: 40_000, 3: 54_000, 4: 82_000, 5: 104_000}
+_ZONE_EDUCATION: Mapping[int, tuple[str, str]] = {
+    1: ("", ""),
+    2: ("High School Diploma", "General Studies"),
+    3: ("Associate Degree", "Applied Studies"),
+    4: ("Bachelor's Degree", ""),
+    5: ("Master's Degree", ""),
+}

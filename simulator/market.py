@@ -1,0 +1,301 @@
+"""A whole market: draw who lives in it, write their records, let time pass, write what happens.
+
+Memory holds the latent arrays (about 150 bytes a member or job) and a block of requests, whatever the number of events.
+The same arguments give the same bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.arrow import TIME, arrow_schema, to_table
+from contracts.errors import BadInput
+from contracts.records import Event, Job, Member
+from contracts.tables import write_part
+from simulator import behaviour, logging_policy, truth
+from simulator.catalogue import Catalogue
+from simulator.logging_policy import RELATED, Requests, Shelves
+from simulator.population import DAY, Jobs, Members, draw_jobs, draw_members, draw_related, related_steps
+from simulator.prose import DRAWS, EPOCH, job_rows, member_rows, query_text
+
+log = logging.getLogger("rolecall")
+
+LOGGED_BY = "simulator/logging"
+SEARCH_SHARE = 0.3
+EVENTS_PER_REQUEST = 12.2
+"""Ten impressions and what follows from them; measured."""
+BLOCK_REQUESTS = 8_192
+PART_ROWS = 100_000
+RECORD_ROWS = 20_000
+_ACTIONS = pa.array(["impression", "view", "apply", "save", "dismiss", "hire"])
+_HOURS = np.array([2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 12, 11, 12, 11, 10, 10, 9, 9, 9, 10, 11, 10, 7, 4], np.float64)
+_WEEKDAYS = np.array([1.2, 1.25, 1.2, 1.1, 0.9, 0.6, 0.7])
+"""Relative traffic by hour, and by day counted from the start of the market."""
+_EVENT = np.dtype(
+    [
+        ("time", "i8"),
+        ("request", "i8"),
+        ("member", "i4"),
+        ("job", "i4"),
+        ("query", "i4"),
+        ("position", "i2"),
+        ("action", "i1"),
+        ("propensity", "f8"),
+    ]
+)
+
+
+def simulate(
+    out: Path,
+    *,
+    members: int,
+    jobs: int,
+    events: int,
+    seed: int = 0,
+    catalogue: Catalogue | None = None,
+    start: datetime | None = None,
+    days: int = 60,
+) -> dict[str, Any]:
+    """Write a market to `out` in Rolecall's layout, with `truth/` beside it, and return its parameters and counts.
+
+    events: about how many; the number of requests follows from it. start: None lets the market end at today's
+    midnight, so that its newest jobs are live now; with a start given, the same arguments give the same bytes.
+    Raises BadInput for numbers that make no market, and where `out` holds something that is not a simulated market.
+    """
+    for name, value in (("members", members), ("jobs", jobs), ("events", events), ("days", days)):
+        if value < 1:
+            raise BadInput(f"{name} {value} is below 1", cure="a market needs at least one of each")
+    catalogue = catalogue or Catalogue.own()
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    start = (start or midnight - timedelta(days=days)).astimezone(UTC)
+    end = start + timedelta(days=days)
+    _clear(out)
+    began = _micros(start)
+    people = draw_members(np.random.default_rng([seed, 1]), members, catalogue)
+    adverts = draw_jobs(np.random.default_rng([seed, 2]), jobs, catalogue, began, days)
+    params = {
+        "members": members,
+        "jobs": jobs,
+        "seed": seed,
+        "start": start.isoformat(),
+        "days": days,
+        "catalogue": catalogue.name,
+        "attribution": catalogue.attribution,
+        "search_share": SEARCH_SHARE,
+        "examination_power": behaviour.EXAMINATION_POWER,
+        "fit_weights": truth.WEIGHTS,
+        "fit_cuts": truth.CUTS,
+    }
+    truth.write_truth(out / "truth", people, adverts, catalogue, {**params, "complete": False})
+    for part, rows in enumerate(_chunks(members)):
+        draws = np.random.default_rng([seed, 3, part]).random((len(rows), DRAWS))
+        records = member_rows(people, rows, catalogue, draws, start, days)
+        _write(out / "members", part, to_table(map(Member.model_validate, records), Member))
+    for part, rows in enumerate(_chunks(jobs)):
+        draws = np.random.default_rng([seed, 4, part]).random((len(rows), DRAWS))
+        records = job_rows(adverts, rows, catalogue, draws, end)
+        _write(out / "jobs", part, to_table(map(Job.model_validate, records), Job))
+    requests = max(round(events / EVENTS_PER_REQUEST), 1)
+    counts = _write_events(out / "events", people, adverts, catalogue, seed, began, days, requests)
+    params |= {"requests": requests, "events": counts}
+    truth.write_truth(out / "truth", people, adverts, catalogue, {**params, "complete": True})
+    (out / "truth" / "README").write_text(_README)
+    return params
+
+
+_README = """Simulated: no person, employer or job in this folder is real.
+
+members.parquet and jobs.parquet hold the latent state behind the records, row for row; catalogue.json the words and
+how related the occupations are; params.json the parameters. `simulator.truth.Truth.load(folder).fit(member_id, job_id)`
+is the true fit, 0 to 4. Nothing of this folder may be shown to a model.
+"""
+
+
+def _write_events(
+    folder: Path, members: Members, jobs: Jobs, catalogue: Catalogue, seed: int, began: int, days: int, requests: int
+) -> dict[str, int]:
+    """Stream the events to parts of PART_ROWS rows, in order of time. Returns the count of each action."""
+    market = _Market(members, jobs, catalogue)
+    waiting: list[np.ndarray] = []  # sorted and complete, not yet a full part
+    later = np.empty(0, _EVENT)  # happen after the block that caused them
+    counts, number, part, said = np.zeros(len(_ACTIONS), np.int64), 0, 0, monotonic()
+    began_at, done = monotonic(), 0
+    for block, times in _blocks(seed, began, days, requests):
+        happened = np.concatenate([later, market.block(np.random.default_rng([seed, 6, block]), times, done)])
+        done += len(times)
+        happened = happened[np.argsort(happened["time"], kind="stable")]
+        cut = np.searchsorted(happened["time"], times[-1], "right") if done < requests else len(happened)
+        later = happened[cut:]
+        now = happened[:cut]
+        waiting.append(now[now["time"] < began + days * DAY])  # what comes after the end is not known yet
+        while (ready := sum(map(len, waiting))) >= PART_ROWS or (ready and done == requests):
+            rows = np.concatenate(waiting)
+            waiting = [rows[PART_ROWS:]]
+            rows = rows[:PART_ROWS]
+            _write(folder, part, market.events(rows, number))
+            counts += np.bincount(rows["action"], minlength=len(counts))
+            number, part = number + len(rows), part + 1
+        if monotonic() - said > 5:
+            said, rate = monotonic(), done / (monotonic() - began_at)
+            left = (requests - done) / rate
+            log.info("simulate: %s/%s requests, %.0f requests/s, %.0f s left", f"{done:,}", f"{requests:,}", rate, left)
+    return dict(zip(_ACTIONS.to_pylist(), counts.tolist(), strict=True))
+
+
+class _Market:
+    """What stays the same from block to block, the queries asked so far, and who applied where."""
+
+    def __init__(self, members: Members, jobs: Jobs, catalogue: Catalogue) -> None:
+        self.members, self.jobs, self.catalogue = members, jobs, catalogue
+        self.shelves: Shelves = logging_policy.shelves(jobs, catalogue)
+        self.steps = related_steps(catalogue)
+        self.visits = np.cumsum(members.activity, dtype=np.float64)
+        self.queries: dict[str, int] = {}
+        self.applied = np.empty(0, np.int64)  # sorted keys member * jobs + job: an applied job is not shown again
+
+    def block(self, rng: np.random.Generator, times: np.ndarray, first: int) -> np.ndarray:
+        """The events that follow from the requests at `times` (sorted microseconds); first: the first one's number."""
+        n, people, jobs = len(times), self.members, self.jobs
+        member = np.searchsorted(self.visits, rng.random(n) * self.visits[-1], "right")
+        searches = rng.random(n) < SEARCH_SHARE
+        mood = rng.random(n)
+        target = np.where(mood < 0.4, people.occupation[member], people.wish[member])
+        target = np.where(searches & (mood > 0.8) & (people.curious[member] >= 0), people.curious[member], target)
+        query, asked, asked_city = self._ask(rng, searches, target, member)
+        city = np.where(asked_city >= 0, asked_city, people.city[member])
+        requests = Requests(times, member, target, self.catalogue.regions[city], city, people.curious[member])
+        related = draw_related(rng, np.repeat(target[:, None], RELATED, 1), self.steps)
+        pool = logging_policy.pools(rng, requests, jobs, self.shelves, self.catalogue, related)
+        pool[self._has_applied(member[:, None], pool)] = -1
+        scores = logging_policy.crude_scores(requests, pool, jobs, self.catalogue)
+        lists = logging_policy.draw_lists(rng, pool, scores)
+        row, place = np.nonzero(lists.jobs >= 0)
+        j = lists.jobs[row, place]
+        shown = np.zeros(len(row), _EVENT)
+        shown["time"], shown["request"], shown["member"], shown["job"] = times[row], first + row, member[row], j
+        shown["position"], shown["propensity"], shown["query"] = place + 1, lists.propensity[row, place], query[row]
+        relatedness = np.where(searches[row], asked[row, jobs.occupation[j]], np.nan)
+        found = truth.dimensions(people, jobs, member[row], j, self.catalogue, relatedness, asked_city[row])
+        tastes = behaviour.taste(people, jobs, member[row], j, times[row])
+        return self._act(rng, shown, behaviour.outcomes(rng, found, tastes, place + 1))
+
+    def events(self, rows: np.ndarray, first: int) -> pa.Table:
+        """Rows of _EVENT as a table of Event records; first: the number of the first one."""
+        texts = pa.array(["", *self.queries])
+        searched = rows["query"] >= 0
+        columns = {
+            "id": _ids("e", first + np.arange(len(rows)), 12),
+            "time": pa.array(rows["time"]).cast(pa.timestamp("us")).cast(TIME),
+            "surface": pc.if_else(pa.array(searched), "search", "recommendation"),
+            "request_id": _ids("r", rows["request"], 10),
+            "member_id": _ids("m", rows["member"], 8),
+            "query": texts.take(pa.array(rows["query"] + 1)),
+            "job_id": _ids("j", rows["job"], 8),
+            "position": pa.array(rows["position"].astype(np.int64)),
+            "action": _ACTIONS.take(pa.array(rows["action"])),
+            "propensity": pa.array(rows["propensity"]),
+            "logged_by": pa.array([LOGGED_BY]).take(pa.array(np.zeros(len(rows), np.int8))),
+        }
+        return pa.table(columns, schema=arrow_schema(Event))
+
+    def _ask(
+        self, rng: np.random.Generator, searches: np.ndarray, target: np.ndarray, member: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Each request's query number (-1: none), the relatedness asked for (n, occupations), and city (-1: none)."""
+        n = len(searches)
+        query, city = np.full(n, -1, np.int64), np.full(n, -1, np.int64)
+        asked = np.zeros((n, len(self.catalogue.occupations)), np.float32)
+        dice = rng.random((n, 4))
+        for i in np.flatnonzero(searches):
+            home = self.catalogue.cities[self.members.city[member[i]]].name
+            text = query_text(self.catalogue.occupations[target[i]], home, dice[i])
+            query[i] = self.queries.setdefault(text, len(self.queries))
+            intent = self.catalogue.intent(text)
+            asked[i], city[i] = intent.relatedness, intent.city
+        return query, asked, city
+
+    def _has_applied(self, member: np.ndarray, job: np.ndarray) -> np.ndarray:
+        if not len(self.applied):
+            return np.zeros(job.shape, bool)
+        keys = member * np.int64(len(self.jobs)) + job
+        return self.applied[np.minimum(np.searchsorted(self.applied, keys), len(self.applied) - 1)] == keys
+
+    def _act(self, rng: np.random.Generator, shown: np.ndarray, done: behaviour.Outcomes) -> np.ndarray:
+        """The impressions and all that follows them, each with its own time; nobody applies to a job twice."""
+        n = len(shown)
+        keys = shown["member"].astype(np.int64) * len(self.jobs) + shown["job"]
+        applies = np.flatnonzero(done.apply)
+        _, once = np.unique(keys[applies], return_index=True)
+        apply = np.zeros(n, bool)
+        apply[applies[once]] = True
+        self.applied = np.union1d(self.applied, keys[apply])
+        seconds = 1_000_000
+        looked = shown["time"] + shown["position"].astype(np.int64) * 3 * seconds + (rng.random(n) * 60 * seconds).astype(np.int64)
+        sent = looked + ((1 + 24 * rng.random(n)) * behaviour.MINUTE).astype(np.int64)
+        hired = sent + ((3 + 17 * rng.random(n)) * DAY).astype(np.int64)
+        parts = [shown]
+        for code, (mask, time) in enumerate(
+            (
+                (done.view, looked),
+                (apply, sent),
+                (done.save, looked + 20 * seconds),
+                (done.dismiss, looked),
+                (done.hire & apply, hired),
+            ),
+            start=1,
+        ):
+            rows = shown[mask].copy()
+            rows["time"], rows["action"] = time[mask], code
+            parts.append(rows)
+        return np.concatenate(parts)
+
+
+def _blocks(seed: int, began: int, days: int, requests: int) -> Iterator[tuple[int, np.ndarray]]:
+    """(number, sorted times of its requests in microseconds) of each block; none spans midnight."""
+    rng = np.random.default_rng([seed, 5])
+    traffic = np.resize(_WEEKDAYS, days)
+    hours = np.concatenate([[0.0], np.cumsum(_HOURS / _HOURS.sum())])
+    block = 0
+    for day, count in enumerate(rng.multinomial(requests, traffic / traffic.sum())):
+        clock = np.interp(np.sort(rng.random(count)), hours, np.arange(25.0)) / 24.0
+        times = began + day * DAY + (clock * DAY).astype(np.int64) // 1_000 * 1_000
+        for first in range(0, count, BLOCK_REQUESTS):
+            yield block, times[first : first + BLOCK_REQUESTS]
+            block += 1
+
+
+def _ids(letter: str, numbers: np.ndarray, width: int) -> pa.Array:
+    digits = pc.utf8_lpad(pa.array(numbers.astype(np.int64)).cast(pa.string()), width, "0")
+    return pc.binary_join_element_wise(pa.scalar(letter), digits, "")
+
+
+def _write(folder: Path, part: int, table: pa.Table) -> None:
+    write_part(folder, table, f"{part:05d}")
+
+
+def _chunks(n: int) -> list[range]:
+    return [range(first, min(first + RECORD_ROWS, n)) for first in range(0, n, RECORD_ROWS)]
+
+
+def _micros(moment: datetime) -> int:
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def _clear(out: Path) -> None:
+    """Remove the parts of an earlier simulated market, so that none of it mixes with the new one."""
+    if not (out / "truth" / "params.json").is_file():
+        if out.is_dir() and any(out.iterdir()):
+            raise BadInput(f"{out} is not empty and holds no simulated market", cure="give another folder")
+        return
+    for table in ("members", "jobs", "events"):
+        for path in (out / table).glob("part-*.parquet"):
+            path.unlink()
