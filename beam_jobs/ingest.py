@@ -1,0 +1,415 @@
+"""Raw rows -> records. Checks every row, removes duplicates, and sets aside what does not fit with the reason.
+
+    python -m beam_jobs.ingest --workspace W --source FOLDER
+
+Members and jobs come first, so that events and grades can be held against them. A row that an earlier run took in is
+known by the hash of its raw text and skipped before it is checked; a file that an earlier run took in without a
+reject is not opened again.
+
+What counts as the same: a member or job by (id, updated_at), an event by id (the first one is kept), a grade by its
+whole content. Two members or jobs with the same id and time but different content contradict each other: the first
+is kept, the other quarantined as `duplicate_id`. An event or grade of a member or job that is not in the records is
+quarantined as `unknown_member` or `unknown_job`, and looked at again in the next run.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_jobs import ledger, quarantine
+from beam_jobs.ledger import RowHashes, Unit
+from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.progress import Progress
+from contracts.arrow import to_table
+from contracts.errors import BadInput, TooManyRejects
+from contracts.records import RECORDS, Event, Grade, Record
+from contracts.tables import parts, read_table, write_part
+from contracts.text import content_hash
+from contracts.workspace import Workspace
+from sources import DUPLICATE_REASONS, RawRow, Reject, Shard, Source, open_source
+from sources.check import check
+from sources.rows import raw_text
+
+log = logging.getLogger("rolecall")
+
+PHASES = (("members", "jobs"), ("events", "grades"))
+KEYS = {"members": ("id", "updated_at"), "jobs": ("id", "updated_at"), "events": ("id",), "grades": ("row_hash",)}
+BATCH_ROWS = 4_096
+PART_ROWS = 50_000
+BUCKET_BYTES = 8_000_000
+"""Source bytes a bucket: duplicates are looked for inside a bucket, which one worker holds in memory."""
+
+_ORDER, _SOURCE, _ROW, _RAW = "__order", "__source", "__row", "__raw"
+_CARRIED = (_ORDER, _SOURCE, _ROW, _RAW)
+_NAMED_FILES = 5
+
+
+class Piece(NamedTuple):
+    """A shard on its way to a worker; `order` is its place among the shards of its table, `unit` counts its rows."""
+
+    order: int
+    unit: int
+    shard: Shard
+
+
+def run(argv: Sequence[str] | None = None) -> Counts:
+    """Take in a folder of raw data; returns the counts over all tables.
+
+    Raises UnknownSource and MissingColumn before anything is written, TooManyRejects where more than the allowed share
+    of a table's rows was quarantined: the good rows are in the records then, and the quarantine is complete.
+    """
+    parser = flags("ingest", __doc__)
+    parser.add_argument("--source", type=Path, required=True, metavar="FOLDER", help="members, jobs and events")
+    parser.add_argument("--max-reject-share", type=float, default=0.05, help="fail past this share of a table's rows")
+    parser.add_argument("--now", type=_moment, default=None, help="what counts as the future starts a day after this")
+    own, options = parse(parser, argv)
+    if not 0 <= own.max_reject_share <= 1:
+        raise BadInput(f"{own.max_reject_share} is no share", where="--max-reject-share", cure="between 0 and 1")
+    started = time.monotonic()
+    source = open_source(own.source.resolve())
+    work = {table: ledger.units(source, table) for table in source.tables}
+    for path, columns in source.ignored_columns().items():
+        log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
+    total = Counts()
+    for phase in PHASES:
+        found = _take_in(own.workspace, source, {t: work[t] for t in phase if t in work}, own.now, options)
+        for table, counts in found.items():
+            _report(own.workspace, table, counts)
+            total = _sum(total, counts)
+        _allow(own.workspace, found, own.max_reject_share)
+    log.info("ingest: %s; quarantine: %s", total, own.workspace.quarantine)
+    return replace(total, seconds=time.monotonic() - started)
+
+
+def _take_in(
+    workspace: Workspace,
+    source: Source,
+    work: dict[str, list[Unit]],
+    now: datetime | None,
+    options: PipelineOptions,
+) -> dict[str, Counts]:
+    """Run one phase: read what is not settled, and settle what came through without a reject."""
+    settled = {table: ledger.settled(workspace.records / table) for table in work}
+    fresh = {
+        table: [unit for unit in units if settled[table].get(unit.name, ("", 0))[0] != unit.digest]
+        for table, units in work.items()
+    }
+    pieces = []
+    for table, units in fresh.items():
+        for number, unit in enumerate(units):
+            for path in unit.inputs:
+                quarantine.forget(workspace.quarantine, table, path)
+            pieces += [(number, shard) for shard in unit.shards]
+    found: Counter[str] = Counter()
+    if pieces:
+        read_bytes = sum(path.stat().st_size for units in fresh.values() for unit in units for path in unit.inputs)
+        found = _run(
+            workspace,
+            source,
+            [Piece(order, unit, shard) for order, (unit, shard) in enumerate(pieces)],
+            now or datetime.now(UTC),
+            buckets=1 + read_bytes // BUCKET_BYTES,
+            options=options,
+        )
+    counts = {}
+    for table, units in work.items():
+        rejected = quarantine.sources(workspace.quarantine, table)
+        known = settled[table]
+        names = {unit.name for unit in fresh[table]}
+        skipped_whole = sum(known[unit.name][1] for unit in units if unit.name not in names)
+        for number, unit in enumerate(fresh[table]):
+            known.pop(unit.name, None)
+            if not rejected & set(map(str, unit.inputs)):
+                known[unit.name] = (unit.digest, found[f"{table}.unit{number}"])
+        if fresh[table]:
+            ledger.settle(workspace.records / table, known)
+        counts[table] = Counts(
+            read=found[f"{table}.read"] + skipped_whole,
+            written=found[f"{table}.written"],
+            skipped=found[f"{table}.skipped"] + skipped_whole,
+            duplicates=found[f"{table}.duplicates"],
+            quarantined=found[f"{table}.quarantined"],
+        )
+    return counts
+
+
+def _run(
+    workspace: Workspace, source: Source, pieces: list[Piece], now: datetime, buckets: int, options: PipelineOptions
+) -> Counter[str]:
+    rows = _rows_ahead(pieces)
+    progress = Progress("ingest", "rows", rows and rows // processes(options))
+    name = run_id()
+
+    def build(pipeline: beam.Pipeline) -> None:
+        checked = (
+            pipeline
+            | "shards" >> beam.Create(pieces)
+            | "check"
+            >> beam.ParDo(CheckRows(source, workspace, now, buckets, progress)).with_outputs("rejects", main="records")
+        )
+        kept = (
+            checked.records
+            | "by key" >> beam.GroupByKey()
+            | "write records" >> beam.ParDo(WriteRecords(workspace, name)).with_outputs("rejects", main="none")
+        )
+        (
+            (checked.rejects, kept.rejects)
+            | beam.Flatten()
+            | "by source" >> beam.GroupByKey()
+            | "write quarantine" >> beam.Map(_write_rejects, workspace.quarantine, now)
+        )
+
+    return run_pipeline(options, build)
+
+
+class CheckRows(beam.DoFn):
+    """Piece -> (table and bucket, checked records as Arrow IPC), and rejects by table and source."""
+
+    def __init__(self, source: Source, workspace: Workspace, now: datetime, buckets: int, progress: Progress) -> None:
+        self._source, self._workspace, self._now = source, workspace, now
+        self._buckets, self._progress = buckets, progress
+
+    def setup(self) -> None:
+        self._hashes: dict[str, RowHashes] = {}
+        self._ids: dict[str, set[str]] = {}
+
+    def process(self, piece: Piece) -> Iterator[Any]:
+        table = piece.shard.table
+        if table not in self._hashes:
+            self._hashes[table] = RowHashes(self._workspace.records / table)
+        self._progress.start()
+        rows = iter(self._source.read(piece.shard))
+        place = piece.order << 40
+        while batch := list(islice(rows, BATCH_ROWS)):
+            kept, rejects = self._check(table, batch, place)
+            place += len(batch)
+            count(f"{table}.read", len(batch))
+            count(f"{table}.unit{piece.unit}", len(batch))
+            for bucket, part in _by_bucket(kept, KEYS[table][0], self._buckets):
+                yield f"{table}/{bucket}", _to_ipc(part)
+            for name in {reject.source for reject in rejects}:
+                found = [reject for reject in rejects if reject.source == name]
+                yield beam.pvalue.TaggedOutput("rejects", (f"{table}/{name}", found))
+            self._progress.add(len(batch))
+
+    def _check(self, table: str, batch: list[RawRow], place: int) -> tuple[pa.Table, list[Reject]]:
+        raw = [raw_text(row) for row in batch]
+        hashes = [content_hash(text) for text in raw]
+        known = self._hashes[table].contains(hashes)
+        records: list[Record] = []
+        kept: list[int] = []
+        rejects: list[Reject] = []
+        duplicates = skipped = 0
+        for i, row in enumerate(batch):
+            if row.value is not None and known[i]:
+                skipped += 1
+                continue
+            result = check(row, self._now)
+            if not isinstance(result, Reject):
+                result = self._unknown(row, result, raw[i]) or result
+            if not isinstance(result, Reject):
+                records.append(result)
+                kept.append(i)
+            elif result.reason in DUPLICATE_REASONS:
+                duplicates += 1
+            else:
+                rejects.append(result)
+                if result.row == 0:
+                    log.warning("%s: %s", result.source, result.detail)
+        for name, number in (("skipped", skipped), ("duplicates", duplicates), ("quarantined", len(rejects))):
+            count(f"{table}.{name}", number)
+        carried = {
+            "row_hash": [hashes[i] for i in kept],
+            _ORDER: pa.array([place + i for i in kept], pa.int64()),
+            _SOURCE: pa.array([batch[i].source for i in kept], pa.string()),
+            _ROW: pa.array([batch[i].row for i in kept], pa.int64()),
+            _RAW: pa.array([raw[i] if _contradicts(table) else "" for i in kept], pa.large_string()),
+        }
+        found = to_table(records, RECORDS[table])
+        for name, column in carried.items():
+            found = found.append_column(name, column if isinstance(column, pa.Array) else pa.array(column, pa.string()))
+        return found, rejects
+
+    def _unknown(self, row: RawRow, record: Record, raw: str) -> Reject | None:
+        """A reject where an event or grade names a member or job that is not in the records."""
+        if not isinstance(record, Event | Grade):
+            return None
+        for table, reason, wanted in (
+            ("members", "unknown_member", record.member_id),
+            ("jobs", "unknown_job", record.job_id),
+        ):
+            if wanted and wanted not in self._known_ids(table):
+                detail = f"{table[:-1]}_id {wanted!r} is not among the {table}; ingest the {table[:-1]}, then run again"
+                return Reject(row.table, row.source, row.row, reason, detail, raw)
+        return None
+
+    def _known_ids(self, table: str) -> set[str]:
+        if table not in self._ids:
+            folder = self._workspace.records / table
+            self._ids[table] = set(read_table(folder, ["id"])["id"].to_pylist()) if parts(folder) else set()
+        return self._ids[table]
+
+
+class WriteRecords(beam.DoFn):
+    """(table and bucket, Arrow IPC pieces) -> parts of the records without duplicates; contradictions as rejects."""
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        self._workspace, self._name = workspace, name
+
+    def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
+        key, pieces = element
+        table, _, bucket = key.partition("/")
+        rows = pa.concat_tables(map(_from_ipc, pieces)).sort_by(_ORDER)
+        folder = self._workspace.records / table
+        kept, rejects = _deduplicate(table, rows, _stored(folder, table, rows))
+        count(f"{table}.written", len(kept))
+        count(f"{table}.quarantined", len(rejects))
+        count(f"{table}.duplicates", rows.num_rows - len(kept) - len(rejects))
+        new = rows.take(kept).drop(list(_CARRIED))
+        for start in range(0, new.num_rows, PART_ROWS):
+            part = new.slice(start, PART_ROWS)
+            write_part(folder, part, f"{self._name}-{int(bucket):05d}-{start // PART_ROWS:03d}")
+        for source in {reject.source for reject in rejects}:
+            found = [reject for reject in rejects if reject.source == source]
+            yield beam.pvalue.TaggedOutput("rejects", (f"{table}/{source}", found))
+
+
+def _deduplicate(table: str, rows: pa.Table, stored: pa.Table) -> tuple[list[int], list[Reject]]:
+    """(indices of the rows to keep, rejects); every other row is a duplicate of a kept or stored one.
+
+    rows: in reading order; stored: records of earlier runs with the same ids.
+    """
+    names = list(KEYS[table])
+    first = {key: (stored, i) for i, key in enumerate(_keys(stored, names))}
+    kept: list[int] = []
+    rejects: list[Reject] = []
+    for i, key in enumerate(_keys(rows, names)):
+        if key not in first:
+            first[key] = rows, i
+            kept.append(i)
+        elif _contradicts(table) and _record(rows, i, table) != _record(*first[key], table):
+            row = rows.slice(i, 1).select([_SOURCE, _ROW, _RAW, "id", "updated_at"]).to_pylist()[0]
+            detail = (
+                f"id {row['id']!r} is given twice for {row['updated_at'].isoformat()} with different content; the first "
+                "is kept; give the newer row a later updated_at"
+            )
+            rejects.append(Reject(table, row[_SOURCE], row[_ROW], "duplicate_id", detail, row[_RAW]))
+    return kept, rejects
+
+
+def _contradicts(table: str) -> bool:
+    """Whether two rows with the same key can contradict each other: not where the first one or all content counts."""
+    return "updated_at" in KEYS[table]
+
+
+def _keys(table: pa.Table, names: list[str]) -> list[tuple]:
+    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
+
+
+def _record(table: pa.Table, i: int, name: str) -> dict:
+    return table.slice(i, 1).select(list(RECORDS[name].model_fields)).to_pylist()[0]
+
+
+def _stored(folder: Path, table: str, rows: pa.Table) -> pa.Table:
+    """The records of earlier runs that share a first key with `rows`; of events no more than the key."""
+    if not parts(folder):
+        return rows.slice(0, 0)
+    key = KEYS[table][0]
+    columns = list(RECORDS[table].model_fields) if _contradicts(table) else [key]
+    return read_table(folder, columns, filter=pc.field(key).isin(pc.unique(rows[key])))
+
+
+def _by_bucket(rows: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:
+    if not rows.num_rows:
+        return
+    if buckets == 1:
+        yield 0, rows
+        return
+    of_row = np.array([zlib.crc32(value.encode()) % buckets for value in rows[key].to_pylist()])
+    for bucket in np.unique(of_row):
+        yield int(bucket), rows.take(np.flatnonzero(of_row == bucket))
+
+
+def _to_ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def _from_ipc(data: bytes) -> pa.Table:
+    with pa.ipc.open_stream(data) as reader:
+        return reader.read_all()
+
+
+def _write_rejects(element: tuple[str, Iterable[list[Reject]]], folder: Path, now: datetime) -> None:
+    quarantine.write(folder, (reject for found in element[1] for reject in found), now)
+
+
+def _rows_ahead(pieces: list[Piece]) -> int | None:
+    """The rows in Parquet shards; None where a file does not say how many it has."""
+    rows = 0
+    for piece in pieces:
+        if Path(piece.shard.path).suffix != ".parquet":
+            return None
+        try:
+            metadata = pq.read_metadata(piece.shard.path)
+        except (pa.ArrowInvalid, OSError):
+            continue  # its reader will say what is wrong with it
+        rows += sum(metadata.row_group(group).num_rows for group in piece.shard.row_groups)
+    return rows
+
+
+def _report(workspace: Workspace, table: str, counts: Counts) -> None:
+    why = quarantine.reasons(workspace.quarantine, table)
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in why.most_common(_NAMED_FILES))
+    log.info("%s: %s%s", table, counts, f" ({reasons})" if counts.quarantined else "")
+
+
+def _allow(workspace: Workspace, found: dict[str, Counts], share: float) -> None:
+    for table, counts in found.items():
+        if counts.quarantined > share * counts.read:
+            why = quarantine.reasons(workspace.quarantine, table).most_common(3)
+            raise TooManyRejects(
+                f"{counts.quarantined:,} of {counts.read:,} rows ({counts.quarantined / counts.read:.1%}) do not fit, "
+                f"allowed are {share:.1%}; most by {', '.join(f'{reason} ({number:,})' for reason, number in why)}",
+                where=table,
+                cure=f"see {workspace.quarantine}, correct the source, or raise --max-reject-share",
+            )
+
+
+def _sum(a: Counts, b: Counts) -> Counts:
+    return Counts(
+        a.read + b.read,
+        a.written + b.written,
+        a.skipped + b.skipped,
+        a.duplicates + b.duplicates,
+        a.quarantined + b.quarantined,
+    )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it
+    from beam_jobs import ingest
+
+    command(ingest.run)

@@ -1,0 +1,65 @@
+"""Rows that did not become records: one part a table and source file, holding what is wrong with that file now.
+
+The part is written again whenever its file is read again, so that a corrected row leaves the quarantine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.arrow import TIME
+from contracts.tables import parts, read_table, write_part
+from sources import Reject
+
+SCHEMA = pa.schema(
+    [
+        pa.field("table", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),  # 1-based in the source; 0: the whole file
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+        pa.field("raw", pa.large_string(), nullable=False),
+        pa.field("time", TIME, nullable=False),
+    ]
+)
+
+
+def write(folder: Path, rejects: Iterable[Reject], now: datetime) -> None:
+    """Write the part of one table and source, which all `rejects` share, ordered by row."""
+    rows = sorted(rejects, key=lambda reject: (reject.row, reject.reason))
+    columns = dict(zip(Reject._fields, map(list, zip(*rows, strict=True)), strict=True))
+    table = pa.table({**columns, "time": [now] * len(rows)}, schema=SCHEMA)
+    write_part(folder, table, _name(rows[0].table, rows[0].source))
+
+
+def forget(folder: Path, table: str, source: Path) -> None:
+    """Remove what is said of a file that is about to be read again."""
+    (folder / f"part-{_name(table, str(source))}.parquet").unlink(missing_ok=True)
+
+
+def sources(folder: Path, table: str) -> set[str]:
+    """The source files of a table that have rows here."""
+    found = set()
+    for path in parts(folder):
+        first = pq.read_table(path, columns=["table", "source"]).slice(0, 1).to_pylist()
+        found |= {row["source"] for row in first if row["table"] == table}
+    return found
+
+
+def reasons(folder: Path, table: str) -> Counter[str]:
+    """How many rows of a table are here, by reason."""
+    if not parts(folder):
+        return Counter()
+    rows = read_table(folder, ["table", "reason"]).to_pylist()
+    return Counter(row["reason"] for row in rows if row["table"] == table)
+
+
+def _name(table: str, source: str) -> str:
+    return hashlib.blake2b(f"{table}\x00{source}".encode(), digest_size=8).hexdigest()
