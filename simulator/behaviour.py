@@ -16,8 +16,8 @@ from simulator.truth import Dimensions
 
 EXAMINATION_POWER = 0.6
 """The member looks at position k with probability k ** -EXAMINATION_POWER (Joachims et al. 2017)."""
-BASE, FIT, CURIOUS, INDUSTRY, FAME, FRESH, PAY = -4.1, 5.6, 3.0, 0.7, 0.35, 0.3, 0.4
-APPLY_BASE, APPLY_FIT, APPLY_TASTE = -3.2, 0.75, 0.25
+BASE, SCORE, FIT, CURIOUS, INDUSTRY, FAME, FRESH, PAY = -4.45, 2.0, 1.0, 3.2, 0.7, 0.35, 0.3, 0.4
+APPLY_BASE, APPLY_FIT, APPLY_TASTE = -3.4, 0.85, 0.25
 SAVE, DISMISS = 0.12, 0.10
 HIRE = np.array([0.0, 0.005, 0.02, 0.12, 0.25])
 """P(hire | apply) by fit."""
@@ -54,7 +54,7 @@ def taste(members: Members, jobs: Jobs, m: np.ndarray, j: np.ndarray, time: np.n
 
 def attraction(found: Dimensions, tastes: np.ndarray) -> np.ndarray:
     """(pairs,) float64: P(opened | looked at)."""
-    return _sigmoid(BASE + FIT * found.score() * np.where(found.function < 0.35, 0.5, 1.0) + tastes)
+    return _sigmoid(BASE + SCORE * found.score() + FIT * found.grade() + tastes)
 
 
 def outcomes(rng: np.random.Generator, found: Dimensions, tastes: np.ndarray, position: np.ndarray) -> Outcomes:

@@ -15,12 +15,12 @@ from simulator.catalogue import Catalogue
 from simulator.population import DAY, NEVER, Jobs
 
 LIST_LENGTH = 10
-LOCAL, WORK, RELATED, CURIOUS, ANY = 14, 12, 10, 4, 20
+LOCAL, WORK, RELATED, CURIOUS, ANY = 9, 8, 10, 3, 20
 """Slots of a pool: target occupation in the region, target occupation, a related one, a curiosity, any job."""
 POOL = LOCAL + WORK + RELATED + CURIOUS + ANY
 OLDEST_DAYS = 40
 """A job this old is no longer drawn, even where it is open until filled."""
-W_FUNCTION, W_REGION, W_CITY, W_FRESH = 1.8, 0.7, 0.5, 0.3
+W_FUNCTION, W_REGION, W_CITY, W_FRESH = 1.8, 1.2, 0.4, 0.3
 """Weights of the crude score; its softmax is the policy."""
 
 

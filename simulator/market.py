@@ -31,7 +31,7 @@ log = logging.getLogger("rolecall")
 
 LOGGED_BY = "simulator/logging"
 SEARCH_SHARE = 0.3
-EVENTS_PER_REQUEST = 12.2
+EVENTS_PER_REQUEST = 12.4
 """Ten impressions and what follows from them; measured."""
 BLOCK_REQUESTS = 8_192
 PART_ROWS = 100_000
@@ -239,7 +239,11 @@ class _Market:
         apply[applies[once]] = True
         self.applied = np.union1d(self.applied, keys[apply])
         seconds = 1_000_000
-        looked = shown["time"] + shown["position"].astype(np.int64) * 3 * seconds + (rng.random(n) * 60 * seconds).astype(np.int64)
+        looked = (
+            shown["time"]
+            + shown["position"].astype(np.int64) * 3 * seconds
+            + (rng.random(n) * 60 * seconds).astype(np.int64)
+        )
         sent = looked + ((1 + 24 * rng.random(n)) * behaviour.MINUTE).astype(np.int64)
         hired = sent + ((3 + 17 * rng.random(n)) * DAY).astype(np.int64)
         parts = [shown]

@@ -22,7 +22,7 @@ LIFETIME_DAYS = 21.0
 NEVER = np.iinfo(np.int64).max
 """The expiry of a job that is open until filled; times are microseconds since 1970."""
 DAY = 86_400_000_000
-_LEVEL_SHARES = np.array([0.04, 0.24, 0.32, 0.22, 0.1, 0.06, 0.02])
+_LEVEL_SHARES = np.array([0.02, 0.25, 0.36, 0.24, 0.08, 0.04, 0.01])
 
 
 class _Arrays:
@@ -185,7 +185,7 @@ def _pay(occupation: np.ndarray, level: np.ndarray, catalogue: Catalogue) -> np.
 
 
 def _cities(rng: np.random.Generator, n: int, catalogue: Catalogue) -> np.ndarray:
-    return _draw(rng, np.array([city.weight for city in catalogue.cities]), n)
+    return _draw(rng, np.array([city.weight**1.5 for city in catalogue.cities]), n)
 
 
 def _industries(rng: np.random.Generator, occupation: np.ndarray, catalogue: Catalogue) -> np.ndarray:

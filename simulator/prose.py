@@ -17,7 +17,7 @@ from simulator.catalogue import LEVEL_WORDS, Catalogue, Occupation
 from simulator.population import NEVER, WORKPLACES, Jobs, Members, industries
 from simulator.truth import job_id, member_id
 
-DRAWS = 48
+DRAWS = 64
 """Uniform numbers in [0, 1) that one record may use."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,11 +38,9 @@ class _Dice:
         return options[int(next(self._numbers) * len(options))]
 
     def some(self, options: Sequence[Any], count: int) -> list[Any]:
-        """`count` different options, or all of them: a random start and stride over the list."""
-        size = len(options)
-        start, stride = self.below(size), 1 + self.below(max(size - 1, 1))
-        seen = dict.fromkeys((start + k * stride) % size for k in range(count))
-        return [options[i] for i in seen]
+        """`count` different options, or all of them, in random order."""
+        left = list(options)
+        return [left.pop(self.below(len(left))) for _ in range(min(count, len(left)))]
 
 
 def member_rows(
@@ -82,7 +80,7 @@ def job_rows(
 
 
 def query_text(occupation: Occupation, city: str, dice: np.ndarray) -> str:
-    """A search for an occupation: a title or a skill of it, perhaps with its seniority or "in <city>".
+    """A search for an occupation: a title or one of its first skills, perhaps with seniority or "in <city>".
 
     dice: (4,) float64 in [0, 1). `Catalogue.intent` reads it back.
     """
@@ -90,7 +88,7 @@ def query_text(occupation: Occupation, city: str, dice: np.ndarray) -> str:
         words = occupation.titles[int(dice[1] * len(occupation.titles))].lower()
         words = f"senior {words}" if dice[2] < 0.1 else words
     else:
-        words = occupation.skills[int(dice[1] * len(occupation.skills))].lower()
+        words = occupation.skills[int(dice[1] * max(len(occupation.skills) // 2, 1))].lower()
     return f"{words} in {city}" if dice[3] < 0.3 else words
 
 

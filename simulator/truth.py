@@ -31,7 +31,7 @@ from simulator.catalogue import Catalogue
 from simulator.population import Jobs, Members
 
 WEIGHTS = {"function": 0.42, "skills": 0.22, "seniority": 0.14, "place": 0.14, "pay": 0.08}
-CUTS = (0.3, 0.48, 0.64, 0.8)
+CUTS = (0.3, 0.46, 0.62, 0.8)
 WISH = 0.9
 REGION = 0.6
 RUNGS = np.array([1.0, 0.7, 0.25, 0.0, 0.0, 0.0, 0.0])
