@@ -58,9 +58,12 @@ def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
 
 
 class Backbone(nn.Module):
-    """Embeddings and layers of a BERT encoder. `hidden`, `heads` and `depth` are its sizes."""
+    """Embeddings and layers of a BERT encoder. `hidden`, `heads` and `depth` are its sizes.
 
-    def __init__(self, folder: Path) -> None:
+    trained: take the folder's weights; False leaves them to be loaded by the caller.
+    """
+
+    def __init__(self, folder: Path, trained: bool = True) -> None:
         super().__init__()
         from transformers import BertConfig, BertModel
         from transformers.utils import logging as transformers_logging
@@ -68,7 +71,10 @@ class Backbone(nn.Module):
         transformers_logging.disable_progress_bar()
         transformers_logging.set_verbosity_error()
         config = BertConfig.from_pretrained(str(folder))
-        bert = BertModel.from_pretrained(str(folder), config=config, use_safetensors=True, add_pooling_layer=False)
+        if trained:
+            bert = BertModel.from_pretrained(str(folder), config=config, use_safetensors=True, add_pooling_layer=False)
+        else:
+            bert = BertModel(config, add_pooling_layer=False)
         self.hidden: int = config.hidden_size
         self.heads: int = config.num_attention_heads
         self.embeddings = bert.embeddings

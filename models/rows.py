@@ -1,0 +1,134 @@
+"""The training table as the trainers see it: pairs grouped in lists, every distinct text held once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from contracts.errors import BadInput
+from contracts.examples import TRAINING
+from contracts.tables import read_table
+from contracts.tasks import ENGAGEMENT_TASKS
+
+KEYS = ("list_id", "job_id")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """n pairs. Texts are distinct; `request` and `job` say which of them a pair has.
+
+    targets: (n, tasks) float32, the probability to learn, NaN where unknown; tasks `relevance` (grade / 4) first,
+    then the engagement tasks. position: (n,) int64 rank at which the pair was shown, 0 where it was not.
+    """
+
+    list_ids: np.ndarray
+    job_ids: np.ndarray
+    splits: np.ndarray
+    strata: np.ndarray
+    requests: list[str]
+    request: np.ndarray
+    jobs: list[str]
+    job: np.ndarray
+    tasks: tuple[str, ...]
+    targets: np.ndarray
+    position: np.ndarray
+    text_version: str
+    version: str
+
+    def __len__(self) -> int:
+        return len(self.list_ids)
+
+    def target(self, task: str) -> np.ndarray:
+        return self.targets[:, self.tasks.index(task)]
+
+    def lists(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Row numbers grouped by list, in the order in which the lists first appear."""
+        _, first, which = np.unique(self.list_ids[rows], return_index=True, return_inverse=True)
+        groups = np.split(rows[np.argsort(which, kind="stable")], np.cumsum(np.bincount(which))[:-1])
+        return [groups[i] for i in np.argsort(first)] if len(rows) else []
+
+
+def read_rows(folder: Path) -> Rows:
+    """The training table of a workspace.
+
+    Raises NotReady where it is absent, BadInput where a column is missing or two text versions are mixed.
+    """
+    table = read_table(folder)
+    missing = [name for name in TRAINING.names if name not in table.column_names]
+    if missing:
+        raise BadInput(f"no column {missing[0]!r}", where=str(folder), cure="run `rolecall features training-set`")
+    versions = table["text_version"].unique().to_pylist()
+    if len(versions) > 1:
+        raise BadInput(
+            f"text versions {', '.join(versions)} are mixed", where=str(folder), cure="verbalise and label anew"
+        )
+    table = table.sort_by([(key, "ascending") for key in KEYS])
+    requests, request = _distinct(table["request_text"])
+    jobs, job = _distinct(table["job_text"])
+    grades = table["grade"].cast(pa.float32()).to_numpy() / np.float32(4)
+    labels = [table[task].cast(pa.float32()).to_numpy() for task in ENGAGEMENT_TASKS]
+    return Rows(
+        list_ids=table["list_id"].to_numpy(),
+        job_ids=table["job_id"].to_numpy(),
+        splits=table["split"].to_numpy(),
+        strata=table["stratum"].to_numpy(),
+        requests=requests,
+        request=request,
+        jobs=jobs,
+        job=job,
+        tasks=("relevance", *ENGAGEMENT_TASKS),
+        targets=np.stack([grades, *labels], axis=1).astype(np.float32),
+        position=table["position"].fill_null(0).to_numpy().astype(np.int64),
+        text_version=versions[0] if versions else "",
+        version=_version(table),
+    )
+
+
+def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
+
+
+def _version(table: pa.Table) -> str:
+    """Twelve hex digits over what is learned from, whatever the order of the parts on disk."""
+    digest = hashlib.sha256()
+    learned = [*KEYS, "split", "stratum", "position", "grade", *ENGAGEMENT_TASKS, "request_text", "job_text"]
+    for name in learned:
+        digest.update(json.dumps(table[name].to_pylist()).encode())
+    return digest.hexdigest()[:12]
+
+
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+
+
+def pad(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Token ids and mask (n, longest) int64, zero-padded."""
+    longest = max(map(len, sequences), default=0)
+    ids = np.zeros((len(sequences), longest), np.int64)
+    mask = np.zeros((len(sequences), longest), np.int64)
+    for row, sequence in enumerate(sequences):
+        ids[row, : len(sequence)] = sequence
+        mask[row, : len(sequence)] = 1
+    return ids, mask
+
+
+def by_length(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
+    """Row numbers in batches of like length, each of at most `budget` padded tokens (one row at least)."""
+    order = np.argsort(lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order) and (stop + 1 - start) * lengths[order[stop]] <= budget:
+            stop += 1
+        yield order[start:stop]
+        start = stop

@@ -1,0 +1,102 @@
+"""The student: a prefix scorer. What depends on the request alone is computed once a request, what depends on the job
+alone once a job, and a candidate costs a few tokens through a few layers.
+
+- The item encoder reads the job text offline and leaves `T` vectors, the item tokens.
+- The prefix encoder reads the request text; the scoring layers keep their keys and values of it: the shared prefix.
+- The scorer runs each candidate's item tokens through the scoring layers; they attend to the prefix and to the tokens
+  of the same candidate, never to another candidate. Their mean ends in one logit a task.
+
+After MixLM (arXiv 2512.07846): embedding-compressed items and shared prefixes. Here the interaction is kept to the top
+layers of the backbone, whose weights the scoring layers start from.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from models.backbone import Backbone, TaskHead, finish_layer, keys_values, sentence_vectors
+
+
+class Student(nn.Module):
+    """Prefix encoder, item encoder and scorer over one backbone.
+
+    item_tokens: T; score_layers: L, how many top layers score. H hidden, A heads, D = H / A.
+    """
+
+    def __init__(self, folder: Path, tasks: tuple[str, ...], item_tokens: int, score_layers: int,
+                 trained: bool = True) -> None:  # fmt: skip
+        super().__init__()
+        prefix = Backbone(folder, trained)
+        sentences = sentence_vectors(prefix, folder, tasks)
+        self.heads, self.hidden, self.item_tokens = prefix.heads, prefix.hidden, item_tokens
+        self.item = copy.deepcopy(prefix)
+        self.score_layers = nn.ModuleList(copy.deepcopy(layer) for layer in prefix.layers[-score_layers:])
+        del prefix.layers[-1]  # nothing reads the prefix after its last layer but one
+        self.prefix = prefix
+        self.split = self.prefix.depth + 1 - score_layers
+        self.queries = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
+        self.focus = nn.Parameter(torch.tensor(4.0 * item_tokens))
+        self.slots = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
+        self.head = TaskHead(tasks, sentences)
+
+    def encode_prefix(self, hidden: Tensor, mask: Tensor, first: int = 0) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values (b, A, n, D) of each scoring layer, from the states (b, n, H) that enter layer `first`."""
+        hidden = self.prefix.run(hidden, mask, first, self.split)
+        kept = []
+        for depth, layer in enumerate(self.score_layers, start=self.split):
+            kept.append(keys_values(layer, hidden, self.heads))
+            if depth < self.prefix.depth:
+                hidden = self.prefix.run(hidden, mask, depth, depth + 1)
+        return kept
+
+    def encode_items(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Tensor:
+        """Item tokens (n, T, H) from the states (n, len, H) that enter layer `first` of the item encoder.
+
+        Token t attends over the text with a learned query and a learned focus on its t-th part, so that the tokens
+        start as the means of T stretches of the text and differ from the first step on.
+        """
+        hidden = self.item.run(hidden, mask, first)
+        weight = mask.to(hidden.dtype)
+        place = (torch.cumsum(weight, 1) - 0.5) / weight.sum(1, keepdim=True).clamp(min=1.0)
+        centres = (torch.arange(self.item_tokens) + 0.5) / self.item_tokens
+        distance = (place[:, None, :] - centres[None, :, None]) ** 2
+        logits = (self.queries @ hidden.transpose(1, 2)) / math.sqrt(self.hidden) - self.focus * distance
+        attention = torch.softmax(logits + (1.0 - weight[:, None, :]) * -1e4, dim=-1)
+        return attention @ hidden
+
+    def score(self, prefix: list[tuple[Tensor, Tensor]], bias: Tensor | None, items: Tensor) -> Tensor:
+        """Logits (b, n, tasks) float32 of n candidates for each of b requests.
+
+        prefix: from `encode_prefix`, b requests; bias: (b, 1, 1, len) from `mask_bias`, None where nothing is padded;
+        items: (b, n, T, H). Row (i, j) depends on prefix i and items[i, j] alone.
+        """
+        _, count, tokens, _ = items.shape
+        hidden = (items + self.slots).flatten(1, 2)  # (b, n * T, H)
+        for layer, (keys, values) in zip(self.score_layers, prefix, strict=True):
+            seen = self._attend(layer, hidden, keys, values, bias, count, tokens)
+            hidden = finish_layer(layer, hidden, seen)
+        return self.head(hidden.unflatten(1, (count, tokens)).mean(2))
+
+    def _attend(self, layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None,
+                count: int, tokens: int) -> Tensor:  # fmt: skip
+        attention = layer.attention.self  # type: ignore[union-attr]
+        queries = attention.query(hidden).unflatten(-1, (self.heads, -1)) / math.sqrt(keys.shape[-1])  # type: ignore
+        own_keys = attention.key(hidden).unflatten(-1, (self.heads, -1))  # type: ignore
+        own_values = attention.value(hidden).unflatten(-1, (self.heads, -1))  # type: ignore
+        to_prefix = queries.transpose(1, 2) @ keys.transpose(2, 3)  # (b, A, n * T, len)
+        if bias is not None:
+            to_prefix = to_prefix + bias
+        each = (count, tokens)
+        within = queries.unflatten(1, each).transpose(2, 3) @ own_keys.unflatten(1, each).permute(0, 1, 3, 4, 2)
+        to_own = within.permute(0, 2, 1, 3, 4).flatten(2, 3)  # (b, A, n * T, T)
+        weights = torch.softmax(torch.cat((to_prefix, to_own), dim=-1).float(), dim=-1).to(hidden.dtype)
+        length = keys.shape[2]
+        from_prefix = (weights[..., :length] @ values).transpose(1, 2)  # (b, n * T, A, D)
+        own = weights[..., length:].unflatten(2, each).permute(0, 2, 1, 3, 4)  # (b, n, A, T, T)
+        from_own = (own @ own_values.unflatten(1, each).transpose(2, 3)).transpose(2, 3).flatten(1, 2)
+        return (from_prefix + from_own).flatten(2)
