@@ -42,9 +42,9 @@ from contracts.records import RECORDS, Event, Grade, Record
 from contracts.tables import parts, read_table, write_part
 from contracts.text import content_hash
 from contracts.workspace import Workspace
-from sources import DUPLICATE_REASONS, RawRow, Reject, Shard, Source, open_source
 from sources.check import check
-from sources.rows import raw_text
+from sources.open import open_source
+from sources.rows import DUPLICATE_REASONS, RawRow, Reject, Shard, Source, raw_text
 
 log = logging.getLogger("rolecall")
 
@@ -91,7 +91,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         found = _take_in(own.workspace, source, {t: work[t] for t in phase if t in work}, own.now, options)
         for table, counts in found.items():
             _report(own.workspace, table, counts)
-            total = _sum(total, counts)
+            total += counts
         _allow(own.workspace, found, own.max_reject_share)
     log.info("ingest: %s; quarantine: %s", total, own.workspace.quarantine)
     return replace(total, seconds=time.monotonic() - started)
@@ -306,8 +306,8 @@ def _deduplicate(table: str, rows: pa.Table, stored: pa.Table) -> tuple[list[int
         elif _contradicts(table) and _record(rows, i, table) != _record(*first[key], table):
             row = rows.slice(i, 1).select([_SOURCE, _ROW, _RAW, "id", "updated_at"]).to_pylist()[0]
             detail = (
-                f"id {row['id']!r} is given twice for {row['updated_at'].isoformat()} with different content; the first "
-                "is kept; give the newer row a later updated_at"
+                f"id {row['id']!r} is given twice for {row['updated_at'].isoformat()} with different content; "
+                "the first is kept; give the newer row a later updated_at"
             )
             rejects.append(Reject(table, row[_SOURCE], row[_ROW], "duplicate_id", detail, row[_RAW]))
     return kept, rejects
@@ -392,16 +392,6 @@ def _allow(workspace: Workspace, found: dict[str, Counts], share: float) -> None
                 where=table,
                 cure=f"see {workspace.quarantine}, correct the source, or raise --max-reject-share",
             )
-
-
-def _sum(a: Counts, b: Counts) -> Counts:
-    return Counts(
-        a.read + b.read,
-        a.written + b.written,
-        a.skipped + b.skipped,
-        a.duplicates + b.duplicates,
-        a.quarantined + b.quarantined,
-    )
 
 
 def _moment(text: str) -> datetime:

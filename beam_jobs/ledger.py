@@ -12,8 +12,8 @@ import numpy as np
 
 from contracts.bundle import file_hash
 from contracts.tables import parts, read_table
-from sources import Shard, Source
 from sources.layout import Layout
+from sources.rows import Shard, Source
 
 _FILE = "_sources.json"
 

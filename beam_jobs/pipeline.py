@@ -10,12 +10,19 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Self
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+    WorkerOptions,
+    _BeamArgumentParser,
+)
 from apache_beam.portability.api import beam_provision_api_pb2
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 from apache_beam.runners.portability.portable_runner import JobServiceHandle
@@ -48,6 +55,9 @@ class Counts:
     quarantined: int = 0
     seconds: float = 0.0
 
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
     def __str__(self) -> str:
         parts = [f"{self.read:,} read", f"{self.written:,} written", f"{self.skipped:,} unchanged and skipped"]
         parts += [f"{self.duplicates:,} duplicates"] if self.duplicates else []
@@ -73,7 +83,7 @@ def parse(
 ) -> tuple[argparse.Namespace, PipelineOptions]:
     """The job's own flags, and Beam's. Raises BadInput for a flag that neither knows, and for an unknown runner."""
     own, rest = parser.parse_known_args(sys.argv[1:] if argv is None else list(argv))
-    beams = argparse.ArgumentParser(allow_abbrev=False, add_help=False)
+    beams = _BeamArgumentParser(allow_abbrev=False, add_help=False)
     for kind in dict.fromkeys(PipelineOptions.__subclasses__()):
         kind._add_argparse_args(beams)
     _, unknown = beams.parse_known_args(rest)
@@ -160,9 +170,9 @@ def _runner(options: PipelineOptions) -> PipelineRunner:
     if name is None or name.lower() in _DIRECT:
         workers = options.view_as(WorkerOptions)
         if options.view_as(DirectOptions).direct_running_mode == "multi_processing":
-            workers.default_sdk_harness_log_level = workers.default_sdk_harness_log_level or "WARNING"
+            workers.default_sdk_harness_log_level = workers.default_sdk_harness_log_level or "ERROR"
             workers.sdk_harness_log_level_overrides = workers.sdk_harness_log_level_overrides or {"rolecall": "INFO"}
-        given = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+        given = JobServiceHandle.encode_pipeline_options(options.get_all_options(drop_default=True))
         return fn_runner.FnApiRunner(
             provision_info=fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=given))
         )

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from contracts.arrow import TIME
 from contracts.tables import parts, read_table, write_part
-from sources import Reject
+from sources.rows import Reject
 
 SCHEMA = pa.schema(
     [

@@ -1,0 +1,331 @@
+"""Text -> vectors for retrieval, or item tokens for a bundle, through Beam's RunInference; only what has none yet.
+
+    python -m beam_jobs.embed --workspace W
+    python -m beam_jobs.embed --workspace W --what items --bundle W/bundles/<version>
+
+A text is encoded once, however many keys and versions share it, and never again under the same encoder. By default
+every job version gets a vector but of a member the newest one alone, because nothing reads the older ones: a training
+row joins text, and retrieval for a past request encodes the text of that time. `--history` embeds them all. Items are
+of the newest job versions: they are what an index serves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import apache_beam as beam
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from apache_beam.ml.inference.base import ModelHandler, RunInference
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_jobs import feature_tables
+from beam_jobs.feature_tables import PART, ROW
+from beam_jobs.pipeline import Counts, command, flags, parse, processes, run_id, run_pipeline, threads_each
+from beam_jobs.progress import Progress
+from contracts.arrow import TIME
+from contracts.bundle import read_manifest
+from contracts.errors import BadInput, BundleMismatch, NotReady
+from contracts.features import (
+    CREATED_TIME,
+    EVENT_TIME,
+    JOB_KEY,
+    JOB_TEXT,
+    JOB_VECTOR,
+    KEYS,
+    MEMBER_TEXT,
+    MEMBER_VECTOR,
+)
+from contracts.tables import parts, write_part
+from contracts.workspace import Workspace
+
+log = logging.getLogger("rolecall")
+
+VIEWS = {"members": (MEMBER_TEXT, MEMBER_VECTOR), "jobs": (JOB_TEXT, JOB_VECTOR)}
+CHUNK_TEXTS = 2_048
+SLICE_TEXTS = 256
+"""Texts a call of the encoder: of like length, and few enough that progress is seen on a slow machine."""
+
+
+class Encoder(Protocol):
+    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+class Target(NamedTuple):
+    """Where encoded text of one table goes. `times`: the table keeps history by the text row's two times."""
+
+    text: Path
+    out: Path
+    key: str
+    value: str
+    hash: str
+    version: str
+    times: bool
+
+
+class Chunk(NamedTuple):
+    """Texts to encode, and the rows that they become.
+
+    rows: places of the texts in the text part; fan_out: target columns but the value, and `place`, the index of its
+    text in `rows`.
+    """
+
+    target: Target
+    path: Path
+    rows: np.ndarray
+    fan_out: pa.Table
+    name: str
+
+
+class Texts(NamedTuple):
+    chunk: Chunk
+    texts: list[str]
+
+
+class Encoded(NamedTuple):
+    """values: (n texts, width), float32 vectors or float16 item tokens."""
+
+    chunk: Chunk
+    values: np.ndarray
+
+
+class EncoderHandler(ModelHandler[Texts, Encoded, Encoder]):
+    """Loads one encoder a process and encodes a chunk's texts in slices of like length."""
+
+    def __init__(self, what: str, folder: Path, threads: int | None, progress: Progress) -> None:
+        super().__init__()
+        self._what, self._folder, self._threads, self._progress = what, folder, threads, progress
+
+    def load_model(self) -> Encoder:
+        if self._what == "items":
+            from ranking.scorer import ItemEncoder
+
+            return ItemEncoder(self._folder, threads=self._threads)
+        from retrieval.encoder import TextEncoder
+
+        return TextEncoder(self._folder, threads=self._threads)
+
+    def batch_elements_kwargs(self) -> Mapping[str, Any]:
+        return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a batch of texts already
+
+    def run_inference(
+        self, batch: Sequence[Texts], model: Encoder, inference_args: dict[str, Any] | None = None
+    ) -> Iterator[Encoded]:
+        for chunk, texts in batch:
+            yield Encoded(chunk, self._encode(model, texts))
+
+    def _encode(self, model: Encoder, texts: list[str]) -> np.ndarray:
+        self._progress.start()
+        order = np.argsort([len(text) for text in texts], kind="stable")[::-1]
+        values: np.ndarray | None = None
+        for start in range(0, len(texts), SLICE_TEXTS):
+            chosen = order[start : start + SLICE_TEXTS]
+            found = model.encode([texts[i] for i in chosen]).reshape(len(chosen), -1)
+            if values is None:
+                dtype = np.float16 if self._what == "items" else np.float32
+                values = np.empty((len(texts), found.shape[1]), dtype)
+            values[chosen] = found
+            self._progress.add(len(chosen))
+        assert values is not None  # a chunk has at least one text
+        return values
+
+
+def run(argv: Sequence[str] | None = None) -> Counts:
+    """Bring vectors or item tokens up to the text features.
+
+    Raises NotReady where there is no text or no encoder, BundleMismatch for a bundle that was altered or made for
+    another text version.
+    """
+    parser = flags("embed", __doc__)
+    parser.add_argument("--what", choices=("vectors", "items"), default="vectors", help="(vectors)")
+    parser.add_argument("--tables", default="members,jobs", help="tables to embed, separated by commas (members,jobs)")
+    parser.add_argument("--history", action="store_true", help="every version of a member, not the newest alone")
+    parser.add_argument("--bundle", type=Path, metavar="FOLDER", help="the bundle whose item tokens are wanted")
+    own, options = parse(parser, argv)
+    started = time.monotonic()
+    folder, targets = _targets(own)
+    name = run_id()
+    chunks: list[Chunk] = []
+    total = Counts()
+    for table, target in targets.items():
+        newest = own.what == "items" or (table == "members" and not own.history)
+        rows = _text_rows(target, newest)
+        todo = _pending(target, rows)
+        copied = _copy_known(target, todo, name)
+        chunks += _chunks(target, copied, name)
+        counts = Counts(read=len(rows), written=len(todo), skipped=len(rows) - len(todo))
+        log.info("%s: %s", table, counts)
+        total += counts
+    if chunks:
+        _run(own.what, folder, chunks, options)
+    for target in targets.values():
+        for path in feature_tables.made_by_others(target.out, target.version):
+            path.unlink()
+    texts = sum(len(chunk.rows) for chunk in chunks)
+    log.info("embed: %s with %s; %s texts encoded; %s", own.what, folder, f"{texts:,}", total)
+    return replace(total, seconds=time.monotonic() - started)
+
+
+def _targets(own: argparse.Namespace) -> tuple[Path, dict[str, Target]]:
+    """The folder of the encoder, and a target for each table that has text."""
+    workspace: Workspace = own.workspace
+    tables = [table.strip() for table in own.tables.split(",")]
+    unknown = [table for table in tables if table not in VIEWS]
+    if unknown:
+        raise BadInput(f"no text of {', '.join(unknown)}", where="--tables", cure=f"of {', '.join(VIEWS)}")
+    if own.what == "items":
+        folder = Path(own.bundle) if own.bundle else workspace.bundle
+        manifest = read_manifest(folder)
+        out = workspace.root / "items" / manifest.version
+        text = workspace.features / JOB_TEXT
+        version = _text_version(workspace, text)
+        if version != manifest.text_version:
+            raise BundleMismatch(
+                f"the bundle was made for text version {manifest.text_version}, the text is of {version}",
+                where=str(folder),
+                cure="train and export a bundle on this text",
+            )
+        return folder, {"jobs": Target(text, out, JOB_KEY, "tokens", "text_hash", version, times=False)}
+    from retrieval.encoder import TextEncoder
+
+    encoder = TextEncoder(workspace.encoder, threads=1)
+    targets = {}
+    for table in tables:
+        text, out = (workspace.features / view for view in VIEWS[table])
+        if table == "members" and not parts(text):
+            continue  # jobs alone can be searched
+        version = f"{_text_version(workspace, text)}.{encoder.version}"
+        targets[table] = Target(text, out, KEYS[VIEWS[table][0]], "vector", "vector_hash", version, times=True)
+    return workspace.encoder, targets
+
+
+def _text_version(workspace: Workspace, folder: Path) -> str:
+    found = parts(folder)
+    cure = f"run `rolecall verbalize --workspace {workspace.root}` first"
+    if not found:
+        raise NotReady(f"no text in {folder}", cure=cure)
+    versions = set(feature_tables.places(found, ["text_version"])["text_version"].unique())
+    if len(versions) > 1:
+        raise NotReady(f"text of {len(versions)} versions in {folder}: a run was broken off", cure=cure)
+    return versions.pop()
+
+
+def _text_rows(target: Target, newest: bool) -> pl.DataFrame:
+    """The text rows to look at: key, text_hash, the two times, PART and ROW; of a key its newest version or all."""
+    rows = feature_tables.places(parts(target.text), [target.key, "text_hash", EVENT_TIME, CREATED_TIME])
+    if not newest:
+        return rows
+    ordered = rows.sort(EVENT_TIME, CREATED_TIME, PART, ROW)
+    return ordered.unique(target.key, keep="last", maintain_order=True)
+
+
+def _pending(target: Target, rows: pl.DataFrame) -> pl.DataFrame:
+    times = [EVENT_TIME] if target.times else []
+    match = [target.key, target.hash, *times]
+    done = feature_tables.places(feature_tables.made_by(target.out, target.version), match)
+    return feature_tables.without(rows, done, [target.key, "text_hash", *times], match)
+
+
+def _copy_known(target: Target, todo: pl.DataFrame, name: str) -> pl.DataFrame:
+    """Write the rows whose text has a value under another key or time; returns the other rows."""
+    made = feature_tables.made_by(target.out, target.version)
+    if not made or todo.is_empty():
+        return todo
+    have = feature_tables.places(made, [target.hash]).unique(target.hash)
+    known = todo.join(have, left_on="text_hash", right_on=target.hash, how="semi")
+    if known.is_empty():
+        return todo
+    first = have.join(known.select("text_hash").unique(), left_on=target.hash, right_on="text_hash", how="semi")
+    found: dict[str, np.ndarray] = {}
+    for part, places in feature_tables.by_part(first):
+        values = pq.read_table(made[part], columns=[target.value])[target.value].take(pa.array(places[ROW]))
+        found |= dict(zip(places[target.hash], _matrix(values), strict=True))
+    hashes = known["text_hash"].to_list()
+    table = _rows(target, _fan_out(target, known), np.stack([found[one] for one in hashes]))
+    write_part(target.out, table, f"{feature_tables.part_name(target.version, name, 0)}-copied")
+    return feature_tables.without(todo, have, ["text_hash"], [target.hash])
+
+
+def _chunks(target: Target, todo: pl.DataFrame, name: str) -> list[Chunk]:
+    """The texts of the rows, each once, cut into chunks by the part that the text stands in."""
+    if todo.is_empty():
+        return []
+    paths = parts(target.text)
+    unique = todo.sort(PART, ROW).unique("text_hash", keep="first", maintain_order=True)
+    chunks: list[Chunk] = []
+    for part, found in feature_tables.by_part(unique):
+        for start in range(0, len(found), CHUNK_TEXTS):
+            texts = found.slice(start, CHUNK_TEXTS)
+            places = texts.select("text_hash").with_row_index("place")
+            fan_out = todo.join(places, on="text_hash", how="inner", maintain_order="left")
+            table = _fan_out(target, fan_out).append_column("place", fan_out["place"].to_arrow())
+            part_name = feature_tables.part_name(target.version, name, len(chunks))
+            chunks.append(Chunk(target, paths[part], texts[ROW].to_numpy(), table, part_name))
+    return chunks
+
+
+def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
+    """Every column of the target but its value."""
+    columns = {
+        target.key: rows[target.key].to_arrow().cast(pa.string()),
+        target.hash: rows["text_hash"].to_arrow().cast(pa.string()),
+    }
+    if target.times:
+        encoder = target.version.rpartition(".")[2]
+        columns["encoder_version"] = pa.array([encoder] * len(rows), pa.string())
+        columns |= {name: rows[name].to_arrow().cast(TIME) for name in (EVENT_TIME, CREATED_TIME)}
+    return pa.table(columns)
+
+
+def _read_texts(chunk: Chunk) -> Texts:
+    text = pq.read_table(chunk.path, columns=["text"])["text"]
+    return Texts(chunk, text.take(pa.array(chunk.rows)).to_pylist())
+
+
+def _write(encoded: Encoded) -> None:
+    chunk, values = encoded
+    places = chunk.fan_out["place"].to_numpy()
+    write_part(chunk.target.out, _rows(chunk.target, chunk.fan_out.drop(["place"]), values[places]), chunk.name)
+
+
+def _rows(target: Target, columns: pa.Table, values: np.ndarray) -> pa.Table:
+    """The columns and a list column of (rows, width) values."""
+    offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+    return columns.append_column(target.value, lists)
+
+
+def _matrix(lists: pa.ChunkedArray) -> np.ndarray:
+    """(rows, width) of a list column whose lists are equally long."""
+    return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
+
+
+def _run(what: str, folder: Path, chunks: list[Chunk], options: PipelineOptions) -> None:
+    texts = sum(len(chunk.rows) for chunk in chunks)
+    progress = Progress("embed", "texts", texts // min(processes(options), len(chunks)))
+    handler = EncoderHandler(what, folder, threads_each(options), progress)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        (
+            pipeline
+            | "pending texts" >> beam.Create(chunks)
+            | "read" >> beam.Map(_read_texts)
+            | "encode" >> RunInference(handler)
+            | "write" >> beam.Map(_write)
+        )
+
+    run_pipeline(options, build)
+
+
+if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it
+    from beam_jobs import embed
+
+    command(embed.run)

@@ -1,0 +1,223 @@
+"""Records -> text features, one row a record version; only the versions that have no text yet.
+
+    python -m beam_jobs.verbalize --workspace W
+
+What is done is found by (id, row_hash) against the text that is there, before any record is read. The first run fixes
+the percentile break points, which are part of the text version. Where the text version has changed since, every
+record is verbalised again and the old text goes when the new one is complete.
+
+A row of the first load counts as known from its own time on (the source's clock is trusted for what lies behind);
+later ones from the run's time on. New text of an old record version keeps the time from which that was known.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_jobs import feature_tables
+from beam_jobs.feature_tables import ROW
+from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.progress import Progress
+from contracts.arrow import TIME, to_records
+from contracts.errors import NotReady
+from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
+from contracts.records import Job, Member
+from contracts.tables import parts, read_table, write_part
+from contracts.text import Percentiles, Verbalizer, content_hash
+from contracts.workspace import Workspace
+
+log = logging.getLogger("rolecall")
+
+VIEWS = {"members": MEMBER_TEXT, "jobs": JOB_TEXT}
+BATCH_ROWS = 1_000
+
+
+class Chunk(NamedTuple):
+    """The rows of one row group of a records part that are to be verbalised, and the part that they become.
+
+    rows: (n,) int64 places inside the row group, ascending; known: n timestamps, null: from the row's own time on.
+    """
+
+    table: str
+    path: Path
+    row_group: int
+    rows: np.ndarray
+    known: pa.Array
+    name: str
+
+
+def run(argv: Sequence[str] | None = None) -> Counts:
+    """Bring the text features of a workspace up to its records. Raises NotReady where there are no jobs."""
+    own, options = parse(flags("verbalize", __doc__), argv)
+    workspace: Workspace = own.workspace
+    started = time.monotonic()
+    verbalizer = Verbalizer(fitted_percentiles(workspace))
+    name, now = run_id(), datetime.now(UTC)
+    chunks: list[Chunk] = []
+    counts: dict[str, Counts] = {}
+    for table in VIEWS:
+        found, rows = _pending(workspace, table, verbalizer.version, name, now)
+        chunks += found
+        todo = sum(len(chunk.rows) for chunk in found)
+        counts[table] = Counts(read=rows, written=todo, skipped=rows - todo)
+    if chunks:
+        _run(workspace, chunks, verbalizer, options)
+    total = Counts()
+    for table, view in VIEWS.items():
+        folder = workspace.features / view
+        for path in feature_tables.made_by_others(folder, verbalizer.version):
+            path.unlink()
+        if parts(folder):
+            feature_tables.mark_loaded(folder)
+        log.info("%s: %s", table, counts[table])
+        total += counts[table]
+    log.info("verbalize: text version %s; %s", verbalizer.version, total)
+    return replace(total, seconds=time.monotonic() - started)
+
+
+def fitted_percentiles(workspace: Workspace) -> Percentiles:
+    """The workspace's break points; fitted on its jobs and written where it has none yet."""
+    path = workspace.percentiles
+    if path.is_file():
+        return Percentiles.model_validate_json(path.read_bytes())
+    folder = workspace.records / "jobs"
+    if not parts(folder):
+        raise NotReady(
+            f"no jobs in {workspace.records}",
+            cure=f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first",
+        )
+    pay = read_table(folder, ["salary_min", "salary_max"])
+    values = pa.concat_arrays([chunk for column in pay.columns for chunk in column.chunks]).drop_null()
+    fitted = Percentiles.fit({"salary": values.to_pylist()})
+    staged = path.with_suffix(".staged")
+    staged.write_text(fitted.model_dump_json())
+    staged.replace(path)
+    return fitted
+
+
+def verbalize_batch(batch: pa.RecordBatch | pa.Table, table: str, known: pa.Array, verbalizer: Verbalizer) -> pa.Table:
+    """Text rows of a batch of records, in its order.
+
+    batch: a record's columns and `row_hash`; known: as in Chunk, one a row.
+    """
+    if table == "members":
+        text = [verbalizer.member(member) for member in to_records(batch, Member)]
+    else:
+        text = [verbalizer.job(job) for job in to_records(batch, Job)]
+    happened = batch["updated_at"]
+    happened = happened.combine_chunks() if isinstance(happened, pa.ChunkedArray) else happened
+    columns = {
+        KEYS[VIEWS[table]]: batch["id"],
+        "text": pa.array(text, pa.string()),
+        "text_hash": pa.array([content_hash(one, verbalizer.version) for one in text], pa.string()),
+        "text_version": pa.array([verbalizer.version] * len(text), pa.string()),
+        "row_hash": batch["row_hash"],
+        EVENT_TIME: happened.cast(TIME),
+        CREATED_TIME: pc.coalesce(known, happened.cast(TIME)),
+    }
+    if table == "members":
+        columns["location"] = batch["location"]
+    return pa.table(columns)
+
+
+class VerbalizeRows(beam.DoFn):
+    """Chunk -> (part name, view, table of text)."""
+
+    def __init__(self, verbalizer: Verbalizer, progress: Progress) -> None:
+        self._verbalizer, self._progress = verbalizer, progress
+
+    def process(self, chunk: Chunk) -> Iterator[Any]:
+        self._progress.start()
+        done = []
+        start = taken = 0
+        with pq.ParquetFile(chunk.path) as file:
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=[chunk.row_group]):
+                stop = int(np.searchsorted(chunk.rows, start + batch.num_rows))
+                wanted = chunk.rows[taken:stop] - start
+                if len(wanted):
+                    batch = batch if len(wanted) == batch.num_rows else batch.take(pa.array(wanted))
+                    known = chunk.known.slice(taken, len(wanted))
+                    done.append(verbalize_batch(batch, chunk.table, known, self._verbalizer))
+                    self._progress.add(len(wanted))
+                start, taken = start + batch.num_rows, stop
+        count(f"{chunk.table}.written", taken)
+        yield VIEWS[chunk.table], chunk.name, pa.concat_tables(done).combine_chunks()
+
+
+def _write(element: tuple[str, str, pa.Table], features: Path) -> None:
+    view, name, table = element
+    write_part(features / view, table, name)
+
+
+def _pending(workspace: Workspace, table: str, version: str, name: str, now: datetime) -> tuple[list[Chunk], int]:
+    """The chunks of a table that have no text in this version, and how many rows the table has."""
+    paths = parts(workspace.records / table)
+    if not paths:
+        return [], 0
+    folder = workspace.features / VIEWS[table]
+    match = [KEYS[VIEWS[table]], "row_hash"]
+    rows = feature_tables.places(paths, ["id", "row_hash"])
+    done = feature_tables.places(feature_tables.made_by(folder, version), match)
+    todo = feature_tables.without(rows, done, ["id", "row_hash"], match)
+    default = now if feature_tables.was_loaded(folder) else None
+    before = feature_tables.places(feature_tables.made_by_others(folder, version), [*match, CREATED_TIME])
+    if before.is_empty():
+        todo = todo.with_columns(pl.lit(default, pl.Datetime("us", "UTC")).alias(CREATED_TIME))
+    else:
+        since = before.select(*match, CREATED_TIME).unique(match)
+        todo = todo.join(since, left_on=["id", "row_hash"], right_on=match, how="left")
+        todo = todo.with_columns(pl.col(CREATED_TIME).fill_null(default))
+    chunks: list[Chunk] = []
+    for part, found in feature_tables.by_part(todo):
+        for group, start, size in _row_groups(paths[part]):
+            inside = found.filter(pl.col(ROW).is_between(start, start + size, closed="left"))
+            if len(inside):
+                places = inside[ROW].to_numpy().astype(np.int64) - start
+                known = inside[CREATED_TIME].to_arrow().cast(TIME)
+                part_name = feature_tables.part_name(version, name, len(chunks))
+                chunks.append(Chunk(table, paths[part], group, places, known, part_name))
+    return chunks, len(rows)
+
+
+def _row_groups(path: Path) -> Iterator[tuple[int, int, int]]:
+    """(row group, its first row, its rows) of a part."""
+    metadata, start = pq.read_metadata(path), 0
+    for group in range(metadata.num_row_groups):
+        size = metadata.row_group(group).num_rows
+        yield group, start, size
+        start += size
+
+
+def _run(workspace: Workspace, chunks: list[Chunk], verbalizer: Verbalizer, options: PipelineOptions) -> None:
+    rows = sum(len(chunk.rows) for chunk in chunks)
+    progress = Progress("verbalize", "rows", rows // min(processes(options), len(chunks)))
+
+    def build(pipeline: beam.Pipeline) -> None:
+        (
+            pipeline
+            | "pending rows" >> beam.Create(chunks)
+            | "verbalize" >> beam.ParDo(VerbalizeRows(verbalizer, progress))
+            | "write" >> beam.Map(_write, workspace.features)
+        )
+
+    run_pipeline(options, build)
+
+
+if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it
+    from beam_jobs import verbalize
+
+    command(verbalize.run)
