@@ -142,7 +142,7 @@ class Catalogue:
                 titles=tuple(titles[code][:12]),
                 skills=tuple(tools[code][:14]),
                 tasks=tuple(task[0].lower() + task[1:].rstrip(".") for task in tasks[code][:10]),
-                industries=("Services",),
+                industries=(_MAJOR_GROUPS.get(code[:2], "Services"),),
                 education=_ZONE_EDUCATION[zones[code]],
                 pay=_ZONE_PAY[zones[code]],
                 lowest=max(zones[code] - 3, 0) + 1,
@@ -256,6 +256,32 @@ def _onet_titles(folder: Path) -> dict[str, list[str]]:
             for line in onet.lines(folder, onet.OCCUPATIONS)}  # fmt: skip
 
 
+_MAJOR_GROUPS: Mapping[str, str] = {
+    "11": "Management",
+    "13": "Business and Finance",
+    "15": "Computing",
+    "17": "Engineering",
+    "19": "Science",
+    "21": "Social Services",
+    "23": "Legal Services",
+    "25": "Education",
+    "27": "Arts and Media",
+    "29": "Health Care",
+    "31": "Health Support",
+    "33": "Protective Services",
+    "35": "Food Services",
+    "37": "Building Maintenance",
+    "39": "Personal Care",
+    "41": "Sales",
+    "43": "Office Services",
+    "45": "Farming and Forestry",
+    "47": "Construction",
+    "49": "Installation and Repair",
+    "51": "Production",
+    "53": "Transportation",
+    "55": "Military",
+}
+"""The first two digits of an occupation code, which O*NET takes from the Standard Occupational Classification."""
 _ZONE_PAY: Mapping[int, float] = {1: 32_000, 2: 40_000, 3: 54_000, 4: 82_000, 5: 104_000}
 _ZONE_EDUCATION: Mapping[int, tuple[str, str]] = {
     1: ("", ""),
