@@ -1,0 +1,71 @@
+"""What the blend reads of a (request, job) pair beside the student's logits, as of the request's time.
+
+Labelling, serving and replay call this one function, so that a weight learned offline meets the same value online.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from contracts.examples import PAIR_FEATURES
+from retrieval.job_index import JobIndex
+from retrieval.popularity import JobActivity
+from retrieval.request import RECENT_JOBS, Request
+
+MAX_DAYS = 365.0
+WEEK = 7.0
+
+
+def pair_features(
+    index: JobIndex,
+    activity: JobActivity,
+    request: Request,
+    rows: np.ndarray,
+    vector: np.ndarray | None = None,
+    terms: np.ndarray | None = None,
+) -> np.ndarray:
+    """(n, len(PAIR_FEATURES)) float32 for the jobs at `rows` ((n,) int32 of the index, any n), in that order:
+
+    dense           cosine of the job's vector with the encoded request text; 0 without a vector
+    recent          highest cosine with one of the last jobs of interest; 0 where there is none
+    terms           BM25 for the request's words divided by the best of any job in the index
+    same_city       share of the home location and the last jobs of interest that are in the job's city
+    same_region     the same for its region
+    same_company    share of the last jobs of interest that are of the job's company
+    title_overlap   share of the title's words that are in the request's titles or those of the last jobs of interest
+    views_7d        log(1 + views in the seven days before the request)
+    days_since_view log(1 + days since the last view before the request), at most a year, which "never" counts as
+    unseen          1 where nobody viewed the job before the request
+
+    vector: (dim,) float32, the encoded request text; terms: (n,) `Candidates.terms` where retrieval made them, else
+    they are computed. `activity` is read strictly before `request.time`.
+    """
+    recent = index.known_rows(request.recent[:RECENT_JOBS])
+    out = np.zeros((len(rows), len(PAIR_FEATURES)), np.float32)
+    if not len(rows):
+        return out
+    vectors = index.vectors[rows]
+    days = np.minimum(activity.days_since_view(rows, request.time), MAX_DAYS)
+    columns = {
+        "dense": vectors @ vector if vector is not None else 0,
+        "recent": (vectors @ index.vectors[recent].T).max(axis=1) if len(recent) else 0,
+        "terms": index.term_shares(request)[rows] if terms is None else terms,
+        "same_city": _share(index, "place", rows, index.places(request, "place")),
+        "same_region": _share(index, "region", rows, index.places(request, "region")),
+        "same_company": _share(index, "company", rows, index.attributes.codes("company")[recent]),
+        "title_overlap": index.titles.overlap(rows, request.titles, recent),
+        "views_7d": np.log1p(activity.views(rows, request.time, WEEK)),
+        "days_since_view": np.log1p(days),
+        "unseen": ~activity.seen(rows, request.time),
+    }
+    for column, name in enumerate(PAIR_FEATURES):
+        out[:, column] = columns[name]
+    return out
+
+
+def _share(index: JobIndex, attribute: str, rows: np.ndarray, codes: np.ndarray) -> np.ndarray | float:
+    """(n,) share of `codes` that equal each row's; an attribute that a job lacks matches nothing."""
+    if not len(codes):
+        return 0.0
+    mine = index.attributes.codes(attribute)[rows]
+    return ((mine[:, None] == codes) & (mine[:, None] >= 0)).mean(axis=1)

@@ -1,0 +1,77 @@
+"""A bundle's graphs, run by ONNX Runtime: a request becomes a prefix once, each candidate attends to it alone.
+
+Source of the shape: MixLM (arXiv 2512.07846), item tokens made offline and a prefix shared by all candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from contracts.bundle import Manifest, read_manifest
+from contracts.errors import ShapeMismatch
+from retrieval.encoder import batches_by_length, open_session, open_tokenizer, pad
+
+BATCH_TOKENS = 4_096
+SCORED_AT_ONCE = 1_024
+"""Candidates a call of the graph; more are scored in turns, so that memory is bounded."""
+
+
+class BundleScorer:
+    """Scores candidates with one bundle; safe to share between threads."""
+
+    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None) -> None:
+        """folder: a bundle. threads: cores that one call may use; None: all.
+
+        manifest: of graphs that are not a bundle yet; None: the folder's own, verified with every file's hash.
+        Raises BundleMismatch where the bundle was altered, NotReady or UnreadableFile where a graph is absent or broken.
+        """
+        self.manifest = manifest or read_manifest(folder)
+        self.tasks = self.manifest.tasks
+        self._tokenizer = open_tokenizer(folder / "tokenizer.json", self.manifest.max_prefix_tokens)
+        self._prefix = open_session(folder / "prefix.onnx", threads)
+        self._score = open_session(folder / "score.onnx", threads)
+
+    def prefix(self, request_text: str) -> np.ndarray:
+        """(L, 2, A, len, D) float32 keys and values of a request's text (`contracts.text.request_text`)."""
+        ids, mask = pad([self._tokenizer.encode(request_text).ids])
+        return self._prefix.run(["prefix_kv"], {"input_ids": ids, "attention_mask": mask})[0]
+
+    def logits(self, prefix_kv: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """(n, tasks) float32; row i depends on the prefix and items[i].
+
+        prefix_kv: from `prefix`; items: (n, T, H) float32 from `ItemEncoder` or `JobIndex.items`, any n, 0 included.
+        Raises ShapeMismatch where T or H differ from the bundle's.
+        """
+        expected = (self.manifest.item_tokens, self.manifest.hidden)
+        if items.ndim != 3 or items.shape[1:] != expected:
+            raise ShapeMismatch(
+                f"item tokens are {items.shape}, bundle {self.manifest.version} reads (n, {expected[0]}, {expected[1]})",
+                cure="build the index with this bundle",
+            )
+        found = [np.zeros((0, len(self.tasks)), np.float32)]
+        for start in range(0, len(items), SCORED_AT_ONCE):
+            batch = np.ascontiguousarray(items[start : start + SCORED_AT_ONCE], np.float32)
+            found.append(self._score.run(["logits"], {"prefix_kv": prefix_kv, "items": batch})[0])
+        return np.concatenate(found)
+
+
+class ItemEncoder:
+    """Job texts to item tokens with one bundle: done offline, kept beside the index."""
+
+    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None) -> None:
+        """As `BundleScorer`."""
+        self.manifest = manifest or read_manifest(folder)
+        self._tokenizer = open_tokenizer(folder / "tokenizer.json", self.manifest.max_item_tokens)
+        self._session = open_session(folder / "item.onnx", threads)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """(n, T, H) float32, row i of texts[i] (`contracts.text.Verbalizer.job`). Any n, 0 included."""
+        items = np.zeros((len(texts), self.manifest.item_tokens, self.manifest.hidden), np.float32)
+        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
+            ids, mask = pad([tokens[i] for i in chosen])
+            items[chosen] = self._session.run(["items"], {"input_ids": ids, "attention_mask": mask})[0]
+        return items
