@@ -37,7 +37,8 @@ Each score is a probability after the isotonic calibration in `bundle.json`; raw
 {origin}
 
 Distilled from the stored scores of: {teachers or "unknown"}.
-Training set {manifest.lineage.get("training", "unknown")}, backbone {manifest.lineage.get("backbone", "unknown")} (all-MiniLM-L6-v2, Apache-2.0, unless another was configured).
+Training set {manifest.lineage.get("training", "unknown")}.
+Backbone {manifest.lineage.get("backbone", "unknown")} (all-MiniLM-L6-v2, Apache-2.0, unless another was configured).
 
 ## How good
 
