@@ -1,0 +1,73 @@
+"""A bundle that was changed after export is not served."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from contracts.bundle import MANIFEST, Manifest, content_version, file_hash, read_manifest
+from contracts.errors import BundleMismatch
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    (tmp_path / "score.onnx").write_bytes(b"a graph")
+    manifest = Manifest(
+        text_version="1-abc",
+        tasks=("view",),
+        task_sentences={"view": "Will this member open this job?"},
+        item_tokens=4,
+        hidden=8,
+        max_prefix_tokens=64,
+        max_item_tokens=32,
+        precision="int8",
+        files={"score.onnx": file_hash(tmp_path / "score.onnx")},
+    )
+    version = content_version(manifest)
+    manifest = manifest.model_copy(update={"version": version, "feature_service": f"student_{version}"})
+    (tmp_path / MANIFEST).write_text(manifest.model_dump_json())
+    return tmp_path
+
+
+def _edit(bundle: Path, **fields: object) -> None:
+    path = bundle / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def test_a_bundle_as_exported_is_read(bundle: Path) -> None:
+    assert read_manifest(bundle).tasks == ("view",)
+
+
+def test_a_changed_graph_is_found(bundle: Path) -> None:
+    (bundle / "score.onnx").write_bytes(b"another graph")
+    with pytest.raises(BundleMismatch, match=r"score\.onnx is missing or was changed"):
+        read_manifest(bundle)
+
+
+def test_a_missing_graph_is_found(bundle: Path) -> None:
+    (bundle / "score.onnx").unlink()
+    with pytest.raises(BundleMismatch, match=r"score\.onnx is missing"):
+        read_manifest(bundle)
+
+
+def test_an_edited_manifest_is_found(bundle: Path) -> None:
+    _edit(bundle, text_version="2-def")
+    with pytest.raises(BundleMismatch, match="is not that of its content"):
+        read_manifest(bundle)
+
+
+def test_an_unknown_field_in_the_manifest_is_named(bundle: Path) -> None:
+    _edit(bundle, colour="blue")
+    with pytest.raises(BundleMismatch, match="colour"):
+        read_manifest(bundle)
+
+
+def test_a_later_format_is_refused(bundle: Path) -> None:
+    _edit(bundle, format=99)
+    with pytest.raises(BundleMismatch, match="format 99"):
+        read_manifest(bundle)
+
+
+def test_a_folder_without_manifest_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(BundleMismatch, match="rolecall export"):
+        read_manifest(tmp_path)

@@ -1,0 +1,56 @@
+"""Tables are folders of parts; the newest row of a key is found whatever the order of the parts."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.errors import NotReady, UnreadableFile
+from contracts.tables import latest, parts, read_table, write_part
+
+ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(0, 5)), max_size=30)
+
+
+@given(ROWS)
+def test_latest_is_the_highest_row_of_each_key(rows: list[tuple[str, int, int]]) -> None:
+    table = pa.table({"key": [r[0] for r in rows], "time": [r[1] for r in rows], "created": [r[2] for r in rows],
+                      "number": list(range(len(rows)))})  # fmt: skip
+    best: dict[str, tuple[int, int, int]] = {}
+    for number, (key, time, created) in enumerate(rows):
+        best[key] = max(best.get(key, (-1, -1, -1)), (time, created, number))
+    found = latest(table, "key", "time", "created").to_pylist()
+    assert {row["key"]: (row["time"], row["created"], row["number"]) for row in found} == best
+    assert len(found) == len(best)
+
+
+def test_parts_are_read_as_one_table(tmp_path: Path) -> None:
+    write_part(tmp_path, pa.table({"x": [1, 2]}), "a")
+    write_part(tmp_path, pa.table({"x": [3]}), "b")
+    assert read_table(tmp_path)["x"].to_pylist() == [1, 2, 3]
+
+
+def test_a_part_of_the_same_name_is_replaced(tmp_path: Path) -> None:
+    write_part(tmp_path, pa.table({"x": [1]}), "a")
+    write_part(tmp_path, pa.table({"x": [2]}), "a")
+    assert read_table(tmp_path)["x"].to_pylist() == [2]
+
+
+def test_a_part_being_written_is_not_read(tmp_path: Path) -> None:
+    write_part(tmp_path, pa.table({"x": [1]}), "a")
+    (tmp_path / "part-b.staged").write_bytes(b"PAR1 half")
+    assert len(parts(tmp_path)) == 1
+    assert read_table(tmp_path).num_rows == 1
+
+
+def test_no_table_names_the_step_to_run(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match="no table"):
+        read_table(tmp_path / "absent")
+
+
+def test_a_half_written_part_is_named_as_unreadable(tmp_path: Path) -> None:
+    path = write_part(tmp_path, pa.table({"x": list(range(10_000))}), "a")
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UnreadableFile, match=str(tmp_path)):
+        read_table(tmp_path)
