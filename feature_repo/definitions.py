@@ -1,0 +1,87 @@
+"""Entities, sources, views and services, declared from the names in `contracts.features`.
+
+A repository file calls `declare(workspace)` and puts what it returns at module level, where Feast looks.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
+from feast.types import Array, Float32, Int64, String, UnixTimestamp
+
+from contracts.bundle import MANIFEST
+from contracts.features import (
+    ACTIVITY_PUSH,
+    CREATED_TIME,
+    EVENT_TIME,
+    JOB_KEY,
+    JOB_TEXT,
+    KEYS,
+    MEMBER_ACTIVITY,
+    MEMBER_KEY,
+    MEMBER_TEXT,
+    TRAINING_SERVICE,
+    VIEWS,
+    serving_service,
+)
+
+NO_EXPIRY = timedelta(0)
+ONLINE = (MEMBER_TEXT, MEMBER_ACTIVITY)
+"""Views that a request reads: one member. Job features stay offline; a request never reads hundreds of jobs."""
+
+_TYPES: dict[str, Any] = {"string": String, "int64": Int64, "timestamp": UnixTimestamp, "float32[]": Array(Float32)}
+
+
+def declare(workspace: str) -> dict[str, Any]:
+    """Everything the repository holds, by variable name.
+
+    workspace: path of the workspace as seen from the repository's folder; kept relative, so that both can be moved.
+    """
+    entities = {
+        MEMBER_KEY: Entity(name="member", join_keys=[MEMBER_KEY], value_type=ValueType.STRING),
+        JOB_KEY: Entity(name="job", join_keys=[JOB_KEY], value_type=ValueType.STRING),
+    }
+    sources = {name: _source(name, workspace) for name in VIEWS}
+    push = PushSource(name=ACTIVITY_PUSH, batch_source=sources[MEMBER_ACTIVITY])
+    views = {
+        name: FeatureView(
+            name=name,
+            entities=[entities[KEYS[name]]],
+            ttl=NO_EXPIRY,
+            schema=[Field(name=feature, dtype=_TYPES[kind]) for feature, kind in features.items()],
+            source=push if name == MEMBER_ACTIVITY else sources[name],
+            online=name in ONLINE,
+        )
+        for name, features in VIEWS.items()
+    }
+    training = FeatureService(
+        name=TRAINING_SERVICE,
+        features=[views[MEMBER_TEXT][["text"]], views[MEMBER_ACTIVITY][["activity_text"]],
+                  views[JOB_TEXT][["text", "text_version"]]],
+    )  # fmt: skip
+    services = {
+        version: FeatureService(name=serving_service(version), features=[views[name] for name in ONLINE])
+        for version in _bundle_versions(Path(workspace))
+    }
+    found: dict[str, Any] = {"training": training, "push": push}
+    found |= {f"entity_{key}": entity for key, entity in entities.items()}
+    found |= {f"source_{name}": source for name, source in sources.items()}
+    found |= {f"view_{name}": view for name, view in views.items()}
+    return found | {f"service_{version}": service for version, service in services.items()}
+
+
+def _source(view: str, workspace: str) -> FileSource:
+    return FileSource(
+        name=f"{view}_table",
+        path=f"{workspace}/features/{view}",
+        timestamp_field=EVENT_TIME,
+        created_timestamp_column=CREATED_TIME,
+    )
+
+
+def _bundle_versions(workspace: Path) -> list[str]:
+    """Versions of the bundles in a workspace; Feast runs in the repository's folder, where the path holds."""
+    return sorted(path.parent.name for path in (workspace / "bundles").glob(f"*/{MANIFEST}"))
