@@ -13,6 +13,7 @@ import numpy as np
 
 from contracts.bundle import Blend
 from contracts.errors import BadInput, ShapeMismatch, TrainingFailed
+from contracts.examples import PAIR_FEATURES
 
 
 def fit_blend(
@@ -57,6 +58,20 @@ def fit_blend(
 def apply_blend(blend: Blend, features: np.ndarray) -> np.ndarray:
     """(n,) float64 final scores of features (n, F) in the order of `blend.names`."""
     return contributions(blend, features).sum(axis=1)
+
+
+def blend_inputs(names: Sequence[str], features: np.ndarray, logits: np.ndarray, tasks: Sequence[str]) -> np.ndarray:
+    """(n, len(names)) float32: the columns that a blend reads, from pair features and the student's logits.
+
+    names: of `PAIR_FEATURES` and tasks; features: (n, len(PAIR_FEATURES)); logits: (n, len(tasks)).
+    Raises BadInput for a name that is neither.
+    """
+    columns = {name: features[:, i] for i, name in enumerate(PAIR_FEATURES)}
+    columns |= {task: logits[:, i] for i, task in enumerate(tasks)}
+    unknown = [name for name in names if name not in columns]
+    if unknown:
+        raise BadInput(f"the blend reads {', '.join(unknown)}", cure=f"of {', '.join(columns)}")
+    return np.stack([columns[name] for name in names], axis=1).astype(np.float32)
 
 
 def contributions(blend: Blend, features: np.ndarray) -> np.ndarray:

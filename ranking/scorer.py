@@ -26,7 +26,7 @@ class BundleScorer:
         """folder: a bundle. threads: cores that one call may use; None: all.
 
         manifest: of graphs that are not a bundle yet; None: the folder's own, verified with every file's hash.
-        Raises BundleMismatch where the bundle was altered, NotReady or UnreadableFile where a graph is absent or broken.
+        Raises BundleMismatch where the bundle was altered, NotReady or UnreadableFile for an absent or broken graph.
         """
         self.manifest = manifest or read_manifest(folder)
         self.tasks = self.manifest.tasks
@@ -48,7 +48,7 @@ class BundleScorer:
         expected = (self.manifest.item_tokens, self.manifest.hidden)
         if items.ndim != 3 or items.shape[1:] != expected:
             raise ShapeMismatch(
-                f"item tokens are {items.shape}, bundle {self.manifest.version} reads (n, {expected[0]}, {expected[1]})",
+                f"item tokens are {items.shape}, bundle {self.manifest.version} reads {('n', *expected)}",
                 cure="build the index with this bundle",
             )
         found = [np.zeros((0, len(self.tasks)), np.float32)]

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
@@ -22,6 +23,9 @@ from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
 from retrieval.index import build_index
 from retrieval.job_index import JobIndex
+
+settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
+settings.load_profile("rolecall")
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "nurse", "driver", "python", "developer", "austin", "texas", "truck"]
 DIM = 8

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import numpy as np
+
+from contracts.bundle import Blend
+from contracts.examples import PAIR_FEATURES
+from contracts.tasks import TASKS
+from ranking.explain import FOUND_BY, MEANING, explain
+from retrieval.job_index import SOURCES
+
+BLEND = Blend(names=("dense", "apply", "unseen"), weights=(1.0, 3.0, 0.001), means=(0, 0, 0), scales=(1, 1, 1))
+
+
+def test_contributions_come_largest_first_and_small_ones_are_not_put_into_words() -> None:
+    told = explain(("dense", "popular"), {"apply": 0.31}, BLEND, np.array([0.5, -1.0, 1.0]))
+    assert list(told.contributions.items()) == [("apply", -3.0), ("dense", 0.5), ("unseen", 0.001)]
+    assert told.words == (
+        "Found because its text is close to the request.",
+        "Found because it is popular nearby.",
+        "Will this member apply to this job? 31%.",
+        "likely to be applied to: -3.00",
+        "text close to the request: +0.50",
+    )
+
+
+def test_an_answer_that_was_not_blended_has_no_contributions() -> None:
+    told = explain(("terms",), {}, None, None)
+    assert told.contributions == {} and told.words == ("Found because it holds words of the request.",)
+
+
+def test_every_source_feature_and_task_has_words() -> None:
+    assert set(FOUND_BY) == set(SOURCES)
+    assert set(MEANING) == {*PAIR_FEATURES, *TASKS}
