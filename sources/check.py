@@ -104,7 +104,7 @@ def _reason(kind: str, field: str, message: str) -> str:
         return "too_many_values"
     if kind == "string_too_long":
         return "id_too_long"
-    if kind == "string_too_short":
+    if kind in ("string_too_short", "too_short"):
         return f"empty_{field}"
     if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
         return _RANGES.get(field, "wrong_type")

@@ -95,7 +95,15 @@ class JobViews:
                 source.setdefault(line["Applicant.ID"], (str(path), line.row))
                 value, problem = build(line)
                 if problem:  # the member is kept without the value; the row shows what was left out
-                    yield RawRow("members", str(path), line.row, None, line.raw, "unusable_date", problem)
+                    yield RawRow(
+                        "members",
+                        str(path),
+                        line.row,
+                        None,
+                        line.raw,
+                        "unusable_date",
+                        f"{problem}; the position is kept without it",
+                    )
                 if value:
                     since = max(_time(line["Created.At"]), first_day)
                     known[line["Applicant.ID"]].append((since, column, value))
