@@ -154,23 +154,23 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     folder, targets = _targets(own)
     name = run_id()
     chunks: list[Chunk] = []
-    total = Counts()
+    counts: dict[str, Counts] = {}
     for table, target in targets.items():
         newest = own.what == "items" or (table == "members" and not own.history)
         rows = _text_rows(target, newest)
         todo = _pending(target, rows)
-        copied = _copy_known(target, todo, name)
-        chunks += _chunks(target, copied, name)
-        counts = Counts(read=len(rows), written=len(todo), skipped=len(rows) - len(todo))
-        log.info("%s: %s", table, counts)
-        total += counts
+        chunks += _chunks(target, _copy_known(target, todo, name), name)
+        counts[table] = Counts(read=len(rows), written=len(todo), skipped=len(rows) - len(todo))
     if chunks:
         _run(own.what, folder, chunks, options)
-    for target in targets.values():
+    total = Counts()
+    for table, target in targets.items():
         for path in feature_tables.made_by_others(target.out, target.version):
             path.unlink()
+        log.info("%s: %s", table, counts[table])
+        total += counts[table]
     texts = sum(len(chunk.rows) for chunk in chunks)
-    log.info("embed: %s with %s; %s texts encoded; %s", own.what, folder, f"{texts:,}", total)
+    log.info("embed: %s of %s; %s texts encoded; %s", own.what, folder.name, f"{texts:,}", total)
     return replace(total, seconds=time.monotonic() - started)
 
 
@@ -279,7 +279,7 @@ def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
         target.hash: rows["text_hash"].to_arrow().cast(pa.string()),
     }
     if target.times:
-        encoder = target.version.rpartition(".")[2]
+        encoder = target.version.partition(".")[2]
         columns["encoder_version"] = pa.array([encoder] * len(rows), pa.string())
         columns |= {name: rows[name].to_arrow().cast(TIME) for name in (EVENT_TIME, CREATED_TIME)}
     return pa.table(columns)

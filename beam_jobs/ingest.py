@@ -281,7 +281,7 @@ class WriteRecords(beam.DoFn):
         count(f"{table}.written", len(kept))
         count(f"{table}.quarantined", len(rejects))
         count(f"{table}.duplicates", rows.num_rows - len(kept) - len(rejects))
-        new = rows.take(kept).drop(list(_CARRIED))
+        new = rows.take(pa.array(kept, pa.int64())).drop(list(_CARRIED))
         for start in range(0, new.num_rows, PART_ROWS):
             part = new.slice(start, PART_ROWS)
             write_part(folder, part, f"{self._name}-{int(bucket):05d}-{start // PART_ROWS:03d}")

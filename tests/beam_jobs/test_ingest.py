@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from beam_jobs import ingest
+from beam_jobs.ledger import RowHashes
+from contracts.arrow import to_records
+from contracts.errors import BadInput, MissingColumn, TooManyRejects, UnknownSource, UnreadableFile
+from contracts.records import RECORDS
+from contracts.tables import parts, read_table, write_part
+from contracts.workspace import Workspace
+
+MEMBER = {"id": "m9", "headline": "driver", "updated_at": "2024-01-01T00:00:00Z"}
+JOB = {"id": "j9", "title": "Driver", "updated_at": "2024-01-02T00:00:00Z"}
+EVENT = {"id": "e9", "time": "2024-02-01T00:00:00Z", "member_id": "m0", "job_id": "j0", "action": "view"}
+ANY_SHARE = ("--max-reject-share", "1")
+TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+def ids(workspace: Workspace, table: str) -> list[str]:
+    folder = workspace.records / table
+    return sorted(read_table(folder, ["id"])["id"].to_pylist()) if parts(folder) else []
+
+
+def quarantined(workspace: Workspace) -> list[dict]:
+    return read_table(workspace.quarantine).to_pylist() if parts(workspace.quarantine) else []
+
+
+def test_good_rows_become_records(raw, take_in, workspace):
+    counts = take_in()
+    assert (counts.read, counts.written, counts.quarantined) == (12, 12, 0)
+    for table, rows in raw.good.items():
+        stored = read_table(workspace.records / table)
+        wanted = {RECORDS[table].model_validate(row) for row in rows}
+        assert set(to_records(stored, RECORDS[table])) == wanted
+        assert len(set(stored["row_hash"].to_pylist())) == len(rows)
+
+
+BAD_ROWS = {
+    "wrong type": ("members", MEMBER | {"positions": "none of your business"}, "wrong_type"),
+    "missing field": ("jobs", {"id": "j9", "title": "Driver"}, "missing_field"),
+    "empty text": ("jobs", JOB | {"title": "  "}, "empty_title"),
+    "10 MB description": ("jobs", JOB | {"description": "x" * 10_000_000}, "text_too_long"),
+    "date in the future": ("members", MEMBER | {"updated_at": "2999-01-01T00:00:00Z"}, "date_in_future"),
+    "date before 1900": ("jobs", JOB | {"posted_at": "1776-07-04T00:00:00Z"}, "date_before_1900"),
+    "no date": ("events", EVENT | {"time": "yesterday"}, "bad_date"),
+    "unknown member": ("events", EVENT | {"member_id": "nobody"}, "unknown_member"),
+    "unknown job": ("events", EVENT | {"job_id": "nothing"}, "unknown_job"),
+    "duplicate member": ("members", MEMBER | {"id": "m0"}, "duplicate_id"),
+    "duplicate job": ("jobs", JOB | {"id": "j0"}, "duplicate_id"),
+    "unknown action": ("events", EVENT | {"action": "wave"}, "unknown_value"),
+}
+
+
+@pytest.mark.parametrize(("table", "row", "reason"), BAD_ROWS.values(), ids=BAD_ROWS)
+def test_bad_row_is_quarantined_and_nothing_else_is_lost(raw, take_in, workspace, table, row, reason):
+    raw.add(table, row)
+    counts = take_in(*ANY_SHARE)
+    (found,) = quarantined(workspace)
+    assert (found["table"], found["row"], found["reason"]) == (table, len(raw.good[table]) + 1, reason)
+    assert found["source"] == str(raw.path / table / "a.jsonl")
+    assert found["detail"]
+    assert all(str(value)[:1_000] in found["raw"] for value in row.values() if isinstance(value, str))
+    assert (counts.written, counts.quarantined) == (12, 1)
+    for name, rows in raw.good.items():
+        assert ids(workspace, name) == sorted(good["id"] for good in rows)
+
+
+def test_whole_raw_text_of_a_10_mb_row_is_kept(raw, take_in, workspace):
+    raw.add("jobs", JOB | {"description": "x" * 10_000_000})
+    take_in(*ANY_SHARE)
+    assert len(quarantined(workspace)[0]["raw"]) > 10_000_000
+
+
+def test_html_and_control_characters_are_cleaned_and_kept(raw, take_in, workspace):
+    raw.add("jobs", JOB | {"description": "<p>Drive\x00 a &amp; b</p><script>alert(1)</script>\u202e"})
+    take_in()
+    jobs = {job.id: job for job in to_records(read_table(workspace.records / "jobs"), RECORDS["jobs"])}
+    assert jobs["j9"].description == "Drive a & b"
+
+
+def test_missing_column_is_an_error_before_anything_is_written(raw, take_in, workspace):
+    pq.write_table(pa.table({"id": ["j1"], "updated_at": ["2024-01-01"]}), raw.path / "jobs" / "b.parquet")
+    with pytest.raises(MissingColumn, match="title"):
+        take_in()
+    assert not workspace.root.exists()
+
+
+def test_folder_without_data_is_an_error(tmp_path, workspace):
+    with pytest.raises(UnknownSource, match="no known layout"):
+        ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path)])
+
+
+def half_written(path: Path) -> bytes:
+    """Write the first half of a Parquet file; returns the whole."""
+    pq.write_table(pa.Table.from_pylist([MEMBER]), path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    return whole
+
+
+def test_half_written_parquet_is_quarantined_and_other_files_are_read(raw, take_in, workspace):
+    path = raw.path / "members" / "b.parquet"
+    half_written(path)
+    take_in(*ANY_SHARE)
+    (found,) = quarantined(workspace)
+    assert (found["reason"], found["source"], found["row"]) == ("unreadable_file", str(path), 0)
+    assert ids(workspace, "members") == ["m0", "m1", "m2", "m3"]
+
+
+def test_corrected_file_leaves_the_quarantine(raw, take_in, workspace):
+    path = raw.path / "members" / "b.parquet"
+    whole = half_written(path)
+    take_in(*ANY_SHARE)
+    path.write_bytes(whole)
+    counts = take_in()
+    assert quarantined(workspace) == []
+    assert (counts.written, ids(workspace, "members")[-1]) == (1, "m9")
+
+
+def test_identical_rows_are_counted_as_duplicates(raw, take_in, workspace):
+    raw.add("members", raw.good["members"][0])
+    raw.add("jobs", raw.good["jobs"][0] | {"title": "<b>Nurse 0</b>"})  # the same record in another dress
+    counts = take_in()
+    assert (counts.written, counts.duplicates, counts.quarantined) == (12, 2, 0)
+
+
+def test_first_of_two_contradicting_rows_is_kept(raw, take_in, workspace):
+    raw.add("jobs", raw.good["jobs"][0] | {"title": "Pilot"})
+    take_in(*ANY_SHARE)
+    titles = read_table(workspace.records / "jobs").to_pylist()
+    assert [job["title"] for job in titles if job["id"] == "j0"] == ["Nurse 0"]
+
+
+def test_row_that_contradicts_an_earlier_run_is_quarantined(raw, take_in, workspace):
+    take_in()
+    raw.add("jobs", raw.good["jobs"][0] | {"title": "Pilot"})
+    counts = take_in(*ANY_SHARE)
+    assert counts.written == 0
+    assert [row["reason"] for row in quarantined(workspace)] == ["duplicate_id"]
+
+
+def test_later_version_of_a_job_is_kept_beside_the_first(raw, take_in, workspace):
+    raw.add("jobs", raw.good["jobs"][0] | {"title": "Pilot", "updated_at": "2024-03-01T00:00:00Z"})
+    take_in()
+    assert ids(workspace, "jobs").count("j0") == 2
+
+
+def test_first_of_two_events_with_an_id_is_kept(raw, take_in, workspace):
+    raw.add("events", raw.good["events"][0] | {"action": "apply"})
+    counts = take_in()
+    actions = {event["id"]: event["action"] for event in read_table(workspace.records / "events").to_pylist()}
+    assert (counts.duplicates, actions["e0"]) == (1, "view")
+
+
+def test_event_is_taken_in_once_its_member_is_known(raw, take_in, workspace):
+    raw.add("events", EVENT | {"member_id": "m9"})
+    take_in(*ANY_SHARE)
+    assert "e9" not in ids(workspace, "events")
+    raw.write("members", [MEMBER], "b.jsonl")
+    take_in()
+    assert "e9" in ids(workspace, "events")
+    assert quarantined(workspace) == []
+
+
+def test_second_run_on_the_same_data_skips_everything(take_in, workspace):
+    first = take_in()
+    before = {path: path.stat().st_mtime_ns for path in workspace.root.rglob("*.parquet")}
+    second = take_in()
+    assert (second.read, second.written, second.skipped) == (first.read, 0, first.written)
+    assert {path: path.stat().st_mtime_ns for path in workspace.root.rglob("*.parquet")} == before
+
+
+def test_unchanged_file_is_not_opened_again(raw, take_in, workspace, monkeypatch):
+    take_in()
+    monkeypatch.setattr("beam_jobs.ingest.run_pipeline", lambda *_: pytest.fail("a pipeline was started"))
+    assert take_in().skipped == 12
+
+
+def test_only_the_changed_rows_of_a_file_are_written(raw, take_in, workspace):
+    take_in()
+    changed = raw.good["members"][0] | {"headline": "pilot", "updated_at": "2024-05-01T00:00:00Z"}
+    raw.write("members", [changed, *raw.good["members"][1:]])
+    counts = take_in()
+    assert (counts.written, counts.skipped) == (1, 11)
+    assert ids(workspace, "members").count("m0") == 2
+
+
+def test_too_many_rejects_fail_after_the_quarantine_is_written(raw, take_in, workspace):
+    raw.add("jobs", JOB | {"title": ""})
+    with pytest.raises(TooManyRejects, match=r"1 of 6 rows \(16.7%\).*empty_title"):
+        take_in()
+    assert len(quarantined(workspace)) == 1
+    assert ids(workspace, "jobs") == ["j0", "j1", "j2", "j3", "j4"]
+
+
+def test_rejects_within_the_stated_share_do_not_fail(raw, take_in):
+    raw.add("jobs", JOB | {"title": ""})
+    assert take_in("--max-reject-share", "0.17").quarantined == 1
+
+
+KINDS = st.sampled_from(["good", "again", "bad", "contradiction", "unparsable"])
+
+
+@settings(max_examples=8, deadline=None)
+@given(kinds=st.lists(KINDS, max_size=30))
+def test_every_row_read_is_accounted_for(tmp_path_factory, kinds):
+    folder, workspace = tmp_path_factory.mktemp("raw"), Workspace(tmp_path_factory.mktemp("workspace"))
+    first = JOB | {"id": "first"}
+    makers = {
+        "good": lambda i: json.dumps(JOB | {"id": f"j{i}"}),
+        "again": lambda i: json.dumps(first),
+        "bad": lambda i: json.dumps(JOB | {"id": f"j{i}", "salary_min": -1}),
+        "contradiction": lambda i: json.dumps(first | {"title": f"Pilot {i}"}),
+        "unparsable": lambda i: '{"id": "never clos',
+    }
+    (folder / "jobs.jsonl").write_text("\n".join([json.dumps(first), *(makers[k](i) for i, k in enumerate(kinds))]))
+    flags = ["--workspace", str(workspace.root), "--source", str(folder), *ANY_SHARE]
+    for counts in (ingest.run(flags), ingest.run(flags)):
+        assert counts.read == len(kinds) + 1
+        assert counts.read == counts.written + counts.skipped + counts.duplicates + counts.quarantined
+        assert (
+            counts.quarantined == len(quarantined(workspace)) == len(kinds) - kinds.count("good") - kinds.count("again")
+        )
+        assert ids(workspace, "jobs") == sorted(["first", *(f"j{i}" for i, kind in enumerate(kinds) if kind == "good")])
+
+
+def test_two_processes_make_the_same_tables(raw, workspace, take_in, tmp_path, monkeypatch):
+    raw.write("members", [MEMBER | {"id": f"n{i}"} for i in range(50)], "b.jsonl")
+    raw.add("jobs", raw.good["jobs"][0], JOB | {"title": ""})
+    monkeypatch.setattr(ingest, "BUCKET_BYTES", 1_000)
+    counts = take_in(*ANY_SHARE)
+    other = Workspace(tmp_path / "other")
+    flags = ["--workspace", str(other.root), "--source", str(raw.path), *ANY_SHARE, *TWO_PROCESSES]
+    assert replace(ingest.run(flags), seconds=0) == replace(counts, seconds=0)
+    for table in raw.good:
+        one, two = (read_table(w.records / table).sort_by("id") for w in (workspace, other))
+        assert one.equals(two)
+    assert [row | {"time": 0} for row in quarantined(workspace)] == [row | {"time": 0} for row in quarantined(other)]
+
+
+def test_run_that_was_broken_off_is_finished_without_duplicates(raw, take_in, workspace, monkeypatch):
+    raw.write("jobs", [JOB | {"id": f"j{i}"} for i in range(200)])
+    monkeypatch.setattr(ingest, "BUCKET_BYTES", 2_000)
+    written = []
+
+    def write_two_parts(*args):
+        if len(written) == 2:
+            raise OSError("no space left on device")
+        written.append(write_part(*args))
+
+    monkeypatch.setattr(ingest, "write_part", write_two_parts)
+    with pytest.raises(OSError, match="no space left"):
+        take_in()
+    monkeypatch.setattr(ingest, "write_part", write_part)
+    counts = take_in()
+    assert counts.skipped > 0
+    assert ids(workspace, "jobs") == sorted(f"j{i}" for i in range(200))
+
+
+def test_typed_error_in_a_worker_comes_back_as_itself(tmp_path, workspace):
+    (tmp_path / "Job_Views.csv").write_text("Applicant.ID,Job.ID,Title,View.Start\n1,2,Nurse,never\n")
+    with pytest.raises(UnreadableFile) as caught:
+        ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path)])
+    assert "while running" not in str(caught.value)
+    assert "it holds no view that can be read" in str(caught.value)
+
+
+def test_typed_error_in_another_process_comes_back_as_itself(tmp_path, workspace):
+    (tmp_path / "Job_Views.csv").write_text("Applicant.ID,Job.ID,Title,View.Start\n1,2,Nurse,never\n")
+    with pytest.raises(UnreadableFile) as caught:
+        ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path), *TWO_PROCESSES])
+    assert "while running" not in str(caught.value)
+    assert "it holds no view that can be read" in str(caught.value)
+
+
+def test_unknown_runner_is_a_clear_error(take_in):
+    with pytest.raises(BadInput, match="'SparklingRunner' is not there"):
+        take_in("--runner", "SparklingRunner")
+
+
+def test_unknown_flag_is_a_clear_error(take_in):
+    with pytest.raises(BadInput, match="unknown flag --max-reject-shares=1"):
+        take_in("--max-reject-shares=1")
+
+
+def test_runs_as_a_program_and_ends_with_the_exit_code_of_its_error(raw, workspace):
+    raw.add("jobs", JOB | {"title": ""})
+    command = [sys.executable, "-m", "beam_jobs.ingest", "--workspace", str(workspace.root), "--source", str(raw.path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(ingest.__file__).parent.parent)
+    assert done.returncode == TooManyRejects.exit_code
+    assert "jobs: 1 of 6 rows (16.7%) do not fit" in done.stderr.splitlines()[-1]
+
+
+@given(st.lists(st.text("0123456789abcdef", min_size=32, max_size=32), max_size=40), st.data())
+def test_row_hashes_contain_what_was_stored_and_nothing_else(tmp_path_factory, hashes, data):
+    folder = tmp_path_factory.mktemp("records")
+    stored = data.draw(st.lists(st.sampled_from(hashes), unique=True)) if hashes else []
+    write_part(folder, pa.table({"row_hash": pa.array(stored, pa.string())}))
+    found = RowHashes(folder).contains(hashes)
+    upper = Counter(one[:16] for one in stored)
+    for one, there in zip(hashes, found, strict=True):
+        assert not there or one in stored
+        assert there or one not in stored or upper[one[:16]] > 1
