@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.errors import BadInput
+from retrieval.exact import NOTHING, Hits
+from retrieval.merge import RANK_OFFSET, Candidates, merge
+
+
+def hits(*rows: int) -> Hits:
+    return Hits(np.array(rows, np.int32), -np.arange(len(rows), dtype=np.float32))
+
+
+lists = st.lists(st.lists(st.integers(0, 30), unique=True).map(lambda rows: hits(*rows)), min_size=1, max_size=4)
+
+
+@given(lists, st.integers(1, 40))
+def test_scores_are_the_weighted_reciprocal_ranks(found: list[Hits], k: int) -> None:
+    shares = [1 / len(found)] * len(found)
+    expected: dict[int, float] = {}
+    for one in found:
+        for rank, row in enumerate(one.rows.tolist(), start=1):
+            expected[row] = expected.get(row, 0) + shares[0] / (RANK_OFFSET + rank)
+    rows, fused, scores = merge(found, shares, k)
+    assert len(rows) == min(k, len(expected)) == len(set(rows.tolist()))
+    np.testing.assert_allclose(fused, [expected[row] for row in rows], rtol=1e-5)
+    assert (np.diff(fused) <= 0).all()
+    for i, row in enumerate(rows):
+        for column, one in enumerate(found):
+            place = np.flatnonzero(one.rows == row)
+            got = scores[i, column]
+            assert got == one.scores[place[0]] if len(place) else np.isnan(got)
+
+
+@given(lists, st.integers(1, 40))
+def test_each_list_keeps_its_share_of_places(found: list[Hits], k: int) -> None:
+    shares = [1 / len(found)] * len(found)
+    rows = set(merge(found, shares, k)[0].tolist())
+    for one, share in zip(found, shares, strict=True):
+        assert rows >= set(one.rows[: int(share * k)].tolist())
+
+
+def test_a_small_share_is_kept_where_another_list_would_fill_all() -> None:
+    rows, _, _ = merge([hits(*range(100)), hits(200, 201)], [0.8, 0.1], 10)
+    assert 200 in rows and 201 not in rows
+
+
+def test_nothing_found_is_nothing_merged() -> None:
+    rows, fused, scores = merge([NOTHING, NOTHING], [0.5, 0.5], 10)
+    assert rows.shape == fused.shape == (0,) and scores.shape == (0, 2)
+
+
+def test_shares_above_one_and_no_places_are_errors() -> None:
+    for shares, k in (([0.9, 0.2], 5), ([0.5, 0.2], 0)):
+        with pytest.raises(BadInput, match="shares"):
+            merge([NOTHING, NOTHING], shares, k)
+
+
+def test_a_candidate_names_its_sources() -> None:
+    scores = np.array([[0.5, np.nan], [0.0, 1.0]], np.float32)
+    both = Candidates(np.arange(2), ["a", "b"], ("dense", "terms"), scores, np.ones(2), np.ones(2))
+    assert both.found_by(0) == ("dense",) and both.found_by(1) == ("dense", "terms")
