@@ -1,0 +1,93 @@
+"""Runs and qrels as TREC files, with ties broken against the system before they are written.
+
+Evaluators break ties each in their own way, and compare in 32 bits. So a run's scores fall strictly, in float32, with
+the relevant jobs of a tie last: every evaluator then reads the same order, and the one that flatters least.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from contracts.errors import BadInput
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Request -> job -> gain, a non-negative whole number."""
+Run = Mapping[str, tuple[Sequence[str], np.ndarray]]
+"""Request -> jobs best first, and their scores (n,) float32, strictly falling."""
+
+_PLAIN = "".join(chr(c) for c in range(33, 127) if chr(c) != "%")
+_SMALLEST = int(np.float32(np.finfo(np.float32).tiny).view(np.int32))
+
+
+def order_against(scores: np.ndarray, gains: np.ndarray, depth: int | None = None) -> np.ndarray:
+    """(m,) int64 positions, best first: by score, and among equal scores the job with the lower gain first.
+
+    scores: (n,) float without NaN, compared in float32; gains: (n,) number; depth: keep the first so many.
+    Raises BadInput for a NaN.
+    """
+    scores = np.asarray(scores, np.float32)
+    if np.isnan(scores).any():
+        raise BadInput(f"{int(np.isnan(scores).sum()):,} of {len(scores):,} scores are NaN", cure="train the ranker again")
+    if depth is not None and depth < len(scores):
+        cut = np.partition(scores, len(scores) - depth)[len(scores) - depth]
+        kept = np.flatnonzero(scores >= cut)  # a tie at the cut stays whole until it is ordered
+        return kept[np.lexsort((gains[kept], -scores[kept]))][:depth]
+    return np.lexsort((gains, -scores))
+
+
+def strictly_falling(scores: np.ndarray) -> np.ndarray:
+    """(n,) float32: `scores` (n,), which never rise, lowered as little as makes each smaller than the one before.
+
+    Works on the floats' own order as integers; denormals count as zero, since some machines flush them.
+    """
+    scores = np.asarray(scores, np.float32)
+    bits = np.abs(scores).view(np.int32).astype(np.int64)
+    place = np.where(bits < _SMALLEST, 0, np.sign(scores).astype(np.int64) * (bits - _SMALLEST + 1))
+    step = np.arange(len(place))
+    place = np.minimum.accumulate(place + step) - step
+    magnitude = np.where(place == 0, 0, np.abs(place) - 1 + _SMALLEST).astype(np.int32).view(np.float32)
+    return np.sign(place).astype(np.float32) * magnitude
+
+
+def write_run(path: Path, run: Run, tag: str) -> None:
+    """`request Q0 job rank score tag` a line; ids are percent-encoded where they hold a blank or are not ASCII."""
+    lines = (
+        f"{name} Q0 {_encode(job)} {rank} {score:.9g} {tag}\n"
+        for request, (jobs, scores) in run.items()
+        for name in [_encode(request)]
+        for rank, (job, score) in enumerate(zip(jobs, scores.tolist(), strict=True), start=1)
+    )
+    _write(path, lines)
+
+
+def write_qrels(path: Path, qrels: Qrels) -> None:
+    """`request 0 job gain` a line."""
+    _write(
+        path,
+        (
+            f"{_encode(request)} 0 {_encode(job)} {gain}\n"
+            for request, gains in qrels.items()
+            for job, gain in gains.items()
+        ),
+    )
+
+
+def decode(name: str) -> str:
+    """The id that a file's percent-encoded name stands for."""
+    return unquote(name)
+
+
+def _encode(name: str) -> str:
+    return name if name.isascii() and name.isalnum() else quote(name, safe=_PLAIN)
+
+
+def _write(path: Path, lines: Iterator[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(path.name + ".staged")
+    with staged.open("w", encoding="ascii") as file:
+        file.writelines(lines)
+    staged.replace(path)
