@@ -12,6 +12,7 @@ of the newest job versions: they are what an index serves.
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ from beam_jobs.pipeline import Counts, command, flags, parse, processes, run_id,
 from beam_jobs.progress import Progress
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
-from contracts.errors import BadInput, BundleMismatch, NotReady
+from contracts.errors import BadInput, BundleMismatch, NotReady, UnreadableFile
 from contracts.features import (
     CREATED_TIME,
     EVENT_TIME,
@@ -194,17 +195,26 @@ def _targets(own: argparse.Namespace) -> tuple[Path, dict[str, Target]]:
                 cure="train and export a bundle on this text",
             )
         return folder, {"jobs": Target(text, out, JOB_KEY, "tokens", "text_hash", version, times=False)}
-    from retrieval.encoder import TextEncoder
-
-    encoder = TextEncoder(workspace.encoder, threads=1)
+    encoder_version = _encoder_version(workspace.encoder)
     targets = {}
     for table in tables:
         text, out = (workspace.features / view for view in VIEWS[table])
         if table == "members" and not parts(text):
             continue  # jobs alone can be searched
-        version = f"{_text_version(workspace, text)}.{encoder.version}"
+        version = f"{_text_version(workspace, text)}.{encoder_version}"
         targets[table] = Target(text, out, KEYS[VIEWS[table][0]], "vector", "vector_hash", version, times=True)
     return workspace.encoder, targets
+
+
+def _encoder_version(folder: Path) -> str:
+    """Read from its file: a run with nothing to do loads no model."""
+    path = folder / "encoder.json"
+    try:
+        return json.loads(path.read_bytes())["version"]
+    except FileNotFoundError as error:
+        raise NotReady(f"no retrieval encoder in {folder}", cure="run `rolecall embed`, which exports it") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableFile(f"no version in it: {error}", where=str(path), cure="export the encoder again") from error
 
 
 def _text_version(workspace: Workspace, folder: Path) -> str:
