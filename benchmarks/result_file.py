@@ -1,0 +1,123 @@
+"""The one format of `benchmarks/results/<name>.json`: rows with the machine and the versions that made them.
+
+Several programs may write to one file: a row replaces the one with the same case, system and metric, others stay.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = (
+    "apache-beam",
+    "faiss-cpu",
+    "feast",
+    "numpy",
+    "onnxruntime",
+    "polars",
+    "pyarrow",
+    "tantivy",
+    "torch",
+    "transformers",
+)
+FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
+"""Processor flags that decide how fast INT8 and float32 arithmetic run."""
+FIELDS = ("case", "system", "metric", "value", "low", "high", "unit")
+
+
+def write(
+    name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated: bool, folder: Path = RESULTS
+) -> Path:
+    """Merge rows into `<folder>/<name>.json`, print them as a table, and return the file's path.
+
+    rows: case, system, metric, value, unit, and low and high where there is an interval; simulated: whether the data
+    was, which each row then says as well. Raises ValueError for a row without one of the first four.
+    """
+    path = folder / f"{name}.json"
+    made = [_row(row, command, simulated) for row in rows]
+    before = json.loads(path.read_text())["rows"] if path.is_file() else []
+    replaced = {_key(row) for row in made}
+    merged = [row for row in before if _key(row) not in replaced] + made
+    document = {
+        "name": name,
+        "command": " && ".join(dict.fromkeys(row["command"] for row in merged)),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions": versions(),
+        "simulated": any(row["simulated"] for row in merged),
+        "rows": merged,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    print(as_table(made))
+    return path
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, memory and the flags that matter, as far as this system tells."""
+    info = _cpu_info()
+    flags = set(info.get("flags", info.get("Features", "")).split())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    return {
+        "cpu": info.get("model name") or platform.processor() or platform.machine(),
+        "cores": cores,
+        "memory_gb": round(memory / 1e9, 1),
+        "flags": [flag for flag in FLAGS if flag in flags],
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python's and those of the packages whose speed is measured."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as aligned text, an interval in brackets."""
+    lines = [("case", "system", "metric", "value", "")]
+    for row in rows:
+        interval = f"[{row['low']:,.4g}, {row['high']:,.4g}]" if row.get("low") is not None else ""
+        value = f"{row['value']:,.4g} {row.get('unit', '')}".strip()
+        lines.append((row["case"], row["system"], row["metric"], value, interval))
+    widths = [max(len(line[i]) for line in lines) for i in range(5)]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
+
+
+def command_line(module: str) -> str:
+    """How this program was called."""
+    return " ".join(["python -m", module, *sys.argv[1:]])
+
+
+def _row(row: Mapping[str, Any], command: str, simulated: bool) -> dict[str, Any]:
+    missing = [field for field in ("case", "system", "metric", "value") if row.get(field) is None]
+    if missing:
+        raise ValueError(f"a result row lacks {', '.join(missing)}: {dict(row)}")
+    kept = {field: row[field] for field in FIELDS if row.get(field) is not None}
+    return kept | {"simulated": bool(row.get("simulated", simulated)), "command": row.get("command", command)}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["case"], row["system"], row["metric"]
+
+
+def _cpu_info() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    if not path.is_file():
+        return {}
+    lines = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+    return {name.strip(): value.strip() for name, value in lines}
