@@ -17,6 +17,7 @@ STRATA = ("logged", "retrieved", "random")
 PAIR_FEATURES: tuple[str, ...] = (
     "dense",
     "recent",
+    "recent_nearby",
     "terms",
     "same_city",
     "same_region",

@@ -21,6 +21,7 @@ MEANING: Mapping[str, str] = {
     "dense": "text close to the request",
     "recent": "like jobs viewed lately",
     "terms": "holds words of the request",
+    "recent_nearby": "like jobs you looked at, in a place you looked at",
     "same_city": "in the same city",
     "same_region": "in the same region",
     "same_company": "same company as jobs viewed lately",

@@ -28,6 +28,7 @@ def pair_features(
 
     dense           cosine of the job's vector with the encoded request text; 0 without a vector
     recent          highest cosine with one of the last jobs of interest; 0 where there is none
+    recent_nearby   recent x same_city: like the last jobs, and where they are
     terms           BM25 for the request's words divided by the best of any job in the index
     same_city       share of the home location and the last jobs of interest that are in the job's city
     same_region     the same for its region
@@ -46,11 +47,14 @@ def pair_features(
         return out
     vectors = index.vectors[rows]
     days = np.minimum(activity.days_since_view(rows, request.time), MAX_DAYS)
+    likest = (vectors @ index.vectors[recent].T).max(axis=1) if len(recent) else np.zeros(len(rows), np.float32)
+    in_city = _share(index, "place", rows, index.places(request, "place"))
     columns = {
         "dense": vectors @ vector if vector is not None else 0,
-        "recent": (vectors @ index.vectors[recent].T).max(axis=1) if len(recent) else 0,
+        "recent": likest,
+        "recent_nearby": likest * in_city,
         "terms": index.term_shares(request)[rows] if terms is None else terms,
-        "same_city": _share(index, "place", rows, index.places(request, "place")),
+        "same_city": in_city,
         "same_region": _share(index, "region", rows, index.places(request, "region")),
         "same_company": _share(index, "company", rows, index.attributes.codes("company")[recent]),
         "title_overlap": index.titles.overlap(rows, request.titles, recent),
