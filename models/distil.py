@@ -11,17 +11,16 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from contracts.tasks import TASKS
 from contracts.workspace import Workspace, set_current
 from models.backbone import Backbone, backbone_folder, backbone_version, mask_bias, open_tokenizer
+from models.config import Divergence, StudentConfig
 from models.metrics import mean_ndcg
 from models.rows import Rows, by_length, pad, read_rows, token_ids
 from models.scores import TEACHERS, current_scores, read_scores
@@ -30,37 +29,6 @@ from models.teacher import held_out_metrics
 from models.training import autocast, check_spread, fit
 
 log = logging.getLogger("rolecall")
-
-Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse"]
-
-
-class StudentConfig(BaseModel):
-    """Knobs of the student.
-
-    item_tokens: T, vectors a job; score_layers: layers a candidate passes; frozen_layers: lowest layers of both
-    encoders held fixed (and their states kept); max_*_tokens: text length; list_size: pairs of a list in one step;
-    divergence: between teacher and student probability of a task; listwise: weight of the same within a list;
-    labels: weight of the labels themselves beside the teachers; weights: of the tasks, 1 where not named.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    backbone: Path | None = None
-    item_tokens: int = Field(4, ge=1, le=64)
-    score_layers: int = Field(2, ge=1)
-    frozen_layers: int = Field(4, ge=0)
-    max_prefix_tokens: int = Field(128, ge=16, le=512)
-    max_item_tokens: int = Field(128, ge=16, le=512)
-    epochs: int = Field(4, ge=1)
-    max_pairs: int = Field(20_000, ge=1)
-    lists_a_batch: int = Field(6, ge=1)
-    list_size: int = Field(16, ge=2)
-    learning_rate: float = Field(2e-4, gt=0)
-    head_rate: float = Field(1e-3, gt=0)
-    divergence: Divergence = "forward_kl"
-    listwise: float = Field(1.0, ge=0)
-    labels: float = Field(0.1, ge=0)
-    weights: Mapping[str, float] = {}
-    seed: int = 0
 
 
 class States:
@@ -151,6 +119,15 @@ def load_student(folder: Path) -> tuple[Student, dict]:
     student = Student(folder, tuple(about["tasks"]), config.item_tokens, config.score_layers, trained=False)
     load_model(student, str(folder / "student.safetensors"))
     return student.eval(), about
+
+
+def float_logits(workspace: Workspace, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    """Logits (len(chosen), tasks) float32 of the current student before export: what a quantised one is held against."""
+    folder = workspace.student / (workspace.student / "CURRENT").read_text().strip()
+    student, about = load_student(folder)
+    config = StudentConfig.model_validate(about["config"])
+    rows = rows.only(chosen)
+    return student_logits(student, Texts(rows, student, folder, config, 0), rows, np.arange(len(rows)))
 
 
 class Texts:

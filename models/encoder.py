@@ -6,15 +6,14 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from models.backbone import Backbone, backbone_folder, backbone_version, mean_pool
+from models.config import Precision
 from models.graphs import export_graph, quantize
 
-Precision = Literal["int8", "float32"]
 MAX_TOKENS = 256
 
 

@@ -19,8 +19,8 @@ from contracts.features import serving_service
 from contracts.tasks import TASKS
 from contracts.workspace import Workspace, set_current
 from models.card import model_card
-from models.distil import StudentConfig, load_student
-from models.encoder import Precision
+from models.config import Precision, StudentConfig
+from models.distil import load_student
 from models.graphs import export_graph, quantize
 from models.student import Student
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,18 @@ class Rows:
 
     def target(self, task: str) -> np.ndarray:
         return self.targets[:, self.tasks.index(task)]
+
+    def only(self, chosen: np.ndarray) -> Rows:
+        """The chosen rows, with the texts that they have."""
+        kept_requests, request = np.unique(self.request[chosen], return_inverse=True)
+        kept_jobs, job = np.unique(self.job[chosen], return_inverse=True)
+        return replace(
+            self,
+            list_ids=self.list_ids[chosen], job_ids=self.job_ids[chosen], splits=self.splits[chosen],
+            strata=self.strata[chosen], targets=self.targets[chosen], position=self.position[chosen],
+            requests=[self.requests[i] for i in kept_requests], request=request,
+            jobs=[self.jobs[i] for i in kept_jobs], job=job,
+        )  # fmt: skip
 
     def lists(self, rows: np.ndarray) -> list[np.ndarray]:
         """Row numbers grouped by list, in the order in which the lists first appear."""

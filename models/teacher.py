@@ -17,7 +17,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 from torch import Tensor, nn
@@ -34,6 +33,7 @@ from models.backbone import (
     open_tokenizer,
     sentence_vectors,
 )
+from models.config import TeacherConfig
 from models.metrics import auc, mean_ndcg
 from models.rows import Rows, by_length, pad, read_rows
 from models.scores import write_scores
@@ -47,28 +47,6 @@ RARE: tuple[str, ...] = ("apply", "dismiss", "hire")
 """A shown job is a negative for a rare action only in a list that holds a positive (COOKBOOK 1.3, loss masking)."""
 POSITIONS = 32
 SCORING_TOKENS = 8_192
-
-
-class TeacherConfig(BaseModel):
-    """Knobs of one teacher.
-
-    max_pairs: training pairs at most, whole lists drawn by seed; max_tokens: of request and job together;
-    frozen_layers: lowest layers held fixed; listwise: weight of the listwise loss beside the pointwise one;
-    warm_start: the click teacher begins as the policy teacher.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    backbone: Path | None = None
-    max_pairs: int = Field(3_000, ge=1)
-    epochs: int = Field(2, ge=1)
-    max_tokens: int = Field(192, ge=16, le=512)
-    frozen_layers: int = Field(2, ge=0)
-    batch_pairs: int = Field(32, ge=1)
-    learning_rate: float = Field(1e-4, gt=0)
-    head_rate: float = Field(1e-3, gt=0)
-    listwise: float = Field(0.3, ge=0)
-    warm_start: bool = True
-    seed: int = 0
 
 
 class CrossEncoder(nn.Module):

@@ -36,7 +36,8 @@ app.add_typer(features, name="features")
 app.add_typer(train, name="train")
 
 WorkspaceOption = Annotated[
-    Path, typer.Option("--workspace", "-w", help="Folder that holds everything Rolecall makes.", envvar="ROLECALL_WORKSPACE")
+    Path,
+    typer.Option("--workspace", "-w", help="Folder that holds everything Rolecall makes.", envvar="ROLECALL_WORKSPACE"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of lines for people.")]
 DEFAULT = Path("artifacts/demo")

@@ -120,6 +120,7 @@ def run_recipe(
     a stage ends with an error.
     """
     from replay.summary import write_summary
+
     from rolecall.answer import serve_once
 
     source = data or workspace.root / RAW

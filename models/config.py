@@ -1,0 +1,77 @@
+"""The knobs of teachers, student and export. Apart from the code that uses them, so that reading them loads no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Precision = Literal["int8", "float32"]
+Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse"]
+
+
+class TeacherConfig(BaseModel):
+    """Knobs of one teacher.
+
+    max_pairs: training pairs at most, whole lists drawn by seed; max_tokens: of request and job together;
+    frozen_layers: lowest layers held fixed; listwise: weight of the listwise loss beside the pointwise one;
+    warm_start: the click teacher begins as the policy teacher.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    backbone: Path | None = None
+    max_pairs: int = Field(3_000, ge=1)
+    epochs: int = Field(2, ge=1)
+    max_tokens: int = Field(192, ge=16, le=512)
+    frozen_layers: int = Field(2, ge=0)
+    batch_pairs: int = Field(32, ge=1)
+    learning_rate: float = Field(1e-4, gt=0)
+    head_rate: float = Field(1e-3, gt=0)
+    listwise: float = Field(0.3, ge=0)
+    warm_start: bool = True
+    seed: int = 0
+
+
+class StudentConfig(BaseModel):
+    """Knobs of the student.
+
+    item_tokens: T, vectors a job; score_layers: layers a candidate passes; frozen_layers: lowest layers of both
+    encoders held fixed (and their states kept); max_*_tokens: text length; list_size: pairs of a list in one step;
+    divergence: between teacher and student probability of a task; listwise: weight of the same within a list;
+    labels: weight of the labels themselves beside the teachers; weights: of the tasks, 1 where not named.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    backbone: Path | None = None
+    item_tokens: int = Field(4, ge=1, le=64)
+    score_layers: int = Field(2, ge=1)
+    frozen_layers: int = Field(4, ge=0)
+    max_prefix_tokens: int = Field(128, ge=16, le=512)
+    max_item_tokens: int = Field(128, ge=16, le=512)
+    epochs: int = Field(4, ge=1)
+    max_pairs: int = Field(20_000, ge=1)
+    lists_a_batch: int = Field(6, ge=1)
+    list_size: int = Field(16, ge=2)
+    learning_rate: float = Field(2e-4, gt=0)
+    head_rate: float = Field(1e-3, gt=0)
+    divergence: Divergence = "forward_kl"
+    listwise: float = Field(1.0, ge=0)
+    labels: float = Field(0.1, ge=0)
+    weights: Mapping[str, float] = {}
+    seed: int = 0
+
+
+class ExportConfig(BaseModel):
+    """Knobs of the export.
+
+    precision: of the served graphs; least_agreement: NDCG@1 agreement with the float32 student under which the export
+    is refused; grades: let graded lists have a say in the blend beside what members did.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    precision: Precision = "int8"
+    least_agreement: float = Field(0.97, ge=0, le=1)
+    grades: bool = True
+    l2: float = Field(1e-3, ge=0)
