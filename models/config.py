@@ -1,4 +1,4 @@
-"""The knobs of teachers, student and export. Apart from the code that uses them, so that reading them loads no model."""
+"""The knobs of teachers, student and export. Apart from the code that uses them: reading them loads no model."""
 
 from __future__ import annotations
 

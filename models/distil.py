@@ -122,7 +122,7 @@ def load_student(folder: Path) -> tuple[Student, dict]:
 
 
 def float_logits(workspace: Workspace, rows: Rows, chosen: np.ndarray) -> np.ndarray:
-    """Logits (len(chosen), tasks) float32 of the current student before export: what a quantised one is held against."""
+    """Logits (len(chosen), tasks) float32 of the current student before export, for comparison."""
     folder = workspace.student / (workspace.student / "CURRENT").read_text().strip()
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])

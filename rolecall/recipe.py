@@ -1,4 +1,4 @@
-"""The recipe: every stage, what it reads and writes, in one list. `rolecall run` runs it; `dvc.yaml` is printed from it.
+"""The recipe: every stage, what it reads and writes, in one list. `rolecall run` runs it, `dvc.yaml` shows it.
 
 A stage is a `rolecall` command in a process of its own, so that its memory is given back and its cost can be seen.
 Each stage skips what is already done, with or without DVC.
