@@ -1,4 +1,4 @@
-"""Small raw folders written by the test itself, and one real encoder for all tests."""
+"""Small raw folders written by the test itself, one real encoder for all, and what a bundle needs for items."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from contracts.bundle import MANIFEST, Manifest, content_version, file_hash
 from contracts.workspace import Workspace
 
 MEMBERS = [
@@ -73,3 +78,49 @@ def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("encoder")
     export_encoder(folder, precision="float32")
     return folder
+
+
+def write_item_bundle(folder: Path, text_version: str) -> Path:
+    """The part of a bundle that makes items: the sum and the maximum of word vectors, two tokens a job."""
+    folder.mkdir(parents=True)
+    words = ["[PAD]", "[UNK]", "title", "nurse", "pilot", "pay"]
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["words"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
+        helper.make_node("Mul", ["words", "weights"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "middle"], ["sum"], keepdims=1),
+        helper.make_node("ReduceMax", ["kept", "middle"], ["max"], keepdims=1),
+        helper.make_node("Concat", ["sum", "max"], ["items"], axis=1),
+    ]
+    constants = {
+        "table": np.random.default_rng(1).standard_normal((len(words), 4)).astype(np.float32),
+        "last": np.array([2]),
+        "middle": np.array([1]),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "item",
+        [helper.make_tensor_value_info(n, TensorProto.INT64, ["n", "len"]) for n in ("input_ids", "attention_mask")],
+        [helper.make_tensor_value_info("items", TensorProto.FLOAT, ["n", 2, 4])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "item.onnx"
+    )
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    manifest = Manifest(
+        text_version=text_version, tasks=("view",), task_sentences={}, item_tokens=2, hidden=4, max_prefix_tokens=16,
+        max_item_tokens=16, precision="float32", files={path.name: file_hash(path) for path in folder.iterdir()},
+    )  # fmt: skip
+    manifest = manifest.model_copy(update={"version": content_version(manifest)})
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    return folder
+
+
+@pytest.fixture
+def bundle_for(tmp_path: Path) -> Callable[[str], Path]:
+    """A bundle that was made for a text version."""
+    return lambda text_version: write_item_bundle(tmp_path / f"bundle-{text_version}", text_version)

@@ -8,9 +8,11 @@ import pyarrow as pa
 import pytest
 
 from beam_jobs import embed, verbalize
-from contracts.errors import BadInput, NotReady
+from contracts.bundle import read_manifest
+from contracts.errors import BadInput, BundleMismatch, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME
 from contracts.tables import parts, read_table, write_part
+from ranking.scorer import ItemEncoder
 from retrieval.encoder import TextEncoder
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -183,3 +185,47 @@ def test_unknown_table_is_a_clear_error(take_in, run):
     take_in()
     with pytest.raises(BadInput, match="no text of events"):
         run("--tables", "jobs,events")
+
+
+@pytest.fixture
+def items(take_in, workspace, bundle_for):
+    """Take in, verbalise, and make a bundle for that text; returns (run, bundle folder, items folder)."""
+    take_in()
+    verbalize.run(["--workspace", str(workspace.root)])
+    version = read_table(workspace.features / "job_text", ["text_version"])["text_version"][0].as_py()
+    bundle = bundle_for(version)
+
+    def run():
+        verbalize.run(["--workspace", str(workspace.root)])
+        return embed.run(["--workspace", str(workspace.root), "--what", "items", "--bundle", str(bundle)])
+
+    return run, bundle, workspace.root / "items" / read_manifest(bundle).version
+
+
+def test_items_are_the_bundles_in_float16(items, workspace):
+    run, bundle, folder = items
+    assert run().written == 5
+    text = {row["job_id"]: row for row in read_table(workspace.features / "job_text").to_pylist()}
+    stored = read_table(folder)
+    assert stored.schema.names == ["job_id", "text_hash", "tokens"]
+    assert stored.schema.field("tokens").type == pa.list_(pa.float16())
+    for row in stored.to_pylist():
+        wanted = ItemEncoder(bundle).encode([text[row["job_id"]]["text"]]).astype(np.float16).ravel()
+        assert row["text_hash"] == text[row["job_id"]]["text_hash"]
+        np.testing.assert_array_equal(np.array(row["tokens"], np.float16), wanted)
+
+
+def test_items_are_made_for_changed_jobs_alone(items, raw, take_in):
+    run, _, folder = items
+    run()
+    change(raw, take_in, "Pilot", "2024-03-01T00:00:00Z")
+    counts = run()
+    assert (counts.written, counts.skipped) == (1, 4)
+    assert read_table(folder)["job_id"].to_pylist().count("j0") == 2
+
+
+def test_bundle_of_another_text_version_is_refused(take_in, workspace, bundle_for):
+    take_in()
+    verbalize.run(["--workspace", str(workspace.root)])
+    with pytest.raises(BundleMismatch, match="made for text version 1-other"):
+        embed.run(["--workspace", str(workspace.root), "--what", "items", "--bundle", str(bundle_for("1-other"))])

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import result_file
+
+ROW = {"case": "1M x 128", "system": "exact", "metric": "p50_ms", "value": 1.9, "low": 1.7, "high": 2.2, "unit": "ms"}
+
+
+def write(folder, *rows, command="python -m benchmarks.one", simulated=False):
+    return json.loads(result_file.write("spine", command, rows, simulated, folder).read_text())
+
+
+def test_file_says_what_was_measured_where_and_with_what(tmp_path):
+    document = write(tmp_path, ROW)
+    assert document["name"] == "spine"
+    assert document["rows"] == [ROW | {"simulated": False, "command": "python -m benchmarks.one"}]
+    assert document["machine"]["cores"] >= 1
+    assert document["machine"]["memory_gb"] > 0
+    assert document["versions"]["python"]
+    assert document["versions"]["pyarrow"]
+
+
+def test_second_program_adds_to_the_file_of_the_first(tmp_path):
+    write(tmp_path, ROW)
+    other = ROW | {"system": "faiss"}
+    document = write(tmp_path, other, command="python -m benchmarks.two", simulated=True)
+    assert [row["system"] for row in document["rows"]] == ["exact", "faiss"]
+    assert document["command"] == "python -m benchmarks.one && python -m benchmarks.two"
+    assert [row["simulated"] for row in document["rows"]] == [False, True]
+    assert document["simulated"]
+
+
+def test_row_measured_again_replaces_the_earlier_one(tmp_path):
+    write(tmp_path, ROW)
+    document = write(tmp_path, ROW | {"value": 2.5})
+    assert [row["value"] for row in document["rows"]] == [2.5]
+
+
+def test_row_without_a_value_is_refused_and_the_file_stays(tmp_path):
+    before = write(tmp_path, ROW)
+    with pytest.raises(ValueError, match="lacks value"):
+        write(tmp_path, ROW | {"value": None})
+    assert json.loads((tmp_path / "spine.json").read_text()) == before
+
+
+def test_table_shows_value_and_interval():
+    assert result_file.as_table([ROW]).splitlines()[1] == "1M x 128  exact   p50_ms  1.9 ms  [1.7, 2.2]"
