@@ -119,10 +119,6 @@ def run_recipe(
     data None: a market is simulated into the workspace first. Raises BadInput for an unknown stage, StageFailed where
     a stage ends with an error.
     """
-    from replay.summary import write_summary
-
-    from rolecall.answer import serve_once
-
     source = data or workspace.root / RAW
     stages = [stage for stage in STAGES if data is None or stage.name != "simulate"]
     names = [stage.name for stage in stages]
@@ -141,6 +137,7 @@ def run_recipe(
         (workspace.root / "stages.json").write_text(json.dumps(costs, indent=2))
         log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(stages), stage.name, cost["seconds"], cost["peak_mb"])
     from replay.summary import write_summary
+
     from rolecall.answer import serve_once
 
     answer = serve_once(workspace)
