@@ -6,7 +6,7 @@ import json
 import sys
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -241,12 +241,10 @@ def train_click(context: typer.Context, workspace: WorkspaceOption = DEFAULT) ->
     _train_teacher("click", workspace, _params(context))
 
 
-def _train_teacher(kind: str, workspace: Path, knobs: Params) -> None:
-    from models.teacher import score_teacher, train_teacher
+def _train_teacher(kind: Literal["policy", "click"], workspace: Path, knobs: Params) -> None:
+    from models.teacher import train_teacher
 
-    place = Workspace(workspace)
-    train_teacher(place, kind, getattr(knobs, f"{kind}_teacher"))
-    score_teacher(place, kind)
+    train_teacher(Workspace(workspace), kind, knobs.policy_teacher if kind == "policy" else knobs.click_teacher)
 
 
 @train.command("student")
