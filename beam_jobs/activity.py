@@ -1,0 +1,356 @@
+"""Events -> what each member did lately and how often each job was viewed, one row after each event; only the new ones.
+
+    python -m beam_jobs.activity --workspace W
+
+Events meet the jobs first, in buckets of jobs: there a job's counts are made, and each event gets the words of the job
+as it was advertised then. They go on in buckets of members, where `contracts.activity.Activity` folds them in order of
+time; the service folds with the same function.
+
+A row holds from KNOWN_AFTER past its event. On the first load it counts as known from then on (the source's clock is
+trusted for what lies behind), later from the run's time on. A later run folds again the members and jobs that have new
+events, and writes the rows from the earliest new event on: an event that came late corrects what came after it.
+Parts that a service pushed stay as they are: they say what was served.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.progress import Progress
+from contracts.activity import KNOWN_AFTER, Activity
+from contracts.arrow import TIME
+from contracts.errors import NotReady, UnreadableFile
+from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
+from contracts.records import Event, Job
+from contracts.tables import parts, write_part
+from contracts.text import job_snippet
+from contracts.workspace import Workspace
+
+log = logging.getLogger("rolecall")
+
+BUCKET_EVENTS = 50_000
+"""Events a bucket, which one worker holds in memory."""
+PART_ROWS = 10_000
+STATS_DAYS = 7
+
+_EVENT_COLUMNS = ["id", "time", MEMBER_KEY, JOB_KEY, "action"]
+_JOB_COLUMNS = ["id", "updated_at", "title", "company", "location"]
+_LEDGER = "_folded.json"
+_PREFIX = "fold."
+
+
+class Ledger(NamedTuple):
+    """What is folded already. events: events part -> its events but impressions; runs: whose parts are complete."""
+
+    events: dict[str, int]
+    runs: list[str]
+
+
+class Chunk(NamedTuple):
+    """One row group of a records part. new: not folded by an earlier run."""
+
+    path: Path
+    row_group: int
+    new: bool
+
+
+class Scope(NamedTuple):
+    """Whose events are folded: all where both are None, else those of members and jobs with new events."""
+
+    members: pa.Array | None
+    jobs: pa.Array | None
+
+
+def run(argv: Sequence[str] | None = None) -> Counts:
+    """Bring activity and job statistics up to the events. Raises NotReady where there are no events."""
+    own, options = parse(flags("activity", __doc__), argv)
+    workspace: Workspace = own.workspace
+    started = time.monotonic()
+    paths = {path.name: path for path in parts(workspace.records / "events")}
+    if not paths:
+        raise NotReady(
+            f"no events in {workspace.records}",
+            cure=f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first",
+        )
+    ledger = _ledger(workspace, set(paths))
+    fresh = [path for name, path in paths.items() if name not in ledger.events]
+    scope, sizes = _scope(fresh, first=not ledger.events)
+    written, skipped = sum(sizes.values()), sum(ledger.events.values())
+    if fresh:
+        name = run_id()
+        known = datetime.now(UTC) if ledger.events else None
+        buckets = 1 + (written + (skipped if scope.members is not None else 0)) // BUCKET_EVENTS
+        fold = _Fold(workspace, name, scope, known, buckets)
+        if written:
+            chunks = [
+                Chunk(path, group, part not in ledger.events)
+                for part, path in paths.items()
+                for group in range(pq.read_metadata(path).num_row_groups)
+            ]
+            progress = Progress("activity", "events", (written + skipped) // processes(options))
+            run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
+        _settle(workspace, Ledger(ledger.events | sizes, [*ledger.runs, name]))
+    counts = Counts(read=written + skipped, written=written, skipped=skipped)
+    log.info("activity: %s (impressions are not counted)", counts)
+    return replace(counts, seconds=time.monotonic() - started)
+
+
+class _Fold(NamedTuple):
+    """What every step of one run needs. known: the rows' created time, None: each row's event time."""
+
+    workspace: Workspace
+    run: str
+    scope: Scope
+    known: datetime | None
+    buckets: int
+
+    def write(self, view: str, table: pa.Table, bucket: int, number: int) -> None:
+        write_part(self.workspace.features / view, table, f"{_PREFIX}{self.run}-{bucket:05d}-{number:03d}")
+
+
+def _build(pipeline: beam.Pipeline, chunks: list[Chunk], fold: _Fold, progress: Progress) -> None:
+    jobs = [
+        Chunk(path, group, True)
+        for path in parts(fold.workspace.records / "jobs")
+        for group in range(pq.read_metadata(path).num_row_groups)
+    ]
+    events = (
+        pipeline | "event parts" >> beam.Create(chunks) | "read events" >> beam.FlatMap(_read_events, fold, progress)
+    )
+    adverts = pipeline | "job parts" >> beam.Create(jobs) | "read jobs" >> beam.FlatMap(_read_jobs, fold)
+    (
+        {"events": events, "jobs": adverts}
+        | "by job" >> beam.CoGroupByKey()
+        | "job statistics" >> beam.FlatMap(_meet_jobs, fold)
+        | "by member" >> beam.GroupByKey()
+        | "fold" >> beam.Map(_fold_members, fold)
+    )
+
+
+def _read_events(chunk: Chunk, fold: _Fold, progress: Progress) -> Iterator[tuple[int, pa.Table]]:
+    """A chunk's events but impressions, by bucket of their job, with the column `new`."""
+    progress.start()
+    table = _read(chunk.path, _EVENT_COLUMNS, chunk.row_group)
+    table = table.filter(pc.not_equal(table["action"], "impression"))
+    progress.add(table.num_rows)
+    if fold.scope.members is not None:
+        table = table.filter(
+            pc.or_(
+                pc.is_in(table[MEMBER_KEY], value_set=fold.scope.members),
+                pc.is_in(table[JOB_KEY], value_set=fold.scope.jobs),
+            )
+        )
+    table = table.append_column("new", pa.array(np.full(table.num_rows, chunk.new)))
+    yield from _by_bucket(table, JOB_KEY, fold.buckets)
+
+
+def _read_jobs(chunk: Chunk, fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
+    yield from _by_bucket(_read(chunk.path, _JOB_COLUMNS, chunk.row_group), "id", fold.buckets)
+
+
+def _meet_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
+    """A bucket of jobs: writes their statistics, and hands on the events with the job's words, by bucket of members."""
+    bucket, found = element
+    events = _concat(found["events"])
+    if events.is_empty():
+        return
+    _write_statistics(events, fold, bucket)
+    if fold.scope.members is not None:
+        events = events.filter(pl.col(MEMBER_KEY).is_in(pl.Series(fold.scope.members).implode()))
+    worded = with_snippets(events, _concat(found["jobs"]))
+    if len(worded) < len(events):
+        count("of unknown jobs", len(events) - len(worded))
+    yield from _by_bucket(worded.to_arrow(), MEMBER_KEY, fold.buckets)
+
+
+def with_snippets(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
+    """Events with the column `snippet`: the job as advertised at the event's time, else as first advertised.
+
+    jobs: every version with `id`, `updated_at` and what `job_snippet` reads. Events of other jobs are left out.
+    """
+    versions = jobs.join(events.select(JOB_KEY).unique(), left_on="id", right_on=JOB_KEY, how="semi").sort("updated_at")
+    words = [
+        job_snippet(Job.model_construct(title=title, company=company, location=location))
+        for title, company, location in versions.select("title", "company", "location").iter_rows()
+    ]
+    versions = versions.select(pl.col("id").alias(JOB_KEY), "updated_at", pl.Series("snippet", words, pl.String))
+    first = versions.unique(JOB_KEY, keep="first", maintain_order=True).select(
+        JOB_KEY, pl.col("snippet").alias("first")
+    )
+    joined = events.sort("time").join_asof(
+        versions, left_on="time", right_on="updated_at", by=JOB_KEY, check_sortedness=False
+    )
+    joined = joined.join(first, on=JOB_KEY, how="inner")
+    return joined.with_columns(pl.coalesce("snippet", "first").alias("snippet")).drop("first", "updated_at")
+
+
+def job_statistics(events: pl.DataFrame) -> pl.DataFrame:
+    """One row after each view or apply: job_id, counts up to and with it, its event time, and `new`.
+
+    events: job_id, time, id, action, new. views_7d counts the views of the seven days that end with the event; `new`
+    is True from the job's earliest new event on. Of rows with the same time the last one stays.
+    """
+    seen = events.filter(pl.col("action").is_in(["view", "apply"])).sort(JOB_KEY, "time", "id")
+    view, apply = pl.col("action") == "view", pl.col("action") == "apply"
+    rows = seen.with_columns(view.cast(pl.Int64).alias("view")).with_columns(
+        pl.col("view").rolling_sum_by("time", f"{STATS_DAYS}d").over(JOB_KEY).alias("views_7d"),
+        pl.col("view").cum_sum().over(JOB_KEY).alias("views_total"),
+        apply.cast(pl.Int64).cum_sum().over(JOB_KEY).alias("applies_total"),
+        pl.when(view).then("time").forward_fill().over(JOB_KEY).alias("last_view"),
+        (pl.col("new").cum_max().over(JOB_KEY)).alias("new"),
+        (pl.col("time") + KNOWN_AFTER).alias(EVENT_TIME),
+    )
+    rows = rows.unique([JOB_KEY, EVENT_TIME], keep="last", maintain_order=True)
+    return rows.select(JOB_KEY, "views_7d", "views_total", "applies_total", "last_view", EVENT_TIME, "new")
+
+
+def fold_member(events: Iterable[tuple[datetime, str, str, str, bool]]) -> Iterator[tuple[datetime, Activity]]:
+    """(when it holds from, activity) after each event from the earliest new one on.
+
+    events: (time, action, job_id, snippet, new) of one member in order of time. Of events known at the same time only
+    the last gives a row.
+    """
+    activity, writing = Activity(), False
+    pending: tuple[datetime, Activity] | None = None
+    for at, action, job_id, snippet, new in events:
+        activity = activity.add(Event.model_construct(time=at, action=action, job_id=job_id), snippet)
+        writing = writing or new
+        if not writing:
+            continue
+        holds = at + KNOWN_AFTER
+        if pending is not None and pending[0] != holds:
+            yield pending
+        pending = holds, activity
+    if pending is not None:
+        yield pending
+
+
+def _write_statistics(events: pl.DataFrame, fold: _Fold, bucket: int) -> None:
+    if fold.scope.jobs is not None:
+        events = events.filter(pl.col(JOB_KEY).is_in(pl.Series(fold.scope.jobs).implode()))
+    rows = job_statistics(events).filter("new").drop("new").to_arrow()
+    if not rows.num_rows:
+        return
+    columns = {JOB_KEY: rows[JOB_KEY].cast(pa.string())}
+    columns |= {name: rows[name] for name in ("views_7d", "views_total", "applies_total")}
+    columns |= {name: rows[name].cast(TIME) for name in ("last_view", EVENT_TIME)}
+    columns[CREATED_TIME] = _created(columns[EVENT_TIME], fold)
+    fold.write(JOB_STATS, pa.table(columns), bucket, 0)
+
+
+def _fold_members(element: tuple[int, Iterable[pa.Table]], fold: _Fold) -> None:
+    bucket, found = element
+    events = _concat(found).sort(MEMBER_KEY, "time", "id")
+    rows: list[tuple[str, datetime, Activity]] = []
+    number = 0
+    for (member_id,), group in events.group_by(MEMBER_KEY, maintain_order=True):
+        one = group.select("time", "action", JOB_KEY, "snippet", "new").iter_rows()
+        rows += [(str(member_id), holds, activity) for holds, activity in fold_member(one)]
+        if len(rows) >= PART_ROWS:
+            fold.write(MEMBER_ACTIVITY, _activity_rows(rows, fold), bucket, number)
+            rows, number = [], number + 1
+    if rows:
+        fold.write(MEMBER_ACTIVITY, _activity_rows(rows, fold), bucket, number)
+
+
+def _activity_rows(rows: list[tuple[str, datetime, Activity]], fold: _Fold) -> pa.Table:
+    holds = pa.array([row[1] for row in rows], TIME)
+    return pa.table(
+        {
+            MEMBER_KEY: pa.array([row[0] for row in rows], pa.string()),
+            "activity": pa.array([row[2].to_json() for row in rows], pa.string()),
+            "activity_text": pa.array([row[2].text() for row in rows], pa.string()),
+            EVENT_TIME: holds,
+            CREATED_TIME: _created(holds, fold),
+        }
+    )
+
+
+def _created(holds: Any, fold: _Fold) -> Any:
+    return holds if fold.known is None else pa.array([fold.known] * len(holds), TIME)
+
+
+def _scope(fresh: list[Path], first: bool) -> tuple[Scope, dict[str, int]]:
+    """Whose events have to be folded, and how many events but impressions each fresh part has."""
+    sizes: dict[str, int] = {}
+    members: list[pa.ChunkedArray] = []
+    jobs: list[pa.ChunkedArray] = []
+    for path in fresh:
+        table = _read(path, ["action"] if first else ["action", MEMBER_KEY, JOB_KEY])
+        table = table.filter(pc.not_equal(table["action"], "impression"))
+        sizes[path.name] = table.num_rows
+        if not first:
+            members.append(pc.unique(table[MEMBER_KEY]))
+            jobs.append(pc.unique(table[JOB_KEY]))
+    if first or not fresh:
+        return Scope(None, None), sizes
+    return Scope(pc.unique(pa.concat_arrays(members)), pc.unique(pa.concat_arrays(jobs))), sizes
+
+
+def _ledger(workspace: Workspace, present: set[str]) -> Ledger:
+    """What earlier runs folded; nothing where the records have been made anew since."""
+    path = workspace.features / MEMBER_ACTIVITY / _LEDGER
+    if not path.is_file():
+        return Ledger({}, [])
+    ledger = Ledger(**json.loads(path.read_text()))
+    return ledger if set(ledger.events) <= present else Ledger({}, [])
+
+
+def _settle(workspace: Workspace, ledger: Ledger) -> None:
+    """Note what is folded, atomically, and remove the parts of runs that were broken off or are void."""
+    folder = workspace.features / MEMBER_ACTIVITY
+    folder.mkdir(parents=True, exist_ok=True)
+    staged = folder / f"{_LEDGER}.staged"
+    staged.write_text(json.dumps(ledger._asdict(), indent=1))
+    staged.replace(folder / _LEDGER)
+    for view in (MEMBER_ACTIVITY, JOB_STATS):
+        for path in parts(workspace.features / view):
+            name = path.name.removeprefix("part-")
+            if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).partition("-")[0] not in ledger.runs:
+                path.unlink()
+
+
+def _read(path: Path, columns: list[str], row_group: int | None = None) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns) if row_group is None else file.read_row_group(row_group, columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="write that part again") from error
+
+
+def _concat(tables: Iterable[pa.Table]) -> pl.DataFrame:
+    found = list(tables)
+    return pl.DataFrame(pa.concat_tables(found)) if found else pl.DataFrame()
+
+
+def _by_bucket(table: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:
+    """The rows by a hash of their key that is the same in every process."""
+    if not table.num_rows:
+        return
+    coded = table[key].combine_chunks().dictionary_encode()
+    of_value = np.array([zlib.crc32(value.encode()) % buckets for value in coded.dictionary.to_pylist()])
+    of_row = of_value[coded.indices.to_numpy()]
+    for bucket in np.unique(of_row):
+        yield int(bucket), table.take(np.flatnonzero(of_row == bucket))
+
+
+if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it
+    from beam_jobs import activity
+
+    command(activity.run)
