@@ -13,6 +13,7 @@ from typing import NamedTuple
 import ir_measures
 import numpy as np
 
+from replay.results import Bin
 from replay.trec import decode
 
 RESAMPLES = 1_000
@@ -32,8 +33,8 @@ class Estimate(NamedTuple):
 def per_request(qrels: Path, run: Path, measures: Sequence[str], requests: Sequence[str]) -> dict[str, np.ndarray]:
     """Each measure (as ir_measures spells it: "nDCG@10", "R@100", "RR@10") of each request, from TREC files.
 
-    Returns measure -> (len(requests),) float64; a request that the run does not answer counts as zero. Gains of nDCG are
-    the qrels' own (linear).
+    Returns measure -> (len(requests),) float64; a request that the run does not answer counts as zero. Gains of
+    nDCG are the qrels' own (linear).
     """
     parsed = {ir_measures.parse_measure(name): name for name in measures}
     place = {request: i for i, request in enumerate(requests)}
@@ -55,40 +56,33 @@ def resamples(n: int, seed: int, count: int = RESAMPLES) -> Iterator[np.ndarray]
         yield np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float32)
 
 
-def mean_estimates(values: np.ndarray, seed: int) -> list[Estimate]:
+def mean_estimates(values: np.ndarray, seed: int, count: int = RESAMPLES) -> list[Estimate]:
     """The mean of each column of (n, columns) float64 with its interval; the columns are resampled alike."""
     n = len(values)
     if not n:
         return [Estimate(np.nan, np.nan, np.nan, 0)] * values.shape[1]
-    drawn = np.concatenate([counts @ values for counts in resamples(n, seed)]) / n
+    drawn = np.concatenate([counts @ values for counts in resamples(n, seed, count)]) / n
     low, high = _interval(drawn)
-    return [Estimate(*map(float, row), n) for row in zip(values.mean(axis=0), low, high, strict=True)]
+    means = values.mean(axis=0)
+    return [Estimate(float(m), float(a), float(b), n) for m, a, b in zip(means, low, high, strict=True)]
 
 
-def auc_estimates(scores: np.ndarray, labels: np.ndarray, lists: np.ndarray, seed: int) -> list[Estimate]:
+def auc_estimates(
+    scores: np.ndarray, labels: np.ndarray, lists: np.ndarray, seed: int, count: int = RESAMPLES
+) -> list[Estimate]:
     """Area under the ROC curve of each column of scores over all pairs, ties counted half; lists are resampled.
 
     scores: (n, systems) float; labels: (n,) bool; lists: (n,) of any type that sorts. NaN where one class is absent.
     """
     _, segment = np.unique(lists, return_inverse=True)
-    count = int(segment.max()) + 1 if len(segment) else 0
+    n = int(segment.max()) + 1 if len(segment) else 0
     if labels.all() or not labels.any():
-        return [Estimate(np.nan, np.nan, np.nan, count)] * scores.shape[1]
+        return [Estimate(np.nan, np.nan, np.nan, n)] * scores.shape[1]
     sweeps = [_Sweep(column, labels, segment) for column in scores.T]
-    once = np.ones(count, np.float32)
-    drawn = [[sweep.area(row) for sweep in sweeps] for counts in resamples(count, seed) for row in counts]
+    once = np.ones(n, np.float32)
+    drawn = [[sweep.area(row) for sweep in sweeps] for counts in resamples(n, seed, count) for row in counts]
     low, high = _interval(np.array(drawn))
-    return [Estimate(sweep.area(once), float(a), float(b), count) for sweep, a, b in zip(sweeps, low, high, strict=True)]
-
-
-class Bin(NamedTuple):
-    """Pairs of like predicted probability: their mean prediction, their observed rate with its interval, their number."""
-
-    predicted: float
-    observed: float
-    low: float
-    high: float
-    n: int
+    return [Estimate(sweep.area(once), float(a), float(b), n) for sweep, a, b in zip(sweeps, low, high, strict=True)]
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[Bin]:
@@ -98,17 +92,19 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -
     """
     order = np.argsort(probabilities, kind="stable")
     p, y = probabilities[order], labels[order].astype(np.float64)
-    edges = np.unique(np.searchsorted(p, p[[len(p) * i // bins for i in range(1, bins)]])) if len(p) else []
+    cuts = [len(p) * i // bins for i in range(1, bins)] if len(p) else []
+    edges = np.unique(np.searchsorted(p, p[cuts]))
     found = []
     for part_p, part_y in zip(np.split(p, edges), np.split(y, edges), strict=True):
         if len(part_p):
             rate, n = float(part_y.mean()), len(part_p)
-            found.append(Bin(float(part_p.mean()), rate, *_wilson(rate, n), n))
+            low, high = _wilson(rate, n)
+            found.append(Bin(predicted=float(part_p.mean()), observed=rate, low=low, high=high, n=n))
     return found
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
-    """Mean distance of observed from predicted over bins, weighted by their pairs (Naeini et al. 2015); NaN for none."""
+    """Mean distance of observed from predicted over bins, by their pairs (Naeini et al. 2015); NaN for none."""
     total = sum(b.n for b in bins)
     return sum(b.n * abs(b.observed - b.predicted) for b in bins) / total if total else float("nan")
 

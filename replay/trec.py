@@ -31,7 +31,9 @@ def order_against(scores: np.ndarray, gains: np.ndarray, depth: int | None = Non
     """
     scores = np.asarray(scores, np.float32)
     if np.isnan(scores).any():
-        raise BadInput(f"{int(np.isnan(scores).sum()):,} of {len(scores):,} scores are NaN", cure="train the ranker again")
+        raise BadInput(
+            f"{int(np.isnan(scores).sum()):,} of {len(scores):,} scores are NaN", cure="train the ranker again"
+        )
     if depth is not None and depth < len(scores):
         cut = np.partition(scores, len(scores) - depth)[len(scores) - depth]
         kept = np.flatnonzero(scores >= cut)  # a tie at the cut stays whole until it is ordered

@@ -1,0 +1,216 @@
+"""The world as it was: a request as it would have been made at its time, and the job index without later texts."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from contracts.activity import Activity
+from contracts.errors import NotReady
+from contracts.features import (
+    CREATED_TIME,
+    EVENT_TIME,
+    JOB_KEY,
+    JOB_TEXT,
+    JOB_VECTOR,
+    MEMBER_ACTIVITY,
+    MEMBER_KEY,
+    MEMBER_TEXT,
+)
+from contracts.tables import parts, read_table, write_part
+from contracts.workspace import Workspace
+from ranking.scorer import ItemEncoder
+from replay.holdout import HeldOut
+from retrieval.encoder import TextEncoder
+from retrieval.filters import Filter
+from retrieval.index import JobIndex, build_index
+from retrieval.request import Request, build_request
+
+log = logging.getLogger("rolecall")
+
+
+def requests_as_of(
+    workspace: Workspace, held: Sequence[HeldOut], unknown_until: Mapping[str, datetime]
+) -> list[Request]:
+    """The request of each held-out one, with the member's text and activity as known just before it.
+
+    unknown_until: jobs that were not there from the start, and when they became known; see `JobsAsOf`.
+    """
+    asked = [(request.member_id, request.time) for request in held]
+    texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, asked, ["text", "location"])
+    done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, asked, ["activity"])
+    made = []
+    for request, text, activity in zip(held, texts, done, strict=True):
+        later = [job for job, time in unknown_until.items() if time > request.time]
+        made.append(
+            build_request(
+                member_text=text["text"] if text else "",
+                activity=Activity.from_json(activity["activity"] if activity else None),
+                query=request.query,
+                location=(text["location"] or "") if text else "",
+                filter=Filter(),
+                time=request.time,
+                exclude=(*request.viewed, *later),
+            )
+        )
+    return made
+
+
+def values_as_of(
+    folder: Path, key: str, asked: Sequence[tuple[str, datetime]], columns: Sequence[str]
+) -> list[dict[str, Any] | None]:
+    """For each (key, time) the newest row of a feature table that was true and known by then; None where there is none.
+
+    The same rule as Feast's point-in-time join with `filter_by_created_timestamp`.
+    """
+    if not parts(folder):
+        return [None] * len(asked)
+    wanted = pa.array(sorted({name for name, _ in asked}), pa.string())
+    table = read_table(folder, [key, *columns, EVENT_TIME, CREATED_TIME], pc.field(key).isin(wanted))
+    table = table.sort_by([(EVENT_TIME, "ascending"), (CREATED_TIME, "ascending")])
+    history: dict[str, list[tuple[datetime, int]]] = {}
+    known = pc.max_element_wise(table[EVENT_TIME], table[CREATED_TIME])
+    for place, (name, time) in enumerate(zip(table[key].to_pylist(), known.to_pylist(), strict=True)):
+        history.setdefault(name, []).append((time, place))
+    places = [
+        next((place for time, place in reversed(history.get(name, ())) if time <= then), None) for name, then in asked
+    ]
+    found = table.select(list(columns)).take(pa.array([p for p in places if p is not None], pa.int64())).to_pylist()
+    rows = iter(found)
+    return [None if place is None else next(rows) for place in places]
+
+
+@dataclass(frozen=True)
+class JobsAsOf:
+    """The index of the replay, and the jobs that only became known after its cut, each with the time when."""
+
+    index: JobIndex
+    unknown_until: Mapping[str, datetime]
+
+
+@contextmanager
+def jobs_as_of(workspace: Workspace, cut: datetime, items: ItemEncoder, encoder: TextEncoder) -> Iterator[JobsAsOf]:
+    """The jobs as they were at `cut`, the time of the first held-out request; later jobs as they were at first.
+
+    Each job stands with one version: its newest one known at the cut or, of a job that came later, its first. Where all
+    of these are today's versions the current index is taken; else one is built in a scratch folder with the very same
+    code and is gone when the context ends.
+    """
+    versions = _Versions(workspace, cut)
+    if versions.all_newest:
+        yield _jobs(JobIndex.load(workspace.index), versions)
+        return
+    log.info("replay: job texts changed after %s; building the index as of then", cut.isoformat())
+    with tempfile.TemporaryDirectory(prefix="rolecall-replay-") as scratch:
+        then = Workspace(Path(scratch))
+        versions.write(then, items, encoder)
+        folder = build_index(then, workspace.bundle, engine="exact")
+        yield _jobs(JobIndex.load(folder), versions)
+
+
+def _jobs(index: JobIndex, versions: _Versions) -> JobsAsOf:
+    """A job that says when it was posted is guarded by the index itself, unless it became known later still."""
+    names = list(versions.unknown_until)
+    posted = index.attributes.number("posted_at")[index.rows(names)]
+    needed = [name for name, time in zip(names, posted, strict=True)
+              if not time >= versions.unknown_until[name].timestamp()]  # fmt: skip
+    return JobsAsOf(index, {name: versions.unknown_until[name] for name in needed})
+
+
+class _Versions:
+    """Which version of each job's record and text was known at the cut."""
+
+    def __init__(self, workspace: Workspace, cut: datetime) -> None:
+        self._workspace = workspace
+        self._jobs = read_table(workspace.records / "jobs")
+        self._texts = read_table(workspace.features / JOB_TEXT)
+        record = _chosen(self._jobs, "id", [self._jobs["updated_at"]], cut)
+        text = _chosen(self._texts, JOB_KEY, [self._texts[EVENT_TIME], self._texts[CREATED_TIME]], cut)
+        self._record_rows, self._text_rows = record.rows, text.rows
+        self.all_newest = record.all_newest and text.all_newest
+        self.unknown_until = {**record.later, **text.later}
+
+    def write(self, then: Workspace, items: ItemEncoder, encoder: TextEncoder) -> None:
+        """What `build_index` reads, one version a job; vectors and item tokens of older texts are made here."""
+        texts = self._texts.take(self._text_rows)
+        write_part(then.records / "jobs", self._jobs.take(self._record_rows), "asof")
+        write_part(then.features / JOB_TEXT, texts, "asof")
+        (then.records / "events").symlink_to((self._workspace.records / "events").resolve())
+        then.encoder.symlink_to(self._workspace.encoder.resolve())
+        vectors = _lists(self._workspace.features / JOB_VECTOR, "vector_hash", "vector", texts, encoder.encode)
+        write_part(then.features / JOB_VECTOR, _with(texts, "vector", vectors, "vector_hash"), "asof")
+        folder = self._workspace.root / "items" / items.manifest.version
+        tokens = _lists(folder, "text_hash", "tokens", texts, lambda found: items.encode(found).reshape(len(found), -1))
+        out = then.root / "items" / items.manifest.version
+        write_part(out, _with(texts, "tokens", tokens.astype(np.float16), "text_hash"), "asof")
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    rows: pa.Array
+    all_newest: bool
+    later: Mapping[str, datetime]
+
+
+def _chosen(table: pa.Table, key: str, times: Sequence[pa.ChunkedArray], cut: datetime) -> _Chosen:
+    """One row of each key: the newest with all times at or before the cut, else the first that came after it.
+
+    later: the keys of the second kind, and when their row was known. times: the first says which row is newer.
+    """
+    known = pc.max_element_wise(*times) if len(times) > 1 else times[0]
+    best: dict[str, tuple[bool, int, datetime]] = {}
+    newest: dict[str, int] = {}
+    order = pc.sort_indices(pa.table([*times], names=[str(i) for i in range(len(times))]),
+                            sort_keys=[(str(i), "ascending") for i in range(len(times))])  # fmt: skip
+    keys, when = table[key].take(order).to_pylist(), known.take(order).to_pylist()
+    for row, name, time in zip(order.to_pylist(), keys, when, strict=True):
+        newest[name] = row
+        if time <= cut:
+            best[name] = (True, row, time)
+        elif name not in best:
+            best[name] = (False, row, time)
+    later = {name: time for name, (early, _, time) in best.items() if not early}
+    rows = [row for _, row, _ in best.values()]
+    return _Chosen(pa.array(rows, pa.int64()), all(newest[name] == row for name, (_, row, _) in best.items()), later)
+
+
+def _lists(folder: Path, hash_column: str, column: str, texts: pa.Table, make: Any) -> np.ndarray:
+    """(n, width): the stored list of each text's hash, made by `make` where none is stored."""
+    hashes = texts["text_hash"].to_pylist()
+    stored = _stored(folder, hash_column, column, hashes)
+    missing = [row for row, name in enumerate(hashes) if name not in stored]
+    made = make([texts["text"][row].as_py() for row in missing])
+    stored.update(zip((hashes[row] for row in missing), made, strict=True))
+    return np.stack([stored[name] for name in hashes])
+
+
+def _stored(folder: Path, hash_column: str, column: str, hashes: Sequence[str]) -> dict[str, np.ndarray]:
+    if not parts(folder):
+        raise NotReady(f"no table in {folder}", cure="run `rolecall embed` first")
+    found: dict[str, np.ndarray] = {}
+    for part in parts(folder):
+        for batch in pq.ParquetFile(part).iter_batches(4_096, columns=[hash_column, column]):
+            batch = batch.filter(pc.is_in(batch[hash_column], pa.array(hashes, pa.string())))
+            values = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+            found.update(zip(batch[hash_column].to_pylist(), values, strict=True))
+    return found
+
+
+def _with(texts: pa.Table, column: str, values: np.ndarray, hash_column: str) -> pa.Table:
+    """The keys and times of `texts` with one more list column."""
+    flat = pa.array(np.ascontiguousarray(values).ravel())
+    lists = pa.ListArray.from_arrays(np.arange(len(values) + 1, dtype=np.int32) * values.shape[1], flat)
+    names = [JOB_KEY, hash_column, EVENT_TIME, CREATED_TIME]
+    columns = [texts[JOB_KEY], texts["text_hash"], texts[EVENT_TIME], texts[CREATED_TIME]]
+    return pa.table([*columns, lists], names=[*names, column])

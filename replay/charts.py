@@ -1,0 +1,167 @@
+"""Plots as inline SVG: no script, no file, no network. Colours and fonts are the page's, so they follow light and dark.
+
+Every plot is a figure that says in words what it shows, for those who do not see it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup, escape
+
+WIDTH = 460
+_ROW = 30
+_LABEL = 138
+_VALUE = 62
+
+
+class Bar(NamedTuple):
+    """One bar; low and high None where there is no interval; kind: a CSS class of the page."""
+
+    label: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    kind: str = "base"
+
+
+class Point(NamedTuple):
+    x: float
+    y: float
+    low: float
+    high: float
+    n: int
+
+
+def bars(title: str, rows: Sequence[Bar], show: Callable[[float], str], start: float = 0.0) -> Markup:
+    """Horizontal bars with whiskers, one row each. start: where the axis begins; values below it are cut off."""
+    top = max((row.high if row.high is not None else row.value for row in rows), default=start)
+    ticks = _ticks(start, top)
+    scale = _scale(start, max(top, ticks[-1]), _LABEL, WIDTH - _VALUE)
+    height = len(rows) * _ROW + 30
+    parts = [_line(scale(t), 4, scale(t), height - 24, "grid") for t in ticks]
+    parts += [_text(scale(t), height - 8, _plain(t), "tick", "middle") for t in ticks]
+    for i, row in enumerate(rows):
+        y = 4 + i * _ROW
+        middle = y + _ROW / 2
+        parts.append(_text(_LABEL - 8, middle + 4, row.label, "label", "end"))
+        width = max(scale(row.value) - scale(start), 0)
+        parts.append(
+            f'<rect class="bar {row.kind}" x="{scale(start):.1f}" y="{y + 6}" width="{width:.1f}" height="{_ROW - 12}"'
+            ' rx="2"/>'
+        )
+        if row.low is not None and row.high is not None:
+            low, high = scale(max(row.low, start)), scale(max(row.high, start))
+            parts += [
+                _line(low, middle, high, middle, "whisker"),
+                *(_line(x, middle - 4, x, middle + 4, "whisker") for x in (low, high)),
+            ]
+        parts.append(_text(WIDTH - 4, middle + 4, show(row.value), "value", "end"))
+    said = "; ".join(f"{row.label} {show(row.value)}{_between(row, show)}" for row in rows)
+    return _figure(title, said, WIDTH, height, parts)
+
+
+def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str, str], x_label: str) -> Markup:
+    """Lines over 1, 2, ... on a logarithmic axis, each named at its end. kinds: name -> CSS class."""
+    height, left, right, bottom = 320, 40, WIDTH - 112, 280
+    longest = max(map(len, series.values()))
+    top = max(max(values) for values in series.values())
+    ticks = _ticks(0.0, top)
+    y = _scale(0.0, max(top, ticks[-1], 1e-9), bottom, 14)
+    x = _scale(0.0, math.log10(max(longest, 2)), left, right)
+    parts = [_line(left, y(t), right, y(t), "grid") for t in ticks]
+    parts += [_text(left - 6, y(t) + 4, _plain(t), "tick", "end") for t in ticks]
+    parts += [_text(x(math.log10(k)), bottom + 18, str(k), "tick", "middle") for k in _decades(longest)]
+    parts.append(_text((left + right) / 2, height - 4, x_label, "tick", "middle"))
+    ends = _apart({name: y(values[-1]) for name, values in series.items()}, 15, 14, bottom)
+    for name, values in series.items():
+        path = " ".join(f"{x(math.log10(k)):.1f},{y(v):.1f}" for k, v in enumerate(values, start=1))
+        parts.append(f'<polyline class="curve {kinds[name]}" points="{path}"/>')
+        parts.append(_line(right + 2, y(values[-1]), right + 9, ends[name], f"leader {kinds[name]}"))
+        parts.append(_text(right + 12, ends[name] + 4, name, f"label {kinds[name]}", "start"))
+    said = "; ".join(
+        f"{name}: " + ", ".join(f"{values[k - 1]:.3f} at {k}" for k in _decades(len(values)))
+        for name, values in series.items()
+    )
+    return _figure(title, said, WIDTH, height, parts)
+
+
+def agreement(title: str, points: Sequence[Point], x_label: str, y_label: str) -> Markup:
+    """Observed against predicted rates with whiskers, and the diagonal where they would agree."""
+    size, left, right, bottom = 340, 48, 330, 292
+    top = max(max(p.high for p in points), max(p.x for p in points))
+    ticks = _ticks(0.0, top)
+    top = max(top, ticks[-1])
+    x, y = _scale(0.0, top, left, right), _scale(0.0, top, bottom, 12)
+    parts = [_line(left, y(t), right, y(t), "grid") for t in ticks]
+    parts += [_line(x(t), 12, x(t), bottom, "grid") for t in ticks]
+    parts += [_text(left - 6, y(t) + 4, _plain(t), "tick", "end") for t in ticks]
+    parts += [_text(x(t), bottom + 18, _plain(t), "tick", "middle") for t in ticks]
+    parts.append(_line(x(0), y(0), x(top), y(top), "ideal"))
+    for p in points:
+        parts += [
+            _line(x(p.x), y(p.low), x(p.x), y(p.high), "whisker"),
+            f'<circle class="dot" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="4.5"/>',
+        ]
+    parts.append(_text((left + right) / 2, size - 8, x_label, "tick", "middle"))
+    parts.append(
+        f'<text class="tick" text-anchor="middle" transform="translate(12 {bottom / 2:.0f}) rotate(-90)">'
+        f"{escape(y_label)}</text>"
+    )
+    said = "; ".join(f"predicted {p.x:.3f}, observed {p.y:.3f}, {p.n:,} pairs" for p in points)
+    return _figure(title, said, size, size, parts)
+
+
+def _figure(title: str, said: str, width: int, height: float, parts: Sequence[str]) -> Markup:
+    return Markup(
+        f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {width} {height:.0f}" role="img" '
+        f'aria-label="{escape(title)}: {escape(said)}">{"".join(parts)}</svg></figure>'
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
+
+
+def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
+    span = high - low or 1.0
+    return lambda value: start + (value - low) / span * (end - start)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Three to six round numbers from `low` up to at least `high`."""
+    span = max(high - low, 1e-9)
+    power = 10.0 ** math.floor(math.log10(span))
+    step = next(power * m for m in (0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0) if span / (power * m) <= 5)
+    return [low + i * step for i in range(math.ceil(span / step - 1e-9) + 1)]
+
+
+def _decades(last: int) -> list[int]:
+    return [k for k in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000) if k <= last]
+
+
+def _apart(places: Mapping[str, float], gap: float, top: float, bottom: float) -> dict[str, float]:
+    """Label heights in the order of `places`, at least `gap` apart and inside [top, bottom] where there is room."""
+    names = sorted(places, key=lambda name: places[name])
+    found: dict[str, float] = {}
+    last = top - gap
+    for name in names:
+        last = found[name] = max(places[name], last + gap)
+    ceiling = bottom + gap
+    for name in reversed(names):
+        ceiling = found[name] = min(found[name], ceiling - gap)
+    return found
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.4g}"
+
+
+def _between(row: Bar, show: Callable[[float], str]) -> str:
+    return "" if row.low is None or row.high is None else f" (between {show(row.low)} and {show(row.high)})"

@@ -1,0 +1,137 @@
+"""The report: one HTML page that opens anywhere, from the results of a replay and the costs of the stages.
+
+It shows counts, versions and measures. It is given no member's text, so it cannot show any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from contracts.workspace import Workspace
+from replay.charts import Bar, Point, agreement, bars, curves
+from replay.results import Cell, Results, Table
+from replay.systems import BM25, MINILM, POPULARITY, RETRIEVAL, WHOLE
+
+METRICS: Mapping[str, str] = {
+    "nDCG@10": "NDCG@10",
+    "R@10": "Recall@10",
+    "R@100": "Recall@100",
+    "RR": "MRR",
+    "P(rel=3)@10": "Good fits in the first 10",
+    "AUC view": "AUC, opened",
+    "AUC apply": "AUC, applied",
+}
+KINDS: Mapping[str, str] = {
+    POPULARITY: "popularity",
+    BM25: "bm25",
+    MINILM: "minilm",
+    RETRIEVAL: "retrieval",
+    WHOLE: "whole",
+}
+
+
+def write_report(workspace: Workspace, results: Results, stages: Sequence[Mapping[str, Any]] = ()) -> Path:
+    """Write `report.html` of a workspace; stages: see `render`."""
+    out = workspace.root / "report.html"
+    staged = out.with_suffix(".staged")
+    staged.write_text(render(results, stages), "utf-8")
+    staged.replace(out)
+    return out
+
+
+def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: datetime | None = None) -> str:
+    """The page. stages: {name, seconds, peak_mb} each, in their order; made: now where None."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"metric": lambda name: METRICS.get(name, name), "number": _number, "signed": _signed}
+    return environment.get_template("report.html").render(
+        r=results,
+        headline=headline(results),
+        tables=[(table, _plots(table, results)) for table in results.tables],
+        reliability=[_reliability(found.task, found.bins) for found in results.reliability],
+        calibration=results.reliability,
+        stages=stages,
+        costs=_costs(stages),
+        seconds=sum(stage["seconds"] for stage in stages),
+        peak=max((stage["peak_mb"] for stage in stages), default=0),
+        made=made or datetime.now(UTC),
+        quarantined=sum(results.quarantine.values()),
+    )
+
+
+def headline(results: Results) -> str:
+    """What was found, in a sentence or two, with its uncertainty."""
+    table = results.table("end_to_end")
+    assert table is not None  # the one table that every replay has
+    whole, words = table.cell(WHOLE, "nDCG@10"), table.cell(BM25, "nDCG@10")
+    assert whole.difference is not None
+    by, low, high = whole.difference
+    if low > 0:
+        verdict = f"better than BM25's {words.value:.3f} by {by:.3f} [{low:.3f}, {high:.3f}]"
+    elif high < 0:
+        verdict = f"worse than BM25's {words.value:.3f} by {-by:.3f} [{-high:.3f}, {-low:.3f}]"
+    else:
+        verdict = f"not told apart from BM25's {words.value:.3f} (difference {by:+.3f} [{low:+.3f}, {high:+.3f}])"
+    market = " of a simulated market" if results.simulated else ""
+    return (
+        f"Over {results.requests:,} held-out requests{market}, the whole system reaches an NDCG@10 of "
+        f"{whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] among {results.jobs:,} jobs: {verdict}."
+    )
+
+
+def _plots(table: Table, results: Results) -> list[Markup]:
+    floor = 0.5 if table.name == "logged" else 0.0
+    worst = min(cell.low for cell in table.cells)
+    drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@100")
+    plots = [
+        bars(
+            METRICS.get(metric, metric),
+            [_bar(table.cell(system, metric)) for system in table.systems],
+            lambda value: f"{value:.3f}",
+            floor if worst >= floor else 0.0,
+        )
+        for metric in drawn
+    ]
+    if table.name == "end_to_end":
+        kinds = {system: KINDS[system] for system in results.recall}
+        plots.append(curves("Recall at K", results.recall, kinds, "K, the number of jobs shown"))
+    return plots
+
+
+def _bar(cell: Cell) -> Bar:
+    return Bar(cell.system, cell.value, cell.low, cell.high, KINDS.get(cell.system, _family(cell.system)))
+
+
+def _family(system: str) -> str:
+    return "student" if system.startswith("student") else "teacher"
+
+
+def _reliability(task: str, bins: Sequence[Any]) -> Markup:
+    points = [Point(b.predicted, b.observed, b.low, b.high, b.n) for b in bins]
+    return agreement(f"{task.capitalize()}: said and seen", points, "predicted probability", "observed rate")
+
+
+def _costs(stages: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    if not stages:
+        return []
+    return [
+        bars("Wall time, seconds", [Bar(s["name"], s["seconds"], kind="cost") for s in stages], lambda v: f"{v:,.1f}"),
+        bars("Peak memory, MB", [Bar(s["name"], s["peak_mb"], kind="cost") for s in stages], lambda v: f"{v:,.0f}"),
+    ]
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    """A true minus sign, which stands as wide as the plus."""
+    return f"{value:+.3f}".replace("-", "\u2212")

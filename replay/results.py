@@ -1,0 +1,98 @@
+"""What a replay found, as values: the contents of `metrics.json`, and the rows that benchmarks and summaries share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Value(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cell(_Value):
+    """One system's mean of one metric with its interval, and how far it is from the reference, paired by request."""
+
+    system: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    difference: tuple[float, float, float] | None = None
+
+
+class Table(_Value):
+    """Systems side by side on the same requests. metric names are those of ir_measures. reference: may be empty."""
+
+    name: str
+    title: str
+    about: str
+    requests: int
+    systems: tuple[str, ...]
+    metrics: tuple[str, ...]
+    reference: str
+    cells: tuple[Cell, ...]
+
+    def cell(self, system: str, metric: str) -> Cell:
+        return next(cell for cell in self.cells if (cell.system, cell.metric) == (system, metric))
+
+    def best(self, metric: str) -> float:
+        return max(cell.value for cell in self.cells if cell.metric == metric)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One row a cell: case, system, metric, value, low, high, unit; and one a difference from the reference."""
+        for cell in self.cells:
+            row = {"case": self.title, "system": cell.system, "metric": cell.metric, "unit": ""}
+            yield row | {"value": cell.value, "low": cell.low, "high": cell.high}
+            if cell.difference is not None:
+                value, low, high = cell.difference
+                metric = f"{cell.metric} minus {self.reference}"
+                yield row | {"metric": metric, "value": value, "low": low, "high": high}
+
+
+class Bin(_Value):
+    """Pairs of like predicted probability: mean prediction, observed rate with its interval, and their number."""
+
+    predicted: float
+    observed: float
+    low: float
+    high: float
+    n: int
+
+
+class Reliability(_Value):
+    """How often what the bundle calls likely happens. error: expected calibration error over the bins."""
+
+    task: str
+    pairs: int
+    error: float
+    bins: tuple[Bin, ...]
+
+
+class Results(_Value):
+    """requests: held-out ones; jobs: in the index; recall: system -> Recall@1, @2, ... of the end-to-end runs."""
+
+    simulated: bool
+    attribution: str
+    impressions: bool
+    requests: int
+    jobs: int
+    first: datetime
+    last: datetime
+    out_of_reach: int
+    tables: tuple[Table, ...]
+    recall: Mapping[str, tuple[float, ...]]
+    reliability: tuple[Reliability, ...]
+    versions: Mapping[str, str]
+    records: Mapping[str, int]
+    quarantine: Mapping[str, int]
+
+    def table(self, name: str) -> Table | None:
+        return next((table for table in self.tables if table.name == name), None)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """All tables in the one row format of `summary.json` and `benchmarks/results/`."""
+        return [row for table in self.tables for row in table.rows()]

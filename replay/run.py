@@ -1,0 +1,141 @@
+"""Replay: the held-out requests answered by every system, measured, and written down.
+
+Writes TREC files and `metrics.json` under `workspace.replay`, and `report.html` beside it.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow.compute as pc
+
+from contracts.records import RECORDS
+from contracts.tables import parts, read_table
+from contracts.workspace import Workspace
+from ranking.scorer import BundleScorer, ItemEncoder
+from replay.asof import jobs_as_of, requests_as_of
+from replay.holdout import HeldOut, has_impressions, held_out
+from replay.measures import expected_calibration_error, recall_curve, reliability
+from replay.report import write_report
+from replay.results import Reliability, Results
+from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
+from replay.tables import LOGGED_TASKS, Bench, Truth
+from retrieval.encoder import TextEncoder
+from retrieval.job_index import JobIndex, check_index
+
+log = logging.getLogger("rolecall")
+
+__all__ = ["Truth", "replay"]
+
+LEAST_PAIRS = 50
+"""Known outcomes of a task under which its calibration is not drawn."""
+
+
+def replay(
+    workspace: Workspace,
+    *,
+    resamples: int = 1_000,
+    requests: int = 2_000,
+    seed: int = 0,
+    truth: Truth | None = None,
+    attribution: str = "",
+) -> Results:
+    """Measure every system on the same held-out requests; write the runs, the metrics and the report.
+
+    resamples: of the bootstrap; requests: the most that are answered end to end; truth: of a simulated market, adds the
+    tables against it; attribution: what the licence of the data wants said. Raises NotReady where a step of the recipe
+    is missing, IndexMismatch where index and bundle do not belong together.
+    """
+    bundle = workspace.bundle
+    encoder, scorer, items = TextEncoder(workspace.encoder), BundleScorer(bundle), ItemEncoder(bundle)
+    held = held_out(workspace, requests, seed)
+    log.info("replay: %s held-out requests from %s on", f"{len(held):,}", held[0].time.date())
+    with jobs_as_of(workspace, held[0].time, items, encoder) as jobs:
+        check_index(jobs.index, scorer.manifest, encoder)
+        ranker = Ranker(jobs.index, encoder, scorer, items)
+        runs = answers(ranker, held, requests_as_of(workspace, held, jobs.unknown_until))
+        test = read_table(workspace.training, filter=pc.field("split") == "test")
+        pairs = score_pairs(workspace, test, ranker)
+        index_version, size, out_of_reach = jobs.index.version, len(jobs.index), _out_of_reach(jobs.index, held)
+    log.info("replay: measuring, intervals from %s resamples", f"{resamples:,}")
+    shutil.rmtree(workspace.replay, ignore_errors=True)
+    bench = Bench(workspace.replay, resamples, seed)
+    tables = [bench.end_to_end(held, runs), *bench.reranked(pairs, truth), bench.logged(pairs)]
+    if truth is not None:
+        tables.insert(1, bench.fit(held, runs, truth))
+    lineage = scorer.manifest.lineage
+    results = Results(
+        simulated=bool(lineage.get("simulated")) or truth is not None,
+        attribution=attribution,
+        impressions=has_impressions(workspace),
+        requests=len(held),
+        jobs=size,
+        first=held[0].time,
+        last=held[-1].time,
+        out_of_reach=out_of_reach,
+        tables=tuple(table for table in tables if table is not None),
+        recall={system: _recall(held, run) for system, run in runs.items()},
+        reliability=_calibration(pairs),
+        versions={
+            "bundle": scorer.manifest.version,
+            "index": index_version,
+            "encoder": encoder.version,
+            "text": scorer.manifest.text_version,
+            **{f"{name} teacher": str(version) for name, version in lineage.get("teachers", {}).items()},
+        },
+        records=_counted(workspace),
+        quarantine=_quarantined(workspace),
+    )
+    (workspace.replay / "metrics.json").write_text(results.model_dump_json(indent=1) + "\n", "utf-8")
+    write_report(workspace, results)
+    log.info("replay: report in %s", workspace.root / "report.html")
+    return results
+
+
+def _out_of_reach(index: JobIndex, held: Sequence[HeldOut]) -> int:
+    """Jobs that people went on to and that the index does not hold: a miss for every system."""
+    return int((index.rows(job for request in held for job in request.gains) < 0).sum())
+
+
+def _recall(held: Sequence[HeldOut], run: Answers) -> tuple[float, ...]:
+    ranks = []
+    for request in held:
+        found = enumerate(run[request.request_id][0])
+        ranks.append(np.array([rank for rank, job in found if job in request.gains], np.int64))
+    totals = np.array([len(request.gains) for request in held])
+    return tuple(recall_curve(ranks, totals, DEPTH).tolist())
+
+
+def _calibration(pairs: Pairs) -> tuple[Reliability, ...]:
+    """What the bundle's probabilities are worth on shown jobs, task by task, where enough outcomes are known."""
+    found = []
+    for task in LOGGED_TASKS:
+        known = pairs.logged & ~np.isnan(pairs.labels[task])
+        if task in pairs.probabilities and known.sum() >= LEAST_PAIRS:
+            bins = tuple(reliability(pairs.probabilities[task][known], pairs.labels[task][known] > 0.5))
+            error = expected_calibration_error(bins)
+            found.append(Reliability(task=task, pairs=int(known.sum()), error=error, bins=bins))
+    return tuple(found)
+
+
+def _counted(workspace: Workspace) -> Mapping[str, int]:
+    """Table -> records, each id once."""
+    present = [name for name in RECORDS if parts(workspace.records / name)]
+    tables = {name: read_table(workspace.records / name, [_key(name)]) for name in present}
+    return {name: pc.count_distinct(table[0]).as_py() for name, table in tables.items()}
+
+
+def _key(table: str) -> str:
+    return "job_id" if table == "grades" else "id"
+
+
+def _quarantined(workspace: Workspace) -> Mapping[str, int]:
+    """Reason -> rows, most first."""
+    if not parts(workspace.quarantine):
+        return {}
+    counts = Counter(read_table(workspace.quarantine, ["reason"])["reason"].to_pylist())
+    return dict(counts.most_common())

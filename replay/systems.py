@@ -1,0 +1,252 @@
+"""The systems that replay compares, and the order in which each puts the jobs of a held-out request.
+
+End to end, every system chooses among all jobs that the request could have been answered with. Re-ranking, every system
+orders the same labelled candidates. Both use the very functions that answer requests.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.errors import BadInput, NotReady
+from contracts.examples import PAIR_FEATURES
+from contracts.workspace import Workspace
+from ranking.blend import apply_blend, blend_inputs
+from ranking.calibrate import probabilities
+from ranking.features import pair_features
+from ranking.scorer import BundleScorer, ItemEncoder
+from replay.holdout import HeldOut
+from replay.trec import order_against, strictly_falling
+from retrieval.encoder import TextEncoder
+from retrieval.job_index import JobIndex
+from retrieval.merge import Candidates
+from retrieval.request import Request
+
+log = logging.getLogger("rolecall")
+
+POPULARITY, BM25, MINILM = "popularity", "BM25", "MiniLM zero-shot"
+RETRIEVAL, WHOLE = "retrieval alone", "whole system"
+END_TO_END = (POPULARITY, BM25, MINILM, RETRIEVAL, WHOLE)
+STUDENT_RELEVANCE, STUDENT_ENGAGEMENT = "student, relevance", "student, engagement"
+ENGAGEMENT = ("view", "apply", "hire")
+"""Tasks whose probabilities add up to the expected gain, since their gains are 1, 2 and 3."""
+DEPTH = 100
+"""Jobs of a request that a run holds; what comes later counts as not found."""
+_BLOCK_SCORES = 2**25
+"""Dense scores held at once: 128 MB."""
+_EVERY_SECONDS = 5.0
+
+Answer = tuple[list[str], np.ndarray]
+"""Job ids best first, at most `DEPTH`, and their scores, strictly falling."""
+Answers = dict[str, Answer]
+"""Request id -> answer: one system's run."""
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """What answers a request: the parts of the service that decide the order, and how many jobs each looks at."""
+
+    index: JobIndex
+    encoder: TextEncoder
+    scorer: BundleScorer
+    items: ItemEncoder
+    candidates: int = 500
+    ranked: int = 200
+
+
+def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]) -> dict[str, Answers]:
+    """System -> its answer to each held-out request, for every system of `END_TO_END`.
+
+    A job without a single shared word (BM25) or without any view (popularity) is not found by that system.
+    """
+    index, runs = ranker.index, {system: Answers() for system in END_TO_END}
+    started = said = monotonic()
+    size = max(_BLOCK_SCORES // max(len(index), 1), 1)
+    for start in range(0, len(held), size):
+        block = requests[start : start + size]
+        vectors = ranker.encoder.encode([request.request_text for request in block])
+        dense = vectors @ index.vectors.T
+        for i, (outcome, request) in enumerate(zip(held[start : start + size], block, strict=True)):
+            gains = _gains(index, outcome)
+            mask = index.mask(request)
+            popular = index.activity.popularity(request.time)
+            words = index.term_shares(request)
+            found = index.search(request, vectors[i], ranker.candidates)
+            rows, final = _served(ranker, request, vectors[i], found)
+            orders = {
+                POPULARITY: _best(popular, mask & (popular > 0), gains),
+                BM25: _best(words, mask & (words > 0), gains),
+                MINILM: _best(dense[i], mask, gains),
+                RETRIEVAL: _first(found.rows, found.fused, gains),
+                WHOLE: _first(rows, final, gains),
+            }
+            for system, (best, scores) in orders.items():
+                runs[system][outcome.request_id] = ([index.ids[row] for row in best], scores)
+            if monotonic() - said > _EVERY_SECONDS:
+                said, done = monotonic(), start + i + 1
+                rate = done / (said - started)
+                log.info("replay: request %d/%d, %.0f/s, %.0f s left", done, len(held), rate, (len(held) - done) / rate)
+    return runs
+
+
+def _gains(index: JobIndex, outcome: HeldOut) -> np.ndarray:
+    """(n,) int8: what each job of the index was worth; a job that it lacks cannot be found and is a miss."""
+    gains = np.zeros(len(index), np.int8)
+    for job, gain in outcome.gains.items():
+        gains[index.known_rows([job])] = gain
+    return gains
+
+
+def _best(scores: np.ndarray, mask: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the jobs in `mask`, all three (n,) by row of the index."""
+    rows = np.flatnonzero(mask)
+    return _first(rows, scores[rows], gains)
+
+
+def _first(rows: np.ndarray, scores: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first `DEPTH` of (m,) rows by their scores (m,); gains: (n,) by row of the index."""
+    order = order_against(scores, gains[rows], DEPTH)
+    return rows[order], strictly_falling(scores[order])
+
+
+def _served(ranker: Ranker, request: Request, vector: np.ndarray, found: Candidates) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and scores as the service answers: the first candidates by the blend, the rest after them as retrieved."""
+    scorer, index = ranker.scorer, ranker.index
+    blend, head = scorer.manifest.blend, found.rows[: ranker.ranked]
+    if blend is None or not len(head):
+        return found.rows, found.fused
+    logits = scorer.logits(scorer.prefix(request.request_text), index.items(head))
+    features = pair_features(index, index.activity, request, head, vector, found.terms[: ranker.ranked])
+    final = apply_blend(blend, blend_inputs(blend.names, features, logits, scorer.tasks))
+    after = final.min() - 1 - np.arange(len(found) - len(head))
+    return found.rows, np.concatenate([final, after])
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The labelled candidates of held-out requests, n pairs; a label is NaN where it is not known.
+
+    scores: system -> (n,) float, what it orders by; events: system -> task -> (n,) float, what it says of view and
+    apply; probabilities: task -> (n,) calibrated, of the student.
+    """
+
+    lists: np.ndarray
+    jobs: np.ndarray
+    members: list[str]
+    queries: list[str]
+    logged: np.ndarray
+    labels: Mapping[str, np.ndarray]
+    grades: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    events: Mapping[str, Mapping[str, np.ndarray]]
+    probabilities: Mapping[str, np.ndarray]
+
+
+def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker) -> Pairs:
+    """Every re-ranking system's scores of a test table (`contracts.examples.TRAINING`).
+
+    Raises NotReady where no teacher has scored, BadInput where a teacher's scores lack a pair.
+    """
+    features = np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1)
+    logits, tasks, manifest = _student(table, ranker), ranker.scorer.tasks, ranker.scorer.manifest
+    calibrated = dict(zip(tasks, probabilities(manifest, logits).T, strict=True))
+    words, dense = (features[:, PAIR_FEATURES.index(name)] for name in ("terms", "dense"))
+    scores: dict[str, np.ndarray] = {BM25: words, MINILM: dense}
+    events = {BM25: _same(words), MINILM: _same(dense)}
+    for teacher in _teachers(workspace):
+        said = _teacher_scores(workspace, teacher, table)
+        name = f"{teacher} teacher"
+        engagement = [_sigmoid(said[task]) for task in ENGAGEMENT if task in said]
+        scores[name] = said["relevance"] if teacher == "policy" or not engagement else np.sum(engagement, axis=0)
+        events[name] = {task: said.get(task, scores[name]) for task in ("view", "apply")}
+    if "relevance" in tasks:
+        scores[STUDENT_RELEVANCE] = logits[:, tasks.index("relevance")]
+    engaged = [calibrated[task] for task in ENGAGEMENT if task in tasks]
+    if engaged:
+        raw = [_sigmoid(logits[:, tasks.index(task)]) for task in ENGAGEMENT if task in tasks]
+        scores[STUDENT_ENGAGEMENT] = np.sum(raw, axis=0)
+        events["student"] = {task: logits[:, tasks.index(task)] for task in ("view", "apply") if task in tasks}
+    if manifest.blend is not None:
+        final = apply_blend(manifest.blend, blend_inputs(manifest.blend.names, features, logits, tasks))
+        scores[WHOLE] = final
+        events[WHOLE] = _same(final)
+    return Pairs(
+        lists=table["list_id"].to_numpy(),
+        jobs=table["job_id"].to_numpy(),
+        members=table["member_id"].to_pylist(),
+        queries=table["query"].to_pylist(),
+        logged=table["stratum"].to_numpy() == "logged",
+        labels={task: _floats(table[task]) for task in ("view", "apply", "hire")},
+        grades=_floats(table["grade"]),
+        scores=scores,
+        events=events,
+        probabilities=calibrated,
+    )
+
+
+def _student(table: pa.Table, ranker: Ranker) -> np.ndarray:
+    """(n, tasks) float32 logits of the bundle. Jobs that the index lacks are encoded from their text."""
+    index = ranker.index
+    rows = index.rows(table["job_id"].to_pylist())
+    missing = np.flatnonzero(rows < 0)
+    texts = table["job_text"].take(pa.array(missing)).to_pylist()
+    extra = ranker.items.encode(texts)
+    place = {int(row): i for i, row in enumerate(missing)}
+    logits = np.zeros((len(rows), len(ranker.scorer.tasks)), np.float32)
+    of_list = table["list_id"].to_numpy()
+    order = np.argsort(of_list, kind="stable")
+    for mine in np.split(order, np.flatnonzero(of_list[order][1:] != of_list[order][:-1]) + 1):
+        if not len(mine):
+            continue
+        known = [int(row) for row in mine if rows[row] >= 0]
+        unknown = [int(row) for row in mine if rows[row] < 0]
+        prefix = ranker.scorer.prefix(table["request_text"][int(mine[0])].as_py())
+        if known:
+            logits[known] = ranker.scorer.logits(prefix, index.items(rows[known]))
+        if unknown:
+            logits[unknown] = ranker.scorer.logits(prefix, extra[[place[row] for row in unknown]])
+    return logits
+
+
+def _teachers(workspace: Workspace) -> list[str]:
+    found = sorted(pointer.parent.name for pointer in workspace.scores.glob("*/CURRENT"))
+    if not found:
+        raise NotReady(f"no teacher's scores in {workspace.scores}", cure="run `rolecall train policy` first")
+    return sorted(found, key=lambda name: name != "policy")  # the policy teacher comes first in the recipe too
+
+
+def _teacher_scores(workspace: Workspace, teacher: str, table: pa.Table) -> dict[str, np.ndarray]:
+    """task -> (n,) float64 logits in the order of the table's pairs."""
+    folder = workspace.scores / teacher
+    path = folder / (folder / "CURRENT").read_text().strip()
+    scores = pq.read_table(path)
+    keys = [f"{a}\x00{b}" for a, b in zip(scores["list_id"].to_pylist(), scores["job_id"].to_pylist(), strict=True)]
+    place = {key: row for row, key in enumerate(keys)}
+    wanted = zip(table["list_id"].to_pylist(), table["job_id"].to_pylist(), strict=True)
+    rows = np.array([place.get(f"{a}\x00{b}", -1) for a, b in wanted], np.int64)
+    if (rows < 0).any():
+        raise BadInput(
+            f"{int((rows < 0).sum()):,} of {len(rows):,} held-out pairs have no score of the {teacher} teacher",
+            where=str(path), cure=f"run `rolecall train {teacher}` again",
+        )  # fmt: skip
+    tasks = [name for name in scores.column_names if name not in ("list_id", "job_id")]
+    return {task: scores[task].to_numpy()[rows].astype(np.float64) for task in tasks}
+
+
+def _same(scores: np.ndarray) -> dict[str, np.ndarray]:
+    return {"view": scores, "apply": scores}
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500)))
+
+
+def _floats(column: pa.ChunkedArray) -> np.ndarray:
+    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)

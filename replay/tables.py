@@ -1,0 +1,159 @@
+"""The tables of a replay: runs and labels in, systems side by side with intervals out; the TREC files on the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from replay.holdout import GAINS, HeldOut
+from replay.measures import Estimate, auc_estimates, mean_estimates, per_request
+from replay.results import Cell, Table
+from replay.systems import BM25, Answers, Pairs
+from replay.trec import Qrels, Run, order_against, strictly_falling, write_qrels, write_run
+
+Truth = Callable[[Sequence[str], Sequence[str], Sequence[str]], np.ndarray]
+"""(member ids, job ids, queries) -> (n,) grades 0 to 4: who truly fits what, known for a simulated market alone."""
+
+GOOD = 3
+POOL = 10
+LOGGED_TASKS = ("view", "apply")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the TREC files go, and how intervals are drawn."""
+
+    folder: Path
+    resamples: int
+    seed: int
+
+    def compare(
+        self, name: str, title: str, about: str, measures: Sequence[str], qrels: Qrels, runs: Mapping[str, Run]
+    ) -> Table:
+        """Write qrels and runs, measure each run on every request of the qrels, all against BM25."""
+        path = self.folder / "qrels" / f"{name}.qrels"
+        write_qrels(path, qrels)
+        requests, columns = list(qrels), []
+        for system, run in runs.items():
+            run_path = self.folder / "runs" / f"{name}.{slug(system)}.run"
+            write_run(run_path, run, slug(system))
+            found = per_request(path, run_path, measures, requests)
+            columns.append(np.stack([found[measure] for measure in measures], axis=1))
+        values = np.stack(columns, axis=1)  # (requests, systems, measures)
+        differences = values - values[:, [list(runs).index(BM25)]]
+        both = np.concatenate([values, differences], axis=1).reshape(len(requests), -1)
+        estimates = iter(mean_estimates(both, self.seed, self.resamples))
+        keys = [(system, measure) for system in runs for measure in measures]
+        means = dict(zip(keys, estimates, strict=False))
+        apart = dict(zip(keys, estimates, strict=True))
+        cells = [
+            _cell(system, measure, means[system, measure], None if system == BM25 else apart[system, measure])
+            for system, measure in keys
+        ]
+        return Table(
+            name=name, title=title, about=about, requests=len(requests), systems=tuple(runs), metrics=tuple(measures),
+            reference=BM25, cells=tuple(cells),
+        )  # fmt: skip
+
+    def end_to_end(self, held: Sequence[HeldOut], answers: Mapping[str, Answers]) -> Table:
+        """Every system over all jobs, judged by what people did."""
+        qrels = {request.request_id: request.gains for request in held}
+        about = "Each system chooses among all jobs; what counts is where it puts those that the person went on to."
+        return self.compare(
+            "end_to_end", "End to end, all jobs", about, ("nDCG@10", "R@10", "R@100", "RR"), qrels, answers
+        )
+
+    def fit(self, held: Sequence[HeldOut], answers: Mapping[str, Answers], truth: Truth) -> Table:
+        """Every system over all jobs, judged by the true fit of its first ten."""
+        pooled = {
+            request.request_id: sorted({job for run in answers.values() for job in run[request.request_id][0][:POOL]})
+            for request in held
+        }
+        asked = [(request, job) for request in held for job in pooled[request.request_id]]
+        grades = truth([r.member_id for r, _ in asked], [job for _, job in asked], [r.query for r, _ in asked])
+        qrels: dict[str, dict[str, int]] = {request.request_id: {} for request in held}
+        for (request, job), grade in zip(asked, grades.tolist(), strict=True):
+            qrels[request.request_id][job] = grade
+        about = f"Share of the first ten jobs that truly fit (grade {GOOD} or 4 of 4), whatever the person was shown."
+        qrels = {name: gains for name, gains in qrels.items() if gains}
+        return self.compare("fit", "End to end, true fit", about, (f"P(rel={GOOD})@{POOL}",), qrels, answers)
+
+    def reranked(self, pairs: Pairs, truth: Truth | None) -> list[Table]:
+        """Every system on the same labelled candidates: by what people did, by the judge's grades, by the truth."""
+        worth = np.stack([pairs.labels[action] * gain for action, gain in GAINS.items()])
+        engaged = np.where(np.isnan(worth).all(axis=0), np.nan, np.nan_to_num(worth).max(axis=0))
+        kinds = [
+            ("rerank_engagement", "Same candidates, what people did", ("nDCG@10", "RR"), engaged,
+             "Each system orders the same candidates, those whose outcome is known."),
+            ("rerank_grades", "Same candidates, the policy's grades", ("nDCG@10",), pairs.grades,
+             "Each system orders the same graded candidates; the judge's grades, 0 to 4, are the gains."),
+        ]  # fmt: skip
+        if truth is not None:
+            grades = truth(pairs.members, pairs.jobs.tolist(), pairs.queries).astype(np.float64)
+            about = "Each system orders all candidates of a list; the gain is the true fit, 0 to 4, that no system saw."
+            kinds.append(("rerank_truth", "Same candidates, true fit", ("nDCG@10",), grades, about))
+        tables = []
+        for name, title, measures, gains, about in kinds:
+            qrels, runs = _orders(pairs, gains)
+            if qrels:
+                tables.append(self.compare(name, title, about, measures, qrels, runs))
+        return tables
+
+    def logged(self, pairs: Pairs) -> Table | None:
+        """How well each system tells apart what people opened and applied to from what they passed over."""
+        systems, cells, requests = tuple(pairs.events), [], 0
+        for task in LOGGED_TASKS:
+            known = pairs.logged & ~np.isnan(pairs.labels[task])
+            scores = np.stack([pairs.events[system][task][known] for system in systems], axis=1)
+            found = auc_estimates(
+                scores, pairs.labels[task][known] > 0.5, pairs.lists[known], self.seed, self.resamples
+            )
+            if not np.isnan(found[0].value):
+                cells += [_cell(name, f"AUC {task}", estimate) for name, estimate in zip(systems, found, strict=True)]
+                requests = found[0].n
+        if not cells:
+            return None
+        about = "Area under the ROC curve over the jobs that were shown: 0.5 is a coin, 1 is perfect."
+        return Table(
+            name="logged", title="What was shown: opened or not, applied or not", about=about, requests=requests,
+            systems=systems, metrics=tuple(dict.fromkeys(cell.metric for cell in cells)), reference="",
+            cells=tuple(cells),
+        )  # fmt: skip
+
+
+def slug(system: str) -> str:
+    """A system's name as it stands in file names and in the last column of a run."""
+    return re.sub(r"[^a-z0-9]+", "-", system.lower()).strip("-")
+
+
+def _orders(pairs: Pairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, Run]]:
+    """Qrels of the lists with a gain above zero and two known pairs, and each system's order of those pairs.
+
+    gains: (n,) float, NaN where not known.
+    """
+    known = np.flatnonzero(~np.isnan(gains))
+    order = known[np.argsort(pairs.lists[known], kind="stable")]
+    names = pairs.lists[order]
+    groups = np.split(order, np.flatnonzero(names[1:] != names[:-1]) + 1) if len(order) else []
+    qrels: dict[str, Mapping[str, int]] = {}
+    runs: dict[str, dict[str, tuple[Sequence[str], np.ndarray]]] = {system: {} for system in pairs.scores}
+    for rows in groups:
+        if len(rows) < 2 or not gains[rows].any():
+            continue
+        request = str(pairs.lists[rows[0]])
+        qrels[request] = dict(zip(pairs.jobs[rows].tolist(), gains[rows].astype(int).tolist(), strict=True))
+        for system, scores in pairs.scores.items():
+            best = rows[order_against(scores[rows], gains[rows])]
+            runs[system][request] = (pairs.jobs[best].tolist(), strictly_falling(scores[best]))
+    return qrels, runs
+
+
+def _cell(system: str, metric: str, mean: Estimate, apart: Estimate | None = None) -> Cell:
+    return Cell(
+        system=system, metric=metric, value=mean.value, low=mean.low, high=mean.high,
+        difference=None if apart is None else (apart.value, apart.low, apart.high),
+    )  # fmt: skip
