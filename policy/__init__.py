@@ -1,6 +1,7 @@
-"""The product policy: what a good match is, as a document that people edit and code reads, and judges that grade by it.
+"""The product policy: a document that people edit, and the judges that grade (member, job) pairs by it.
 
-In: a member or a query, and a job. Out: a grade 0-4 with its reasons. Knows no model, no table and no simulator.
+In: records and a query. Out: grades 0 to 4 with a rationale, and how far two graders agree. Knows no model, file layout
+or event.
 """
 
 from policy.document import Policy, load_policy

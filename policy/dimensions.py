@@ -1,131 +1,175 @@
-"""How each dimension of the policy is graded from the public records, 0-4 by its anchors, None with nothing to compare.
+"""A score on each of the policy's dimensions, from a member, a job and a query. None: nothing to compare.
 
-Text of members and jobs is compared, never obeyed.
+Reads titles, skills and structured fields. It reads no free text (summaries, descriptions), so nothing that is written
+there can speak to it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from bisect import bisect_right
+from collections.abc import Mapping
 from functools import lru_cache
 
 from contracts.records import SENIORITY_LADDER, Job, Member
 from contracts.text import job_title
+from policy.document import Dimension, Policy
+from policy.titles import TitleReader, stems
 
-Likeness = Callable[[str, str], float]
-"""How alike two descriptions of work are, 0-1: cosine of their vectors, say."""
+OLDER = 0.9
+"""What a title held before the present one counts."""
+SKILLS_SAY = 0.5
+"""How much skills say about the kind of work where the table of work does not know both titles."""
+MEMBER_SKILLS = 100
+"""Skills of a member that are read: a list of everything is not a skill for everything."""
 
-_WORD = re.compile(r"[a-z0-9+#]+")
-_LEVELS: Mapping[str, str] = {
-    "intern": "intern", "trainee": "intern", "apprentice": "intern", "internship": "intern",
-    "junior": "entry", "jr": "entry", "entry": "entry", "graduate": "entry", "associate": "entry",
-    "senior": "senior", "sr": "senior", "experienced": "senior",
-    "lead": "lead", "principal": "lead", "staff": "lead", "head": "director", "director": "director",
-    "vp": "executive", "president": "executive", "chief": "executive", "executive": "executive",
-}  # fmt: skip
-_FILLER = {
-    "a",
-    "an",
-    "and",
-    "at",
-    "for",
-    "in",
-    "of",
-    "on",
-    "or",
-    "the",
-    "to",
-    "with",
-    "needed",
-    "wanted",
-    "now",
-    "hiring",
-}
-_PAST = 0.85
+Scores = Mapping[Dimension, int | None]
+_IN_PLACE = re.compile(r"\b(?:in|near|around) ([^,]+(?:,[^,]+)?)$", re.IGNORECASE)
 
 
-def work_terms(text: str, synonyms: Mapping[str, str]) -> frozenset[str]:
-    """The words of a title that say what the work is: lower case, singular, synonyms folded, rank and filler gone."""
-    words = (word for word in _WORD.findall(text.casefold()) if word not in _FILLER and word not in _LEVELS)
-    stems = (word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words)
-    return frozenset(synonyms.get(stem, stem) for stem in stems)
+def score_dimensions(policy: Policy, titles: TitleReader, member: Member | None, job: Job, query: str) -> Scores:
+    """Scores by dimension, in the policy's order. member None: an anonymous search."""
+    words, place = _split_query(query, job, titles)
+    share = _skill_share(member, job)
+    asked = (words,) if words else ()
+    wished = member.preferences.titles[:5] if member and not words else ()
+    own = _own_titles(member, policy) if member and (not words or stems(words) in _skills(member.skills)) else ()
+    title = job_title(job)
+    wants = max((_meets(titles, wish, job, title) for wish in (*asked, *wished)), default=None)
+    does = max((weight * titles.closeness(one, title) for one, weight in own), default=None)
+    closeness = max((value for value in (wants, does) if value is not None), default=None)
+    known = any(titles.read(one).kinds for one in (*asked, *wished, *(one for one, _ in own)))
+    if closeness is not None and share is not None and not words and not (known and titles.read(title).kinds):
+        closeness = (1 - SKILLS_SAY) * closeness + SKILLS_SAY * share
+    dimensions = policy.dimensions
+    return {
+        "function": _step(closeness, dimensions.function.steps),
+        "skills": _step(share, dimensions.skills.steps),
+        "seniority": _seniority(policy, titles, member, job, words),
+        "place": _place(policy, member, job, place),
+        "industry": _industry(policy, member, job),
+        "pay": _step(_pay(member, job), dimensions.pay.steps),
+        "intent": _step(wants, dimensions.intent.steps),
+    }
 
 
-def overlap(a: frozenset[str], b: frozenset[str]) -> float:
-    """Shared words over the mean number of words (Dice), 0-1."""
-    return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
+def _step(value: float | None, steps: tuple[float, float, float, float]) -> int | None:
+    return None if value is None else bisect_right(steps, value + 1e-9)
 
 
-def member_titles(member: Member) -> list[tuple[str, float]]:
-    """What a member does and did, with how much it counts: the present and the wished for fully, the past less."""
-    titles = [(member.headline, 1.0)] if member.headline else []
-    newest = sorted(member.positions, key=lambda p: (p.end is None, p.start is not None, p.start), reverse=True) if all(
-        p.start for p in member.positions
-    ) else member.positions  # fmt: skip
-    titles += [(position.title, 1.0 if rank == 0 else _PAST) for rank, position in enumerate(newest)]
-    return titles + [(title, 0.95) for title in member.preferences.titles]
+def _own_titles(member: Member, policy: Policy) -> tuple[tuple[str, float], ...]:
+    """What they do: the headline and their newest positions, with what each counts."""
+    held = member.positions[: policy.dimensions.function.positions]
+    own = [(member.headline, 1.0), *((position.title, OLDER if i else 1.0) for i, position in enumerate(held))]
+    return tuple((title, weight) for title, weight in own if title)
 
 
-def skills(member: Member, job: Job) -> int | None:
-    if not job.skills or not member.skills:
+def _meets(titles: TitleReader, asked: str, job: Job, title: str) -> float:
+    """How close a job is to what is asked in words: its title, or a skill that it needs."""
+    words = stems(asked)
+    if any(words == skill for skill in _skills(job.skills)):
+        return 1.0
+    return titles.closeness(asked, title)
+
+
+def _skill_share(member: Member | None, job: Job) -> float | None:
+    needed = _skills(job.skills)
+    if member is None or not member.skills or not needed:
         return None
-    have = {skill.casefold() for skill in member.skills}
-    share = sum(skill.casefold() in have for skill in job.skills) / len(job.skills)
-    return 4 if share >= 0.75 else 3 if share >= 0.5 else 2 if share >= 1 / 3 else 1 if share > 0 else 0
+    have = _skills(member.skills[:MEMBER_SKILLS])
+    return len(needed & have) / len(needed)
 
 
-def seniority(member: Member, job: Job) -> int | None:
-    titles = [member.headline, *(position.title for position in member.positions[:1])]
-    held = member.seniority or _level(titles)
-    asked = job.seniority or _level([job_title(job)])
-    if held is None or asked is None:
+@lru_cache(maxsize=50_000)
+def _skills(skills: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(filter(None, map(stems, skills)))
+
+
+def _seniority(policy: Policy, titles: TitleReader, member: Member | None, job: Job, asked: str) -> int | None:
+    theirs = _rung(titles, member.seniority if member else None, _newest_title(member))
+    of_search = titles.read(asked).rung if asked else None
+    theirs = of_search if of_search is not None else theirs
+    its = _rung(titles, job.seniority, job_title(job))
+    if theirs is None and its is None:
         return None
-    rungs = abs(SENIORITY_LADDER.index(held) - SENIORITY_LADDER.index(asked))
-    return {0: 4, 1: 3, 2: 1}.get(rungs, 0)
+    if member is None and of_search is None:
+        return None
+    unmarked = policy.dimensions.seniority.unmarked_rungs
+    distance = min(
+        abs(a - b)
+        for a in (unmarked if theirs is None else (theirs,))
+        for b in (unmarked if its is None else (its,))
+    )  # fmt: skip
+    return policy.dimensions.seniority.by_distance[min(distance, 3)]
 
 
-def location(member: Member, job: Job) -> int | None:
-    wishes = member.preferences.workplace
-    excluded = bool(wishes) and job.workplace is not None and job.workplace not in wishes
+def _rung(titles: TitleReader, stated: str | None, title: str) -> int | None:
+    return SENIORITY_LADDER.index(stated) if stated else titles.read(title).rung
+
+
+def _newest_title(member: Member | None) -> str:
+    if member is None:
+        return ""
+    return member.headline or (member.positions[0].title if member.positions else "")
+
+
+def _place(policy: Policy, member: Member | None, job: Job, asked: str) -> int | None:
+    scores = policy.dimensions.place.scores
+    ways = member.preferences.workplace if member else ()
     if job.workplace == "remote":
-        return 3 if excluded else 4
-    places = [place for place in (member.location, *member.preferences.locations) if place]
-    if not places or not job.location:
+        score = scores.remote
+    elif not job.location:
         return None
-    there = split_place(job.location)
-    homes = [split_place(place) for place in places]
-    if any(home == there or (home[0] == there[0] and not home[1]) for home in homes):
-        return 2 if excluded else 4
-    if any(home[1] and home[1] == there[1] for home in homes):
-        return 1 if excluded else 2
-    return 0
+    else:
+        city, region = _split_place(job.location)
+        reach = (asked,) if asked else (member.location, *member.preferences.locations) if member else ()
+        places = [_split_place(place) for place in reach if place]
+        if not places:
+            return None
+        score = scores.elsewhere
+        if region and any(region in (r, c) for c, r in places):
+            score = scores.same_region
+        if any(city == c and (not r or not region or r == region) for c, r in places):
+            score = scores.same_city
+    if ways and job.workplace and job.workplace not in ways:
+        score = max(0, score - scores.workplace_not_wished)
+    return score
 
 
-def industry(member: Member, job: Job) -> int | None:
-    known = {position.industry.casefold() for position in member.positions if position.industry}
-    if not known or not job.industry:
-        return None
-    return 4 if job.industry.casefold() in known else 2
-
-
-def pay(member: Member, job: Job) -> int | None:
-    asked, top = member.preferences.salary_min, job.salary_max or job.salary_min
-    if asked is None or top is None or asked == 0:
-        return None
-    short = 1 - top / asked
-    return 4 if short <= 0 else 3 if short <= 0.1 else 2 if short <= 0.2 else 1 if short <= 0.3 else 0
-
-
-@lru_cache(maxsize=65_536)
-def split_place(place: str) -> tuple[str, str]:
-    """("city", "region") of "City, Region[, Country]", case-folded; an unnamed part is empty."""
+@lru_cache(maxsize=50_000)
+def _split_place(place: str) -> tuple[str, str]:
+    """(city, region), case-folded, of "City, Region[, Country]"."""
     city, _, rest = place.casefold().partition(",")
     return city.strip(), rest.partition(",")[0].strip()
 
 
-def _level(titles: Iterable[str]) -> str | None:
-    for title in titles:
-        for word in _WORD.findall(title.casefold()):
-            if word in _LEVELS:
-                return _LEVELS[word]
-    return None
+def _split_query(query: str, job: Job, titles: TitleReader) -> tuple[str, str]:
+    """(what work is asked for, where). "in" begins a place unless work or the job's own words follow it."""
+    match = _IN_PLACE.search(query)
+    if not match:
+        return query.strip(), ""
+    after = frozenset(stems(match.group(1)))
+    own = frozenset(stems(f"{job_title(job)} {job.industry}")) - frozenset(stems(job.location))
+    if after & own or titles.read(match.group(1)).kinds:
+        return query.strip(), ""
+    return query[: match.start()].strip(), match.group(1).strip()
+
+
+def _industry(policy: Policy, member: Member | None, job: Job) -> int | None:
+    known = [stems(position.industry) for position in member.positions] if member else []
+    known = [words for words in known if words]
+    needed = stems(job.industry)
+    if not needed or not known:
+        return None
+    scores = policy.dimensions.industry.scores
+    if needed in known:
+        return scores.same
+    return scores.in_part if any(set(needed) & set(words) for words in known) else scores.other
+
+
+def _pay(member: Member | None, job: Job) -> float | None:
+    """The job's top pay divided by what the member asks."""
+    top = job.salary_max if job.salary_max is not None else job.salary_min
+    if member is None or not member.preferences.salary_min or top is None:
+        return None
+    return top / member.preferences.salary_min

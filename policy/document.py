@@ -1,156 +1,272 @@
-"""The policy document: read, checked, versioned. An error names the line and the cure."""
+"""The policy as code reads it: the typed content of a YAML file, whose errors name the line and the cure."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import resources
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-from contracts.errors import BadInput
+from contracts.errors import BadInput, NotReady
+from contracts.records import SENIORITY_LADDER, Job, Member
 
-DIMENSIONS = ("title", "skills", "seniority", "location", "industry", "pay", "intent")
 GRADES = (0, 1, 2, 3, 4)
-DEFAULT = Path(__file__).parent / "policy.yaml"
-
-GradeValue = Annotated[int, Field(ge=0, le=4)]
-P = TypeVar("P", bound="_Part")
-
-
-class BadPolicy(BadInput):
-    """The policy document does not say what a policy must say."""
-
-    reason = "bad_policy"
+Dimension = Literal["function", "skills", "seniority", "place", "industry", "pay", "intent"]
+DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
+Score = Annotated[int, Field(ge=0, le=4)]
+Rung = Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"]
+_SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Dimension(_Part):
-    """One thing that a match is judged by. anchors: what each grade 0-4 means, in words."""
-
-    question: str
-    weight: Annotated[float, Field(gt=0, le=1)]
-    anchors: dict[GradeValue, str]
-
-    @model_validator(mode="after")
-    def _every_grade_has_an_anchor(self) -> Self:
-        return _complete(self, self.anchors, "anchor")
+def _wrong(what: str, cure: str) -> PydanticCustomError:
+    return PydanticCustomError("policy", "{what}", {"what": what, "cure": cure})
 
 
-class HardRule(_Part):
-    """Where a dimension is known and graded `at_most`, the whole grade is at most `cap`."""
-
-    dimension: str
-    at_most: GradeValue
-    cap: GradeValue
-    because: str
+def _complete(texts: Mapping[int, str], what: str) -> None:
+    missing = [str(grade) for grade in GRADES if not texts.get(grade, "").strip()]
+    if missing:
+        raise _wrong(f"no {what} for {', '.join(missing)}", f"write a sentence for each {what}, 0 to 4")
+    if len(texts) > len(GRADES):
+        extra = ", ".join(str(grade) for grade in texts if grade not in GRADES)
+        raise _wrong(f"{what} {extra} is not on the scale", "the scale is 0 to 4")
 
 
 class Example(_Part):
-    member: str
-    job: str
-    grade: GradeValue
+    """A worked example: parts of a member and a job, a query, and the score that the dimension gets."""
+
+    because: str
+    member: Member | None = None
+    job: Job
+    query: str = ""
+    score: Score
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, raw: Any) -> Any:
+        """Ids and times, which an example does not need."""
+        if not isinstance(raw, dict):
+            return raw
+        given = {"id": "example", "updated_at": _SOME_TIME}
+        return {
+            name: {**given, **value} if name in ("member", "job") and isinstance(value, dict) else value
+            for name, value in raw.items()
+        }
+
+
+class _Dimension(_Part):
+    weight: Annotated[float, Field(ge=0, le=100)]
+    question: str
+    anchors: Mapping[int, str]
+    examples: Annotated[tuple[Example, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _anchored(self) -> Self:
+        _complete(self.anchors, "anchor")
+        return self
+
+
+class Stepped(_Dimension):
+    """A measure in [0, 1] becomes score k at the k-th step."""
+
+    steps: tuple[float, float, float, float]
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if not all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False)):
+            raise _wrong(f"steps {list(self.steps)} do not ascend", "give four rising numbers, for scores 1, 2, 3, 4")
+        return self
+
+
+class Function(Stepped):
+    positions: Annotated[int, Field(ge=1)]
+
+
+class Seniority(_Dimension):
+    by_distance: tuple[Score, Score, Score, Score]
+    words: Mapping[Rung, tuple[str, ...]]
+    unmarked: Annotated[tuple[Rung, ...], Field(min_length=1)]
+
+    @cached_property
+    def unmarked_rungs(self) -> tuple[int, ...]:
+        return tuple(SENIORITY_LADDER.index(rung) for rung in self.unmarked)
+
+
+class PlaceScores(_Part):
+    same_city: Score
+    remote: Score
+    same_region: Score
+    elsewhere: Score
+    workplace_not_wished: Score
+
+
+class Place(_Dimension):
+    scores: PlaceScores
+
+
+class IndustryScores(_Part):
+    same: Score
+    in_part: Score
+    other: Score
+
+
+class Industry(_Dimension):
+    scores: IndustryScores
+
+
+class DimensionSet(_Part):
+    """Every dimension, in the order in which they are explained; one with weight 0 counts in rules alone."""
+
+    function: Function
+    skills: Stepped
+    seniority: Seniority
+    place: Place
+    industry: Industry
+    pay: Stepped
+    intent: Stepped
+
+    @model_validator(mode="after")
+    def _weighed(self) -> Self:
+        total = sum(getattr(self, name).weight for name in DIMENSIONS)
+        if abs(total - 100) > 1e-6:
+            raise _wrong(f"the weights add up to {total:g}", "make them 100 together")
+        return self
+
+
+class Limit(_Part):
+    at_most: Score
+
+
+class Rule(_Part):
+    """Where every named dimension is known and scores at most so much, so does the grade."""
+
+    when: Annotated[Mapping[Dimension, Limit], Field(min_length=1)]
+    grade_at_most: Score
     because: str
 
 
 class Policy(_Part):
-    """A checked policy. version: twelve hex digits of everything that decides a grade, comments left out."""
+    """policy.yaml, see its comments. `version`: twelve hex digits of the file's content."""
 
+    version: str
     name: str
-    scale: dict[GradeValue, str]
+    grades: Mapping[int, str]
     cuts: tuple[float, float, float, float]
-    dimensions: dict[str, Dimension]
-    hard_rules: tuple[HardRule, ...] = ()
-    likeness: tuple[float, float, float, float]
-    synonyms: tuple[tuple[str, ...], ...] = ()
-    examples: tuple[Example, ...] = ()
-
-    @property
-    def version(self) -> str:
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+    dimensions: DimensionSet
+    rules: tuple[Rule, ...]
+    generic: tuple[str, ...]
+    work: Mapping[str, Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]]
+    related: tuple[tuple[str, str], ...]
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> Self:
-        _complete(self, self.scale, "meaning")
-        unknown = [name for name in self.dimensions if name not in DIMENSIONS]
+    def _named(self) -> Self:
+        kinds = {kind for kinds in self.work.values() for kind in kinds}
+        unknown = [kind for pair in self.related for kind in pair if kind not in kinds]
         if unknown:
-            raise ValueError(f"unknown dimension {unknown[0]!r}; known are {', '.join(DIMENSIONS)}")
-        missing = [name for name in DIMENSIONS if name not in self.dimensions]
-        if missing:
-            raise ValueError(f"dimension {missing[0]!r} is missing")
-        total = sum(dimension.weight for dimension in self.dimensions.values())
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the dimensions' weights sum to {total:g}, not to 1")
-        for rule in self.hard_rules:
-            if rule.dimension not in self.dimensions:
-                raise ValueError(f"a hard rule names the unknown dimension {rule.dimension!r}")
-        _contradictions(self.hard_rules)
-        for name, steps in (("cuts", self.cuts), ("likeness", self.likeness)):
-            if list(steps) != sorted(set(steps)):
-                raise ValueError(f"{name} {list(steps)} do not ascend")
+            raise _wrong(f"related names {unknown[0]!r}, which is no kind of work", "name kinds that stand under work")
+        return self
+
+    @model_validator(mode="after")
+    def _described(self) -> Self:
+        _complete(self.grades, "grade")
+        if not all(a < b for a, b in zip((0, *self.cuts), (*self.cuts, 4.0001), strict=True)):
+            raise _wrong(f"cuts {list(self.cuts)} do not rise from above 0 to 4", "give the lowest mean of each grade")
         return self
 
 
 def load_policy(path: Path | None = None) -> Policy:
-    """The policy in a YAML file; the one that comes with Rolecall where None.
+    """The policy in a file; Rolecall's own where None.
 
-    Raises BadPolicy naming file, line and cure.
+    Raises NotReady where there is no file, BadInput with the line, the field and the cure where it is no policy.
     """
-    path = path or DEFAULT
+    if path is None:
+        where, text = "policy.yaml", resources.files("policy").joinpath("policy.yaml").read_text("utf-8")
+    else:
+        where = str(path)
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError as error:
+            raise NotReady(f"no policy file {path}", cure="give --policy FILE, or none for the built-in one") from error
+        except UnicodeDecodeError as error:
+            raise BadInput(f"not UTF-8 text: {error.reason}", where=where, cure="save it as UTF-8") from error
+    content, lines = _read_yaml(text, where)
+    version = hashlib.sha256(text.encode()).hexdigest()[:12]
     try:
-        text = path.read_text("utf-8")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except OSError as error:
-        raise BadPolicy(f"{path} cannot be read", cure="give the path of a policy file") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f"{path} line {mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise BadPolicy(problem, where=place, cure="mend the YAML") from error
-    try:
-        return Policy.model_validate(content)
+        return Policy.model_validate({"version": version, **content})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        line = _line(tree, [str(part) for part in first["loc"]])
-        problem = first["msg"].removeprefix("Value error, ")
-        what = f"{field}: {problem}" if field else problem
-        raise BadPolicy(what, where=f"{path} line {line}", cure="mend that part of the policy") from error
+        raise _first_error(error.errors()[0], lines, where) from error
 
 
-def _complete(part: P, found: dict[int, str], what: str) -> P:
-    missing = [grade for grade in GRADES if not found.get(grade, "").strip()]
-    if missing:
-        raise ValueError(f"grade {missing[0]} has no {what}")
-    return part
+def _read_yaml(text: str, where: str) -> tuple[dict[Any, Any], dict[tuple, int]]:
+    """A YAML mapping and the line of every path in it. A key given twice is an error: YAML would drop the first."""
+    try:
+        root = yaml.compose(text, yaml.SafeLoader)
+        lines: dict[tuple, int] = {}
+        _note_lines(root, (), lines, where)
+        content = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadInput(
+            f"line {line} is no YAML: {error.problem}",
+            where=where,
+            cure="mind the indentation, and quote text with ':'",
+        ) from error
+    except yaml.YAMLError as error:
+        raise BadInput(str(error).splitlines()[0], where=where, cure="save it as plain text") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"it holds {type(content).__name__}, not fields", where=where, cure="copy the built-in policy")
+    return content, lines
 
 
-def _contradictions(rules: Sequence[HardRule]) -> None:
-    seen: dict[tuple[str, int], int] = {}
-    for rule in rules:
-        known = seen.setdefault((rule.dimension, rule.at_most), rule.cap)
-        if known != rule.cap:
-            raise ValueError(
-                f"two hard rules on {rule.dimension} at most {rule.at_most}: cap {known} and cap {rule.cap}"
-            )
+def _note_lines(node: yaml.Node | None, path: tuple, lines: dict[tuple, int], where: str) -> None:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = yaml.safe_load(yaml.serialize(key))
+            line = key.start_mark.line + 1
+            if (*path, name) in lines:
+                raise BadInput(
+                    f"line {line}: {_dotted((*path, name))} stands twice", where=where, cure="keep one of them"
+                )
+            lines[(*path, name)] = line
+            _note_lines(value, (*path, name), lines, where)
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            lines[(*path, i)] = value.start_mark.line + 1
+            _note_lines(value, (*path, i), lines, where)
 
 
-def _line(node: yaml.Node | None, path: Sequence[str]) -> int:
-    """1-based line of the deepest part of `path` that the document holds."""
-    line = 1 if node is None else node.start_mark.line + 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            entry = next((pair for pair in node.value if pair[0].value == part), None)
-            if entry is None:
-                return line
-            line, node = entry[0].start_mark.line + 1, entry[1]
-        elif isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
-            node = node.value[int(part)]
-            line = node.start_mark.line + 1
-    return line
+def _first_error(problem: ErrorDetails, lines: Mapping[tuple, int], where: str) -> BadInput:
+    path = tuple(part for part in problem["loc"] if part != "[key]")
+    known = path
+    while known and known not in lines:
+        known = known[:-1]
+    line = f"line {lines[known]}: " if known else ""
+    context = problem.get("ctx", {})
+    if problem["type"] == "extra_forbidden":
+        what, cure = f"unknown field {path[-1]!r}", "see the built-in policy for the fields that there are"
+        if path[:-1] == ("dimensions",):
+            what, cure = f"unknown dimension {path[-1]!r}", f"the dimensions are {', '.join(DIMENSIONS)}"
+    elif problem["type"] == "literal_error" and len(path) > 1 and path[-2] == "when":
+        what, cure = f"unknown dimension {path[-1]!r}", f"the dimensions are {', '.join(DIMENSIONS)}"
+    elif problem["type"] == "missing":
+        what, cure = f"{path[-1]!r} is missing", "add it"
+        if path[:-1] == ("dimensions",):
+            what, cure = f"dimension {path[-1]!r} is missing", "add it; with weight 0 it does not count"
+    else:
+        what = problem["msg"]
+        cure = str(context.get("cure", f"found {problem['input']!r}; correct it"))[:200]
+    return BadInput(f"{line}{_dotted(path)}: {what}", where=where, cure=cure)
+
+
+def _dotted(path: tuple) -> str:
+    return ".".join(map(str, path)) or "policy"

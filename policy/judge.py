@@ -1,7 +1,7 @@
-"""Judges: a member or a query and a job in, a grade 0-4 with its reasons out.
+"""Judges: whoever grades a (member, job) pair by the policy. The rubric judge does so by its written criteria alone.
 
-`RubricJudge` applies the policy's written criteria itself: deterministic, free, and the yardstick for any judge that
-comes later behind the same interface.
+Deterministic, and the same in every process. It takes records as data: no text of a member or employer is ever
+interpreted. A judge that asks a language model keeps the same protocol.
 """
 
 from __future__ import annotations
@@ -9,87 +9,70 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Protocol
 
 from contracts.errors import BadInput
 from contracts.records import Job, Member
-from contracts.text import job_title
-from policy import dimensions
-from policy.dimensions import Likeness, member_titles, overlap, work_terms
-from policy.document import Policy
+from policy.dimensions import Scores, score_dimensions
+from policy.document import DIMENSIONS, Dimension, Policy
+from policy.titles import Similarity, TitleReader
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """grade: 0-4; rationale: one line a person can read; dimensions: name -> 0-4, None with nothing to compare."""
+    """grade: 0-4; rationale: why, in the policy's words and none of the member's; dimensions: score 0-4, None where
+    the records say nothing about it."""
 
     grade: int
     rationale: str
-    dimensions: Mapping[str, int | None]
+    dimensions: Mapping[Dimension, int | None]
 
 
 class Judge(Protocol):
-    """name and policy_version are the lineage of every grade."""
+    """name: who grades, as it stands in a grade's `grader`."""
 
     name: str
-    policy_version: str
 
     def grade(self, member: Member | None, job: Job, query: str = "") -> Judgement: ...
 
 
 class RubricJudge:
-    """Grades by the policy's anchors, from the records alone.
+    """Grades by the policy's steps, cuts and rules.
 
-    likeness: how alike two descriptions of work are, 0-1, beside shared words; without it words alone decide.
+    title_similarity: cosine of two titles' vectors, asked only where the policy's table of work does not know both.
     """
 
     name = "rubric"
 
-    def __init__(self, policy: Policy, likeness: Likeness | None = None) -> None:
-        self.policy = policy
-        self.policy_version = policy.version
-        self._likeness = likeness
-        synonyms = {word: group[0] for group in policy.synonyms for word in group}
-        self._terms = lru_cache(maxsize=65_536)(lambda title: work_terms(title, synonyms))
+    def __init__(self, policy: Policy, title_similarity: Similarity | None = None) -> None:
+        self._policy = policy
+        self._titles = TitleReader(policy, title_similarity)
+        self._weights = {name: getattr(policy.dimensions, name).weight for name in DIMENSIONS}
 
     def grade(self, member: Member | None, job: Job, query: str = "") -> Judgement:
-        """Raises BadInput with neither member nor query."""
-        if member is None and not query:
-            raise BadInput("nothing to judge: no member and no query", cure="give one of them")
-        found = self._dimensions(member, job, query)
-        known = {name: value for name, value in found.items() if value is not None}
-        weights = {name: self.policy.dimensions[name].weight for name in known}
-        mean = sum(weights[name] * value for name, value in known.items()) / sum(weights.values())
-        grade = bisect_right(self.policy.cuts, mean)
-        reasons = [f"{name} {value}/4" for name, value in known.items()]
-        for rule in self.policy.hard_rules:
-            if known.get(rule.dimension, 4) <= rule.at_most and grade > rule.cap:
-                grade = rule.cap
-                reasons.append(f"at most {rule.cap}: {rule.because}")
-        return Judgement(grade, "; ".join(reasons), found)
+        """Raises BadInput where neither a member nor a query asks for the job."""
+        if member is None and not query.strip():
+            raise BadInput("neither a member nor a query to grade for", cure="give one of them")
+        scores = score_dimensions(self._policy, self._titles, member, job, query)
+        grade, reason = self._decide(scores)
+        told = ", ".join(f"{name} {score}" for name, score in scores.items() if score is not None)
+        return Judgement(grade, f"{told or 'nothing to compare'}; {reason}", scores)
 
-    def _dimensions(self, member: Member | None, job: Job, query: str) -> dict[str, int | None]:
-        titles = [(query, 1.0)] if query else member_titles(member) if member else []
-        found: dict[str, int | None] = {"title": self._work(titles, job)}
-        if member is None:
-            return found
-        wishes = [(title, 1.0) for title in member.preferences.titles]
-        return found | {
-            "skills": dimensions.skills(member, job),
-            "seniority": dimensions.seniority(member, job),
-            "location": dimensions.location(member, job),
-            "industry": dimensions.industry(member, job),
-            "pay": dimensions.pay(member, job),
-            "intent": self._work(wishes, job) if wishes else None,
-        }
-
-    def _work(self, titles: list[tuple[str, float]], job: Job) -> int | None:
-        """0-4: the best likeness of any title to the job's; None with no title to compare."""
-        advert = job_title(job)
-        best = max((weight * self._alike(title, advert) for title, weight in titles if title), default=None)
-        return None if best is None else bisect_right(self.policy.likeness, best)
-
-    def _alike(self, title: str, advert: str) -> float:
-        shared = overlap(self._terms(title), self._terms(advert))
-        return max(shared, self._likeness(title, advert)) if self._likeness else shared
+    def _decide(self, scores: Scores) -> tuple[int, str]:
+        total = weights = 0.0
+        for name, score in scores.items():
+            if score is not None:
+                total += self._weights[name] * score
+                weights += self._weights[name]
+        if not weights:
+            return 0, "nothing that counts is known"
+        mean = total / weights
+        grade = bisect_right(self._policy.cuts, mean + 1e-9)
+        reason = f"mean {mean:.2f} earns {grade}"
+        for rule in self._policy.rules:
+            if rule.grade_at_most < grade and all(
+                (score := scores[name]) is not None and score <= limit.at_most for name, limit in rule.when.items()
+            ):
+                grade = rule.grade_at_most
+                reason += f"; at most {grade}: {rule.because}"
+        return grade, reason
