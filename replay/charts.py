@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 WIDTH = 460
 _ROW = 30
-_LABEL = 138
+_LABEL = 150
 _VALUE = 62
 
 
@@ -65,7 +65,7 @@ def bars(title: str, rows: Sequence[Bar], show: Callable[[float], str], start: f
 
 def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str, str], x_label: str) -> Markup:
     """Lines over 1, 2, ... on a logarithmic axis, each named at its end. kinds: name -> CSS class."""
-    height, left, right, bottom = 320, 40, WIDTH - 112, 280
+    height, left, right, bottom = 320, 40, WIDTH - 132, 280
     longest = max(map(len, series.values()))
     top = max(max(values) for values in series.values())
     ticks = _ticks(0.0, top)

@@ -27,6 +27,8 @@ METRICS: Mapping[str, str] = {
     "AUC view": "AUC, opened",
     "AUC apply": "AUC, applied",
 }
+MINUS = "\u2212"
+"""A true minus sign, which stands as wide as the plus."""
 KINDS: Mapping[str, str] = {
     POPULARITY: "popularity",
     BM25: "bm25",
@@ -51,7 +53,7 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"metric": lambda name: METRICS.get(name, name), "number": _number, "signed": _signed}
+    environment.filters |= {"metric": _metric, "number": _number, "signed": _signed}
     return environment.get_template("report.html").render(
         r=results,
         headline=headline(results),
@@ -67,33 +69,37 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
     )
 
 
-def headline(results: Results) -> str:
-    """What was found, in a sentence or two, with its uncertainty."""
+def headline(results: Results) -> tuple[str, str]:
+    """What was found, in a sentence, and the numbers behind it with their uncertainty."""
     table = results.table("end_to_end")
     assert table is not None  # the one table that every replay has
     whole, words = table.cell(WHOLE, "nDCG@10"), table.cell(BM25, "nDCG@10")
     assert whole.difference is not None
     by, low, high = whole.difference
+    where = "On a simulated market, the" if results.simulated else "The"
     if low > 0:
-        verdict = f"better than BM25's {words.value:.3f} by {by:.3f} [{low:.3f}, {high:.3f}]"
+        verdict = "ranks better than BM25"
     elif high < 0:
-        verdict = f"worse than BM25's {words.value:.3f} by {-by:.3f} [{-high:.3f}, {-low:.3f}]"
+        verdict = "ranks worse than BM25"
     else:
-        verdict = f"not told apart from BM25's {words.value:.3f} (difference {by:+.3f} [{low:+.3f}, {high:+.3f}])"
-    market = " of a simulated market" if results.simulated else ""
+        verdict = "cannot be told apart from BM25"
+    share = f" ({by / words.value:+.0%})".replace("-", MINUS) if words.value else ""
     return (
-        f"Over {results.requests:,} held-out requests{market}, the whole system reaches an NDCG@10 of "
-        f"{whole.value:.3f} [{whole.low:.3f}, {whole.high:.3f}] among {results.jobs:,} jobs: {verdict}."
+        f"{where} whole system {verdict}: NDCG@10 {whole.value:.3f} against {words.value:.3f}.",
+        f"The paired difference is {_signed(by)}{share}, 95% interval {_signed(low)} to {_signed(high)}, over "
+        f"{results.requests:,} held-out requests and {results.jobs:,} jobs. The whole system finds "
+        f"{table.cell(WHOLE, 'R@100').value:.0%} of the jobs that people went on to among its first 100, BM25 "
+        f"{table.cell(BM25, 'R@100').value:.0%}.",
     )
 
 
 def _plots(table: Table, results: Results) -> list[Markup]:
     floor = 0.5 if table.name == "logged" else 0.0
     worst = min(cell.low for cell in table.cells)
-    drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@100")
+    drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@10", "R@100")
     plots = [
         bars(
-            METRICS.get(metric, metric),
+            _metric(metric),
             [_bar(table.cell(system, metric)) for system in table.systems],
             lambda value: f"{value:.3f}",
             floor if worst >= floor else 0.0,
@@ -128,10 +134,13 @@ def _costs(stages: Sequence[Mapping[str, Any]]) -> list[Markup]:
     ]
 
 
+def _metric(name: str) -> str:
+    return METRICS.get(name, name)
+
+
 def _number(value: float) -> str:
     return f"{value:.3f}"
 
 
 def _signed(value: float) -> str:
-    """A true minus sign, which stands as wide as the plus."""
-    return f"{value:+.3f}".replace("-", "\u2212")
+    return f"{value:+.3f}".replace("-", MINUS)

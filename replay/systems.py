@@ -20,14 +20,14 @@ from contracts.examples import PAIR_FEATURES
 from contracts.workspace import Workspace
 from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
-from ranking.features import pair_features
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut
 from replay.trec import order_against, strictly_falling
 from retrieval.encoder import TextEncoder
 from retrieval.job_index import JobIndex
-from retrieval.merge import Candidates
 from retrieval.request import Request
+from serving.engine import CANDIDATES, RANKED
+from serving.rank import rank
 
 log = logging.getLogger("rolecall")
 
@@ -51,14 +51,12 @@ Answers = dict[str, Answer]
 
 @dataclass(frozen=True)
 class Ranker:
-    """What answers a request: the parts of the service that decide the order, and how many jobs each looks at."""
+    """What answers a request: the parts of the service that decide the order."""
 
     index: JobIndex
     encoder: TextEncoder
     scorer: BundleScorer
     items: ItemEncoder
-    candidates: int = 500
-    ranked: int = 200
 
 
 def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]) -> dict[str, Answers]:
@@ -78,14 +76,14 @@ def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]
             mask = index.mask(request)
             popular = index.activity.popularity(request.time)
             words = index.term_shares(request)
-            found = index.search(request, vectors[i], ranker.candidates)
-            rows, final = _served(ranker, request, vectors[i], found)
+            found = index.search(request, vectors[i], CANDIDATES)
+            served = rank(index, ranker.scorer, request, found, vectors[i], RANKED)
             orders = {
                 POPULARITY: _best(popular, mask & (popular > 0), gains),
                 BM25: _best(words, mask & (words > 0), gains),
                 MINILM: _best(dense[i], mask, gains),
                 RETRIEVAL: _first(found.rows, found.fused, gains),
-                WHOLE: _first(rows, final, gains),
+                WHOLE: _first(served.rows, served.scores, gains),
             }
             for system, (best, scores) in orders.items():
                 runs[system][outcome.request_id] = ([index.ids[row] for row in best], scores)
@@ -114,19 +112,6 @@ def _first(rows: np.ndarray, scores: np.ndarray, gains: np.ndarray) -> tuple[np.
     """The first `DEPTH` of (m,) rows by their scores (m,); gains: (n,) by row of the index."""
     order = order_against(scores, gains[rows], DEPTH)
     return rows[order], strictly_falling(scores[order])
-
-
-def _served(ranker: Ranker, request: Request, vector: np.ndarray, found: Candidates) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and scores as the service answers: the first candidates by the blend, the rest after them as retrieved."""
-    scorer, index = ranker.scorer, ranker.index
-    blend, head = scorer.manifest.blend, found.rows[: ranker.ranked]
-    if blend is None or not len(head):
-        return found.rows, found.fused
-    logits = scorer.logits(scorer.prefix(request.request_text), index.items(head))
-    features = pair_features(index, index.activity, request, head, vector, found.terms[: ranker.ranked])
-    final = apply_blend(blend, blend_inputs(blend.names, features, logits, scorer.tasks))
-    after = final.min() - 1 - np.arange(len(found) - len(head))
-    return found.rows, np.concatenate([final, after])
 
 
 @dataclass(frozen=True)
