@@ -1,6 +1,6 @@
 """Entities, sources, views and services, declared from the names in `contracts.features`.
 
-A repository file calls `declare(workspace)` and puts what it returns at module level, where Feast looks.
+A repository file calls `declare` and puts what it returns at module level, where Feast looks.
 """
 
 from __future__ import annotations
@@ -29,16 +29,18 @@ from contracts.features import (
 )
 
 NO_EXPIRY = timedelta(0)
+"""How Feast says that a value stands until a newer one comes."""
 ONLINE = (MEMBER_TEXT, MEMBER_ACTIVITY)
 """Views that a request reads: one member. Job features stay offline; a request never reads hundreds of jobs."""
 
 _TYPES: dict[str, Any] = {"string": String, "int64": Int64, "timestamp": UnixTimestamp, "float32[]": Array(Float32)}
 
 
-def declare(workspace: str) -> dict[str, Any]:
-    """Everything the repository holds, by variable name.
+def declare(repo: Path, workspace: str) -> dict[str, Any]:
+    """Everything a repository holds, by variable name.
 
-    workspace: path of the workspace as seen from the repository's folder; kept relative, so that both can be moved.
+    repo: the repository's folder; workspace: the path of the workspace, absolute or as seen from there: a relative one
+    is registered as it is, so that both can be moved together.
     """
     entities = {
         MEMBER_KEY: Entity(name="member", join_keys=[MEMBER_KEY], value_type=ValueType.STRING),
@@ -62,9 +64,11 @@ def declare(workspace: str) -> dict[str, Any]:
         features=[views[MEMBER_TEXT][["text"]], views[MEMBER_ACTIVITY][["activity_text"]],
                   views[JOB_TEXT][["text", "text_version"]]],
     )  # fmt: skip
+    # Not `precompute_online`: Feast 0.67 computes ahead on Redis alone, again for every member at each push, and raises
+    # for a member it does not know.
     services = {
         version: FeatureService(name=serving_service(version), features=[views[name] for name in ONLINE])
-        for version in _bundle_versions(Path(workspace))
+        for version in _bundle_versions(repo / workspace)
     }
     found: dict[str, Any] = {"training": training, "push": push}
     found |= {f"entity_{key}": entity for key, entity in entities.items()}
@@ -83,5 +87,5 @@ def _source(view: str, workspace: str) -> FileSource:
 
 
 def _bundle_versions(workspace: Path) -> list[str]:
-    """Versions of the bundles in a workspace; Feast runs in the repository's folder, where the path holds."""
+    """Versions of the complete bundles in a workspace."""
     return sorted(path.parent.name for path in (workspace / "bundles").glob(f"*/{MANIFEST}"))

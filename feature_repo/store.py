@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import shutil
-from contextlib import chdir
+import sqlite3
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, BundleMismatch, NotAFeatureRepo, NotReady
-from contracts.examples import TRAINING
-from contracts.features import (
-    EVENT_TIME,
-    JOB_KEY,
-    JOB_TEXT,
-    MEMBER_ACTIVITY,
-    MEMBER_KEY,
-    MEMBER_TEXT,
-)
-from contracts.tables import parts, read_table, write_part
+from contracts.examples import EXAMPLES, TRAINING
+from contracts.features import EVENT_TIME, JOB_KEY, JOB_TEXT, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT, TRAINING_SERVICE
+from contracts.tables import parts, write_part
 from contracts.text import request_text
 from contracts.workspace import Workspace
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureService, FeatureStore
 
 log = logging.getLogger("rolecall")
 
 PROFILES = ("embedded", "redis")
 CONFIG = "feature_store.yaml"
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
-REPO = '''"""What Feast reads in this workspace."""
+SLICE_PAIRS = 50_000
+"""Pairs joined at once: about 100 MB of text."""
+
+_REPO = '''"""What Feast reads in this workspace."""
+
+from pathlib import Path
 
 from feature_repo.definitions import declare
 
-globals().update(declare(".."))
+globals().update(declare(Path(__file__).resolve().parent, ".."))
 '''
 
 
@@ -47,62 +49,70 @@ def apply(workspace: Workspace, profile: str = "embedded") -> None:
     """Write the workspace's Feast repository for a profile and register its views and services.
 
     Safe to repeat: a service is added for each bundle that has come since. Raises BadInput for an unknown profile or
-    a missing REDIS_URL, NotReady where no feature table was written yet.
+    a missing REDIS_URL, NotReady where no job has text yet.
     """
     if profile not in PROFILES:
         raise BadInput(f"profile {profile!r}", cure=f"one of {', '.join(PROFILES)}")
-    if profile == "redis" and not os.environ.get("REDIS_URL"):
-        raise BadInput("REDIS_URL is not set", cure='export REDIS_URL="host:port"')
-    missing = [name for name in (MEMBER_TEXT, JOB_TEXT) if not parts(workspace.features / name)]
-    if missing:
-        raise NotReady(f"no table {missing[0]} in {workspace.features}", cure="run `rolecall verbalize` first")
+    if not parts(workspace.features / JOB_TEXT):
+        raise NotReady(f"no table {JOB_TEXT} in {workspace.features}", cure="run `rolecall verbalize` first")
     here = Path(__file__).parent
     template = here / CONFIG if profile == "embedded" else here / "profiles" / f"{profile}.yaml"
+    _check_environment(template)
     repo = workspace.feature_repo
     (repo / "data").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(template, repo / CONFIG)
-    (repo / "repo.py").write_text(REPO)
-    _quiet()
+    (repo / "repo.py").write_text(_REPO)
+    store = open_store(workspace)
     from feature_repo.definitions import declare
 
-    store = open_store(workspace)
-    with chdir(repo):  # the definitions are relative to the repository, as they are when Feast itself reads them
-        store.apply(list(declare("..").values()))
+    store.apply(list(declare(repo, "..").values()))
+    if profile == "embedded":
+        _let_readers_read(repo / store.config.online_store.path)
 
 
 def open_store(workspace: Workspace) -> FeatureStore:
     """The feature store of a workspace. Raises NotAFeatureRepo where the folder is none, or Feast cannot read it."""
     repo = workspace.feature_repo
     if not (repo / CONFIG).is_file():
-        raise NotAFeatureRepo(f"no {CONFIG} in {repo}", cure="run `rolecall features apply` first")
+        raise NotAFeatureRepo(
+            f"no {CONFIG} in {repo}", cure=f"run `rolecall features apply --workspace {workspace.root}` first"
+        )
+    _check_environment(repo / CONFIG)
+    # Feast warns of its own experimental parts at every call; none of it is for the person at the terminal.
+    logging.getLogger("feast").setLevel(logging.ERROR)
+    import yaml
     from feast import FeatureStore
     from feast.errors import FeastError
 
     try:
         return FeatureStore(repo_path=str(repo))
-    except (FeastError, ValueError, OSError) as error:
+    except (FeastError, yaml.YAMLError, ValueError, TypeError, OSError) as error:
         problem = str(error).strip().splitlines()[0]
         raise NotAFeatureRepo(problem, where=str(repo / CONFIG), cure="run `rolecall features apply` again") from error
 
 
+def check_service(store: FeatureStore, service: str, bundle: str = "") -> None:
+    """Raise BundleMismatch where the repository does not hold the feature service that a bundle reads."""
+    if service not in {found.name for found in store.list_feature_services()}:
+        raise BundleMismatch(
+            f"bundle {bundle or '?'} reads the feature service {service!r}, which the feature repository lacks",
+            where=str(store.repo_path),
+            cure="run `rolecall features materialize`, which registers the services of all bundles",
+        )
+
+
 def materialize(workspace: Workspace, end: datetime | None = None) -> None:
-    """Load the newest values up to `end` (now where None) of every online view into the online store."""
+    """Load the newest values up to `end` (now where None) of every online view into the online store.
+
+    Memory: keys and times of the whole history, and the newest row of each key.
+    """
+    store = open_store(workspace)
     from feature_repo.definitions import ONLINE
 
-    store = open_store(workspace)
-    views = [name for name in ONLINE if parts(workspace.features / name)]
-    store.materialize(BEGINNING, end or datetime.now(UTC), feature_views=views)
-    log.info("online: %s", ", ".join(views))
-
-
-def check_service(store: FeatureStore, service: str, bundle: str) -> None:
-    """Raise BundleMismatch where the repository does not hold the feature service that a bundle reads."""
-    known = {found.name for found in store.list_feature_services()}
-    if service not in known:
-        raise BundleMismatch(
-            f"bundle {bundle} reads the feature service {service!r}, which the repository lacks",
-            cure="run `rolecall features materialize`",
-        )
+    started = time.monotonic()
+    with contextlib.redirect_stdout(io.StringIO()):  # Feast prints in colours
+        store.materialize(BEGINNING, end or datetime.now(UTC), feature_views=list(ONLINE))
+    log.info("online: %s in %.1f s", ", ".join(ONLINE), time.monotonic() - started)
 
 
 def training_set(workspace: Workspace) -> int:
@@ -110,48 +120,67 @@ def training_set(workspace: Workspace) -> int:
 
     Feast's point-in-time join with `filter_by_created_timestamp`: a row sees a value whose event time and whose
     created time are both at or before its own (feast#6617: off by default there). A member without text or activity
-    is a request without them; a pair whose job had no text yet cannot be trained on and is counted out loud.
+    is a request without them. A pair whose job had no text yet cannot be trained on: it is left out and counted.
+    Raises NotReady where there are no examples, or none is left.
     """
-    examples = read_table(workspace.examples).to_pandas()
+    if not parts(workspace.examples):
+        raise NotReady(f"no examples in {workspace.examples}", cure="run `rolecall label` first")
     store = open_store(workspace)
-    members = examples.loc[examples[MEMBER_KEY] != "", [MEMBER_KEY, EVENT_TIME]].drop_duplicates()
-    jobs = examples[[JOB_KEY, EVENT_TIME]].drop_duplicates()
-    # One join a view over the distinct (key, time) pairs: Feast's file store merges all history before it picks.
-    about = _as_of(store, workspace, members, MEMBER_TEXT, ["text"])
-    did = _as_of(store, workspace, members, MEMBER_ACTIVITY, ["activity_text"])
-    adverts = _as_of(store, workspace, jobs, JOB_TEXT, ["text", "text_version"])
-    joined = examples.merge(about.rename(columns={"text": "member_text"}), how="left", on=[MEMBER_KEY, EVENT_TIME])
-    joined = joined.merge(did, how="left", on=[MEMBER_KEY, EVENT_TIME])
-    joined = joined.merge(adverts.rename(columns={"text": "job_text"}), how="left", on=[JOB_KEY, EVENT_TIME])
-    known = joined["job_text"].notna()
-    if not known.all():
-        log.warning("%d of %d pairs left out: the job had no text at that time", (~known).sum(), len(joined))
-    joined = joined[known]
-    if joined.empty:
+    service = store.get_feature_service(TRAINING_SERVICE)
+    started = time.monotonic()
+    written: list[Path] = []
+    pairs = joined = 0
+    for path in parts(workspace.examples):
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(SLICE_PAIRS, columns=EXAMPLES.names):
+                table = _join(store, service, pa.Table.from_batches([batch]))
+                pairs, joined = pairs + batch.num_rows, joined + table.num_rows
+                if table.num_rows:
+                    written.append(write_part(workspace.training, table, f"{len(written):05d}"))
+    if not joined:
         raise NotReady("no pair has a job text known at its time", cure="run `rolecall verbalize`, then `label` again")
-    texts = joined[["member_text", "activity_text", "query"]].fillna("")
-    joined = joined.assign(request_text=[request_text(m, a, q) for m, a, q in texts.itertuples(index=False)])
-    table = pa.Table.from_pandas(joined[TRAINING.names], schema=TRAINING, preserve_index=False)
-    for old in parts(workspace.training):
+    for old in set(parts(workspace.training)) - set(written):
         old.unlink()
-    write_part(workspace.training, table, "all")
-    log.info("training set: %d pairs in %d lists", table.num_rows, len(table["list_id"].unique()))
-    return table.num_rows
+    if joined < pairs:
+        log.warning("%d of %d pairs left out: the job had no text at that time", pairs - joined, pairs)
+    log.info("training set: %d pairs in %.1f s", joined, time.monotonic() - started)
+    return joined
 
 
-def _as_of(
-    store: FeatureStore, workspace: Workspace, keys: pd.DataFrame, view: str, features: list[str]
-) -> pd.DataFrame:
-    """`features` of a view for each (key, event_timestamp) row, absent where nothing was known by then."""
-    unknown = keys.iloc[:0].assign(**dict.fromkeys(features, pd.Series(dtype=object)))
-    if keys.empty or not parts(workspace.features / view):
-        return unknown
-    job = store.get_historical_features(
-        entity_df=keys, features=[f"{view}:{name}" for name in features], filter_by_created_timestamp=True
+def _join(store: FeatureStore, service: FeatureService, examples: pa.Table) -> pa.Table:
+    """TRAINING rows of the examples whose job had text at their time, in their order."""
+    asked = examples.select([MEMBER_KEY, JOB_KEY, EVENT_TIME]).to_pandas()
+    found = store.get_historical_features(
+        asked, features=service, full_feature_names=True, filter_by_created_timestamp=True
+    ).to_arrow()
+    examples = pa.table(dict(zip(examples.schema.names, examples.columns, strict=True)))
+    known = pc.is_valid(found[f"{JOB_TEXT}__text"])
+    texts = zip(
+        *(found[name].to_pylist() for name in (f"{MEMBER_TEXT}__text", f"{MEMBER_ACTIVITY}__activity_text")),
+        examples["query"].to_pylist(),
+        strict=True,
     )
-    return job.to_df()
+    asking = [request_text(member or "", activity or "", query) for member, activity, query in texts]
+    columns = {
+        "request_text": pa.array(asking, pa.string()),
+        "job_text": found[f"{JOB_TEXT}__text"],
+        "text_version": found[f"{JOB_TEXT}__text_version"],
+    }
+    for name, column in columns.items():
+        examples = examples.append_column(name, column)
+    return examples.filter(known).cast(TRAINING)
 
 
-def _quiet() -> None:
-    """Feast warns of its own experimental parts on every call; none of it is for the person at the terminal."""
-    logging.getLogger("feast").setLevel(logging.ERROR)
+def _check_environment(config: Path) -> None:
+    """Raise BadInput where a profile needs REDIS_URL and it is absent, or not as Feast reads it."""
+    if "${REDIS_URL}" not in config.read_text():
+        return
+    address = os.environ.get("REDIS_URL", "")
+    if not address or "://" in address:
+        raise BadInput(f"REDIS_URL is {address!r}", where=str(config), cure='export REDIS_URL="host:port"')
+
+
+def _let_readers_read(path: Path) -> None:
+    """Write-ahead log, kept with the file: a request then reads the online store while something writes to it."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")

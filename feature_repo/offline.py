@@ -1,0 +1,222 @@
+"""Feast's offline store over our tables: folders of Parquet parts, append-only.
+
+Feast 0.67's own file store (Dask) cannot be trusted with them. Where a table has several parts, Dask sorts missing
+values last, so that `filter_by_created_timestamp` hands out nulls in place of values; among rows of one event time
+its unstable sort ignores the created time; it drops asked rows that share key and time (feast#6787); and a write
+replaces the folder by a file. The joins here are as-of joins, read keys and times first, and then only the rows that
+were picked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from feast.data_source import DataSource
+from feast.feature_view import FeatureView
+from feast.infra.offline_stores.dask import DaskOfflineStore, DaskOfflineStoreConfig, DaskRetrievalJob
+from feast.infra.offline_stores.file_source import FileSource
+from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.repo_config import RepoConfig
+from feast.utils import _get_requested_feature_views_to_features_dict
+
+from contracts.errors import BadInput, MissingColumn, UnreadableFile
+from contracts.features import EVENT_TIME
+from contracts.tables import parts, write_part
+
+_ROW, _RANK, _ASKED, _VISIBLE = "__row", "__rank", "__asked", "__visible"
+_TIME = pl.Datetime("us", "UTC")
+
+
+class PartsOfflineStoreConfig(DaskOfflineStoreConfig):
+    """`offline_store: {type: feature_repo.offline.PartsOfflineStore}`; it has no settings."""
+
+    type: Literal["feature_repo.offline.PartsOfflineStore"] = "feature_repo.offline.PartsOfflineStore"  # type: ignore[assignment]
+
+
+class PartsOfflineStore(DaskOfflineStore):
+    """Point-in-time joins, newest rows and appends over folders of parts. A table without parts is an empty one."""
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: Any,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        filter_by_created_timestamp: bool = False,
+        **kwargs: Any,
+    ) -> RetrievalJob:
+        """Every row of `entity_df`, in its order, with the features as of its `event_timestamp`.
+
+        A feature is null where nothing was there by then. Raises BadInput where `entity_df` is no data frame with
+        that column.
+        """
+        if not isinstance(entity_df, pd.DataFrame) or EVENT_TIME not in entity_df:
+            raise BadInput(f"no data frame with a column {EVENT_TIME}", cure="pass the keys and the time of each row")
+        wanted, _ = _get_requested_feature_views_to_features_dict(feature_refs, feature_views, [])
+
+        def join() -> pa.Table:
+            table = pa.Table.from_pandas(entity_df, preserve_index=False)
+            asked = pl.DataFrame(table)
+            for view, features in wanted.items():
+                history = _History(view.batch_source, config, view.join_keys)
+                rows = history.as_of(asked, filter_by_created_timestamp, view.ttl)
+                found = history.take(rows, features)
+                prefix = f"{view.projection.name_to_use()}__" if full_feature_names else ""
+                for name in features:
+                    table = table.append_column(f"{prefix}{name}", found[name])
+            return table
+
+        metadata = RetrievalMetadata(
+            features=feature_refs,
+            keys=[name for name in entity_df.columns if name != EVENT_TIME],
+            min_event_timestamp=entity_df[EVENT_TIME].min(),
+            max_event_timestamp=entity_df[EVENT_TIME].max(),
+        )
+        return _TableJob(join, full_feature_names, config, metadata)
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+    ) -> RetrievalJob:
+        """The newest row of each key whose event time is within [start_date, end_date]: what materialisation loads."""
+        times = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
+
+        def pull() -> pa.Table:
+            history = _History(data_source, config, join_key_columns)
+            return history.take(history.latest(start_date, end_date), [*join_key_columns, *feature_name_columns, *times])
+
+        return _TableJob(pull, False, config, None)
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
+    ) -> None:
+        """Append the rows as one more part, never touching the others."""
+        write_part(_folder(feature_view.batch_source, config), table)
+        if progress:
+            progress(table.num_rows)
+
+
+class _TableJob(DaskRetrievalJob):
+    """A retrieval that is an Arrow table once it is asked for."""
+
+    def __init__(
+        self, make: Callable[[], pa.Table], full_names: bool, config: RepoConfig, metadata: RetrievalMetadata | None
+    ) -> None:
+        super().__init__(make, full_names, str(config.repo_path), metadata=metadata)
+
+    def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
+        return self.evaluation_function().to_pandas()
+
+    def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
+        return self.evaluation_function()
+
+
+class _History:
+    """One view's table: the keys and times of all its rows, in the order of its parts."""
+
+    def __init__(self, source: DataSource | None, config: RepoConfig, keys: Sequence[str]) -> None:
+        if not isinstance(source, FileSource) or source.field_mapping or not source.timestamp_field:
+            raise BadInput(f"source {source and source.name!r}", cure="a FileSource with a time and no field_mapping")
+        self.keys = list(keys)
+        self.event, self.created = source.timestamp_field, source.created_timestamp_column
+        self._paths = parts(_folder(source, config))
+        times = [self.event, *([self.created] if self.created else [])]
+        frames = [pl.DataFrame(_read(path, [*self.keys, *times])) for path in self._paths]
+        self._starts = np.cumsum([0, *map(len, frames)])
+        if frames:
+            rows = pl.concat(frames, how="vertical_relaxed").with_columns(pl.col(times).cast(_TIME))
+        else:
+            schema = dict.fromkeys(self.keys, pl.String) | dict.fromkeys(times, _TIME)
+            rows = pl.DataFrame(schema=schema)
+        # A row's rank: the newest event, then what was learned of it last, then what was written last.
+        self.rows = rows.with_row_index(_ROW).sort(*times, _ROW).with_row_index(_RANK)
+
+    def as_of(self, asked: pl.DataFrame, known_then: bool, ttl: timedelta | None) -> pa.Array:
+        """For each asked row the place of the newest row as of its time, null where there is none.
+
+        asked: the keys and `event_timestamp`. known_then: a row counts from its created time on, not from its event
+        time on. A row is seen once both times have passed; from then on it stands until one of a higher rank is seen.
+        So in order of `seen from` the highest rank so far is the answer, and one as-of join finds it.
+        """
+        visible = pl.max_horizontal(self.event, self.created) if known_then and self.created else pl.col(self.event)
+        answers = (
+            self.rows.join(asked.select(self.keys).unique(), on=self.keys, how="semi")
+            .with_columns(visible.alias(_VISIBLE))
+            .sort(_VISIBLE, _RANK)
+            .with_columns(pl.col(_RANK).cum_max().over(self.keys))
+            .unique([*self.keys, _VISIBLE], keep="last", maintain_order=True)
+            .select(*self.keys, _VISIBLE, _RANK)
+        )
+        at = pl.col(EVENT_TIME)
+        at = at if getattr(asked.schema[EVENT_TIME], "time_zone", None) else at.dt.replace_time_zone("UTC")
+        moments = asked.select(*self.keys, at.cast(_TIME)).with_row_index(_ASKED).sort(EVENT_TIME)
+        found = moments.join_asof(
+            answers, left_on=EVENT_TIME, right_on=_VISIBLE, by=self.keys, check_sortedness=False
+        ).join(self.rows.select(_RANK, _ROW, pl.col(self.event).alias("__event")), on=_RANK, how="left")
+        if ttl:
+            fresh = pl.col("__event") >= pl.col(EVENT_TIME) - ttl
+            found = found.with_columns(pl.when(fresh).then(_ROW).alias(_ROW))
+        return found.sort(_ASKED)[_ROW].to_arrow()
+
+    def latest(self, start: datetime | None, end: datetime | None) -> pa.Array:
+        """The place of each key's newest row by event time within [start, end]."""
+        rows = self.rows
+        if start is not None:
+            rows = rows.filter(pl.col(self.event) >= start)
+        if end is not None:
+            rows = rows.filter(pl.col(self.event) <= end)
+        return rows.unique(self.keys, keep="last").sort(_ROW)[_ROW].to_arrow()
+
+    def take(self, rows: pa.Array, columns: list[str]) -> pa.Table:
+        """The columns of the rows at these places, in their order; null where the place is null.
+
+        Holds one part at a time beside the rows that were picked.
+        """
+        places = rows.to_numpy(zero_copy_only=False)
+        wanted = np.unique(places[~np.isnan(places)] if places.dtype.kind == "f" else places).astype(np.int64)
+        taken = []
+        for number, path in enumerate(self._paths):
+            low, high = np.searchsorted(wanted, self._starts[number : number + 2])
+            if low < high:
+                taken.append(_read(path, columns).take(pa.array(wanted[low:high] - self._starts[number])))
+        if not taken:
+            return pa.table({name: pa.nulls(len(rows)) for name in columns})
+        picked = pa.concat_tables(taken, promote_options="permissive")
+        at = np.searchsorted(wanted, np.nan_to_num(places).astype(np.int64))
+        missing = rows.is_null().to_numpy(zero_copy_only=False)
+        # One chunk: Feast writes only the first of several online.
+        return picked.take(pa.array(at, mask=missing)).combine_chunks()
+
+
+def _folder(source: DataSource | None, config: RepoConfig) -> Path:
+    assert isinstance(source, FileSource)
+    return Path(FileSource.get_uri_for_file_path(config.repo_path, source.file_options.uri))
+
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=list(dict.fromkeys(columns)), partitioning=None)
+    except pa.ArrowInvalid as error:
+        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="write that part again") from error
