@@ -1,0 +1,271 @@
+"""Answers requests: features -> candidates -> ranks -> rules -> answer -> log. Usable with or without HTTP.
+
+Where a stage is down or late the answer degrades one step and says so: the student -> the order of retrieval -> what is
+popular nearby. A member whom nobody knows is served from what the request says of them.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contracts.errors import BadInput
+from contracts.records import Surface
+from contracts.workspace import Workspace
+from feature_repo.online import MemberRow
+from ranking.explain import explain
+from retrieval.attributes import AttributeTable
+from retrieval.filters import AnyOf, Either, Filter
+from retrieval.job_index import JobIndex
+from retrieval.merge import Candidates
+from retrieval.popularity import popular_nearby
+from retrieval.request import Request, build_request
+from serving.intake import Intake
+from serving.load import load
+from serving.log import EventLog
+from serving.metrics import Metrics
+from serving.rank import Ranked, as_retrieved, rank
+from serving.recent import Recent, Shown
+from serving.rules import Kept, last_check
+from serving.schemas import (
+    Answer,
+    Ask,
+    EventsReply,
+    ExplainReply,
+    RecommendRequest,
+    Result,
+    SearchRequest,
+    profile_text,
+)
+from serving.stages import Stages
+
+CANDIDATES = 500
+RANKED = 200
+DEADLINE_SECONDS = 1.0
+_WARM_UPS = 3
+
+
+class UnknownAnswer(BadInput):
+    """The request is not among the last ones answered, or its answer did not hold the job."""
+
+    reason, http_status = "unknown_answer", 404
+
+
+class Engine:
+    """One workspace's service. Safe to call from several threads; `close` writes out the log.
+
+    bundle, index: folders; None: the workspace's current ones. deadline: seconds from a request's arrival after which
+    no further stage begins. threads: cores that one model call may use; None: all.
+    Raises what `serving.load.load` raises.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        bundle: Path | None = None,
+        index: Path | None = None,
+        *,
+        deadline: float = DEADLINE_SECONDS,
+        threads: int | None = None,
+    ) -> None:
+        self.loaded = load(workspace, bundle, index, threads)
+        self.metrics = Metrics()
+        self._deadline = deadline
+        self._recent = Recent()
+        self._log = EventLog(workspace, self.metrics)
+        self._intake = Intake(workspace, self.loaded.index, self.loaded.members, self._recent, self._log, self.metrics)
+        self.metrics.jobs.labels(self.loaded.manifest.version, self.loaded.index.version).set(len(self.loaded.index))
+        self._warm_up()
+
+    def recommend(self, ask: RecommendRequest, arrived: float | None = None) -> Answer:
+        """Jobs for a member. arrived: when the request came in, by `time.monotonic`; None: now.
+
+        Raises BadInput and UnknownAttribute where the filter does not fit the index.
+        """
+        return self._answer("recommendation", ask, "", arrived)
+
+    def search(self, ask: SearchRequest, arrived: float | None = None) -> Answer:
+        """Jobs for a query, in the order that suits the member where there is one. As `recommend`."""
+        return self._answer("search", ask, ask.query, arrived)
+
+    def record(self, events: Any) -> EventsReply:
+        """Take in events (one mapping or a list of them): the members' next answers know of them. See `Intake`."""
+        return self._intake.record(events, datetime.now(UTC))
+
+    def explain(self, request_id: str, job_id: str) -> ExplainReply:
+        """Why a job of a recent answer stood where it stood. Raises UnknownAnswer."""
+        shown = self._recent.get(request_id)
+        if shown is None or job_id not in shown.job_ids:
+            raise UnknownAnswer(
+                f"no job {job_id!r} in a recent answer {request_id!r}", cure="ask soon, with the ids of the answer"
+            )
+        i = shown.job_ids.index(job_id)
+        return ExplainReply(
+            request_id=request_id,
+            job_id=job_id,
+            time=shown.time,
+            surface=shown.surface,
+            rank=i + 1,
+            score=shown.scores[i],
+            explanation=explain(shown.found_by[i], shown.probabilities[i], shown.blend, shown.inputs[i]),
+        )
+
+    def close(self) -> None:
+        self._log.close()
+
+    def _answer(
+        self, surface: Surface, ask: Ask, query: str, arrived: float | None = None, show: bool = True
+    ) -> Answer:
+        index, scorer = self.loaded.index, self.loaded.scorer
+        arrived = time.monotonic() if arrived is None else arrived
+        request_id, now = uuid.uuid4().hex, datetime.now(UTC)
+        stages = Stages(request_id, self.metrics, arrived + self._deadline)
+        _check_filter(ask.filter, index.attributes)
+
+        read: MemberRow | None = MemberRow(known=False)
+        if ask.member_id:
+            read = stages.run("features", lambda: self._read(ask.member_id, stages), instead=lambda: None)
+        member = self._with_profile(read or MemberRow(known=False), ask)
+        request = build_request(member.text, member.activity, query, member.location, ask.filter, now, ask.exclude)
+        vector = None
+        if request.request_text:
+            vector = stages.run("encoder", lambda: self._encode(request.request_text), instead=lambda: None)
+
+        wanted = max(CANDIDATES, ask.k)
+        candidates = stages.run(
+            "retrieval",
+            lambda: index.search(request, vector, wanted),
+            instead=lambda: stages.run(
+                "popular", lambda: popular(index, request, wanted), instead=lambda: NOBODY, last=True
+            ),
+        )
+        ranked = as_retrieved(candidates)
+        if request.request_text and "retrieval" not in stages.degraded:
+            ranked = stages.run(
+                "student",
+                lambda: rank(index, scorer, request, candidates, vector, max(RANKED, ask.k)),
+                instead=lambda: as_retrieved(candidates),
+            )
+        kept = stages.run("rules", lambda: self._last_check(request, ranked, ask.k), instead=_nothing, last=True)
+        results = tuple(_result(place, found, ranked) for place, found in enumerate(kept, start=1))
+        if show:
+            self._show(request_id, surface, ask.member_id, request, kept, ranked)
+        stages.timings_ms["total"] = round((time.monotonic() - arrived) * 1_000, 3)
+        return Answer(
+            request_id=request_id,
+            member_known=None if read is None else read.known,
+            results=results,
+            bundle_version=scorer.manifest.version,
+            index_version=index.version,
+            text_version=scorer.manifest.text_version,
+            degraded=tuple(stages.degraded),
+            timings_ms=stages.timings_ms,
+        )
+
+    def _read(self, member_id: str, stages: Stages) -> MemberRow | None:
+        """The member, without their text where another version of the verbaliser wrote it."""
+        row = self.loaded.members.read(member_id)
+        if row.text and row.text_version != self.loaded.manifest.text_version:
+            stages.degrade("features", "text_version")
+            return replace(row, text="")
+        return row
+
+    def _with_profile(self, member: MemberRow, ask: Ask) -> MemberRow:
+        """What the request says of the member goes before what is stored."""
+        if ask.profile is not None:
+            text, location = profile_text(ask.profile, self.loaded.verbalizer)
+            member = replace(member, text=text, location=location or member.location)
+        return replace(member, location=ask.location) if ask.location else member
+
+    def _encode(self, text: str) -> np.ndarray | None:
+        return self.loaded.encoder.encode([text])[0]
+
+    def _last_check(self, request: Request, ranked: Ranked, k: int) -> list[Kept]:
+        kept, removed = last_check(self.loaded.index, request, ranked.rows, k)
+        for rule, count in removed.items():
+            self.metrics.removed_last.labels(rule).inc(count)
+        return kept
+
+    def _show(
+        self, request_id: str, surface: Surface, member_id: str, request: Request, kept: list[Kept], ranked: Ranked
+    ) -> None:
+        """Remember and log what is shown. The order is not drawn by chance, so there is no propensity to log."""
+        places = [found.place for found in kept]
+        shown = Shown(
+            request_id=request_id,
+            time=request.time,
+            surface=surface,
+            member_id=member_id,
+            query=request.query,
+            logged_by=f"{self.loaded.manifest.version}/{self.loaded.index.version}",
+            job_ids=tuple(found.job["id"] for found in kept),
+            scores=tuple(float(ranked.scores[i]) for i in places),
+            found_by=tuple(ranked.found_by[i] for i in places),
+            probabilities=tuple(ranked.task_probabilities(i) for i in places),
+            blend=ranked.blend,
+            inputs=tuple(ranked.blended(i) for i in places),
+        )
+        self._recent.add(shown)
+        self._log.shown(shown.impressions())
+
+    def _warm_up(self) -> None:
+        """The first calls pay for caches and memory that later ones reuse; nobody should wait for them."""
+        for row in range(min(_WARM_UPS, len(self.loaded.index))):
+            ask = SearchRequest(query=self.loaded.index.display(row)["title"])
+            self._answer("search", ask, ask.query, arrived=time.monotonic() + 60, show=False)
+
+
+NOBODY = Candidates(
+    np.zeros(0, np.int32),
+    [],
+    ("popular",),
+    np.zeros((0, 1), np.float32),
+    np.zeros(0, np.float32),
+    np.zeros(0, np.float32),
+)
+
+
+def popular(index: JobIndex, request: Request, k: int) -> Candidates:
+    """The k most popular jobs that may be shown, near ones first: what is left when nothing else answers."""
+    activity = index.activity.popularity(request.time)
+    hits = popular_nearby(activity, index.nearness(request), k, index.mask(request))
+    ids = [index.ids[row] for row in hits.rows]
+    return Candidates(hits.rows, ids, ("popular",), hits.scores[:, None], hits.scores, np.zeros(len(ids), np.float32))
+
+
+def _nothing() -> list[Kept]:
+    return []
+
+
+def _check_filter(found: Filter, attributes: AttributeTable) -> None:
+    """Raise UnknownAttribute or BadInput where a clause does not fit, before any stage could mistake it for a fault."""
+    for clause in found.clauses:
+        for condition in clause.either if isinstance(clause, Either) else (clause,):
+            if isinstance(condition, AnyOf):
+                attributes.holds_any(condition.attribute, ())
+            else:
+                attributes.within(condition.attribute, None, None)
+
+
+def _result(place: int, found: Kept, ranked: Ranked) -> Result:
+    i, job = found
+    return Result(
+        rank=place,
+        job_id=job["id"],
+        score=float(ranked.scores[i]),
+        scores=ranked.task_probabilities(i),
+        found_by=ranked.found_by[i],
+        why=ranked.why(i),
+        **{name: job[name] for name in _DISPLAYED},
+    )
+
+
+_DISPLAYED = tuple(
+    name for name in Result.model_fields if name not in ("rank", "job_id", "score", "scores", "found_by", "why")
+)

@@ -1,0 +1,188 @@
+"""Posted events: checked one by one, logged, and folded into what the next request sees.
+
+An event id counts once, among the last `REMEMBERED` of this process and those in the log of today and yesterday.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from contracts.errors import BadInput
+from contracts.records import Event, Job
+from contracts.text import job_snippet
+from contracts.workspace import Workspace
+from feature_repo.online import OnlineMembers
+from retrieval.job_index import JobIndex
+from serving.log import EventLog
+from serving.metrics import Metrics
+from serving.recent import Recent
+from serving.schemas import MAX_EVENTS, EventsReply, Rejected
+
+log = structlog.get_logger("rolecall")
+
+REMEMBERED = 200_000
+CLOCK_SKEW = timedelta(minutes=5)
+"""How far a client's clock may run ahead."""
+_LOCKS = 256
+
+
+class Intake:
+    """`record` takes events in. Holds the ids that were seen and one lock a member (two members may share one)."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        index: JobIndex,
+        members: OnlineMembers,
+        recent: Recent,
+        event_log: EventLog,
+        metrics: Metrics,
+    ) -> None:
+        self._index, self._members, self._recent = index, members, recent
+        self._log, self._metrics = event_log, metrics
+        self._lock = threading.Lock()
+        self._locks = [threading.Lock() for _ in range(_LOCKS)]
+        self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(_logged_ids(workspace))
+
+    def record(self, posted: Any, now: datetime) -> EventsReply:
+        """Take in one event (a mapping) or several (a list), in their order; what is wrong with one stops no other.
+
+        A missing id, time or field of the request that `request_id` names is filled in.
+        Raises BadInput for more than `MAX_EVENTS` events and for a body that holds none, LogFailed.
+        """
+        raw = [posted] if isinstance(posted, Mapping) else posted
+        if not isinstance(raw, list):
+            raise BadInput("the body is neither an event nor a list of events", where="body")
+        if len(raw) > MAX_EVENTS:
+            raise BadInput(f"{len(raw):,} events in one post", where="body", cure=f"at most {MAX_EVENTS:,}")
+        good: list[Event] = []
+        rejected: list[Rejected] = []
+        for place, one in enumerate(raw):
+            checked = self._check(place, one, now)
+            if isinstance(checked, Rejected):
+                rejected.append(checked)
+            else:
+                good.append(checked)
+        new = self._claim(good)
+        try:
+            if new:
+                self._log.done(new)
+        except BaseException:
+            self._forget(new)
+            raise
+        late = not self._fold(new, now)
+        for outcome, count in (
+            ("accepted", len(new)), ("duplicate", len(good) - len(new)), ("rejected", len(rejected)),
+        ):  # fmt: skip
+            self._metrics.events.labels(outcome).inc(count)
+        return EventsReply(
+            accepted=len(new),
+            duplicates=len(good) - len(new),
+            rejected=len(rejected),
+            reasons=tuple(rejected),
+            degraded=("features",) if late else (),
+        )
+
+    def _check(self, place: int, raw: Any, now: datetime) -> Event | Rejected:
+        if not isinstance(raw, Mapping):
+            return Rejected(index=place, reason="bad_event", message="an event is a JSON object")
+        value = {name: found for name, found in raw.items() if found is not None}
+        try:
+            event = Event.model_validate(self._context(value) | {"id": uuid.uuid4().hex, "time": now} | value)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            field = ".".join(map(str, problem["loc"]))[:100]
+            return Rejected(index=place, reason="bad_event", message=f"{field}: {problem['msg']}")
+        if event.time > now + CLOCK_SKEW:
+            message = f"time {event.time.isoformat()} is in the future"
+            return Rejected(index=place, reason="future", message=message)
+        if self._index.rows([event.job_id])[0] < 0:
+            return Rejected(index=place, reason="unknown_job", message=f"no job {event.job_id!r} in the index")
+        return event
+
+    def _context(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """What the request that an event names says of it."""
+        request_id = value.get("request_id")
+        shown = self._recent.get(request_id) if isinstance(request_id, str) else None
+        if shown is None:
+            return {}
+        found: dict[str, Any] = {"surface": shown.surface, "query": shown.query, "logged_by": shown.logged_by}
+        if shown.member_id:
+            found["member_id"] = shown.member_id
+        if value.get("job_id") in shown.job_ids:
+            found["position"] = shown.job_ids.index(str(value["job_id"])) + 1
+        return found
+
+    def _claim(self, events: Iterable[Event]) -> list[Event]:
+        """Those whose id is new; each is new once, whoever else posts it at this moment."""
+        new = []
+        with self._lock:
+            for event in events:
+                if event.id not in self._seen:
+                    self._seen[event.id] = None
+                    new.append(event)
+            while len(self._seen) > REMEMBERED:
+                self._seen.popitem(last=False)
+        return new
+
+    def _forget(self, events: Iterable[Event]) -> None:
+        with self._lock:
+            for event in events:
+                self._seen.pop(event.id, None)
+
+    def _fold(self, events: Sequence[Event], now: datetime) -> bool:
+        """Make the events count; False where the feature store did not take a member's."""
+        with self._lock:
+            for event in events:
+                self._index.activity.add(int(self._index.rows([event.job_id])[0]), event.time, event.action)
+        by_member: dict[str, list[Event]] = {}
+        for event in events:
+            if event.action != "impression":
+                by_member.setdefault(event.member_id, []).append(event)
+        return all([self._fold_member(member_id, mine, now) for member_id, mine in by_member.items()])
+
+    def _fold_member(self, member_id: str, events: Sequence[Event], now: datetime) -> bool:
+        with self._locks[hash(member_id) % _LOCKS]:
+            try:
+                activity = self._members.read(member_id).activity
+                for event in events:
+                    activity = activity.add(event, self._snippet(event.job_id))
+                # The push's own time, not the event's: some online stores leave out what is older than what they hold.
+                self._members.push(member_id, activity, now)
+            except Exception as error:  # whatever a store raises; the event is in the log and comes back with it
+                self._metrics.degraded.labels("features", type(error).__name__).inc()
+                log.warning("degraded", stage="features", cause=type(error).__name__)
+                return False
+        return True
+
+    def _snippet(self, job_id: str) -> str:
+        job = self._index.display(int(self._index.rows([job_id])[0]))
+        return job_snippet(Job.model_construct(**{name: job[name] for name in ("title", "company", "location")}))
+
+
+def _logged_ids(workspace: Workspace) -> list[str]:
+    """Ids of the events posted today and yesterday; a line that a crash cut off is passed over."""
+    found: list[str] = []
+    today = datetime.now(UTC)
+    for day in (today - timedelta(days=1), today):
+        path = workspace.logs / "events" / f"{day:%Y-%m-%d}.jsonl"
+        if path.is_file():
+            with path.open("rb") as file:
+                found += [row["id"] for row in map(_parsed, file) if row and row["action"] != "impression"]
+    return found[-REMEMBERED:]
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None

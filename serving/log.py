@@ -1,0 +1,116 @@
+"""The log of what was shown and done: `Event` rows as JSON lines, a file a day, in `logs/events/`.
+
+It is a table of Rolecall's own layout: `rolecall ingest` takes the files in beside the members' and jobs' own. What was
+shown to someone without an id lies in `logs/anonymous/`, because an `Event` needs a member.
+
+A thread writes, so that a slow disk does not slow an answer. Lines wait in memory for at most `FLUSH_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+import structlog
+
+from contracts.errors import RolecallError
+from contracts.records import Event
+from contracts.workspace import Workspace
+from serving.metrics import Metrics
+
+log = structlog.get_logger("rolecall")
+
+FLUSH_SECONDS = 0.5
+WAITING = 10_000
+"""Batches of lines that may wait for the disk; what comes on top is dropped, counted and said."""
+ANSWER_SECONDS = 5.0
+
+
+class LogFailed(RolecallError):
+    """The disk did not take the event: nothing was done with it, and it may be posted again."""
+
+    reason, http_status = "log_failed", 503
+
+
+class _Batch(NamedTuple):
+    folder: Path
+    rows: Sequence[dict[str, Any]]
+    written: queue.SimpleQueue[bool] | None
+
+
+class EventLog:
+    """Appends events to the day's file. `close` writes what waits."""
+
+    def __init__(self, workspace: Workspace, metrics: Metrics) -> None:
+        self._known, self._anonymous = workspace.logs / "events", workspace.logs / "anonymous"
+        self._metrics = metrics
+        self._waiting: queue.Queue[_Batch | None] = queue.Queue(WAITING)
+        self._thread = threading.Thread(target=self._write_all, name="event-log", daemon=True)
+        self._thread.start()
+
+    def shown(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Log impressions (`Event` as dicts of one request) soon. Never waits and never raises."""
+        folder = self._known if rows and rows[0]["member_id"] else self._anonymous
+        try:
+            self._waiting.put_nowait(_Batch(folder, rows, None))
+        except queue.Full:
+            self._metrics.log_lines.labels("dropped").inc(len(rows))
+            log.error("log_full", dropped=len(rows))
+
+    def done(self, events: Sequence[Event]) -> None:
+        """Log what members did, and return when the file has it. Raises LogFailed where the disk does not take it."""
+        written: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        rows = [event.model_dump() for event in events]
+        try:
+            self._waiting.put(_Batch(self._known, rows, written), timeout=ANSWER_SECONDS)
+            ok = written.get(timeout=ANSWER_SECONDS)
+        except (queue.Full, queue.Empty):
+            ok = False
+        if not ok:
+            raise LogFailed(f"{len(rows)} events could not be written to {self._known}", cure="post them again")
+
+    def close(self) -> None:
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _write_all(self) -> None:
+        batch = self._waiting.get()
+        while batch is not None:
+            batches, until = [], time.monotonic() + FLUSH_SECONDS
+            while batch is not None:
+                batches.append(batch)
+                if batch.written is not None:
+                    break  # somebody waits for it
+                try:
+                    batch = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+                except queue.Empty:
+                    break
+            self._write(batches)
+            if batch is not None:
+                batch = self._waiting.get()
+
+    def _write(self, batches: Sequence[_Batch]) -> None:
+        lines: dict[Path, list[bytes]] = {}
+        for folder, rows, _ in batches:
+            for row in rows:
+                path = folder / f"{row['time']:%Y-%m-%d}.jsonl"
+                lines.setdefault(path, []).append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        ok = True
+        for path, found in lines.items():
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("ab") as file:
+                    file.write(b"".join(found))
+                self._metrics.log_lines.labels("written").inc(len(found))
+            except OSError as error:
+                ok = False
+                self._metrics.log_lines.labels("failed").inc(len(found))
+                log.error("log_failed", path=str(path), error=str(error), lines=len(found))
+        for batch in batches:
+            if batch.written is not None:
+                batch.written.put(ok)

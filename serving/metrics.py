@@ -1,0 +1,37 @@
+"""What the service counts, in Prometheus' text format, every name with the prefix `rolecall_`."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """One registry a service, so that two in a process do not meet."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.stage_seconds = Histogram(
+            "rolecall_stage_seconds",
+            "Time in one stage of a request.",
+            ["stage"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.request_seconds = Histogram(
+            "rolecall_request_seconds", "Time of a request.", ["path"], buckets=SECONDS, registry=self._registry
+        )
+        self.requests = self._counter("requests", "Requests by path and HTTP status.", "path", "status")
+        self.degraded = self._counter("degraded", "Stages done without, by cause.", "stage", "cause")
+        self.removed_last = self._counter("removed_last", "Jobs that only the last step removed, by rule.", "rule")
+        self.events = self._counter("events", "Posted events by outcome.", "outcome")
+        self.log_lines = self._counter("log_lines", "Lines of the log of events, by outcome.", "outcome")
+        self.jobs = Gauge("rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"],
+                          registry=self._registry)  # fmt: skip
+
+    def text(self) -> bytes:
+        return generate_latest(self._registry)
+
+    def _counter(self, name: str, about: str, *labels: str) -> Counter:
+        return Counter(f"rolecall_{name}", about, labels, registry=self._registry)

@@ -1,0 +1,93 @@
+"""Candidates in their final order: the student's logits and the pair features through the bundle's blend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from contracts.bundle import Blend
+from ranking.blend import blend_inputs, contributions
+from ranking.calibrate import probabilities
+from ranking.explain import FOUND_BY, MEANING
+from ranking.features import pair_features
+from ranking.scorer import BundleScorer
+from retrieval.job_index import JobIndex
+from retrieval.merge import Candidates
+from retrieval.request import Request
+
+REASONS = 3
+NONE = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """n jobs, best first.
+
+    rows: (n,) int32; scores: (n,) float64; found_by: n lists of sources; probabilities: (m, tasks) float64 and inputs:
+    (m, F) float32 of the first m, which the student scored; m is 0 where it did not.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    found_by: list[tuple[str, ...]]
+    tasks: tuple[str, ...]
+    probabilities: np.ndarray
+    blend: Blend | None
+    inputs: np.ndarray
+
+    def task_probabilities(self, i: int) -> dict[str, float]:
+        """Task -> calibrated probability of job i; empty where the student did not score it."""
+        if i >= len(self.probabilities):
+            return {}
+        return dict(zip(self.tasks, self.probabilities[i].round(6).tolist(), strict=True))
+
+    def blended(self, i: int) -> np.ndarray | None:
+        """(F,) what the blend read of job i; None where it was not blended."""
+        return self.inputs[i] if i < len(self.inputs) else None
+
+    def why(self, i: int) -> tuple[str, ...]:
+        """The strongest reasons for job i, in words; what found it, where the order is that of retrieval."""
+        inputs = self.blended(i)
+        if self.blend is None or inputs is None:
+            return tuple(FOUND_BY.get(source, source) for source in self.found_by[i])
+        parts = contributions(self.blend, inputs[None])[0]
+        strongest = np.argsort(-parts, kind="stable")[:REASONS]
+        return tuple(MEANING.get(self.blend.names[j], self.blend.names[j]) for j in strongest if parts[j] > 0)
+
+
+def as_retrieved(candidates: Candidates) -> Ranked:
+    """The order of retrieval, without the student."""
+    found_by = [candidates.found_by(i) for i in range(len(candidates))]
+    return Ranked(candidates.rows, candidates.fused.astype(np.float64), found_by, (), NONE, None, NONE)
+
+
+def rank(
+    index: JobIndex, scorer: BundleScorer, request: Request, candidates: Candidates, vector: np.ndarray | None, top: int
+) -> Ranked:
+    """The first `top` candidates by the bundle's blend, the others after them in the order of retrieval.
+
+    vector: (dim,) float32, the encoded request text. A bundle without a blend keeps the order of retrieval and adds its
+    probabilities.
+    """
+    rows = candidates.rows[:top]
+    logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows))
+    blend, order = scorer.manifest.blend, np.arange(len(candidates))
+    scores, inputs = candidates.fused.astype(np.float64), NONE
+    if blend is not None and len(rows):
+        features = pair_features(index, index.activity, request, rows, vector, candidates.terms[:top])
+        inputs = blend_inputs(blend.names, features, logits, scorer.tasks)
+        final = contributions(blend, inputs).sum(axis=1)
+        best = np.argsort(-final, kind="stable")
+        after = final.min() - 1 - np.arange(len(candidates) - len(rows))
+        order = np.concatenate([best, order[len(rows) :]])
+        scores, logits, inputs = np.concatenate([final[best], after]), logits[best], inputs[best]
+    return Ranked(
+        rows=candidates.rows[order],
+        scores=scores,
+        found_by=[candidates.found_by(int(i)) for i in order],
+        tasks=scorer.tasks,
+        probabilities=probabilities(scorer.manifest, logits),
+        blend=blend,
+        inputs=inputs,
+    )

@@ -1,0 +1,91 @@
+"""Starts the service: one process that listens at once, and is ready when everything is loaded and warm."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from contracts.errors import BadInput
+from contracts.workspace import Workspace
+from serving.api import create_app
+from serving.engine import DEADLINE_SECONDS, Engine
+
+log = logging.getLogger("rolecall")
+
+
+def serve(
+    workspace: Workspace,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    bundle: Path | None = None,
+    index: Path | None = None,
+    deadline: float = DEADLINE_SECONDS,
+    threads: int | None = None,
+    workers: int | None = None,
+) -> None:
+    """Listen until told to stop. port 0 picks a free one.
+
+    Raises what `Engine` raises, and BadInput where the address cannot be listened on.
+    """
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+    )
+    listener = _listen(host, port)
+    log.info("serving: http://%s:%d/docs", host, listener.getsockname()[1])
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
+        engine = loader.submit(Engine, workspace, bundle, index, deadline=deadline, threads=threads)
+        server = _server(engine, workers)
+
+        def loaded(promise: Future[Engine]) -> None:
+            if promise.exception() is None:
+                log.info("serving: ready, %s jobs", f"{len(promise.result().loaded.index):,}")
+            server.should_exit = promise.exception() is not None
+
+        engine.add_done_callback(loaded)
+        server.run(sockets=[listener])
+        if engine.done() and (problem := engine.exception()):
+            raise problem
+
+
+@contextmanager
+def running(engine: Engine | Future[Engine], workers: int | None = None) -> Iterator[str]:
+    """The service in a thread on a free port of this machine; gives its URL. The engine is closed at the end."""
+    listener = _listen("127.0.0.1", 0)
+    server = _server(engine, workers)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=2_048)
+    except OSError as error:
+        raise BadInput(f"cannot listen on {host}:{port}: {error.strerror}", cure="--port 0 picks a free one") from error
+
+
+def _server(engine: Engine | Future[Engine], workers: int | None) -> uvicorn.Server:
+    app = create_app(engine, workers)
+    return uvicorn.Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, server_header=False)
+    )
