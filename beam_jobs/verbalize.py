@@ -30,7 +30,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import ROW
-from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, command, flags, parse, processes, run_id, run_pipeline
 from beam_jobs.progress import Progress
 from contracts.arrow import TIME, to_records
 from contracts.errors import NotReady
@@ -154,7 +154,6 @@ class VerbalizeRows(beam.DoFn):
                     done.append(verbalize_batch(batch, chunk.table, known, self._verbalizer))
                     self._progress.add(len(wanted))
                 start, taken = start + batch.num_rows, stop
-        count(f"{chunk.table}.written", taken)
         yield VIEWS[chunk.table], chunk.name, pa.concat_tables(done).combine_chunks()
 
 

@@ -33,9 +33,7 @@ FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i
 FIELDS = ("case", "system", "metric", "value", "low", "high", "unit")
 
 
-def write(
-    name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated: bool, folder: Path = RESULTS
-) -> Path:
+def write(name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated: bool, folder: Path = RESULTS) -> Path:
     """Merge rows into `<folder>/<name>.json`, print them as a table, and return the file's path.
 
     rows: case, system, metric, value, unit, and low and high where there is an interval; simulated: whether the data

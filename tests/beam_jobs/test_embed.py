@@ -65,17 +65,18 @@ def test_vector_column_is_a_list_of_float32(take_in, run, workspace):
 
 
 def test_equal_texts_are_encoded_once(raw, take_in, run, workspace, monkeypatch):
-    raw.write(
-        "jobs", [{"id": f"k{i}", "title": "Clerk", "updated_at": f"2024-01-0{i + 1}"} for i in range(5)], "b.jsonl"
-    )
+    titles = ["Clerk", "Pilot", "Clerk", "Pilot", "Clerk"]
+    rows = [{"id": f"k{i}", "title": title, "updated_at": "2024-01-01"} for i, title in enumerate(titles)]
+    raw.write("jobs", rows, "b.jsonl")
     take_in()
     encoded: list[str] = []
     encode = TextEncoder.encode
     monkeypatch.setattr(TextEncoder, "encode", lambda self, texts: encoded.extend(texts) or encode(self, texts))
     counts = run("--tables", "jobs")
-    assert (counts.written, len(encoded)) == (10, 6)
-    clerks = [row["vector"] for row in vectors_of(workspace, "job_vector") if row["job_id"].startswith("k")]
-    assert clerks == [clerks[0]] * 5
+    assert (counts.written, len(encoded)) == (10, 7)
+    clerk, pilot, *rest = (row["vector"] for row in vectors_of(workspace, "job_vector") if row["job_id"][0] == "k")
+    assert clerk != pilot
+    assert rest == [clerk, pilot, clerk]
 
 
 def test_second_run_writes_nothing(take_in, run):
