@@ -29,7 +29,7 @@ from retrieval.attributes import build_attributes
 from retrieval.faiss_engine import build_faiss
 from retrieval.job_index import FORMAT, IndexManifest, JobIndex, check_index
 from retrieval.popularity import build_activity
-from retrieval.terms import build_terms, job_words
+from retrieval.terms import FIELD_WEIGHTS, build_terms, job_words
 from retrieval.titles import build_titles
 
 __all__ = ["ENGINES", "JobIndex", "build_index", "check_index"]
@@ -81,7 +81,7 @@ def build_index(workspace: Workspace, bundle: Path | None = None, engine: str = 
     events = _events(workspace)
 
     bundle_version = manifest.version if manifest else ""
-    versions = (str(FORMAT), engine, bundle_version, encoder_version, text_version)
+    versions = (FORMAT, FIELD_WEIGHTS, engine, bundle_version, encoder_version, text_version)
     version = _content_version(versions, jobs, vectors, events)
     folder = workspace.indexes / version
     about = IndexManifest(
@@ -209,7 +209,7 @@ def _events(workspace: Workspace) -> pa.Table:
     return events if pc.count_distinct(events["id"]).as_py() == events.num_rows else latest(events, "id", "time")
 
 
-def _content_version(versions: Sequence[str], jobs: pa.Table, vectors: np.ndarray, events: pa.Table) -> str:
+def _content_version(versions: Sequence[object], jobs: pa.Table, vectors: np.ndarray, events: pa.Table) -> str:
     """Twelve hex digits over all that the index is made from."""
     digest = hashlib.blake2b(json.dumps(versions).encode(), digest_size=6)
     for column in (jobs["id"], jobs["row_hash"], events["job_id"], events["action"]):

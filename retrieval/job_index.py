@@ -29,7 +29,7 @@ from retrieval.titles import TitleWords
 
 FORMAT = 1
 SOURCES = ("dense", "recent", "terms", "popular")
-RECOMMEND_SHARES = (0.25, 0.25, 0.35, 0.1)
+RECOMMEND_SHARES = (0.15, 0.2, 0.4, 0.25)
 SEARCH_SHARES = (0.4, 0.05, 0.45, 0.02)
 """Share of the candidates that each source is sure of, and its weight in the fusion. A query speaks for itself."""
 

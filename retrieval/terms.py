@@ -22,7 +22,7 @@ from contracts.records import Job
 from contracts.text import job_title
 from retrieval.exact import NOTHING, Hits, top_k
 
-FIELD_WEIGHTS = {"title": 3, "company": 2, "location": 2, "skills": 2, "industry": 1, "description": 1}
+FIELD_WEIGHTS = {"title": 2, "company": 1, "location": 4, "skills": 2, "industry": 1, "description": 1}
 DESCRIPTION_WORDS = 200
 MAX_WORDS = 2_000
 """Words of a query that are read; the rest is cut."""
@@ -136,4 +136,4 @@ def _singular(word: str) -> str:
 
 
 def _title(job: dict) -> str:
-    return job_title(Job.model_construct(title=job["title"], company=job["company"]))
+    return job_title(Job.model_construct(**job))
