@@ -185,10 +185,7 @@ def with_snippets(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
     jobs: every version with `id`, `updated_at` and what `job_snippet` reads. Events of other jobs are left out.
     """
     versions = jobs.join(events.select(JOB_KEY).unique(), left_on="id", right_on=JOB_KEY, how="semi").sort("updated_at")
-    words = [
-        job_snippet(Job.model_construct(title=title, company=company, location=location))
-        for title, company, location in versions.select("title", "company", "location").iter_rows()
-    ]
+    words = [job_snippet(Job.model_construct(**row)) for row in versions.iter_rows(named=True)]
     versions = versions.select(pl.col("id").alias(JOB_KEY), "updated_at", pl.Series("snippet", words, pl.String))
     first = versions.unique(JOB_KEY, keep="first", maintain_order=True).select(
         JOB_KEY, pl.col("snippet").alias("first")
@@ -213,27 +210,27 @@ def job_statistics(events: pl.DataFrame) -> pl.DataFrame:
         pl.col("view").cum_sum().over(JOB_KEY).alias("views_total"),
         apply.cast(pl.Int64).cum_sum().over(JOB_KEY).alias("applies_total"),
         pl.when(view).then("time").forward_fill().over(JOB_KEY).alias("last_view"),
-        (pl.col("new").cum_max().over(JOB_KEY)).alias("new"),
+        pl.col("new").cum_max().over(JOB_KEY).alias("new"),
         (pl.col("time") + KNOWN_AFTER).alias(EVENT_TIME),
     )
     rows = rows.unique([JOB_KEY, EVENT_TIME], keep="last", maintain_order=True)
     return rows.select(JOB_KEY, "views_7d", "views_total", "applies_total", "last_view", EVENT_TIME, "new")
 
 
-def fold_member(events: Iterable[tuple[datetime, str, str, str, bool]]) -> Iterator[tuple[datetime, Activity]]:
+def fold_member(events: Iterable[tuple[Event, str, bool]]) -> Iterator[tuple[datetime, Activity]]:
     """(when it holds from, activity) after each event from the earliest new one on.
 
-    events: (time, action, job_id, snippet, new) of one member in order of time. Of events known at the same time only
-    the last gives a row.
+    events: (event, snippet of its job, new) of one member in order of time. Of events known at the same time only the
+    last gives a row.
     """
     activity, writing = Activity(), False
     pending: tuple[datetime, Activity] | None = None
-    for at, action, job_id, snippet, new in events:
-        activity = activity.add(Event.model_construct(time=at, action=action, job_id=job_id), snippet)
+    for event, snippet, new in events:
+        activity = activity.add(event, snippet)
         writing = writing or new
         if not writing:
             continue
-        holds = at + KNOWN_AFTER
+        holds = event.time + KNOWN_AFTER
         if pending is not None and pending[0] != holds:
             yield pending
         pending = holds, activity
@@ -260,13 +257,18 @@ def _fold_members(element: tuple[int, Iterable[pa.Table]], fold: _Fold) -> None:
     rows: list[tuple[str, datetime, Activity]] = []
     number = 0
     for (member_id,), group in events.group_by(MEMBER_KEY, maintain_order=True):
-        one = group.select("time", "action", JOB_KEY, "snippet", "new").iter_rows()
-        rows += [(str(member_id), holds, activity) for holds, activity in fold_member(one)]
+        rows += [(str(member_id), holds, activity) for holds, activity in fold_member(_events(group))]
         if len(rows) >= PART_ROWS:
             fold.write(MEMBER_ACTIVITY, _activity_rows(rows, fold), bucket, number)
             rows, number = [], number + 1
     if rows:
         fold.write(MEMBER_ACTIVITY, _activity_rows(rows, fold), bucket, number)
+
+
+def _events(rows: pl.DataFrame) -> Iterator[tuple[Event, str, bool]]:
+    for row in rows.iter_rows(named=True):
+        snippet, new = row.pop("snippet"), row.pop("new")
+        yield Event.model_construct(**row), snippet, new  # a record already: it was validated as it came in
 
 
 def _activity_rows(rows: list[tuple[str, datetime, Activity]], fold: _Fold) -> pa.Table:

@@ -28,7 +28,7 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import RepoConfig
 from feast.utils import _get_requested_feature_views_to_features_dict
 
-from contracts.errors import BadInput, MissingColumn, UnreadableFile
+from contracts.errors import BadInput, UnreadableFile
 from contracts.features import EVENT_TIME
 from contracts.tables import parts, write_part
 
@@ -104,7 +104,9 @@ class PartsOfflineStore(DaskOfflineStore):
 
         def pull() -> pa.Table:
             history = _History(data_source, config, join_key_columns)
-            return history.take(history.latest(start_date, end_date), [*join_key_columns, *feature_name_columns, *times])
+            return history.take(
+                history.latest(start_date, end_date), [*join_key_columns, *feature_name_columns, *times]
+            )
 
         return _TableJob(pull, False, config, None)
 

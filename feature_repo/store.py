@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contracts.errors import BadInput, BundleMismatch, NotAFeatureRepo, NotReady
+from contracts.errors import BadInput, BundleMismatch, MissingColumn, NotAFeatureRepo, NotReady
 from contracts.examples import EXAMPLES, TRAINING
 from contracts.features import EVENT_TIME, JOB_KEY, JOB_TEXT, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT, TRAINING_SERVICE
 from contracts.tables import parts, write_part
@@ -132,6 +132,11 @@ def training_set(workspace: Workspace) -> int:
     pairs = joined = 0
     for path in parts(workspace.examples):
         with pq.ParquetFile(path) as file:
+            missing = set(EXAMPLES.names) - set(file.schema_arrow.names)
+            if missing:
+                raise MissingColumn(
+                    f"no {', '.join(sorted(missing))}", where=str(path), cure="run `rolecall label` again"
+                )
             for batch in file.iter_batches(SLICE_PAIRS, columns=EXAMPLES.names):
                 table = _join(store, service, pa.Table.from_batches([batch]))
                 pairs, joined = pairs + batch.num_rows, joined + table.num_rows
@@ -153,7 +158,6 @@ def _join(store: FeatureStore, service: FeatureService, examples: pa.Table) -> p
     found = store.get_historical_features(
         asked, features=service, full_feature_names=True, filter_by_created_timestamp=True
     ).to_arrow()
-    examples = pa.table(dict(zip(examples.schema.names, examples.columns, strict=True)))
     known = pc.is_valid(found[f"{JOB_TEXT}__text"])
     texts = zip(
         *(found[name].to_pylist() for name in (f"{MEMBER_TEXT}__text", f"{MEMBER_ACTIVITY}__activity_text")),
