@@ -31,7 +31,7 @@ GAINS = {"view": 1.0, "apply": 2.0, "hire": 4.0}
 LEAST_POSITIVES = 10
 
 
-def release(workspace: Workspace, config: ExportConfig, simulated: bool = False) -> Path:
+def release(workspace: Workspace, config: ExportConfig) -> Path:
     """Write the bundle of the workspace's current student and make it current; return its folder.
 
     Raises NotReady without a student, TrainingFailed where the quantised student disagrees with the float32 one.
@@ -87,11 +87,18 @@ def release(workspace: Workspace, config: ExportConfig, simulated: bool = False)
         final[held] = apply_blend(blend, blend_inputs(blend.names, features[held], logits[held], tasks))
         metrics["blend_ndcg@10"] = mean_ndcg(final, _gains(rows), rows.lists(test))
     folder = write_bundle(
-        graphs, workspace, calibration=calibration, blend=blend, simulated=simulated,
+        graphs, workspace, calibration=calibration, blend=blend,
+        simulated=_simulated(workspace),
         metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
     )  # fmt: skip
     log.info("bundle %s: %s", folder.name, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if np.isfinite(v)))
     return folder
+
+
+def _simulated(workspace: Workspace) -> bool:
+    """Whether any event was drawn by the simulator, which signs what it logs."""
+    signed = read_table(workspace.records / "events", ["logged_by"])["logged_by"].unique().to_pylist()
+    return any(name.startswith("simulator/") for name in signed)
 
 
 def _lists_within(lists: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:

@@ -288,11 +288,22 @@ def serve(
 
 
 @app.command()
-def replay(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+def replay(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    truth: Annotated[Path | None, typer.Option(help="A simulated market's folder; the workspace's own if any.")] = None,
+) -> None:
     """Rank the held-out requests with every system, as things were then, and write `report.html`."""
     from replay.run import replay as evaluate
+    from rolecall.recipe import RAW
 
-    evaluate(Workspace(workspace), **_params(context).replay.model_dump())
+    market = truth or workspace / RAW
+    fits = None
+    if truth or (market / "truth").is_dir():
+        from simulator.truth import Truth
+
+        fits = Truth.load(market).fits
+    evaluate(Workspace(workspace), **_params(context).replay.model_dump(), truth=fits)
 
 
 @app.command()

@@ -137,7 +137,6 @@ def run_recipe(
         (workspace.root / "stages.json").write_text(json.dumps(costs, indent=2))
         log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(stages), stage.name, cost["seconds"], cost["peak_mb"])
     from replay.summary import write_summary
-
     from rolecall.answer import serve_once
 
     answer = serve_once(workspace)
