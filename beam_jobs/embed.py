@@ -15,6 +15,7 @@ import argparse
 import json
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import PART, ROW
-from beam_jobs.pipeline import Counts, command, flags, parse, processes, run_id, run_pipeline, threads_each
+from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline, threads_each
 from beam_jobs.progress import Progress
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
@@ -155,21 +156,25 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     folder, targets = _targets(own)
     name = run_id()
     chunks: list[Chunk] = []
-    counts: dict[str, Counts] = {}
+    read: dict[str, int] = {}
+    skipped: dict[str, int] = {}
+    copied: dict[str, int] = {}
     for table, target in targets.items():
         newest = own.what == "items" or (table == "members" and not own.history)
         rows = _text_rows(target, newest)
         todo = _pending(target, rows)
-        chunks += _chunks(target, _copy_known(target, todo, name), name)
-        counts[table] = Counts(read=len(rows), written=len(todo), skipped=len(rows) - len(todo))
-    if chunks:
-        _run(own.what, folder, chunks, options)
+        new = _copy_known(target, todo, name)
+        chunks += _chunks(target, new, name)
+        read[table], skipped[table], copied[table] = len(rows), len(rows) - len(todo), len(todo) - len(new)
+    done = _run(own.what, folder, chunks, options) if chunks else Counter[str]()
     total = Counts()
     for table, target in targets.items():
         for path in feature_tables.made_by_others(target.out, target.version):
             path.unlink()
-        log.info("%s: %s", table, counts[table])
-        total += counts[table]
+        written = copied[table] + done[f"{target.key}.written"]
+        counts = Counts(read[table], written=written, skipped=skipped[table])
+        log.info("%s: %s", table, counts)
+        total += counts
     texts = sum(len(chunk.rows) for chunk in chunks)
     log.info("embed: %s of %s; %s texts encoded; %s", own.what, folder.name, f"{texts:,}", total)
     return replace(total, seconds=time.monotonic() - started)
@@ -304,6 +309,7 @@ def _write(encoded: Encoded) -> None:
     chunk, values = encoded
     places = chunk.fan_out["place"].to_numpy()
     write_part(chunk.target.out, _rows(chunk.target, chunk.fan_out.drop(["place"]), values[places]), chunk.name)
+    count(f"{chunk.target.key}.written", len(places))
 
 
 def _rows(target: Target, columns: pa.Table, values: np.ndarray) -> pa.Table:
@@ -318,7 +324,7 @@ def _matrix(lists: pa.ChunkedArray) -> np.ndarray:
     return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
 
 
-def _run(what: str, folder: Path, chunks: list[Chunk], options: PipelineOptions) -> None:
+def _run(what: str, folder: Path, chunks: list[Chunk], options: PipelineOptions) -> Counter[str]:
     texts = sum(len(chunk.rows) for chunk in chunks)
     progress = Progress("embed", "texts", texts // min(processes(options), len(chunks)))
     handler = EncoderHandler(what, folder, threads_each(options), progress)
@@ -332,7 +338,7 @@ def _run(what: str, folder: Path, chunks: list[Chunk], options: PipelineOptions)
             | "write" >> beam.Map(_write)
         )
 
-    run_pipeline(options, build)
+    return run_pipeline(options, build)
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -30,7 +31,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import ROW
-from beam_jobs.pipeline import Counts, command, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
 from beam_jobs.progress import Progress
 from contracts.arrow import TIME, to_records
 from contracts.errors import NotReady
@@ -68,14 +69,13 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     verbalizer = Verbalizer(fitted_percentiles(workspace))
     name, now = run_id(), datetime.now(UTC)
     chunks: list[Chunk] = []
-    counts: dict[str, Counts] = {}
+    read: dict[str, int] = {}
+    skipped: dict[str, int] = {}
     for table in VIEWS:
-        found, rows = _pending(workspace, table, verbalizer.version, name, now)
+        found, read[table] = _pending(workspace, table, verbalizer.version, name, now)
+        skipped[table] = read[table] - sum(len(chunk.rows) for chunk in found)
         chunks += found
-        todo = sum(len(chunk.rows) for chunk in found)
-        counts[table] = Counts(read=rows, written=todo, skipped=rows - todo)
-    if chunks:
-        _run(workspace, chunks, verbalizer, options)
+    done = _run(workspace, chunks, verbalizer, options) if chunks else Counter[str]()
     total = Counts()
     for table, view in VIEWS.items():
         folder = workspace.features / view
@@ -83,8 +83,9 @@ def run(argv: Sequence[str] | None = None) -> Counts:
             path.unlink()
         if parts(folder):
             feature_tables.mark_loaded(folder)
-        log.info("%s: %s", table, counts[table])
-        total += counts[table]
+        counts = Counts(read[table], written=done[f"{view}.written"], skipped=skipped[table])
+        log.info("%s: %s", table, counts)
+        total += counts
     log.info("verbalize: text version %s; %s", verbalizer.version, total)
     return replace(total, seconds=time.monotonic() - started)
 
@@ -149,9 +150,9 @@ class VerbalizeRows(beam.DoFn):
                 stop = int(np.searchsorted(chunk.rows, start + batch.num_rows))
                 wanted = chunk.rows[taken:stop] - start
                 if len(wanted):
-                    batch = batch if len(wanted) == batch.num_rows else batch.take(pa.array(wanted))
+                    rows = batch if len(wanted) == batch.num_rows else batch.take(pa.array(wanted))
                     known = chunk.known.slice(taken, len(wanted))
-                    done.append(verbalize_batch(batch, chunk.table, known, self._verbalizer))
+                    done.append(verbalize_batch(rows, chunk.table, known, self._verbalizer))
                     self._progress.add(len(wanted))
                 start, taken = start + batch.num_rows, stop
         yield VIEWS[chunk.table], chunk.name, pa.concat_tables(done).combine_chunks()
@@ -160,6 +161,7 @@ class VerbalizeRows(beam.DoFn):
 def _write(element: tuple[str, str, pa.Table], features: Path) -> None:
     view, name, table = element
     write_part(features / view, table, name)
+    count(f"{view}.written", table.num_rows)
 
 
 def _pending(workspace: Workspace, table: str, version: str, name: str, now: datetime) -> tuple[list[Chunk], int]:
@@ -201,7 +203,7 @@ def _row_groups(path: Path) -> Iterator[tuple[int, int, int]]:
         start += size
 
 
-def _run(workspace: Workspace, chunks: list[Chunk], verbalizer: Verbalizer, options: PipelineOptions) -> None:
+def _run(workspace: Workspace, chunks: list[Chunk], verbalizer: Verbalizer, options: PipelineOptions) -> Counter[str]:
     rows = sum(len(chunk.rows) for chunk in chunks)
     progress = Progress("verbalize", "rows", rows // min(processes(options), len(chunks)))
 
@@ -213,7 +215,7 @@ def _run(workspace: Workspace, chunks: list[Chunk], verbalizer: Verbalizer, opti
             | "write" >> beam.Map(_write, workspace.features)
         )
 
-    run_pipeline(options, build)
+    return run_pipeline(options, build)
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it
