@@ -1,0 +1,145 @@
+"""A small market taken through every real step to a running service: only the models' weights are left untrained."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from contracts.bundle import Blend, Calibration, Manifest
+from contracts.examples import PAIR_FEATURES
+from contracts.tables import read_table
+from contracts.tasks import TASKS
+from contracts.text import Percentiles, Verbalizer
+from contracts.workspace import Workspace
+from serving.engine import Engine
+from serving.run import running
+
+MEMBERS, JOBS, EVENTS = 100, 150, 1_500
+ITEM_TOKENS = 2
+
+
+def write_backbone(folder: Path) -> Path:
+    """A BERT of two narrow layers with the embedded model's tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from models.backbone import backbone_folder
+
+    torch.manual_seed(0)
+    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    shutil.copy(backbone_folder() / "tokenizer.json", folder)
+    return folder
+
+
+def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
+    """The student's real graphs with initial weights, a calibration and a blend."""
+    from models.export import Graphs, export_student, write_bundle
+    from models.student import Student
+
+    tasks = tuple(TASKS)
+    student = Student(backbone, tasks, item_tokens=ITEM_TOKENS, score_layers=1).eval()
+    graphs = workspace.student / "untrained"
+    export_student(student, backbone / "tokenizer.json", graphs, "int8")
+    verbalizer = Verbalizer(Percentiles.model_validate_json(workspace.percentiles.read_bytes()))
+    manifest = Manifest(
+        text_version=verbalizer.version,
+        tasks=tasks,
+        task_sentences=dict(TASKS),
+        item_tokens=ITEM_TOKENS,
+        hidden=student.hidden,
+        max_prefix_tokens=64,
+        max_item_tokens=64,
+        precision="int8",
+    )
+    names = (*PAIR_FEATURES, *tasks)
+    weights = np.linspace(1.0, -0.5, len(names))
+    blend = Blend(names=names, weights=tuple(weights), means=(0.0,) * len(names), scales=(1.0,) * len(names))
+    steps = {task: Calibration(logits=(-1.0, 1.0), probabilities=(0.1, 0.9)) for task in tasks}
+    return write_bundle(
+        Graphs(graphs, manifest), workspace, calibration=steps, blend=blend, metrics={}, simulated=True
+    )
+
+
+@pytest.fixture(scope="session")
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_backbone(tmp_path_factory.mktemp("backbone"))
+
+
+@pytest.fixture(scope="session")
+def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Workspace:
+    """About 100 members and 150 jobs, with bundle, index and feature store. Nobody writes to it: see `workspace`."""
+    from beam_jobs import activity, embed, ingest, verbalize
+    from feature_repo.store import apply, materialize
+    from models.encoder import export_encoder
+    from retrieval.index import build_index
+    from simulator.market import simulate
+
+    workspace = Workspace(tmp_path_factory.mktemp("market"))
+    place = ["--workspace", str(workspace.root)]
+    simulate(workspace.root / "raw", members=MEMBERS, jobs=JOBS, events=EVENTS, seed=3)
+    ingest.run([*place, "--source", str(workspace.root / "raw")])
+    verbalize.run(place)
+    export_encoder(workspace.encoder, backbone)
+    embed.run([*place, "--tables", "jobs"])
+    activity.run(place)
+    bundle = write_untrained_bundle(workspace, backbone)
+    embed.run([*place, "--what", "items", "--bundle", str(bundle)])
+    build_index(workspace, bundle)
+    apply(workspace)
+    materialize(workspace)
+    return workspace
+
+
+@pytest.fixture
+def workspace(market: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the market that a test may write to and break."""
+    shutil.copytree(market.root, tmp_path / "market")
+    return Workspace(tmp_path / "market")
+
+
+@pytest.fixture
+def engine(workspace: Workspace) -> Iterator[Engine]:
+    found = Engine(workspace, deadline=60)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def shared(market: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, str]]:
+    """One service over a real socket for the tests that only ask, or that post events of a member of their own."""
+    root = tmp_path_factory.mktemp("shared") / "market"
+    shutil.copytree(market.root, root)
+    engine = Engine(Workspace(root), deadline=60)
+    with running(engine) as url:
+        yield engine, url
+
+
+@pytest.fixture(scope="session")
+def client(shared: tuple[Engine, str]) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=shared[1], timeout=60) as found:
+        yield found
+
+
+@pytest.fixture
+def served(engine: Engine) -> Iterator[httpx.Client]:
+    """A client of a service of the test's own."""
+    with running(engine) as url, httpx.Client(base_url=url, timeout=60) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def member_ids(market: Workspace) -> list[str]:
+    return sorted(set(read_table(market.features / "member_text", ["member_id"])["member_id"].to_pylist()))
+
+
+@pytest.fixture(scope="session")
+def someone(member_ids: list[str]) -> Callable[[], str]:
+    """A member that no other test posts events for."""
+    unused = iter(member_ids)
+    return lambda: next(unused)
