@@ -74,6 +74,15 @@ def test_k_above_what_passes_gives_all_that_passes_and_no_minus_one(kind: str) -
     assert sorted(hits.rows) == list(range(0, 200, 2))
 
 
+def test_a_filter_that_passes_only_far_rows_does_not_starve_the_answer() -> None:
+    vectors = np.random.default_rng(0).standard_normal((4_000, 8)).astype(np.float32)
+    query = vectors[:1]
+    likeness = vectors @ query[0]
+    mask = likeness < np.median(likeness)  # the lists that are probed hold few of these
+    [found] = build_faiss(vectors, "ivf").search(query, mask, 2_000)
+    assert sorted(found.rows) == np.flatnonzero(mask).tolist()
+
+
 def test_a_saved_faiss_index_finds_as_before(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
     engine = build_faiss(vectors, "ivf")
