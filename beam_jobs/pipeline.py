@@ -180,7 +180,8 @@ def _runner(options: PipelineOptions) -> PipelineRunner:
         return create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:
         known = ", ".join(StandardOptions.KNOWN_RUNNER_NAMES)
-        raise BadInput(f"runner {name!r} is not there: {error}", where="--runner", cure=f"one of {known}") from error
+        lacks = f": {error}" if isinstance(error, ImportError) else ""
+        raise BadInput(f"runner {name!r} is not there{lacks}", where="--runner", cure=f"one of {known}") from error
 
 
 def _typed_error(error: Exception) -> RolecallError | None:
