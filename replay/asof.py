@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -38,6 +39,8 @@ from retrieval.index import JobIndex, build_index
 from retrieval.request import Request, build_request
 
 log = logging.getLogger("rolecall")
+
+_ROW, _KEY, _TRUE, _SINCE = "row", "key", "true", "since"
 
 
 def requests_as_of(
@@ -78,10 +81,9 @@ def values_as_of(
         return [None] * len(asked)
     wanted = pa.array(sorted({name for name, _ in asked}), pa.string())
     table = read_table(folder, [key, *columns, EVENT_TIME, CREATED_TIME], pc.field(key).isin(wanted))
-    table = table.sort_by([(EVENT_TIME, "ascending"), (CREATED_TIME, "ascending")])
     history: dict[str, list[tuple[datetime, int]]] = {}
-    known = pc.max_element_wise(table[EVENT_TIME], table[CREATED_TIME])
-    for place, (name, time) in enumerate(zip(table[key].to_pylist(), known.to_pylist(), strict=True)):
+    known = _known(table, key, EVENT_TIME, CREATED_TIME)
+    for place, name, _, time in known.iter_rows():
         history.setdefault(name, []).append((time, place))
     places = [
         next((place for time, place in reversed(history.get(name, ())) if time <= then), None) for name, then in asked
@@ -135,8 +137,8 @@ class _Versions:
         self._workspace = workspace
         self._jobs = read_table(workspace.records / "jobs")
         self._texts = read_table(workspace.features / JOB_TEXT)
-        record = _chosen(self._jobs, "id", [self._jobs["updated_at"]], cut)
-        text = _chosen(self._texts, JOB_KEY, [self._texts[EVENT_TIME], self._texts[CREATED_TIME]], cut)
+        record = _chosen(_known(self._jobs, "id", "updated_at"), cut)
+        text = _chosen(_known(self._texts, JOB_KEY, EVENT_TIME, CREATED_TIME), cut)
         self._record_rows, self._text_rows = record.rows, text.rows
         self.all_newest = record.all_newest and text.all_newest
         self.unknown_until = {**record.later, **text.later}
@@ -150,39 +152,42 @@ class _Versions:
         then.encoder.symlink_to(self._workspace.encoder.resolve())
         vectors = _lists(self._workspace.features / JOB_VECTOR, "vector_hash", "vector", texts, encoder.encode)
         write_part(then.features / JOB_VECTOR, _with(texts, "vector", vectors, "vector_hash"), "asof")
+        width = items.manifest.item_tokens * items.manifest.hidden
+
+        def encode(found: list[str]) -> np.ndarray:
+            return items.encode(found).reshape(len(found), width)
+
         folder = self._workspace.root / "items" / items.manifest.version
-        tokens = _lists(folder, "text_hash", "tokens", texts, lambda found: items.encode(found).reshape(len(found), -1))
+        tokens = _lists(folder, "text_hash", "tokens", texts, encode)
         out = then.root / "items" / items.manifest.version
         write_part(out, _with(texts, "tokens", tokens.astype(np.float16), "text_hash"), "asof")
 
 
-@dataclass(frozen=True)
-class _Chosen:
+class _Chosen(NamedTuple):
+    """rows: (keys,) int64; all_newest: each is its key's newest; later: keys unknown at the cut, since when known."""
+
     rows: pa.Array
     all_newest: bool
     later: Mapping[str, datetime]
 
 
-def _chosen(table: pa.Table, key: str, times: Sequence[pa.ChunkedArray], cut: datetime) -> _Chosen:
-    """One row of each key: the newest with all times at or before the cut, else the first that came after it.
+def _chosen(known: pl.DataFrame, cut: datetime) -> _Chosen:
+    """One row of each key of `_known`: the newest that was known at the cut, else the first that was known at all."""
+    newest = known.group_by(_KEY, maintain_order=True).last()
+    early = known.filter(pl.col(_SINCE) <= cut).group_by(_KEY, maintain_order=True).last()
+    late = known.join(early, on=_KEY, how="anti").sort(_SINCE, maintain_order=True)
+    late = late.group_by(_KEY, maintain_order=True).first()
+    rows = pl.concat([early[_ROW], late[_ROW]])
+    all_newest = set(rows.to_list()) == set(newest[_ROW].to_list())
+    return _Chosen(pa.array(rows.to_list(), pa.int64()), all_newest, dict(late[_KEY, _SINCE].iter_rows()))
 
-    later: the keys of the second kind, and when their row was known. times: the first says which row is newer.
-    """
-    known = pc.max_element_wise(*times) if len(times) > 1 else times[0]
-    best: dict[str, tuple[bool, int, datetime]] = {}
-    newest: dict[str, int] = {}
-    order = pc.sort_indices(pa.table([*times], names=[str(i) for i in range(len(times))]),
-                            sort_keys=[(str(i), "ascending") for i in range(len(times))])  # fmt: skip
-    keys, when = table[key].take(order).to_pylist(), known.take(order).to_pylist()
-    for row, name, time in zip(order.to_pylist(), keys, when, strict=True):
-        newest[name] = row
-        if time <= cut:
-            best[name] = (True, row, time)
-        elif name not in best:
-            best[name] = (False, row, time)
-    later = {name: time for name, (early, _, time) in best.items() if not early}
-    rows = [row for _, row, _ in best.values()]
-    return _Chosen(pa.array(rows, pa.int64()), all(newest[name] == row for name, (_, row, _) in best.items()), later)
+
+def _known(table: pa.Table, key: str, true_from: str, *known_from: str) -> pl.DataFrame:
+    """Of each row of a table: its number, key, and since when it was true and was known; oldest first."""
+    frame = pl.DataFrame(table.select([key, true_from, *known_from])).with_row_index(_ROW)
+    since = pl.max_horizontal(true_from, *known_from)
+    frame = frame.select(_ROW, pl.col(key).alias(_KEY), pl.col(true_from).alias(_TRUE), since.alias(_SINCE))
+    return frame.sort(_TRUE, _SINCE, _ROW)
 
 
 def _lists(folder: Path, hash_column: str, column: str, texts: pa.Table, make: Any) -> np.ndarray:

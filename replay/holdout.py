@@ -1,7 +1,8 @@
 """The held-out requests: what was asked, when, by whom, and what the person then did. The same for every system.
 
-None of them is trained on: `beam_jobs.label` splits alike. Of a log with impressions they are the last requests in
-time; of a log without, each member's last view, whose candidates are all jobs but those that the member viewed before.
+They are the requests that `beam_jobs.sampling` calls "test", which nothing is trained on: of a log with impressions the
+last fifth in time; of a log without, each member's last view, where the candidates are all jobs but those that the
+member viewed before and a job viewed again counts at its first view alone.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-import pyarrow as pa
+import polars as pl
 import pyarrow.compute as pc
 
+from beam_jobs.sampling import EVENT_COLUMNS, PastRequest, past_requests
 from contracts.errors import NotReady
 from contracts.tables import latest, read_table
 from contracts.workspace import Workspace
@@ -35,7 +36,7 @@ class HeldOut:
     query: str
     time: datetime
     gains: Mapping[str, int]
-    viewed: frozenset[str] = frozenset()
+    viewed: frozenset[str]
 
 
 def held_out(workspace: Workspace, most: int, seed: int = 0) -> list[HeldOut]:
@@ -43,63 +44,25 @@ def held_out(workspace: Workspace, most: int, seed: int = 0) -> list[HeldOut]:
 
     Raises NotReady where there is none.
     """
-    found = _after_the_split(workspace) if has_impressions(workspace) else _last_views(workspace)
+    events = latest(read_table(workspace.records / "events", EVENT_COLUMNS), "id", "time")
+    drawn = past_requests(pl.DataFrame(events), {"train": 0, "valid": 0, "test": most}, seed)
+    found = [
+        HeldOut(request.list_id, request.member_id, request.query, request.time, gains, request.viewed)
+        for request in drawn
+        if (gains := _gains(request))
+    ]
     if not found:
         raise NotReady(
-            f"no held-out request in {workspace.root} led to a view or more", cure="ingest a longer log, then label"
+            f"no held-out request among {events.num_rows:,} events led to a view or more", cure="ingest a longer log"
         )
-    if len(found) > most:
-        chosen = np.random.default_rng(seed).choice(len(found), most, replace=False)
-        found = [found[i] for i in np.sort(chosen)]
-    return found
+    return sorted(found, key=lambda request: (request.time, request.request_id))
 
 
 def has_impressions(workspace: Workspace) -> bool:
     """Whether the log tells what was shown, and so what was passed over."""
-    return bool(_events(workspace, ["impression"], ["id"]).num_rows)
+    return bool(read_table(workspace.records / "events", ["id"], pc.field("action") == "impression").num_rows)
 
 
-def _after_the_split(workspace: Workspace) -> list[HeldOut]:
-    """Requests whose list was shown at or after the time of the first test list that `beam_jobs.label` drew.
-
-    What a person did counts for the request whose id it carries, however much later it was.
-    """
-    times = read_table(workspace.examples, ["event_timestamp"], pc.field("split") == "test")["event_timestamp"]
-    if not len(times):
-        raise NotReady(f"no held-out list in {workspace.examples}", cure="run `rolecall label` first")
-    shown = _events(workspace, ["impression"], ["request_id", "member_id", "query", "time"])
-    shown = shown.filter(pc.greater_equal(shown["time"], pc.min(times)))
-    requests = {row["request_id"]: row for row in shown.to_pylist()}
-    done = _events(workspace, list(GAINS), ["request_id", "job_id", "action"])
-    done = done.filter(pc.is_in(done["request_id"], pa.array(list(requests), pa.string())))
-    gains: dict[str, dict[str, int]] = {}
-    for event in done.to_pylist():
-        of_request, gain = gains.setdefault(event["request_id"], {}), GAINS[event["action"]]
-        of_request[event["job_id"]] = max(gain, of_request.get(event["job_id"], 0))
-    found = (
-        HeldOut(name, requests[name]["member_id"], requests[name]["query"], requests[name]["time"], outcome)
-        for name, outcome in gains.items()
-    )
-    return sorted(found, key=lambda request: (request.time, request.request_id))
-
-
-def _last_views(workspace: Workspace) -> list[HeldOut]:
-    """The last view of each member who viewed two jobs or more; a job viewed again counts at its first view alone."""
-    views = _events(workspace, ["view"], ["id", "request_id", "member_id", "job_id", "time"])
-    first: dict[str, dict[str, dict]] = {}
-    for view in views.sort_by([("time", "ascending"), ("id", "ascending")]).to_pylist():
-        first.setdefault(view["member_id"], {}).setdefault(view["job_id"], view)
-    found = []
-    for member, of_member in first.items():
-        *before, last = of_member.values()
-        if before:
-            viewed = frozenset(view["job_id"] for view in before)
-            gains = {last["job_id"]: GAINS["view"]}
-            found.append(HeldOut(last["request_id"] or last["id"], member, "", last["time"], gains, viewed))
-    return sorted(found, key=lambda request: (request.time, request.request_id))
-
-
-def _events(workspace: Workspace, actions: list[str], columns: list[str]) -> pa.Table:
-    """Events of these actions, each once."""
-    wanted = [*dict.fromkeys(("id", "time", *columns))]
-    return latest(read_table(workspace.records / "events", wanted, pc.field("action").isin(actions)), "id", "time")
+def _gains(request: PastRequest) -> dict[str, int]:
+    best = {job.job_id: max(GAINS[action] * (getattr(job, action) or 0) for action in GAINS) for job in request.shown}
+    return {job: gain for job, gain in best.items() if gain}

@@ -147,4 +147,5 @@ def _interval(drawn: np.ndarray) -> np.ndarray:
 
 def _wilson(rate: float, n: int, z: float = 1.96) -> tuple[float, float]:
     centre, margin = rate + z * z / (2 * n), z * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return float((centre - margin) / (1 + z * z / n)), float((centre + margin) / (1 + z * z / n))
+    low, high = (centre - margin) / (1 + z * z / n), (centre + margin) / (1 + z * z / n)
+    return min(float(low), rate), max(float(high), rate)  # at 0 and 1 they meet the rate but for rounding

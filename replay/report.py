@@ -15,8 +15,7 @@ from markupsafe import Markup
 
 from contracts.workspace import Workspace
 from replay.charts import Bar, Point, agreement, bars, curves
-from replay.results import Cell, Results, Table
-from replay.systems import BM25, MINILM, POPULARITY, RETRIEVAL, WHOLE
+from replay.results import BM25, MINILM, POPULARITY, RETRIEVAL, WHOLE, Cell, Results, Table
 
 METRICS: Mapping[str, str] = {
     "nDCG@10": "NDCG@10",

@@ -8,6 +8,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+POPULARITY, BM25, MINILM = "popularity", "BM25", "MiniLM zero-shot"
+RETRIEVAL, WHOLE = "retrieval alone", "whole system"
+STUDENT_RELEVANCE, STUDENT_ENGAGEMENT = "student, relevance", "student, engagement"
+END_TO_END = (POPULARITY, BM25, MINILM, RETRIEVAL, WHOLE)
+"""The systems that choose among all jobs. Teachers are named "<teacher> teacher"."""
+
 
 class _Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -22,6 +22,16 @@ from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut
+from replay.results import (
+    BM25,
+    END_TO_END,
+    MINILM,
+    POPULARITY,
+    RETRIEVAL,
+    STUDENT_ENGAGEMENT,
+    STUDENT_RELEVANCE,
+    WHOLE,
+)  # fmt: skip
 from replay.trec import order_against, strictly_falling
 from retrieval.encoder import TextEncoder
 from retrieval.job_index import JobIndex
@@ -31,10 +41,6 @@ from serving.rank import rank
 
 log = logging.getLogger("rolecall")
 
-POPULARITY, BM25, MINILM = "popularity", "BM25", "MiniLM zero-shot"
-RETRIEVAL, WHOLE = "retrieval alone", "whole system"
-END_TO_END = (POPULARITY, BM25, MINILM, RETRIEVAL, WHOLE)
-STUDENT_RELEVANCE, STUDENT_ENGAGEMENT = "student, relevance", "student, engagement"
 ENGAGEMENT = ("view", "apply", "hire")
 """Tasks whose probabilities add up to the expected gain, since their gains are 1, 2 and 3."""
 DEPTH = 100

@@ -11,8 +11,8 @@ import numpy as np
 
 from replay.holdout import GAINS, HeldOut
 from replay.measures import Estimate, auc_estimates, mean_estimates, per_request
-from replay.results import Cell, Table
-from replay.systems import BM25, Answers, Pairs
+from replay.results import BM25, Cell, Table
+from replay.systems import Answers, Pairs
 from replay.trec import Qrels, Run, order_against, strictly_falling, write_qrels, write_run
 
 Truth = Callable[[Sequence[str], Sequence[str], Sequence[str]], np.ndarray]

@@ -1,0 +1,316 @@
+"""A tiny market on disk with real components: an encoder and a bundle of a few operators, and the index of its jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import settings
+from onnx import TensorProto, helper, numpy_helper
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from contracts.activity import KNOWN_AFTER, Activity
+from contracts.arrow import TIME, to_table
+from contracts.bundle import MANIFEST, Blend, Manifest, content_version, file_hash
+from contracts.examples import PAIR_FEATURES, TRAINING, scores_schema
+from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, MEMBER_KEY
+from contracts.records import Event, Job, Member
+from contracts.tables import write_part
+from contracts.text import Verbalizer, content_hash, job_snippet, request_text
+from contracts.workspace import Workspace, set_current
+from ranking.scorer import ItemEncoder
+from retrieval.encoder import TextEncoder
+from retrieval.index import build_index
+
+settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
+settings.load_profile("rolecall")
+
+WORDS = "[PAD] [UNK] [CLS] [SEP] nurse driver python developer cook truck ward kitchen austin boston".split()  # noqa: SIM905
+WIDTH = 8
+TASKS = ("relevance", "view", "apply")
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def day(number: float) -> datetime:
+    return START + timedelta(days=number)
+
+
+def member(member_id: str, headline: str, known: float = 0, location: str = "Austin, Texas") -> Member:
+    return Member(id=member_id, headline=headline, location=location, updated_at=day(known))
+
+
+def job(job_id: str, title: str, known: float = 0, location: str = "Austin, Texas") -> Job:
+    return Job(id=job_id, title=title, company="Acme", location=location, updated_at=day(known))
+
+
+def event(event_id: str, at: float, member_id: str, job_id: str, action: str, request_id: str = "") -> Event:
+    return Event(
+        id=event_id, time=day(at), request_id=request_id, member_id=member_id, job_id=job_id, action=action,  # type: ignore[arg-type]
+        position=1 if action == "impression" else None,
+    )  # fmt: skip
+
+
+@dataclass
+class Market:
+    """What `write` puts on disk. tests: (list_id, member_id, time in days, job ids) of labelled test lists."""
+
+    members: list[Member]
+    jobs: list[Job]
+    events: list[Event]
+    tests: list[tuple[str, str, float, list[str]]]
+
+    def write(self, root: Path) -> Workspace:
+        workspace = Workspace(root)
+        verbalizer = Verbalizer()
+        for name, model, rows in (
+            ("members", Member, self.members),
+            ("jobs", Job, self.jobs),
+            ("events", Event, self.events),
+        ):
+            table = to_table(rows, model)
+            hashes = [hashlib.sha256(row.model_dump_json().encode()).hexdigest() for row in rows]
+            write_part(workspace.records / name, table.append_column("row_hash", pa.array(hashes)))
+        write_encoder(workspace.encoder)
+        bundle = write_bundle(workspace, verbalizer.version)
+        self._texts(workspace, verbalizer, TextEncoder(workspace.encoder, threads=1), ItemEncoder(bundle, threads=1))
+        self._activity(workspace)
+        self._pairs(workspace, verbalizer)
+        build_index(workspace, bundle)
+        return workspace
+
+    def _texts(self, workspace: Workspace, verbalizer: Verbalizer, encoder: TextEncoder, items: ItemEncoder) -> None:
+        for kind, key, rows, make in (
+            ("member", MEMBER_KEY, self.members, verbalizer.member), ("job", JOB_KEY, self.jobs, verbalizer.job),
+        ):  # fmt: skip
+            texts = [make(row) for row in rows]  # type: ignore[operator]
+            hashes = [content_hash(text, verbalizer.version) for text in texts]
+            times = pa.array([row.updated_at for row in rows], TIME)
+            keys = {key: [row.id for row in rows]}
+            known = {EVENT_TIME: times, CREATED_TIME: times}
+            about = {"text": texts, "text_hash": hashes, "text_version": [verbalizer.version] * len(rows)}
+            extra = {"location": [row.location for row in rows]} if kind == "member" else {}
+            write_part(workspace.features / f"{kind}_text", pa.table({**keys, **about, **extra, **known}))
+            vectors = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
+            write_part(
+                workspace.features / f"{kind}_vector",
+                pa.table({**keys, "vector": vectors, "vector_hash": hashes, **known}),
+            )
+            if kind == "job":
+                tokens = items.encode(texts).reshape(len(texts), -1).astype(np.float16)
+                table = pa.table(
+                    {**keys, "text_hash": hashes, "tokens": pa.array(list(tokens), pa.list_(pa.float16()))}
+                )
+                write_part(workspace.root / "items" / items.manifest.version, table)
+
+    def _activity(self, workspace: Workspace) -> None:
+        snippets = {row.id: job_snippet(row) for row in self.jobs}
+        state: dict[str, Activity] = {}
+        rows = []
+        for found in sorted(self.events, key=lambda e: e.time):
+            if found.action == "impression":
+                continue
+            now = state[found.member_id] = state.get(found.member_id, Activity()).add(found, snippets[found.job_id])
+            known = found.time + KNOWN_AFTER
+            rows.append((found.member_id, now.to_json(), now.text(), known, known))
+        names = [MEMBER_KEY, "activity", "activity_text", EVENT_TIME, CREATED_TIME]
+        types = [pa.string(), pa.string(), pa.string(), TIME, TIME]
+        columns = zip(*rows, strict=True) if rows else [[]] * 5
+        arrays = [pa.array(list(values), kind) for values, kind in zip(columns, types, strict=True)]
+        write_part(workspace.features / "member_activity", pa.table(arrays, names=names))
+
+    def _pairs(self, workspace: Workspace, verbalizer: Verbalizer) -> None:
+        """Test lists in which the first job was viewed, grades fall by place, and the features are made up."""
+        about = {m.id: verbalizer.member(m) for m in reversed(self.members)}  # the first version: as things were then
+        texts = {j.id: verbalizer.job(j) for j in reversed(self.jobs)}
+        rng = np.random.default_rng(0)
+        rows = [
+            {
+                "list_id": list_id, "member_id": member_id, "query": "", "job_id": job_id, "event_timestamp": day(at),
+                "split": "test", "stratum": "logged", "position": place + 1, "propensity": 0.5,
+                "view": float(place == 0), "apply": 0.0, "dismiss": 0.0, "hire": None, "grade": max(4 - place, 0),
+                **{name: float(rng.random()) for name in PAIR_FEATURES}, "request_text": request_text(about[member_id]),
+                "job_text": texts[job_id], "text_version": verbalizer.version,
+            }
+            for list_id, member_id, at, jobs in self.tests for place, job_id in enumerate(jobs)
+        ]  # fmt: skip
+        table = pa.Table.from_pylist(rows, schema=TRAINING)
+        write_part(workspace.training, table)
+        write_part(workspace.examples, table.drop(["request_text", "job_text", "text_version"]))
+        for teacher, tasks in (("policy", ("relevance",)), ("click", ("view", "apply"))):
+            columns = [
+                table["list_id"],
+                table["job_id"],
+                *(pa.array(rng.normal(size=len(rows)).astype(np.float32)) for _ in tasks),
+            ]
+            folder = workspace.scores / teacher
+            folder.mkdir(parents=True)
+            pq.write_table(pa.table(columns, schema=scores_schema(tasks)), folder / "v1.parquet")
+            set_current(folder, "v1.parquet")
+
+
+def write_encoder(folder: Path) -> None:
+    """Mean of word vectors, L2-normalised."""
+    folder.mkdir(parents=True, exist_ok=True)
+    nodes = [
+        *_word_nodes(),
+        helper.make_node("ReduceSum", ["kept", "middle"], ["total"], keepdims=0),
+        helper.make_node("LpNormalization", ["total"], ["vectors"], axis=1, p=2),
+    ]
+    _save(folder / "encoder.onnx", nodes, _text_inputs(), ("vectors", ["n", WIDTH]))
+    _write_tokenizer(folder / "tokenizer.json")
+    about = {"name": "toy", "version": "0123456789ab", "dim": WIDTH, "max_tokens": 32, "precision": "float32"}
+    (folder / "encoder.json").write_text(json.dumps(about))
+
+
+def write_bundle(workspace: Workspace, text_version: str) -> Path:
+    """items: a job's summed word vectors; prefix: the request's; a logit: their product, scaled for each task."""
+    folder = workspace.bundles / "staged"
+    folder.mkdir(parents=True)
+    item = [*_word_nodes(), helper.make_node("ReduceSum", ["kept", "middle"], ["items"], keepdims=1)]
+    _save(folder / "item.onnx", item, _text_inputs(), ("items", ["n", 1, WIDTH]))
+    prefix = [
+        *_word_nodes(),
+        helper.make_node("Unsqueeze", ["kept", "front"], ["keys"]),
+        helper.make_node("Concat", ["keys", "keys"], ["prefix_kv"], axis=1),
+    ]
+    _save(folder / "prefix.onnx", prefix, _text_inputs(), ("prefix_kv", [1, 2, 1, "len", WIDTH]))
+    score = [
+        helper.make_node("ReduceMean", ["prefix_kv", "all"], ["asked"], keepdims=0),
+        helper.make_node("MatMul", ["items", "asked"], ["matched"]),
+        helper.make_node("MatMul", ["matched", "head"], ["logits"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("prefix_kv", TensorProto.FLOAT, [1, 2, 1, "len", WIDTH]),
+        helper.make_tensor_value_info("items", TensorProto.FLOAT, ["n", 1, WIDTH]),
+    ]
+    _save(folder / "score.onnx", score, inputs, ("logits", ["n", len(TASKS)]))
+    _write_tokenizer(folder / "tokenizer.json")
+    names = (*PAIR_FEATURES, *TASKS)
+    even = (1.0,) * len(names)
+    manifest = Manifest(
+        text_version=text_version, tasks=TASKS, task_sentences={}, item_tokens=1, hidden=WIDTH, max_prefix_tokens=32,
+        max_item_tokens=32, precision="float32",
+        blend=Blend(names=names, weights=even, means=(0.0,) * len(names), scales=even),
+        lineage={"teachers": {"policy": "v1", "click": "v1"}},
+        files={path.name: file_hash(path) for path in folder.iterdir()},
+    )  # fmt: skip
+    manifest = manifest.model_copy(update={"version": content_version(manifest)})
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    bundle = folder.rename(workspace.bundles / manifest.version)
+    set_current(workspace.bundles, manifest.version)
+    return bundle
+
+
+CONSTANTS = {
+    "table": np.random.default_rng(1).standard_normal((len(WORDS), WIDTH)).astype(np.float32),
+    "last": np.array([2]), "middle": np.array([1]), "front": np.array([0, 1]), "all": np.array([0, 1, 2, 3]),
+    "head": np.array([[1.0, 0.5, 0.1]], np.float32),
+}  # fmt: skip
+
+
+def _word_nodes() -> list:
+    return [
+        helper.make_node("Gather", ["table", "input_ids"], ["words"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
+        helper.make_node("Mul", ["words", "weights"], ["kept"]),
+    ]
+
+
+def _text_inputs() -> list:
+    return [
+        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "len"]) for name in ("input_ids", "attention_mask")
+    ]
+
+
+def _save(path: Path, nodes: list, inputs: list, output: tuple[str, list]) -> None:
+    used = {name for node in nodes for name in node.input}
+    arrays = [numpy_helper.from_array(value, name) for name, value in CONSTANTS.items() if name in used]
+    made = helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])
+    graph = helper.make_graph(nodes, path.stem, inputs, [made], arrays)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+
+
+def _write_tokenizer(path: Path) -> None:
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(path))
+
+
+def shown_market() -> Market:
+    """A log with impressions: ten requests, of which r3 and r4 come last and are held out."""
+    members = [member("m1", "truck driver"), member("m2", "ward nurse"), member("m3", "kitchen cook")]
+    titles = ("truck driver", "driver", "ward nurse", "nurse", "kitchen cook", "cook", "python developer", "developer")
+    jobs = [job(f"j{i}", title) for i, title in enumerate(titles, start=1)]
+    lists = [(f"a{i}", 0.1 * i + 0.1, "m3", "57") for i in range(6)]
+    lists += [("r1", 1, "m1", "1357"), ("r2", 2, "m2", "3571"), ("r3", 8, "m1", "2461"), ("r4", 9, "m2", "4182")]
+    events = []
+    for request, at, who, shown in lists:
+        events += [event(f"{request}i{n}", at, who, f"j{n}", "impression", request) for n in shown]
+        events.append(event(f"{request}v", at + 0.01, who, f"j{shown[0]}", "view", request))
+    events += [
+        event("r1a", 1.1, "m1", "j1", "apply", "r1"), event("r4a", 9.1, "m2", "j4", "apply", "r4"),
+        event("r4w", 9.2, "m2", "j8", "view", "r4"),
+    ]  # fmt: skip
+    tests = [("r3", "m1", 8.0, ["j2", "j4", "j6"]), ("r4", "m2", 9.0, ["j4", "j1", "j8"])]
+    return Market(members, jobs, events, tests)
+
+
+def viewed_market() -> Market:
+    """A log of views alone: m1 viewed three jobs and one of them again, m2 two, m3 one."""
+    market = shown_market()
+    views = [
+        ("e1", 1, "m1", "j1"), ("e2", 2, "m1", "j2"), ("e3", 3, "m2", "j3"), ("e4", 4, "m2", "j4"),
+        ("e5", 5, "m1", "j7"), ("e6", 6, "m1", "j1"), ("e7", 7, "m3", "j5"),
+    ]  # fmt: skip
+    market.events = [event(name, at, who, what, "view", f"q{name}") for name, at, who, what in views]
+    market.tests = [("qe5", "m1", 5.0, ["j7", "j3"]), ("qe4", "m2", 4.0, ["j4", "j1"])]
+    return market
+
+
+@pytest.fixture(scope="session")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return shown_market().write(tmp_path_factory.mktemp("shown"))
+
+
+@pytest.fixture(scope="session")
+def viewed(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    return viewed_market().write(tmp_path_factory.mktemp("viewed"))
+
+
+@pytest.fixture
+def make_market() -> Callable[[str], Market]:
+    """A market that a test may change before it is written."""
+    return lambda name: {"shown": shown_market, "viewed": viewed_market}[name]()
+
+
+@pytest.fixture(name="day", scope="session")
+def day_fixture() -> Callable[[float], datetime]:
+    return day
+
+
+@pytest.fixture(name="job", scope="session")
+def job_fixture() -> Callable[..., Job]:
+    return job
+
+
+@pytest.fixture(name="member", scope="session")
+def member_fixture() -> Callable[..., Member]:
+    return member
+
+
+@pytest.fixture(name="event", scope="session")
+def event_fixture() -> Callable[..., Event]:
+    return event

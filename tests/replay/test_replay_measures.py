@@ -1,0 +1,96 @@
+"""Measures equal what is computed by hand, and intervals behave as intervals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from replay.measures import (
+    auc_estimates,
+    expected_calibration_error,
+    mean_estimates,
+    per_request,
+    recall_curve,
+    reliability,
+    resamples,
+)
+from replay.trec import write_qrels, write_run
+
+
+def test_measures_equal_hand_computed_values(tmp_path: Path) -> None:
+    """One graded request with a good job at rank 2 and another that was missed; one that the run does not answer."""
+    write_qrels(tmp_path / "q", {"a": {"x": 3, "y": 1}, "b": {"z": 1}})
+    write_run(tmp_path / "r", {"a": (["w", "x", "v"], np.array([3, 2, 1], np.float32))}, "t")
+    found = per_request(tmp_path / "q", tmp_path / "r", ["nDCG@10", "R@10", "RR"], ["a", "b"])
+    ideal = 3 + 1 / np.log2(3)
+    assert found["nDCG@10"] == pytest.approx([3 / np.log2(3) / ideal, 0])
+    assert found["R@10"] == pytest.approx([0.5, 0])
+    assert found["RR"] == pytest.approx([0.5, 0])
+
+
+def test_requests_come_back_in_the_asked_order_whatever_their_ids(tmp_path: Path) -> None:
+    write_qrels(tmp_path / "q", {"b b": {"x": 1}, "é": {"y": 1}})
+    write_run(tmp_path / "r", {"é": (["y"], np.ones(1, np.float32))}, "t")
+    assert per_request(tmp_path / "q", tmp_path / "r", ["RR"], ["é", "b b"])["RR"].tolist() == [1.0, 0.0]
+
+
+def test_resamples_are_of_full_size_and_the_same_for_one_seed() -> None:
+    first, again = (np.concatenate(list(resamples(7, 3, 450))) for _ in range(2))
+    assert first.shape == (450, 7)
+    assert (first.sum(axis=1) == 7).all()
+    assert np.array_equal(first, again)
+
+
+def test_bootstrap_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(5)
+    samples = rng.exponential(1.0, size=(80, 400))  # 400 experiments of 80 requests, true mean 1
+    found = mean_estimates(samples, seed=1)
+    assert 0.90 <= np.mean([e.low <= 1 <= e.high for e in found]) <= 0.98
+
+
+def test_a_paired_difference_is_sharper_than_the_two_means() -> None:
+    rng = np.random.default_rng(2)
+    hard = rng.random(200)
+    better = hard + 0.05 + rng.normal(0, 0.01, 200)
+    one, other, apart = mean_estimates(np.stack([hard, better, better - hard], axis=1), seed=0)
+    assert one.high > other.low
+    assert apart.low > 0.04
+
+
+def test_no_request_has_no_mean() -> None:
+    (found,) = mean_estimates(np.zeros((0, 1)), seed=0)
+    assert np.isnan(found.value) and found.n == 0
+
+
+def test_auc_equals_scikit_learns_with_ties() -> None:
+    rng = np.random.default_rng(0)
+    scores, labels = rng.integers(0, 6, (300, 2)).astype(float), rng.random(300) < 0.3
+    found = auc_estimates(scores, labels, np.arange(300) // 10, seed=0, count=200)
+    assert [e.value for e in found] == pytest.approx([roc_auc_score(labels, column) for column in scores.T])
+    assert all(e.low < e.value < e.high for e in found)
+
+
+def test_auc_of_one_class_is_not_a_number() -> None:
+    (found,) = auc_estimates(np.ones((3, 1)), np.ones(3, bool), np.arange(3), seed=0)
+    assert np.isnan(found.value)
+
+
+def test_reliability_bins_hold_equal_mass_and_never_split_a_probability() -> None:
+    p = np.repeat([0.1, 0.5, 0.9], [50, 30, 20])
+    bins = reliability(p, p > 0.4, bins=10)
+    assert [b.n for b in bins] == [50, 30, 20]
+    assert [b.predicted for b in bins] == pytest.approx([0.1, 0.5, 0.9])
+    assert all(b.low <= b.observed <= b.high for b in bins)
+
+
+def test_calibration_error_is_the_mean_distance_over_pairs() -> None:
+    bins = reliability(np.array([0.2] * 4 + [0.6] * 4), np.array([0, 0, 0, 1, 1, 1, 1, 1], bool), bins=2)
+    assert expected_calibration_error(bins) == pytest.approx((4 * 0.05 + 4 * 0.4) / 8)
+
+
+def test_recall_curve_counts_what_is_found_by_each_depth() -> None:
+    curve = recall_curve([np.array([0, 2]), np.array([1])], np.array([2, 4]), 3)
+    assert curve.tolist() == [0.25, 0.375, 0.625]
