@@ -1,0 +1,152 @@
+"""Posted events: the next answer knows of them, once each, and a bad one stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.workspace import Workspace
+from serving.engine import Engine
+from serving.intake import CLOCK_SKEW
+from serving.run import running
+from serving.schemas import MAX_EVENTS
+
+Someone = Callable[[], str]
+
+
+def recommend(client: httpx.Client, **body: Any) -> dict[str, Any]:
+    answer = client.post("/v1/recommend", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def post(client: httpx.Client, events: Any) -> dict[str, Any]:
+    answer = client.post("/v1/events", json=events)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def job_ids(answer: dict[str, Any]) -> list[str]:
+    return [result["job_id"] for result in answer["results"]]
+
+
+@pytest.mark.parametrize("action", ["apply", "dismiss"])
+def test_a_job_applied_to_or_dismissed_is_gone_from_the_next_answer(
+    client: httpx.Client, someone: Someone, action: str
+) -> None:
+    member_id = someone()
+    first = recommend(client, member_id=member_id)
+    event = {"request_id": first["request_id"], "job_id": job_ids(first)[0], "action": action}
+    assert post(client, event) == {"accepted": 1, "duplicates": 0, "rejected": 0, "reasons": [], "degraded": []}
+    assert job_ids(first)[0] not in job_ids(recommend(client, member_id=member_id))
+
+
+def test_a_view_changes_the_next_answer(client: httpx.Client, someone: Someone) -> None:
+    member_id = someone()
+    first = recommend(client, member_id=member_id, k=100)
+    post(client, {"member_id": member_id, "job_id": job_ids(first)[-1], "action": "view"})
+    second = recommend(client, member_id=member_id, k=100)
+    assert job_ids(first) != job_ids(second)
+    assert any("recent" in result["found_by"] for result in second["results"])
+
+
+def test_a_member_whom_nobody_knew_is_known_after_their_first_event(client: httpx.Client) -> None:
+    first = recommend(client, member_id="newcomer")
+    post(client, {"member_id": "newcomer", "job_id": job_ids(first)[0], "action": "view"})
+    second = recommend(client, member_id="newcomer")
+    assert (first["member_known"], second["member_known"]) == (False, True)
+    assert second["results"][0]["scores"]
+
+
+def test_the_same_event_id_posted_twice_changes_nothing(
+    shared: tuple[Engine, str], client: httpx.Client, someone: Someone
+) -> None:
+    member_id, index = someone(), shared[0].loaded.index
+    job_id = job_ids(recommend(client, member_id=member_id))[0]
+    event = {"id": "posted-twice", "member_id": member_id, "job_id": job_id, "action": "view"}
+    post(client, event)
+    members, rows = shared[0].loaded.members, index.rows([job_id])
+    before = members.read(member_id).activity, index.activity.views(rows, datetime.now(UTC), 1).tolist()
+    assert post(client, event)["duplicates"] == 1
+    after = members.read(member_id).activity, index.activity.views(rows, datetime.now(UTC), 1).tolist()
+    assert before == after
+
+
+def test_an_event_id_is_remembered_over_a_restart(workspace: Workspace, someone: Someone) -> None:
+    event = {"id": "before-the-restart", "member_id": someone(), "action": "view"}
+    for expected in ({"accepted": 1, "duplicates": 0}, {"accepted": 0, "duplicates": 1}):
+        engine = Engine(workspace)
+        with running(engine) as url:
+            answer = httpx.post(f"{url}/v1/events", json=event | {"job_id": engine.loaded.index.ids[0]}).json()
+        assert expected.items() <= answer.items()
+
+
+def test_a_view_counts_for_the_job_at_once(shared: tuple[Engine, str], client: httpx.Client, someone: Someone) -> None:
+    index = shared[0].loaded.index
+    rows = index.rows([index.ids[7]])
+    before = index.activity.views(rows, datetime.now(UTC), 1)[0]
+    post(client, {"member_id": someone(), "job_id": index.ids[7], "action": "view"})
+    assert index.activity.views(rows, datetime.now(UTC), 1)[0] == before + 1
+
+
+def test_a_batch_is_taken_in_event_by_event_with_a_reason_for_each_rejected(
+    client: httpx.Client, shared: tuple[Engine, str], someone: Someone
+) -> None:
+    good = {"member_id": someone(), "job_id": shared[0].loaded.index.ids[0], "action": "save"}
+    late = (datetime.now(UTC) + CLOCK_SKEW + timedelta(minutes=1)).isoformat()
+    found = post(
+        client,
+        [good, good | {"job_id": "nowhere"}, good | {"action": "buy"}, good | {"time": late}, 7, good | {"job_id": -1}],
+    )
+    assert (found["accepted"], found["rejected"]) == (1, 5)
+    assert [(r["index"], r["reason"]) for r in found["reasons"]] == [
+        (1, "unknown_job"), (2, "bad_event"), (3, "future"), (4, "bad_event"), (5, "unknown_job"),
+    ]  # fmt: skip
+
+
+def test_the_request_fills_in_what_an_event_leaves_out(
+    workspace: Workspace, engine: Engine, served: httpx.Client, someone: Someone
+) -> None:
+    member_id = someone()
+    found = served.post("/v1/search", json={"query": "driver", "member_id": member_id, "k": 3}).json()
+    post(served, {"request_id": found["request_id"], "job_id": job_ids(found)[1], "action": "view"})
+    entry = engine.loaded.members.read(member_id).activity.entries[0]
+    assert (entry.action, entry.job_id) == ("view", job_ids(found)[1])
+
+
+def test_an_event_without_member_or_known_request_is_rejected(
+    client: httpx.Client, shared: tuple[Engine, str]
+) -> None:
+    found = post(client, {"request_id": "no-such", "job_id": shared[0].loaded.index.ids[0], "action": "view"})
+    assert [r["message"] for r in found["reasons"]] == ["member_id: Field required"]
+
+
+def test_events_of_one_member_posted_at_once_are_all_folded(
+    client: httpx.Client, shared: tuple[Engine, str], someone: Someone
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    engine, url = shared
+    member_id, ids = someone(), engine.loaded.index.ids[:12]
+    with ThreadPoolExecutor(6) as pool:
+        replies = pool.map(
+            lambda job_id: httpx.post(
+                f"{url}/v1/events", json={"member_id": member_id, "job_id": job_id, "action": "apply"}, timeout=60
+            ).json()["accepted"],
+            ids,
+        )
+    assert sum(replies) == 12
+    assert set(engine.loaded.members.read(member_id).activity.applied) >= set(ids)
+
+
+def test_too_many_events_in_one_post_are_refused(client: httpx.Client) -> None:
+    answer = client.post("/v1/events", json=[{}] * (MAX_EVENTS + 1))
+    assert (answer.status_code, answer.json()["reason"]) == (422, "bad_input")
+
+
+def test_a_body_that_holds_no_events_is_refused(client: httpx.Client) -> None:
+    assert client.post("/v1/events", json="view").status_code == 422
