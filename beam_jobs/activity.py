@@ -53,6 +53,7 @@ _EVENT_COLUMNS = ["id", "time", MEMBER_KEY, JOB_KEY, "action"]
 _JOB_COLUMNS = ["id", "updated_at", "title", "company", "location"]
 _LEDGER = "_folded.json"
 _PREFIX = "fold."
+_UNKNOWN = "of unknown jobs"
 
 
 class Ledger(NamedTuple):
@@ -104,7 +105,9 @@ def run(argv: Sequence[str] | None = None) -> Counts:
                 for group in range(pq.read_metadata(path).num_row_groups)
             ]
             progress = Progress("activity", "events", (written + skipped) // processes(options))
-            run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
+            found = run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
+            if found[_UNKNOWN]:
+                log.warning("activity: %s events of jobs that the records lack left out", f"{found[_UNKNOWN]:,}")
         _settle(workspace, Ledger(ledger.events | sizes, [*ledger.runs, name]))
     counts = Counts(read=written + skipped, written=written, skipped=skipped)
     log.info("activity: %s (impressions are not counted)", counts)
@@ -173,9 +176,10 @@ def _meet_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) 
     _write_statistics(events, fold, bucket)
     if fold.scope.members is not None:
         events = events.filter(pl.col(MEMBER_KEY).is_in(pl.Series(fold.scope.members).implode()))
-    worded = with_snippets(events, _concat(found["jobs"]))
+    jobs = _concat(found["jobs"])
+    worded = with_snippets(events, jobs) if len(jobs) else events.clear()
     if len(worded) < len(events):
-        count("of unknown jobs", len(events) - len(worded))
+        count(_UNKNOWN, len(events) - len(worded))
     yield from _by_bucket(worded.to_arrow(), MEMBER_KEY, fold.buckets)
 
 

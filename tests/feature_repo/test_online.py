@@ -1,0 +1,150 @@
+"""One member online: read, push, read again; on SQLite and on a real Redis server."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from contracts.errors import BadInput, BundleMismatch, NotAFeatureRepo
+from contracts.features import MEMBER_ACTIVITY
+from contracts.tables import read_table
+from contracts.workspace import Workspace
+from feature_repo.online import MemberRow, OnlineMembers
+from feature_repo.store import apply, check_service, materialize, open_store
+
+from .conftest import SERVICE, day, put_activity, put_bundle, put_text, viewed
+
+
+@pytest.fixture
+def members(applied: Workspace) -> OnlineMembers:
+    materialize(applied)
+    return OnlineMembers(applied, SERVICE)
+
+
+def test_a_member_is_read_as_materialised(members: OnlineMembers) -> None:
+    expected = MemberRow(True, "a nurse", "1-test", "Austin, Texas", viewed("j1", 1))
+    assert members.read("ann") == expected
+
+
+def test_a_member_without_activity_is_known(members: OnlineMembers) -> None:
+    row = members.read("bob")
+    assert row.known
+    assert row.activity.entries == ()
+
+
+def test_an_unknown_member_is_no_error(members: OnlineMembers) -> None:
+    assert members.read("nobody") == MemberRow(known=False)
+
+
+def test_a_push_is_what_the_next_read_sees(members: OnlineMembers) -> None:
+    after = viewed("j2", 2, members.read("ann").activity)
+    members.push("ann", after, day(2))
+    assert members.read("ann").activity == after
+    assert members.read("ann").text == "a nurse"
+
+
+def test_a_push_makes_an_unknown_member_known(members: OnlineMembers) -> None:
+    members.push("new", viewed("j1", 2), day(2))
+    assert members.read("new").known
+
+
+def test_a_pushed_row_joins_the_history(members: OnlineMembers, applied: Workspace) -> None:
+    after = viewed("j2", 2, members.read("ann").activity)
+    members.push("ann", after, day(2))
+    members.close()
+    assert after.to_json() in read_table(applied.features / MEMBER_ACTIVITY)["activity"].to_pylist()
+
+
+def test_loading_again_does_not_undo_a_push(members: OnlineMembers, applied: Workspace) -> None:
+    late = viewed("j2", 0.5, members.read("ann").activity)  # older than what the store holds
+    members.push("ann", late, day(0.5))
+    members.close()
+    materialize(applied)
+    assert members.read("ann").activity == late
+
+
+def test_threads_read_whole_rows_while_others_push(members: OnlineMembers) -> None:
+    failures: list[str] = []
+    pushed = [viewed(f"j{number}", 2) for number in range(20)]
+
+    def read() -> None:
+        for _ in range(100):
+            row = members.read("ann")
+            if row.text != "a nurse" or row.activity not in (viewed("j1", 1), *pushed):
+                failures.append(repr(row))
+
+    def push() -> None:
+        for activity in pushed:
+            members.push("ann", activity, day(2))
+
+    threads = [threading.Thread(target=work) for work in (read, read, push, push)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert members.read("ann").activity == pushed[-1]
+
+
+def test_the_newest_values_up_to_the_end_are_loaded(applied: Workspace) -> None:
+    put_text(applied, "member_text", ("ann", "a head nurse", 5, 5))
+    put_activity(applied, ("ann", "j2", 6, 6))
+    materialize(applied, end=day(5))
+    row = OnlineMembers(applied, SERVICE).read("ann")
+    assert (row.text, row.activity) == ("a head nurse", viewed("j1", 1))
+
+
+def test_job_views_are_not_online(applied: Workspace) -> None:
+    online = {view.name for view in open_store(applied).list_feature_views() if view.online}
+    assert online == {"member_text", "member_activity"}
+
+
+def test_a_bundle_that_came_later_has_its_service_after_apply(applied: Workspace) -> None:
+    put_bundle(applied, "v2")
+    apply(applied)
+    check_service(open_store(applied), "student_v2", "v2")
+
+
+def test_an_unknown_feature_service_is_a_bundle_mismatch(applied: Workspace) -> None:
+    with pytest.raises(BundleMismatch, match=r"student_v9.*rolecall features materialize"):
+        OnlineMembers(applied, "student_v9", "v9")
+
+
+def test_a_folder_that_is_no_feature_repository(tmp_path) -> None:
+    with pytest.raises(NotAFeatureRepo, match=r"feature_store\.yaml.*rolecall features apply"):
+        open_store(Workspace(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- list", "project: [", "project: rolecall\nonline_store: {type: nonsense}"])
+def test_a_configuration_that_feast_cannot_read(tmp_path, text: str) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.feature_repo.mkdir()
+    (workspace.feature_repo / "feature_store.yaml").write_text(text)
+    with pytest.raises(NotAFeatureRepo, match=r"feature_store\.yaml"):
+        open_store(workspace)
+
+
+def test_redis_holds_what_is_materialised_and_pushed(workspace: Workspace, live_redis: str) -> None:
+    apply(workspace, profile="redis")
+    materialize(workspace)
+    members = OnlineMembers(workspace, SERVICE)
+    assert members.read("ann") == MemberRow(True, "a nurse", "1-test", "Austin, Texas", viewed("j1", 1))
+    assert not members.read("nobody").known
+    late = viewed("j2", 0.5, members.read("ann").activity)
+    members.push("ann", late, day(0.5))
+    assert members.read("ann").activity == late
+    again = viewed("j3", 0.5, late)  # of the same moment
+    members.push("ann", again, day(0.5))
+    assert members.read("ann").activity == again
+
+
+@pytest.mark.parametrize("address", [None, "redis://localhost:6379"])
+def test_redis_needs_an_address_as_feast_reads_it(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, address: str | None
+) -> None:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    if address:
+        monkeypatch.setenv("REDIS_URL", address)
+    with pytest.raises(BadInput, match=r'REDIS_URL.*export REDIS_URL="host:port"'):
+        apply(workspace, profile="redis")
