@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from contracts.bundle import Manifest
-from contracts.errors import BundleMismatch, NotReady
+from contracts.errors import BundleMismatch, NotReady, UnreadableFile
 from contracts.text import Percentiles, Verbalizer
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
@@ -53,7 +55,14 @@ def load(workspace: Workspace, bundle: Path | None, index: Path | None, threads:
 
 
 def open_verbalizer(workspace: Workspace) -> Verbalizer:
-    """The verbaliser with the workspace's break points: the one that wrote its text. Raises NotReady."""
+    """The verbaliser with the workspace's break points: the one that wrote its text.
+
+    Raises NotReady where there are none, UnreadableFile where they are broken.
+    """
     if not workspace.percentiles.is_file():
         raise NotReady(f"no {workspace.percentiles.name} in {workspace.root}", cure="run `rolecall verbalize` first")
-    return Verbalizer(Percentiles.model_validate_json(workspace.percentiles.read_bytes()))
+    try:
+        return Verbalizer(Percentiles.model_validate_json(workspace.percentiles.read_bytes()))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]["msg"]
+        raise UnreadableFile(problem, where=str(workspace.percentiles), cure="restore the file") from error

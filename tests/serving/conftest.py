@@ -61,9 +61,7 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
     weights = np.linspace(1.0, -0.5, len(names))
     blend = Blend(names=names, weights=tuple(weights), means=(0.0,) * len(names), scales=(1.0,) * len(names))
     steps = {task: Calibration(logits=(-1.0, 1.0), probabilities=(0.1, 0.9)) for task in tasks}
-    return write_bundle(
-        Graphs(graphs, manifest), workspace, calibration=steps, blend=blend, metrics={}, simulated=True
-    )
+    return write_bundle(Graphs(graphs, manifest), workspace, calibration=steps, blend=blend, metrics={}, simulated=True)
 
 
 @pytest.fixture(scope="session")

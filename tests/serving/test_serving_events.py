@@ -118,9 +118,7 @@ def test_the_request_fills_in_what_an_event_leaves_out(
     assert (entry.action, entry.job_id) == ("view", job_ids(found)[1])
 
 
-def test_an_event_without_member_or_known_request_is_rejected(
-    client: httpx.Client, shared: tuple[Engine, str]
-) -> None:
+def test_an_event_without_member_or_known_request_is_rejected(client: httpx.Client, shared: tuple[Engine, str]) -> None:
     found = post(client, {"request_id": "no-such", "job_id": shared[0].loaded.index.ids[0], "action": "view"})
     assert [r["message"] for r in found["reasons"]] == ["member_id: Field required"]
 

@@ -52,7 +52,7 @@ def test_every_job_shown_is_one_line_that_is_an_event(served_once: tuple[Workspa
 def test_an_event_is_logged_with_what_its_request_says_of_it(
     served_once: tuple[Workspace, dict[str, Any], str],
 ) -> None:
-    workspace, answer, member_id = served_once
+    workspace, _, member_id = served_once
     event = next(Event.model_validate(line) for line in lines(workspace.logs / "events") if line["id"] == "done")
     assert (event.member_id, event.query, event.position, event.surface) == (member_id, "registered nurse", 3, "search")
 

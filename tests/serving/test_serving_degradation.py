@@ -1,0 +1,153 @@
+"""Every stage broken in turn: the answer loses one step, says which, and is never a 500."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from contracts.tables import parts
+from contracts.workspace import Workspace
+from feature_repo.store import materialize
+from serving.engine import Engine
+from serving.run import running
+
+
+@pytest.fixture
+def ask(served: httpx.Client, member_ids: list[str]) -> Any:
+    """Recommendations for a known member; `whole` is the answer before anything broke."""
+
+    def recommend(**body: Any) -> dict[str, Any]:
+        answer = served.post("/v1/recommend", json={"member_id": member_ids[0], "k": 5, **body})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    return recommend
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [result["job_id"] for result in answer["results"]]
+
+
+def test_without_the_feature_store_the_member_is_served_as_someone_new(
+    ask: Any, engine: Engine, workspace: Workspace
+) -> None:
+    assert ask()["member_known"] is True
+    (workspace.feature_repo / "data" / "online_store.db").write_bytes(b"no database " * 10_000)
+    answer = ask()
+    assert answer["degraded"] == ["features"]
+    assert answer["member_known"] is None
+    assert len(answer["results"]) == 5
+
+
+def test_without_the_feature_store_a_profile_is_still_ranked_for(
+    ask: Any, engine: Engine, workspace: Workspace
+) -> None:
+    (workspace.feature_repo / "data" / "online_store.db").write_bytes(b"no database " * 10_000)
+    answer = ask(profile={"headline": "Truck driver"})
+    assert answer["degraded"] == ["features"]
+    assert answer["results"][0]["scores"]
+
+
+def test_without_the_feature_store_events_are_logged_and_said_to_be_late(
+    ask: Any, engine: Engine, served: httpx.Client, workspace: Workspace
+) -> None:
+    (workspace.feature_repo / "data" / "online_store.db").write_bytes(b"no database " * 10_000)
+    event = {"id": "late", "member_id": "m", "job_id": engine.loaded.index.ids[0], "action": "view"}
+    answer = served.post("/v1/events", json=event)
+    assert (answer.status_code, answer.json()["accepted"], answer.json()["degraded"]) == (200, 1, ["features"])
+    assert b'"late"' in b"".join(path.read_bytes() for path in workspace.logs.rglob("*.jsonl"))
+
+
+def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: Engine) -> None:
+    index = engine.loaded.index
+    assert index._items is not None
+    index._items = index._items[:, :1]  # tokens of another bundle
+    answer = ask()
+    assert answer["degraded"] == ["student"]
+    assert len(answer["results"]) == 5
+    assert all(result["scores"] == {} for result in answer["results"])
+    scores = [result["score"] for result in answer["results"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_without_the_encoder_words_and_activity_find_candidates(
+    ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.loaded.encoder, "_session", None)
+    answer = ask()
+    assert answer["degraded"] == ["encoder"]
+    assert len(answer["results"]) == 5
+    assert not any("dense" in result["found_by"] for result in answer["results"])
+
+
+def test_without_retrieval_the_answer_is_what_is_popular_nearby(
+    ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.loaded.index, "terms", None)
+    answer = ask()
+    assert answer["degraded"] == ["retrieval"]
+    assert [result["found_by"] for result in answer["results"]] == [["popular"]] * 5
+    assert all(result["why"] == ["it is popular nearby"] for result in answer["results"])
+
+
+def test_without_anything_the_answer_is_empty_and_says_so(
+    ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.loaded.index, "attributes", None)
+    answer = ask()
+    assert answer["results"] == []
+    assert answer["degraded"] == ["retrieval", "popular", "rules"]
+
+
+def test_what_the_last_step_cannot_check_is_not_shown(
+    ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.loaded.index, "_jobs", None)
+    answer = ask()
+    assert (answer["results"], answer["degraded"]) == ([], ["rules"])
+
+
+@pytest.fixture
+def hurried(workspace: Workspace) -> Iterator[httpx.Client]:
+    """A service whose deadline has passed when a request arrives."""
+    with running(Engine(workspace, deadline=-1)) as url, httpx.Client(base_url=url, timeout=60) as client:
+        yield client
+
+
+def test_past_the_deadline_the_answer_is_what_is_popular_nearby(hurried: httpx.Client, member_ids: list[str]) -> None:
+    answer = hurried.post("/v1/recommend", json={"member_id": member_ids[0], "k": 5}).json()
+    assert len(answer["results"]) == 5
+    assert answer["degraded"] == ["features", "retrieval"]
+
+
+def test_a_bad_filter_is_an_error_even_past_the_deadline(hurried: httpx.Client) -> None:
+    body = {"filter": {"all": [{"attribute": "shoe_size", "any_of": ["9"]}]}}
+    assert hurried.post("/v1/recommend", json=body).status_code == 400
+
+
+def test_degradation_is_counted_by_stage_and_cause(ask: Any, served: httpx.Client, engine: Engine) -> None:
+    index = engine.loaded.index
+    assert index._items is not None
+    index._items = index._items[:, :1]
+    ask()
+    assert 'rolecall_degraded_total{cause="ShapeMismatch",stage="student"} 1.0' in served.get("/metrics").text
+
+
+def test_stored_text_of_another_version_is_not_read(workspace: Workspace, member_ids: list[str]) -> None:
+    for path in parts(workspace.features / "member_text"):
+        table = pq.read_table(path)
+        column = table.schema.get_field_index("text_version")
+        version = pc.replace_substring(table["text_version"], "1-", "0-")
+        assert isinstance(version, pa.ChunkedArray)
+        pq.write_table(table.set_column(column, "text_version", version), path)
+    materialize(workspace)
+    with running(Engine(workspace, deadline=60)) as url:
+        answer = httpx.post(f"{url}/v1/recommend", json={"member_id": member_ids[0], "k": 5}, timeout=60).json()
+    assert answer["degraded"] == ["features"]
+    assert (answer["member_known"], len(answer["results"])) == (True, 5)
