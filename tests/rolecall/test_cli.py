@@ -30,7 +30,7 @@ def test_doctor_prints_findings_for_programs():
     ("arguments", "code", "words"),
     [
         (("validate", "nowhere"), 2, "nowhere"),
-        (("serve", "--workspace", "nowhere"), 5, "rolecall export"),
+        (("--quiet", "serve", "--port", "0", "--workspace", "nowhere"), 5, "first"),
         (("run", "--from", "nothing"), 2, "no stage 'nothing'"),
     ],
 )
