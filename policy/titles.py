@@ -24,7 +24,10 @@ COSINE = (0.35, 0.85)
 _WORD = re.compile(r"[^\W_]+[+#]*")
 _ENDINGS = ("ship", "ment", "ing", "ers", "ors", "ist", "ant", "ies", "es", "er", "or", "s", "e", "y")
 _STEM = 4
-_STOP = frozenset("a an and at by for from in of on or our the to with we you your i my".split())
+_STOP = {
+    "a", "an", "and", "at", "by", "for", "from", "i", "in", "my", "of", "on", "or", "our", "the", "to", "we", "with",
+    "you", "your",
+}  # fmt: skip
 
 Similarity = Callable[[str, str], float]
 """Cosine of two titles' vectors."""
@@ -79,7 +82,7 @@ class TitleReader:
         return Title(text, frozenset(kept), frozenset(kinds), rung)
 
     def _longest_at(self, words: tuple[str, ...], start: int) -> tuple[int, tuple[str, str] | None, int | None]:
-        """(words it takes, kind of work, rung) of the longest phrase that starts there; one word where there is none."""
+        """(words it takes, kind of work, rung) of the longest phrase that starts there; (1, None, None): no phrase."""
         for size in range(min(self._longest, len(words) - start), 0, -1):
             phrase = words[start : start + size]
             kind, level = self._phrases.get(phrase), self._levels.get(phrase)

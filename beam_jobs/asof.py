@@ -1,0 +1,87 @@
+"""What was known at a past moment: values of a feature table, records, and the index of jobs without later edits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.arrow import TIME
+from contracts.errors import NotReady
+from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
+from contracts.tables import parts, read_table, write_part
+from contracts.workspace import Workspace
+
+_PART = "first"
+
+
+def values_as_of(
+    folder: Path, key: str, asked: Sequence[tuple[str, datetime]], columns: Sequence[str], times: Sequence[str]
+) -> list[dict[str, Any] | None]:
+    """For each (key, time) the newest row of a table that was there by then, None where there was none or no table.
+
+    times: columns that must all be at or before the asked time; the first one says which row is newer. With
+    (EVENT_TIME, CREATED_TIME) it is the rule of Feast's point-in-time join with `filter_by_created_timestamp`.
+    """
+    if not parts(folder):
+        return [None] * len(asked)
+    keys = pa.array(sorted({name for name, _ in asked}), pa.string())
+    table = read_table(folder, list(dict.fromkeys((key, *columns, *times))), pc.field(key).isin(keys))
+    table = table.sort_by([(name, "ascending") for name in times])
+    known = _known(table, times).to_list()
+    history: dict[str, list[tuple[datetime, int]]] = {}
+    for row, (name, time) in enumerate(zip(table[key].to_pylist(), known, strict=True)):
+        history.setdefault(name, []).append((time, row))
+    rows = [next((row for time, row in reversed(history.get(name, ())) if time <= then), None) for name, then in asked]
+    found = iter(table.select(list(columns)).take(pa.array([row for row in rows if row is not None])).to_pylist())
+    return [None if row is None else next(found) for row in rows]
+
+
+def first_versions(workspace: Workspace, out: Workspace) -> None:
+    """Write to `out` what `retrieval.index.build_index` reads, with each job as it stood when it was first known.
+
+    One index serves requests of all times: a job's later edits, its being hidden at last among them, are not in it, and
+    a job that was not yet known is kept back as one that is not yet posted.
+    Raises NotReady where jobs, texts or vectors are missing.
+    """
+    jobs = _first(read_table(workspace.records / "jobs"), "id", "updated_at")
+    texts = _first(read_table(workspace.features / JOB_TEXT), JOB_KEY, EVENT_TIME, CREATED_TIME)
+    vectors = _first(_vectors(workspace), JOB_KEY, EVENT_TIME, CREATED_TIME)
+    text_known = pl.DataFrame({"id": pl.Series(texts[JOB_KEY]), "known": _known(texts, (EVENT_TIME, CREATED_TIME))})
+    times = pl.DataFrame(jobs.select(["id", "posted_at", "updated_at"])).join(
+        text_known, on="id", how="left", maintain_order="left"
+    )
+    posted = times.select(pl.max_horizontal("posted_at", "updated_at", "known").alias("known"))["known"]
+    column = jobs.schema.get_field_index("posted_at")
+    jobs = jobs.set_column(column, jobs.schema.field(column), pa.chunked_array([posted.to_arrow().cast(TIME)]))
+    for folder, table in (("jobs", jobs), (JOB_TEXT, texts), (JOB_VECTOR, vectors)):
+        write_part((out.records if folder == "jobs" else out.features) / folder, table, _PART)
+    for there, here in ((workspace.encoder, out.encoder), (workspace.records / "events", out.records / "events")):
+        if not here.is_symlink():
+            here.symlink_to(there.resolve())
+
+
+def _known(table: pa.Table, times: Sequence[str]) -> pl.Series:
+    """The latest of some time columns, row by row."""
+    frame = pl.DataFrame(table.select(list(times)))
+    return frame.select(pl.max_horizontal(*times).alias("known"))["known"]
+
+
+def _vectors(workspace: Workspace) -> pa.Table:
+    if not parts(workspace.features / JOB_VECTOR):
+        cure = f"run `rolecall embed --workspace {workspace.root}` first"
+        raise NotReady(f"no job vectors in {workspace.features}", cure=cure)
+    return read_table(workspace.features / JOB_VECTOR)
+
+
+def _first(table: pa.Table, key: str, *times: str) -> pa.Table:
+    """The oldest row of each key."""
+    ranked = table.sort_by([(name, "ascending") for name in times])
+    row = pa.array(range(ranked.num_rows), pa.int64())
+    oldest = ranked.select([key]).append_column("row", row).group_by(key).aggregate([("row", "min")])["row_min"]
+    return ranked.take(oldest)

@@ -1,0 +1,180 @@
+"""Past requests to learn from: which there were, which split each is of, which are drawn, and what came of them.
+
+A log with impressions says what was shown. Its requests are split by time: the last 20% test, the 10% before valid.
+A log without says only what was opened: each first view of a job is a request that led to it. Of every member with two
+or more viewed jobs the last view is test; of the others, those of a tenth of the members are valid.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import polars as pl
+
+from contracts.examples import SPLITS
+
+TEST_SHARE, VALID_SHARE = 0.2, 0.1
+INTEREST = ("view", "save", "apply", "hire")
+"""Actions that a job is opened for."""
+EVENT_COLUMNS = [
+    "id", "time", "request_id", "member_id", "query", "job_id", "position", "action", "propensity",
+]  # fmt: skip
+
+
+class Shown(NamedTuple):
+    """A job of a request with its labels: 0 or 1, None where the log does not tell."""
+
+    job_id: str
+    position: int | None
+    propensity: float | None
+    view: int | None
+    apply: int | None
+    dismiss: int | None
+    hire: int | None
+
+
+class PastRequest(NamedTuple):
+    """shown: what the log tells of it, by position; complete: whether that is all that was shown.
+
+    viewed: jobs that the member had viewed before, where those are no candidates; other_views: jobs that the member
+    viewed on other occasions outside the test split, which are no negatives.
+    """
+
+    list_id: str
+    member_id: str
+    query: str
+    time: datetime
+    split: str
+    shown: tuple[Shown, ...]
+    complete: bool
+    viewed: frozenset[str] = frozenset()
+    other_views: frozenset[str] = frozenset()
+
+
+def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
+    """At most `lists[split]` requests of each split, drawn evenly, by split and in drawn order.
+
+    events: EVENT_COLUMNS, each event once. Of test, requests that led to something come first, so that few lists
+    measure much; train and valid are drawn regardless of what followed, so that probabilities learned from them hold.
+    The draw goes by a hash of each request, so that more events change little of it.
+    """
+    if (events["action"] == "impression").any():
+        return _of_impressions(events, lists, seed)
+    return _of_views(events, lists, seed)
+
+
+def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
+    named = events.filter(pl.col("request_id") != "")
+    requests = (
+        named.filter(pl.col("action") == "impression")
+        .sort("time", "id")
+        .group_by("request_id")
+        .agg(pl.col("time", "member_id", "query").first())
+        .sort("time", "request_id")
+        .rename({"request_id": "list_id"})
+    )
+    led = named.filter(pl.col("action").is_in(INTEREST))["request_id"].unique()
+    place = pl.int_range(pl.len()) / pl.len()
+    split = (
+        pl.when(place >= 1 - TEST_SHARE)
+        .then(pl.lit("test"))
+        .when(place >= 1 - TEST_SHARE - VALID_SHARE)
+        .then(pl.lit("valid"))
+        .otherwise(pl.lit("train"))
+    )
+    requests = requests.with_columns(split.alias("split"), pl.col("list_id").is_in(led.implode()).alias("led"))
+    drawn = _draw(requests, lists, seed)
+    shown = _shown(named.join(drawn.select("list_id"), left_on="request_id", right_on="list_id", how="semi"))
+    return [
+        PastRequest(
+            row["list_id"], row["member_id"], row["query"], row["time"], row["split"],
+            shown[row["list_id"]], complete=True,
+        )
+        for row in drawn.iter_rows(named=True)
+    ]  # fmt: skip
+
+
+def _shown(events: pl.DataFrame) -> dict[str, tuple[Shown, ...]]:
+    """Request -> its jobs with what was done to each, by position."""
+    impression = pl.col("action") == "impression"
+    rows = (
+        events.sort("time", "id")
+        .group_by("request_id", "job_id")
+        .agg(
+            pl.col("position").filter(impression).first(),
+            pl.col("propensity").filter(impression).first(),
+            pl.col("action").is_in(INTEREST).any().alias("view"),
+            *((pl.col("action") == action).any().alias(action) for action in ("apply", "dismiss", "hire")),
+        )
+        .sort("request_id", "position", "job_id", nulls_last=True)
+    )
+    found: dict[str, list[Shown]] = {}
+    for request, job, position, propensity, *done in rows.iter_rows():
+        found.setdefault(request, []).append(Shown(job, position, propensity, *map(int, done)))
+    return {request: tuple(jobs) for request, jobs in found.items()}
+
+
+def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
+    views = (
+        events.filter(pl.col("action") == "view")
+        .sort("time", "id")
+        .unique(["member_id", "job_id"], keep="first", maintain_order=True)
+        .with_columns(
+            pl.when((pl.col("request_id") != "") & pl.col("request_id").is_unique())
+            .then("request_id")
+            .otherwise("id")
+            .alias("list_id"),
+            pl.int_range(pl.len()).over("member_id").alias("place"),
+            pl.len().over("member_id").alias("of_member"),
+            pl.lit(True).alias("led"),
+        )
+    )
+    members = views["member_id"].unique(maintain_order=True)
+    tenth = members.filter(pl.Series([_hash(member) < VALID_SHARE for member in members], dtype=pl.Boolean))
+    last = (pl.col("of_member") > 1) & (pl.col("place") == pl.col("of_member") - 1)
+    split = (
+        pl.when(last)
+        .then(pl.lit("test"))
+        .when(pl.col("member_id").is_in(tenth.implode()))
+        .then(pl.lit("valid"))
+        .otherwise(pl.lit("train"))
+    )
+    views = views.with_columns(split.alias("split"))
+    drawn = _draw(views, lists, seed)
+    of_members = views.join(drawn.select("member_id").unique(), on="member_id", how="semi")
+    history: dict[str, list[tuple[str, bool]]] = {}
+    for member, job, where in of_members.select("member_id", "job_id", "split").iter_rows():
+        history.setdefault(member, []).append((job, where == "test"))
+    found = []
+    for row in drawn.iter_rows(named=True):
+        own = history[row["member_id"]]
+        positive = Shown(row["job_id"], None, None, 1, None, None, None)
+        found.append(
+            PastRequest(
+                row["list_id"], row["member_id"], row["query"], row["time"], row["split"],
+                (positive,), complete=False,
+                viewed=frozenset(job for job, _ in own[: row["place"]]),
+                other_views=frozenset(job for job, test in own if not test and job != row["job_id"]),
+            )
+        )  # fmt: skip
+    return found
+
+
+def _draw(requests: pl.DataFrame, lists: Mapping[str, int], seed: int) -> pl.DataFrame:
+    """requests: list_id, split, led and more."""
+    lot = pl.Series("lot", [_hash(f"{seed}/{name}") for name in requests["list_id"]], dtype=pl.Float64)
+    late = (pl.col("split") == "test") & ~pl.col("led")
+    ordered = requests.with_columns(lot, late.alias("late")).sort("late", "lot")
+    return pl.concat([ordered.filter(pl.col("split") == split).head(lists[split]) for split in SPLITS])
+
+
+def _hash(text: str) -> float:
+    """Even in [0, 1), and the same everywhere."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
+
+
+def members_and_times(requests: Iterable[PastRequest]) -> list[tuple[str, datetime]]:
+    return [(request.member_id, request.time) for request in requests]
