@@ -50,13 +50,15 @@ BATCH_ROWS = 1_000
 class Chunk(NamedTuple):
     """The rows of one row group of a records part that are to be verbalised, and the part that they become.
 
-    rows: (n,) int64 places inside the row group, ascending; known: n timestamps, null: from the row's own time on.
+    size: n; places: (n,) int64, ascending, inside the row group, None: it is all of it; known: n timestamps or one for
+    all, null: from the row's own time on. Both are short where they can be: Beam compresses what it sends.
     """
 
     table: str
     path: Path
     row_group: int
-    rows: np.ndarray
+    size: int
+    places: np.ndarray | None
     known: pa.Array
     name: str
 
@@ -73,7 +75,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     skipped: dict[str, int] = {}
     for table in VIEWS:
         found, read[table] = _pending(workspace, table, verbalizer.version, name, now)
-        skipped[table] = read[table] - sum(len(chunk.rows) for chunk in found)
+        skipped[table] = read[table] - sum(chunk.size for chunk in found)
         chunks += found
     done = _run(workspace, chunks, verbalizer, options) if chunks else Counter[str]()
     total = Counts()
@@ -143,16 +145,18 @@ class VerbalizeRows(beam.DoFn):
 
     def process(self, chunk: Chunk) -> Iterator[Any]:
         self._progress.start()
+        places = np.arange(chunk.size) if chunk.places is None else chunk.places
+        known = pa.repeat(chunk.known[0], len(places)) if len(chunk.known) == 1 else chunk.known
         done = []
         start = taken = 0
         with pq.ParquetFile(chunk.path) as file:
             for batch in file.iter_batches(BATCH_ROWS, row_groups=[chunk.row_group]):
-                stop = int(np.searchsorted(chunk.rows, start + batch.num_rows))
-                wanted = chunk.rows[taken:stop] - start
+                stop = int(np.searchsorted(places, start + batch.num_rows))
+                wanted = places[taken:stop] - start
                 if len(wanted):
                     rows = batch if len(wanted) == batch.num_rows else batch.take(pa.array(wanted))
-                    known = chunk.known.slice(taken, len(wanted))
-                    done.append(verbalize_batch(rows, chunk.table, known, self._verbalizer))
+                    since = known.slice(taken, len(wanted))
+                    done.append(verbalize_batch(rows, chunk.table, since, self._verbalizer))
                     self._progress.add(len(wanted))
                 start, taken = start + batch.num_rows, stop
         yield VIEWS[chunk.table], chunk.name, pa.concat_tables(done).combine_chunks()
@@ -187,10 +191,11 @@ def _pending(workspace: Workspace, table: str, version: str, name: str, now: dat
         for group, start, size in _row_groups(paths[part]):
             inside = found.filter(pl.col(ROW).is_between(start, start + size, closed="left"))
             if len(inside):
-                places = inside[ROW].to_numpy().astype(np.int64) - start
-                known = inside[CREATED_TIME].to_arrow().cast(TIME)
+                places = None if len(inside) == size else inside[ROW].to_numpy().astype(np.int64) - start
+                known = inside[CREATED_TIME] if inside[CREATED_TIME].n_unique() > 1 else inside[CREATED_TIME].head(1)
                 part_name = feature_tables.part_name(version, name, len(chunks))
-                chunks.append(Chunk(table, paths[part], group, places, known, part_name))
+                since = known.to_arrow().cast(TIME)
+                chunks.append(Chunk(table, paths[part], group, len(inside), places, since, part_name))
     return chunks, len(rows)
 
 
@@ -204,7 +209,7 @@ def _row_groups(path: Path) -> Iterator[tuple[int, int, int]]:
 
 
 def _run(workspace: Workspace, chunks: list[Chunk], verbalizer: Verbalizer, options: PipelineOptions) -> Counter[str]:
-    rows = sum(len(chunk.rows) for chunk in chunks)
+    rows = sum(chunk.size for chunk in chunks)
     progress = Progress("verbalize", "rows", rows // min(processes(options), len(chunks)))
 
     def build(pipeline: beam.Pipeline) -> None:
