@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from beam_jobs.asof import values_as_of
 from contracts.activity import Activity
 from contracts.errors import NotReady
 from contracts.features import (
@@ -40,6 +41,8 @@ from retrieval.request import Request, build_request
 
 log = logging.getLogger("rolecall")
 
+KNOWN = (EVENT_TIME, CREATED_TIME)
+"""When a value was true from, and when it was known from: the past holds only what was both."""
 _ROW, _KEY, _TRUE, _SINCE = "row", "key", "true", "since"
 
 
@@ -51,8 +54,8 @@ def requests_as_of(
     unknown_until: jobs that were not there from the start, and when they became known; see `JobsAsOf`.
     """
     asked = [(request.member_id, request.time) for request in held]
-    texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, asked, ["text", "location"])
-    done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, asked, ["activity"])
+    texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, asked, ["text", "location"], KNOWN)
+    done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, asked, ["activity"], KNOWN)
     made = []
     for request, text, activity in zip(held, texts, done, strict=True):
         later = [job for job, time in unknown_until.items() if time > request.time]
@@ -68,29 +71,6 @@ def requests_as_of(
             )
         )
     return made
-
-
-def values_as_of(
-    folder: Path, key: str, asked: Sequence[tuple[str, datetime]], columns: Sequence[str]
-) -> list[dict[str, Any] | None]:
-    """For each (key, time) the newest row of a feature table that was true and known by then; None where there is none.
-
-    The same rule as Feast's point-in-time join with `filter_by_created_timestamp`.
-    """
-    if not parts(folder):
-        return [None] * len(asked)
-    wanted = pa.array(sorted({name for name, _ in asked}), pa.string())
-    table = read_table(folder, [key, *columns, EVENT_TIME, CREATED_TIME], pc.field(key).isin(wanted))
-    history: dict[str, list[tuple[datetime, int]]] = {}
-    known = _known(table, key, EVENT_TIME, CREATED_TIME)
-    for place, name, _, time in known.iter_rows():
-        history.setdefault(name, []).append((time, place))
-    places = [
-        next((place for time, place in reversed(history.get(name, ())) if time <= then), None) for name, then in asked
-    ]
-    found = table.select(list(columns)).take(pa.array([p for p in places if p is not None], pa.int64())).to_pylist()
-    rows = iter(found)
-    return [None if place is None else next(rows) for place in places]
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def headline(results: Results) -> tuple[str, str]:
 
 
 def _plots(table: Table, results: Results) -> list[Markup]:
-    floor = 0.5 if table.name == "logged" else 0.0
+    floor = 0.5 if table.name == "told_apart" else 0.0
     worst = min(cell.low for cell in table.cells)
     drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@10", "R@100")
     plots = [

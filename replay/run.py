@@ -23,7 +23,7 @@ from replay.measures import expected_calibration_error, recall_curve, reliabilit
 from replay.report import write_report
 from replay.results import Reliability, Results
 from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
-from replay.tables import LOGGED_TASKS, Bench, Truth
+from replay.tables import TASKS, Bench, Truth
 from retrieval.encoder import TextEncoder
 from retrieval.job_index import JobIndex, check_index
 
@@ -64,7 +64,7 @@ def replay(
     log.info("replay: measuring, intervals from %s resamples", f"{resamples:,}")
     shutil.rmtree(workspace.replay, ignore_errors=True)
     bench = Bench(workspace.replay, resamples, seed)
-    tables = [bench.end_to_end(held, runs), *bench.reranked(pairs, truth), bench.logged(pairs)]
+    tables = [bench.end_to_end(held, runs), *bench.reranked(pairs, truth), bench.told_apart(pairs)]
     if truth is not None:
         tables.insert(1, bench.fit(held, runs, truth))
     lineage = scorer.manifest.lineage
@@ -111,11 +111,11 @@ def _recall(held: Sequence[HeldOut], run: Answers) -> tuple[float, ...]:
 
 
 def _calibration(pairs: Pairs) -> tuple[Reliability, ...]:
-    """What the bundle's probabilities are worth on shown jobs, task by task, where enough outcomes are known."""
+    """What the bundle's probabilities are worth, task by task, where enough outcomes are known."""
     found = []
-    for task in LOGGED_TASKS:
-        known = pairs.logged & ~np.isnan(pairs.labels[task])
-        if task in pairs.probabilities and known.sum() >= LEAST_PAIRS:
+    for task in TASKS:
+        known = ~np.isnan(pairs.labels[task])
+        if task in pairs.probabilities and known.sum() >= LEAST_PAIRS and pairs.labels[task][known].any():
             bins = tuple(reliability(pairs.probabilities[task][known], pairs.labels[task][known] > 0.5))
             error = expected_calibration_error(bins)
             found.append(Reliability(task=task, pairs=int(known.sum()), error=error, bins=bins))

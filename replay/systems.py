@@ -45,8 +45,9 @@ ENGAGEMENT = ("view", "apply", "hire")
 """Tasks whose probabilities add up to the expected gain, since their gains are 1, 2 and 3."""
 DEPTH = 100
 """Jobs of a request that a run holds; what comes later counts as not found."""
+_BLOCK = 256
 _BLOCK_SCORES = 2**25
-"""Dense scores held at once: 128 MB."""
+"""Requests taken at once, and dense scores held for them: 128 MB."""
 _EVERY_SECONDS = 5.0
 
 Answer = tuple[list[str], np.ndarray]
@@ -72,7 +73,7 @@ def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]
     """
     index, runs = ranker.index, {system: Answers() for system in END_TO_END}
     started = said = monotonic()
-    size = max(_BLOCK_SCORES // max(len(index), 1), 1)
+    size = min(max(_BLOCK_SCORES // max(len(index), 1), 1), _BLOCK)
     for start in range(0, len(held), size):
         block = requests[start : start + size]
         vectors = ranker.encoder.encode([request.request_text for request in block])
@@ -132,7 +133,6 @@ class Pairs:
     jobs: np.ndarray
     members: list[str]
     queries: list[str]
-    logged: np.ndarray
     labels: Mapping[str, np.ndarray]
     grades: np.ndarray
     scores: Mapping[str, np.ndarray]
@@ -173,7 +173,6 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker) -> Pairs:
         jobs=table["job_id"].to_numpy(),
         members=table["member_id"].to_pylist(),
         queries=table["query"].to_pylist(),
-        logged=table["stratum"].to_numpy() == "logged",
         labels={task: _floats(table[task]) for task in ("view", "apply", "hire")},
         grades=_floats(table["grade"]),
         scores=scores,

@@ -20,7 +20,7 @@ Truth = Callable[[Sequence[str], Sequence[str], Sequence[str]], np.ndarray]
 
 GOOD = 3
 POOL = 10
-LOGGED_TASKS = ("view", "apply")
+TASKS = ("view", "apply")
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class Bench:
                 tables.append(self.compare(name, title, about, measures, qrels, runs))
         return tables
 
-    def logged(self, pairs: Pairs) -> Table | None:
-        """How well each system tells apart what people opened and applied to from what they passed over."""
+    def told_apart(self, pairs: Pairs) -> Table | None:
+        """How well each system tells apart what people opened, and applied to, from what they did not."""
         systems, cells, requests = tuple(pairs.events), [], 0
-        for task in LOGGED_TASKS:
-            known = pairs.logged & ~np.isnan(pairs.labels[task])
+        for task in TASKS:
+            known = ~np.isnan(pairs.labels[task])
             scores = np.stack([pairs.events[system][task][known] for system in systems], axis=1)
             found = auc_estimates(
                 scores, pairs.labels[task][known] > 0.5, pairs.lists[known], self.seed, self.resamples
@@ -117,9 +117,9 @@ class Bench:
                 requests = found[0].n
         if not cells:
             return None
-        about = "Area under the ROC curve over the jobs that were shown: 0.5 is a coin, 1 is perfect."
+        about = "Area under the ROC curve over the candidates whose outcome is known: 0.5 is a coin, 1 is perfect."
         return Table(
-            name="logged", title="What was shown: opened or not, applied or not", about=about, requests=requests,
+            name="told_apart", title="Opened or not, applied or not", about=about, requests=requests,
             systems=systems, metrics=tuple(dict.fromkeys(cell.metric for cell in cells)), reference="",
             cells=tuple(cells),
         )  # fmt: skip

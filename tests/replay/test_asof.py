@@ -5,46 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow as pa
-import pytest
-
-from contracts.arrow import TIME
-from contracts.tables import write_part
 from contracts.workspace import Workspace
 from ranking.scorer import ItemEncoder
-from replay.asof import jobs_as_of, requests_as_of, values_as_of
+from replay.asof import jobs_as_of, requests_as_of
 from replay.holdout import held_out
 from retrieval.encoder import TextEncoder
-
-HISTORY = [("m1", "first", 1, 1), ("m1", "second", 3, 3), ("m1", "told late", 2, 9), ("m2", "other", 1, 1)]
-
-
-@pytest.fixture
-def history(tmp_path: Path, day: Callable) -> Path:
-    names, texts, true, known = zip(*HISTORY, strict=True)
-    times = {"event_timestamp": pa.array(map(day, true), TIME), "created_timestamp": pa.array(map(day, known), TIME)}
-    write_part(tmp_path / "view", pa.table({"member_id": names, "text": texts, **times}))
-    return tmp_path / "view"
-
-
-@pytest.mark.parametrize(
-    ("at", "expected"),
-    [(0.5, None), (1, "first"), (2.5, "first"), (3, "second"), (10, "second")],
-)
-def test_the_newest_value_true_and_known_by_then_is_seen(
-    history: Path, day: Callable, at: float, expected: str | None
-) -> None:
-    (found,) = values_as_of(history, "member_id", [("m1", day(at))], ["text"])
-    assert (found and found["text"]) == expected
-
-
-def test_values_come_back_in_the_order_asked(history: Path, day: Callable) -> None:
-    found = values_as_of(history, "member_id", [("m2", day(5)), ("nobody", day(5)), ("m1", day(1))], ["text"])
-    assert found == [{"text": "other"}, None, {"text": "first"}]
-
-
-def test_a_table_that_does_not_exist_knows_nothing(tmp_path: Path, day: Callable) -> None:
-    assert values_as_of(tmp_path / "none", "member_id", [("m1", day(1))], ["text"]) == [None]
 
 
 def test_a_request_holds_the_activity_before_it_and_excludes_what_was_applied_to(shown: Workspace) -> None:

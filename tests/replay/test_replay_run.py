@@ -30,7 +30,7 @@ def test_every_system_stands_in_its_tables(results: Results) -> None:
     tables = {table.name: table.systems for table in results.tables}
     assert tables["end_to_end"] == END_TO_END
     assert tables["rerank_engagement"] == tables["rerank_grades"] == RERANKED
-    assert tables["logged"] == (
+    assert tables["told_apart"] == (
         "BM25",
         "MiniLM zero-shot",
         "policy teacher",
