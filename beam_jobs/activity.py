@@ -19,6 +19,7 @@ import logging
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,11 +100,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         buckets = 1 + (written + (skipped if scope.members is not None else 0)) // BUCKET_EVENTS
         fold = _Fold(workspace, name, scope, known, buckets)
         if written:
-            chunks = [
-                Chunk(path, group, part not in ledger.events)
-                for part, path in paths.items()
-                for group in range(pq.read_metadata(path).num_row_groups)
-            ]
+            chunks = [chunk for path in paths.values() for chunk in _chunks(path, path.name not in ledger.events)]
             progress = Progress("activity", "events", (written + skipped) // processes(options))
             found = run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
             if found[_UNKNOWN]:
@@ -128,11 +125,7 @@ class _Fold(NamedTuple):
 
 
 def _build(pipeline: beam.Pipeline, chunks: list[Chunk], fold: _Fold, progress: Progress) -> None:
-    jobs = [
-        Chunk(path, group, True)
-        for path in parts(fold.workspace.records / "jobs")
-        for group in range(pq.read_metadata(path).num_row_groups)
-    ]
+    jobs = [chunk for path in parts(fold.workspace.records / "jobs") for chunk in _chunks(path, new=True)]
     events = (
         pipeline | "event parts" >> beam.Create(chunks) | "read events" >> beam.FlatMap(_read_events, fold, progress)
     )
@@ -332,10 +325,21 @@ def _settle(workspace: Workspace, ledger: Ledger) -> None:
                 path.unlink()
 
 
+def _chunks(path: Path, new: bool) -> list[Chunk]:
+    with _open(path) as file:
+        return [Chunk(path, group, new) for group in range(file.num_row_groups)]
+
+
 def _read(path: Path, columns: list[str], row_group: int | None = None) -> pa.Table:
+    with _open(path) as file:
+        return file.read(columns) if row_group is None else file.read_row_group(row_group, columns)
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path) as file:
-            return file.read(columns) if row_group is None else file.read_row_group(row_group, columns)
+            yield file
     except (pa.ArrowInvalid, OSError) as error:
         raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="write that part again") from error
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 import feature_repo
+from contracts.features import VIEWS
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
+from feature_repo.store import open_store
 
 from .conftest import SERVICE, viewed
 
@@ -42,6 +44,19 @@ def test_feast_works_in_the_source_folder(workspace: Workspace, tmp_path: Path, 
         features=["member_activity:activity"], entity_rows=[{"member_id": "ann"}]
     )
     assert found.to_dict()["activity"] == [viewed("j1", 1).to_json()]
+
+
+def test_feast_ui_shows_the_views(applied: Workspace) -> None:
+    """`feast ui` itself needs the two gRPC packages of Feast's extra."""
+    pytest.importorskip("grpc_health")
+    pytest.importorskip("grpc_reflection")
+    from fastapi.testclient import TestClient
+    from feast.ui_server import get_app
+
+    client = TestClient(get_app(open_store(applied), "rolecall"))
+    assert client.get("/").status_code == 200
+    found = client.get("/api/v1/feature_views", params={"project": "rolecall"}).json()["featureViews"]
+    assert {view["spec"]["name"] for view in found} == set(VIEWS)
 
 
 def test_importing_the_folder_does_not_load_feast() -> None:
