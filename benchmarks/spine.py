@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 SIZES = {
-    "small": {"beam": ["--rows", "20000", "--texts", "1000"], "serving": ["--jobs", "5000", "--requests", "100"]},
+    "small": {"beam": ["--rows", "20000"], "serving": ["--jobs", "5000", "--requests", "100"]},
     "full": {"beam": [], "serving": []},
 }
 
