@@ -38,7 +38,7 @@ class Point(NamedTuple):
 def bars(title: str, rows: Sequence[Bar], show: Callable[[float], str], start: float = 0.0) -> Markup:
     """Horizontal bars with whiskers, one row each. start: where the axis begins; values below it are cut off."""
     top = max((row.high if row.high is not None else row.value for row in rows), default=start)
-    ticks = _ticks(start, top)
+    ticks = _ticks(start, top if top > start else start + 0.1)
     scale = _scale(start, max(top, ticks[-1]), _LABEL, WIDTH - _VALUE)
     height = len(rows) * _ROW + 30
     parts = [_line(scale(t), 4, scale(t), height - 24, "grid") for t in ticks]
@@ -67,7 +67,7 @@ def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str
     """Lines over 1, 2, ... on a logarithmic axis, each named at its end. kinds: name -> CSS class."""
     height, left, right, bottom = 320, 40, WIDTH - 132, 280
     longest = max(map(len, series.values()))
-    top = max(max(values) for values in series.values())
+    top = max(max(values) for values in series.values()) or 0.1
     ticks = _ticks(0.0, top)
     y = _scale(0.0, max(top, ticks[-1], 1e-9), bottom, 14)
     x = _scale(0.0, math.log10(max(longest, 2)), left, right)
@@ -90,7 +90,7 @@ def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str
 
 def agreement(title: str, points: Sequence[Point], x_label: str, y_label: str) -> Markup:
     """Observed against predicted rates with whiskers, and the diagonal where they would agree."""
-    size, left, right, bottom = 340, 48, 330, 292
+    height, left, right, bottom = 370, 92, 404, 324
     top = max(max(p.high for p in points), max(p.x for p in points))
     ticks = _ticks(0.0, top)
     top = max(top, ticks[-1])
@@ -105,13 +105,13 @@ def agreement(title: str, points: Sequence[Point], x_label: str, y_label: str) -
             _line(x(p.x), y(p.low), x(p.x), y(p.high), "whisker"),
             f'<circle class="dot" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="4.5"/>',
         ]
-    parts.append(_text((left + right) / 2, size - 8, x_label, "tick", "middle"))
+    parts.append(_text((left + right) / 2, height - 6, x_label, "tick", "middle"))
     parts.append(
-        f'<text class="tick" text-anchor="middle" transform="translate(12 {bottom / 2:.0f}) rotate(-90)">'
+        f'<text class="tick" text-anchor="middle" transform="translate({left - 46} {bottom / 2:.0f}) rotate(-90)">'
         f"{escape(y_label)}</text>"
     )
     said = "; ".join(f"predicted {p.x:.3f}, observed {p.y:.3f}, {p.n:,} pairs" for p in points)
-    return _figure(title, said, size, size, parts)
+    return _figure(title, said, WIDTH, height, parts)
 
 
 def _figure(title: str, said: str, width: int, height: float, parts: Sequence[str]) -> Markup:

@@ -93,15 +93,14 @@ def headline(results: Results) -> tuple[str, str]:
 
 
 def _plots(table: Table, results: Results) -> list[Markup]:
-    floor = 0.5 if table.name == "told_apart" else 0.0
-    worst = min(cell.low for cell in table.cells)
+    coin = table.name == "told_apart"  # where 0.5 says nothing, the axis begins there
     drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@10", "R@100")
     plots = [
         bars(
-            _metric(metric),
+            f"{_metric(metric)}, axis from 0.5" if coin else _metric(metric),
             [_bar(table.cell(system, metric)) for system in table.systems],
             lambda value: f"{value:.3f}",
-            floor if worst >= floor else 0.0,
+            0.5 if coin else 0.0,
         )
         for metric in drawn
     ]
@@ -127,9 +126,12 @@ def _reliability(task: str, bins: Sequence[Any]) -> Markup:
 def _costs(stages: Sequence[Mapping[str, Any]]) -> list[Markup]:
     if not stages:
         return []
+    names = [stage["name"].replace("_", " ") for stage in stages]
+    seconds = [Bar(name, stage["seconds"], kind="cost") for name, stage in zip(names, stages, strict=True)]
+    memory = [Bar(name, stage["peak_mb"], kind="cost") for name, stage in zip(names, stages, strict=True)]
     return [
-        bars("Wall time, seconds", [Bar(s["name"], s["seconds"], kind="cost") for s in stages], lambda v: f"{v:,.1f}"),
-        bars("Peak memory, MB", [Bar(s["name"], s["peak_mb"], kind="cost") for s in stages], lambda v: f"{v:,.0f}"),
+        bars("Wall time, seconds", seconds, lambda v: f"{v:,.1f}"),
+        bars("Peak memory, MB", memory, lambda v: f"{v:,.0f}"),
     ]
 
 

@@ -86,6 +86,7 @@ def replay(
             "encoder": encoder.version,
             "text": scorer.manifest.text_version,
             **{f"{name} teacher": str(version) for name, version in lineage.get("teachers", {}).items()},
+            **_policy(workspace),
         },
         records=_counted(workspace),
         quarantine=_quarantined(workspace),
@@ -131,6 +132,14 @@ def _counted(workspace: Workspace) -> Mapping[str, int]:
 
 def _key(table: str) -> str:
     return "job_id" if table == "grades" else "id"
+
+
+def _policy(workspace: Workspace) -> Mapping[str, str]:
+    """The version of the policy that was graded by last; nothing where nothing was graded."""
+    if not parts(workspace.records / "grades"):
+        return {}
+    grades = read_table(workspace.records / "grades", ["policy_version", "time"]).sort_by("time")
+    return {"policy": grades["policy_version"][-1].as_py()}
 
 
 def _quarantined(workspace: Workspace) -> Mapping[str, int]:
