@@ -206,7 +206,7 @@ class Engine:
             logged_by=f"{self.loaded.manifest.version}/{self.loaded.index.version}",
             job_ids=tuple(found.job["id"] for found in kept),
             scores=tuple(float(ranked.scores[i]) for i in places),
-            found_by=tuple(ranked.found_by[i] for i in places),
+            found_by=tuple(ranked.found_by(i) for i in places),
             probabilities=tuple(ranked.task_probabilities(i) for i in places),
             blend=ranked.blend,
             inputs=tuple(ranked.blended(i) for i in places),
@@ -260,7 +260,7 @@ def _result(place: int, found: Kept, ranked: Ranked) -> Result:
         job_id=job["id"],
         score=float(ranked.scores[i]),
         scores=ranked.task_probabilities(i),
-        found_by=ranked.found_by[i],
+        found_by=ranked.found_by(i),
         why=ranked.why(i),
         **{name: job[name] for name in _DISPLAYED},
     )

@@ -17,40 +17,58 @@ from retrieval.merge import Candidates
 from retrieval.request import Request
 
 REASONS = 3
-NONE = np.zeros((0, 0), np.float32)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the student said of the first m jobs of an order.
+
+    probabilities: (m, tasks) float64, calibrated; inputs: (m, F) float32 that the blend read, None without a blend.
+    """
+
+    tasks: tuple[str, ...]
+    probabilities: np.ndarray
+    blend: Blend | None
+    inputs: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """n jobs, best first.
+    """n jobs, best first; what an answer says of one is made when it is asked for, since most are not shown.
 
-    rows: (n,) int32; scores: (n,) float64; found_by: n lists of sources; probabilities: (m, tasks) float64 and inputs:
-    (m, F) float32 of the first m, which the student scored; m is 0 where it did not.
+    rows: (n,) int32; scores: (n,) float64; order: (n,) int, each one's place among the candidates; scored: None where
+    the order is that of retrieval.
     """
 
     rows: np.ndarray
     scores: np.ndarray
-    found_by: list[tuple[str, ...]]
-    tasks: tuple[str, ...]
-    probabilities: np.ndarray
-    blend: Blend | None
-    inputs: np.ndarray
+    candidates: Candidates
+    order: np.ndarray
+    scored: Scored | None
+
+    def found_by(self, i: int) -> tuple[str, ...]:
+        return self.candidates.found_by(int(self.order[i]))
 
     def task_probabilities(self, i: int) -> dict[str, float]:
         """Task -> calibrated probability of job i; empty where the student did not score it."""
-        if i >= len(self.probabilities):
+        if self.scored is None or i >= len(self.scored.probabilities):
             return {}
-        return dict(zip(self.tasks, self.probabilities[i].round(6).tolist(), strict=True))
+        return dict(zip(self.scored.tasks, self.scored.probabilities[i].round(6).tolist(), strict=True))
 
     def blended(self, i: int) -> np.ndarray | None:
-        """(F,) what the blend read of job i; None where it was not blended."""
-        return self.inputs[i] if i < len(self.inputs) else None
+        """(F,) float32 what the blend read of job i; None where it was not blended."""
+        inputs = self.scored.inputs if self.scored else None
+        return inputs[i] if inputs is not None and i < len(inputs) else None
+
+    @property
+    def blend(self) -> Blend | None:
+        return self.scored.blend if self.scored else None
 
     def why(self, i: int) -> tuple[str, ...]:
         """The strongest reasons for job i, in words; what found it, where the order is that of retrieval."""
         inputs = self.blended(i)
         if self.blend is None or inputs is None:
-            return tuple(FOUND_BY.get(source, source) for source in self.found_by[i])
+            return tuple(FOUND_BY.get(source, source) for source in self.found_by(i))
         parts = contributions(self.blend, inputs[None])[0]
         strongest = np.argsort(-parts, kind="stable")[:REASONS]
         return tuple(MEANING.get(self.blend.names[j], self.blend.names[j]) for j in strongest if parts[j] > 0)
@@ -58,8 +76,9 @@ class Ranked:
 
 def as_retrieved(candidates: Candidates) -> Ranked:
     """The order of retrieval, without the student."""
-    found_by = [candidates.found_by(i) for i in range(len(candidates))]
-    return Ranked(candidates.rows, candidates.fused.astype(np.float64), found_by, (), NONE, None, NONE)
+    return Ranked(
+        candidates.rows, candidates.fused.astype(np.float64), candidates, np.arange(len(candidates)), scored=None
+    )
 
 
 def rank(
@@ -72,8 +91,8 @@ def rank(
     """
     rows = candidates.rows[:top]
     logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows))
-    blend, order = scorer.manifest.blend, np.arange(len(candidates))
-    scores, inputs = candidates.fused.astype(np.float64), NONE
+    retrieved, blend = as_retrieved(candidates), scorer.manifest.blend
+    scores, order, inputs = retrieved.scores, retrieved.order, None
     if blend is not None and len(rows):
         features = pair_features(index, index.activity, request, rows, vector, candidates.terms[:top])
         inputs = blend_inputs(blend.names, features, logits, scorer.tasks)
@@ -82,12 +101,5 @@ def rank(
         after = final.min() - 1 - np.arange(len(candidates) - len(rows))
         order = np.concatenate([best, order[len(rows) :]])
         scores, logits, inputs = np.concatenate([final[best], after]), logits[best], inputs[best]
-    return Ranked(
-        rows=candidates.rows[order],
-        scores=scores,
-        found_by=[candidates.found_by(int(i)) for i in order],
-        tasks=scorer.tasks,
-        probabilities=probabilities(scorer.manifest, logits),
-        blend=blend,
-        inputs=inputs,
-    )
+    scored = Scored(scorer.tasks, probabilities(scorer.manifest, logits), blend, inputs)
+    return Ranked(candidates.rows[order], scores, candidates, order, scored)
