@@ -50,10 +50,10 @@ def backbone_version(folder: Path) -> str:
 
 
 def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
-    """The folder's tokenizer, cutting the longer part of a pair first, without padding."""
+    """The folder's tokenizer, cutting at `max_tokens`, without padding."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens, strategy="longest_first")
+    tokenizer.enable_truncation(max_tokens)
     return tokenizer
 
 
@@ -85,9 +85,9 @@ class Backbone(nn.Module):
     def depth(self) -> int:
         return len(self.layers)
 
-    def embed(self, ids: Tensor, types: Tensor | None = None) -> Tensor:
-        """ids (b, n) int64, types (b, n) int64 segment of each token -> (b, n, H) float32."""
-        return self.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids) if types is None else types)
+    def embed(self, ids: Tensor) -> Tensor:
+        """ids (b, n) int64 -> (b, n, H) float32."""
+        return self.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
 
     def run(self, hidden: Tensor, mask: Tensor, first: int = 0, last: int | None = None) -> Tensor:
         """Layers first..last on hidden (b, n, H); mask (b, n) 1 for a token, 0 for padding. Returns (b, n, H)."""
@@ -96,9 +96,9 @@ class Backbone(nn.Module):
             hidden = run_layer(layer, hidden, *keys_values(layer, hidden, self.heads), bias)
         return hidden
 
-    def forward(self, ids: Tensor, mask: Tensor, types: Tensor | None = None) -> Tensor:
-        """ids, mask, types (b, n) int64 -> last hidden states (b, n, H)."""
-        return self.run(self.embed(ids, types), mask)
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids, mask (b, n) int64 -> last hidden states (b, n, H)."""
+        return self.run(self.embed(ids), mask)
 
     def freeze(self, layers: int) -> None:
         """Hold the embeddings and the lowest `layers` layers fixed; 0 leaves everything trainable."""

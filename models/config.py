@@ -15,8 +15,10 @@ Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse"]
 class TeacherConfig(BaseModel):
     """Knobs of one teacher.
 
-    max_pairs: training pairs at most, whole lists drawn by seed; max_tokens: of request and job together;
-    frozen_layers: lowest layers held fixed; listwise: weight of the listwise loss beside the pointwise one;
+    max_pairs: training pairs at most, whole lists drawn by seed; max_request_tokens, max_job_tokens: text length;
+    joint_layers: top layers in which the job's tokens see the request's, below them each text is read by itself;
+    frozen_layers: lowest layers held fixed; what comes
+    out of fixed layers is kept, up to memory_mb; listwise: weight of the listwise loss beside the pointwise one;
     warm_start: the click teacher begins as the policy teacher.
     """
 
@@ -24,8 +26,11 @@ class TeacherConfig(BaseModel):
     backbone: Path | None = None
     max_pairs: int = Field(3_000, ge=1)
     epochs: int = Field(2, ge=1)
-    max_tokens: int = Field(192, ge=16, le=512)
-    frozen_layers: int = Field(2, ge=0)
+    max_request_tokens: int = Field(160, ge=16, le=512)
+    max_job_tokens: int = Field(128, ge=16, le=512)
+    joint_layers: int = Field(2, ge=1)
+    frozen_layers: int = Field(4, ge=0)
+    memory_mb: int = Field(2_000, ge=0)
     batch_pairs: int = Field(32, ge=1)
     learning_rate: float = Field(1e-4, gt=0)
     head_rate: float = Field(1e-3, gt=0)
@@ -37,8 +42,9 @@ class TeacherConfig(BaseModel):
 class StudentConfig(BaseModel):
     """Knobs of the student.
 
-    item_tokens: T, vectors a job; score_layers: layers a candidate passes; frozen_layers: lowest layers of both
-    encoders held fixed (and their states kept); max_*_tokens: text length; list_size: pairs of a list in one step;
+    item_tokens: T, vectors a job; score_layers: layers a candidate passes; frozen_layers, frozen_item_layers: lowest
+    layers of prefix and item encoder held fixed; what comes out of them is kept, up to memory_mb; max_*_tokens: text
+    length; warm_start: scoring layers and head begin as the policy teacher's; list_size: pairs of a list in one step;
     divergence: between teacher and student probability of a task; listwise: weight of the same within a list;
     labels: weight of the labels themselves beside the teachers; weights: of the tasks, 1 where not named.
     """
@@ -48,8 +54,11 @@ class StudentConfig(BaseModel):
     item_tokens: int = Field(4, ge=1, le=64)
     score_layers: int = Field(2, ge=1)
     frozen_layers: int = Field(4, ge=0)
-    max_prefix_tokens: int = Field(128, ge=16, le=512)
+    frozen_item_layers: int = Field(6, ge=0)
+    memory_mb: int = Field(2_000, ge=0)
+    max_prefix_tokens: int = Field(160, ge=16, le=512)
     max_item_tokens: int = Field(128, ge=16, le=512)
+    warm_start: bool = True
     epochs: int = Field(4, ge=1)
     max_pairs: int = Field(20_000, ge=1)
     lists_a_batch: int = Field(6, ge=1)

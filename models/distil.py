@@ -1,7 +1,4 @@
-"""Distillation: the student learns each task from the stored scores of the teacher that answers it.
-
-Texts are few and pairs are many, so the states below the trained layers are computed once a text and kept.
-"""
+"""Distillation: the student learns each task from the stored scores of the teacher that answers it."""
 
 from __future__ import annotations
 
@@ -17,44 +14,53 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
+from contracts.errors import NotReady
 from contracts.tasks import TASKS
 from contracts.workspace import Workspace, set_current
-from models.backbone import Backbone, backbone_folder, backbone_version, mask_bias, open_tokenizer
+from models.backbone import backbone_folder, backbone_version, mask_bias, open_tokenizer
 from models.config import Divergence, StudentConfig
+from models.cross_encoder import load_teacher
 from models.metrics import mean_ndcg
-from models.rows import Rows, by_length, pad, read_rows, token_ids
+from models.rows import Rows, read_rows, token_ids
 from models.scores import TEACHERS, current_scores, read_scores
+from models.states import TextStates
 from models.student import Student
-from models.teacher import held_out_metrics
+from models.teacher import SCORED_SPLITS, held_out_metrics, training_lists
 from models.training import autocast, check_spread, fit
 
 log = logging.getLogger("rolecall")
 
 
-class States:
-    """What enters the first trained layer, for every distinct text: computed once, kept as float16.
+class Texts:
+    """Requests and jobs of a training set, as the states that enter the student's first trained layers."""
 
-    Holds (tokens, H) arrays; `batch(indices)` pads them to (n, len, H) float32 and gives the mask.
-    """
+    def __init__(
+        self, rows: Rows, student: Student, folder: Path, config: StudentConfig, frozen: tuple[int, int]
+    ) -> None:
+        """folder: where the tokenizer lies; frozen: fixed layers of the prefix and of the item encoder."""
+        self.rows = rows
+        self.requests, self.jobs = (
+            TextStates(backbone, token_ids(open_tokenizer(folder, longest), texts), layers, config.memory_mb // 2)
+            for backbone, texts, longest, layers in (
+                (student.prefix, rows.requests, config.max_prefix_tokens, frozen[0]),
+                (student.item, rows.jobs, config.max_item_tokens, frozen[1]),
+            )
+        )
 
-    def __init__(self, backbone: Backbone, tokens: Sequence[Sequence[int]], layers: int) -> None:
-        self._states: list[np.ndarray] = [np.empty((0, 0), np.float16)] * len(tokens)
-        with torch.inference_mode():
-            for chosen in by_length(np.array([len(ids) for ids in tokens]), 8_192):
-                ids, mask = (torch.from_numpy(a) for a in pad([tokens[i] for i in chosen]))
-                with autocast():
-                    hidden = backbone.run(backbone.embed(ids), mask, 0, layers).float()
-                for i, row in zip(chosen, hidden.numpy().astype(np.float16), strict=True):
-                    self._states[i] = row[: len(tokens[i])]
-
-    def batch(self, indices: np.ndarray) -> tuple[Tensor, Tensor]:
-        rows = [self._states[i] for i in indices]
-        longest = max(map(len, rows))
-        hidden = np.zeros((len(rows), longest, rows[0].shape[1]), np.float32)
-        mask = np.zeros((len(rows), longest), np.float32)
-        for i, row in enumerate(rows):
-            hidden[i, : len(row)], mask[i, : len(row)] = row, 1
-        return torch.from_numpy(hidden), torch.from_numpy(mask)
+    def logits(self, student: Student, lists: Sequence[np.ndarray]) -> list[Tensor]:
+        """Logits (len, tasks) of each list of row numbers; the rows of a list share its first row's request."""
+        rows = self.rows
+        hidden, mask = self.requests.batch(np.array([rows.request[of_list[0]] for of_list in lists]))
+        prefix = student.encode_prefix(hidden, mask, self.requests.layers)
+        distinct, which = np.unique(np.concatenate([rows.job[of_list] for of_list in lists]), return_inverse=True)
+        items = student.encode_items(*self.jobs.batch(distinct), self.jobs.layers)
+        packed = np.zeros((len(lists), max(map(len, lists))), np.int64)
+        start = 0
+        for i, of_list in enumerate(lists):
+            packed[i, : len(of_list)] = which[start : start + len(of_list)]
+            start += len(of_list)
+        logits = student.score(prefix, mask_bias(mask, hidden.dtype), items[torch.from_numpy(packed)])
+        return [logits[i, : len(of_list)] for i, of_list in enumerate(lists)]
 
 
 def train_student(workspace: Workspace, config: StudentConfig) -> Path:
@@ -72,22 +78,24 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         log.info("student: version %s is up to date", version)
         set_current(workspace.student, version)
         return out
-    teacher_logits = _teacher_logits(stores, rows)
-    tasks = tuple(task for task in TASKS if task in teacher_logits)
-    wanted = np.stack([teacher_logits[task] for task in tasks], axis=1)
+    tasks, wanted = _teacher_logits(stores, rows)
     labels = np.stack([rows.target(task) for task in tasks], axis=1)
     torch.manual_seed(config.seed)
     student = Student(folder, tasks, config.item_tokens, config.score_layers)
-    frozen = min(config.frozen_layers, student.split)
-    student.prefix.freeze(frozen)
-    student.item.freeze(frozen)
+    if config.warm_start:
+        student.start_from(load_teacher(workspace.teachers / "policy" / stores["policy"].stem)[0])
+    frozen = min(config.frozen_layers, student.split), min(config.frozen_item_layers, student.item.depth)
+    student.prefix.freeze(frozen[0])
+    student.item.freeze(frozen[1])
     texts = Texts(rows, student, folder, config, frozen)
-    lists = _training_lists(rows, config)
+    lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)
+    if not lists:
+        raise NotReady("no training pair", where=str(workspace.training), cure="run `rolecall label` first")
     weights = torch.tensor([config.weights.get(task, 1.0) for task in tasks])
     fit(
         student,
         lambda epoch: _batches(lists, config, np.random.default_rng((config.seed, epoch))),
-        lambda batch: _loss(student, texts, rows, batch, wanted, labels, weights, config),
+        lambda batch: _loss(texts.logits(student, batch), batch, wanted, labels, weights, config),
         lambda batch: sum(map(len, batch)),
         name="student",
         epochs=config.epochs,
@@ -97,14 +105,15 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         head=[*student.head.parameters(), student.queries, student.focus, student.slots],
     )
     test = np.flatnonzero(rows.splits == "test")
-    logits = np.zeros((len(rows), len(tasks)), np.float32)
-    logits[test] = student_logits(student, texts, rows, test)
+    logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
+    with autocast():
+        logits[test] = student_logits(student, texts, test)
     check_spread(logits[test], tasks, "student")
     metrics = held_out_metrics(rows, tasks, logits)
-    teachers = held_out_metrics(rows, tasks, wanted)
-    metrics |= {f"teacher_{name}": value for name, value in teachers.items()}
-    by_policy = 1 / (1 + np.exp(-wanted[:, tasks.index("relevance")]))
-    metrics["ndcg@10_by_policy_teacher"] = mean_ndcg(logits[:, tasks.index("relevance")], by_policy, rows.lists(test))
+    metrics |= {f"teacher_{name}": value for name, value in held_out_metrics(rows, tasks, wanted).items()}
+    relevance = tasks.index("relevance")
+    by_policy = 1 / (1 + np.exp(-wanted[:, relevance]))
+    metrics["ndcg@10_by_policy_teacher"] = mean_ndcg(logits[:, relevance], by_policy, rows.lists(test))
     _save(out, student, config, folder, rows, stores)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
     set_current(workspace.student, version)
@@ -122,50 +131,22 @@ def load_student(folder: Path) -> tuple[Student, dict]:
 
 
 def float_logits(workspace: Workspace, rows: Rows, chosen: np.ndarray) -> np.ndarray:
-    """Logits (len(chosen), tasks) float32 of the current student before export, for comparison."""
+    """Logits (len(chosen), tasks) of the current student in float32: what a quantised one is held against."""
     folder = workspace.student / (workspace.student / "CURRENT").read_text().strip()
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])
     rows = rows.only(chosen)
-    return student_logits(student, Texts(rows, student, folder, config, 0), rows, np.arange(len(rows)))
+    return student_logits(student, Texts(rows, student, folder, config, (0, 0)), np.arange(len(rows)))
 
 
-class Texts:
-    """Requests and jobs of a training set as the states that enter the first trained layer."""
-
-    def __init__(self, rows: Rows, student: Student, folder: Path, config: StudentConfig, frozen: int) -> None:
-        self.frozen = frozen
-        self.requests = States(
-            student.prefix, token_ids(open_tokenizer(folder, config.max_prefix_tokens), rows.requests), frozen
-        )
-        self.jobs = States(student.item, token_ids(open_tokenizer(folder, config.max_item_tokens), rows.jobs), frozen)
-
-
-def batch_logits(student: Student, texts: Texts, rows: Rows, lists: Sequence[np.ndarray]) -> list[Tensor]:
-    """Logits (len, tasks) of each list of row numbers; a list's rows share one request."""
-    hidden, mask = texts.requests.batch(np.array([rows.request[rows_of_list[0]] for rows_of_list in lists]))
-    prefix = student.encode_prefix(hidden, mask, texts.frozen)
-    distinct, which = np.unique(np.concatenate([rows.job[r] for r in lists]), return_inverse=True)
-    items = student.encode_items(*texts.jobs.batch(distinct), texts.frozen)
-    longest = max(map(len, lists))
-    packed = np.zeros((len(lists), longest), np.int64)
-    start = 0
-    for i, rows_of_list in enumerate(lists):
-        packed[i, : len(rows_of_list)] = which[start : start + len(rows_of_list)]
-        start += len(rows_of_list)
-    logits = student.score(prefix, mask_bias(mask, hidden.dtype), items[torch.from_numpy(packed)])
-    return [logits[i, : len(rows_of_list)] for i, rows_of_list in enumerate(lists)]
-
-
-def student_logits(student: Student, texts: Texts, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+def student_logits(student: Student, texts: Texts, chosen: np.ndarray) -> np.ndarray:
     """Logits (len(chosen), tasks) float32 of the chosen rows."""
     place = {int(row): i for i, row in enumerate(chosen)}
     logits = np.zeros((len(chosen), len(student.head.tasks)), np.float32)
     student.eval()
-    with torch.inference_mode(), autocast():
-        for rows_of_list in rows.lists(chosen):
-            values = batch_logits(student, texts, rows, [rows_of_list])[0].numpy()
-            logits[[place[int(row)] for row in rows_of_list]] = values
+    with torch.inference_mode():
+        for of_list in texts.rows.lists(chosen):
+            logits[[place[int(row)] for row in of_list]] = texts.logits(student, [of_list])[0].numpy()
     return logits
 
 
@@ -193,11 +174,12 @@ def _bernoulli_kl(a: Tensor, b: Tensor) -> Tensor:
     return p * (softplus(-b) - softplus(-a)) + (1 - p) * (softplus(b) - softplus(a))
 
 
-def _loss(student: Student, texts: Texts, rows: Rows, lists: list[np.ndarray], wanted: np.ndarray, labels: np.ndarray,
+def _loss(logits: Sequence[Tensor], lists: Sequence[np.ndarray], wanted: np.ndarray, labels: np.ndarray,
           weights: Tensor, config: StudentConfig) -> Tensor:  # fmt: skip
+    """Mean over lists of: divergence from the teachers, the same over each list's softmax, and the labels' own loss."""
     total = weights.sum() * 0.0
-    for scores, rows_of_list in zip(batch_logits(student, texts, rows, lists), lists, strict=True):
-        teacher = torch.from_numpy(wanted[rows_of_list])
+    for scores, of_list in zip(logits, lists, strict=True):
+        teacher = torch.from_numpy(wanted[of_list])
         total = total + (divergence(config.divergence, teacher, scores).mean(0) * weights).sum()
         if config.listwise:
             ranks = nn.functional.kl_div(
@@ -205,18 +187,11 @@ def _loss(student: Student, texts: Texts, rows: Rows, lists: list[np.ndarray], w
             )
             total = total + config.listwise * (ranks.sum(0) * weights).sum()
         if config.labels:
-            known = torch.from_numpy(np.isfinite(labels[rows_of_list]))
-            truth = torch.from_numpy(np.nan_to_num(labels[rows_of_list]))
+            known = torch.from_numpy(np.isfinite(labels[of_list]))
+            truth = torch.from_numpy(np.nan_to_num(labels[of_list]))
             each = nn.functional.binary_cross_entropy_with_logits(scores, truth, reduction="none") * known
             total = total + config.labels * ((each.sum(0) / known.sum(0).clamp(min=1)) * weights).sum()
     return total / len(lists)
-
-
-def _training_lists(rows: Rows, config: StudentConfig) -> list[np.ndarray]:
-    lists = rows.lists(np.flatnonzero(rows.splits == "train"))
-    order = np.random.default_rng(config.seed).permutation(len(lists))
-    sizes = np.cumsum([len(lists[i]) for i in order])
-    return [lists[i] for i in order[: max(1, int(np.searchsorted(sizes, config.max_pairs, "right")))]]
 
 
 def _batches(lists: list[np.ndarray], config: StudentConfig, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
@@ -225,23 +200,25 @@ def _batches(lists: list[np.ndarray], config: StudentConfig, rng: np.random.Gene
         yield [rng.permutation(lists[i])[: config.list_size] for i in order[start : start + config.lists_a_batch]]
 
 
-def _teacher_logits(stores: Mapping[str, Path], rows: Rows) -> dict[str, np.ndarray]:
+def _teacher_logits(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
+    """The tasks that teachers answer and their logits (n, tasks) float32 of all n rows, NaN where not scored."""
+    needed = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
     by_task: dict[str, np.ndarray] = {}
     for path in stores.values():
-        tasks, logits = read_scores(path, rows)
-        by_task |= dict(zip(tasks, logits.T, strict=True))
-    return by_task
+        answered, logits = read_scores(path, rows, needed)
+        by_task |= dict(zip(answered, logits.T, strict=True))
+    tasks = tuple(task for task in TASKS if task in by_task)
+    return tasks, np.stack([by_task[task] for task in tasks], axis=1)
 
 
 def _version(rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[str, Path]) -> str:
-    knobs = config.model_dump(mode="json", exclude={"backbone"})
+    knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb"})
     parts = [rows.version, knobs, backbone_version(folder), {name: path.stem for name, path in stores.items()}]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _save(
-    out: Path, student: Student, config: StudentConfig, folder: Path, rows: Rows, stores: Mapping[str, Path]
-) -> None:
+def _save(out: Path, student: Student, config: StudentConfig, folder: Path, rows: Rows,
+          stores: Mapping[str, Path]) -> None:  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(folder / name, out)

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NotReady, UnreadableFile
 from contracts.examples import scores_schema
-from contracts.workspace import Workspace, set_current
+from contracts.workspace import Workspace
 from models.rows import KEYS, Rows
 
 TEACHERS = ("policy", "click")
@@ -18,16 +18,17 @@ TEACHERS = ("policy", "click")
 
 def write_scores(workspace: Workspace, teacher: str, version: str, rows: Rows, tasks: tuple[str, ...],
                  logits: np.ndarray) -> Path:  # fmt: skip
-    """Store logits (n, tasks) float32 of all n rows under the teacher's version, and make it the current one."""
+    """Store logits (n, tasks) float32 of n rows under the teacher's version; rows of NaN were not scored."""
     folder = workspace.scores / teacher
     folder.mkdir(parents=True, exist_ok=True)
-    columns = [pa.array(rows.list_ids), pa.array(rows.job_ids), *(pa.array(column) for column in logits.T)]
+    scored = np.flatnonzero(np.isfinite(logits).all(1))
+    keys = [pa.array(rows.list_ids[scored]), pa.array(rows.job_ids[scored])]
+    columns = [*keys, *(pa.array(column) for column in logits[scored].T)]
     table = pa.table(columns, schema=scores_schema(tasks)).replace_schema_metadata({"training": rows.version})
     path = folder / f"{version}.parquet"
     staged = path.with_suffix(".staged")
     pq.write_table(table, staged)
     staged.replace(path)
-    set_current(folder, path.name)
     return path
 
 
@@ -39,24 +40,36 @@ def current_scores(workspace: Workspace, teacher: str) -> Path:
     return pointer.parent / pointer.read_text().strip()
 
 
-def read_scores(path: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
-    """A teacher's tasks and its logits (n, tasks) float32 in the order of `rows`.
+def read_scores(path: Path, rows: Rows, needed: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
+    """A teacher's tasks and its logits (n, tasks) float32 in the order of `rows`, NaN where a row has none.
 
-    Raises BadInput where pairs of `rows` have no score, or the scores are of another training set.
+    needed: numbers of the rows that must have one. Raises UnreadableFile for a broken file, BadInput where the scores
+    are of another training set or a needed row has none.
     """
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="let the teacher score again") from error
     tasks = tuple(name for name in table.column_names if name not in KEYS)
-    if (table.schema.metadata or {}).get(b"training", b"").decode() != rows.version:
-        raise BadInput("scores of another training set", where=str(path), cure="let the teacher score this one")
-    table = table.sort_by([(key, "ascending") for key in KEYS])
-    same = table.num_rows == len(rows) and all(
-        np.array_equal(table[key].to_numpy(), column)
-        for key, column in zip(KEYS, (rows.list_ids, rows.job_ids), strict=True)
-    )
-    if not same:
+    made_for = (table.schema.metadata or {}).get(b"training", b"").decode()
+    if made_for != rows.version:
         raise BadInput(
-            f"{table.num_rows} scores for {len(rows)} pairs, or of other pairs",
+            f"scores of training set {made_for or 'unknown'}, needed {rows.version}",
             where=str(path),
             cure="let the teacher score this training set",
         )
-    return tasks, np.stack([table[task].to_numpy() for task in tasks], axis=1)
+    place = {key: i for i, key in enumerate(zip(rows.list_ids.tolist(), rows.job_ids.tolist(), strict=True))}
+    keys = zip(*(table[key].to_pylist() for key in KEYS), strict=True)
+    numbers = np.array([place[key] for key in keys], np.int64)
+    logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
+    logits[numbers] = np.stack([table[task].to_numpy() for task in tasks], axis=1)
+    absent = needed[~np.isfinite(logits[needed]).all(1)]
+    if len(absent):
+        first = absent[0]
+        raise BadInput(
+            f"{len(absent)} of {len(needed)} pairs have no score, the first is list {rows.list_ids[first]}, job "
+            f"{rows.job_ids[first]}",
+            where=str(path),
+            cure="let the teacher score this training set",
+        )
+    return tasks, logits

@@ -19,7 +19,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from contracts.errors import BadInput
 from models.backbone import Backbone, TaskHead, finish_layer, keys_values, sentence_vectors
+from models.cross_encoder import CrossEncoder
 
 
 class Student(nn.Module):
@@ -40,9 +42,27 @@ class Student(nn.Module):
         self.prefix = prefix
         self.split = self.prefix.depth + 1 - score_layers
         self.queries = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
-        self.focus = nn.Parameter(torch.tensor(4.0 * item_tokens))
+        self.focus = nn.Parameter(torch.tensor(2.0 * item_tokens**2))
         self.slots = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
         self.head = TaskHead(tasks, sentences)
+
+    def start_from(self, teacher: CrossEncoder) -> None:
+        """Take the top layers and the head of a trained teacher: where it read both texts, the student scores.
+
+        Raises BadInput for a teacher of another shape.
+        """
+        if teacher.backbone.hidden != self.hidden or teacher.backbone.depth != self.item.depth:
+            raise BadInput(
+                f"the policy teacher has {teacher.backbone.depth} layers of {teacher.backbone.hidden}, the student "
+                f"{self.item.depth} of {self.hidden}",
+                cure="give both one backbone, or set warm_start: false",
+            )
+        for layer, start in zip(self.score_layers, teacher.backbone.layers[self.split :], strict=True):
+            layer.load_state_dict(start.state_dict())
+        for layer, start in zip(self.prefix.layers, teacher.backbone.layers, strict=False):
+            layer.load_state_dict(start.state_dict())
+        self.head.inner.load_state_dict(teacher.head.inner.state_dict())
+        self.head.weights.load_state_dict(teacher.head.weights.state_dict())
 
     def encode_prefix(self, hidden: Tensor, mask: Tensor, first: int = 0) -> list[tuple[Tensor, Tensor]]:
         """Keys and values (b, A, n, D) of each scoring layer, from the states (b, n, H) that enter layer `first`."""

@@ -1,7 +1,5 @@
-"""The teachers: full-text cross-encoders that read request and job together and answer their tasks.
-
-The policy teacher learns the judge's grades; the click teacher starts from it and learns what members did. Each can
-be trained, scored and replaced without the other.
+"""Teachers, trained and asked: the policy teacher learns the judge's grades, the click teacher starts from it and
+learns what members did. Each can be trained, scored and replaced without the other.
 """
 
 from __future__ import annotations
@@ -9,35 +7,25 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from safetensors.torch import load_model, save_model
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from contracts.errors import NotReady
+from contracts.errors import BadInput, NotReady
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.workspace import Workspace, set_current
-from models.backbone import (
-    Backbone,
-    TaskHead,
-    backbone_folder,
-    backbone_version,
-    mean_pool,
-    open_tokenizer,
-    sentence_vectors,
-)
+from models.backbone import backbone_folder, backbone_version, open_tokenizer
 from models.config import TeacherConfig
+from models.cross_encoder import POSITIONS, CrossEncoder, load_teacher, save_teacher
 from models.metrics import auc, mean_ndcg
-from models.rows import Rows, by_length, pad, read_rows
+from models.rows import Rows, read_rows, token_ids
 from models.scores import write_scores
-from models.training import REPORT_EVERY, autocast, check_spread, fit
+from models.states import TextStates
+from models.training import Progress, autocast, check_spread, fit
 
 log = logging.getLogger("rolecall")
 
@@ -45,35 +33,44 @@ Kind = Literal["policy", "click"]
 TEACHER_TASKS: dict[Kind, tuple[str, ...]] = {"policy": ("relevance",), "click": ENGAGEMENT_TASKS}
 RARE: tuple[str, ...] = ("apply", "dismiss", "hire")
 """A shown job is a negative for a rare action only in a list that holds a positive (COOKBOOK 1.3, loss masking)."""
-POSITIONS = 32
-SCORING_TOKENS = 8_192
+SCORED_SPLITS = ("train", "test")
+"""The student learns from the first and is compared on the second; validation lists calibrate by their labels."""
+PAIRS_AT_ONCE = 64
 
 
-class CrossEncoder(nn.Module):
-    """Request and job in one sequence, mean-pooled, one logit a task.
+class Pairs:
+    """The pairs of a training set as a teacher reads them. Holds the states of their texts below the fixed layers."""
 
-    position: an additive logit a (position, task) that takes up how far a job was looked at; it is learned beside the
-    rest and left out when scoring, so that scores are of the job and not of its place (COOKBOOK 1.3).
-    """
+    def __init__(self, rows: Rows, model: CrossEncoder, folder: Path, config: TeacherConfig, frozen: int) -> None:
+        self.rows, self._model, self._first = rows, model, min(frozen, model.split)
+        self._requests, self._jobs = (
+            TextStates(
+                model.backbone,
+                token_ids(open_tokenizer(folder, longest), texts),
+                self._first,
+                config.memory_mb // 2,
+            )
+            for texts, longest in ((rows.requests, config.max_request_tokens), (rows.jobs, config.max_job_tokens))
+        )
 
-    def __init__(self, folder: Path, tasks: tuple[str, ...], trained: bool = True) -> None:
-        super().__init__()
-        self.backbone = Backbone(folder, trained)
-        sentences = sentence_vectors(self.backbone, folder, tasks)  # where not trained, those that are loaded count
-        self.head = TaskHead(tasks, sentences)
-        self.position = nn.Embedding(POSITIONS, len(tasks))
-        nn.init.zeros_(self.position.weight)
-
-    def forward(self, ids: Tensor, mask: Tensor, types: Tensor) -> Tensor:
-        """ids, mask, types (n, len) int64 -> logits (n, tasks) float32."""
-        return self.head(mean_pool(self.backbone(ids, mask, types), mask))
+    def logits(self, chosen: np.ndarray) -> Tensor:
+        """Logits (len(chosen), tasks) of rows by number."""
+        requests, request = np.unique(self.rows.request[chosen], return_inverse=True)
+        jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
+        return self._model(
+            self._requests.batch(requests),
+            self._jobs.batch(jobs),
+            torch.from_numpy(request),
+            torch.from_numpy(job),
+            self._first,
+        )
 
 
 def train_teacher(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Path:
-    """Train a teacher on the workspace's training set; return the folder of its version, which becomes current.
+    """Train a teacher on the workspace's training set and store its scores; return the folder of its version.
 
-    The version is the hash of data, configuration and backbone (and of the policy teacher for a warm start): where it
-    is there already, nothing is done. Raises NotReady, BadInput, TrainingFailed.
+    The version is the hash of data, configuration and backbone (and of the policy teacher for a warm start), and
+    becomes current; where it is there already, nothing is done. Raises NotReady, BadInput, TrainingFailed.
     """
     rows = read_rows(workspace.training)
     folder = backbone_folder(config.backbone)
@@ -82,86 +79,36 @@ def train_teacher(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Pa
     out = workspace.teachers / kind / version
     if (out / "metrics.json").is_file():
         log.info("%s teacher: version %s is up to date", kind, version)
-        set_current(out.parent, version)
-        return out
-    torch.manual_seed(config.seed)
-    tasks = TEACHER_TASKS[kind]
-    model = CrossEncoder(folder, tasks)
-    if parent is not None:
-        _warm_start(model, parent)
-    model.backbone.freeze(min(config.frozen_layers, model.backbone.depth))
-    targets = _targets(rows, tasks)
-    chosen = _training_lists(rows, targets, config)
-    if not chosen:
-        raise NotReady(
-            f"no training pair has a label for {', '.join(tasks)}", cure="run `rolecall label` with more lists"
-        )
-    pairs = Pairs(rows, open_tokenizer(folder, config.max_tokens))
-    fit(
-        model,
-        lambda epoch: _batches(chosen, config.batch_pairs, np.random.default_rng((config.seed, epoch))),
-        lambda lists: _loss(model, pairs, rows, targets, lists, config.listwise),
-        lambda lists: sum(map(len, lists)),
-        name=f"{kind} teacher",
-        epochs=config.epochs,
-        steps=config.epochs * sum(1 for _ in _batches(chosen, config.batch_pairs, np.random.default_rng(0))),
-        learning_rate=config.learning_rate,
-        head_rate=config.head_rate,
-        head=[*model.head.parameters(), *model.position.parameters()],
-    )
-    logits = score_rows(model, pairs, np.arange(len(rows)), f"{kind} teacher")
-    check_spread(logits, tasks, f"{kind} teacher")
-    _save(out, model, config, folder)
-    write_scores(workspace, kind, version, rows, tasks, logits)
-    metrics = held_out_metrics(rows, tasks, logits) | {"training_pairs": sum(map(len, chosen))}
-    (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
+    else:
+        model, pairs, trained_on = _train(rows, kind, config, folder, parent)
+        save_teacher(out, model, config, folder)
+        logits = _score(workspace, kind, version, pairs, model)
+        metrics = held_out_metrics(rows, model.head.tasks, logits) | {"training_pairs": trained_on}
+        (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
+        log.info("%s teacher %s: %s", kind, version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if v == v))
     set_current(out.parent, version)
-    log.info("%s teacher %s: %s", kind, version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if v == v))
+    set_current(workspace.scores / kind, f"{version}.parquet")
     return out
 
 
-def load_teacher(folder: Path) -> tuple[CrossEncoder, Tokenizer]:
-    """A trained teacher and its tokenizer, from the folder of its version."""
-    about = json.loads((folder / "teacher.json").read_text())
-    model = CrossEncoder(folder, tuple(about["tasks"]), trained=False)
-    load_model(model, str(folder / "teacher.safetensors"))
-    return model.eval(), open_tokenizer(folder, about["max_tokens"])
+def score_teacher(workspace: Workspace, kind: Kind) -> Path:
+    """Let the current teacher score the workspace's training set as it is now; return the score file.
 
-
-class Pairs:
-    """Token ids of (request, job) pairs, made when asked for. Holds the tokenizer and the texts."""
-
-    def __init__(self, rows: Rows, tokenizer: Tokenizer) -> None:
-        self._rows, self._tokenizer = rows, tokenizer
-
-    def encode(self, chosen: np.ndarray) -> list[tuple[list[int], list[int]]]:
-        """(ids, segment types) of each chosen row."""
-        texts = [(self._rows.requests[self._rows.request[i]], self._rows.jobs[self._rows.job[i]]) for i in chosen]
-        return [(encoding.ids, encoding.type_ids) for encoding in self._tokenizer.encode_batch_fast(texts)]
-
-
-def score_rows(model: CrossEncoder, pairs: Pairs, chosen: np.ndarray, name: str) -> np.ndarray:
-    """Logits (len(chosen), tasks) float32 of the chosen rows, in batches of like length."""
-    encoded = pairs.encode(chosen)
-    logits = np.zeros((len(chosen), len(model.head.tasks)), np.float32)
-    model.eval()
-    started = reported = time.monotonic()
-    done = 0
-    with torch.inference_mode(), autocast():
-        for batch in by_length(np.array([len(ids) for ids, _ in encoded]), SCORING_TOKENS):
-            logits[batch] = model(*_tensors([encoded[i] for i in batch])).numpy()
-            done += len(batch)
-            now = time.monotonic()
-            if now - reported >= REPORT_EVERY:
-                rate = done / (now - started)
-                left = (len(chosen) - done) / rate
-                log.info("%s: scored %d/%d, %.0f pairs/s, %.0f s left", name, done, len(chosen), rate, left)
-                reported = now
-    return logits
+    Raises NotReady where no teacher was trained, TrainingFailed where its scores do not spread.
+    """
+    source = _current(workspace, kind)
+    model, config = load_teacher(source)
+    rows = read_rows(workspace.training)
+    _score(workspace, kind, source.name, Pairs(rows, model, source, config, model.split), model)
+    set_current(workspace.scores / kind, f"{source.name}.parquet")
+    return workspace.scores / kind / f"{source.name}.parquet"
 
 
 def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> dict[str, float]:
-    """NDCG@10 by grades and AUC by what members did, over the lists of the test split."""
+    """NDCG@10 by grades and AUC by what members did, over the lists of the test split.
+
+    logits: (n, tasks) of all n rows; those of other splits are not looked at.
+    """
     test = np.flatnonzero(rows.splits == "test")
     metrics = {}
     for column, task in enumerate(tasks):
@@ -172,52 +119,116 @@ def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> di
     return metrics
 
 
+def _train(
+    rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, parent: Path | None
+) -> tuple[CrossEncoder, Pairs, int]:
+    torch.manual_seed(config.seed)
+    tasks = _learnable(rows, kind)
+    model = CrossEncoder(folder, tasks, config.joint_layers)
+    frozen = min(config.frozen_layers, model.backbone.depth)
+    if parent is not None:
+        _warm_start(model, parent)
+    model.backbone.freeze(frozen)
+    targets = masked_targets(rows, tasks)
+    lists = training_lists(rows, np.isfinite(targets).any(1), config.max_pairs, config.seed)
+    pairs = Pairs(rows, model, folder, config, frozen)
+    fit(
+        model,
+        lambda epoch: _batches(lists, config.batch_pairs, np.random.default_rng((config.seed, epoch))),
+        lambda batch: _loss(model, pairs, targets, batch, config.listwise),
+        lambda batch: sum(map(len, batch)),
+        name=f"{kind} teacher",
+        epochs=config.epochs,
+        steps=config.epochs * sum(1 for _ in _batches(lists, config.batch_pairs, np.random.default_rng(0))),
+        learning_rate=config.learning_rate,
+        head_rate=config.head_rate,
+        head=[*model.head.parameters(), *model.position.parameters(), model.segment],
+    )
+    return model, pairs, sum(map(len, lists))
+
+
+def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, model: CrossEncoder) -> np.ndarray:
+    """Logits (n, tasks) float32 of all n rows, NaN outside SCORED_SPLITS, once they are stored."""
+    rows, tasks = pairs.rows, model.head.tasks
+    chosen = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
+    chosen = chosen[np.argsort(rows.request[chosen], kind="stable")]  # a request is read once for all its jobs
+    logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
+    progress = Progress(f"{kind} teacher scores", len(chosen), "pairs")
+    model.eval()
+    with torch.inference_mode(), autocast():
+        for start in range(0, len(chosen), PAIRS_AT_ONCE):
+            batch = chosen[start : start + PAIRS_AT_ONCE]
+            logits[batch] = pairs.logits(batch).numpy()
+            progress.add(len(batch))
+    progress.close()
+    check_spread(logits[chosen], tasks, f"{kind} teacher")
+    write_scores(workspace, kind, version, rows, tasks, logits)
+    return logits
+
+
 def _parent(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Path | None:
-    if kind == "policy" or not config.warm_start:
-        return None
-    pointer = workspace.teachers / "policy" / "CURRENT"
+    return _current(workspace, "policy") if kind == "click" and config.warm_start else None
+
+
+def _current(workspace: Workspace, kind: Kind) -> Path:
+    pointer = workspace.teachers / kind / "CURRENT"
     if not pointer.is_file():
-        raise NotReady("the click teacher starts from the policy teacher", cure="run `rolecall train policy` first")
+        raise NotReady(f"no {kind} teacher in {workspace.teachers}", cure=f"run `rolecall train {kind}` first")
     return pointer.parent / pointer.read_text().strip()
 
 
 def _version(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, parent: Path | None) -> str:
-    knobs = config.model_dump(mode="json", exclude={"backbone"})
+    knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb"})
     parts = [rows.version, kind, knobs, backbone_version(folder), parent.name if parent else ""]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _warm_start(model: CrossEncoder, parent: Path) -> None:
     start, _ = load_teacher(parent)
+    if (start.backbone.hidden, start.backbone.depth) != (model.backbone.hidden, model.backbone.depth):
+        raise BadInput(
+            f"the policy teacher has {start.backbone.depth} layers of {start.backbone.hidden}, this backbone "
+            f"{model.backbone.depth} of {model.backbone.hidden}",
+            where=str(parent),
+            cure="give both teachers one backbone, or set warm_start: false",
+        )
     model.backbone.load_state_dict(start.backbone.state_dict())
     model.head.inner.load_state_dict(start.head.inner.state_dict())
     model.head.weights.load_state_dict(start.head.weights.state_dict())
 
 
-def _targets(rows: Rows, tasks: tuple[str, ...]) -> np.ndarray:
-    """(n, tasks) float32 targets, NaN where unknown or masked."""
+def _learnable(rows: Rows, kind: Kind) -> tuple[str, ...]:
+    """The teacher's tasks that have training labels which differ: `hire` has none where nobody reports hires."""
+    labels = {task: rows.target(task)[rows.splits == "train"] for task in TEACHER_TASKS[kind]}
+    spread = {task: np.unique(known[np.isfinite(known)]) for task, known in labels.items()}
+    tasks = tuple(task for task, values in spread.items() if len(values) > 1)
+    if not tasks:
+        raise NotReady(
+            f"no training pairs tell {' or '.join(labels)} apart", cure="run `rolecall label` with more lists"
+        )
+    if absent := sorted(set(labels) - set(tasks)):
+        log.warning("%s teacher: nothing to learn %s from; it will not be answered", kind, ", ".join(absent))
+    return tasks
+
+
+def masked_targets(rows: Rows, tasks: tuple[str, ...]) -> np.ndarray:
+    """(n, tasks) float32 targets, NaN where unknown or where a rare action has no positive in the list."""
     targets = np.stack([rows.target(task) for task in tasks], axis=1)
+    _, which = np.unique(rows.list_ids, return_inverse=True)
     for column, task in enumerate(tasks):
         if task in RARE:
-            for rows_of_list in rows.lists(np.arange(len(rows))):
-                if not np.nanmax(np.nan_to_num(targets[rows_of_list, column]), initial=0) > 0:
-                    targets[rows_of_list, column] = np.nan
+            taken = np.zeros(which.max(initial=-1) + 1, bool)
+            taken[which[targets[:, column] > 0]] = True
+            targets[~taken[which], column] = np.nan
     return targets
 
 
-def _training_lists(rows: Rows, targets: np.ndarray, config: TeacherConfig) -> list[np.ndarray]:
-    """Training lists, each its labelled rows, drawn by seed up to `max_pairs` pairs."""
-    labelled = (rows.splits == "train") & np.isfinite(targets).any(1)
-    lists = rows.lists(np.flatnonzero(labelled))
-    order = np.random.default_rng(config.seed).permutation(len(lists))
-    chosen: list[np.ndarray] = []
-    pairs = 0
-    for i in order:
-        if pairs + len(lists[i]) > config.max_pairs and chosen:
-            break
-        chosen.append(lists[i])
-        pairs += len(lists[i])
-    return chosen
+def training_lists(rows: Rows, usable: np.ndarray, max_pairs: int, seed: int) -> list[np.ndarray]:
+    """Training lists, each its usable rows ((n,) bool), drawn by seed up to `max_pairs` pairs; one list at least."""
+    lists = rows.lists(np.flatnonzero((rows.splits == "train") & usable))
+    order = np.random.default_rng(seed).permutation(len(lists))
+    pairs = np.cumsum([len(lists[i]) for i in order])
+    return [lists[i] for i in order[: max(1, int(np.searchsorted(pairs, max_pairs, "right")))]]
 
 
 def _batches(lists: list[np.ndarray], pairs: int, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
@@ -231,19 +242,17 @@ def _batches(lists: list[np.ndarray], pairs: int, rng: np.random.Generator) -> I
         yield batch
 
 
-def _loss(model: CrossEncoder, pairs: Pairs, rows: Rows, targets: np.ndarray, lists: list[np.ndarray],
-          listwise: float) -> Tensor:  # fmt: skip
+def _loss(model: CrossEncoder, pairs: Pairs, targets: np.ndarray, lists: list[np.ndarray], listwise: float) -> Tensor:
     chosen = np.concatenate(lists)
-    logits = model(*_tensors(pairs.encode(chosen)))
-    place = torch.from_numpy(np.minimum(rows.position[chosen], POSITIONS - 1))
+    place = torch.from_numpy(np.clip(pairs.rows.position[chosen], 0, POSITIONS - 1))
     shown = (place > 0)[:, None]
-    seen_logits = logits + torch.where(shown, model.position(place), 0.0)
+    logits = pairs.logits(chosen) + torch.where(shown, model.position(place), 0.0)
     wanted = torch.from_numpy(targets[chosen])
     known = torch.isfinite(wanted)
-    pointwise = nn.functional.binary_cross_entropy_with_logits(seen_logits[known], wanted[known])
-    if not listwise:
-        return pointwise
-    return pointwise + listwise * _listwise(seen_logits, wanted, [len(rows_of_list) for rows_of_list in lists])
+    pointwise = nn.functional.binary_cross_entropy_with_logits(logits[known], wanted[known])
+    return (
+        pointwise + listwise * _listwise(logits, wanted, [len(of_list) for of_list in lists]) if listwise else pointwise
+    )
 
 
 def _listwise(logits: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:
@@ -256,18 +265,3 @@ def _listwise(logits: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:
             if len(gains) > 1 and gains.max() > gains.min():
                 terms.append(nn.functional.cross_entropy(scores[known, column], gains / gains.sum()))
     return torch.stack(terms).mean() if terms else logits.sum() * 0.0
-
-
-def _tensors(encoded: Sequence[tuple[Sequence[int], Sequence[int]]]) -> tuple[Tensor, Tensor, Tensor]:
-    ids, mask = pad([ids for ids, _ in encoded])
-    types, _ = pad([types for _, types in encoded])
-    return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(types)
-
-
-def _save(out: Path, model: CrossEncoder, config: TeacherConfig, folder: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("config.json", "tokenizer.json"):
-        shutil.copy(folder / name, out)
-    save_model(model, str(out / "teacher.safetensors"))
-    about = {"tasks": model.head.tasks, "max_tokens": config.max_tokens, "config": config.model_dump(mode="json")}
-    (out / "teacher.json").write_text(json.dumps(about, indent=2))

@@ -63,8 +63,8 @@ def fit(
         optimizer, lambda step: min((step + 1) / warm, max(0.02, (steps - step) / max(1, steps - warm)))
     )
     model.train()
-    started = reported = time.monotonic()
-    step = pairs = 0
+    progress = Progress(name, steps, "steps")
+    step = 0
     for epoch in range(epochs):
         for batch in batches(epoch):
             with autocast():
@@ -80,15 +80,37 @@ def fit(
                 )
             optimizer.step()
             schedule.step()
-            step, pairs = step + 1, pairs + size(batch)
-            now = time.monotonic()
-            if now - reported >= REPORT_EVERY:
-                left = (now - started) / step * (steps - step)
-                rate = pairs / (now - started)
-                log.info("%s: step %d/%d, %.0f pairs/s, %.0f s left", name, step, steps, rate, left)
-                reported = now
+            step += 1
+            progress.add(1, size(batch))
     model.eval()
-    log.info("%s: %d steps, %d pairs, %.0f s", name, step, pairs, time.monotonic() - started)
+    progress.close()
+
+
+class Progress:
+    """A log line at most every five seconds: how far, how fast, how long still. Holds the clock."""
+
+    def __init__(self, name: str, total: int, unit: str) -> None:
+        self._name, self._total, self._unit = name, total, unit
+        self._started = self._reported = time.monotonic()
+        self._done = self._pairs = 0
+
+    def add(self, done: int, pairs: int | None = None) -> None:
+        """done: units finished since the last call; pairs: in them, where a unit is not a pair."""
+        self._done += done
+        self._pairs += done if pairs is None else pairs
+        now = time.monotonic()
+        if now - self._reported >= REPORT_EVERY:
+            passed = now - self._started
+            left = passed / self._done * max(0, self._total - self._done)
+            log.info(
+                "%s: %d/%d %s, %.0f pairs/s, %.0f s left",
+                self._name, self._done, self._total, self._unit, self._pairs / passed, left,
+            )  # fmt: skip
+            self._reported = now
+
+    def close(self) -> None:
+        passed = max(time.monotonic() - self._started, 1e-9)
+        log.info("%s: %d pairs in %.0f s, %.0f pairs/s", self._name, self._pairs, passed, self._pairs / passed)
 
 
 def check_spread(logits: np.ndarray, tasks: tuple[str, ...], name: str) -> None:
