@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from contracts.errors import BadInput, NotReady
@@ -83,7 +84,7 @@ class Stepped(_Dimension):
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
-        if not all(a < b for a, b in zip(self.steps, self.steps[1:], strict=False)):
+        if not all(a < b for a, b in pairwise(self.steps)):
             raise _wrong(f"steps {list(self.steps)} do not ascend", "give four rising numbers, for scores 1, 2, 3, 4")
         return self
 
@@ -168,20 +169,27 @@ class Policy(_Part):
     work: Mapping[str, Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]]
     related: tuple[tuple[str, str], ...]
 
-    @model_validator(mode="after")
-    def _named(self) -> Self:
-        kinds = {kind for kinds in self.work.values() for kind in kinds}
-        unknown = [kind for pair in self.related for kind in pair if kind not in kinds]
-        if unknown:
-            raise _wrong(f"related names {unknown[0]!r}, which is no kind of work", "name kinds that stand under work")
-        return self
+    @field_validator("grades")
+    @classmethod
+    def _described(cls, grades: Mapping[int, str]) -> Mapping[int, str]:
+        _complete(grades, "grade")
+        return grades
 
-    @model_validator(mode="after")
-    def _described(self) -> Self:
-        _complete(self.grades, "grade")
-        if not all(a < b for a, b in zip((0, *self.cuts), (*self.cuts, 4.0001), strict=True)):
-            raise _wrong(f"cuts {list(self.cuts)} do not rise from above 0 to 4", "give the lowest mean of each grade")
-        return self
+    @field_validator("cuts")
+    @classmethod
+    def _rising(cls, cuts: tuple[float, ...]) -> tuple[float, ...]:
+        if not all(a < b for a, b in pairwise((0, *cuts, 4.0001))):
+            raise _wrong(f"cuts {list(cuts)} do not rise from above 0 to 4", "give the lowest mean of each grade")
+        return cuts
+
+    @field_validator("related")
+    @classmethod
+    def _named(cls, related: tuple[tuple[str, str], ...], info: ValidationInfo) -> tuple[tuple[str, str], ...]:
+        known = {kind for kinds in info.data.get("work", {}).values() for kind in kinds}
+        unknown = [kind for pair in related for kind in pair if known and kind not in known]
+        if unknown:
+            raise _wrong(f"{unknown[0]!r}, which is no kind of work", "name kinds that stand under work")
+        return related
 
 
 def load_policy(path: Path | None = None) -> Policy:

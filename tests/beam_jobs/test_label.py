@@ -1,0 +1,377 @@
+"""Labelled lists: what is in them, what is not known, and that nothing of the future is."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pyarrow.compute as pc
+import pytest
+
+from beam_jobs import label
+from contracts.arrow import to_records, to_table
+from contracts.errors import BadInput, NotReady
+from contracts.examples import EXAMPLES, PAIR_FEATURES
+from contracts.records import Event, Grade, Job, Member
+from contracts.tables import latest, parts, read_table, write_part
+from contracts.workspace import Workspace
+from policy import load_policy
+from simulator.market import simulate
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DAYS = 20
+SMALL = ("--train-lists", "30", "--valid-lists", "4", "--test-lists", "8", "--graded-lists", "12")
+SMALL += ("--train-candidates", "14", "--valid-candidates", "10", "--test-candidates", "10")
+
+
+def prepare(raw: Path, root: Path, encoder: Path) -> Workspace:
+    """A workspace with everything that `label` reads."""
+    from beam_jobs import activity, embed, ingest, verbalize
+
+    workspace = Workspace(root)
+    flag = ["--workspace", str(root)]
+    ingest.run([*flag, "--source", str(raw), "--now", "2026-06-01T00:00:00Z"])
+    verbalize.run(flag)
+    shutil.copytree(encoder, workspace.encoder)
+    embed.run([*flag, "--tables", "jobs"])
+    activity.run(flag)
+    return workspace
+
+
+def labelled(workspace: Workspace, *flags: str) -> pl.DataFrame:
+    label.run(["--workspace", str(workspace.root), *SMALL, *flags])
+    return examples(workspace)
+
+
+def examples(workspace: Workspace) -> pl.DataFrame:
+    return pl.DataFrame(read_table(workspace.examples)).sort("list_id", "job_id")
+
+
+@pytest.fixture(scope="module")
+def raw_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("market")
+    simulate(folder, members=20, jobs=70, events=700, seed=4, start=START, days=DAYS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def market(raw_market: Path, tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Workspace:
+    """A simulated log with impressions, labelled once. Tests that change something work on a copy."""
+    workspace = prepare(raw_market, tmp_path_factory.mktemp("labelled") / "w", encoder_folder)
+    labelled(workspace)
+    return workspace
+
+
+@pytest.fixture(scope="module")
+def rows(market: Workspace) -> pl.DataFrame:
+    return examples(market)
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Workspace:
+    """A log that holds views alone: ten members who open three or four of 40 jobs, and one who opens one."""
+    raw = tmp_path_factory.mktemp("views")
+    words = ["Nurse", "Cook", "Driver", "Teacher", "Welder"]
+    tables = {
+        "members": [{"id": f"m{i}", "headline": words[i % 5], "location": "Austin, TX"} for i in range(11)],
+        "jobs": [{"id": f"j{i}", "title": f"{words[i % 5]} {i}", "location": "Austin, TX"} for i in range(40)],
+        "events": [
+            {"id": f"v{m}-{k}", "request_id": f"v{m}-{k}", "member_id": f"m{m}", "job_id": f"j{(m + 5 * k) % 40}",
+             "action": "view", "time": (START + timedelta(days=1 + k, minutes=m)).isoformat()}
+            for m in range(11) for k in range(1 if m == 10 else 3 + m % 2)
+        ],
+    }  # fmt: skip
+    for table, found in tables.items():
+        (raw / table).mkdir()
+        full = [row if table == "events" else {**row, "updated_at": START.isoformat()} for row in found]
+        (raw / table / "a.jsonl").write_text("\n".join(map(json.dumps, full)))
+    workspace = prepare(raw, tmp_path_factory.mktemp("views-labelled") / "w", encoder_folder)
+    labelled(workspace, "--train-lists", "60", "--test-lists", "20")
+    return workspace
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[Workspace], Workspace]:
+    def made(workspace: Workspace) -> Workspace:
+        shutil.copytree(workspace.root, tmp_path / "copy", symlinks=True)
+        return Workspace(tmp_path / "copy")
+
+    return made
+
+
+# --- what a list holds -----------------------------------------------------------------------------------------------
+
+
+def test_the_table_is_the_contract(market: Workspace) -> None:
+    assert read_table(market.examples).schema.equals(EXAMPLES)
+
+
+def test_a_job_is_in_a_list_once(rows: pl.DataFrame) -> None:
+    assert rows.select("list_id", "job_id").is_unique().all()
+
+
+def test_every_shown_job_of_a_drawn_request_is_in_its_list(market: Workspace, rows: pl.DataFrame) -> None:
+    shown = pl.DataFrame(read_table(market.records / "events", ["request_id", "job_id", "action"]))
+    shown = shown.filter(pl.col("action") == "impression", pl.col("request_id").is_in(rows["list_id"].implode()))
+    logged = rows.filter(pl.col("stratum") == "logged")
+    assert set(shown.select("request_id", "job_id").iter_rows()) == set(logged.select("list_id", "job_id").iter_rows())
+
+
+def test_lists_have_the_sizes_asked_for(rows: pl.DataFrame) -> None:
+    train = rows.filter(pl.col("split") == "train")
+    assert set(train.group_by("list_id").len()["len"]) == {14}
+    assert set(train["stratum"]) == {"logged", "retrieved", "random"}
+    held_out = rows.filter(pl.col("split") != "train")
+    assert set(held_out["stratum"]) == {"logged", "retrieved"}
+    assert rows.group_by("split").agg(pl.col("list_id").n_unique()).sort("split").rows() == [
+        ("test", 8), ("train", 30), ("valid", 4),
+    ]  # fmt: skip
+
+
+def test_splits_follow_each_other_in_time(rows: pl.DataFrame) -> None:
+    times = {name: rows.filter(pl.col("split") == name)["event_timestamp"] for name in ("train", "valid", "test")}
+    assert times["train"].max() < times["valid"].min()
+    assert times["valid"].max() < times["test"].min()
+
+
+def test_what_was_not_shown_has_no_engagement_label(rows: pl.DataFrame) -> None:
+    unseen = rows.filter(pl.col("stratum") != "logged")
+    for name in ("view", "apply", "dismiss", "hire", "position", "propensity"):
+        assert unseen[name].null_count() == len(unseen)
+
+
+def test_what_was_shown_has_all_labels(rows: pl.DataFrame) -> None:
+    shown = rows.filter(pl.col("stratum") == "logged")
+    for name in ("view", "apply", "dismiss", "hire"):
+        assert set(shown[name]) <= {0.0, 1.0}
+    assert shown["view"].sum() > 0
+    assert shown["position"].null_count() == shown["propensity"].null_count() == 0
+
+
+def test_pair_features_are_finite_and_vary(rows: pl.DataFrame) -> None:
+    for name in PAIR_FEATURES:
+        assert rows[name].is_finite().all()
+    assert rows["dense"].n_unique() > 50
+    assert rows["terms"].max() == 1.0
+
+
+# --- grades ----------------------------------------------------------------------------------------------------------
+
+
+def test_held_out_lists_and_the_asked_share_of_train_are_graded_whole(rows: pl.DataFrame) -> None:
+    by_list = rows.group_by("list_id", "split").agg(pl.col("grade").is_not_null().mean().alias("share"))
+    assert set(by_list["share"]) == {0.0, 1.0}
+    assert by_list.filter(pl.col("share") == 1).group_by("split").len().sort("split").rows() == [
+        ("test", 8), ("train", 12), ("valid", 4),
+    ]  # fmt: skip
+
+
+def test_grades_are_kept_with_who_gave_them_by_what(market: Workspace, rows: pl.DataFrame) -> None:
+    grades = list(to_records(read_table(market.records / "grades"), Grade))
+    assert len(grades) == len(rows) - rows["grade"].null_count()
+    assert {(grade.grader, grade.policy_version) for grade in grades} == {("rubric", load_policy().version)}
+    assert read_table(market.records / "grades", ["row_hash"])["row_hash"].null_count == 0
+
+
+# --- a log of views alone --------------------------------------------------------------------------------------------
+
+
+def test_last_views_are_held_out(views: Workspace) -> None:
+    test = examples(views).filter(pl.col("split") == "test")
+    assert set(test["list_id"]) == {f"v{m}-{2 + m % 2}" for m in range(10)}
+
+
+def test_a_training_list_holds_its_positive_and_no_other_view_as_negative(views: Workspace) -> None:
+    found = examples(views)
+    train = found.filter(pl.col("split") == "train")
+    seen = {(f"m{m}", f"j{(m + 5 * k) % 40}") for m in range(10) for k in range(2 + m % 2)}
+    for (list_id,), rows in train.group_by("list_id"):
+        assert rows.filter(pl.col("view") == 1)["stratum"].to_list() == ["logged"], list_id
+    negatives = train.filter(pl.col("view") == 0)
+    assert len(negatives) > 100
+    assert not seen & set(negatives.select("member_id", "job_id").iter_rows())
+
+
+def test_nothing_but_views_is_claimed_to_be_known(views: Workspace) -> None:
+    found = examples(views)
+    for name in ("apply", "dismiss", "hire"):
+        assert found[name].null_count() == len(found)
+
+
+def test_a_job_viewed_before_is_no_candidate(views: Workspace) -> None:
+    test = examples(views).filter(pl.col("split") == "test")
+    before = {(f"m{m}", f"j{(m + 5 * k) % 40}") for m in range(10) for k in range(2 + m % 2)}
+    assert not before & set(test.select("member_id", "job_id").iter_rows())
+
+
+def test_a_held_out_positive_is_there_only_where_retrieval_found_it(
+    views: Workspace, copy: Callable[[Workspace], Workspace]
+) -> None:
+    found = labelled(copy(views), "--test-lists", "20", "--test-candidates", "1").filter(pl.col("split") == "test")
+    assert set(found.group_by("list_id").len()["len"]) == {1}
+    assert 0 < found["view"].sum() < 10
+
+
+# --- nothing from the future -----------------------------------------------------------------------------------------
+
+
+def test_planted_future_events_and_texts_change_no_earlier_row(
+    raw_market: Path, rows: pl.DataFrame, tmp_path: Path, encoder_folder: Path
+) -> None:
+    """Views, a new text of every member and an edit of every job at one moment: lists before it stay, others do not."""
+    raw = tmp_path / "raw"
+    shutil.copytree(raw_market, raw)
+    moment = START + timedelta(days=0.55 * DAYS)
+    jobs = list(to_records(latest(read_table(raw / "jobs"), "id", "updated_at"), Job))
+    members = list(to_records(latest(read_table(raw / "members"), "id", "updated_at"), Member))
+    # Without pay: the percentile tags of all texts are fitted on the pay of the first load.
+    changes = {"title": "Astronaut", "hidden": True, "salary_min": None, "salary_max": None, "updated_at": moment}
+    edits = [
+        job.model_copy(update=changes)
+        for job in jobs
+        if job.posted_at and job.posted_at < moment and job.updated_at < moment
+    ]
+    moved = [
+        member.model_copy(update={"headline": "Astronaut", "location": "Moon", "updated_at": moment})
+        for member in members
+        if member.updated_at < moment
+    ]
+    clicks = [
+        Event(id=f"planted{i}", time=moment, member_id=member.id, job_id=jobs[i % 20].id, action="view")
+        for i, member in enumerate(members)
+    ]
+    for table, records, model in (("jobs", edits, Job), ("members", moved, Member), ("events", clicks, Event)):
+        assert records
+        write_part(raw / table, to_table(records, model), "planted")
+    planted = labelled(prepare(raw, tmp_path / "w", encoder_folder))
+    keys = ["list_id", "job_id"]
+    before = pl.col("event_timestamp") <= moment
+    exact = [name for name in rows.columns if name not in PAIR_FEATURES]
+    assert planted.filter(before).select(exact).equals(rows.filter(before).select(exact))
+    for name in PAIR_FEATURES:  # vectors differ in the last digits with what shares a batch
+        difference = planted.filter(before)[name] - rows.filter(before)[name]
+        assert difference.abs().max() < 1e-5, name  # type: ignore[operator]
+    after = rows.filter(~before).join(planted.filter(~before), on=keys, how="left", suffix="_planted")
+    assert (after["views_7d"] != after["views_7d_planted"]).any()
+    assert (after["grade"] != after["grade_planted"]).any()
+
+
+def test_a_request_does_not_see_its_own_events(market: Workspace, rows: pl.DataFrame) -> None:
+    """A job that nobody opened before is unseen in the list from which it was opened first."""
+    events = read_table(market.records / "events", ["time", "job_id", "request_id", "action"])
+    opened = pl.DataFrame(events.filter(pc.equal(events["action"], "view"))).sort("time").unique("job_id", keep="first")
+    first = opened.join(rows, left_on=["request_id", "job_id"], right_on=["list_id", "job_id"])
+    assert len(first) > 10
+    assert (first["unseen"] == 1).all()
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_skips_everything(market: Workspace, copy: Callable[[Workspace], Workspace]) -> None:
+    workspace = copy(market)
+    before = {path.name: path.stat().st_mtime_ns for path in parts(workspace.examples)}
+    counts = label.run(["--workspace", str(workspace.root), *SMALL])
+    assert (counts.read, counts.written, counts.skipped) == (42, 0, 42)
+    assert {path.name: path.stat().st_mtime_ns for path in parts(workspace.examples)} == before
+
+
+def test_another_policy_grades_again_and_leaves_no_old_grade(
+    market: Workspace, copy: Callable[[Workspace], Workspace], tmp_path: Path
+) -> None:
+    workspace = copy(market)
+    text = Path(label.__file__).parent.parent.joinpath("policy", "policy.yaml").read_text()
+    strict = tmp_path / "strict.yaml"
+    strict.write_text(text.replace("cuts: [1.2, 1.9, 2.5, 3.2]", "cuts: [3.6, 3.7, 3.8, 3.9]"))
+    found = labelled(workspace, "--policy", str(strict))
+    assert found["grade"].mean() < examples(market)["grade"].mean()  # type: ignore[operator]
+    versions = set(read_table(workspace.records / "grades", ["policy_version"])["policy_version"].to_pylist())
+    assert versions == {load_policy(strict).version}
+
+
+def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
+    market: Workspace, copy: Callable[[Workspace], Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = copy(market)
+    before = examples(workspace)
+    made = label.choose_pairs
+    monkeypatch.setattr(label, "BATCH_LISTS", 20)
+    calls = 0
+
+    def breaks_off(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls > 25:
+            raise NotReady("the power is out")
+        return made(*arguments)
+
+    again = ["--workspace", str(workspace.root), *SMALL, "--seed", "7"]
+    monkeypatch.setattr(label, "choose_pairs", breaks_off)
+    with pytest.raises(NotReady, match="the power is out"):
+        label.run(again)
+    assert examples(workspace).equals(before)
+    monkeypatch.setattr(label, "choose_pairs", made)
+    counts = label.run(again)
+    assert (counts.written, counts.skipped) == (22, 20)
+    assert examples(workspace).select("list_id", "job_id").is_unique().all()
+
+
+def test_two_processes_make_the_same_rows(
+    market: Workspace, copy: Callable[[Workspace], Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = copy(market)
+    monkeypatch.setattr(label, "BATCH_LISTS", 10)
+    for path in parts(workspace.examples):
+        path.unlink()
+    made = labelled(workspace, "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+    assert made.drop("dense").equals(examples(market).drop("dense"))
+    assert (made["dense"] - examples(market)["dense"]).abs().max() < 1e-5  # type: ignore[operator]
+
+
+def test_the_served_index_is_left_alone(market: Workspace) -> None:
+    assert not market.indexes.exists()
+
+
+def test_no_text_of_a_member_is_logged(
+    market: Workspace, copy: Callable[[Workspace], Workspace], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="rolecall"):
+        labelled(copy(market), "--seed", "3")
+    headlines = set(read_table(market.records / "members", ["headline"])["headline"].to_pylist())
+    assert "lists" in caplog.text
+    assert not [headline for headline in headlines if headline in caplog.text]
+
+
+# --- what is missing -------------------------------------------------------------------------------------------------
+
+
+def test_a_workspace_without_records_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(NotReady):
+        label.run(["--workspace", str(tmp_path)])
+
+
+def test_jobs_without_vectors_say_what_to_run(market: Workspace, copy: Callable[[Workspace], Workspace]) -> None:
+    workspace = copy(market)
+    shutil.rmtree(workspace.features / "job_vector")
+    with pytest.raises(NotReady, match="rolecall embed"):
+        label.run(["--workspace", str(workspace.root)])
+
+
+def test_a_log_without_requests_says_so(market: Workspace, copy: Callable[[Workspace], Workspace]) -> None:
+    workspace = copy(market)
+    events = read_table(workspace.records / "events")
+    shutil.rmtree(workspace.records / "events")
+    write_part(workspace.records / "events", events.filter(pc.equal(events["action"], "dismiss")))
+    with pytest.raises(NotReady, match="no request in the events"):
+        label.run(["--workspace", str(workspace.root)])
+
+
+def test_a_policy_that_does_not_hold_together_stops_before_any_work(market: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text("name: mine\n")
+    with pytest.raises(BadInput, match=r"own\.yaml"):
+        label.run(["--workspace", str(market.root), "--policy", str(tmp_path / "own.yaml")])
