@@ -41,8 +41,9 @@ class Manifest(BaseModel):
     """bundle.json. Graphs and their signatures (H hidden, T item tokens, L layers, A heads, D = H / A):
 
     item.onnx:   input_ids (n, len) int64, attention_mask (n, len) int64 -> items (n, T, H) float32
-    prefix.onnx: input_ids (1, len) int64, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len, D) float32
-    score.onnx:  prefix_kv (L, 2, A, len, D) float32, items (n, T, H) float32 -> logits (n, tasks) float32
+    prefix.onnx: input_ids (1, len) int64, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len + 1, D) float32
+                 keys and values of each scoring layer; the last place is the request's unit vector, cut into heads
+    score.onnx:  prefix_kv (L, 2, A, len + 1, D) float32, items (n, T, H) float32 -> logits (n, tasks) float32
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

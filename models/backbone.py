@@ -143,11 +143,21 @@ def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
 
 
+def unit(vectors: Tensor) -> Tensor:
+    """(..., H) at length 1."""
+    return nn.functional.normalize(vectors, dim=-1)
+
+
+COSINE_SCALE = 8.0
+"""What the cosine of request and job counts in a logit before anything is learned."""
+
+
 class TaskHead(nn.Module):
-    """One logit a task, where a task is its sentence: logit_t = <f(h), g(s_t)> + b_t.
+    """One logit a task, where a task is its sentence: logit_t = <f(h), g(s_t)> + <m_t, u * v> + b_t.
 
     f is a layer with GELU, g linear, s_t the frozen unit vector of the task's sentence: a new task is a new sentence
-    and starts where sentences like it are.
+    and starts where sentences like it are. u and v are the unit vectors of request and job: m_t starts constant, so
+    that a ranker starts as the cosine that the backbone was tuned for and learns what differs from it.
     """
 
     def __init__(self, tasks: tuple[str, ...], sentences: Tensor) -> None:
@@ -157,12 +167,19 @@ class TaskHead(nn.Module):
         self.register_buffer("sentences", sentences)
         self.inner = nn.Linear(hidden, hidden)
         self.weights = nn.Linear(hidden, hidden, bias=False)
+        self.match = nn.Parameter(torch.full((len(tasks), hidden), COSINE_SCALE))
         self.bias = nn.Parameter(torch.zeros(len(tasks)))
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        """hidden (n, H) -> logits (n, tasks) float32."""
+    def forward(self, hidden: Tensor, match: Tensor) -> Tensor:
+        """hidden (..., H), match (..., H) = u * v -> logits (..., tasks) float32."""
         inner = nn.functional.gelu(self.inner(hidden))
-        return (inner @ self.weights(self.sentences).T / math.sqrt(hidden.shape[-1]) * 4.0).float() + self.bias
+        read = inner @ self.weights(self.sentences).T / math.sqrt(hidden.shape[-1]) * 4.0
+        return read.float() + (match @ self.match.T).float() - COSINE_SCALE / 2 + self.bias
+
+    def expect(self, rates: Tensor) -> None:
+        """Start each task's bias at its base rate (tasks,) in (0, 1)."""
+        with torch.no_grad():
+            self.bias.copy_(torch.logit(rates.clamp(0.01, 0.99)))
 
 
 def sentence_vectors(backbone: Backbone, folder: Path, tasks: tuple[str, ...]) -> Tensor:

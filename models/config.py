@@ -8,6 +8,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MODEL_FORMAT = 1
+"""Part of every model's version: raise it with any change to what the models compute."""
+
 Precision = Literal["int8", "float32"]
 Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse"]
 

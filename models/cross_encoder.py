@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from models.backbone import Backbone, TaskHead, keys_values, mask_bias, mean_pool, run_layer, sentence_vectors
+from models.backbone import Backbone, TaskHead, keys_values, mask_bias, mean_pool, run_layer, sentence_vectors, unit
 from models.config import TeacherConfig
 
 POSITIONS = 32
@@ -47,7 +47,8 @@ class CrossEncoder(nn.Module):
         len), each text once; request, job: (n,) int64, which of them a pair has.
         """
         asked = self.backbone.run(*requests, first, self.split)
-        offered = (self.backbone.run(*jobs, first, self.split) + self.segment)[job]
+        read = self.backbone.run(*jobs, first, self.split)
+        offered = (read + self.segment)[job]
         asked_bias = mask_bias(requests[1], asked.dtype)
         bias = torch.cat((asked_bias[request], mask_bias(jobs[1], asked.dtype)[job]), -1)
         for layer in self.backbone.layers[self.split :]:
@@ -56,7 +57,9 @@ class CrossEncoder(nn.Module):
             both = torch.cat((keys[request], own_keys), 2), torch.cat((values[request], own_values), 2)
             offered = run_layer(layer, offered, *both, bias)
             asked = run_layer(layer, asked, keys, values, asked_bias)
-        return self.head(mean_pool(offered, jobs[1][job]))
+        alone = unit(mean_pool(self.backbone.run(read, jobs[1], self.split), jobs[1]))
+        match = unit(mean_pool(asked, requests[1]))[request] * alone[job]
+        return self.head(mean_pool(offered, jobs[1][job]), match)
 
 
 def save_teacher(out: Path, model: CrossEncoder, config: TeacherConfig, backbone: Path) -> None:

@@ -18,7 +18,7 @@ from contracts.errors import NotReady
 from contracts.tasks import TASKS
 from contracts.workspace import Workspace, set_current
 from models.backbone import backbone_folder, backbone_version, mask_bias, open_tokenizer
-from models.config import Divergence, StudentConfig
+from models.config import MODEL_FORMAT, Divergence, StudentConfig
 from models.cross_encoder import load_teacher
 from models.metrics import mean_ndcg
 from models.rows import Rows, read_rows, token_ids
@@ -84,13 +84,15 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     student = Student(folder, tasks, config.item_tokens, config.score_layers)
     if config.warm_start:
         student.start_from(load_teacher(workspace.teachers / "policy" / stores["policy"].stem)[0])
-    frozen = min(config.frozen_layers, student.split), min(config.frozen_item_layers, student.item.depth)
+    frozen = _frozen(student, config)
     student.prefix.freeze(frozen[0])
     student.item.freeze(frozen[1])
     texts = Texts(rows, student, folder, config, frozen)
     lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)
     if not lists:
         raise NotReady("no training pair", where=str(workspace.training), cure="run `rolecall label` first")
+    rates = (1 / (1 + np.exp(-wanted[np.concatenate(lists)]))).mean(0)
+    student.head.expect(torch.from_numpy(rates))
     weights = torch.tensor([config.weights.get(task, 1.0) for task in tasks])
     fit(
         student,
@@ -136,7 +138,12 @@ def float_logits(workspace: Workspace, rows: Rows, chosen: np.ndarray) -> np.nda
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])
     rows = rows.only(chosen)
-    return student_logits(student, Texts(rows, student, folder, config, (0, 0)), np.arange(len(rows)))
+    return student_logits(student, Texts(rows, student, folder, config, _frozen(student, config)), np.arange(len(rows)))
+
+
+def _frozen(student: Student, config: StudentConfig) -> tuple[int, int]:
+    """Fixed layers of the prefix and of the item encoder, whose states are kept."""
+    return min(config.frozen_layers, student.split), min(config.frozen_item_layers, student.item.depth)
 
 
 def student_logits(student: Student, texts: Texts, chosen: np.ndarray) -> np.ndarray:
@@ -213,7 +220,13 @@ def _teacher_logits(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, 
 
 def _version(rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[str, Path]) -> str:
     knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb"})
-    parts = [rows.version, knobs, backbone_version(folder), {name: path.stem for name, path in stores.items()}]
+    parts = [
+        MODEL_FORMAT,
+        rows.version,
+        knobs,
+        backbone_version(folder),
+        {name: path.stem for name, path in stores.items()},
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -22,7 +22,7 @@ from models.card import model_card
 from models.config import Precision, StudentConfig
 from models.distil import load_student
 from models.graphs import export_graph, quantize
-from models.student import Student
+from models.student import Prefix, Student
 
 GRAPHS = ("item.onnx", "prefix.onnx", "score.onnx")
 
@@ -55,9 +55,15 @@ class PrefixGraph(nn.Module):
         self.student = student
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """input_ids, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len, D) float32."""
+        """input_ids, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len + 1, D) float32.
+
+        The last place holds the request's unit vector, cut into heads.
+        """
         kept = self.student.encode_prefix(self.student.prefix.embed(input_ids), attention_mask)
-        return torch.stack([torch.stack((keys[0], values[0])) for keys, values in kept])
+        vector = kept.vector[0].unflatten(0, (self.student.heads, 1, -1))
+        return torch.stack(
+            [torch.stack([torch.cat((states[0], vector), dim=1) for states in layer]) for layer in kept.keys_values]
+        )
 
 
 class ScoreGraph(nn.Module):
@@ -68,9 +74,9 @@ class ScoreGraph(nn.Module):
         self.student = student
 
     def forward(self, prefix_kv: Tensor, items: Tensor) -> Tensor:
-        """prefix_kv (L, 2, A, len, D), items (n, T, H) float32 -> logits (n, tasks) float32."""
-        prefix = [(layer[0][None], layer[1][None]) for layer in prefix_kv]
-        return self.student.score(prefix, None, items[None])[0]
+        """prefix_kv (L, 2, A, len + 1, D), items (n, T, H) float32 -> logits (n, tasks) float32."""
+        kept = [(layer[0, :, :-1][None], layer[1, :, :-1][None]) for layer in prefix_kv]
+        return self.student.score(Prefix(kept, prefix_kv[0, 0, :, -1].flatten()[None]), None, items[None])[0]
 
 
 def export_graphs(workspace: Workspace, precision: Precision = "int8") -> Graphs:

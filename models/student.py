@@ -15,13 +15,21 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from contracts.errors import BadInput
-from models.backbone import Backbone, TaskHead, finish_layer, keys_values, sentence_vectors
+from models.backbone import Backbone, TaskHead, finish_layer, keys_values, mean_pool, sentence_vectors, unit
 from models.cross_encoder import CrossEncoder
+
+
+class Prefix(NamedTuple):
+    """What is kept of b requests: keys and values (b, A, len, D) of each scoring layer, and unit vectors (b, H)."""
+
+    keys_values: list[tuple[Tensor, Tensor]]
+    vector: Tensor
 
 
 class Student(nn.Module):
@@ -38,9 +46,8 @@ class Student(nn.Module):
         self.heads, self.hidden, self.item_tokens = prefix.heads, prefix.hidden, item_tokens
         self.item = copy.deepcopy(prefix)
         self.score_layers = nn.ModuleList(copy.deepcopy(layer) for layer in prefix.layers[-score_layers:])
-        del prefix.layers[-1]  # nothing reads the prefix after its last layer but one
         self.prefix = prefix
-        self.split = self.prefix.depth + 1 - score_layers
+        self.split = self.prefix.depth - score_layers
         self.queries = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
         self.focus = nn.Parameter(torch.tensor(2.0 * item_tokens**2))
         self.slots = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
@@ -59,20 +66,21 @@ class Student(nn.Module):
             )
         for layer, start in zip(self.score_layers, teacher.backbone.layers[self.split :], strict=True):
             layer.load_state_dict(start.state_dict())
-        for layer, start in zip(self.prefix.layers, teacher.backbone.layers, strict=False):
+        for layer, start in zip(self.prefix.layers, teacher.backbone.layers, strict=True):
             layer.load_state_dict(start.state_dict())
         self.head.inner.load_state_dict(teacher.head.inner.state_dict())
         self.head.weights.load_state_dict(teacher.head.weights.state_dict())
+        with torch.no_grad():
+            self.head.match.copy_(teacher.head.match.mean(0).expand_as(self.head.match))
 
-    def encode_prefix(self, hidden: Tensor, mask: Tensor, first: int = 0) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values (b, A, n, D) of each scoring layer, from the states (b, n, H) that enter layer `first`."""
+    def encode_prefix(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Prefix:
+        """Keys and values of each scoring layer and the unit vector, from the states (b, n, H) that enter `first`."""
         hidden = self.prefix.run(hidden, mask, first, self.split)
         kept = []
         for depth, layer in enumerate(self.score_layers, start=self.split):
             kept.append(keys_values(layer, hidden, self.heads))
-            if depth < self.prefix.depth:
-                hidden = self.prefix.run(hidden, mask, depth, depth + 1)
-        return kept
+            hidden = self.prefix.run(hidden, mask, depth, depth + 1)
+        return Prefix(kept, unit(mean_pool(hidden, mask)))
 
     def encode_items(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Tensor:
         """Item tokens (n, T, H) from the states (n, len, H) that enter layer `first` of the item encoder.
@@ -89,7 +97,7 @@ class Student(nn.Module):
         attention = torch.softmax(logits + (1.0 - weight[:, None, :]) * -1e4, dim=-1)
         return attention @ hidden
 
-    def score(self, prefix: list[tuple[Tensor, Tensor]], bias: Tensor | None, items: Tensor) -> Tensor:
+    def score(self, prefix: Prefix, bias: Tensor | None, items: Tensor) -> Tensor:
         """Logits (b, n, tasks) float32 of n candidates for each of b requests.
 
         prefix: from `encode_prefix`, b requests; bias: (b, 1, 1, len) from `mask_bias`, None where nothing is padded;
@@ -97,10 +105,11 @@ class Student(nn.Module):
         """
         _, count, tokens, _ = items.shape
         hidden = (items + self.slots).flatten(1, 2)  # (b, n * T, H)
-        for layer, (keys, values) in zip(self.score_layers, prefix, strict=True):
+        for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
             seen = self._attend(layer, hidden, keys, values, bias, count, tokens)
             hidden = finish_layer(layer, hidden, seen)
-        return self.head(hidden.unflatten(1, (count, tokens)).mean(2))
+        match = prefix.vector[:, None] * unit(items.mean(2))
+        return self.head(hidden.unflatten(1, (count, tokens)).mean(2), match)
 
     def _attend(self, layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None,
                 count: int, tokens: int) -> Tensor:  # fmt: skip

@@ -19,7 +19,7 @@ from contracts.errors import BadInput, NotReady
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.workspace import Workspace, set_current
 from models.backbone import backbone_folder, backbone_version, open_tokenizer
-from models.config import TeacherConfig
+from models.config import MODEL_FORMAT, TeacherConfig
 from models.cross_encoder import POSITIONS, CrossEncoder, load_teacher, save_teacher
 from models.metrics import auc, mean_ndcg
 from models.rows import Rows, read_rows, token_ids
@@ -131,6 +131,8 @@ def _train(
     model.backbone.freeze(frozen)
     targets = masked_targets(rows, tasks)
     lists = training_lists(rows, np.isfinite(targets).any(1), config.max_pairs, config.seed)
+    rates = np.nanmean(targets[np.concatenate(lists)], axis=0)
+    model.head.expect(torch.from_numpy(rates))
     pairs = Pairs(rows, model, folder, config, frozen)
     fit(
         model,
@@ -179,7 +181,7 @@ def _current(workspace: Workspace, kind: Kind) -> Path:
 
 def _version(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, parent: Path | None) -> str:
     knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb"})
-    parts = [rows.version, kind, knobs, backbone_version(folder), parent.name if parent else ""]
+    parts = [MODEL_FORMAT, rows.version, kind, knobs, backbone_version(folder), parent.name if parent else ""]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -195,6 +197,8 @@ def _warm_start(model: CrossEncoder, parent: Path) -> None:
     model.backbone.load_state_dict(start.backbone.state_dict())
     model.head.inner.load_state_dict(start.head.inner.state_dict())
     model.head.weights.load_state_dict(start.head.weights.state_dict())
+    with torch.no_grad():
+        model.head.match.copy_(start.head.match.mean(0).expand_as(model.head.match))
 
 
 def _learnable(rows: Rows, kind: Kind) -> tuple[str, ...]:
