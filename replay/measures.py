@@ -86,20 +86,24 @@ def auc_estimates(
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[Bin]:
-    """Up to `bins` bins of equal mass, ascending, with Wilson score intervals (Wilson 1927).
+    """Up to `bins` bins of about equal mass, ascending, with Wilson score intervals (Wilson 1927).
 
-    probabilities: (n,) in [0, 1]; labels: (n,) bool. Pairs of one probability stay in one bin.
+    probabilities: (n,) in [0, 1]; labels: (n,) bool. Pairs of one probability stay in one bin, and each bin holds at
+    least n / bins pairs.
     """
-    order = np.argsort(probabilities, kind="stable")
-    p, y = probabilities[order], labels[order].astype(np.float64)
-    cuts = [len(p) * i // bins for i in range(1, bins)] if len(p) else []
-    edges = np.unique(np.searchsorted(p, p[cuts]))
-    found = []
-    for part_p, part_y in zip(np.split(p, edges), np.split(y, edges), strict=True):
-        if len(part_p):
-            rate, n = float(part_y.mean()), len(part_p)
-            low, high = _wilson(rate, n)
-            found.append(Bin(predicted=float(part_p.mean()), observed=rate, low=low, high=high, n=n))
+    values, place, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
+    group, mass, least = np.zeros(len(values), np.int64), 0, len(probabilities) / bins
+    for i in range(1, len(values)):
+        mass += counts[i - 1]
+        closed = mass >= least and counts[i:].sum() >= least  # what is left must make a bin of its own
+        group[i] = group[i - 1] + closed
+        mass = 0 if closed else mass
+    bin_of, found = group[place], []
+    for i in range(int(group[-1]) + 1 if len(group) else 0):
+        mine = bin_of == i
+        rate, n = float(labels[mine].mean()), int(mine.sum())
+        low, high = _wilson(rate, n)
+        found.append(Bin(predicted=float(probabilities[mine].mean()), observed=rate, low=low, high=high, n=n))
     return found
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from replay.measures import (
@@ -84,6 +87,16 @@ def test_reliability_bins_hold_equal_mass_and_never_split_a_probability() -> Non
     assert [b.n for b in bins] == [50, 30, 20]
     assert [b.predicted for b in bins] == pytest.approx([0.1, 0.5, 0.9])
     assert all(b.low <= b.observed <= b.high for b in bins)
+
+
+@given(st.lists(st.tuples(st.sampled_from(np.linspace(0, 1, 7).tolist()), st.booleans()), min_size=1, max_size=80))
+def test_every_reliability_bin_holds_its_share_and_all_pairs_are_in_one(pairs: list[tuple[float, bool]]) -> None:
+    p, y = np.array([p for p, _ in pairs]), np.array([y for _, y in pairs])
+    bins = reliability(p, y, bins=5)
+    assert sum(b.n for b in bins) == len(pairs)
+    assert all(b.n >= len(pairs) / 5 for b in bins)
+    assert sum(b.n * b.observed for b in bins) == pytest.approx(y.sum())
+    assert all(a.predicted < b.predicted for a, b in pairwise(bins))
 
 
 def test_calibration_error_is_the_mean_distance_over_pairs() -> None:
