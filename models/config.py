@@ -79,11 +79,11 @@ class ExportConfig(BaseModel):
     """Knobs of the export.
 
     precision: of the served graphs; least_agreement: NDCG@1 agreement with the float32 student under which the export
-    is refused; grades: let graded lists have a say in the blend beside what members did.
+    is refused; grades: let graded lists have a say in the blend beside what members did; l2: penalty on its weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     precision: Precision = "int8"
     least_agreement: float = Field(0.97, ge=0, le=1)
     grades: bool = True
-    l2: float = Field(1e-3, ge=0)
+    l2: float = Field(1e-2, ge=0)
