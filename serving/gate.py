@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.lines import log
 from serving.metrics import Metrics
 from serving.schemas import MAX_BODY_BYTES
-
-log = structlog.get_logger("rolecall")
 
 
 class Gate:

@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-import structlog
 from pydantic import ValidationError
 
 from contracts.errors import BadInput
@@ -22,12 +21,11 @@ from contracts.text import job_snippet
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
 from retrieval.job_index import JobIndex
+from serving.lines import log
 from serving.log import EventLog
 from serving.metrics import Metrics
 from serving.recent import Recent
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
-
-log = structlog.get_logger("rolecall")
 
 REMEMBERED = 200_000
 CLOCK_SKEW = timedelta(minutes=5)

@@ -16,14 +16,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
-import structlog
 
 from contracts.errors import RolecallError
 from contracts.records import Event
 from contracts.workspace import Workspace
+from serving.lines import log
 from serving.metrics import Metrics
-
-log = structlog.get_logger("rolecall")
 
 FLUSH_SECONDS = 0.5
 WAITING = 10_000

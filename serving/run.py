@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
 import uvicorn
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
 from serving.api import create_app
 from serving.engine import DEADLINE_SECONDS, Engine
+from serving.lines import to_stderr
 
 log = logging.getLogger("rolecall")
 
@@ -37,14 +36,7 @@ def serve(
 
     Raises what `Engine` raises, and BadInput where the address cannot be listened on.
     """
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-    )
+    to_stderr()
     listener = _listen(host, port)
     log.info("serving: http://%s:%d/docs", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:

@@ -7,11 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-import structlog
-
+from serving.lines import log
 from serving.metrics import Metrics
-
-log = structlog.get_logger("rolecall")
 
 T = TypeVar("T")
 

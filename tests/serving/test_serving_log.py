@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -90,20 +89,6 @@ def test_a_log_that_cannot_be_written_does_not_stop_answers_but_refuses_events(
     assert (answer.status_code, answer.json()["reason"]) == (503, "log_failed")
     (workspace.logs / "events").unlink()
     assert served.post("/v1/events", json=event).json()["accepted"] == 1
-
-
-def test_no_log_line_holds_a_members_text(
-    workspace: Workspace, capfd: pytest.CaptureFixture[str], someone: Callable[[], str]
-) -> None:
-    engine = Engine(workspace)
-    with running(engine) as url:
-        profile = {"headline": "Xylophonist", "skills": ["Glockenspiel"]}
-        for body in ({"profile": profile}, {"profile": profile | {"sumary": "Marimba"}}):
-            httpx.post(f"{url}/v1/recommend", json=body)
-    written = capfd.readouterr()
-    logged = b"".join(path.read_bytes() for path in workspace.logs.rglob("*.jsonl")).decode()
-    for word in ("Xylophonist", "Glockenspiel", "Marimba"):
-        assert word not in written.out + written.err + logged
 
 
 def test_the_engine_answers_without_a_server(engine: Engine, member_ids: list[str]) -> None:

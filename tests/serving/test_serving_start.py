@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -107,30 +110,57 @@ def test_serve_ends_with_the_error_where_the_parts_do_not_fit(workspace: Workspa
         serve(workspace, port=0)
 
 
-def test_a_served_process_gets_ready_answers_and_writes_its_log_before_it_ends(
-    workspace: Workspace, tmp_path: Path, member_ids: list[str]
-) -> None:
+@pytest.fixture(scope="module")
+def stopped(
+    market: Workspace, tmp_path_factory: pytest.TempPathFactory, member_ids: list[str]
+) -> tuple[str, str, dict[str, Any]]:
+    """A served process from its start to SIGTERM: what it said, what it logged, and its answer to a member."""
+    workspace = Workspace(tmp_path_factory.mktemp("stopped") / "market")
+    shutil.copytree(market.root, workspace.root)
     program = (
         "import sys, logging; from pathlib import Path; from contracts.workspace import Workspace\n"
         "from serving.run import serve; logging.basicConfig(level='INFO', format='%(message)s')\n"
         "serve(Workspace(Path(sys.argv[1])), port=0)"
     )
-    said = tmp_path / "said"
+    said = workspace.root / "said"
     with said.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-c", program, str(workspace.root)], stderr=file)
     try:
         url = _wait(lambda: said.read_text().split("serving: ")[1].split("/docs")[0])
         _wait(lambda: httpx.get(f"{url}/readyz").raise_for_status())
         answer = httpx.post(f"{url}/v1/recommend", json={"member_id": member_ids[0], "k": 2}, timeout=60)
-        assert answer.json()["degraded"] == []
+        profile = {"headline": "Xylophonist", "skills": ["Glockenspiel"]}
+        for body in ({"profile": profile}, {"profile": profile | {"sumary": "Marimba"}}):
+            httpx.post(f"{url}/v1/recommend", json=body, timeout=60)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-    log = b"".join(path.read_bytes() for path in (workspace.logs / "events").glob("*.jsonl"))
-    assert log.count(answer.json()["request_id"].encode()) == 2 * 2  # in the line's id and in its request_id
+    logged = b"".join(path.read_bytes() for path in workspace.logs.rglob("*.jsonl")).decode()
+    return said.read_text(), logged, answer.json()
 
 
-def _wait(found):  # type: ignore[no-untyped-def]
+def test_a_served_process_answers_and_writes_its_log_before_it_ends(stopped: tuple[str, str, dict[str, Any]]) -> None:
+    _, logged, answer = stopped
+    assert len(answer["results"]) == 2
+    assert logged.count(f'"id":"{answer["request_id"]}-') == 2
+
+
+def test_a_served_process_says_one_json_line_a_request(stopped: tuple[str, str, dict[str, Any]]) -> None:
+    lines = [json.loads(line) for line in stopped[0].splitlines() if line.startswith("{")]
+    assert [line["status"] for line in lines if line["event"] == "request" and "/v1/" in line["path"]] == [
+        200,
+        200,
+        422,
+    ]
+
+
+def test_no_line_holds_a_members_text(stopped: tuple[str, str, dict[str, Any]]) -> None:
+    said, logged, _ = stopped
+    for word in ("Xylophonist", "Glockenspiel", "Marimba"):
+        assert word not in said + logged
+
+
+def _wait(found: Callable[[], Any]) -> Any:
     until = time.monotonic() + 120
     while True:
         try:
