@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-SIZES = {
+SIZES: dict[str, dict[str, list[str]]] = {
     "small": {"beam": ["--rows", "20000"], "serving": ["--jobs", "5000", "--requests", "100"]},
     "full": {"beam": [], "serving": []},
 }

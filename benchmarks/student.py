@@ -107,7 +107,7 @@ def quality(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: Ite
     for of_list in lists:
         prefix = scorer.prefix(rows.requests[rows.request[of_list[0]]])
         student[of_list] = scorer.logits(prefix, items[[place[row] for row in of_list.tolist()]])
-    made = []
+    made: list[dict[str, Any]] = []
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(lists), (RESAMPLES, len(lists)))
     for teacher in TEACHERS:
