@@ -174,7 +174,8 @@ class TaskHead(nn.Module):
         """hidden (..., H), match (..., H) = u * v -> logits (..., tasks) float32."""
         inner = nn.functional.gelu(self.inner(hidden))
         read = inner @ self.weights(self.sentences).T / math.sqrt(hidden.shape[-1]) * 4.0
-        return read.float() + (match @ self.match.T).float() - COSINE_SCALE / 2 + self.bias
+        alike = (match.float()[..., None, :] * self.match).sum(-1)  # a product would be rounded under autocast
+        return read.float() + alike - COSINE_SCALE / 2 + self.bias
 
     def expect(self, rates: Tensor) -> None:
         """Start each task's bias at its base rate (tasks,) in (0, 1)."""

@@ -8,21 +8,27 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 
-def mean_ndcg(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray], k: int = 10) -> float:
-    """Mean NDCG@k over lists of row numbers, linear gains, ties broken against the system.
+def list_ndcgs(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray], k: int = 10) -> np.ndarray:
+    """NDCG@k of each list of row numbers (lists,) float64: linear gains, ties broken against the system.
 
-    Rows whose gain is NaN are left out, and so are lists in which no gain differs from another. NaN where none is left.
+    Rows whose gain is NaN are left out; a list is NaN where no gain differs from another.
     """
-    values = []
-    for rows in lists:
+    values = np.full(len(lists), np.nan)
+    for i, rows in enumerate(lists):
         rows = rows[np.isfinite(gains[rows])]
         if len(rows) < 2 or np.ptp(gains[rows]) == 0:
             continue
         order = np.lexsort((gains[rows], -scores[rows]))[:k]
         ideal = np.sort(gains[rows])[::-1][:k]
         discount = 1 / np.log2(np.arange(len(order)) + 2)
-        values.append((gains[rows][order] @ discount) / (ideal @ discount))
-    return float(np.mean(values)) if values else float("nan")
+        values[i] = (gains[rows][order] @ discount) / (ideal @ discount)
+    return values
+
+
+def mean_ndcg(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray], k: int = 10) -> float:
+    """Mean of `list_ndcgs` over the lists that have one; NaN where none has."""
+    values = list_ndcgs(scores, gains, lists, k)
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -36,12 +36,18 @@ class Student(nn.Module):
     """Prefix encoder, item encoder and scorer over one backbone.
 
     item_tokens: T; score_layers: L, how many top layers score. H hidden, A heads, D = H / A.
+    Raises BadInput for more scoring layers than the backbone has.
     """
 
     def __init__(self, folder: Path, tasks: tuple[str, ...], item_tokens: int, score_layers: int,
                  trained: bool = True) -> None:  # fmt: skip
         super().__init__()
         prefix = Backbone(folder, trained)
+        if score_layers > prefix.depth:
+            raise BadInput(
+                f"score_layers {score_layers}, the backbone has {prefix.depth}",
+                cure="score with its top layers or fewer",
+            )
         sentences = sentence_vectors(prefix, folder, tasks)
         self.heads, self.hidden, self.item_tokens = prefix.heads, prefix.hidden, item_tokens
         self.item = copy.deepcopy(prefix)

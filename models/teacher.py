@@ -105,7 +105,7 @@ def score_teacher(workspace: Workspace, kind: Kind) -> Path:
 
 
 def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> dict[str, float]:
-    """NDCG@10 by grades and AUC by what members did, over the lists of the test split.
+    """NDCG@10 by grades and AUC by what members did, over the lists of the test split, where labels allow it.
 
     logits: (n, tasks) of all n rows; those of other splits are not looked at.
     """
@@ -116,7 +116,7 @@ def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> di
             metrics["ndcg@10"] = mean_ndcg(logits[:, column], rows.target(task), rows.lists(test))
         else:
             metrics[f"{task}_auc"] = auc(logits[test, column], rows.target(task)[test])
-    return metrics
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
 def _train(

@@ -101,5 +101,8 @@ def distilled(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Workspace
     knobs = TeacherConfig(backbone=tiny, joint_layers=2, frozen_layers=0, epochs=2, learning_rate=1e-3)
     train_teacher(workspace, "policy", knobs)
     train_teacher(workspace, "click", knobs)
-    train_student(workspace, StudentConfig(backbone=tiny, frozen_layers=0, frozen_item_layers=0, item_tokens=2))
+    student = StudentConfig(
+        backbone=tiny, frozen_layers=0, frozen_item_layers=0, item_tokens=2, epochs=16, learning_rate=1e-3
+    )
+    train_student(workspace, student)
     return workspace

@@ -65,5 +65,17 @@ def test_alike_sentences_start_with_alike_logits() -> None:
     torch.manual_seed(0)
     first, second, other = torch.nn.functional.normalize(torch.randn(3, 16), dim=-1)
     sentences = torch.nn.functional.normalize(torch.stack((first, first + 0.05 * second, other)), dim=-1)
-    logits = TaskHead(("view", "apply", "hire"), sentences)(torch.randn(50, 16)).detach()
+    head = TaskHead(("view", "apply", "hire"), sentences)
+    logits = head(torch.randn(50, 16), torch.zeros(50, 16)).detach()
     assert (logits[:, 0] - logits[:, 1]).abs().mean() < 0.2 * (logits[:, 0] - logits[:, 2]).abs().mean()
+
+
+def test_a_head_starts_at_the_cosine_and_the_base_rate() -> None:
+    """Before anything is learned, the job that is most alike ranks first for every task."""
+    head = TaskHead(("view", "apply"), torch.nn.functional.normalize(torch.randn(2, 16), dim=-1))
+    head.expect(torch.tensor([0.3, 0.1]))
+    cosines = torch.linspace(-1, 1, 21)
+    match = (cosines / 16)[:, None].expand(21, 16)
+    logits = head(torch.zeros(21, 16), match).detach()
+    assert (logits.diff(dim=0) > 0).all()
+    assert torch.allclose(torch.sigmoid(logits[cosines == 0.5]), torch.tensor([[0.3, 0.1]]), atol=0.15)

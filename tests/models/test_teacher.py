@@ -1,0 +1,135 @@
+"""Teachers: what they learn from, what is masked, what makes a new version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from contracts.errors import BadInput, NotReady
+from contracts.workspace import Workspace
+from models.config import TeacherConfig
+from models.rows import read_rows
+from models.scores import current_scores, read_scores
+from models.teacher import masked_targets, score_teacher, train_teacher, training_lists
+
+Make = Callable[..., Workspace]
+Table = Callable[..., pa.Table]
+
+
+@pytest.fixture
+def knobs(tiny: Path) -> TeacherConfig:
+    return TeacherConfig(backbone=tiny, joint_layers=2, frozen_layers=1, epochs=1)
+
+
+def test_policy_teacher_ranks_held_out_jobs_by_what_it_learned(distilled: Workspace) -> None:
+    """Random scores have NDCG 0.62 on these lists."""
+    assert metrics(distilled, "policy")["ndcg@10"] > 0.9
+
+
+def test_click_teacher_tells_held_out_views_apart(distilled: Workspace) -> None:
+    assert metrics(distilled, "click")["view_auc"] > 0.85
+
+
+def test_a_task_without_labels_is_not_answered(distilled: Workspace) -> None:
+    rows = read_rows(distilled.training)
+    tasks, _ = read_scores(current_scores(distilled, "click"), rows, np.array([0]))
+    assert tasks == ("view", "apply", "dismiss")
+
+
+def test_train_and_test_pairs_are_scored(distilled: Workspace) -> None:
+    rows = read_rows(distilled.training)
+    _, logits = read_scores(current_scores(distilled, "policy"), rows, np.array([0]))
+    assert set(rows.splits[np.isfinite(logits[:, 0])]) == {"train", "test"}
+
+
+def test_a_rare_action_is_a_negative_only_beside_a_positive(labelled: Make) -> None:
+    rows = read_rows(labelled(20).training)
+    view, apply = masked_targets(rows, ("view", "apply")).T
+    applied = np.isin(rows.list_ids, rows.list_ids[rows.target("apply") > 0])
+    assert np.array_equal(np.isfinite(apply), applied)
+    assert np.isfinite(view).all()
+
+
+def test_lists_stay_whole_and_within_max_pairs(labelled: Make) -> None:
+    rows = read_rows(labelled(20).training)
+    lists = training_lists(rows, np.ones(len(rows), bool), max_pairs=20, seed=0)
+    assert [len(of_list) for of_list in lists] == [6, 6, 6]
+    assert set(rows.splits[np.concatenate(lists)]) == {"train"}
+
+
+def test_the_click_teacher_waits_for_the_policy_teacher(labelled: Make, knobs: TeacherConfig) -> None:
+    with pytest.raises(NotReady, match="rolecall train policy"):
+        train_teacher(labelled(10), "click", knobs)
+
+
+def test_ungraded_pairs_train_no_policy_teacher(labelled: Make, knobs: TeacherConfig, table: Table) -> None:
+    made = table(10)
+    blank = made.set_column(made.schema.get_field_index("grade"), "grade", pa.nulls(len(made), pa.int8()))
+    with pytest.raises(NotReady, match="no training pairs tell relevance apart"):
+        train_teacher(labelled(table=blank), "policy", knobs)
+
+
+def test_the_same_inputs_train_nothing_again(labelled: Make, knobs: TeacherConfig) -> None:
+    workspace = labelled(10)
+    first = train_teacher(workspace, "policy", knobs)
+    changed = (first / "model.safetensors").stat().st_mtime_ns
+    assert train_teacher(workspace, "policy", knobs) == first
+    assert (first / "model.safetensors").stat().st_mtime_ns == changed
+
+
+def test_a_changed_knob_is_a_new_version_and_the_old_one_stays(labelled: Make, knobs: TeacherConfig) -> None:
+    workspace = labelled(10)
+    first = train_teacher(workspace, "policy", knobs)
+    second = train_teacher(workspace, "policy", knobs.model_copy(update={"listwise": 0.0}))
+    assert first != second and first.is_dir()
+    assert current_scores(workspace, "policy").stem == second.name
+    train_teacher(workspace, "policy", knobs)
+    assert current_scores(workspace, "policy").stem == first.name
+
+
+def test_a_stored_teacher_scores_as_it_did_after_training(distilled: Workspace) -> None:
+    rows = read_rows(distilled.training)
+    test = np.flatnonzero(rows.splits == "test")
+    _, before = read_scores(current_scores(distilled, "policy"), rows, test)
+    _, after = read_scores(score_teacher(distilled, "policy"), rows, test)
+    assert np.allclose(before[test], after[test], atol=0.02)  # bfloat16
+
+
+def test_place_in_the_list_is_not_scored(labelled: Make, table: Table, distilled: Workspace) -> None:
+    """The same pairs shown at other positions get the same scores from the same teacher."""
+    rows = read_rows(distilled.training)
+    _, expected = read_scores(current_scores(distilled, "click"), rows, np.array([0]))
+    moved = table(60)
+    positions = pa.array([7 - p for p in moved["position"].to_pylist()], pa.int32())
+    workspace = labelled(table=moved.set_column(moved.schema.get_field_index("position"), "position", positions))
+    (workspace.teachers / "click").mkdir(parents=True)
+    for name in ("CURRENT", (distilled.teachers / "click" / "CURRENT").read_text().strip()):
+        (workspace.teachers / "click" / name).symlink_to(distilled.teachers / "click" / name)
+    again = read_rows(workspace.training)
+    _, found = read_scores(score_teacher(workspace, "click"), again, np.array([0]))
+    assert np.allclose(found, expected, atol=0.02, equal_nan=True)
+
+
+def test_a_policy_teacher_of_another_backbone_is_refused(labelled: Make, knobs: TeacherConfig, tmp_path: Path) -> None:
+    import shutil
+
+    from transformers import BertConfig, BertModel
+
+    workspace = labelled(10)
+    train_teacher(workspace, "policy", knobs)
+    other = tmp_path / "other"
+    config = BertConfig(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
+    BertModel(config, add_pooling_layer=False).save_pretrained(other)
+    shutil.copy(knobs.backbone / "tokenizer.json", other)  # type: ignore[operator]
+    with pytest.raises(BadInput, match="3 layers of 32, this backbone 2 of 16"):
+        train_teacher(workspace, "click", knobs.model_copy(update={"backbone": other}))
+
+
+def metrics(workspace: Workspace, kind: str) -> dict[str, float]:
+    folder = workspace.teachers / kind
+    return json.loads((folder / (folder / "CURRENT").read_text().strip() / "metrics.json").read_text())
