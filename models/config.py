@@ -85,5 +85,5 @@ class ExportConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     precision: Precision = "int8"
     least_agreement: float = Field(0.97, ge=0, le=1)
-    grades: bool = True
+    grades: bool = False
     l2: float = Field(1e-2, ge=0)
