@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from contracts.arrow import TIME
 from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
+from contracts.records import Job
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
 
@@ -85,3 +87,24 @@ def _first(table: pa.Table, key: str, *times: str) -> pa.Table:
     row = pa.array(range(ranked.num_rows), pa.int64())
     oldest = ranked.select([key]).append_column("row", row).group_by(key).aggregate([("row", "min")])["row_min"]
     return ranked.take(oldest)
+
+
+class JobVersions:
+    """Job records by id and time, validated when first asked for."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        table = read_table(workspace.records / "jobs").sort_by("updated_at")
+        self._table = table.select(list(Job.model_fields)).combine_chunks()
+        self._rows: dict[str, list[tuple[datetime, int]]] = {}
+        ids, times = (table[name].to_pylist() for name in ("id", "updated_at"))
+        for row, (job_id, known) in enumerate(zip(ids, times, strict=True)):
+            self._rows.setdefault(job_id, []).append((known, row))
+        self._record = lru_cache(maxsize=100_000)(self._read)
+
+    def as_of(self, job_id: str, time: datetime) -> Job:
+        """The newest version by then; the first one where it was shown before its record says that it was there."""
+        versions = self._rows[job_id]
+        return self._record(next((row for known, row in reversed(versions) if known <= time), versions[0][1]))
+
+    def _read(self, row: int) -> Job:
+        return Job.model_validate(self._table.slice(row, 1).to_pylist()[0])

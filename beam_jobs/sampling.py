@@ -8,7 +8,7 @@ or more viewed jobs the last view is test; of the others, those of a tenth of th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -174,7 +174,3 @@ def _draw(requests: pl.DataFrame, lists: Mapping[str, int], seed: int) -> pl.Dat
 def _hash(text: str) -> float:
     """Even in [0, 1), and the same everywhere."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
-
-
-def members_and_times(requests: Iterable[PastRequest]) -> list[tuple[str, datetime]]:
-    return [(request.member_id, request.time) for request in requests]

@@ -1,0 +1,143 @@
+"""One list: the request as it was asked, the jobs that stand beside those that the log tells of, and its rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from beam_jobs.asof import values_as_of
+from beam_jobs.sampling import PastRequest, Shown
+from contracts.activity import Activity
+from contracts.examples import EXAMPLES, PAIR_FEATURES
+from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT
+from contracts.records import Grade, Member
+from contracts.workspace import Workspace
+from retrieval.filters import Filter
+from retrieval.job_index import JobIndex
+from retrieval.request import Request, build_request
+
+HARD_POOL = 100
+"""Of a training list the retrieved jobs are drawn from this many best ones."""
+RANDOM_SHARE = 0.25
+"""Of the jobs that a training list is filled up with."""
+
+
+class Ask(NamedTuple):
+    """A past request as retrieval and the judge are asked. member: the record of then, None where not known."""
+
+    past: PastRequest
+    request: Request
+    member: dict[str, Any] | None
+    graded: bool
+
+
+def asks_as_of(workspace: Workspace, past: Sequence[PastRequest], graded_lists: int) -> list[Ask]:
+    """Each past request with the member's text, activity and record as they were known at its time.
+
+    graded_lists: how many training lists the judge is to grade; it grades all others.
+    """
+    asked = [(request.member_id, request.time) for request in past]
+    known = (EVENT_TIME, CREATED_TIME)
+    texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, asked, ["text", "location"], known)
+    done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, asked, ["activity"], known)
+    fields = list(Member.model_fields)
+    members = values_as_of(workspace.records / "members", "id", asked, fields, ["updated_at"])
+    train = [request.list_id for request in past if request.split == "train"]
+    spared = set(train[graded_lists:])
+    asks = []
+    for request, text, activity, member in zip(past, texts, done, members, strict=True):
+        made = build_request(
+            member_text=text["text"] if text else "",
+            activity=Activity.from_json(activity["activity"] if activity else None),
+            query=request.query,
+            location=(text["location"] or "") if text else "",
+            filter=Filter(),
+            time=request.time,
+            exclude=request.viewed,
+        )
+        asks.append(Ask(request, made, member, graded=request.list_id not in spared))
+    return asks
+
+
+def ask_key(ask: Ask) -> str:
+    """A digest of all that a list is made from beside the index and the policy."""
+    request, past = ask.request, ask.past
+    texts = (request.request_text, request.words, request.titles, request.location, request.recent)
+    asked = (past.list_id, past.member_id, past.query, past.time, past.split, past.shown, past.complete)
+    return digest(asked, texts, sorted(past.other_views), sorted(request.exclude), ask.member, ask.graded)
+
+
+class Sizes(NamedTuple):
+    """Jobs of a list: of all its jobs in train, of its retrieved ones in valid and test."""
+
+    train: int
+    valid: int
+    test: int
+
+
+class Pairs(NamedTuple):
+    """Jobs of a list: rows (n,) int32 of the index, ids, strata, and what the log tells of each (None: nothing)."""
+
+    rows: np.ndarray
+    job_ids: list[str]
+    strata: list[str]
+    shown: list[Shown | None]
+
+
+def choose_pairs(index: JobIndex, ask: Ask, vector: np.ndarray, sizes: Sizes, seed: int) -> Pairs:
+    """The jobs of a list, see the head of this module. The draw is the list's own, whatever else is in its batch."""
+    past, request = ask.past, ask.request
+    train = past.split == "train"
+    size = getattr(sizes, past.split)
+    told = {one.job_id: one for one in past.shown}
+    candidates = index.search(request, vector, HARD_POOL if train else size)
+    if past.complete or train:
+        logged = sorted(past.shown, key=lambda one: (not one.view, one.position or 0)) if train else past.shown
+    else:
+        logged = [one for one in past.shown if one.job_id in set(candidates.ids)]
+    known = [one.job_id for one in logged if index.rows([one.job_id])[0] >= 0]
+    chosen = dict.fromkeys(known[:size] if train else known, "logged")
+    found = [job_id for job_id in candidates.ids if job_id not in told]
+    if train:
+        rng = np.random.default_rng(int(digest(seed, past.list_id)[:16], 16))
+        room = max(0, size - len(chosen))
+        anything = round(room * RANDOM_SHARE)
+        found = [found[i] for i in rng.permutation(len(found))[: room - anything]]
+        chosen |= dict.fromkeys(found, "retrieved")
+        alive = index.mask(request)
+        alive[index.known_rows([*chosen, *told])] = False
+        free = np.flatnonzero(alive)
+        drawn = rng.choice(free, min(size - len(chosen), len(free)), replace=False) if len(free) else ()
+        chosen |= {index.ids[row]: "random" for row in drawn}
+    else:
+        chosen |= dict.fromkeys(found, "retrieved")
+    job_ids = list(chosen)
+    return Pairs(index.rows(job_ids), job_ids, list(chosen.values()), [told.get(job_id) for job_id in job_ids])
+
+
+def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: np.ndarray) -> pa.Table:
+    past, n = ask.past, len(pairs.job_ids)
+    same = {"list_id": past.list_id, "member_id": past.member_id, "query": past.query, "split": past.split,
+            EVENT_TIME: past.time}  # fmt: skip
+    columns: dict[str, Any] = {name: [value] * n for name, value in same.items()}
+    columns |= {"job_id": pairs.job_ids, "stratum": pairs.strata}
+    for name in ("position", "propensity", "view", "apply", "dismiss", "hire"):
+        columns[name] = [getattr(one, name) if one else None for one in pairs.shown]
+    if not past.complete:
+        columns["view"] = [
+            1 if one else None if job_id in past.other_views else 0
+            for job_id, one in zip(pairs.job_ids, pairs.shown, strict=True)
+        ]
+    columns["grade"] = [grade.grade if grade else None for grade in grades]
+    columns |= {name: features[:, i] for i, name in enumerate(PAIR_FEATURES)}
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in EXAMPLES}, schema=EXAMPLES)
+
+
+def digest(*values: Any) -> str:
+    """24 hex digits of values that JSON can say."""
+    return hashlib.blake2b(json.dumps(values, default=str, sort_keys=True).encode(), digest_size=12).hexdigest()
