@@ -103,11 +103,13 @@ def jobs_as_of(workspace: Workspace, cut: datetime, items: ItemEncoder, encoder:
 
 def _jobs(index: JobIndex, versions: _Versions) -> JobsAsOf:
     """A job that says when it was posted is guarded by the index itself, unless it became known later still."""
-    names = list(versions.unknown_until)
-    posted = index.attributes.number("posted_at")[index.rows(names)]
-    needed = [name for name, time in zip(names, posted, strict=True)
-              if not time >= versions.unknown_until[name].timestamp()]  # fmt: skip
-    return JobsAsOf(index, {name: versions.unknown_until[name] for name in needed})
+    posted = dict(zip(index.ids, index.attributes.number("posted_at").tolist(), strict=True))
+    later = {
+        job: time
+        for job, time in versions.unknown_until.items()
+        if job in posted and not posted[job] >= time.timestamp()  # not given is NaN, which is not >= anything
+    }
+    return JobsAsOf(index, later)
 
 
 class _Versions:
@@ -121,7 +123,8 @@ class _Versions:
         text = _chosen(_known(self._texts, JOB_KEY, EVENT_TIME, CREATED_TIME), cut)
         self._record_rows, self._text_rows = record.rows, text.rows
         self.all_newest = record.all_newest and text.all_newest
-        self.unknown_until = {**record.later, **text.later}
+        both = record.later.keys() & text.later.keys()
+        self.unknown_until = record.later | text.later | {job: max(record.later[job], text.later[job]) for job in both}
 
     def write(self, then: Workspace, items: ItemEncoder, encoder: TextEncoder) -> None:
         """What `build_index` reads, one version a job; vectors and item tokens of older texts are made here."""
@@ -148,7 +151,7 @@ class _Chosen(NamedTuple):
 
     rows: pa.Array
     all_newest: bool
-    later: Mapping[str, datetime]
+    later: dict[str, datetime]
 
 
 def _chosen(known: pl.DataFrame, cut: datetime) -> _Chosen:

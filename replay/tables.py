@@ -20,7 +20,7 @@ Truth = Callable[[Sequence[str], Sequence[str], Sequence[str]], np.ndarray]
 
 GOOD = 3
 POOL = 10
-TASKS = ("view", "apply")
+TASKS = {"view": "opened or not", "apply": "applied or not"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Bench:
 
     def told_apart(self, pairs: Pairs) -> Table | None:
         """How well each system tells apart what people opened, and applied to, from what they did not."""
-        systems, cells, requests = tuple(pairs.events), [], 0
+        systems, cells, drawn, requests = tuple(pairs.events), [], [], 0
         answered = [task for task in TASKS if all(task in said for said in pairs.events.values())]
         for task in answered:  # a task without a label in the log has no teacher: there is nothing to set side by side
             known = ~np.isnan(pairs.labels[task])
@@ -115,13 +115,14 @@ class Bench:
             )
             if not np.isnan(found[0].value):
                 cells += [_cell(name, f"AUC {task}", estimate) for name, estimate in zip(systems, found, strict=True)]
-                requests = found[0].n
+                drawn, requests = [*drawn, task], found[0].n
         if not cells:
             return None
+        title = ", ".join(TASKS[task] for task in drawn).capitalize()
         about = "Area under the ROC curve over the candidates whose outcome is known: 0.5 is a coin, 1 is perfect."
         return Table(
-            name="told_apart", title="Opened or not, applied or not", about=about, requests=requests,
-            systems=systems, metrics=tuple(dict.fromkeys(cell.metric for cell in cells)), reference="",
+            name="told_apart", title=title, about=about, requests=requests,
+            systems=systems, metrics=tuple(f"AUC {task}" for task in drawn), reference="",
             cells=tuple(cells),
         )  # fmt: skip
 

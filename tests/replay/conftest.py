@@ -36,7 +36,6 @@ settings.load_profile("rolecall")
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] nurse driver python developer cook truck ward kitchen austin boston".split()  # noqa: SIM905
 WIDTH = 8
-TASKS = ("relevance", "view", "apply")
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
 
@@ -67,6 +66,7 @@ class Market:
     jobs: list[Job]
     events: list[Event]
     tests: list[tuple[str, str, float, list[str]]]
+    tasks: tuple[str, ...] = ("relevance", "view", "apply")
 
     def write(self, root: Path) -> Workspace:
         workspace = Workspace(root)
@@ -80,7 +80,7 @@ class Market:
             hashes = [hashlib.sha256(row.model_dump_json().encode()).hexdigest() for row in rows]
             write_part(workspace.records / name, table.append_column("row_hash", pa.array(hashes)))
         write_encoder(workspace.encoder)
-        bundle = write_bundle(workspace, verbalizer.version)
+        bundle = write_bundle(workspace, verbalizer.version, self.tasks)
         self._texts(workspace, verbalizer, TextEncoder(workspace.encoder, threads=1), ItemEncoder(bundle, threads=1))
         self._activity(workspace)
         self._pairs(workspace, verbalizer)
@@ -136,7 +136,8 @@ class Market:
             {
                 "list_id": list_id, "member_id": member_id, "query": "", "job_id": job_id, "event_timestamp": day(at),
                 "split": "test", "stratum": "logged", "position": place + 1, "propensity": 0.5,
-                "view": float(place == 0), "apply": 0.0, "dismiss": 0.0, "hire": None, "grade": max(4 - place, 0),
+                "view": float(place == 0), "apply": 0.0 if "apply" in self.tasks else None, "dismiss": None,
+                "hire": None, "grade": max(4 - place, 0),
                 **{name: float(rng.random()) for name in PAIR_FEATURES}, "request_text": request_text(about[member_id]),
                 "job_text": texts[job_id], "text_version": verbalizer.version,
             }
@@ -145,7 +146,7 @@ class Market:
         table = pa.Table.from_pylist(rows, schema=TRAINING)
         write_part(workspace.training, table)
         write_part(workspace.examples, table.drop(["request_text", "job_text", "text_version"]))
-        for teacher, tasks in (("policy", ("relevance",)), ("click", ("view", "apply"))):
+        for teacher, tasks in (("policy", ("relevance",)), ("click", self.tasks[1:])):
             columns = [
                 table["list_id"],
                 table["job_id"],
@@ -171,7 +172,7 @@ def write_encoder(folder: Path) -> None:
     (folder / "encoder.json").write_text(json.dumps(about))
 
 
-def write_bundle(workspace: Workspace, text_version: str) -> Path:
+def write_bundle(workspace: Workspace, text_version: str, tasks: tuple[str, ...]) -> Path:
     """items: a job's summed word vectors; prefix: the request's; a logit: their product, scaled for each task."""
     folder = workspace.bundles / "staged"
     folder.mkdir(parents=True)
@@ -192,12 +193,13 @@ def write_bundle(workspace: Workspace, text_version: str) -> Path:
         helper.make_tensor_value_info("prefix_kv", TensorProto.FLOAT, [1, 2, 1, "len", WIDTH]),
         helper.make_tensor_value_info("items", TensorProto.FLOAT, ["n", 1, WIDTH]),
     ]
-    _save(folder / "score.onnx", score, inputs, ("logits", ["n", len(TASKS)]))
+    head = {"head": np.array([[1.0, 0.5, 0.1][: len(tasks)]], np.float32)}
+    _save(folder / "score.onnx", score, inputs, ("logits", ["n", len(tasks)]), head)
     _write_tokenizer(folder / "tokenizer.json")
-    names = (*PAIR_FEATURES, *TASKS)
+    names = (*PAIR_FEATURES, *tasks)
     even = (1.0,) * len(names)
     manifest = Manifest(
-        text_version=text_version, tasks=TASKS, task_sentences={}, item_tokens=1, hidden=WIDTH, max_prefix_tokens=32,
+        text_version=text_version, tasks=tasks, task_sentences={}, item_tokens=1, hidden=WIDTH, max_prefix_tokens=32,
         max_item_tokens=32, precision="float32",
         blend=Blend(names=names, weights=even, means=(0.0,) * len(names), scales=even),
         lineage={"teachers": {"policy": "v1", "click": "v1"}},
@@ -213,7 +215,6 @@ def write_bundle(workspace: Workspace, text_version: str) -> Path:
 CONSTANTS = {
     "table": np.random.default_rng(1).standard_normal((len(WORDS), WIDTH)).astype(np.float32),
     "last": np.array([2]), "middle": np.array([1]), "front": np.array([0, 1]), "all": np.array([0, 1, 2, 3]),
-    "head": np.array([[1.0, 0.5, 0.1]], np.float32),
 }  # fmt: skip
 
 
@@ -232,9 +233,11 @@ def _text_inputs() -> list:
     ]
 
 
-def _save(path: Path, nodes: list, inputs: list, output: tuple[str, list]) -> None:
+def _save(path: Path, nodes: list, inputs: list, output: tuple[str, list], more: dict | None = None) -> None:
     used = {name for node in nodes for name in node.input}
-    arrays = [numpy_helper.from_array(value, name) for name, value in CONSTANTS.items() if name in used]
+    arrays = [
+        numpy_helper.from_array(value, name) for name, value in (CONSTANTS | (more or {})).items() if name in used
+    ]
     made = helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])
     graph = helper.make_graph(nodes, path.stem, inputs, [made], arrays)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
@@ -276,6 +279,7 @@ def viewed_market() -> Market:
         ("e5", 5, "m1", "j7"), ("e6", 6, "m1", "j1"), ("e7", 7, "m3", "j5"),
     ]  # fmt: skip
     market.events = [event(name, at, who, what, "view", f"q{name}") for name, at, who, what in views]
+    market.tasks = ("relevance", "view")  # nothing tells of applications, so nothing learned them
     market.tests = [("qe5", "m1", 5.0, ["j7", "j3"]), ("qe4", "m2", 4.0, ["j4", "j1"])]
     return market
 
