@@ -28,7 +28,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.spine --size small
 
 bench-full: setup
-	$(BIN)/python -m benchmarks.spine --size full
+	$(BIN)/python -m benchmarks.spine --size full $(if $(JOBVIEWS),--jobviews "$(JOBVIEWS)")
 
 clean:
 	rm -rf artifacts build *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import pyarrow as pa
-
 from beam_jobs.asof import JobVersions
 from beam_jobs.lists import Ask
-from contracts.arrow import to_table
 from contracts.records import Grade, Member
-from contracts.text import content_hash
 from policy import Judge, Policy, RubricJudge
 from retrieval.encoder import TextEncoder
 
@@ -48,12 +44,6 @@ def grade_jobs(
             )
         )
     return found
-
-
-def grade_table(grades: Sequence[Grade]) -> pa.Table:
-    """Grades as rows of the records table."""
-    hashes = [content_hash(grade.model_dump_json()) for grade in grades]
-    return to_table(grades, Grade).append_column("row_hash", pa.array(hashes, pa.string()))
 
 
 class TitleVectors:

@@ -30,13 +30,15 @@ import polars as pl
 import pyarrow as pa
 
 from beam_jobs.asof import JobVersions, first_versions
-from beam_jobs.grading import JUDGES, grade_jobs, grade_table, open_judge
+from beam_jobs.grading import JUDGES, grade_jobs, open_judge
 from beam_jobs.lists import Ask, Sizes, ask_key, asks_as_of, choose_pairs, digest, list_rows
 from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_pipeline, threads_each
 from beam_jobs.progress import Progress
 from beam_jobs.sampling import EVENT_COLUMNS, PastRequest, past_requests
+from contracts.arrow import to_table
 from contracts.errors import NotReady
 from contracts.examples import SPLITS
+from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
 from policy import Policy, load_policy
@@ -50,7 +52,6 @@ log = logging.getLogger("rolecall")
 FORMAT = 1
 """Raise it with any change that alters a row that is made from the same input."""
 BATCH_LISTS = 64
-_GRADES = "label-"
 _NUMBERS = {
     "train-lists": (3_000, 0, "requests to learn from"),
     "valid-lists": (300, 0, "requests to calibrate and blend by"),
@@ -192,22 +193,19 @@ class LabelLists(beam.DoFn):
             grades += [grade for grade in found if grade]
             self._progress.add(1)
         if grades:
-            write_part(self._staging / "grades", grade_table(grades), f"{_GRADES}{batch.name}")
+            write_part(self._staging / "grades", to_table(grades, Grade), batch.name)
         write_part(self._staging / "examples", pa.concat_tables(examples).combine_chunks(), batch.name)
         yield from ()
 
 
 def _publish(workspace: Workspace, staging: Path, wanted: set[str]) -> None:
     """Let the finished parts take the place of the former ones; grades first, so that no graded example lacks its."""
-    for folder, staged, prefix in (
-        (workspace.records / "grades", staging / "grades", f"part-{_GRADES}"),
-        (workspace.examples, staging / "examples", "part-"),
-    ):
-        for path in parts(staged):
+    for folder in (workspace.grades, workspace.examples):
+        for path in parts(staging / folder.name):
             folder.mkdir(parents=True, exist_ok=True)
             path.replace(folder / path.name)
         for path in parts(folder):
-            if path.name.startswith(prefix) and path.stem.removeprefix(prefix) not in wanted:
+            if path.stem.removeprefix("part-") not in wanted:
                 path.unlink()
     shutil.rmtree(staging, ignore_errors=True)
 

@@ -2,32 +2,67 @@
 
 `python -m benchmarks.jobviews --data FOLDER` runs `rolecall run` on the folder and copies the replay's rows, every
 system with its interval, into `results/spine.json`.
+
+The protocol's candidates are all jobs of the file, so also those that nobody had looked at when the request was made;
+what other members looked at before the request tells them apart, as it would not among jobs that are all on offer. So
+the whole system is measured once more without those features (`LEFT_OUT`), in a copy of the workspace.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from benchmarks import result_file
+
+LEFT_OUT = ("views_7d", "days_since_view", "unseen")
+WHOLE = "whole system"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds Job_Views.csv")
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/jobviews"))
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reuse", action="store_true", help="take the summary of an earlier run in the workspace")
     options = parser.parse_args(argv)
-    summary = options.workspace / "summary.json"
-    if not (options.reuse and summary.is_file()):
-        command = ["rolecall", "run", "--data", str(options.data), "--workspace", str(options.workspace)]
-        subprocess.run([sys.executable, "-m", *command], check=True)
-    rows = [row | {"case": f"job views: {row['case']}"} for row in json.loads(summary.read_text())["rows"]]
+    if not (options.reuse and (options.workspace / "summary.json").is_file()):
+        _run(options.params, options.data, options.workspace)
+    rows = _rows(options.workspace) + _without_views(options)
     result_file.write("spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False)
+
+
+def _without_views(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The whole system's rows over all jobs, where its blend reads nothing of what others looked at."""
+    copy = options.workspace.with_name(options.workspace.name + "-without-views")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(options.workspace, copy)
+    knobs = yaml.safe_load(options.params.read_text())
+    knobs["export"]["leave_out"] = list(LEFT_OUT)
+    params = copy / "params.yaml"
+    params.write_text(yaml.safe_dump(knobs))
+    _run(params, options.data, copy, "--from", "export")
+    first = _rows(copy)[0]["case"]
+    name = f"{WHOLE} without {', '.join(LEFT_OUT)}"
+    return [row | {"system": name} for row in _rows(copy) if row["case"] == first and row["system"] == WHOLE]
+
+
+def _run(params: Path, data: Path, workspace: Path, *options: str) -> None:
+    command = ["rolecall", "--params", str(params), "run", "--data", str(data), "--workspace", str(workspace)]
+    subprocess.run([sys.executable, "-m", *command, *options], check=True)
+
+
+def _rows(workspace: Path) -> list[dict[str, Any]]:
+    rows = json.loads((workspace / "summary.json").read_text())["rows"]
+    return [row | {"case": f"job views: {row['case']}"} for row in rows]
 
 
 if __name__ == "__main__":

@@ -18,13 +18,13 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
     "apache-beam",
+    "bm25s",
     "faiss-cpu",
     "feast",
     "numpy",
     "onnxruntime",
     "polars",
     "pyarrow",
-    "tantivy",
     "torch",
     "transformers",
 )

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "spine.json"
 README = ROOT / "README.md"
 JOB_VIEWS = "job views: "
-QUALITY = ("nDCG@10", "R@10", "R@100", "RR@10")
+QUALITY = ("nDCG@10", "R@10", "R@100", "RR")
 
 
 def filled(readme: str, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -51,6 +51,11 @@ class Workspace:
         return self.root / "examples"
 
     @property
+    def grades(self) -> Path:
+        """What the judge said of graded examples and why, as `Grade` rows; grades that came as data are records."""
+        return self.root / "grades"
+
+    @property
     def training(self) -> Path:
         """`examples` joined point-in-time with text: what the teachers and the student train on."""
         return self.root / "training"

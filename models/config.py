@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from contracts.examples import PAIR_FEATURES
 
 MODEL_FORMAT = 1
 """Part of every model's version: raise it with any change to what the models compute."""
@@ -79,11 +81,20 @@ class ExportConfig(BaseModel):
     """Knobs of the export.
 
     precision: of the served graphs; least_agreement: NDCG@1 agreement with the float32 student under which the export
-    is refused; grades: let graded lists have a say in the blend beside what members did; l2: penalty on its weights.
+    is refused; grades: let graded lists have a say in the blend beside what members did; leave_out: pair features
+    that the blend is not to read; l2: penalty on its weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     precision: Precision = "int8"
     least_agreement: float = Field(0.97, ge=0, le=1)
     grades: bool = False
+    leave_out: tuple[str, ...] = ()
     l2: float = Field(1e-2, ge=0)
+
+    @field_validator("leave_out")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in PAIR_FEATURES]:
+            raise ValueError(f"{', '.join(unknown)}: not of {', '.join(PAIR_FEATURES)}")
+        return names

@@ -132,7 +132,7 @@ def _gains(rows: Rows) -> np.ndarray:
 def _blend(rows: Rows, valid: np.ndarray, features: np.ndarray, logits: np.ndarray, tasks: tuple[str, ...],
            config: ExportConfig) -> Blend | None:  # fmt: skip
     """Fitted on the validation lists: what members did there and, if asked for, what the judge says of them."""
-    names = (*PAIR_FEATURES, *tasks)
+    names = (*(name for name in PAIR_FEATURES if name not in config.leave_out), *tasks)
     inputs = blend_inputs(names, features[valid], logits[valid], tasks)
     gains, lists = [_gains(rows)[valid]], [rows.list_ids[valid]]
     if config.grades:

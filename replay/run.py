@@ -131,15 +131,14 @@ def _counted(workspace: Workspace) -> Mapping[str, int]:
 
 
 def _key(table: str) -> str:
-    return "job_id" if table == "grades" else "id"
+    return "row_hash" if table == "grades" else "id"
 
 
 def _policy(workspace: Workspace) -> Mapping[str, str]:
-    """The version of the policy that was graded by last; nothing where nothing was graded."""
-    if not parts(workspace.records / "grades"):
+    """The version of the policy that was graded by; nothing where nothing was graded."""
+    if not parts(workspace.grades):
         return {}
-    grades = read_table(workspace.records / "grades", ["policy_version", "time"]).sort_by("time")
-    return {"policy": grades["policy_version"][-1].as_py()}
+    return {"policy": read_table(workspace.grades, ["policy_version"])["policy_version"][0].as_py()}
 
 
 def _quarantined(workspace: Workspace) -> Mapping[str, int]:

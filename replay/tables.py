@@ -105,7 +105,9 @@ class Bench:
 
     def told_apart(self, pairs: Pairs) -> Table | None:
         """How well each system tells apart what people opened, and applied to, from what they did not."""
-        systems, cells, drawn, requests = tuple(pairs.events), [], [], 0
+        systems, requests = tuple(pairs.events), 0
+        cells: list[Cell] = []
+        drawn: list[str] = []
         answered = [task for task in TASKS if all(task in said for said in pairs.events.values())]
         for task in answered:  # a task without a label in the log has no teacher: there is nothing to set side by side
             known = ~np.isnan(pairs.labels[task])

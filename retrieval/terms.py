@@ -7,6 +7,7 @@ Source of the method: BM25S (arXiv 2407.03618), eager sparse scoring.
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
 from collections import Counter
@@ -29,6 +30,8 @@ MAX_WORDS = 2_000
 MAX_TERMS = 64
 MAX_POSTINGS = 300_000
 """A query uses its rarest terms first, up to these bounds: a word of half of the jobs says little and costs much."""
+
+logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
 
 _WORD = re.compile(r"[^\W_]+[+#]*")
 

@@ -34,7 +34,7 @@ def _active_member(workspace: Workspace) -> str:
 def _as_text(asked: str, answer: dict[str, Any]) -> str:
     lines = [asked, ""]
     for result in answer["results"]:
-        tasks = "  ".join(f"{task} {value:.2f}" for task, value in result["scores"].items())
+        tasks = "  ".join(f"{task} {value:.3f}" for task, value in result["scores"].items())
         place = ", ".join(part for part in (result.get("company"), result.get("location")) if part)
         lines.append(f"{result['rank']:>3}  {result['title']}  ({place})")
         lines.append(f"     {tasks}  found by {', '.join(result['found_by'])}")

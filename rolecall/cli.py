@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -116,7 +116,8 @@ def simulate(
     members: Annotated[int | None, typer.Option(help="Members; from params where absent.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Jobs.")] = None,
     events: Annotated[int | None, typer.Option(help="Events: impressions and what follows them.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Same seed, same bytes.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed and start, same bytes.")] = None,
+    start: Annotated[datetime | None, typer.Option(help="Its first day; if none, its last day is today.")] = None,
     onet: Annotated[Path | None, typer.Option(help="A folder of O*NET tables, for real occupations and tasks.")] = None,
 ) -> None:
     """Write a job market with known truth. All that is drawn from it is called simulated wherever it is shown."""
@@ -131,6 +132,7 @@ def simulate(
         out,
         **chosen,
         seed=knobs.seed if seed is None else seed,
+        start=start.replace(tzinfo=UTC) if start else None,
         catalogue=Catalogue.from_onet(onet) if onet else None,
     )
 
@@ -280,11 +282,13 @@ def serve(
     workspace: WorkspaceOption = DEFAULT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 picks a free one and prints it.")] = 8080,
+    bundle: Annotated[Path | None, typer.Option(help="A bundle's folder; the workspace's current one if none.")] = None,
+    index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs."""
     from serving.run import serve as listen
 
-    listen(Workspace(workspace), host=host, port=port)
+    listen(Workspace(workspace), host=host, port=port, bundle=bundle, index=index)
 
 
 @app.command()

@@ -66,7 +66,7 @@ STAGES: tuple[Stage, ...] = (
         "label",
         "label",
         ("records", "encoder", "features/member_text", "features/job_vector", "features/member_activity"),
-        ("examples",),
+        ("examples", "grades"),
         ("seed", "label"),
     ),
     Stage(

@@ -117,6 +117,7 @@ class Engine:
         )
 
     def close(self) -> None:
+        self.loaded.members.close()
         self._log.close()
 
     def _answer(

@@ -1,0 +1,94 @@
+"""From a trained student to a bundle: what is fitted on the way, and when there is none."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from contracts.bundle import Manifest, read_manifest
+from contracts.errors import NotReady, TrainingFailed
+from contracts.examples import PAIR_FEATURES
+from contracts.tables import read_table, write_part
+from contracts.workspace import Workspace
+from models.config import ExportConfig
+from ranking.release import release
+from ranking.scorer import BundleScorer, ItemEncoder
+
+LENIENT = ExportConfig(least_agreement=0)
+
+
+@pytest.fixture
+def trained(distilled: Workspace, tmp_path: Path) -> Workspace:
+    """A workspace of its own with a student, and a log of what a service showed."""
+    shutil.copytree(distilled.root, tmp_path / "workspace")
+    workspace = Workspace(tmp_path / "workspace")
+    write_log(workspace, "bundle/index")
+    return workspace
+
+
+def write_log(workspace: Workspace, signed: str) -> None:
+    shutil.rmtree(workspace.records / "events", ignore_errors=True)
+    write_part(workspace.records / "events", pa.table({"logged_by": [signed]}))
+
+
+def released(workspace: Workspace, knobs: ExportConfig = LENIENT) -> Manifest:
+    return read_manifest(release(workspace, knobs))
+
+
+def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace) -> None:
+    manifest = released(trained)
+    assert trained.bundle.name == manifest.version
+    assert manifest.tasks == ("relevance", "view", "apply", "dismiss"), "nobody was hired"
+    assert set(manifest.calibration) == {"relevance", "view", "apply"}, "too few dismissed"
+    assert manifest.blend is not None and manifest.blend.names == (*PAIR_FEATURES, *manifest.tasks)
+    weights = dict(zip(manifest.blend.names, manifest.blend.weights, strict=True))
+    assert weights["view"] > 0.1, "who matches is said by the words alone, and the student has learned it"
+    assert all(weights[name] == 0 for name in PAIR_FEATURES), "a constant has no say"
+    assert manifest.metrics["int8_ndcg@1_agreement"] > 0 and manifest.metrics["served_view_auc"] > 0.6
+    scorer = BundleScorer(trained.bundle)
+    items = ItemEncoder(trained.bundle).encode(["title: nurse | location: Boise"])
+    assert scorer.logits(scorer.prefix("headline: nurse"), items).shape == (1, 4)
+
+
+def test_a_feature_that_is_left_out_is_not_read(trained: Workspace) -> None:
+    manifest = released(trained, ExportConfig(least_agreement=0, leave_out=("unseen", "views_7d")))
+    assert manifest.blend is not None
+    assert set(manifest.blend.names) == {*PAIR_FEATURES, *manifest.tasks} - {"unseen", "views_7d"}
+
+
+def test_a_feature_that_nobody_knows_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match="color: not of dense"):
+        ExportConfig(leave_out=("color",))
+
+
+@pytest.mark.parametrize(("signed", "simulated"), [("simulator/0-1", True), ("bundle/index", False)])
+def test_the_lineage_says_whether_the_data_was_simulated(trained: Workspace, signed: str, simulated: bool) -> None:
+    write_log(trained, signed)
+    assert bool(released(trained).lineage["simulated"]) is simulated
+
+
+def test_an_export_that_disagrees_with_the_student_is_refused(
+    trained: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.metrics.top_agreement", lambda *_: 0.5)
+    with pytest.raises(TrainingFailed, match=r"agreement of int8 with float32 is 0\.500, under 0\.97"):
+        release(trained, ExportConfig())
+    assert not (trained.bundles / "CURRENT").exists()
+
+
+def test_without_a_positive_there_is_no_blend(trained: Workspace) -> None:
+    table = read_table(trained.training)
+    shutil.rmtree(trained.training)
+    for name in ("view", "apply"):
+        column = pa.array([0.0] * len(table), pa.float32())
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    write_part(trained.training, table)
+    assert released(trained).blend is None
+
+
+def test_without_a_student_the_error_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match="rolecall train student"):
+        release(Workspace(tmp_path), LENIENT)
