@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.arrow import TIME
+from contracts.encoder import read_encoder
 from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.records import Job
@@ -78,7 +79,8 @@ def _vectors(workspace: Workspace) -> pa.Table:
     if not parts(workspace.features / JOB_VECTOR):
         cure = f"run `rolecall embed --workspace {workspace.root}` first"
         raise NotReady(f"no job vectors in {workspace.features}", cure=cure)
-    return read_table(workspace.features / JOB_VECTOR)
+    made_by = pc.field("encoder_version") == read_encoder(workspace.encoder).version
+    return read_table(workspace.features / JOB_VECTOR, filter=made_by)
 
 
 def _first(table: pa.Table, key: str, *times: str) -> pa.Table:

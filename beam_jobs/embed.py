@@ -12,7 +12,6 @@ of the newest job versions: they are what an index serves.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import time
 from collections import Counter
@@ -35,7 +34,8 @@ from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, 
 from beam_jobs.progress import Progress
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
-from contracts.errors import BadInput, BundleMismatch, NotReady, UnreadableFile
+from contracts.encoder import read_encoder
+from contracts.errors import BadInput, BundleMismatch, NotReady
 from contracts.features import (
     CREATED_TIME,
     EVENT_TIME,
@@ -200,7 +200,7 @@ def _targets(own: argparse.Namespace) -> tuple[Path, dict[str, Target]]:
                 cure="train and export a bundle on this text",
             )
         return folder, {"jobs": Target(text, out, JOB_KEY, "tokens", "text_hash", version, times=False)}
-    encoder_version = _encoder_version(workspace.encoder)
+    encoder_version = read_encoder(workspace.encoder).version  # from its file: a run with nothing to do loads no model
     targets = {}
     for table in tables:
         text, out = (workspace.features / view for view in VIEWS[table])
@@ -209,17 +209,6 @@ def _targets(own: argparse.Namespace) -> tuple[Path, dict[str, Target]]:
         version = f"{_text_version(workspace, text)}.{encoder_version}"
         targets[table] = Target(text, out, KEYS[VIEWS[table][0]], "vector", "vector_hash", version, times=True)
     return workspace.encoder, targets
-
-
-def _encoder_version(folder: Path) -> str:
-    """Read from its file: a run with nothing to do loads no model."""
-    path = folder / "encoder.json"
-    try:
-        return json.loads(path.read_bytes())["version"]
-    except FileNotFoundError as error:
-        raise NotReady(f"no retrieval encoder in {folder}", cure="run `rolecall embed`, which exports it") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UnreadableFile(f"no version in it: {error}", where=str(path), cure="export the encoder again") from error
 
 
 def _text_version(workspace: Workspace, folder: Path) -> str:

@@ -122,7 +122,8 @@ def write_encoded(workspace: Workspace, encoded: int) -> None:
 
     texts = read_table(workspace.features / JOB_TEXT)
     own = texts["text"].slice(0, encoded).to_pylist()
-    vectors = in_slices(TextEncoder(workspace.encoder).encode, own, "vectors")
+    encoder = TextEncoder(workspace.encoder)
+    vectors = in_slices(encoder.encode, own, "vectors")
     items = in_slices(ItemEncoder(workspace.bundle).encode, own, "item tokens").astype(np.float16)
     rng = np.random.default_rng(0)
     for start in range(0, texts.num_rows, PART_ROWS):
@@ -135,7 +136,9 @@ def write_encoded(workspace: Workspace, encoded: int) -> None:
         tokens = lists(items[rows % encoded].reshape(len(rows), -1))
         write_part(workspace.root / "items" / workspace.bundle.name, keys.append_column("tokens", tokens))
         table = part.select(["job_id", EVENT_TIME, CREATED_TIME]).append_column("vector", lists(found))
-        write_part(workspace.features / JOB_VECTOR, table.append_column("vector_hash", part["text_hash"]))
+        table = table.append_column("vector_hash", part["text_hash"])
+        made_by = pa.array([encoder.version] * len(rows), pa.string())
+        write_part(workspace.features / JOB_VECTOR, table.append_column("encoder_version", made_by))
 
 
 def in_slices(encode: Any, texts: list[str], what: str) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from contracts.encoder import ENCODER, EncoderManifest
 from models.backbone import Backbone, backbone_folder, backbone_version, mean_pool
 from models.config import Precision
 from models.graphs import export_graph, quantize
@@ -54,14 +54,14 @@ def export_encoder(out: Path, backbone: Path | None = None, precision: Precision
         if precision == "int8":
             quantize(staged / "encoder.onnx")
         shutil.copy(folder / "tokenizer.json", staged)
-        about = {
-            "name": folder.parent.name if backbone is None else folder.name,
-            "version": version,
-            "dim": model.backbone.hidden,
-            "max_tokens": MAX_TOKENS,
-            "precision": precision,
-        }
-        (staged / "encoder.json").write_text(json.dumps(about, indent=2))
+        about = EncoderManifest(
+            name=folder.parent.name if backbone is None else folder.name,
+            version=version,
+            dim=model.backbone.hidden,
+            max_tokens=MAX_TOKENS,
+            precision=precision,
+        )
+        (staged / ENCODER).write_text(about.model_dump_json(indent=2))
         shutil.rmtree(out, ignore_errors=True)
         staged.rename(out)
     return version

@@ -133,8 +133,11 @@ class _Versions:
         write_part(then.features / JOB_TEXT, texts, "asof")
         (then.records / "events").symlink_to((self._workspace.records / "events").resolve())
         then.encoder.symlink_to(self._workspace.encoder.resolve())
-        vectors = _lists(self._workspace.features / JOB_VECTOR, "vector_hash", "vector", texts, encoder.encode)
-        write_part(then.features / JOB_VECTOR, _with(texts, "vector", vectors, "vector_hash"), "asof")
+        folder = self._workspace.features / JOB_VECTOR
+        vectors = _lists(folder, "vector_hash", "vector", texts, encoder.encode, encoder.version)
+        made_by = pa.array([encoder.version] * len(vectors), pa.string())
+        table = _with(texts, "vector", vectors, "vector_hash").append_column("encoder_version", made_by)
+        write_part(then.features / JOB_VECTOR, table, "asof")
         width = items.manifest.item_tokens * items.manifest.hidden
 
         def encode(found: list[str]) -> np.ndarray:
@@ -173,23 +176,30 @@ def _known(table: pa.Table, key: str, true_from: str, *known_from: str) -> pl.Da
     return frame.sort(_TRUE, _SINCE, _ROW)
 
 
-def _lists(folder: Path, hash_column: str, column: str, texts: pa.Table, make: Any) -> np.ndarray:
-    """(n, width): the stored list of each text's hash, made by `make` where none is stored."""
+def _lists(
+    folder: Path, hash_column: str, column: str, texts: pa.Table, make: Any, encoder_version: str = ""
+) -> np.ndarray:
+    """(n, width): the stored list of each text's hash, made by `make` where none (of that encoder) is stored."""
     hashes = texts["text_hash"].to_pylist()
-    stored = _stored(folder, hash_column, column, hashes)
+    stored = _stored(folder, hash_column, column, hashes, encoder_version)
     missing = [row for row, name in enumerate(hashes) if name not in stored]
     made = make([texts["text"][row].as_py() for row in missing])
     stored.update(zip((hashes[row] for row in missing), made, strict=True))
     return np.stack([stored[name] for name in hashes])
 
 
-def _stored(folder: Path, hash_column: str, column: str, hashes: Sequence[str]) -> dict[str, np.ndarray]:
+def _stored(
+    folder: Path, hash_column: str, column: str, hashes: Sequence[str], encoder_version: str
+) -> dict[str, np.ndarray]:
     if not parts(folder):
         raise NotReady(f"no table in {folder}", cure="run `rolecall embed` first")
     found: dict[str, np.ndarray] = {}
+    names = [hash_column, column, *(["encoder_version"] if encoder_version else [])]
     for part in parts(folder):
-        for batch in pq.ParquetFile(part).iter_batches(4_096, columns=[hash_column, column]):
+        for batch in pq.ParquetFile(part).iter_batches(4_096, columns=names):
             batch = batch.filter(pc.is_in(batch[hash_column], pa.array(hashes, pa.string())))
+            if encoder_version:
+                batch = batch.filter(pc.equal(batch["encoder_version"], encoder_version))
             values = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
             found.update(zip(batch[hash_column].to_pylist(), values, strict=True))
     return found

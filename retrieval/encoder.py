@@ -5,7 +5,6 @@ Knows a folder and nothing of workspaces. It trades a sort by length for padding
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import onnxruntime as ort
 from tokenizers import Tokenizer
 
+from contracts.encoder import read_encoder
 from contracts.errors import NotReady, UnreadableFile
 
 BATCH_TOKENS = 4_096
@@ -23,17 +23,15 @@ class TextEncoder:
     """`encode(texts)` gives unit vectors. Holds an ONNX session and a tokenizer; safe to share between threads.
 
     folder: `encoder.onnx` (input_ids, attention_mask int64 (n, len) -> vectors (n, dim) float32), `tokenizer.json`,
-    `encoder.json` (name, version, dim, max_tokens, precision).
+    `encoder.json` (`EncoderManifest`).
     threads: cores that one call may use; None: all.
     Raises NotReady where the folder holds no encoder, UnreadableFile where one of its files is broken.
     """
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
-        about = _about(folder)
-        self.name: str = about["name"]
-        self.version: str = about["version"]
-        self.dim: int = about["dim"]
-        self.max_tokens: int = about["max_tokens"]
+        about = read_encoder(folder)
+        self.name, self.version = about.name, about.version
+        self.dim, self.max_tokens = about.dim, about.max_tokens
         self._tokenizer = open_tokenizer(folder / "tokenizer.json", self.max_tokens)
         self._session = open_session(folder / "encoder.onnx", threads)
 
@@ -99,19 +97,3 @@ def pad(tokens: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
         ids[row, : len(found)] = found
         mask[row, : len(found)] = 1
     return ids, mask
-
-
-def _about(folder: Path) -> dict:
-    path = folder / "encoder.json"
-    try:
-        about = json.loads(path.read_bytes())
-        missing = {"name", "version", "dim", "max_tokens"} - set(about)
-    except FileNotFoundError as error:
-        raise NotReady(f"no retrieval encoder in {folder}", cure="run `rolecall embed`, which exports it") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
-        raise UnreadableFile(str(error), where=str(path), cure="export the encoder again") from error
-    if missing:
-        raise UnreadableFile(
-            f"{', '.join(sorted(missing))} is missing", where=str(path), cure="export the encoder again"
-        )
-    return about

@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 
 from contracts.arrow import arrow_schema
 from contracts.bundle import Manifest, read_manifest
-from contracts.errors import BadInput, IndexMismatch, NotReady, UnreadableFile
+from contracts.encoder import read_encoder
+from contracts.errors import BadInput, IndexMismatch, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.records import Event
 from contracts.tables import latest, parts, read_table
@@ -54,7 +55,7 @@ def build_index(workspace: Workspace, bundle: Path | None = None, engine: str = 
     """
     if engine not in ENGINES:
         raise BadInput(f"no engine {engine!r}", cure=f"one of {', '.join(ENGINES)}")
-    encoder_version, dim = _encoder(workspace)
+    encoder = read_encoder(workspace.encoder)
     jobs = latest(read_table(workspace.records / "jobs"), "id", "updated_at").sort_by("id")
     texts = latest(_keys(workspace.features / JOB_TEXT, "text_hash", "text_version"), JOB_KEY, EVENT_TIME, CREATED_TIME)
     text_version = _text_version(texts)
@@ -65,8 +66,10 @@ def build_index(workspace: Workspace, bundle: Path | None = None, engine: str = 
             cure="verbalize with the version of the bundle, or train on the present texts",
         )
 
-    vector_rows = _vector_rows(workspace, jobs["id"])
-    item_rows = _item_rows(workspace, manifest, jobs["id"], texts) if manifest else np.zeros(jobs.num_rows, np.int64)
+    present = dict(zip(texts[JOB_KEY].to_pylist(), texts["text_hash"].to_pylist(), strict=True))
+    wanted = [(job_id, present.get(job_id)) for job_id in jobs["id"].to_pylist()]
+    vector_rows = _vector_rows(workspace, wanted, encoder.version)
+    item_rows = _item_rows(workspace, manifest, wanted) if manifest else np.zeros(jobs.num_rows, np.int64)
     left_out = {
         "no vector": int((vector_rows < 0).sum()),
         "no item tokens": int(((vector_rows >= 0) & (item_rows < 0)).sum()),
@@ -76,17 +79,17 @@ def build_index(workspace: Workspace, bundle: Path | None = None, engine: str = 
             log.warning("index: %s of %s jobs left out: %s", f"{count:,}", f"{jobs.num_rows:,}", reason)
     kept = np.flatnonzero((vector_rows >= 0) & (item_rows >= 0))
     jobs = jobs.take(kept)
-    vectors = np.zeros((len(kept), dim), np.float32)
+    vectors = np.zeros((len(kept), encoder.dim), np.float32)
     _fill(vectors, workspace.features / JOB_VECTOR, "vector", vector_rows[kept])
     events = _events(workspace)
 
     bundle_version = manifest.version if manifest else ""
-    versions = (FORMAT, FIELD_WEIGHTS, engine, bundle_version, encoder_version, text_version)
+    versions = (FORMAT, FIELD_WEIGHTS, engine, bundle_version, encoder.version, text_version)
     version = _content_version(versions, jobs, vectors, events)
     folder = workspace.indexes / version
     about = IndexManifest(
-        version=version, engine=engine, bundle_version=bundle_version, encoder_version=encoder_version,
-        text_version=text_version, jobs=len(kept), dim=dim, left_out={k: v for k, v in left_out.items() if v},
+        version=version, engine=engine, bundle_version=bundle_version, encoder_version=encoder.version,
+        text_version=text_version, jobs=len(kept), dim=encoder.dim, left_out={k: v for k, v in left_out.items() if v},
     )  # fmt: skip
 
     def write(staged: Path) -> None:
@@ -112,17 +115,6 @@ def build_index(workspace: Workspace, bundle: Path | None = None, engine: str = 
     return folder
 
 
-def _encoder(workspace: Workspace) -> tuple[str, int]:
-    path = workspace.encoder / "encoder.json"
-    try:
-        about = json.loads(path.read_bytes())
-        return about["version"], about["dim"]
-    except FileNotFoundError as error:
-        raise NotReady(f"no retrieval encoder in {workspace.encoder}", cure="run `rolecall embed` first") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError) as error:
-        raise UnreadableFile(str(error), where=str(path), cure="run `rolecall embed` again") from error
-
-
 def _text_version(texts: pa.Table) -> str:
     versions = sorted(pc.unique(texts["text_version"]).to_pylist())
     if len(versions) != 1:
@@ -140,19 +132,21 @@ def _keys(folder: Path, *columns: str) -> pa.Table:
     return table.append_column(_PLACE, pa.array(np.arange(table.num_rows)))
 
 
-def _vector_rows(workspace: Workspace, job_ids: pa.ChunkedArray) -> np.ndarray:
-    """(jobs,) int64: the place of each job's newest vector in its table, -1 where there is none."""
-    newest = latest(_keys(workspace.features / JOB_VECTOR), JOB_KEY, EVENT_TIME, CREATED_TIME)
-    places = dict(zip(newest[JOB_KEY].to_pylist(), newest[_PLACE].to_pylist(), strict=True))
-    return np.array([places.get(job_id, -1) for job_id in job_ids.to_pylist()], np.int64)
+def _vector_rows(workspace: Workspace, wanted: Sequence[tuple[str, str | None]], encoder_version: str) -> np.ndarray:
+    """(jobs,) int64: the place of the vector of each (job, text hash), -1 where this encoder made none."""
+    table = _keys(workspace.features / JOB_VECTOR, "vector_hash", "encoder_version")
+    table = table.filter(pc.equal(table["encoder_version"], encoder_version))
+    keys = zip(table[JOB_KEY].to_pylist(), table["vector_hash"].to_pylist(), strict=True)
+    stored = dict(zip(keys, table[_PLACE].to_pylist(), strict=True))
+    return np.array([stored.get(key, -1) for key in wanted], np.int64)
 
 
 def _items_folder(workspace: Workspace, manifest: Manifest) -> Path:
     return workspace.root / "items" / manifest.version
 
 
-def _item_rows(workspace: Workspace, manifest: Manifest, job_ids: pa.ChunkedArray, texts: pa.Table) -> np.ndarray:
-    """(jobs,) int64: the place of the item tokens of each job's present text, -1 where there are none."""
+def _item_rows(workspace: Workspace, manifest: Manifest, wanted: Sequence[tuple[str, str | None]]) -> np.ndarray:
+    """(jobs,) int64: the place of the item tokens of each (job, text hash), -1 where there are none."""
     folder = _items_folder(workspace, manifest)
     if not parts(folder):
         raise NotReady(
@@ -161,8 +155,7 @@ def _item_rows(workspace: Workspace, manifest: Manifest, job_ids: pa.ChunkedArra
         )
     table = pa.concat_tables(pq.read_table(part, columns=[JOB_KEY, "text_hash"]) for part in parts(folder))
     stored = {key: place for place, key in enumerate(zip(*table.to_pydict().values(), strict=True))}
-    present = dict(zip(texts[JOB_KEY].to_pylist(), texts["text_hash"].to_pylist(), strict=True))
-    return np.array([stored.get((job_id, present.get(job_id)), -1) for job_id in job_ids.to_pylist()], np.int64)
+    return np.array([stored.get(key, -1) for key in wanted], np.int64)
 
 
 def _fill(out: np.ndarray, folder: Path, column: str, places: np.ndarray) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import RolecallError
 from contracts.workspace import Workspace
 from rolecall.console import show_progress
@@ -166,11 +167,11 @@ def embed(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Turn changed text into vectors, or with `--what items --bundle FOLDER` into item tokens (Beam)."""
     from beam_jobs import embed as job
 
-    place = Workspace(workspace)
-    if not (place.encoder / "encoder.json").is_file():
+    place, knobs = Workspace(workspace), _params(context).encoder
+    if not (place.encoder / ENCODER).is_file() or read_encoder(place.encoder).precision != knobs.precision:
         from models.encoder import export_encoder
 
-        export_encoder(place.encoder, **_params(context).encoder.model_dump())
+        export_encoder(place.encoder, **knobs.model_dump())
     job.run(["--workspace", str(workspace), *context.args])
 
 
@@ -302,12 +303,13 @@ def replay(
     from rolecall.recipe import RAW
 
     market = truth or workspace / RAW
-    fits = None
+    knobs = _params(context).replay.model_dump()
     if truth or (market / "truth").is_dir():
+        from simulator.market import read_params
         from simulator.truth import Truth
 
-        fits = Truth.load(market).fits
-    evaluate(Workspace(workspace), **_params(context).replay.model_dump(), truth=fits)
+        knobs |= {"truth": Truth.load(market).fits, "attribution": (read_params(market) or {}).get("attribution", "")}
+    evaluate(Workspace(workspace), **knobs)
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """The recipe: every stage, what it reads and writes, in one list. `rolecall run` runs it, `dvc.yaml` shows it.
 
 A stage is a `rolecall` command in a process of its own, so that its memory is given back and its cost can be seen.
-Each stage skips what is already done, with or without DVC.
+Each stage skips what is already done. Under DVC a stage whose inputs changed starts from nothing instead, so that no
+row of a former input stays; only what is named by its content is kept.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ log = logging.getLogger("rolecall")
 
 DVC_WORKSPACE = "artifacts/demo"
 RAW = "raw"
+TEXTS = ("features/member_text", "features/job_text")
 
 
 class StageFailed(RolecallError):
@@ -38,7 +40,8 @@ class StageFailed(RolecallError):
 class Stage:
     """One step. `reads` and `writes` are paths below the workspace; `params` are sections of params.yaml.
 
-    grows: its outputs are tables that are added to, which DVC must not clear before it runs the stage again.
+    files: paths in the repository that it reads too; grows: its outputs hold versions beside each other, named by their
+    content, which DVC must not clear before it runs the stage again.
     """
 
     name: str
@@ -46,28 +49,29 @@ class Stage:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     params: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     grows: bool = False
 
 
 STAGES: tuple[Stage, ...] = (
     Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
-    Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",), grows=True),
-    Stage("verbalize", "verbalize", ("records",), ("features/member_text", "features/job_text"), grows=True),
+    Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
+    Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json")),
     Stage(
         "embed",
         "embed",
-        ("features/member_text", "features/job_text"),
+        TEXTS,
         ("encoder", "features/member_vector", "features/job_vector"),
         ("encoder",),
-        grows=True,
     ),
-    Stage("activity", "activity", ("records",), ("features/member_activity", "features/job_stats"), grows=True),
+    Stage("activity", "activity", ("records",), ("features/member_activity", "features/job_stats")),
     Stage(
         "label",
         "label",
         ("records", "encoder", "features/member_text", "features/job_vector", "features/member_activity"),
         ("examples", "grades"),
         ("seed", "label"),
+        files=("policy/policy.yaml",),
     ),
     Stage(
         "training_set",
@@ -83,8 +87,14 @@ STAGES: tuple[Stage, ...] = (
         ("teachers/click", "scores/click"),
         ("click_teacher",),
     ),
-    Stage("student", "train student", ("training", "scores/policy", "scores/click"), ("student",), ("student",)),
-    Stage("export", "export", ("student", "training"), ("bundles",), ("export",), grows=True),
+    Stage(
+        "student",
+        "train student",
+        ("training", "teachers/policy", "scores/policy", "scores/click"),
+        ("student",),
+        ("student",),
+    ),
+    Stage("export", "export", ("student", "training", "records"), ("bundles",), ("export",), grows=True),
     Stage("items", "embed --what items", ("bundles", "features/job_text"), ("items",), grows=True),
     Stage("index", "index", ("records", "features/job_vector", "items"), ("indexes",), ("index",), grows=True),
     Stage(
@@ -92,12 +102,11 @@ STAGES: tuple[Stage, ...] = (
         "features materialize",
         ("bundles", "features/member_text", "features/member_activity"),
         ("feature_repo",),
-        grows=True,
     ),
     Stage(
         "replay",
         "replay",
-        ("bundles", "indexes", "examples", "scores/policy", "scores/click"),
+        ("bundles", "indexes", "items", "records", "features", "training", "scores/policy", "scores/click"),
         ("replay", "report.html"),
         ("replay",),
     ),
@@ -128,6 +137,9 @@ def run_recipe(
     costs = _known_costs(workspace) if start else []
     for number, stage in enumerate(stages, start=1):
         if start is not None and number <= names.index(start):
+            continue
+        if stage.name == "simulate" and _simulated_before(source, knobs):
+            log.info("[%d/%d] simulate: the market is there already", number, len(stages))
             continue
         log.info("[%d/%d] %s", number, len(stages), stage.name)
         argv = [part.format(data=source) for part in stage.command.split()]
@@ -160,11 +172,27 @@ def _dvc_stage(stage: Stage) -> dict:
     place = "" if stage.name == "simulate" else f" --workspace {DVC_WORKSPACE}"
     outs = [{f"{DVC_WORKSPACE}/{path}": {"cache": False, "persist": stage.grows}} for path in stage.writes]
     entry: dict = {"cmd": f"rolecall {command}{place}"}
-    if stage.reads:
-        entry["deps"] = [f"{DVC_WORKSPACE}/{path}" for path in stage.reads]
+    if stage.reads or stage.files:
+        entry["deps"] = [*(f"{DVC_WORKSPACE}/{path}" for path in stage.reads), *stage.files]
     if stage.params:
         entry["params"] = list(stage.params)
     return entry | {"outs": outs}
+
+
+def _simulated_before(folder: Path, knobs: Params) -> bool:
+    """Whether the market is there. Raises BadInput for another one: the records of both would be mixed."""
+    from simulator.market import read_params
+
+    found = read_params(folder)
+    if found is None:
+        return False
+    wanted = knobs.simulate.model_dump() | {"seed": knobs.seed}
+    wanted["about_events"] = wanted.pop("events")
+    other = [f"{name} {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value]
+    if other:
+        cure = "run in another --workspace, or delete this one"
+        raise BadInput(f"another market was simulated here ({'; '.join(other)})", where=str(folder), cure=cure)
+    return True
 
 
 def _place(stage: Stage, workspace: Workspace, profile: str) -> list[str]:

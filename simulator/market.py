@@ -6,6 +6,7 @@ The same arguments give the same bytes.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -85,6 +86,7 @@ def simulate(
     params = {
         "members": members,
         "jobs": jobs,
+        "about_events": events,
         "seed": seed,
         "start": start.isoformat(),
         "days": days,
@@ -110,6 +112,15 @@ def simulate(
     truth.write_truth(out / "truth", people, adverts, catalogue, {**params, "complete": True})
     (out / "truth" / "README").write_text(_README)
     return params
+
+
+def read_params(out: Path) -> dict[str, Any] | None:
+    """The parameters of the finished market in a folder, as `simulate` returned them; None where there is none."""
+    try:
+        params = json.loads((out / "truth" / "params.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return params if params["complete"] else None
 
 
 _README = """Simulated: no person, employer or job in this folder is real.

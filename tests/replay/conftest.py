@@ -99,10 +99,11 @@ class Market:
             about = {"text": texts, "text_hash": hashes, "text_version": [verbalizer.version] * len(rows)}
             extra = {"location": [row.location for row in rows]} if kind == "member" else {}
             write_part(workspace.features / f"{kind}_text", pa.table({**keys, **about, **extra, **known}))
+            made_by = {"encoder_version": [encoder.version] * len(rows)}
             vectors = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
             write_part(
                 workspace.features / f"{kind}_vector",
-                pa.table({**keys, "vector": vectors, "vector_hash": hashes, **known}),
+                pa.table({**keys, "vector": vectors, "vector_hash": hashes, **made_by, **known}),
             )
             if kind == "job":
                 tokens = items.encode(texts).reshape(len(texts), -1).astype(np.float16)

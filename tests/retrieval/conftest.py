@@ -126,9 +126,11 @@ def write_workspace(root: Path, jobs: tuple[Job, ...] = JOBS, events: tuple[Even
     versions = pa.array([verbalizer.version] * len(jobs), pa.string())
     text_rows = {**keys, "text": pa.array(texts, pa.string()), "text_hash": hashes, "text_version": versions}
     write_part(workspace.features / "job_text", pa.table(text_rows))
-    vectors = TextEncoder(workspace.encoder).encode(texts)
-    lists = pa.array(list(vectors), pa.list_(pa.float32()))
-    write_part(workspace.features / "job_vector", pa.table({**keys, "vector": lists, "vector_hash": hashes}))
+    encoder = TextEncoder(workspace.encoder)
+    lists = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
+    made_by = pa.array([encoder.version] * len(jobs), pa.string())
+    vector_rows = {**keys, "vector": lists, "vector_hash": hashes, "encoder_version": made_by}
+    write_part(workspace.features / "job_vector", pa.table(vector_rows))
     return workspace
 
 

@@ -131,6 +131,19 @@ def test_a_market_without_jobs_has_an_index_that_finds_nothing(tmp_path: Path, e
     assert len(index.search(ask("nurse", recent=("j1",)), np.ones(8, np.float32))) == 0
 
 
+@pytest.mark.parametrize(("column", "value"), [("vector_hash", "an older text"), ("encoder_version", "another")])
+def test_a_vector_of_another_text_or_encoder_does_not_stand_for_the_job(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    workspace = write_workspace(tmp_path)
+    [part] = parts(workspace.features / "job_vector")
+    table = pq.read_table(part)
+    changed = pa.array([value, *table[column].to_pylist()[1:]])
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, changed), part)
+    index = JobIndex.load(build_index(workspace))
+    assert index.ids == [job.id for job in JOBS[1:]] and index.manifest.left_out == {"no vector": 1}
+
+
 def test_jobs_without_a_vector_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     workspace = write_workspace(tmp_path)
     [part] = parts(workspace.features / "job_vector")
@@ -148,15 +161,18 @@ def test_faiss_finds_what_exact_search_finds(market: Workspace, tmp_path: Path) 
     assert faiss.search(ask(), vector).ids == exact.search(ask(), vector).ids
 
 
-def test_the_newest_vector_of_a_job_counts(tmp_path: Path) -> None:
+def test_the_vector_of_the_newest_text_counts(tmp_path: Path) -> None:
     workspace = write_workspace(tmp_path)
-    [part] = parts(workspace.features / "job_vector")
-    newer = pq.read_table(part).slice(0, 1)
-    later = pa.array([JOBS[0].updated_at + timedelta(days=1)], newer.schema.field("event_timestamp").type)
-    newer = newer.set_column(newer.schema.get_field_index("event_timestamp"), "event_timestamp", later)
     unit = pa.array([[1.0] + [0.0] * 7], pa.list_(pa.float32()))
-    newer = newer.set_column(newer.schema.get_field_index("vector"), "vector", unit)
-    pq.write_table(newer, part.with_name("part-0.parquet"))
+    edited = {"text_hash": pa.array(["edited"]), "vector_hash": pa.array(["edited"]), "vector": unit}
+    for folder in ("job_text", "job_vector"):
+        [part] = parts(workspace.features / folder)
+        row = pq.read_table(part).slice(0, 1)
+        later = pa.array([JOBS[0].updated_at + timedelta(days=1)], row.schema.field("event_timestamp").type)
+        for name, value in (edited | {"event_timestamp": later}).items():
+            if name in row.column_names:
+                row = row.set_column(row.schema.get_field_index(name), name, value)
+        pq.write_table(row, part.with_name("part-0.parquet"))  # comes before the older part
     assert JobIndex.load(build_index(workspace)).vectors[0].tolist() == [1.0] + [0.0] * 7
 
 

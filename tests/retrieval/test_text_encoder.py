@@ -61,5 +61,5 @@ def test_a_description_without_a_dimension_is_named(encoder_folder: Path, tmp_pa
     about = json.loads((encoder_folder / "encoder.json").read_text())
     del about["dim"]
     (tmp_path / "encoder.json").write_text(json.dumps(about))
-    with pytest.raises(UnreadableFile, match="dim is missing"):
+    with pytest.raises(UnreadableFile, match="dim: Field required"):
         TextEncoder(tmp_path)

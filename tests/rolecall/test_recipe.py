@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rolecall.recipe import DVC_WORKSPACE, STAGES, as_dvc
+from contracts.errors import BadInput
+from contracts.workspace import Workspace
+from rolecall.params import Params
+from rolecall.recipe import DVC_WORKSPACE, RAW, STAGES, as_dvc, run_recipe
+from simulator import market
 
 
 def test_the_dvc_file_is_the_recipe():
@@ -18,7 +22,11 @@ def test_the_dvc_file_is_the_recipe():
 def test_every_stage_reads_what_an_earlier_one_wrote():
     written: set[str] = set()
     for stage in STAGES:
-        missing = {path for path in stage.reads if not any(path == w or path.startswith(w + "/") for w in written)}
+        missing = {
+            path
+            for path in stage.reads
+            if not any(f"{path}/".startswith(f"{w}/") or w.startswith(f"{path}/") for w in written)
+        }
         assert not missing, stage.name
         written.update(stage.writes)
 
@@ -27,8 +35,9 @@ def test_every_stage_reads_what_an_earlier_one_wrote():
 def reproduced(tmp_path_factory) -> Path:
     """A DVC project of the recipe in which every stage has run: real graph and lock file, outputs of one line each."""
     project = tmp_path_factory.mktemp("recipe")
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(name, project)
+    for name in ("dvc.yaml", "params.yaml", *(path for stage in STAGES for path in stage.files)):
+        (project / name).parent.mkdir(exist_ok=True)
+        shutil.copy(name, project / name)
     for stage in STAGES:
         for path in stage.writes:
             out = project / DVC_WORKSPACE / path
@@ -84,3 +93,49 @@ def test_a_policy_teacher_knob_runs_it_again(reproduced, tmp_path):
     project = shutil.copytree(reproduced, tmp_path / "project")
     turn(project, "policy_teacher", "epochs", 9)
     assert "policy_teacher" in would_run(project)
+
+
+def test_another_policy_is_labelled_by(reproduced, tmp_path):
+    project = shutil.copytree(reproduced, tmp_path / "project")
+    policy = project / "policy" / "policy.yaml"
+    policy.write_text(policy.read_text() + "# edited\n")
+    assert "label" in would_run(project)
+
+
+def test_another_market_leaves_no_row_of_the_former_one(reproduced, tmp_path):
+    """DVC clears what a stage wrote unless it persists: only what is named by its content may."""
+    stages = yaml.safe_load((reproduced / "dvc.yaml").read_text())["stages"]
+    kept = {path for stage in stages.values() for out in stage["outs"] for path, how in out.items() if how["persist"]}
+    assert kept == {f"{DVC_WORKSPACE}/{path}" for path in ("bundles", "items", "indexes")}
+
+
+SMALL = {"members": 4, "jobs": 5, "events": 40, "days": 5}
+
+
+def stages_run(workspace: Path, monkeypatch, **simulate) -> list[str]:
+    """What `run_recipe` starts, with the market's stage alone really run."""
+    started: list[str] = []
+
+    def start(name: str, argv, params, quiet) -> dict:
+        started.append(name)
+        if name == "simulate":
+            market.simulate(workspace / RAW, **SMALL | simulate)
+        return {"name": name, "seconds": 0.0, "peak_mb": 0.0}
+
+    monkeypatch.setattr("rolecall.recipe._run", start)
+    monkeypatch.setattr("rolecall.answer.serve_once", lambda workspace: "")
+    monkeypatch.setattr("replay.summary.write_summary", lambda workspace, **rest: None)
+    knobs = Params.model_validate({"simulate": SMALL | simulate})
+    run_recipe(Workspace(workspace), None, params=None, knobs=knobs)
+    return started
+
+
+def test_a_market_that_is_there_is_not_simulated_again(tmp_path, monkeypatch):
+    assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in STAGES]
+    assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in STAGES if stage.name != "simulate"]
+
+
+def test_two_markets_are_not_mixed_in_one_workspace(tmp_path, monkeypatch):
+    stages_run(tmp_path, monkeypatch)
+    with pytest.raises(BadInput, match=r"another market was simulated here \(members 4, not 6\)"):
+        stages_run(tmp_path, monkeypatch, members=6)
