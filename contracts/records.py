@@ -16,6 +16,10 @@ from contracts.cleaning import clean_text
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 MAX_TEXT_CHARS = 100_000
+MAX_POSITION = 1_000_000
+"""No list is that long, and every integer column down the way holds it."""
+LEAST_PROPENSITY = 2.0**-126
+"""The least that float32 holds in full: below it a propensity becomes 0, and a weight by its inverse infinite."""
 
 Surface = Literal["search", "recommendation"]
 Action = Literal["impression", "view", "apply", "save", "dismiss", "hire"]
@@ -32,8 +36,12 @@ def _bounded(text: str) -> str:
     return clean_text(text)
 
 
-def _utc(value: datetime) -> datetime:
-    value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+def utc(value: datetime) -> datetime:
+    """The moment in UTC; one without a zone is UTC already. Raises ValueError before 1900 and past 9999."""
+    try:
+        value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError:  # the calendar ends between its own zone and UTC
+        raise ValueError(f"{value.isoformat()} is outside the years 1 to 9999 in UTC") from None
     if value < EARLIEST:
         raise ValueError(f"{value.date()} is before 1900")
     return value
@@ -47,10 +55,14 @@ _MISSING = {"", "na", "n/a", "nan", "null", "none"}
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text), Field(min_length=1)]
 Text = Annotated[str, AfterValidator(_bounded)]
-Time = Annotated[datetime, AfterValidator(_utc)]
+Time = Annotated[datetime, AfterValidator(utc)]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Rank = Annotated[int, Field(ge=1, le=MAX_POSITION)]
+Propensity = Annotated[float, Field(ge=LEAST_PROPENSITY, le=1, allow_inf_nan=False)]
 OptionalTime = Annotated[Time | None, BeforeValidator(_blank_is_missing)]
 OptionalMoney = Annotated[Money | None, BeforeValidator(_blank_is_missing)]
+OptionalPosition = Annotated[Rank | None, BeforeValidator(_blank_is_missing)]
+OptionalPropensity = Annotated[Propensity | None, BeforeValidator(_blank_is_missing)]
 Words = Annotated[tuple[Text, ...], Field(max_length=500)]
 
 
@@ -145,11 +157,9 @@ class Event(Record):
     member_id: Identifier
     query: Text = ""
     job_id: Identifier
-    position: Annotated[int | None, Field(ge=1), BeforeValidator(_blank_is_missing)] = None
+    position: OptionalPosition = None
     action: Action
-    propensity: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False), BeforeValidator(_blank_is_missing)] = (
-        None
-    )
+    propensity: OptionalPropensity = None
     logged_by: Text = ""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.records import RECORDS, Event, Grade, Job, Record
+from contracts.records import MAX_POSITION, RECORDS, Event, Grade, Job, Record
 from sources.rows import RawRow, Reject, raw_text
 
 AHEAD = timedelta(days=1)
@@ -27,7 +27,7 @@ CURES: Mapping[str, str] = {
     "id_too_long": "use an id of at most 200 characters",
     "propensity_range": "log the probability in (0, 1], or leave it out",
     "salary_range": "give yearly amounts, the lower one first",
-    "position_range": "count positions from 1",
+    "position_range": f"count positions from 1, up to {MAX_POSITION:,}",
     "grade_range": "grade from 0 to 4",
     "expiry_before_posting": "correct one of the two dates",
     "grade_without_asker": "name the member or the query",
@@ -36,6 +36,7 @@ CURES: Mapping[str, str] = {
 _VALUE_ERRORS = (
     ("text of ", "text_too_long"),
     ("is before 1900", "date_before_1900"),
+    ("is outside the years", "bad_date"),
     ("is above salary_max", "salary_range"),
     ("is before posted_at", "expiry_before_posting"),
     ("needs a member_id or a query", "grade_without_asker"),
@@ -47,6 +48,7 @@ _RANGES = {
     "position": "position_range",
     "grade": "grade_range",
 }
+_OUT_OF_RANGE = {"greater_than_equal", "less_than_equal", "finite_number", "int_parsing_size"}
 _SHOWN_CHARS = 80
 
 
@@ -106,7 +108,7 @@ def _reason(kind: str, field: str, message: str) -> str:
         return "id_too_long"
     if kind in ("string_too_short", "too_short"):
         return f"empty_{field}"
-    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number"):
+    if kind in _OUT_OF_RANGE:
         return _RANGES.get(field, "wrong_type")
     return "bad_date" if kind.startswith(("datetime", "date_")) else "wrong_type"
 

@@ -1,17 +1,31 @@
 """Whatever a valid record holds, it survives Arrow, and its text keeps to its budgets."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
+import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.arrow import arrow_schema, to_records, to_table
 from contracts.cleaning import clean_text
-from contracts.records import RECORDS, SENIORITY_LADDER, Education, Event, Grade, Job, Member, Position, Preferences
+from contracts.records import (
+    LEAST_PROPENSITY,
+    MAX_POSITION,
+    RECORDS,
+    SENIORITY_LADDER,
+    Education,
+    Event,
+    Grade,
+    Job,
+    Member,
+    Position,
+    Preferences,
+)
 from contracts.text import JOB_BUDGET, MEMBER_BUDGET, Percentiles, Verbalizer, limit_tokens
 
+DAY = datetime(2025, 5, 1, tzinfo=UTC)
 TEXT = st.text(max_size=40)
 WORDS = st.lists(st.text(min_size=1, max_size=12), max_size=6)
 TIMES = st.datetimes(datetime(1900, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))
@@ -62,9 +76,9 @@ EVENTS = st.builds(
     member_id=IDS,
     query=TEXT,
     job_id=IDS,
-    position=st.none() | st.integers(1, 1_000),
+    position=st.none() | st.integers(1, MAX_POSITION),
     action=st.sampled_from(["impression", "view", "apply", "save", "dismiss", "hire"]),
-    propensity=st.none() | st.floats(0, 1, exclude_min=True),
+    propensity=st.none() | st.floats(LEAST_PROPENSITY, 1),
 )
 GRADES = st.builds(
     Grade, member_id=IDS, query=TEXT, job_id=IDS, grade=st.integers(0, 4), grader=IDS, policy_version=IDS, time=TIMES
@@ -78,6 +92,31 @@ VERBALIZER = Verbalizer(Percentiles.fit({"salary": range(20_000, 200_000, 1_000)
 def test_a_record_survives_arrow(record: Member | Job | Event | Grade) -> None:
     model = type(record)
     assert list(to_records(to_table([record], model), model)) == [record]
+
+
+@given(st.integers())
+@example(2**63)
+@example(10**30)
+def test_a_position_that_no_column_holds_is_no_event(position: int) -> None:
+    value = {"id": "e", "time": DAY, "member_id": "m", "job_id": "j", "action": "view", "position": position}
+    try:
+        event = Event.model_validate(value)
+    except ValidationError:
+        return
+    assert list(to_records(to_table([event], Event), Event)) == [event]
+    assert orjson.loads(orjson.dumps(event.model_dump()))["position"] == position
+
+
+@given(st.datetimes(timezones=st.timezones() | st.sampled_from([timezone(timedelta(hours=h)) for h in (-12, 14)])))
+@example(datetime.max.replace(tzinfo=timezone(timedelta(hours=-12))))
+@example(datetime.min.replace(tzinfo=timezone(timedelta(hours=10))))
+def test_any_moment_is_a_time_in_utc_or_a_validation_error(moment: datetime) -> None:
+    try:
+        member = Member(id="m", updated_at=moment)
+    except ValidationError:
+        return
+    assert member.updated_at == moment
+    assert member.updated_at.tzinfo is UTC
 
 
 @given(RECORD)
