@@ -9,11 +9,20 @@ import html
 import re
 import unicodedata
 
-_BLOCK = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>|<!--.*?-->", re.DOTALL)
+_BLOCK = re.compile(r"<(?ai:script|style)\b")
+_TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>|<!--")
+_REST = {
+    "<script": re.compile(r"[^>]*>.*?</(?ai:script)\s*>", re.DOTALL),
+    "<style": re.compile(r"[^>]*>.*?</(?ai:style)\s*>", re.DOTALL),
+    "<!--": re.compile(r".*?-->", re.DOTALL),
+}
+"""What opens a stretch of markup -> the rest of the stretch; markup that is not here is whole as it is found."""
+_HUGE = re.compile(r"&#[0-9]{1000,};?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd]")
+_MARKS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
 _SPACE = re.compile(r"\s+")
 _PASSES = 8
+_MARKS_IN_A_ROW = 30  # Unicode's Stream-Safe Text Format (UAX 15)
 
 
 def clean_text(text: str) -> str:
@@ -25,10 +34,43 @@ def clean_text(text: str) -> str:
         return text.strip()  # nine rows in ten; the rest of the work changes nothing for them
     for _ in range(_PASSES):  # an entity may spell a tag, and a tag may split an entity
         before = text
-        text = html.unescape(text)
+        text = html.unescape(_HUGE.sub("", text))  # `int` refuses such a number; no character has it
         text = _CONTROL.sub("", text)
-        text = _TAG.sub(" ", _BLOCK.sub(" ", text))
-        text = unicodedata.normalize("NFC", text.encode("utf-8", "ignore").decode())
+        text = _without(_TAG, _without(_BLOCK, text))
+        text = _MARKS.sub(_few_marks, text.encode("utf-8", "ignore").decode())
+        text = unicodedata.normalize("NFC", text)
         if text == before:
             break
     return _SPACE.sub(" ", text).strip()
+
+
+def _without(markup: re.Pattern[str], text: str) -> str:
+    """`text` with a space in place of every stretch of markup.
+
+    One regular expression for a stretch with its end would look for a missing end from every start, in quadratic time.
+    Here an end that is missing once is missing for good.
+    """
+    kept: list[str] = []
+    at = 0
+    endless: set[str] = set()
+    for opening in markup.finditer(text):
+        name = opening[0].lower()
+        if opening.start() < at or name in endless:
+            continue
+        whole = _REST[name].match(text, opening.end()) if name in _REST else opening
+        if whole is None:
+            endless.add(name)
+            continue
+        kept += text[at : opening.start()], " "
+        at = whole.end()
+    return "".join([*kept, text[at:]]) if kept else text
+
+
+def _few_marks(run: re.Match[str]) -> str:
+    """A run without what follows 30 combining marks in a row: normalising sorts them, in quadratic time."""
+    kept, marks = [], 0
+    for character in run[0]:
+        marks = marks + 1 if unicodedata.category(character).startswith("M") else 0
+        if marks <= _MARKS_IN_A_ROW:
+            kept.append(character)
+    return "".join(kept)
