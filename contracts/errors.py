@@ -69,10 +69,6 @@ class UnknownAttribute(BadInput):
     reason, http_status = "unknown_attribute", 400
 
 
-class UnknownMember(BadInput):
-    reason, http_status = "unknown_member", 404
-
-
 class ShapeMismatch(BadInput):
     """An array has the wrong rank, width or dtype."""
 

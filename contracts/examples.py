@@ -12,7 +12,6 @@ from contracts.arrow import TIME
 from contracts.tasks import ENGAGEMENT_TASKS
 
 SPLITS = ("train", "valid", "test")
-STRATA = ("logged", "retrieved", "random")
 
 PAIR_FEATURES: tuple[str, ...] = (
     "dense",
