@@ -15,10 +15,9 @@ from typing import NamedTuple
 import polars as pl
 
 from contracts.examples import SPLITS
+from contracts.tasks import INTEREST
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
-INTEREST = ("view", "save", "apply", "hire")
-"""Actions that a job is opened for."""
 EVENT_COLUMNS = [
     "id", "time", "request_id", "member_id", "query", "job_id", "position", "action", "propensity",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from contracts.bundle import Blend, Calibration
 from contracts.errors import TrainingFailed
 from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table
+from contracts.tasks import GAINS
 from contracts.workspace import Workspace
 from models.config import ExportConfig
 from ranking.blend import apply_blend, blend_inputs, fit_blend
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("rolecall")
 
-GAINS = {"view": 1.0, "apply": 2.0, "hire": 4.0}
 LEAST_POSITIVES = 10
 
 
@@ -123,10 +123,9 @@ def _features(workspace: Workspace, list_ids: np.ndarray, job_ids: np.ndarray) -
 
 
 def _gains(rows: Rows) -> np.ndarray:
-    """(n,) float64: what members did, weighed by `GAINS`; NaN where the job was not in front of them."""
-    done = np.stack([rows.target(task) for task in GAINS], axis=1)
-    known = np.isfinite(done).any(axis=1)
-    return np.where(known, np.nan_to_num(done) @ np.array(list(GAINS.values())), np.nan)
+    """(n,) float64 `GAINS` of what members did; NaN where the job was not in front of them."""
+    done = np.stack([rows.target(task) * gain for task, gain in GAINS.items()])
+    return np.where(np.isfinite(done).any(axis=0), np.nan_to_num(done).max(axis=0), np.nan)
 
 
 def _blend(rows: Rows, valid: np.ndarray, features: np.ndarray, logits: np.ndarray, tasks: tuple[str, ...],

@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from beam_jobs.sampling import EVENT_COLUMNS, PastRequest, past_requests
 from contracts.errors import NotReady
 from contracts.tables import latest, read_table
+from contracts.tasks import GAINS
 from contracts.workspace import Workspace
-
-GAINS: Mapping[str, int] = {"view": 1, "apply": 2, "hire": 3}
-"""What an action of the person is worth; the highest of a job counts."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,14 @@ def held_out(workspace: Workspace, most: int, seed: int = 0) -> list[HeldOut]:
             f"no held-out request among {events.num_rows:,} events led to a view or more", cure="ingest a longer log"
         )
     return sorted(found, key=lambda request: (request.time, request.request_id))
+
+
+def asked(pairs: pa.Table) -> list[HeldOut]:
+    """The request of each list of a test table (`contracts.examples.EXAMPLES`), without its outcome."""
+    columns = ["list_id", "member_id", "query", "event_timestamp"]
+    lists = pairs.group_by(columns, use_threads=False).aggregate([])
+    rows = zip(*(lists[name].to_pylist() for name in columns), strict=True)
+    return [HeldOut(*row, gains={}, viewed=frozenset()) for row in rows]
 
 
 def has_impressions(workspace: Workspace) -> bool:

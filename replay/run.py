@@ -18,7 +18,7 @@ from contracts.tables import parts, read_table
 from contracts.workspace import Workspace
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.asof import jobs_as_of, requests_as_of
-from replay.holdout import HeldOut, has_impressions, held_out
+from replay.holdout import HeldOut, asked, has_impressions, held_out
 from replay.measures import expected_calibration_error, recall_curve, reliability
 from replay.report import write_report
 from replay.results import Reliability, Results
@@ -59,7 +59,10 @@ def replay(
         ranker = Ranker(jobs.index, encoder, scorer, items)
         runs = answers(ranker, held, requests_as_of(workspace, held, jobs.unknown_until))
         test = read_table(workspace.training, filter=pc.field("split") == "test")
-        pairs = score_pairs(workspace, test, ranker)
+        lists = asked(test)
+        again = requests_as_of(workspace, lists, jobs.unknown_until)
+        of_list = {one.request_id: request for one, request in zip(lists, again, strict=True)}
+        pairs = score_pairs(workspace, test, ranker, of_list)
         index_version, size, out_of_reach = jobs.index.version, len(jobs.index), _out_of_reach(jobs.index, held)
     log.info("replay: measuring, intervals from %s resamples", f"{resamples:,}")
     shutil.rmtree(workspace.replay, ignore_errors=True)

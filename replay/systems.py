@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, NotReady
 from contracts.examples import PAIR_FEATURES
+from contracts.tasks import GAINS
 from contracts.workspace import Workspace
 from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
@@ -41,8 +42,6 @@ from serving.rank import rank
 
 log = logging.getLogger("rolecall")
 
-ENGAGEMENT = ("view", "apply", "hire")
-"""Tasks whose probabilities add up to the expected gain, since their gains are 1, 2 and 3."""
 DEPTH = 100
 """Jobs of a request that a run holds; what comes later counts as not found."""
 _BLOCK = 256
@@ -140,28 +139,31 @@ class Pairs:
     probabilities: Mapping[str, np.ndarray]
 
 
-def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker) -> Pairs:
+def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests: Mapping[str, Request]) -> Pairs:
     """Every re-ranking system's scores of a test table (`contracts.examples.TRAINING`).
 
-    Raises NotReady where no teacher has scored, BadInput where a teacher's scores lack a pair.
+    requests: of each list. Engagement is the sum of the probabilities of `GAINS`: the expected gain, since each action
+    is worth one more than that which it follows. Raises NotReady where no teacher has scored, BadInput where a
+    teacher's scores lack a pair.
     """
     features = np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1)
     logits, tasks, manifest = _student(table, ranker), ranker.scorer.tasks, ranker.scorer.manifest
     calibrated = dict(zip(tasks, probabilities(manifest, logits).T, strict=True))
-    words, dense = (features[:, PAIR_FEATURES.index(name)] for name in ("terms", "dense"))
-    scores: dict[str, np.ndarray] = {BM25: words, MINILM: dense}
+    views, words, dense = (features[:, PAIR_FEATURES.index(name)] for name in ("views_7d", "terms", "dense"))
+    scores: dict[str, np.ndarray] = {POPULARITY: views, BM25: words, MINILM: dense}
+    scores[RETRIEVAL] = _retrieved(table, ranker, requests)
     events = {BM25: _same(words), MINILM: _same(dense)}
     for teacher in _teachers(workspace):
         said = _teacher_scores(workspace, teacher, table)
         name = f"{teacher} teacher"
-        engagement = [_sigmoid(said[task]) for task in ENGAGEMENT if task in said]
+        engagement = [_sigmoid(said[task]) for task in GAINS if task in said]
         scores[name] = said["relevance"] if teacher == "policy" or not engagement else np.sum(engagement, axis=0)
         events[name] = {task: said.get(task, scores[name]) for task in ("view", "apply")}
     if "relevance" in tasks:
         scores[STUDENT_RELEVANCE] = logits[:, tasks.index("relevance")]
-    engaged = [calibrated[task] for task in ENGAGEMENT if task in tasks]
+    engaged = [calibrated[task] for task in GAINS if task in tasks]
     if engaged:
-        raw = [_sigmoid(logits[:, tasks.index(task)]) for task in ENGAGEMENT if task in tasks]
+        raw = [_sigmoid(logits[:, tasks.index(task)]) for task in GAINS if task in tasks]
         scores[STUDENT_ENGAGEMENT] = np.sum(raw, axis=0)
         events["student"] = {task: logits[:, tasks.index(task)] for task in ("view", "apply") if task in tasks}
     if manifest.blend is not None:
@@ -179,6 +181,17 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker) -> Pairs:
         events=events,
         probabilities=calibrated,
     )
+
+
+def _retrieved(table: pa.Table, ranker: Ranker, requests: Mapping[str, Request]) -> np.ndarray:
+    """(n,) what the merge of the retrieval sources gives each pair; zero where no source found the job."""
+    lists, rows = table["list_id"].to_pylist(), ranker.index.rows(table["job_id"].to_pylist())
+    vectors = ranker.encoder.encode([request.request_text for request in requests.values()])
+    fused: dict[tuple[str, int], float] = {}
+    for (name, request), vector in zip(requests.items(), vectors, strict=True):
+        found = ranker.index.search(request, vector, CANDIDATES)
+        fused |= {(name, row): score for row, score in zip(found.rows.tolist(), found.fused.tolist(), strict=True)}
+    return np.array([fused.get(pair, 0.0) for pair in zip(lists, rows.tolist(), strict=True)])
 
 
 def _student(table: pa.Table, ranker: Ranker) -> np.ndarray:

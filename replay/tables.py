@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from replay.holdout import GAINS, HeldOut
+from contracts.tasks import GAINS
+from replay.holdout import HeldOut
 from replay.measures import Estimate, auc_estimates, mean_estimates, per_request
 from replay.results import BM25, Cell, Table
 from replay.systems import Answers, Pairs

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from contracts.activity import Activity
+from contracts.tasks import INTEREST
 from contracts.text import limit_tokens, request_text
 from retrieval.filters import Filter
 
 RECENT_JOBS = 5
 RECENT_SNIPPETS = 3
-INTEREST = ("view", "apply", "save", "hire")
-"""Actions that show interest in a job."""
 WORD_BUDGET = {"headline": 16, "wants": 24, "location": 8, "worked": 24, "skills": 24}
 """Fields of the member text whose words are searched for, with the tokens read of each."""
 

@@ -17,8 +17,8 @@ from replay.results import END_TO_END, Results
 from replay.run import replay
 from replay.summary import read_results, write_summary
 
-RERANKED = ("BM25", "MiniLM zero-shot", "policy teacher", "click teacher", "student, relevance", "student, engagement",
-            "whole system")  # fmt: skip
+RERANKED = ("popularity", "BM25", "MiniLM zero-shot", "retrieval alone", "policy teacher", "click teacher",
+            "student, relevance", "student, engagement", "whole system")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
