@@ -10,7 +10,6 @@ The dataset is a few megabytes and its rows have to be grouped, so a table is re
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
-from contracts.errors import MissingColumn, UnreadableFile
-from contracts.records import EARLIEST
+from contracts.errors import UnreadableFile
+from contracts.records import EARLIEST, utc
+from sources import delimited
+from sources.delimited import NamedCells
 from sources.rows import RawRow, Shard
 
 VIEWS = "Job_Views.csv"
@@ -33,13 +34,6 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
     EXPERIENCE: ("Applicant.ID", "Position.Name", "Start.Date", "End.Date", "Created.At"),
     WISHES: ("Applicant.ID", "Position.Of.Interest", "Created.At"),
 }
-
-
-class _Line(dict[str, str]):
-    """One CSV line by column, missing cells as ""; `row` is its 1-based number in the file, `raw` its cells as read."""
-
-    row: int
-    raw: str
 
 
 @dataclass(frozen=True)
@@ -56,16 +50,17 @@ class JobViews:
     def shards(self, table: str) -> list[Shard]:
         if table not in self.tables:
             return []
-        _lines(self.folder / VIEWS)  # a missing column is said before any work starts
+        for name, columns in _NEEDED.items():  # whichever table: what is missing is said before any work starts
+            delimited.require(self.folder / name, columns, "use the dataset's own files, or Rolecall's layout")
         return [Shard(table, str(self.folder / VIEWS))]
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
-        views, bad = _lines(self.folder / VIEWS)
+        views, bad = _lines(self.folder / VIEWS, shard.table)
         views, bad_times = _with_times(views, "View.Start", shard.table, str(self.folder / VIEWS))
         if not views:
             raise UnreadableFile("it holds no view that can be read", where=shard.path, cure="fetch the file again")
         if shard.table == "events":  # each bad line is reported once, with the table it would have made rows of
-            yield from (row._replace(table="events") for row in bad)
+            yield from bad
             yield from bad_times
             yield from _events(views, shard.path)
         elif shard.table == "jobs":
@@ -76,7 +71,7 @@ class JobViews:
     def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:
         return {}
 
-    def _members(self, views: list[_Line]) -> Iterator[RawRow]:
+    def _members(self, views: list[NamedCells]) -> Iterator[RawRow]:
         """Members with their versions, oldest first. source: the file that first names the member."""
         first_day = _first_day(views)
         known: dict[str, list[tuple[datetime, str, Any]]] = defaultdict(list)
@@ -87,9 +82,9 @@ class JobViews:
             path = self.folder / name
             if not path.is_file():
                 continue
-            lines, bad = _lines(path)
+            lines, bad = _lines(path, "members")
             lines, bad_times = _with_times(lines, "Created.At", "members", str(path))
-            yield from (row._replace(table="members") for row in bad)
+            yield from bad
             yield from bad_times
             for line in lines:
                 source.setdefault(line["Applicant.ID"], (str(path), line.row))
@@ -117,9 +112,9 @@ def recognise(folder: Path) -> JobViews | None:
     return JobViews(folder) if (folder / VIEWS).is_file() else None
 
 
-def _jobs(views: list[_Line], source: str) -> Iterator[RawRow]:
+def _jobs(views: list[NamedCells], source: str) -> Iterator[RawRow]:
     first_day = _first_day(views)
-    groups: dict[str, list[_Line]] = defaultdict(list)
+    groups: dict[str, list[NamedCells]] = defaultdict(list)
     for line in views:
         groups[line["Job.ID"]].append(line)
     for job, lines in groups.items():
@@ -135,7 +130,7 @@ def _jobs(views: list[_Line], source: str) -> Iterator[RawRow]:
         yield RawRow("jobs", source, lines[0].row, value)
 
 
-def _events(views: list[_Line], source: str) -> Iterator[RawRow]:
+def _events(views: list[NamedCells], source: str) -> Iterator[RawRow]:
     seen: set[tuple[str, str]] = set()
     for line in sorted(views, key=lambda line: (line["View.Start"], line.row)):
         pair = line["Applicant.ID"], line["Job.ID"]
@@ -171,7 +166,7 @@ def _member(member: str, seen: list[tuple[str, Any]], since: datetime) -> dict[s
     }
 
 
-def _position(line: _Line) -> tuple[dict[str, Any] | None, str]:
+def _position(line: NamedCells) -> tuple[dict[str, Any] | None, str]:
     """A position, and what was wrong with its dates: one outside 1900 to its own entry date is left out.
 
     An end date in the future of the entry is a plan: the position is still held.
@@ -197,62 +192,44 @@ def _position(line: _Line) -> tuple[dict[str, Any] | None, str]:
     return (value if value["title"] or value["company"] or value["description"] else None), problem
 
 
-def _wish(line: _Line) -> tuple[str | None, str]:
+def _wish(line: NamedCells) -> tuple[str | None, str]:
     return line["Position.Of.Interest"] or None, ""
 
 
-def _lines(path: Path) -> tuple[list[_Line], list[RawRow]]:
-    """The lines of a CSV file with "NA" and its like as "", and the lines that have no place under the header."""
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        missing = [name for name in _NEEDED[path.name] if name not in header]
-        if missing:
-            raise MissingColumn(
-                f"column {', '.join(missing)} is missing; the file has {', '.join(header) or 'none'}",
-                where=str(path),
-                cure="use the dataset's own files, or Rolecall's layout",
-            )
-        lines, bad = [], []
-        for row, cells in enumerate(reader, start=1):
-            if len(cells) != len(header):
-                detail = f"{len(cells)} cells under {len(header)} columns; quote the cells that hold a comma"
-                bad.append(RawRow("", str(path), row, None, ",".join(cells), "wrong_column_count", detail))
-                continue
-            line = _Line(
-                zip(header, ("" if c.strip().casefold() in _MISSING else c.strip() for c in cells), strict=True)
-            )
-            line.row, line.raw = row, ",".join(cells)
-            lines.append(line)
+def _lines(path: Path, table: str) -> tuple[list[NamedCells], list[RawRow]]:
+    """The lines of a file with "NA" and its like as "", and those that have no place under the header."""
+    lines, bad = delimited.read_whole(path, table)
+    for line in lines:
+        for name, cell in line.items():
+            line[name] = "" if cell.strip().casefold() in _MISSING else cell.strip()
     return lines, bad
 
 
-def _with_times(lines: list[_Line], column: str, table: str, source: str) -> tuple[list[_Line], list[RawRow]]:
+def _with_times(lines: list[NamedCells], column: str, table: str, source: str) -> tuple[list[NamedCells], list[RawRow]]:
     good, bad = [], []
     for line in lines:
         try:
             _time(line[column])
             good.append(line)
-        except ValueError:
-            detail = f"{column} {line[column]!r}; write it like 2014-12-12 20:10:02 UTC"
+        except ValueError as error:
+            detail = f"{column} {line[column]!r}: {error}; write it like 2014-12-12 20:10:02 UTC"
             bad.append(RawRow(table, source, line.row, None, line.raw, "bad_date", detail))
     return good, bad
 
 
-def _first_day(views: list[_Line]) -> datetime:
+def _first_day(views: list[NamedCells]) -> datetime:
     first = min(_time(line["View.Start"]) for line in views)
     return datetime.combine(first.date(), time(), UTC)
 
 
-def _most_common(lines: list[_Line], column: str) -> str:
+def _most_common(lines: list[NamedCells], column: str) -> str:
     """The value that most lines give, the earliest among equals; "" where none gives one."""
     counts = Counter(value for line in lines if (value := line.get(column, "")))
     return counts.most_common(1)[0][0] if counts else ""
 
 
 def _time(text: str) -> datetime:
-    moment = datetime.fromisoformat(text.removesuffix(" UTC"))
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return utc(datetime.fromisoformat(text.removesuffix(" UTC")))
 
 
 def _date(text: str) -> tuple[datetime | None, str]:

@@ -6,8 +6,6 @@ value, a list is JSON or separated by ";", a nested field is JSON. Null means mi
 
 from __future__ import annotations
 
-import csv
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,16 +19,13 @@ import pyarrow.parquet as pq
 from contracts.arrow import arrow_schema
 from contracts.errors import MissingColumn, UnknownSource
 from contracts.records import RECORDS
+from sources import delimited
 from sources.rows import RawRow, Shard
-
-log = logging.getLogger("rolecall")
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 BATCH_ROWS = 1_000
 SHARD_ROWS = 200_000
 """Row groups are gathered up to this many rows, so that a shard is worth a worker's while and fits in its memory."""
-MAX_FIELD_CHARS = 64_000_000
-"""Of a CSV cell: past it a quote was left open, and the row is set aside instead of swallowing the file."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +99,8 @@ def _columns(path: Path) -> list[str] | None:
         if path.suffix == ".parquet":
             return pq.read_schema(path).names
         if path.suffix == ".csv":
-            with _open_csv(path) as file:
-                return [name.strip() for name in next(csv.reader(file), [])] or None
-    except (pa.ArrowInvalid, OSError, csv.Error):
+            return delimited.header(path)
+    except (pa.ArrowInvalid, OSError):
         pass
     return None
 
@@ -151,53 +145,40 @@ def _read_parquet(shard: Shard) -> Iterator[RawRow]:
 def _to_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     try:
         return batch.to_pylist()
-    except UnicodeDecodeError:  # stray bytes in a string column; cleaning removes the replacement characters
-        columns = []
-        for field, column in zip(batch.schema, batch.columns, strict=True):
-            if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-                column = [
-                    c if c is None else c.decode("utf-8", "replace") for c in column.cast(pa.binary()).to_pylist()
-                ]
-            else:
-                column = column.to_pylist()
-            columns.append(column)
+    except _NO_PYTHON_VALUE:  # one cell spoils the batch: take them singly
+        columns = [[_cell(scalar) for scalar in column] for column in batch.columns]
         return [dict(zip(batch.schema.names, cells, strict=True)) for cells in zip(*columns, strict=True)]
 
 
-def _read_csv(shard: Shard) -> Iterator[RawRow]:
-    csv.field_size_limit(MAX_FIELD_CHARS)
-    table, source = shard.table, shard.path
+_NO_PYTHON_VALUE = (ValueError, OverflowError, LookupError)
+"""Of stray bytes in a string, a time past the year 9999, an unknown time zone."""
+
+
+def _cell(scalar: pa.Scalar) -> Any:
+    """The cell as Python has it; where Python has no such value, as text that the record will not take for one."""
     try:
-        with _open_csv(Path(source)) as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            if not header:
-                yield RawRow(table, source, 0, None, "", "unreadable_file", "the file is empty; write its header line")
-                return
-            known = [(i, name) for i, name in enumerate(header) if name in RECORDS[table].model_fields]
-            kinds = _nested_kinds(table)
-            row = 0
-            while True:
-                row += 1
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    detail = f"line {reader.line_num}: {error}; close its quotes"
-                    yield RawRow(table, source, row, None, "", "bad_csv", detail)
-                    continue
-                if not cells:
-                    row -= 1
-                    continue
-                if len(cells) != len(header):
-                    detail = f"{len(cells)} cells under {len(header)} columns; quote the cells that hold a comma"
-                    yield RawRow(table, source, row, None, ",".join(cells), "wrong_column_count", detail)
-                    continue
-                value: dict[str, Any] = {name: cells[i] for i, name in known if cells[i].strip()}
-                yield _csv_row(table, source, row, value, kinds, cells)
-    except OSError as error:
-        yield _unreadable(shard, error)
+        return scalar.as_py()
+    except _NO_PYTHON_VALUE:
+        if isinstance(scalar, pa.StructScalar):
+            return {name: _cell(value) for name, value in scalar.items()}
+        if isinstance(scalar, pa.ListScalar) and not isinstance(scalar, pa.MapScalar):
+            return [_cell(value) for value in scalar]
+        if isinstance(scalar, pa.StringScalar):  # cleaning removes the replacement characters
+            return scalar.as_buffer().to_pybytes().decode("utf-8", "replace")
+        return f"{getattr(scalar, 'value', '')} {scalar.type}".strip()
+
+
+def _read_csv(shard: Shard) -> Iterator[RawRow]:
+    table, source = shard.table, shard.path
+    header = delimited.header(Path(source)) or ()
+    known = [(i, name) for i, name in enumerate(header) if name in RECORDS[table].model_fields]
+    kinds = _nested_kinds(table)
+    for row, cells, reason, detail in delimited.lines(Path(source)):
+        if reason:
+            yield RawRow(table, source, row, None, ",".join(cells), reason, detail)
+            continue
+        value: dict[str, Any] = {name: cells[i] for i, name in known if cells[i].strip()}
+        yield _csv_row(table, source, row, value, kinds, cells)
 
 
 def _csv_row(
@@ -229,10 +210,6 @@ def _nested_kinds(table: str) -> Mapping[str, str]:
         elif pa.types.is_nested(field.type):
             kinds[field.name] = "nested"
     return kinds
-
-
-def _open_csv(path: Path) -> Any:
-    return path.open(encoding="utf-8-sig", errors="replace", newline="")
 
 
 def _read_jsonl(shard: Shard) -> Iterator[RawRow]:

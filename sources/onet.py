@@ -6,14 +6,14 @@ its words (`simulator.catalogue`).
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.errors import MissingColumn, UnreadableFile
+from sources import delimited
+from sources.delimited import NamedCells
 from sources.rows import RawRow, Shard
 
 ATTRIBUTION = (
@@ -23,6 +23,8 @@ ATTRIBUTION = (
 """To be shown wherever something drawn from this source is shown."""
 
 OCCUPATIONS = "Occupation Data.txt"
+RELATED = "Related Occupations.txt"
+_TASKS, _TOOLS, _ZONES = "Task Statements.txt", "Technology Skills.txt", "Job Zones.txt"
 RELEASED = datetime(2022, 8, 1, tzinfo=UTC)
 TIERS: Mapping[str, int] = {"Primary-Short": 3, "Primary-Long": 2, "Supplemental": 1}
 ZONES: Mapping[int, str] = {1: "entry", 2: "entry", 3: "mid", 4: "senior", 5: "lead"}
@@ -30,13 +32,14 @@ ZONES: Mapping[int, str] = {1: "entry", 2: "entry", 3: "mid", 4: "senior", 5: "l
 TASKS_SHOWN = 6
 SKILLS_SHOWN = 20
 
+_CURE = "use the tab-separated files of an O*NET release"
 _CODE = "O*NET-SOC Code"
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     OCCUPATIONS: (_CODE, "Title", "Description"),
-    "Task Statements.txt": (_CODE, "Task"),
-    "Technology Skills.txt": (_CODE, "Example", "Hot Technology"),
-    "Job Zones.txt": (_CODE, "Job Zone"),
-    "Related Occupations.txt": (_CODE, "Related O*NET-SOC Code", "Relatedness Tier", "Index"),
+    _TASKS: (_CODE, "Task"),
+    _TOOLS: (_CODE, "Example", "Hot Technology"),
+    _ZONES: (_CODE, "Job Zone"),
+    RELATED: (_CODE, "Related O*NET-SOC Code", "Relatedness Tier", "Index"),
     "Alternate Titles.txt": (_CODE, "Alternate Title"),
     "Sample of Reported Titles.txt": (_CODE, "Reported Job Title"),
 }
@@ -51,10 +54,12 @@ class Onet:
 
     @property
     def tables(self) -> tuple[str, ...]:
-        return ("jobs", "grades") if (self.folder / "Related Occupations.txt").is_file() else ("jobs",)
+        return ("jobs", "grades") if (self.folder / RELATED).is_file() else ("jobs",)
 
     def shards(self, table: str) -> list[Shard]:
-        file = "Related Occupations.txt" if table == "grades" else OCCUPATIONS
+        for name, columns in _NEEDED.items():  # whichever table: what is missing is said before any work starts
+            delimited.require(self.folder / name, columns, _CURE, "\t")
+        file = RELATED if table == "grades" else OCCUPATIONS
         return [Shard(table, str(self.folder / file))] if table in self.tables else []
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
@@ -68,40 +73,16 @@ def recognise(folder: Path) -> Onet | None:
     return Onet(folder) if (folder / OCCUPATIONS).is_file() else None
 
 
-def lines(folder: Path, name: str) -> list[dict[str, str]]:
-    """One of O*NET's files as a list of rows by column; empty where the file is absent.
-
-    Raises MissingColumn, and UnreadableFile for a line that does not match the header.
-    """
-    path = folder / name
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        header = next(reader, [])
-        missing = [column for column in _NEEDED[name] if column not in header]
-        if missing:
-            raise MissingColumn(
-                f"column {', '.join(missing)} is missing; the file has {', '.join(header) or 'none'}",
-                where=str(path),
-                cure="use the tab-separated files of an O*NET release",
-            )
-        rows = []
-        for row, cells in enumerate(reader, start=1):
-            if len(cells) != len(header):
-                raise UnreadableFile(
-                    f"row {row} has {len(cells)} cells under {len(header)} columns",
-                    where=str(path),
-                    cure="fetch the file again",
-                )
-            rows.append(dict(zip(header, cells, strict=True)))
-    return rows
+def lines(folder: Path, name: str) -> list[NamedCells]:
+    """The good lines of one of O*NET's files; empty where the file is absent. Raises MissingColumn."""
+    delimited.require(folder / name, _NEEDED[name], _CURE, "\t")
+    return delimited.read_whole(folder / name, "", "\t")[0] if (folder / name).is_file() else []
 
 
 def technologies(folder: Path) -> dict[str, list[str]]:
     """Occupation code -> its tools, the hot ones first, else in the file's order."""
     tools: dict[str, list[tuple[bool, str]]] = defaultdict(list)
-    for line in lines(folder, "Technology Skills.txt"):
+    for line in lines(folder, _TOOLS):
         tools[line[_CODE]].append((line["Hot Technology"] != "Y", line["Example"]))
     return {
         code: list(dict.fromkeys(name for _, name in sorted(found, key=lambda f: f[0])))
@@ -110,19 +91,34 @@ def technologies(folder: Path) -> dict[str, list[str]]:
 
 
 def zones(folder: Path) -> dict[str, int]:
-    return {line[_CODE]: int(line["Job Zone"]) for line in lines(folder, "Job Zones.txt")}
+    """Occupation code -> its job zone, a key of ZONES; without those that have another."""
+    return {line[_CODE]: int(line["Job Zone"]) for line in lines(folder, _ZONES) if _known_zone(line)}
 
 
 def tasks(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
-    for line in lines(folder, "Task Statements.txt"):
+    for line in lines(folder, _TASKS):
         found[line[_CODE]].append(line["Task"])
     return dict(found)
 
 
+def _known_zone(line: NamedCells) -> bool:
+    return line["Job Zone"].strip() in map(str, ZONES)
+
+
+def _bad_lines(folder: Path, name: str, table: str) -> list[RawRow]:
+    return delimited.read_whole(folder / name, table, "\t")[1] if (folder / name).is_file() else []
+
+
 def _jobs(folder: Path, source: str) -> Iterator[RawRow]:
+    for name in (OCCUPATIONS, _TASKS, _TOOLS, _ZONES):
+        yield from _bad_lines(folder, name, "jobs")
+    for line in lines(folder, _ZONES):
+        if not _known_zone(line):  # the job is kept without the value; the row shows what was left out
+            detail = f"Job Zone {line['Job Zone']!r} is not 1 to {max(ZONES)}; the job is kept without a seniority"
+            yield RawRow("jobs", str(folder / _ZONES), line.row, None, line.raw, "unknown_value", detail)
     tools, zone, duties = technologies(folder), zones(folder), tasks(folder)
-    for row, line in enumerate(lines(folder, OCCUPATIONS), start=1):
+    for line in lines(folder, OCCUPATIONS):
         code = line[_CODE]
         value = {
             "id": code,
@@ -133,7 +129,7 @@ def _jobs(folder: Path, source: str) -> Iterator[RawRow]:
         }
         if code in zone:
             value["seniority"] = ZONES[zone[code]]
-        yield RawRow("jobs", source, row, value)
+        yield RawRow("jobs", source, line.row, value)
 
 
 def _grades(folder: Path, source: str) -> Iterator[RawRow]:
@@ -141,17 +137,18 @@ def _grades(folder: Path, source: str) -> Iterator[RawRow]:
     fixed = {"grader": "onet", "policy_version": "onet-27.0", "time": RELEASED}
     for code, title in titles.items():
         yield RawRow("grades", source, 0, {"query": title, "job_id": code, "grade": 4, "rationale": "itself", **fixed})
-    for row, line in enumerate(lines(folder, "Related Occupations.txt"), start=1):
+    yield from _bad_lines(folder, RELATED, "grades")
+    for line in lines(folder, RELATED):
         tier, asked = line["Relatedness Tier"], titles.get(line[_CODE])
         if asked is None or tier not in TIERS:
             detail = f"{_CODE} {line[_CODE]} with tier {tier!r} is not known; use files of one release"
-            yield RawRow("grades", source, row, None, "\t".join(line.values()), "unknown_value", detail)
+            yield RawRow("grades", source, line.row, None, line.raw, "unknown_value", detail)
             continue
         related = line["Related O*NET-SOC Code"]
         rationale = f"{tier} related occupation, rank {line['Index']}"
         yield RawRow(
             "grades",
             source,
-            row,
+            line.row,
             {"query": asked, "job_id": related, "grade": TIERS[tier], "rationale": rationale, **fixed},
         )

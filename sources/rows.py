@@ -61,11 +61,14 @@ class Source(Protocol):
     def shards(self, table: str) -> list[Shard]:
         """What to read for a table, in reading order; empty for a table that the source has not.
 
-        Raises MissingColumn where a file lacks a column that the record requires.
+        Raises MissingColumn where a file lacks a column that is needed, whichever table's rows it goes into.
         """
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
-        """The rows of a shard, streamed. A bad row or file comes as a RawRow with a reason, never as an exception."""
+        """The rows of a shard, streamed. A bad row or file comes as a RawRow with a reason, never as an exception.
+
+        Raises UnreadableFile where no other table of the source could be read either.
+        """
 
     def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:
         """File -> columns in it that no record has; they are not read."""

@@ -1,5 +1,6 @@
 """The job-views layout: jobs from views, members in versions that never know more than their time."""
 
+import csv
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from contracts.errors import MissingColumn
 from contracts.records import Event, Job, Member
-from sources import Reject
+from sources import Reject, open_source
 
 TIMES = ["Created.At", "Updated.At"]
 PLACE = ["City", "State.Name", "State.Code"]
@@ -137,3 +138,51 @@ def test_a_missing_column_is_named(tmp_path: Path, write_csv: Callable, read: Ca
     write_csv(tmp_path / "Job_Views.csv", [["Applicant.ID", "Job.ID", "Title"], ["1", "2", "Nurse"]])
     with pytest.raises(MissingColumn, match=r"View\.Start is missing; the file has Applicant\.ID, Job\.ID, Title"):
         read(tmp_path, "events")
+
+
+@pytest.mark.parametrize("name", ["Experience.csv", "Positions_Of_Interest.csv"])
+def test_a_missing_column_of_any_file_is_said_before_any_is_read(
+    job_views: Path, write_csv: Callable, name: str
+) -> None:
+    write_csv(job_views / name, [["Applicant.ID"], ["1"]])
+    with pytest.raises(MissingColumn, match=rf"{name}: column .*Created\.At is missing; the file has Applicant\.ID"):
+        open_source(job_views).shards("jobs")
+
+
+def _all(folder: Path, read: Callable) -> tuple[list, list]:
+    rows = [row for table in ("members", "jobs", "events") for row in read(folder, table)]
+    return _good(rows), [row for row in rows if isinstance(row, Reject)]
+
+
+def test_of_a_10_mb_cell_in_any_file_nothing_else_is_lost(job_views: Path, read: Callable, write_csv: Callable) -> None:
+    good, bad = _all(job_views, read)
+    long = "x" * 10_000_000
+    day = "2014-11-09 10:00:00"
+    view, position = _view("2", "10", day), _position("1", "Cook", "2010-01-01", "", day)
+    for name, cells, column in (
+        ("Job_Views.csv", view, 3),
+        ("Experience.csv", position, EXPERIENCE_HEADER.index("Job.Description")),
+        ("Positions_Of_Interest.csv", ["1", "", f"{day} UTC", f"{day} UTC"], 1),
+    ):
+        with (job_views / name).open("a", newline="") as file:
+            csv.writer(file).writerow([*cells[:column], long, *cells[column + 1 :]])
+    good_after, bad_after = _all(job_views, read)
+    assert good_after == good
+    new = [row for row in bad_after if row not in bad]
+    assert [(row.reason, long in row.raw) for row in new] == [("text_too_long", True)] * 3
+
+
+@pytest.mark.parametrize("start", ["9999-12-31 23:59:59-12:00", "0001-01-01 00:00:00+10:00", "0113-11-17 09:00:00"])
+def test_an_impossible_time_of_one_view_is_set_aside_alone(job_views: Path, read: Callable, start: str) -> None:
+    good, _ = _all(job_views, read)
+    with (job_views / "Job_Views.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(_view("1", "11", start))
+    good_after, bad = _all(job_views, read)
+    assert good_after == good
+    assert [row.reason for row in bad if row.row == 7] == ["bad_date"]
+
+
+def test_an_empty_file_is_a_reject(job_views: Path, read: Callable) -> None:
+    (job_views / "Experience.csv").write_text("")
+    rejects = [row for row in read(job_views, "members") if isinstance(row, Reject)]
+    assert [(row.reason, row.row) for row in rejects] == [("unreadable_file", 0)]

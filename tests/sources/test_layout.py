@@ -13,7 +13,7 @@ import pytest
 from contracts.arrow import to_table
 from contracts.errors import MissingColumn, UnknownSource
 from contracts.records import Job, Member, Position, Preferences
-from sources import Reject, layout, open_source
+from sources import Reject, delimited, layout, open_source
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
 JOBS = [
@@ -111,6 +111,72 @@ def test_stray_bytes_are_cleaned_away(tmp_path: Path, read: Callable) -> None:
         ("j2", "Nurse"),
         ("j3", "Nurse"),
     }
+
+
+YEAR_12000 = 316_516_204_800_000_000
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (pa.array([0, YEAR_12000, 0], pa.timestamp("us", "UTC")), "bad_date"),
+        (pa.array([0, -YEAR_12000, 0], pa.timestamp("us")), "bad_date"),
+        (pa.array([0, 4_000_000, 0], pa.date32()), "bad_date"),
+    ],
+)
+def test_a_time_that_python_does_not_have_is_set_aside_and_no_other_row_is_lost(
+    tmp_path: Path, read: Callable, column: pa.Array, reason: str
+) -> None:
+    table = pa.table({"id": ["j1", "j2", "j3"], "title": ["Nurse"] * 3, "updated_at": column})
+    pq.write_table(table, tmp_path / "jobs.parquet")
+    first, bad, last = read(tmp_path, "jobs")
+    assert (first.id, last.id) == ("j1", "j3")
+    assert (bad.reason, bad.row) == (reason, 2)
+    assert '"j2"' in bad.raw
+    assert str(column[1].value) in bad.raw
+
+
+def test_a_nested_time_that_python_does_not_have_is_set_aside_and_no_other_row_is_lost(
+    tmp_path: Path, read: Callable
+) -> None:
+    positions = pa.array(
+        [[{"title": "Nurse", "start": time}] for time in (0, YEAR_12000)],
+        pa.list_(pa.struct([("title", pa.string()), ("start", pa.timestamp("us"))])),
+    )
+    pq.write_table(
+        pa.table({"id": ["m1", "m2"], "updated_at": [DAY] * 2, "positions": positions}), tmp_path / "members.parquet"
+    )
+    _write(tmp_path, "jsonl", None, "jobs", JOBS, Job)
+    good, bad = read(tmp_path, "members")
+    assert good.id == "m1"
+    assert (bad.reason, bad.row) == ("bad_date", 2)
+    assert "positions.0.start" in bad.detail
+
+
+def test_a_time_zone_that_nobody_knows_is_set_aside(tmp_path: Path, read: Callable) -> None:
+    times = pa.array([0], pa.timestamp("us", "Mars/Phobos"))
+    pq.write_table(pa.table({"id": ["j"], "title": ["Nurse"], "updated_at": times}), tmp_path / "jobs.parquet")
+    assert [row.reason for row in read(tmp_path, "jobs")] == ["bad_date"]
+
+
+def test_stray_bytes_in_a_list_are_cleaned_away(tmp_path: Path, read: Callable) -> None:
+    words = pa.array([b"tri\xffage"], pa.binary()).view(pa.string())
+    skills = pa.ListArray.from_arrays(pa.array([0, 1], pa.int32()), words)
+    table = pa.table({"id": ["j"], "title": ["Nurse"], "updated_at": [DAY], "skills": skills})
+    pq.write_table(table, tmp_path / "jobs.parquet")
+    assert [job.skills for job in read(tmp_path, "jobs")] == [("triage",)]
+
+
+def test_a_quote_left_open_is_set_aside_and_the_rest_is_read(
+    tmp_path: Path, read: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delimited, "MAX_FIELD_CHARS", 100)
+    row = "j{},Nurse,2025-05-01\n"
+    (tmp_path / "jobs.csv").write_text(
+        "id,title,updated_at\n" + row.format(1) + 'j2,"Nu' + "x" * 200 + "\n" + row.format(3)
+    )
+    first, bad, last = read(tmp_path, "jobs")
+    assert (first.id, bad.reason, last.id) == ("j1", "bad_csv", "j3")
 
 
 @pytest.mark.parametrize("size", [0, 10, -40, -8])
