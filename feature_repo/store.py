@@ -45,12 +45,14 @@ globals().update(declare(Path(__file__).resolve().parent, ".."))
 '''
 
 
-def apply(workspace: Workspace, profile: str = "embedded") -> None:
+def apply(workspace: Workspace, profile: str | None = None) -> None:
     """Write the workspace's Feast repository for a profile and register its views and services.
 
-    Safe to repeat: a service is added for each bundle that has come since. Raises BadInput for an unknown profile or
-    a missing REDIS_URL, NotReady where no job has text yet.
+    profile: one of `PROFILES`; None: the one that the repository has, embedded where there is none yet.
+    Safe to repeat: a service is added for each bundle that has come since. Raises BadInput for an unknown profile or a
+    missing REDIS_URL, NotReady where no job has text yet.
     """
+    profile = _profile(workspace) if profile is None else profile
     if profile not in PROFILES:
         raise BadInput(f"profile {profile!r}", cure=f"one of {', '.join(PROFILES)}")
     if not parts(workspace.features / JOB_TEXT):
@@ -67,7 +69,7 @@ def apply(workspace: Workspace, profile: str = "embedded") -> None:
 
     store.apply(list(declare(repo, "..").values()))
     if profile == "embedded":
-        _let_readers_read(repo / store.config.online_store.path)
+        _prepare_sqlite(repo / store.config.online_store.path)
 
 
 def open_store(workspace: Workspace) -> FeatureStore:
@@ -175,16 +177,35 @@ def _join(store: FeatureStore, service: FeatureService, examples: pa.Table) -> p
     return examples.filter(known).cast(TRAINING)
 
 
+def _profile(workspace: Workspace) -> str:
+    config = workspace.feature_repo / CONFIG
+    return "redis" if config.is_file() and _needs_redis(config) else "embedded"
+
+
+def _needs_redis(config: Path) -> bool:
+    return "${REDIS_URL}" in config.read_text()
+
+
 def _check_environment(config: Path) -> None:
     """Raise BadInput where a profile needs REDIS_URL and it is absent, or not as Feast reads it."""
-    if "${REDIS_URL}" not in config.read_text():
+    if not _needs_redis(config):
         return
     address = os.environ.get("REDIS_URL", "")
     if not address or "://" in address:
         raise BadInput(f"REDIS_URL is {address!r}", where=str(config), cure='export REDIS_URL="host:port"')
 
 
-def _let_readers_read(path: Path) -> None:
-    """Write-ahead log, kept with the file: a request then reads the online store while something writes to it."""
+def _prepare_sqlite(path: Path) -> None:
+    """Write-ahead log, kept with the file: a request then reads the online store while something writes to it.
+
+    A row never replaces one that holds from a later time, or of the same time but known since later: Feast 0.67 has no
+    such rule, and so loading the history would undo what was pushed since it was written.
+    """
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            connection.execute(
+                f'CREATE TRIGGER IF NOT EXISTS "{table}_keeps_newer" BEFORE UPDATE ON "{table}" '
+                "WHEN (NEW.event_ts, NEW.created_ts) < (OLD.event_ts, OLD.created_ts) "
+                "BEGIN SELECT RAISE(IGNORE); END"
+            )

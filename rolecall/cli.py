@@ -195,10 +195,14 @@ def label(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
 # --- Feast -----------------------------------------------------------------------------------------------------------
 
 ProfileOption = Annotated[str, typer.Option(help="`embedded` (SQLite) or `redis` (REDIS_URL).")]
+KeptProfileOption = Annotated[
+    str | None,
+    typer.Option(help="`embedded` (SQLite) or `redis` (REDIS_URL); the repository's own if none, else embedded."),
+]
 
 
 @features.command("apply")
-def features_apply(workspace: WorkspaceOption = DEFAULT, profile: ProfileOption = "embedded") -> None:
+def features_apply(workspace: WorkspaceOption = DEFAULT, profile: KeptProfileOption = None) -> None:
     """Write the workspace's Feast repository and register its views and services."""
     from feature_repo.store import apply
 
@@ -208,7 +212,7 @@ def features_apply(workspace: WorkspaceOption = DEFAULT, profile: ProfileOption 
 @features.command("materialize")
 def features_materialize(
     workspace: WorkspaceOption = DEFAULT,
-    profile: ProfileOption = "embedded",
+    profile: KeptProfileOption = None,
     end: Annotated[datetime | None, typer.Option(help="Load values up to this UTC time; now where absent.")] = None,
 ) -> None:
     """Register the bundles' feature services and load the newest values into the online store."""
@@ -221,7 +225,7 @@ def features_materialize(
 
 
 @features.command("training-set")
-def features_training_set(workspace: WorkspaceOption = DEFAULT, profile: ProfileOption = "embedded") -> None:
+def features_training_set(workspace: WorkspaceOption = DEFAULT, profile: KeptProfileOption = None) -> None:
     """Join the labelled pairs with the text that was known at their time (point-in-time join)."""
     from feature_repo.store import apply, training_set
 

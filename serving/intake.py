@@ -70,14 +70,13 @@ class Intake:
                 rejected.append(checked)
             else:
                 good.append(checked)
-        new = self._claim(good)
-        try:
-            if new:
-                self._log.done(new)
-        except BaseException:
-            self._forget(new)
-            raise
-        late = not self._fold(new, now)
+        # Claimed only when the log has them: a repost must not be a duplicate of what may still fail. Of two posts at
+        # one moment the log then holds both lines, which `ingest` makes one of.
+        unseen = self._unseen(good)
+        if unseen:
+            self._log.done(unseen)
+        new = self._claim(unseen)
+        late = not self._fold(new)
         for outcome, count in (
             ("accepted", len(new)), ("duplicate", len(good) - len(new)), ("rejected", len(rejected)),
         ):  # fmt: skip
@@ -120,6 +119,15 @@ class Intake:
             found["position"] = shown.job_ids.index(str(value["job_id"])) + 1
         return found
 
+    def _unseen(self, events: Iterable[Event]) -> list[Event]:
+        """Those whose id was not seen, each id once."""
+        first: dict[str, Event] = {}
+        with self._lock:
+            for event in events:
+                if event.id not in self._seen:
+                    first.setdefault(event.id, event)
+        return list(first.values())
+
     def _claim(self, events: Iterable[Event]) -> list[Event]:
         """Those whose id is new; each is new once, whoever else posts it at this moment."""
         new = []
@@ -132,12 +140,7 @@ class Intake:
                 self._seen.popitem(last=False)
         return new
 
-    def _forget(self, events: Iterable[Event]) -> None:
-        with self._lock:
-            for event in events:
-                self._seen.pop(event.id, None)
-
-    def _fold(self, events: Sequence[Event], now: datetime) -> bool:
+    def _fold(self, events: Sequence[Event]) -> bool:
         """Make the events count; False where the feature store did not take a member's."""
         with self._lock:
             for event in events:
@@ -146,16 +149,15 @@ class Intake:
         for event in events:
             if event.action != "impression":
                 by_member.setdefault(event.member_id, []).append(event)
-        return all([self._fold_member(member_id, mine, now) for member_id, mine in by_member.items()])
+        return all([self._fold_member(member_id, mine) for member_id, mine in by_member.items()])
 
-    def _fold_member(self, member_id: str, events: Sequence[Event], now: datetime) -> bool:
+    def _fold_member(self, member_id: str, events: Sequence[Event]) -> bool:
         with self._locks[hash(member_id) % _LOCKS]:
             try:
                 activity = self._members.read(member_id).activity
                 for event in events:
                     activity = activity.add(event, self._snippet(event.job_id))
-                # The push's own time, not the event's: some online stores leave out what is older than what they hold.
-                self._members.push(member_id, activity, now)
+                self._members.push(member_id, activity)
             except Exception as error:  # whatever a store raises; the event is in the log and comes back with it
                 self._metrics.degraded.labels("features", type(error).__name__).inc()
                 log.warning("degraded", stage="features", cause=type(error).__name__)

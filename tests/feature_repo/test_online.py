@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
+from datetime import timedelta
 
 import pytest
+from typer.testing import CliRunner
 
+from contracts.activity import KNOWN_AFTER
 from contracts.errors import BadInput, BundleMismatch, NotAFeatureRepo
 from contracts.features import MEMBER_ACTIVITY
 from contracts.tables import read_table
 from contracts.workspace import Workspace
+from feature_repo import online
 from feature_repo.online import MemberRow, OnlineMembers
 from feature_repo.store import apply, check_service, materialize, open_store
+from rolecall.cli import app
 
 from .conftest import SERVICE, day, put_activity, put_bundle, put_text, viewed
 
@@ -39,29 +46,98 @@ def test_an_unknown_member_is_no_error(members: OnlineMembers) -> None:
 
 def test_a_push_is_what_the_next_read_sees(members: OnlineMembers) -> None:
     after = viewed("j2", 2, members.read("ann").activity)
-    members.push("ann", after, day(2))
+    members.push("ann", after)
     assert members.read("ann").activity == after
     assert members.read("ann").text == "a nurse"
 
 
 def test_a_push_makes_an_unknown_member_known(members: OnlineMembers) -> None:
-    members.push("new", viewed("j1", 2), day(2))
+    members.push("new", viewed("j1", 2))
     assert members.read("new").known
 
 
 def test_a_pushed_row_joins_the_history(members: OnlineMembers, applied: Workspace) -> None:
     after = viewed("j2", 2, members.read("ann").activity)
-    members.push("ann", after, day(2))
+    members.push("ann", after)
     members.close()
     assert after.to_json() in read_table(applied.features / MEMBER_ACTIVITY)["activity"].to_pylist()
 
 
 def test_loading_again_does_not_undo_a_push(members: OnlineMembers, applied: Workspace) -> None:
     late = viewed("j2", 0.5, members.read("ann").activity)  # older than what the store holds
-    members.push("ann", late, day(0.5))
+    members.push("ann", late)
+    materialize(applied)  # the history does not have the push yet
+    assert members.read("ann").activity == late
     members.close()
     materialize(applied)
-    assert members.read("ann").activity == late
+    assert OnlineMembers(applied, SERVICE).read("ann").activity == late
+
+
+def test_loading_again_replaces_a_push_by_what_happened_since(members: OnlineMembers, applied: Workspace) -> None:
+    members.push("ann", viewed("j2", 2))
+    put_activity(applied, ("ann", "j1", 3, 3))
+    materialize(applied)
+    assert members.read("ann").activity == viewed("j1", 3)
+
+
+def test_text_written_anew_replaces_text_of_the_same_time(applied: Workspace) -> None:
+    materialize(applied)
+    put_text(applied, "member_text", ("ann", "a registered nurse", 0, 5))
+    materialize(applied)
+    assert OnlineMembers(applied, SERVICE).read("ann").text == "a registered nurse"
+
+
+def test_a_pushed_row_holds_from_just_after_its_newest_event_whichever_came_last(
+    members: OnlineMembers, applied: Workspace
+) -> None:
+    members.push("ann", viewed("j2", 2))
+    late = viewed("j3", 0.5, members.read("ann").activity)
+    members.push("ann", late)
+    members.push("new", viewed("j1", 0.5))
+    members.close()
+    rows = read_table(applied.features / MEMBER_ACTIVITY).to_pylist()
+    holds = {(row["member_id"], row["activity"]): row["event_timestamp"] for row in rows}
+    just_after = timedelta(milliseconds=1) + KNOWN_AFTER  # an entry's time is cut to the millisecond
+    assert holds["ann", viewed("j2", 2).to_json()] == day(2) + just_after
+    assert holds["ann", late.to_json()] == day(2) + just_after
+    assert holds["new", viewed("j1", 0.5).to_json()] == day(0.5) + just_after
+
+
+def test_a_pushed_row_joins_the_history_without_another_push(
+    members: OnlineMembers, applied: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(online, "HISTORY_SECONDS", 0.05)
+    pushed = viewed("j2", 2)
+    members.push("ann", pushed)
+    until = time.monotonic() + 10
+    while pushed.to_json() not in read_table(applied.features / MEMBER_ACTIVITY)["activity"].to_pylist():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_pushed_rows_wait_while_the_disk_does_not_take_them(
+    members: OnlineMembers, applied: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    members.push("ann", viewed("j2", 2))
+    with monkeypatch.context() as broken:
+        broken.setattr(online, "write_part", full)
+        members.write_history()
+    members.push("bob", viewed("j1", 2))
+    members.close()
+    found = read_table(applied.features / MEMBER_ACTIVITY)["member_id"].to_pylist()
+    assert sorted(found) == ["ann", "ann", "bob"]
+
+
+def test_closing_lets_go_of_both_connections(members: OnlineMembers) -> None:
+    members.push("ann", viewed("j2", 2))
+    held = [store.provider.online_store._conn for store in (members._reader, members._writer)]
+    members.close()
+    for connection in held:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def test_threads_read_whole_rows_while_others_push(members: OnlineMembers) -> None:
@@ -76,7 +152,7 @@ def test_threads_read_whole_rows_while_others_push(members: OnlineMembers) -> No
 
     def push() -> None:
         for activity in pushed:
-            members.push("ann", activity, day(2))
+            members.push("ann", activity)
 
     threads = [threading.Thread(target=work) for work in (read, read, push, push)]
     for thread in threads:
@@ -132,11 +208,17 @@ def test_redis_holds_what_is_materialised_and_pushed(workspace: Workspace, live_
     assert members.read("ann") == MemberRow(True, "a nurse", "1-test", "Austin, Texas", viewed("j1", 1))
     assert not members.read("nobody").known
     late = viewed("j2", 0.5, members.read("ann").activity)
-    members.push("ann", late, day(0.5))
+    members.push("ann", late)
     assert members.read("ann").activity == late
     again = viewed("j3", 0.5, late)  # of the same moment
-    members.push("ann", again, day(0.5))
+    members.push("ann", again)
     assert members.read("ann").activity == again
+    materialize(workspace)  # the history does not have the pushes yet
+    assert members.read("ann").activity == again
+    put_text(workspace, "member_text", ("ann", "a nurse of old", 0, 5))
+    materialize(workspace)
+    assert members.read("ann").text == "a nurse of old"
+    members.close()
 
 
 @pytest.mark.parametrize("address", [None, "redis://localhost:6379"])
@@ -148,3 +230,20 @@ def test_redis_needs_an_address_as_feast_reads_it(
         monkeypatch.setenv("REDIS_URL", address)
     with pytest.raises(BadInput, match=r'REDIS_URL.*export REDIS_URL="host:port"'):
         apply(workspace, profile="redis")
+
+
+@pytest.mark.parametrize("command", ["apply", "materialize"])
+def test_a_repository_keeps_its_profile_unless_another_is_asked_for(
+    workspace: Workspace, live_redis: str, command: str
+) -> None:
+    config = workspace.feature_repo / "feature_store.yaml"
+
+    def features(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["features", command, "-w", str(workspace.root), *arguments])
+        assert done.exit_code == 0, done.output
+        return config.read_text()
+
+    assert "type: sqlite" in features()
+    assert "REDIS_URL" in features("--profile", "redis")
+    assert "REDIS_URL" in features()
+    assert "type: sqlite" in features("--profile", "embedded")

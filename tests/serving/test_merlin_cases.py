@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
+from contracts.activity import Activity
+from contracts.records import Event
 from contracts.workspace import Workspace
 from serving.engine import Engine
 
@@ -47,23 +51,33 @@ def test_more_jobs_asked_for_than_the_index_holds_gives_each_that_may_be_shown_o
     assert set(ids) <= set(index.ids)
 
 
-def test_an_id_that_only_the_index_or_only_the_store_holds_is_passed_over(
-    engine: Engine, workspace: Workspace, served: httpx.Client, member_ids: list[str]
+def test_a_job_that_only_the_store_holds_is_passed_over(
+    engine: Engine, served: httpx.Client, member_ids: list[str]
 ) -> None:
-    """An activity that names a job which the index has lost since, and item tokens of a job which nobody did anything
-    with: the store and the index never hold quite the same ids."""
-    from datetime import UTC, datetime
-
-    from contracts.activity import Activity
-    from contracts.records import Event
-
-    member_id, now = member_ids[0], datetime.now(UTC)
-    gone = Event(id="e-gone", time=now, member_id=member_id, job_id="a-job-of-yesterday", action="view")
-    engine.loaded.members.push(member_id, Activity().add(gone, "Job, Company, Town"), now)
+    """An activity that names a job which the index has lost since."""
+    member_id = member_ids[0]
+    gone = Event(id="e-gone", time=datetime.now(UTC), member_id=member_id, job_id="a-job-of-yesterday", action="view")
+    engine.loaded.members.push(member_id, Activity().add(gone, "Job, Company, Town"))
     found = ask(served, member_id=member_id, k=5)
     assert found["member_known"] is True
     assert len(found["results"]) == 5
     assert found["degraded"] == []
+
+
+def test_jobs_and_a_member_that_the_store_lacks_are_answered_and_acted_on(
+    workspace: Workspace, engine: Engine, served: httpx.Client
+) -> None:
+    """Jobs of the index whose rows are gone from the tables, and a member whom the store never held."""
+    for table in (workspace.records / "jobs", workspace.features / "job_text", workspace.features / "job_stats"):
+        shutil.rmtree(table)
+    found = ask(served, member_id="only-the-client-knows-me", k=5)
+    assert (found["member_known"], len(found["results"]), found["degraded"]) == (False, 5, [])
+    applied = found["results"][0]["job_id"]
+    event = {"member_id": "only-the-client-knows-me", "job_id": applied, "action": "apply"}
+    assert served.post("/v1/events", json=event).json()["accepted"] == 1
+    again = ask(served, member_id="only-the-client-knows-me", k=5)
+    assert (again["member_known"], len(again["results"]), again["degraded"]) == (True, 5, [])
+    assert applied not in {result["job_id"] for result in again["results"]}
 
 
 def test_fewer_candidates_than_asked_are_all_given(shared: tuple[Engine, str], client: httpx.Client) -> None:

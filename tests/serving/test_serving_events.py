@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from contracts.records import Event
 from contracts.workspace import Workspace
+from feature_repo.store import materialize
 from serving.engine import Engine
 from serving.intake import CLOCK_SKEW
+from serving.log import LogFailed
 from serving.run import running
 from serving.schemas import MAX_EVENTS
 
@@ -126,8 +131,6 @@ def test_an_event_without_member_or_known_request_is_rejected(client: httpx.Clie
 def test_events_of_one_member_posted_at_once_are_all_folded(
     client: httpx.Client, shared: tuple[Engine, str], someone: Someone
 ) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     engine, url = shared
     member_id, ids = someone(), engine.loaded.index.ids[:12]
     with ThreadPoolExecutor(6) as pool:
@@ -139,6 +142,50 @@ def test_events_of_one_member_posted_at_once_are_all_folded(
         )
     assert sum(replies) == 12
     assert set(engine.loaded.members.read(member_id).activity.applied) >= set(ids)
+
+
+def test_a_repost_while_the_first_may_still_fail_is_no_duplicate(
+    engine: Engine, served: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log hangs over the first post, which fails after the second has come."""
+    event = {"id": "posted-at-once", "member_id": "m", "job_id": engine.loaded.index.ids[0], "action": "view"}
+    first_waits, second_came, write = threading.Event(), threading.Event(), engine._log.done
+
+    def done(events: Sequence[Event]) -> None:
+        if first_waits.is_set():
+            return write(events)
+        first_waits.set()
+        second_came.wait(60)
+        raise LogFailed("the disk did not take it")
+
+    monkeypatch.setattr(engine._log, "done", done)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(served.post, "/v1/events", json=event)
+        first_waits.wait(60)
+        second = post(served, event)
+        second_came.set()
+        assert first.result().status_code == 503
+    assert (second["accepted"], second["duplicates"]) == (1, 0)
+    assert post(served, event)["duplicates"] == 1
+
+
+def test_an_id_twice_in_one_post_counts_once(client: httpx.Client, shared: tuple[Engine, str]) -> None:
+    event = {"id": "twice-in-one", "member_id": "twice", "job_id": shared[0].loaded.index.ids[0], "action": "view"}
+    found = post(client, [event, event])
+    assert (found["accepted"], found["duplicates"]) == (1, 1)
+
+
+def test_loading_the_history_again_undoes_no_event(
+    workspace: Workspace, engine: Engine, served: httpx.Client, member_ids: list[str]
+) -> None:
+    """Of a member who did something before: one event of now and one that came late."""
+    member_id = member_ids[3]
+    first = job_ids(recommend(served, member_id=member_id))
+    late = (datetime.now(UTC) - timedelta(days=3_000)).isoformat()
+    post(served, {"member_id": member_id, "job_id": first[0], "action": "apply", "time": late})
+    post(served, {"member_id": member_id, "job_id": first[1], "action": "apply"})
+    materialize(workspace)
+    assert not {first[0], first[1]} & set(job_ids(recommend(served, member_id=member_id)))
 
 
 def test_too_many_events_in_one_post_are_refused(client: httpx.Client) -> None:
