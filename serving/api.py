@@ -57,8 +57,7 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         pool.shutdown()
-        if _kept(promise):
-            promise.result().close()
+        promise.add_done_callback(_close)  # at once, or when an engine that is still loading is there
 
     app = FastAPI(
         title="Rolecall",
@@ -126,6 +125,11 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
 def cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _close(promise: Future[Engine]) -> None:
+    if _kept(promise):
+        promise.result().close()
 
 
 def _kept(promise: Future[Engine]) -> bool:

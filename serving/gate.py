@@ -41,6 +41,9 @@ class Gate:
 
         try:
             await self._app(scope, limited, counted)
+        except Exception:
+            status = status or 500  # the handler of bugs stands outside and answers after this
+            raise
         finally:
             self._count(scope, status, time.perf_counter() - started)
 

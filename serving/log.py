@@ -8,6 +8,7 @@ A thread writes, so that a slow disk does not slow an answer. Lines wait in memo
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -27,6 +28,7 @@ FLUSH_SECONDS = 0.5
 WAITING = 10_000
 """Batches of lines that may wait for the disk; what comes on top is dropped, counted and said."""
 ANSWER_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
 
 
 class LogFailed(RolecallError):
@@ -73,8 +75,13 @@ class EventLog:
             raise LogFailed(f"{len(rows)} events could not be written to {self._known}", cure="post them again")
 
     def close(self) -> None:
-        self._waiting.put(None)
-        self._thread.join()
+        """Write what waits, for at most `CLOSE_SECONDS`: a disk that hangs must not keep the process."""
+        until = time.monotonic() + CLOSE_SECONDS
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=CLOSE_SECONDS)
+        self._thread.join(max(0.0, until - time.monotonic()))
+        if self._thread.is_alive():
+            log.error("log_not_written", waiting=self._waiting.qsize())
 
     def _write_all(self) -> None:
         batch = self._waiting.get()
@@ -93,22 +100,39 @@ class EventLog:
                 batch = self._waiting.get()
 
     def _write(self, batches: Sequence[_Batch]) -> None:
+        """Append the batches and answer who waits; whatever goes wrong with one, the thread and the others live on."""
         lines: dict[Path, list[bytes]] = {}
-        for folder, rows, _ in batches:
-            for row in rows:
-                path = folder / f"{row['time']:%Y-%m-%d}.jsonl"
-                lines.setdefault(path, []).append(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        ok = True
-        for path, found in lines.items():
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("ab") as file:
-                    file.write(b"".join(found))
-                self._metrics.log_lines.labels("written").inc(len(found))
-            except OSError as error:
-                ok = False
-                self._metrics.log_lines.labels("failed").inc(len(found))
-                log.error("log_failed", path=str(path), error=str(error), lines=len(found))
-        for batch in batches:
+        places: list[set[Path] | None] = [self._sort_into(lines, batch) for batch in batches]
+        failed = {path for path, found in lines.items() if not self._append(path, found)}
+        for batch, paths in zip(batches, places, strict=True):
             if batch.written is not None:
-                batch.written.put(ok)
+                batch.written.put(paths is not None and not paths & failed)
+
+    def _sort_into(self, lines: dict[Path, list[bytes]], batch: _Batch) -> set[Path] | None:
+        """Add the batch's lines to those of their files, all or none; the files, None where a row is no JSON."""
+        try:
+            made = [
+                (batch.folder / f"{row['time']:%Y-%m-%d}.jsonl", orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+                for row in batch.rows
+            ]
+        except Exception as error:  # whatever a value may be that was let in
+            self._failed(batch.folder, type(error).__name__, len(batch.rows))
+            return None
+        for path, line in made:
+            lines.setdefault(path, []).append(line)
+        return {path for path, _ in made}
+
+    def _append(self, path: Path, found: Sequence[bytes]) -> bool:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("ab") as file:
+                file.write(b"".join(found))
+        except Exception as error:  # whatever a file system raises
+            self._failed(path, str(error), len(found))
+            return False
+        self._metrics.log_lines.labels("written").inc(len(found))
+        return True
+
+    def _failed(self, path: Path, error: str, lines: int) -> None:
+        self._metrics.log_lines.labels("failed").inc(lines)
+        log.error("log_failed", path=str(path), error=error, lines=lines)

@@ -46,7 +46,8 @@ def serve(
         def loaded(promise: Future[Engine]) -> None:
             if promise.exception() is None:
                 log.info("serving: ready, %s jobs", f"{len(promise.result().loaded.index):,}")
-            server.should_exit = promise.exception() is not None
+            else:
+                server.should_exit = True  # and never False: it may have been told to stop meanwhile
 
         engine.add_done_callback(loaded)
         server.run(sockets=[listener])

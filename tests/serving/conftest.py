@@ -8,6 +8,8 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from contracts.bundle import Blend, Calibration, Manifest
@@ -81,6 +83,7 @@ def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Workspac
     workspace = Workspace(tmp_path_factory.mktemp("market"))
     place = ["--workspace", str(workspace.root)]
     simulate(workspace.root / "raw", members=MEMBERS, jobs=JOBS, events=EVENTS, seed=3)
+    _hide_some(workspace.root / "raw" / "jobs")
     ingest.run([*place, "--source", str(workspace.root / "raw")])
     verbalize.run(place)
     export_encoder(workspace.encoder, backbone)
@@ -92,6 +95,15 @@ def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Workspac
     apply(workspace)
     materialize(workspace)
     return workspace
+
+
+def _hide_some(jobs: Path) -> None:
+    """Every thirtieth job says of itself that it must not be shown; the simulator makes none such."""
+    for path in jobs.glob("*.parquet"):
+        table = pq.read_table(path)
+        hidden = pa.array([row % 30 == 7 for row in range(table.num_rows)])
+        table = table.drop_columns([name for name in ("hidden",) if name in table.column_names])
+        pq.write_table(table.append_column("hidden", hidden), path)
 
 
 @pytest.fixture

@@ -128,6 +128,28 @@ def test_no_query_whatever_degrades_a_search(client: httpx.Client, query: str) -
     assert answer.status_code == 422 or answer.json()["degraded"] == []
 
 
+YEARS = ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", 1e300, -1e300, 10**30]
+
+
+@pytest.mark.parametrize("time", YEARS)
+def test_a_time_beyond_the_calendar_is_refused(client: httpx.Client, shared: tuple[Engine, str], time: object) -> None:
+    position = {"title": "Nurse", "start": time}
+    refused(client.post("/v1/recommend", json={"profile": {"positions": [position]}}), 422)
+    event = {"member_id": "m", "job_id": shared[0].loaded.index.ids[0], "action": "view", "time": time}
+    answer = client.post("/v1/events", json=event)
+    assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
+
+
+@pytest.mark.parametrize("value", [10**30, 2**63, -(10**30), 1e300])
+@pytest.mark.parametrize("name", ["position", "propensity"])
+def test_a_number_beyond_its_column_is_refused(
+    client: httpx.Client, shared: tuple[Engine, str], name: str, value: float
+) -> None:
+    event = {"member_id": "m", "job_id": shared[0].loaded.index.ids[0], "action": "view", name: value}
+    answer = client.post("/v1/events", content=json.dumps(event), headers=JSON)
+    assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
+
+
 # --- answers ---
 
 
@@ -160,9 +182,14 @@ def test_every_stage_is_timed(client: httpx.Client, member_ids: list[str]) -> No
 
 
 def test_a_filter_holds_for_every_result(client: httpx.Client) -> None:
-    body = {"k": 50, "filter": {"all": [any_of("workplace", "remote"), {**any_of("company", "Acme"), "not": True}]}}
-    results = client.post("/v1/recommend", json=body).json()["results"]
+    remote = any_of("workplace", "remote")
+    results = client.post("/v1/recommend", json={"k": 50, "filter": {"all": [remote]}}).json()["results"]
     assert results and {result["workplace"] for result in results} == {"remote"}
+    company = results[0]["company"]
+    body = {"k": 50, "filter": {"all": [remote, {**any_of("company", company), "not": True}]}}
+    others = client.post("/v1/recommend", json=body).json()["results"]
+    assert {r["job_id"] for r in others} == {r["job_id"] for r in results if r["company"] != company}
+    assert others
 
 
 def test_someone_new_is_ranked_for_by_what_they_say_of_themselves(client: httpx.Client) -> None:
@@ -234,6 +261,17 @@ def test_metrics_count_requests_and_time_every_stage(client: httpx.Client, membe
     assert 'rolecall_requests_total{path="/v1/recommend",status="422"}' in text
     assert "rolecall_jobs{" in text
     assert all(line.startswith(("#", "rolecall_")) for line in text.splitlines())
+
+
+def test_metrics_count_a_bug_as_a_500(engine: Engine, served: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(engine, "recommend", broken)
+    assert refused(served.post("/v1/recommend", json={}), 500).reason == "internal"
+    text = served.get("/metrics").text
+    assert 'rolecall_requests_total{path="/v1/recommend",status="500"} 1.0' in text
+    assert 'status="0"' not in text
 
 
 def test_the_openapi_document_is_whole(client: httpx.Client) -> None:

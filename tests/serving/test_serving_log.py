@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,10 @@ import pytest
 from contracts.records import Event
 from contracts.tables import read_table
 from contracts.workspace import Workspace
+from serving import log
 from serving.engine import Engine
+from serving.log import EventLog, LogFailed
+from serving.metrics import Metrics
 from serving.run import running
 from serving.schemas import RecommendRequest, SearchRequest
 
@@ -89,6 +96,48 @@ def test_a_log_that_cannot_be_written_does_not_stop_answers_but_refuses_events(
     assert (answer.status_code, answer.json()["reason"]) == (503, "log_failed")
     (workspace.logs / "events").unlink()
     assert served.post("/v1/events", json=event).json()["accepted"] == 1
+
+
+@pytest.fixture
+def event_log(tmp_path: Path) -> Iterator[EventLog]:
+    found = EventLog(Workspace(tmp_path), Metrics())
+    yield found
+    found.close()
+
+
+def event(**values: Any) -> Event:
+    whole = {"id": "e", "time": datetime.now(UTC), "member_id": "m", "job_id": "j", "action": "view", "query": "secret"}
+    return Event.model_construct(**whole | values)
+
+
+def test_a_batch_that_cannot_be_written_is_refused_and_the_next_is_taken(
+    event_log: EventLog, tmp_path: Path, capfd: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    row = event(action="impression").model_dump()
+    event_log.shown([row | {"position": 10**30}])
+    event_log.shown([row])
+    with pytest.raises(LogFailed):
+        event_log.done([event(), event(position=10**30)])
+    event_log.done([event(id="next")])
+    written = [line["id"] for line in lines(tmp_path / "logs" / "events")]
+    assert written == ["e", "next"]
+    text = event_log._metrics.text().decode()
+    assert 'rolecall_log_lines_total{outcome="failed"} 3.0' in text
+    assert "log_failed" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_log_whose_disk_hangs_is_closed_all_the_same(event_log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "CLOSE_SECONDS", 0.2)
+    hangs = threading.Event()
+    monkeypatch.setattr(event_log, "_append", lambda *_: hangs.wait(60))
+    row = event(action="impression").model_dump()
+    for _ in range(log.WAITING + 10):
+        event_log.shown([row])
+    started = time.monotonic()
+    event_log.close()
+    assert time.monotonic() - started < 5
+    hangs.set()
 
 
 def test_the_engine_answers_without_a_server(engine: Engine, member_ids: list[str]) -> None:

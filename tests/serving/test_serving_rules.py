@@ -74,6 +74,7 @@ def test_a_hidden_job_that_the_filter_lets_through_is_caught_at_the_last_step(
 def test_a_job_hidden_in_its_record_is_never_shown(shared: tuple[Engine, str], client: httpx.Client) -> None:
     index = shared[0].loaded.index
     hidden = {index.ids[row] for row in range(len(index)) if index.display(row)["hidden"]}
+    assert hidden
     assert not hidden & shown(client)
 
 

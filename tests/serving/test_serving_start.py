@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ from contracts.errors import BundleMismatch, IndexMismatch, NotAFeatureRepo, Not
 from contracts.features import serving_service
 from contracts.workspace import Workspace, set_current
 from feature_repo.store import apply
+from serving import run
 from serving.engine import Engine
 from serving.run import running, serve
 
@@ -108,6 +110,45 @@ def test_serve_ends_with_the_error_where_the_parts_do_not_fit(workspace: Workspa
     workspace.percentiles.write_text('{"breaks": {"salary": [10.0, 20.0]}}')
     with pytest.raises(BundleMismatch):
         serve(workspace, port=0)
+
+
+def test_an_engine_that_is_loaded_after_the_service_stopped_is_closed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[bool] = []
+    monkeypatch.setattr(engine, "close", lambda: closed.append(True))
+    promise: Future[Engine] = Future()
+    with running(promise) as url:
+        assert httpx.get(f"{url}/healthz").status_code == 200
+    promise.set_result(engine)
+    monkeypatch.undo()
+    assert closed == [True]
+
+
+def test_a_service_told_to_stop_while_it_loads_stops(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    seen: list[bool] = []
+
+    class Server:
+        should_exit = False
+
+        def run(self, sockets: list[Any]) -> None:
+            self.should_exit = True  # as SIGTERM does
+            told.set()
+            self.loading.result()
+            time.sleep(0.2)
+            seen.append(self.should_exit)
+
+    server = Server()
+
+    def make(promise: Future[Engine], workers: int | None) -> Server:
+        server.loading = promise  # type: ignore[attr-defined]
+        return server
+
+    monkeypatch.setattr(run, "_server", make)
+    monkeypatch.setattr(run, "Engine", lambda *_, **__: told.wait(60) and engine)
+    serve(Workspace(Path()), port=0)
+    assert seen == [True]
 
 
 @pytest.fixture(scope="module")
