@@ -21,11 +21,11 @@ import numpy as np
 import torch
 
 from benchmarks import result_file
+from contracts.tokens import open_tokenizer, pad, token_ids
 from contracts.workspace import Workspace
-from models.backbone import open_tokenizer
 from models.cross_encoder import CrossEncoder, load_teacher
 from models.metrics import auc, list_ndcgs, mean_ndcg
-from models.rows import Rows, pad, read_rows, token_ids
+from models.rows import Rows, read_rows
 from models.scores import TEACHERS, current_scores, read_scores
 from ranking.scorer import BundleScorer, ItemEncoder
 

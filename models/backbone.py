@@ -13,11 +13,11 @@ import math
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from contracts.errors import BadInput
 from contracts.tasks import TASKS
+from contracts.tokens import open_tokenizer
 
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 
@@ -47,14 +47,6 @@ def backbone_version(folder: Path) -> str:
     with (folder / "model.safetensors").open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
-
-
-def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
-    """The folder's tokenizer, cutting at `max_tokens`, without padding."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens)
-    return tokenizer
 
 
 class Backbone(nn.Module):

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from contracts.errors import NotReady
 from contracts.tasks import TASKS
+from contracts.tokens import open_tokenizer, token_ids
 from contracts.workspace import Workspace, set_current
-from models.backbone import backbone_folder, backbone_version, mask_bias, open_tokenizer
+from models.backbone import backbone_folder, backbone_version, mask_bias
 from models.config import MODEL_FORMAT, Divergence, StudentConfig
 from models.cross_encoder import load_teacher
 from models.metrics import mean_ndcg
-from models.rows import Rows, read_rows, token_ids
+from models.rows import Rows, read_rows
 from models.scores import TEACHERS, current_scores, read_scores
 from models.states import TextStates
 from models.student import Student

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from tokenizers import Tokenizer
 
 from contracts.errors import BadInput
 from contracts.examples import TRAINING
@@ -117,21 +116,6 @@ def _version(table: pa.Table) -> str:
     for name in learned:
         digest.update(json.dumps(table[name].to_pylist()).encode())
     return digest.hexdigest()[:12]
-
-
-def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
-
-
-def pad(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """Token ids and mask (n, longest) int64, zero-padded."""
-    longest = max(map(len, sequences), default=0)
-    ids = np.zeros((len(sequences), longest), np.int64)
-    mask = np.zeros((len(sequences), longest), np.int64)
-    for row, sequence in enumerate(sequences):
-        ids[row, : len(sequence)] = sequence
-        mask[row, : len(sequence)] = 1
-    return ids, mask
 
 
 def by_length(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from contracts.tokens import pad
 from models.backbone import Backbone
-from models.rows import by_length, pad
+from models.rows import by_length
 from models.training import autocast
 
 BATCH_TOKENS = 8_192

@@ -17,12 +17,13 @@ from torch import Tensor, nn
 
 from contracts.errors import BadInput, NotReady
 from contracts.tasks import ENGAGEMENT_TASKS
+from contracts.tokens import open_tokenizer, token_ids
 from contracts.workspace import Workspace, set_current
-from models.backbone import backbone_folder, backbone_version, open_tokenizer
+from models.backbone import backbone_folder, backbone_version
 from models.config import MODEL_FORMAT, TeacherConfig
 from models.cross_encoder import POSITIONS, CrossEncoder, load_teacher, save_teacher
 from models.metrics import auc, mean_ndcg
-from models.rows import Rows, read_rows, token_ids
+from models.rows import Rows, read_rows
 from models.scores import write_scores
 from models.states import TextStates
 from models.training import Progress, autocast, check_spread, fit

@@ -12,7 +12,8 @@ import numpy as np
 
 from contracts.bundle import Manifest, read_manifest
 from contracts.errors import ShapeMismatch
-from retrieval.encoder import batches_by_length, open_session, open_tokenizer, pad
+from contracts.tokens import open_tokenizer, pad, token_ids
+from retrieval.encoder import batches_by_length, open_session
 
 BATCH_TOKENS = 4_096
 SCORED_AT_ONCE = 1_024
@@ -30,7 +31,7 @@ class BundleScorer:
         """
         self.manifest = manifest or read_manifest(folder)
         self.tasks = self.manifest.tasks
-        self._tokenizer = open_tokenizer(folder / "tokenizer.json", self.manifest.max_prefix_tokens)
+        self._tokenizer = open_tokenizer(folder, self.manifest.max_prefix_tokens)
         self._prefix = open_session(folder / "prefix.onnx", threads)
         self._score = open_session(folder / "score.onnx", threads)
 
@@ -64,13 +65,13 @@ class ItemEncoder:
     def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None) -> None:
         """As `BundleScorer`."""
         self.manifest = manifest or read_manifest(folder)
-        self._tokenizer = open_tokenizer(folder / "tokenizer.json", self.manifest.max_item_tokens)
+        self._tokenizer = open_tokenizer(folder, self.manifest.max_item_tokens)
         self._session = open_session(folder / "item.onnx", threads)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(n, T, H) float32, row i of texts[i] (`contracts.text.Verbalizer.job`). Any n, 0 included."""
         items = np.zeros((len(texts), self.manifest.item_tokens, self.manifest.hidden), np.float32)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        tokens = token_ids(self._tokenizer, texts)
         for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
             ids, mask = pad([tokens[i] for i in chosen])
             items[chosen] = self._session.run(["items"], {"input_ids": ids, "attention_mask": mask})[0]

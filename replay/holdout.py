@@ -62,7 +62,7 @@ def asked(pairs: pa.Table) -> list[HeldOut]:
     columns = ["list_id", "member_id", "query", "event_timestamp"]
     lists = pairs.group_by(columns, use_threads=False).aggregate([])
     rows = zip(*(lists[name].to_pylist() for name in columns), strict=True)
-    return [HeldOut(*row, gains={}, viewed=frozenset()) for row in rows]
+    return [HeldOut(list_id, member_id, query, time, {}, frozenset()) for list_id, member_id, query, time in rows]
 
 
 def has_impressions(workspace: Workspace) -> bool:

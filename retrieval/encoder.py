@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-from tokenizers import Tokenizer
 
 from contracts.encoder import read_encoder
 from contracts.errors import NotReady, UnreadableFile
+from contracts.tokens import open_tokenizer, pad, token_ids
 
 BATCH_TOKENS = 4_096
 """Padded tokens a batch: enough to fill two cores, small enough that its activations stay in the cache."""
@@ -32,13 +32,13 @@ class TextEncoder:
         about = read_encoder(folder)
         self.name, self.version = about.name, about.version
         self.dim, self.max_tokens = about.dim, about.max_tokens
-        self._tokenizer = open_tokenizer(folder / "tokenizer.json", self.max_tokens)
+        self._tokenizer = open_tokenizer(folder, self.max_tokens)
         self._session = open_session(folder / "encoder.onnx", threads)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(n, dim) float32 unit vectors, row i of texts[i]; an empty text has a vector too. Any n, 0 included."""
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        tokens = token_ids(self._tokenizer, texts)
         for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
             ids, mask = pad([tokens[i] for i in chosen])
             vectors[chosen] = self._session.run(["vectors"], {"input_ids": ids, "attention_mask": mask})[0]
@@ -62,22 +62,6 @@ def open_session(path: Path, threads: int | None) -> ort.InferenceSession:
         raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="export it again") from error
 
 
-def open_tokenizer(path: Path, max_tokens: int) -> Tokenizer:
-    """The tokenizer of a `tokenizer.json`, cutting at `max_tokens` and leaving padding to the caller.
-
-    Raises NotReady where there is no file, UnreadableFile where it is none of the `tokenizers` library.
-    """
-    if not path.is_file():
-        raise NotReady(f"{path.name} is missing in {path.parent}", cure="export it again")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
-        raise UnreadableFile(str(error), where=str(path), cure="export it again") from error
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens)
-    return tokenizer
-
-
 def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[np.ndarray]:
     """Index arrays that cover every item once, longest first, each of at most `budget` padded tokens (or one item)."""
     order = np.argsort(-np.asarray(lengths, dtype=np.int64), kind="stable")
@@ -86,14 +70,3 @@ def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[np.ndarra
         size = max(1, budget // max(1, lengths[order[start]]))
         yield order[start : start + size]
         start += size
-
-
-def pad(tokens: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """(input_ids, attention_mask), both (n, longest) int64, padded with zeros on the right."""
-    width = max(map(len, tokens))
-    ids = np.zeros((len(tokens), width), np.int64)
-    mask = np.zeros((len(tokens), width), np.int64)
-    for row, found in enumerate(tokens):
-        ids[row, : len(found)] = found
-        mask[row, : len(found)] = 1
-    return ids, mask

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from contracts.errors import BadInput
-from models.backbone import Backbone, TaskHead, backbone_folder, backbone_version, mean_pool, open_tokenizer
-from models.rows import pad, token_ids
+from contracts.tokens import open_tokenizer, pad, token_ids
+from models.backbone import Backbone, TaskHead, backbone_folder, backbone_version, mean_pool
 
 TEXTS = ["registered nurse in Boise, triage and icu", "", "welder", "pastry chef " * 40]
 

@@ -9,10 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.backbone import open_tokenizer
+from contracts.tokens import open_tokenizer, token_ids
 from models.config import TeacherConfig
 from models.cross_encoder import CrossEncoder, load_teacher, save_teacher
-from models.rows import token_ids
 from models.states import TextStates
 
 REQUESTS = ["nurse in Boise", "welder | skills: arc welding, blueprints, rigging"]

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from contracts.errors import BadInput
-from models.backbone import backbone_folder, open_tokenizer
+from contracts.tokens import open_tokenizer, pad, token_ids
+from models.backbone import backbone_folder
 from models.encoder import MAX_TOKENS, export_encoder
-from models.rows import pad, token_ids
 
 TEXTS = ["registered nurse in Boise | skills: triage, icu", "", "welder", "pastry chef " * 40]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.errors import BadInput, NotReady
 from contracts.tables import write_part
 from contracts.workspace import Workspace
-from models.rows import by_length, pad, read_rows
+from models.rows import by_length, read_rows
 
 Table = Callable[..., pa.Table]
 Make = Callable[..., Workspace]
@@ -98,9 +98,3 @@ def test_batches_by_length_hold_every_row_once_and_stay_within_budget(lengths: l
     assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
-
-
-@given(st.lists(st.lists(st.integers(1, 9), max_size=7), max_size=9))
-def test_padding_gives_back_each_sequence_by_its_mask(sequences: list[list[int]]) -> None:
-    ids, mask = pad(sequences)
-    assert [row[m.astype(bool)].tolist() for row, m in zip(ids, mask, strict=True)] == sequences

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.backbone import Backbone, open_tokenizer
-from models.rows import pad, token_ids
+from contracts.tokens import open_tokenizer, pad, token_ids
+from models.backbone import Backbone
 from models.states import TextStates
 
 TEXTS = ["welder in Tampa", "nurse", "", "pilot of large and small planes " * 5]
