@@ -6,10 +6,13 @@ Members and jobs come first, so that events and grades can be held against them.
 known by the hash of its raw text and skipped before it is checked; a file that an earlier run took in without a
 reject is not opened again.
 
-What counts as the same: a member or job by (id, updated_at), an event by id (the first one is kept), a grade by its
-whole content. Two members or jobs with the same id and time but different content contradict each other: the first
-is kept, the other quarantined as `duplicate_id`. An event or grade of a member or job that is not in the records is
-quarantined as `unknown_member` or `unknown_job`, and looked at again in the next run.
+What counts as the same: a member or job by (id, updated_at), an event by id, a grade by its whole content. Two with the
+same name and the same content are counted once; where the content differs, the first is kept and the other quarantined
+as `duplicate_id`. An event or grade of a member or job that is not in the records is quarantined as `unknown_member` or
+`unknown_job`, and looked at again in the next run.
+
+Once the workspace has jobs, a folder may do without: the service's log, which holds events only, is taken in by
+`--source W/logs`.
 """
 
 from __future__ import annotations
@@ -38,18 +41,19 @@ from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, 
 from beam_jobs.progress import Progress
 from contracts.arrow import to_table
 from contracts.errors import BadInput, TooManyRejects
-from contracts.records import RECORDS, Event, Grade, Record
+from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
 from contracts.text import content_hash
 from contracts.workspace import Workspace
-from sources.check import check
+from sources.check import check, check_known
 from sources.open import open_source
-from sources.rows import DUPLICATE_REASONS, RawRow, Reject, Shard, Source, raw_text
+from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source, raw_text
 
 log = logging.getLogger("rolecall")
 
 PHASES = (("members", "jobs"), ("events", "grades"))
-KEYS = {"members": ("id", "updated_at"), "jobs": ("id", "updated_at"), "events": ("id",), "grades": ("row_hash",)}
+WHOLE_ROW = ("row_hash",)
+"""The key of a table that is not in `sources.rows.KEYS`."""
 BATCH_ROWS = 4_096
 PART_ROWS = 50_000
 BUCKET_BYTES = 8_000_000
@@ -82,7 +86,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     if not 0 <= own.max_reject_share <= 1:
         raise BadInput(f"{own.max_reject_share} is no share", where="--max-reject-share", cure="between 0 and 1")
     started = time.monotonic()
-    source = open_source(own.source.resolve())
+    source = open_source(own.source.resolve(), jobs_elsewhere=bool(parts(own.workspace.records / "jobs")))
     work = {table: ledger.units(source, table) for table in source.tables}
     for path, columns in source.ignored_columns().items():
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
@@ -201,7 +205,7 @@ class CheckRows(beam.DoFn):
             place += len(batch)
             count(f"{table}.read", len(batch))
             count(f"{table}.unit{piece.unit}", len(batch))
-            for bucket, part in _by_bucket(kept, KEYS[table][0], self._buckets):
+            for bucket, part in _by_bucket(kept, KEYS.get(table, WHOLE_ROW)[0], self._buckets):
                 yield f"{table}/{bucket}", _to_ipc(part)
             for name in {reject.source for reject in rejects}:
                 found = [reject for reject in rejects if reject.source == name]
@@ -222,7 +226,7 @@ class CheckRows(beam.DoFn):
                 continue
             result = check(row, self._now)
             if not isinstance(result, Reject):
-                result = self._unknown(row, result, raw[i]) or result
+                result = check_known(row, result, self._known_ids) or result
             if not isinstance(result, Reject):
                 records.append(result)
                 kept.append(i)
@@ -239,25 +243,12 @@ class CheckRows(beam.DoFn):
             _ORDER: pa.array([place + i for i in kept], pa.int64()),
             _SOURCE: pa.array([batch[i].source for i in kept], pa.string()),
             _ROW: pa.array([batch[i].row for i in kept], pa.int64()),
-            _RAW: pa.array([raw[i] if _contradicts(table) else "" for i in kept], pa.large_string()),
+            _RAW: pa.array([raw[i] if table in KEYS else "" for i in kept], pa.large_string()),
         }
         found = to_table(records, RECORDS[table])
         for name, column in carried.items():
             found = found.append_column(name, column if isinstance(column, pa.Array) else pa.array(column, pa.string()))
         return found, rejects
-
-    def _unknown(self, row: RawRow, record: Record, raw: str) -> Reject | None:
-        """A reject where an event or grade names a member or job that is not in the records."""
-        if not isinstance(record, Event | Grade):
-            return None
-        for table, reason, wanted in (
-            ("members", "unknown_member", record.member_id),
-            ("jobs", "unknown_job", record.job_id),
-        ):
-            if wanted and wanted not in self._known_ids(table):
-                detail = f"{table[:-1]}_id {wanted!r} is not among the {table}; ingest the {table[:-1]}, then run again"
-                return Reject(row.table, row.source, row.row, reason, detail, raw)
-        return None
 
     def _known_ids(self, table: str) -> set[str]:
         if table not in self._ids:
@@ -295,44 +286,52 @@ def _deduplicate(table: str, rows: pa.Table, stored: pa.Table) -> tuple[list[int
 
     rows: in reading order; stored: records of earlier runs with the same ids.
     """
-    names = list(KEYS[table])
+    names = list(KEYS.get(table, WHOLE_ROW))
     first = {key: (stored, i) for i, key in enumerate(_keys(stored, names))}
     kept: list[int] = []
-    rejects: list[Reject] = []
+    repeated: list[tuple[int, pa.Table, int]] = []
     for i, key in enumerate(_keys(rows, names)):
-        if key not in first:
+        if key in first:
+            repeated.append((i, *first[key]))
+        else:
             first[key] = rows, i
             kept.append(i)
-        elif _contradicts(table) and _record(rows, i, table) != _record(*first[key], table):
-            row = rows.slice(i, 1).select([_SOURCE, _ROW, _RAW, "id", "updated_at"]).to_pylist()[0]
-            detail = (
-                f"id {row['id']!r} is given twice for {row['updated_at'].isoformat()} with different content; "
-                "the first is kept; give the newer row a later updated_at"
-            )
-            rejects.append(Reject(table, row[_SOURCE], row[_ROW], "duplicate_id", detail, row[_RAW]))
-    return kept, rejects
+    if table not in KEYS:
+        return kept, []
+    contradicting: list[int] = []
+    for earlier in (stored, rows):
+        pairs = [(i, j) for i, of, j in repeated if of is earlier]
+        ours, theirs = _contents(table, rows, [i for i, _ in pairs]), _contents(table, earlier, [j for _, j in pairs])
+        contradicting += [i for (i, _), one, other in zip(pairs, ours, theirs, strict=True) if one != other]
+    return kept, [_contradiction(table, row) for row in rows.take(pa.array(contradicting, pa.int64())).to_pylist()]
 
 
-def _contradicts(table: str) -> bool:
-    """Whether two rows with the same key can contradict each other: not where the first one or all content counts."""
-    return "updated_at" in KEYS[table]
+def _contradiction(table: str, row: dict[str, Any]) -> Reject:
+    at, cure = "", "give each event an id of its own"
+    if "updated_at" in row:
+        at, cure = f" for {row['updated_at'].isoformat()}", "give the newer row a later updated_at"
+    detail = f"id {row['id']!r} is given twice{at} with different content; the first is kept; {cure}"
+    return Reject(table, row[_SOURCE], row[_ROW], "duplicate_id", detail, row[_RAW])
 
 
 def _keys(table: pa.Table, names: list[str]) -> list[tuple]:
     return list(zip(*(table[name].to_pylist() for name in names), strict=True))
 
 
-def _record(table: pa.Table, i: int, name: str) -> dict:
-    return table.slice(i, 1).select(list(RECORDS[name].model_fields)).to_pylist()[0]
+def _contents(table: str, rows: pa.Table, at: list[int]) -> list[dict[str, Any]]:
+    return rows.select(list(RECORDS[table].model_fields)).take(pa.array(at, pa.int64())).to_pylist() if at else []
 
 
 def _stored(folder: Path, table: str, rows: pa.Table) -> pa.Table:
-    """The records of earlier runs that share a first key with `rows`; of events no more than the key."""
+    """The records of earlier runs that share a first key with `rows`."""
     if not parts(folder):
         return rows.slice(0, 0)
-    key = KEYS[table][0]
-    columns = list(RECORDS[table].model_fields) if _contradicts(table) else [key]
-    return read_table(folder, columns, filter=pc.field(key).isin(pc.unique(rows[key])))
+    key = KEYS.get(table, WHOLE_ROW)[0]
+    shared = pc.field(key).isin(pc.unique(rows[key]))
+    found = read_table(folder, [key], filter=shared)  # most runs share none, and the other columns are wide
+    if table not in KEYS or not found.num_rows:
+        return found if found.num_rows else rows.slice(0, 0)
+    return read_table(folder, list(RECORDS[table].model_fields), filter=shared)
 
 
 def _by_bucket(rows: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:

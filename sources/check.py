@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -68,6 +68,20 @@ def check(row: RawRow, now: datetime) -> Record | Reject:
             detail = f"{name} {time.isoformat()} is after {now.isoformat(timespec='seconds')}"
             return _reject(row, "date_in_future", f"{detail}; {CURES['date_in_future']}")
     return record
+
+
+def check_known(row: RawRow, record: Record, known: Callable[[str], Container[str]]) -> Reject | None:
+    """A Reject where an event or grade names a member or job that is not there. known: table -> its ids."""
+    if not isinstance(record, Event | Grade):
+        return None
+    for table, reason, wanted in (
+        ("members", "unknown_member", record.member_id),
+        ("jobs", "unknown_job", record.job_id),
+    ):
+        if wanted and wanted not in known(table):
+            detail = f"{table[:-1]}_id {wanted!r} is not among the {table}; ingest the {table[:-1]}, then run again"
+            return _reject(row, reason, detail)
+    return None
 
 
 def _times(record: Record) -> tuple[tuple[str, datetime], ...]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.arrow import arrow_schema
-from contracts.errors import MissingColumn, UnknownSource
+from contracts.errors import MissingColumn
 from contracts.records import RECORDS
 from sources import delimited
 from sources.rows import RawRow, Shard
@@ -63,14 +63,7 @@ def table_files(folder: Path, table: str) -> list[Path]:
 
 
 def recognise(folder: Path) -> Layout | None:
-    """The folder as a Layout, or None where it has no `jobs`. Raises UnknownSource for other tables without jobs."""
     layout = Layout(folder)
-    if layout.tables and "jobs" not in layout.tables:
-        raise UnknownSource(
-            f"found {', '.join(layout.tables)} but no jobs",
-            where=str(folder),
-            cure="add jobs.parquet, jobs.csv or jobs.jsonl, or a folder jobs/ of such files",
-        )
     return layout if layout.tables else None
 
 

@@ -78,6 +78,15 @@ DUPLICATE_REASONS = frozenset({"repeated_view"})
 """Reasons of rows that say again what an earlier row said. They are counted as duplicates: not as bad, not kept."""
 
 
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "members": ("id", "updated_at"),
+    "jobs": ("id", "updated_at"),
+    "events": ("id",),
+}
+"""Table -> what names a record of it. Of two with one name the first is kept: the other is a duplicate where it says
+the same, and contradicts it (`duplicate_id`) where it does not. A grade is named by the whole text of its row."""
+
+
 def raw_text(row: RawRow) -> str:
     """The whole row as text: as it stood in the file, or its fields as JSON."""
     if row.raw or row.value is None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,9 +18,12 @@ from beam_jobs import ingest
 from beam_jobs.ledger import RowHashes
 from contracts.arrow import to_records
 from contracts.errors import BadInput, MissingColumn, TooManyRejects, UnknownSource, UnreadableFile
-from contracts.records import RECORDS
+from contracts.records import RECORDS, Event
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
+from serving.log import EventLog
+from serving.metrics import Metrics
+from sources.validate import validate
 
 MEMBER = {"id": "m9", "headline": "driver", "updated_at": "2024-01-01T00:00:00Z"}
 JOB = {"id": "j9", "title": "Driver", "updated_at": "2024-01-02T00:00:00Z"}
@@ -59,6 +63,9 @@ BAD_ROWS = {
     "unknown job": ("events", EVENT | {"job_id": "nothing"}, "unknown_job"),
     "duplicate member": ("members", MEMBER | {"id": "m0"}, "duplicate_id"),
     "duplicate job": ("jobs", JOB | {"id": "j0"}, "duplicate_id"),
+    "duplicate event": ("events", EVENT | {"id": "e0", "action": "apply"}, "duplicate_id"),
+    "position over every column": ("events", EVENT | {"position": 2**63}, "position_range"),
+    "time past the calendar": ("events", EVENT | {"time": "9999-12-31T23:59:59-12:00"}, "bad_date"),
     "unknown action": ("events", EVENT | {"action": "wave"}, "unknown_value"),
 }
 
@@ -95,6 +102,37 @@ def test_missing_column_is_an_error_before_anything_is_written(raw, take_in, wor
     with pytest.raises(MissingColumn, match="title"):
         take_in()
     assert not workspace.root.exists()
+
+
+@pytest.mark.parametrize("name", ["Experience.csv", "Positions_Of_Interest.csv"])
+def test_missing_column_of_a_file_beside_is_an_error_before_anything_is_written(tmp_path, workspace, name):
+    (tmp_path / "Job_Views.csv").write_text("Applicant.ID,Job.ID,Title,View.Start\n1,2,Nurse,2014-11-08 09:00:00 UTC\n")
+    (tmp_path / name).write_text("Applicant.ID\n1\n")
+    with pytest.raises(MissingColumn, match=r"Created\.At"):
+        ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path)])
+    assert not workspace.root.exists()
+
+
+def log_of_the_service(workspace: Workspace, *events: dict) -> list[str]:
+    """The flags that take in what the service logs of these events."""
+    log = EventLog(workspace, Metrics())
+    log.done([Event.model_validate(event) for event in events])
+    log.close()
+    return ["--workspace", str(workspace.root), "--source", str(workspace.logs)]
+
+
+def test_log_of_the_service_is_taken_in_beside_the_records_that_are_there(take_in, workspace):
+    take_in()
+    flags = log_of_the_service(workspace, EVENT, EVENT | {"id": "e10", "job_id": "nothing"})
+    counts = ingest.run([*flags, *ANY_SHARE])
+    assert (counts.read, counts.written, counts.quarantined) == (2, 1, 1)
+    assert ids(workspace, "events") == ["e0", "e1", "e2", "e9"]
+    assert [row["reason"] for row in quarantined(workspace)] == ["unknown_job"]
+
+
+def test_log_of_the_service_without_any_jobs_is_an_error(workspace):
+    with pytest.raises(UnknownSource, match="found events but no jobs"):
+        ingest.run(log_of_the_service(workspace, EVENT))
 
 
 def test_folder_without_data_is_an_error(tmp_path, workspace):
@@ -157,11 +195,32 @@ def test_later_version_of_a_job_is_kept_beside_the_first(raw, take_in, workspace
     assert ids(workspace, "jobs").count("j0") == 2
 
 
-def test_first_of_two_events_with_an_id_is_kept(raw, take_in, workspace):
+def test_first_of_two_events_that_contradict_each_other_is_kept_and_the_other_set_aside(raw, take_in, workspace):
     raw.add("events", raw.good["events"][0] | {"action": "apply"})
-    counts = take_in()
+    counts = take_in(*ANY_SHARE)
     actions = {event["id"]: event["action"] for event in read_table(workspace.records / "events").to_pylist()}
-    assert (counts.duplicates, actions["e0"]) == (1, "view")
+    assert (counts.duplicates, actions["e0"]) == (0, "view")
+    (found,) = quarantined(workspace)
+    assert (found["reason"], json.loads(found["raw"])["action"]) == ("duplicate_id", "apply")
+    assert "id of its own" in found["detail"]
+
+
+def test_event_that_is_given_twice_is_a_duplicate(raw, take_in):
+    again = raw.good["events"][0] | {"time": "2024-02-01T01:00:00+01:00"}  # the same moment in another dress
+    raw.add("events", again)
+    counts = take_in()
+    assert (counts.written, counts.duplicates, counts.quarantined) == (12, 1, 0)
+
+
+def test_event_that_contradicts_an_earlier_run_is_quarantined_and_one_that_agrees_is_a_duplicate(
+    raw, take_in, workspace
+):
+    take_in()
+    contradicting, agreeing = raw.good["events"][0] | {"action": "apply"}, raw.good["events"][1] | {"member_id": " m1 "}
+    raw.write("events", [contradicting, agreeing, EVENT], "b.jsonl")
+    counts = take_in(*ANY_SHARE)
+    assert (counts.written, counts.duplicates, counts.quarantined) == (1, 1, 1)
+    assert [json.loads(row["raw"])["id"] for row in quarantined(workspace)] == ["e0"]
 
 
 def test_event_is_taken_in_once_its_member_is_known(raw, take_in, workspace):
@@ -234,6 +293,56 @@ def test_every_row_read_is_accounted_for(tmp_path_factory, kinds):
             counts.quarantined == len(quarantined(workspace)) == len(kinds) - kinds.count("good") - kinds.count("again")
         )
         assert ids(workspace, "jobs") == sorted(["first", *(f"j{i}" for i, kind in enumerate(kinds) if kind == "good")])
+
+
+def bad_rows_of_every_kind(raw) -> Path:
+    for table in raw.good:
+        bad = [row for of, row, _ in BAD_ROWS.values() if of == table]
+        again = [raw.good[table][0], raw.good[table][1] | {"id": f" {raw.good[table][1]['id']} "}]
+        raw.add(table, *bad, *again, *again)
+    raw.write("events", [EVENT | {"id": "e20", "member_id": "nobody", "job_id": "nothing"}], "b.jsonl")
+    half_written(raw.path / "members" / "b.parquet")
+    grade = {"job_id": "j0", "grade": 3, "grader": "g", "policy_version": "1", "time": "2024-02-01T00:00:00Z"}
+    known, unknown = grade | {"query": "nurse"}, grade | {"member_id": "nobody"}
+    raw.write("grades", [known, known, known | {"grade": 2}, unknown, grade | {"query": "q", "job_id": "nothing"}])
+    return raw.path
+
+
+def bad_lines_of_onet(raw) -> Path:
+    folder = raw.path.parent / "onet"
+    folder.mkdir()
+    code, related = "O*NET-SOC Code", "Related O*NET-SOC Code\tRelatedness Tier\tIndex"
+    (folder / "Occupation Data.txt").write_text(f"{code}\tTitle\tDescription\n1\tCooks\tCook.\n2\n3\t\tNo title.\n")
+    (folder / "Job Zones.txt").write_text(f"{code}\tJob Zone\n1\t6\n2\tn/a\n")
+    (folder / "Related Occupations.txt").write_text(f"{code}\t{related}\n1\t2\tSupplemental\t1\n1\t1\tFar\t2\n1\n")
+    return folder
+
+
+def bad_lines_of_job_views(raw) -> Path:
+    folder = raw.path.parent / "views"
+    folder.mkdir()
+    lines = ["1,2,Nurse,2014-11-08 09:00:00 UTC"] * 2 + ["1,3,Nurse,never", "1,4", "1,5,,2014-11-08 09:00:00 UTC"]
+    (folder / "Job_Views.csv").write_text("\n".join(["Applicant.ID,Job.ID,Title,View.Start", *lines]) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("bad", [bad_rows_of_every_kind, bad_lines_of_onet, bad_lines_of_job_views])
+def test_validate_says_what_ingest_then_does(raw, workspace, bad):
+    folder = bad(raw)
+    report = validate(folder, datetime.now(UTC))
+    counts = ingest.run(["--workspace", str(workspace.root), "--source", str(folder), *ANY_SHARE])
+    assert not report.ok
+    said, done = report.tables, quarantined(workspace)
+    assert {t: Counter(one.rejects) for t, one in said.items()} == {
+        t: Counter(row["reason"] for row in done if row["table"] == t) for t in said
+    }
+    assert {t: one.accepted for t, one in said.items()} == {
+        t: read_table(workspace.records / t).num_rows if parts(workspace.records / t) else 0 for t in said
+    }
+    assert (sum(one.rows for one in said.values()), sum(one.repeated for one in said.values())) == (
+        counts.read,
+        counts.duplicates,
+    )
 
 
 def test_two_processes_make_the_same_tables(raw, workspace, take_in, tmp_path, monkeypatch):

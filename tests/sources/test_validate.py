@@ -23,7 +23,13 @@ def _write(folder: Path, **tables: list[dict]) -> Path:
 def dirty(tmp_path: Path, now: datetime) -> Report:
     folder = _write(
         tmp_path,
-        jobs=[GOOD_JOB, GOOD_JOB, {**GOOD_JOB, "updated_at": "2025-05-03"}, {"id": "j2"}],
+        jobs=[
+            GOOD_JOB,
+            GOOD_JOB,
+            {**GOOD_JOB, "updated_at": "2025-05-03"},
+            {"id": "j2"},
+            {**GOOD_JOB, "title": "Pilot"},
+        ],
         members=[GOOD_MEMBER],
         events=[
             GOOD_EVENT,
@@ -41,16 +47,24 @@ def test_good_data_is_ok(tmp_path: Path, now: datetime) -> None:
 
 
 def test_rejects_are_counted_by_reason_with_a_first_example(dirty: Report) -> None:
-    assert dirty.tables["jobs"].rejects == {"missing_field": 1}
+    assert dirty.tables["jobs"].rejects == {"missing_field": 1, "duplicate_id": 1}
     assert dirty.tables["jobs"].examples["missing_field"].startswith("jobs.jsonl row 4: title")
 
 
-def test_a_later_version_of_a_job_is_no_duplicate_but_the_same_version_is(dirty: Report) -> None:
-    assert dirty.tables["jobs"].duplicate_ids == 1
+def test_the_same_row_again_is_counted_and_not_set_aside(tmp_path: Path, now: datetime) -> None:
+    report = validate(_write(tmp_path, jobs=[GOOD_JOB, GOOD_JOB]), now)
+    assert report.ok
+    assert (report.tables["jobs"].accepted, report.tables["jobs"].repeated) == (1, 1)
 
 
-def test_events_of_unknown_members_and_jobs_are_counted(dirty: Report) -> None:
-    assert (dirty.unknown_members, dirty.unknown_jobs) == (1, 1)
+def test_a_later_version_of_a_job_is_no_duplicate_but_a_contradiction_is(dirty: Report) -> None:
+    jobs = dirty.tables["jobs"]
+    assert (jobs.accepted, jobs.repeated, jobs.rejects["duplicate_id"]) == (2, 1, 1)
+    assert jobs.examples["duplicate_id"].startswith("jobs.jsonl row 5: an earlier row has its id")
+
+
+def test_events_of_unknown_members_and_jobs_are_set_aside(dirty: Report) -> None:
+    assert dirty.tables["events"].rejects == {"unknown_job": 1, "unknown_member": 1}
 
 
 def test_the_range_of_dates_is_given(dirty: Report) -> None:
