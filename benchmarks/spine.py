@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _run("rolecall", "run", "--workspace", str(options.workspace))
     size = SIZES[options.size]
     _run("benchmarks.beam", *size["beam"])
+    _run("benchmarks.judge", "--workspace", str(options.workspace))
     _run("benchmarks.student", "--workspace", str(options.workspace))
     _run("benchmarks.serving", "--workspace", str(options.workspace), *size["serving"])
     if options.jobviews:
