@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, create_model
 
 from contracts.cleaning import clean_text
 from contracts.records import EARLIEST, Employment, Event, Identifier, Member, Record, Seniority, Surface, Workplace
@@ -73,7 +73,7 @@ class Ask(_Value):
     profile: Profile | None = None
     k: Annotated[int, Field(ge=1, le=MAX_K, description="How many jobs; fewer come back where fewer fit.")] = 20
     filter: Annotated[Filter, AfterValidator(_bounded)] = Filter()
-    exclude: Annotated[tuple[Identifier, ...], Field(max_length=MAX_EXCLUDED)] = ()
+    exclude: Annotated[tuple[Identifier, ...], FailFast(), Field(max_length=MAX_EXCLUDED)] = ()
     location: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = ""
 
 
