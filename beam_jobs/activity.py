@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import logging
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, by_bucket, command, count, flags, parse, processes, run_id, run_pipeline
 from beam_jobs.progress import Progress
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.arrow import TIME
@@ -153,11 +152,11 @@ def _read_events(chunk: Chunk, fold: _Fold, progress: Progress) -> Iterator[tupl
             )
         )
     table = table.append_column("new", pa.array(np.full(table.num_rows, chunk.new)))
-    yield from _by_bucket(table, JOB_KEY, fold.buckets)
+    yield from by_bucket(table, JOB_KEY, fold.buckets)
 
 
 def _read_jobs(chunk: Chunk, fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
-    yield from _by_bucket(_read(chunk.path, _JOB_COLUMNS, chunk.row_group), "id", fold.buckets)
+    yield from by_bucket(_read(chunk.path, _JOB_COLUMNS, chunk.row_group), "id", fold.buckets)
 
 
 def _meet_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
@@ -173,7 +172,7 @@ def _meet_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) 
     worded = with_snippets(events, jobs) if len(jobs) else events.clear()
     if len(worded) < len(events):
         count(_UNKNOWN, len(events) - len(worded))
-    yield from _by_bucket(worded.to_arrow(), MEMBER_KEY, fold.buckets)
+    yield from by_bucket(worded.to_arrow(), MEMBER_KEY, fold.buckets)
 
 
 def with_snippets(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
@@ -347,17 +346,6 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
 def _concat(tables: Iterable[pa.Table]) -> pl.DataFrame:
     found = list(tables)
     return pl.DataFrame(pa.concat_tables(found)) if found else pl.DataFrame()
-
-
-def _by_bucket(table: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:
-    """The rows by a hash of their key that is the same in every process."""
-    if not table.num_rows:
-        return
-    coded = table[key].combine_chunks().dictionary_encode()
-    of_value = np.array([zlib.crc32(value.encode()) % buckets for value in coded.dictionary.to_pylist()])
-    of_row = of_value[coded.indices.to_numpy()]
-    for bucket in np.unique(of_row):
-        yield int(bucket), table.take(np.flatnonzero(of_row == bucket))
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 import time
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -29,7 +28,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -37,7 +35,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import ledger, quarantine
 from beam_jobs.ledger import RowHashes, Unit
-from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, by_bucket, command, count, flags, parse, processes, run_id, run_pipeline
 from beam_jobs.progress import Progress
 from contracts.arrow import to_table
 from contracts.errors import BadInput, TooManyRejects
@@ -205,7 +203,7 @@ class CheckRows(beam.DoFn):
             place += len(batch)
             count(f"{table}.read", len(batch))
             count(f"{table}.unit{piece.unit}", len(batch))
-            for bucket, part in _by_bucket(kept, KEYS.get(table, WHOLE_ROW)[0], self._buckets):
+            for bucket, part in by_bucket(kept, KEYS.get(table, WHOLE_ROW)[0], self._buckets):
                 yield f"{table}/{bucket}", _to_ipc(part)
             for name in {reject.source for reject in rejects}:
                 found = [reject for reject in rejects if reject.source == name]
@@ -332,17 +330,6 @@ def _stored(folder: Path, table: str, rows: pa.Table) -> pa.Table:
     if table not in KEYS or not found.num_rows:
         return found if found.num_rows else rows.slice(0, 0)
     return read_table(folder, list(RECORDS[table].model_fields), filter=shared)
-
-
-def _by_bucket(rows: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:
-    if not rows.num_rows:
-        return
-    if buckets == 1:
-        yield 0, rows
-        return
-    of_row = np.array([zlib.crc32(value.encode()) % buckets for value in rows[key].to_pylist()])
-    for bucket in np.unique(of_row):
-        yield int(bucket), rows.take(np.flatnonzero(of_row == bucket))
 
 
 def _to_ipc(table: pa.Table) -> bytes:

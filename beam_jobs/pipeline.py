@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import re
 import sys
 import time
+import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
 import apache_beam as beam
+import numpy as np
+import pyarrow as pa
 from apache_beam.metrics import Metrics
 from apache_beam.options.pipeline_options import (
     DirectOptions,
@@ -30,6 +32,7 @@ from apache_beam.runners.runner import PipelineRunner, create_runner
 
 from contracts import errors
 from contracts.errors import BadInput, RolecallError
+from contracts.machine import cores
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -127,13 +130,13 @@ def processes(options: PipelineOptions) -> int:
     direct = options.view_as(DirectOptions)
     if direct.direct_running_mode != "multi_processing":
         return 1
-    return direct.direct_num_workers or _cores()
+    return direct.direct_num_workers or cores()
 
 
 def threads_each(options: PipelineOptions) -> int | None:
     """Threads that a model may use in each worker process, so that together they take the machine; None: all."""
     number = processes(options)
-    return None if number == 1 else max(1, _cores() // number)
+    return None if number == 1 else max(1, cores() // number)
 
 
 def run_id() -> str:
@@ -195,5 +198,12 @@ def _typed_error(error: Exception) -> RolecallError | None:
     return None
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def by_bucket(table: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:
+    """The rows by a hash of their key that is the same in every process; no bucket is empty."""
+    if not table.num_rows:
+        return
+    coded = table[key].combine_chunks().dictionary_encode()
+    of_value = np.array([zlib.crc32(value.encode()) % buckets for value in coded.dictionary.to_pylist()])
+    of_row = of_value[coded.indices.to_numpy()]
+    for bucket in np.unique(of_row):
+        yield int(bucket), table.take(np.flatnonzero(of_row == bucket))

@@ -6,14 +6,13 @@ Several programs may write to one file: a row replaces the one with the same cas
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from contracts.machine import machine, versions
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = (
@@ -28,8 +27,6 @@ PACKAGES = (
     "torch",
     "transformers",
 )
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
-"""Processor flags that decide how fast INT8 and float32 arithmetic run."""
 FIELDS = ("case", "system", "metric", "value", "low", "high", "unit")
 
 
@@ -49,7 +46,7 @@ def write(name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated:
         "command": " && ".join(dict.fromkeys(row["command"] for row in merged)),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions(PACKAGES),
         "simulated": any(row["simulated"] for row in merged),
         "rows": merged,
     }
@@ -57,32 +54,6 @@ def write(name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
     print(as_table(made))
     return path
-
-
-def machine() -> dict[str, Any]:
-    """Processor, cores, memory and the flags that matter, as far as this system tells."""
-    info = _cpu_info()
-    flags = set(info.get("flags", info.get("Features", "")).split())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
-    return {
-        "cpu": info.get("model name") or platform.processor() or platform.machine(),
-        "cores": cores,
-        "memory_gb": round(memory / 1e9, 1),
-        "flags": [flag for flag in FLAGS if flag in flags],
-        "system": f"{platform.system()} {platform.machine()}",
-    }
-
-
-def versions() -> dict[str, str]:
-    """Python's and those of the packages whose speed is measured."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -111,11 +82,3 @@ def _row(row: Mapping[str, Any], command: str, simulated: bool) -> dict[str, Any
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
     return row["case"], row["system"], row["metric"]
-
-
-def _cpu_info() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
-    if not path.is_file():
-        return {}
-    lines = (line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
-    return {name.strip(): value.strip() for name, value in lines}

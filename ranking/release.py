@@ -123,17 +123,21 @@ def _features(workspace: Workspace, list_ids: np.ndarray, job_ids: np.ndarray) -
 
 
 def _gains(rows: Rows) -> np.ndarray:
-    """(n,) float64 `GAINS` of what members did; NaN where the job was not in front of them."""
+    """(n,) float64 `GAINS` of what members did; NaN where the log does not tell, as of jobs that were not shown."""
     done = np.stack([rows.target(task) * gain for task, gain in GAINS.items()])
     return np.where(np.isfinite(done).any(axis=0), np.nan_to_num(done).max(axis=0), np.nan)
 
 
 def _blend(rows: Rows, valid: np.ndarray, features: np.ndarray, logits: np.ndarray, tasks: tuple[str, ...],
            config: ExportConfig) -> Blend | None:  # fmt: skip
-    """Fitted on the validation lists: what members did there and, if asked for, what the judge says of them."""
+    """Fitted on the validation lists: what members did there and, if asked for, what the judge says of them.
+
+    A job that was not shown counts as not chosen: the blend orders all that retrieval finds, of which members saw few,
+    and would else learn only what tells apart the jobs that the former system put on top (docs/decisions/0008).
+    """
     names = (*(name for name in PAIR_FEATURES if name not in config.leave_out), *tasks)
     inputs = blend_inputs(names, features[valid], logits[valid], tasks)
-    gains, lists = [_gains(rows)[valid]], [rows.list_ids[valid]]
+    gains, lists = [np.nan_to_num(_gains(rows)[valid])], [rows.list_ids[valid]]
     if config.grades:
         gains.append((2.0 ** (4 * rows.target("relevance")[valid]) - 1) / 15)
         lists.append(np.char.add("graded ", rows.list_ids[valid].astype(str)))

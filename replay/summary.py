@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from contracts.errors import NotReady, UnreadableFile
+from contracts.machine import machine, versions
 from contracts.workspace import Workspace
 from replay.report import write_report
 from replay.results import Results
@@ -34,12 +32,8 @@ def write_summary(
         "name": "summary",
         "command": "rolecall run",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cpu": platform.processor() or platform.machine(),
-            "cores": os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": _versions() | dict(results.versions),
+        "machine": machine(),
+        "versions": versions(PACKAGES) | dict(results.versions),
         "simulated": results.simulated,
         "knobs": dict(knobs or {}),
         "rows": [*results.rows(), *_costs(stages)],
@@ -73,13 +67,3 @@ def _costs(stages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         rows.append(row | {"metric": "wall time", "value": stage["seconds"], "unit": "s"})
         rows.append(row | {"metric": "peak memory", "value": stage["peak_mb"], "unit": "MB"})
     return rows
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

