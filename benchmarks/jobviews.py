@@ -11,7 +11,6 @@ the whole system is measured once more without those features (`LEFT_OUT`), in a
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -22,9 +21,10 @@ from typing import Any
 import yaml
 
 from benchmarks import result_file
+from benchmarks.summary import summary_rows
 
 LEFT_OUT = ("views_7d", "days_since_view", "unseen")
-WHOLE = "whole system"
+NAME, WHOLE = "job views", "whole system"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if not (options.reuse and (options.workspace / "summary.json").is_file()):
         _run(options.params, options.data, options.workspace)
-    rows = _rows(options.workspace) + _without_views(options)
+    rows = summary_rows(options.workspace, NAME) + _without_views(options)
     result_file.write("spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False)
 
 
@@ -50,19 +50,14 @@ def _without_views(options: argparse.Namespace) -> list[dict[str, Any]]:
     params = copy / "params.yaml"
     params.write_text(yaml.safe_dump(knobs))
     _run(params, options.data, copy, "--from", "export")
-    first = _rows(copy)[0]["case"]
+    rows = summary_rows(copy, NAME)
     name = f"{WHOLE} without {', '.join(LEFT_OUT)}"
-    return [row | {"system": name} for row in _rows(copy) if row["case"] == first and row["system"] == WHOLE]
+    return [row | {"system": name} for row in rows if row["case"] == rows[0]["case"] and row["system"] == WHOLE]
 
 
 def _run(params: Path, data: Path, workspace: Path, *options: str) -> None:
     command = ["rolecall", "--params", str(params), "run", "--data", str(data), "--workspace", str(workspace)]
     subprocess.run([sys.executable, "-m", *command, *options], check=True)
-
-
-def _rows(workspace: Path) -> list[dict[str, Any]]:
-    rows = json.loads((workspace / "summary.json").read_text())["rows"]
-    return [row | {"case": f"job views: {row['case']}"} for row in rows]
 
 
 if __name__ == "__main__":

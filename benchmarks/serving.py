@@ -223,12 +223,12 @@ def ask(port: int, path: str, bodies: Sequence[bytes], connections: int) -> tupl
 
 
 def measured(case: str, walls: np.ndarray, answers: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
-    """Percentiles of the wall time, the median of every stage, the throughput and the share of degraded answers."""
+    """Percentiles of the wall time and of every stage, the throughput and the share of degraded answers."""
     rows = [percentile(case, "p50_ms", walls, 50), percentile(case, "p99_ms", walls, 99)]
     stages = list(answers[0]["timings_ms"])
     times = {stage: np.array([a["timings_ms"].get(stage, 0.0) for a in answers]) for stage in stages}
     between = walls.sum() - times["total"].sum()
-    rows += [percentile(case, f"p50_{stage}_ms", times[stage], 50) for stage in stages]
+    rows += [percentile(case, f"p{q}_{stage}_ms", times[stage], q) for stage in stages for q in (50, 99)]
     rows.append(row(case, "mean_http_ms", between / len(walls), "ms"))
     rows.append(row(case, "requests_per_second", len(walls) / seconds, "1/s"))
     rows.append(row(case, "degraded_share", float(np.mean([bool(a["degraded"]) for a in answers])), ""))

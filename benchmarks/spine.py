@@ -13,7 +13,7 @@ from pathlib import Path
 
 SIZES: dict[str, dict[str, list[str]]] = {
     "small": {"beam": ["--rows", "20000"], "serving": ["--jobs", "5000", "--requests", "100"]},
-    "full": {"beam": [], "serving": []},
+    "full": {"beam": [], "serving": ["--encode", "2000"]},
 }
 
 
@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if not (options.workspace / "bundles" / "CURRENT").is_file():
         _run("rolecall", "run", "--workspace", str(options.workspace))
+    _run("benchmarks.summary", "--workspace", str(options.workspace))
     size = SIZES[options.size]
     _run("benchmarks.beam", *size["beam"])
     _run("benchmarks.judge", "--workspace", str(options.workspace))

@@ -7,52 +7,101 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from benchmarks.jobviews import NAME as JOB_VIEWS
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "spine.json"
 README = ROOT / "README.md"
-JOB_VIEWS = "job views: "
-QUALITY = ("nDCG@10", "R@10", "R@100", "RR")
+MARKET = "simulated market"
+FIRST = "End to end, all jobs"
+QUALITY = {"nDCG@10": "NDCG@10", "R@10": "Recall@10", "R@100": "Recall@100", "RR": "MRR"}
+"""Measure as ir_measures names it -> as people do."""
+SPEED = {
+    "of_plain_loop": "rows a second, of a plain loop's",
+    "second_run_1pct": "a second run with 1% changed, of the first",
+    "pairs_per_s": "pairs a second",
+    "times_policy teacher, PyTorch float32": "times the policy teacher's pairs a second",
+    "ndcg@10_of_teacher": "NDCG@10 on graded lists, of the policy teacher's",
+    "view_auc_of_teacher": "AUC of views, of the click teacher's",
+    "apply_auc_of_teacher": "AUC of applications, of the click teacher's",
+    "quadratic kappa": "weighted kappa",
+    "p50_ms": "median of a request",
+    "p99_ms": "99th percentile of a request",
+    "requests_per_second": "requests a second",
+    "resident_mb": "memory",
+}
+"""Metrics that the README shows -> in words; the result file holds the others."""
+
+Row = Mapping[str, Any]
 
 
-def filled(readme: str, rows: Sequence[Mapping[str, Any]]) -> str:
+def filled(readme: str, rows: Sequence[Row]) -> str:
     """`readme` with the tables of these rows between `<!-- NAME -->` and `<!-- /NAME -->`."""
-    quality = [row for row in rows if row["case"].startswith(JOB_VIEWS) and row["metric"] in QUALITY]
-    speed = [row for row in rows if not row["case"].startswith(JOB_VIEWS)]
-    for name, table in (("jobviews", _quality(quality)), ("spine", _speed(speed))):
+    tables = {
+        "quality": _quality(rows, f"{MARKET}: {FIRST}"),
+        "jobviews": _quality(rows, f"{JOB_VIEWS}: {FIRST}"),
+        "spine": _speed(rows),
+        "stages": _stages(rows),
+    }
+    for name, table in tables.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         readme = re.sub(pattern, lambda match, text=table: f"{match[1]}{text}{match[2]}", readme, flags=re.DOTALL)  # type: ignore[misc]
     return readme
 
 
-def _quality(rows: Sequence[Mapping[str, Any]]) -> str:
-    cases = dict.fromkeys(row["case"] for row in rows)
-    first = next(iter(cases), "")
-    rows = [row for row in rows if row["case"] == first]
-    lines = ["| system | " + " | ".join(QUALITY) + " |", "|---" * (len(QUALITY) + 1) + "|"]
-    for system in dict.fromkeys(row["system"] for row in rows):
-        found = {row["metric"]: row for row in rows if row["system"] == system}
-        cells = [_with_interval(found[metric]) if metric in found else "" for metric in QUALITY]
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+def _quality(rows: Sequence[Row], case: str) -> str:
+    """Systems down, measures across."""
+    found = {(row["system"], row["metric"]): row for row in rows if row["case"] == case}
+    systems = dict.fromkeys(system for system, _ in found)
+    lines = [
+        [system, *(_with_interval(found[system, name]) if (system, name) in found else "" for name in QUALITY)]
+        for system in systems
+    ]
+    return _table(["system", *QUALITY.values()], lines)
 
 
-def _speed(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["| what | system | measure | value |", "|---|---|---|---|"]
-    lines += [f"| {row['case']} | {row['system']} | {row['metric']} | {_with_interval(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+def _speed(rows: Sequence[Row]) -> str:
+    lines = [
+        [row["case"], row["system"], SPEED[row["metric"]], _with_interval(row)]
+        for row in rows
+        if row["metric"] in SPEED and not row["case"].startswith((MARKET, JOB_VIEWS))
+    ]
+    return _table(["what", "system", "measure", "value"], lines)
 
 
-def _with_interval(row: Mapping[str, Any]) -> str:
-    value = _number(row["value"]) + (
-        f" {row['unit']}" if row.get("unit") not in (None, "", "ratio", row["metric"]) else ""
-    )
+def _stages(rows: Sequence[Row]) -> str:
+    """Stages of a request down; median and 99th percentile at each number of connections across."""
+    found = {(row["case"], row["metric"]): row for row in rows if row["case"].endswith("connections")}
+    cases = list(dict.fromkeys(case for case, _ in found))
+    stages = dict.fromkeys(match[1] for _, metric in found if (match := re.fullmatch(r"p50_(\w+)_ms", metric)))
+    head = [f"p{q}, {case.rsplit(', ', 1)[1]}" for case in cases for q in (50, 99)]
+    lines = [
+        [stage, *(_with_unit(found[case, f"p{q}_{stage}_ms"]) for case in cases for q in (50, 99))] for stage in stages
+    ]
+    return _table(["stage", *head], lines)
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(_markdown([head, ["---"] * len(head), *lines])) + "\n"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    return (f"| {' | '.join(line)} |" for line in lines)
+
+
+def _with_interval(row: Row) -> str:
     if row.get("low") is None or row.get("high") is None:
-        return value
-    return f"{value} ({_number(row['low'])} to {_number(row['high'])})"
+        return _with_unit(row)
+    return f"{_with_unit(row)} ({_number(row['low'])} to {_number(row['high'])})"
+
+
+def _with_unit(row: Row) -> str:
+    unit = row.get("unit") or ""
+    return _number(row["value"]) + (f" {unit}" if unit not in ("", "ratio", "x", "1/s") else "")
 
 
 def _number(value: float) -> str:
