@@ -2,7 +2,8 @@
 
     python -m benchmarks.student --workspace artifacts/demo
 
-Speed: every round takes one request and the same candidates through both. The student reads the request's text and
+Speed: each takes the same requests and candidates, one request after the other, in two turns with a rest between, since
+threads that wait for more work still hold the cores from the next. The student reads the request's text and
 scores item tokens made beforehand (INT8 ONNX); the policy teacher reads every text (PyTorch float32), the request once
 for all its candidates. A third row lets the teacher keep its jobs' states below the joint layers as the student keeps
 item tokens. Quality: the student's exported graphs and the teachers' stored scores on the same held-out lists.
@@ -30,6 +31,8 @@ from models.scores import TEACHERS, current_scores, read_scores
 from ranking.scorer import BundleScorer, ItemEncoder
 
 RESAMPLES = 1_000
+REST = 1.0
+"""Seconds until the threads of a model that was just used have gone to sleep."""
 JOBS_AT_ONCE = 25
 """Texts in one call of the teacher: the fastest of 10, 25, 50 and 100 on two cores."""
 
@@ -38,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
     parser.add_argument("--candidates", type=int, default=200, help="jobs a request (200)")
-    parser.add_argument("--rounds", type=int, default=5, help="requests that are timed (5)")
+    parser.add_argument("--rounds", type=int, default=10, help="requests that are timed (10)")
     parser.add_argument("--threads", type=int, default=2, help="of both (2)")
     parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
@@ -60,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def speed(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: ItemEncoder, candidates: int,
           rounds: int) -> list[dict[str, Any]]:  # fmt: skip
-    """Rows on pairs a second at `candidates` a request; intervals span the rounds."""
+    """Rows on pairs a second at `candidates` a request: the median, and the extremes of all requests."""
     folder = workspace.teachers / "policy"
     folder = folder / (folder / "CURRENT").read_text().strip()
     teacher, knobs = load_teacher(folder)
@@ -77,10 +80,10 @@ def speed(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: ItemE
         "policy teacher, job states kept": lambda text: read.logits(text, kept=kept),
     }
     seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
+    for name, run in [*runs.items()] * 2:
+        time.sleep(REST)
         run(rows.requests[requests[0]])  # warm
-    for i in requests:
-        for name, run in runs.items():
+        for i in requests:
             seconds[name].append(_clock(lambda run=run, i=i: run(rows.requests[i])))  # type: ignore[misc]
     case = f"{candidates} candidates a request"
     rates = {name: candidates / np.array(taken) for name, taken in seconds.items()}

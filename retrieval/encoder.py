@@ -49,6 +49,7 @@ def open_session(path: Path, threads: int | None) -> ort.InferenceSession:
     """An ONNX Runtime CPU session. Raises NotReady where there is no file, UnreadableFile where it is no graph."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads or 0
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else it holds the next session's cores
     options.log_severity_level = 3
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
