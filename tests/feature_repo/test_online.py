@@ -233,18 +233,16 @@ def test_redis_needs_an_address_as_feast_reads_it(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["apply", "materialize"])
-def test_a_repository_keeps_its_profile_unless_another_is_asked_for(
-    workspace: Workspace, live_redis: str, command: str
-) -> None:
+def test_a_repository_keeps_its_profile_unless_another_is_asked_for(workspace: Workspace, live_redis: str) -> None:
     config = workspace.feature_repo / "feature_store.yaml"
 
     def features(*arguments: str) -> str:
-        line = [sys.executable, "-m", "rolecall", "features", command, "-w", str(workspace.root), *arguments]
-        subprocess.run(line, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "rolecall", "features", *arguments, "-w", str(workspace.root)], check=True
+        )
         return config.read_text()
 
-    assert "type: sqlite" in features()
-    assert "REDIS_URL" in features("--profile", "redis")
-    assert "REDIS_URL" in features()
-    assert "type: sqlite" in features("--profile", "embedded")
+    assert "type: sqlite" in features("apply")
+    assert "REDIS_URL" in features("materialize", "--profile", "redis")
+    assert "REDIS_URL" in features("apply")
+    assert "type: sqlite" in features("materialize", "--profile", "embedded")

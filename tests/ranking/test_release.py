@@ -39,35 +39,24 @@ def released(workspace: Workspace, knobs: ExportConfig = LENIENT) -> Manifest:
 
 
 def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace) -> None:
-    manifest = released(trained)
-    assert trained.bundle.name == manifest.version
+    manifest = released(trained, ExportConfig(least_agreement=0, leave_out=("unseen", "views_7d")))
+    assert trained.bundle.name == manifest.version and not manifest.lineage["simulated"]
     assert manifest.tasks == ("relevance", "view", "apply", "dismiss"), "nobody was hired"
     assert set(manifest.calibration) == {"relevance", "view", "apply"}, "too few dismissed"
-    assert manifest.blend is not None and manifest.blend.names == (*PAIR_FEATURES, *manifest.tasks)
+    assert manifest.blend is not None
+    assert set(manifest.blend.names) == {*PAIR_FEATURES, *manifest.tasks} - {"unseen", "views_7d"}
     weights = dict(zip(manifest.blend.names, manifest.blend.weights, strict=True))
     assert weights["view"] > 0.1, "who matches is said by the words alone, and the student has learned it"
-    assert all(weights[name] == 0 for name in PAIR_FEATURES), "a constant has no say"
+    assert not any(weights.get(name) for name in PAIR_FEATURES), "a constant has no say"
     assert manifest.metrics["int8_ndcg@1_agreement"] > 0 and manifest.metrics["served_view_auc"] > 0.6
     scorer = BundleScorer(trained.bundle)
     items = ItemEncoder(trained.bundle).encode(["title: nurse | location: Boise"])
     assert scorer.logits(scorer.prefix("headline: nurse"), items).shape == (1, 4)
 
 
-def test_a_feature_that_is_left_out_is_not_read(trained: Workspace) -> None:
-    manifest = released(trained, ExportConfig(least_agreement=0, leave_out=("unseen", "views_7d")))
-    assert manifest.blend is not None
-    assert set(manifest.blend.names) == {*PAIR_FEATURES, *manifest.tasks} - {"unseen", "views_7d"}
-
-
 def test_a_feature_that_nobody_knows_cannot_be_left_out() -> None:
     with pytest.raises(ValueError, match="color: not of dense"):
         ExportConfig(leave_out=("color",))
-
-
-@pytest.mark.parametrize(("signed", "simulated"), [("simulator/0-1", True), ("bundle/index", False)])
-def test_the_lineage_says_whether_the_data_was_simulated(trained: Workspace, signed: str, simulated: bool) -> None:
-    write_log(trained, signed)
-    assert bool(released(trained).lineage["simulated"]) is simulated
 
 
 def test_an_export_that_disagrees_with_the_student_is_refused(
@@ -79,14 +68,16 @@ def test_an_export_that_disagrees_with_the_student_is_refused(
     assert not (trained.bundles / "CURRENT").exists()
 
 
-def test_without_a_positive_there_is_no_blend(trained: Workspace) -> None:
+def test_without_a_positive_there_is_no_blend_and_what_a_simulator_logged_is_simulated(trained: Workspace) -> None:
+    write_log(trained, "simulator/0-1")
     table = read_table(trained.training)
     shutil.rmtree(trained.training)
     for name in ("view", "apply"):
         column = pa.array([0.0] * len(table), pa.float32())
         table = table.set_column(table.schema.get_field_index(name), name, column)
     write_part(trained.training, table)
-    assert released(trained).blend is None
+    manifest = released(trained)
+    assert manifest.blend is None and manifest.lineage["simulated"]
 
 
 def test_without_a_student_the_error_names_the_command(tmp_path: Path) -> None:
