@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -14,7 +16,8 @@ from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table, write_part
 from contracts.workspace import Workspace
 from models.config import ExportConfig
-from ranking.release import release
+from models.rows import read_rows
+from ranking.release import _blend, _features, release
 from ranking.scorer import BundleScorer, ItemEncoder
 
 LENIENT = ExportConfig(least_agreement=0)
@@ -78,6 +81,25 @@ def test_without_a_positive_there_is_no_blend_and_what_a_simulator_logged_is_sim
     write_part(trained.training, table)
     manifest = released(trained)
     assert manifest.blend is None and manifest.lineage["simulated"]
+
+
+def test_a_job_that_was_not_shown_counts_as_not_chosen_in_the_blend(
+    labelled: Callable[..., Workspace], table: Callable[..., pa.Table]
+) -> None:
+    """Only shown jobs hold words of the request: what tells them from the others must weigh."""
+    made = table(40)
+    shown = made["position"].to_numpy() <= 3
+    terms = pa.array(shown.astype("float32"))
+    made = made.set_column(made.schema.get_field_index("terms"), "terms", terms)
+    for name in ("view", "apply", "dismiss"):
+        column = pa.array([v if s else None for v, s in zip(made[name].to_pylist(), shown, strict=True)], pa.float32())
+        made = made.set_column(made.schema.get_field_index(name), name, column)
+    workspace = labelled(table=made)
+    rows = read_rows(workspace.training)
+    features = _features(workspace, rows.list_ids, rows.job_ids)
+    valid, logits = np.flatnonzero(rows.splits == "valid"), np.zeros((len(rows), 1), np.float32)
+    blend = _blend(rows, valid, features, logits, ("relevance",), LENIENT)
+    assert blend is not None and dict(zip(blend.names, blend.weights, strict=True))["terms"] > 0.1
 
 
 def test_without_a_student_the_error_names_the_command(tmp_path: Path) -> None:
