@@ -85,7 +85,7 @@ class Backbone(nn.Module):
         """Layers first..last on hidden (b, n, H); mask (b, n) 1 for a token, 0 for padding. Returns (b, n, H)."""
         bias = mask_bias(mask, hidden.dtype)
         for layer in self.layers[first:last]:
-            hidden = run_layer(layer, hidden, *keys_values(layer, hidden, self.heads), bias)
+            hidden = run_layer(layer, hidden, *keys_values(layer, hidden), bias)
         return hidden
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
@@ -105,15 +105,15 @@ def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     return (1.0 - mask[:, None, None, :].to(dtype)) * -1e4
 
 
-def keys_values(layer: nn.Module, hidden: Tensor, heads: int) -> tuple[Tensor, Tensor]:
-    """Keys and values of a BERT layer for hidden (b, n, H): two of (b, heads, n, H / heads)."""
+def keys_values(layer: nn.Module, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Keys and values of a BERT layer for hidden (b, n, H): two of (b, heads, n, D), D the width of a head."""
     attention = layer.attention.self  # type: ignore[union-attr]
-    return _split(attention.key(hidden), heads), _split(attention.value(hidden), heads)  # type: ignore
+    return split_heads(layer, attention.key(hidden)), split_heads(layer, attention.value(hidden))  # type: ignore
 
 
 def run_layer(layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
     """A BERT layer in which hidden (b, n, H) attends to keys and values (b, heads, m, D). Returns (b, n, H)."""
-    queries = _split(layer.attention.self.query(hidden), keys.shape[1])  # type: ignore
+    queries = split_heads(layer, layer.attention.self.query(hidden))  # type: ignore
     seen = nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
     return finish_layer(layer, hidden, seen.transpose(1, 2).flatten(2))
 
@@ -125,8 +125,9 @@ def finish_layer(layer: nn.Module, hidden: Tensor, seen: Tensor) -> Tensor:
     return layer.output.LayerNorm(layer.output.dense(inner) + mixed)  # type: ignore
 
 
-def _split(states: Tensor, heads: int) -> Tensor:
-    return states.unflatten(-1, (heads, -1)).transpose(1, 2)
+def split_heads(layer: nn.Module, states: Tensor) -> Tensor:
+    """(b, n, heads * D) -> (b, heads, n, D). A layer says how wide its heads are; a pruned one has fewer of them."""
+    return states.unflatten(-1, (-1, layer.attention.self.attention_head_size)).transpose(1, 2)  # type: ignore
 
 
 def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:

@@ -52,8 +52,8 @@ class CrossEncoder(nn.Module):
         asked_bias = mask_bias(requests[1], asked.dtype)
         bias = torch.cat((asked_bias[request], mask_bias(jobs[1], asked.dtype)[job]), -1)
         for layer in self.backbone.layers[self.split :]:
-            keys, values = keys_values(layer, asked, self.backbone.heads)
-            own_keys, own_values = keys_values(layer, offered, self.backbone.heads)
+            keys, values = keys_values(layer, asked)
+            own_keys, own_values = keys_values(layer, offered)
             both = torch.cat((keys[request], own_keys), 2), torch.cat((values[request], own_values), 2)
             offered = run_layer(layer, offered, *both, bias)
             asked = run_layer(layer, asked, keys, values, asked_bias)

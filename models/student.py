@@ -84,7 +84,7 @@ class Student(nn.Module):
         hidden = self.prefix.run(hidden, mask, first, self.split)
         kept = []
         for depth, layer in enumerate(self.score_layers, start=self.split):
-            kept.append(keys_values(layer, hidden, self.heads))
+            kept.append(keys_values(layer, hidden))
             hidden = self.prefix.run(hidden, mask, depth, depth + 1)
         return Prefix(kept, unit(mean_pool(hidden, mask)))
 
@@ -120,9 +120,9 @@ class Student(nn.Module):
     def _attend(self, layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None,
                 count: int, tokens: int) -> Tensor:  # fmt: skip
         attention = layer.attention.self  # type: ignore[union-attr]
-        queries = attention.query(hidden).unflatten(-1, (self.heads, -1)) / math.sqrt(keys.shape[-1])  # type: ignore
-        own_keys = attention.key(hidden).unflatten(-1, (self.heads, -1))  # type: ignore
-        own_values = attention.value(hidden).unflatten(-1, (self.heads, -1))  # type: ignore
+        queries = attention.query(hidden).unflatten(-1, (-1, keys.shape[-1])) / math.sqrt(keys.shape[-1])  # type: ignore
+        own_keys = attention.key(hidden).unflatten(-1, (-1, keys.shape[-1]))  # type: ignore
+        own_values = attention.value(hidden).unflatten(-1, (-1, keys.shape[-1]))  # type: ignore
         to_prefix = queries.transpose(1, 2) @ keys.transpose(2, 3)  # (b, A, n * T, len)
         if bias is not None:
             to_prefix = to_prefix + bias
