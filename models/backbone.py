@@ -170,6 +170,16 @@ class TaskHead(nn.Module):
         alike = (match.float()[..., None, :] * self.match).sum(-1)  # a product would be rounded under autocast
         return read.float() + alike - COSINE_SCALE / 2 + self.bias
 
+    def start_from(self, other: TaskHead) -> None:
+        """Take what another head has learned; a task that it lacks starts as the mean of those it has."""
+        self.inner.load_state_dict(other.inner.state_dict())
+        self.weights.load_state_dict(other.weights.state_dict())
+        with torch.no_grad():
+            for i, task in enumerate(self.tasks):
+                known = [other.tasks.index(task)] if task in other.tasks else list(range(len(other.tasks)))
+                self.match[i] = other.match[known].mean(0)
+                self.bias[i] = other.bias[known].mean()
+
     def expect(self, rates: Tensor) -> None:
         """Start each task's bias at its base rate (tasks,) in (0, 1)."""
         with torch.no_grad():

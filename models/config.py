@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -14,7 +14,8 @@ MODEL_FORMAT = 1
 """Part of every model's version: raise it with any change to what the models compute."""
 
 Precision = Literal["int8", "float32"]
-Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse"]
+Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse", "margin_mse"]
+Teacher = Literal["policy", "click"]
 
 
 class TeacherConfig(BaseModel):
@@ -47,16 +48,23 @@ class TeacherConfig(BaseModel):
 class StudentConfig(BaseModel):
     """Knobs of the student.
 
-    item_tokens: T, vectors a job; score_layers: layers a candidate passes; frozen_layers, frozen_item_layers: lowest
-    layers of prefix and item encoder held fixed; what comes out of them is kept, up to memory_mb; max_*_tokens: text
-    length; warm_start: scoring layers and head begin as the policy teacher's; list_size: pairs of a list in one step;
-    divergence: between teacher and student probability of a task; listwise: weight of the same within a list;
-    labels: weight of the labels themselves beside the teachers; weights: of the tasks, 1 where not named.
+    item_tokens: T, vectors a job; via: T of mid-size students, each taught by the one before it (stepwise);
+    score_layers: layers a candidate passes; frozen_layers, frozen_item_layers: lowest layers of prefix and item encoder
+    held fixed; what comes out of them is kept, up to memory_mb; max_*_tokens: text length; warm_start: layers and head
+    begin as the policy teacher's; base: a student's folder to begin as instead, whose tasks may be fewer; learn: all
+    of it, or the head alone, so that the item tokens of a base stay as they are.
+
+    distil: the teachers; a task that none of them answers is learned from its labels. relevance_epochs: epochs with
+    relevance alone before the other tasks join; align: weight of what the item tokens lose of the text (MixLM), a tenth
+    of it after align_epochs; align_pairs: pairs of a list that it is computed on. list_size: pairs of a list in one
+    step; divergence: between teacher and student; listwise: weight of the same within a list; labels: weight of the
+    labels themselves beside the teachers; weights: of the tasks, 1 where not named.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     backbone: Path | None = None
     item_tokens: int = Field(4, ge=1, le=64)
+    via: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()
     score_layers: int = Field(2, ge=1)
     frozen_layers: int = Field(4, ge=0)
     frozen_item_layers: int = Field(6, ge=0)
@@ -64,6 +72,13 @@ class StudentConfig(BaseModel):
     max_prefix_tokens: int = Field(160, ge=16, le=512)
     max_item_tokens: int = Field(128, ge=16, le=512)
     warm_start: bool = True
+    base: Path | None = None
+    learn: Literal["all", "head"] = "all"
+    distil: tuple[Teacher, ...] = ("policy", "click")
+    relevance_epochs: int = Field(0, ge=0)
+    align: float = Field(0.0, ge=0)
+    align_epochs: int = Field(0, ge=0)
+    align_pairs: int = Field(2, ge=1)
     epochs: int = Field(4, ge=1)
     max_pairs: int = Field(20_000, ge=1)
     lists_a_batch: int = Field(6, ge=1)

@@ -8,28 +8,37 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from safetensors.torch import load_model, save_model
-from torch import Tensor, nn
+from torch import Tensor
 
 from contracts.errors import NotReady
 from contracts.tasks import TASKS
 from contracts.tokens import open_tokenizer, token_ids
 from contracts.workspace import Workspace, set_current
 from models.backbone import backbone_folder, backbone_version, mask_bias
-from models.config import MODEL_FORMAT, Divergence, StudentConfig
+from models.config import MODEL_FORMAT, StudentConfig
 from models.cross_encoder import load_teacher
+from models.losses import Wanted, alignment_loss, distillation_loss
 from models.metrics import mean_ndcg
 from models.rows import Rows, read_rows
-from models.scores import TEACHERS, current_scores, read_scores
+from models.scores import current_scores, read_scores
 from models.states import TextStates
-from models.student import Student
-from models.teacher import SCORED_SPLITS, held_out_metrics, training_lists
+from models.student import Prefix, Student
+from models.teacher import SCORED_SPLITS, held_out_metrics, masked_targets, training_lists
 from models.training import autocast, check_spread, fit
 
 log = logging.getLogger("rolecall")
+
+
+class Batch(NamedTuple):
+    """lists: row numbers of each list; epoch: from 0, all of training."""
+
+    epoch: int
+    lists: list[np.ndarray]
 
 
 class Texts:
@@ -48,20 +57,56 @@ class Texts:
             )
         )
 
-    def logits(self, student: Student, lists: Sequence[np.ndarray]) -> list[Tensor]:
-        """Logits (len, tasks) of each list of row numbers; the rows of a list share its first row's request."""
+    def logits(self, student: Student, of_list: np.ndarray) -> Tensor:
+        """Logits (n, tasks) of row numbers that share one request."""
+        return self.read(student, [of_list]).logits[0]
+
+    def read(self, student: Student, lists: Sequence[np.ndarray]) -> Read:
+        """Lists of row numbers, padded to the longest; the rows of a list share one request."""
         rows = self.rows
-        hidden, mask = self.requests.batch(np.array([rows.request[of_list[0]] for of_list in lists]))
-        prefix = student.encode_prefix(hidden, mask, self.requests.layers)
+        asked, mask = self.requests.batch(np.array([rows.request[of_list[0]] for of_list in lists]))
+        prefix, bias = student.encode_prefix(asked, mask, self.requests.layers), mask_bias(mask, asked.dtype)
         distinct, which = np.unique(np.concatenate([rows.job[of_list] for of_list in lists]), return_inverse=True)
-        items = student.encode_items(*self.jobs.batch(distinct), self.jobs.layers)
-        packed = np.zeros((len(lists), max(map(len, lists))), np.int64)
-        start = 0
-        for i, of_list in enumerate(lists):
-            packed[i, : len(of_list)] = which[start : start + len(of_list)]
-            start += len(of_list)
-        logits = student.score(prefix, mask_bias(mask, hidden.dtype), items[torch.from_numpy(packed)])
-        return [logits[i, : len(of_list)] for i, of_list in enumerate(lists)]
+        hidden, job_mask = self.jobs.batch(distinct)
+        hidden = student.item.run(hidden, job_mask, self.jobs.layers)
+        packed = torch.from_numpy(padded(which, lists, 0))
+        logits, states = student.read_items(prefix, bias, student.compress(hidden, job_mask)[packed])
+        return Read(logits, states, prefix, bias, hidden, job_mask, packed, min(map(len, lists)))
+
+
+class Read(NamedTuple):
+    """b lists of at most n jobs as the student read them.
+
+    logits: (b, n, tasks); states: (b, n, H); hidden, mask: (jobs, len, H), (jobs, len) of the distinct jobs; packed:
+    (b, n) which of them; shortest: pairs of the shortest list.
+    """
+
+    logits: Tensor
+    states: Tensor
+    prefix: Prefix
+    bias: Tensor
+    hidden: Tensor
+    mask: Tensor
+    packed: Tensor
+    shortest: int
+
+    def lost(self, student: Student, pairs: int) -> Tensor:
+        """The alignment loss of the first `pairs` pairs of each list."""
+        short = min(pairs, self.shortest)
+        request = torch.arange(len(self.packed)).repeat_interleave(short)
+        job = self.packed[:, :short].flatten()
+        logits, states = student.read_text(self.prefix, self.bias, request, self.hidden[job], self.mask[job])
+        item_logits, item_states = (own[:, :short].flatten(0, 1) for own in (self.logits, self.states))
+        return alignment_loss(item_logits, logits, item_states, states)
+
+
+def padded(values: np.ndarray, lists: Sequence[np.ndarray], fill: float) -> np.ndarray:
+    """(lists, longest, ...) from the values of the lists' rows one after the other, `fill` where a list is over."""
+    lengths = np.array([len(of_list) for of_list in lists])
+    present = np.arange(lengths.max()) < lengths[:, None]
+    out = np.full((*present.shape, *values.shape[1:]), fill, values.dtype)
+    out[present] = values
+    return out
 
 
 def train_student(workspace: Workspace, config: StudentConfig) -> Path:
@@ -72,56 +117,111 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     """
     rows = read_rows(workspace.training)
     folder = backbone_folder(config.backbone)
-    stores = {teacher: current_scores(workspace, teacher) for teacher in TEACHERS}
+    stores: dict[str, Path] = {teacher: current_scores(workspace, teacher) for teacher in config.distil}
     version = _version(rows, config, folder, stores)
     out = workspace.student / version
     if (out / "metrics.json").is_file():
         log.info("student: version %s is up to date", version)
         set_current(workspace.student, version)
         return out
-    tasks, wanted = _teacher_logits(stores, rows)
-    labels = np.stack([rows.target(task) for task in tasks], axis=1)
-    torch.manual_seed(config.seed)
-    student = Student(folder, tasks, config.item_tokens, config.score_layers)
-    if config.warm_start:
-        student.start_from(load_teacher(workspace.teachers / "policy" / stores["policy"].stem)[0])
-    frozen = _frozen(student, config)
-    student.prefix.freeze(frozen[0])
-    student.item.freeze(frozen[1])
-    texts = Texts(rows, student, folder, config, frozen)
-    lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)
-    if not lists:
-        raise NotReady("no training pair", where=str(workspace.training), cure="run `rolecall label` first")
-    rates = (1 / (1 + np.exp(-wanted[np.concatenate(lists)]))).mean(0)
-    student.head.expect(torch.from_numpy(rates))
-    weights = torch.tensor([config.weights.get(task, 1.0) for task in tasks])
-    fit(
-        student,
-        lambda epoch: _batches(lists, config, np.random.default_rng((config.seed, epoch))),
-        lambda batch: _loss(texts.logits(student, batch), batch, wanted, labels, weights, config),
-        lambda batch: sum(map(len, batch)),
-        name="student",
-        epochs=config.epochs,
-        steps=config.epochs * -(-len(lists) // config.lists_a_batch),
-        learning_rate=config.learning_rate,
-        head_rate=config.head_rate,
-        head=[*student.head.parameters(), student.queries, student.focus, student.slots],
-    )
+    tasks, taught = _tasks(stores, rows)
+    student = _beginning(workspace, config, folder, rows, tasks, taught)
+    texts = _learn(student, rows, taught, folder, config)
+    for item_tokens in (*config.via, config.item_tokens)[1:]:
+        mid, student = student, Student(folder, tasks, item_tokens, config.score_layers)
+        student.start_from_student(mid)
+        texts = _learn(student, rows, _taught_by(mid, texts), folder, config)
     test = np.flatnonzero(rows.splits == "test")
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
     with autocast():
         logits[test] = student_logits(student, texts, test)
     check_spread(logits[test], tasks, "student")
     metrics = held_out_metrics(rows, tasks, logits)
-    metrics |= {f"teacher_{name}": value for name, value in held_out_metrics(rows, tasks, wanted).items()}
-    relevance = tasks.index("relevance")
-    by_policy = 1 / (1 + np.exp(-wanted[:, relevance]))
-    metrics["ndcg@10_by_policy_teacher"] = mean_ndcg(logits[:, relevance], by_policy, rows.lists(test))
+    by_teachers = np.flatnonzero(np.isfinite(taught).any(0))
+    of_teachers = held_out_metrics(rows, [tasks[i] for i in by_teachers], taught[:, by_teachers])
+    metrics |= {f"teacher_{name}": value for name, value in of_teachers.items()}
+    if "policy" in stores:
+        relevance = tasks.index("relevance")
+        by_policy = 1 / (1 + np.exp(-taught[:, relevance]))
+        metrics["ndcg@10_by_policy_teacher"] = mean_ndcg(logits[:, relevance], by_policy, rows.lists(test))
     _save(out, student, config, folder, rows, stores)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
     set_current(workspace.student, version)
     log.info("student %s: %s", version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if v == v))
     return out
+
+
+def _beginning(workspace: Workspace, config: StudentConfig, folder: Path, rows: Rows, tasks: tuple[str, ...],
+               taught: np.ndarray) -> Student:  # fmt: skip
+    """The untrained student, as its base, as the policy teacher, or as the backbone alone."""
+    torch.manual_seed(config.seed)
+    student = Student(folder, tasks, (*config.via, config.item_tokens)[0], config.score_layers)
+    if config.base is not None:
+        student.start_from_student(load_student(config.base)[0])
+        return student
+    if config.warm_start and "policy" in config.distil:
+        student.start_from(load_teacher(workspace.teachers / "policy" / current_scores(workspace, "policy").stem)[0])
+    train = np.flatnonzero(rows.splits == "train")
+    known = np.where(np.isfinite(taught), 1 / (1 + np.exp(-taught)), masked_targets(rows, tasks))
+    rates = np.nanmean(known[train], axis=0)
+    student.head.expect(torch.from_numpy(rates))
+    return student
+
+
+def _taught_by(student: Student, texts: Texts) -> np.ndarray:
+    """Logits (n, tasks) float32 of a mid-size student on the training pairs, NaN elsewhere."""
+    train = np.flatnonzero(texts.rows.splits == "train")
+    logits = np.full((len(texts.rows), len(student.head.tasks)), np.nan, np.float32)
+    with autocast():
+        logits[train] = student_logits(student, texts, train)
+    return logits
+
+
+def _learn(student: Student, rows: Rows, taught: np.ndarray, folder: Path, config: StudentConfig) -> Texts:
+    frozen = _frozen(student, config)
+    student.prefix.freeze(frozen[0])
+    student.item.freeze(frozen[1])
+    tasks = student.head.tasks
+    fresh = [*student.head.parameters(), student.queries, student.focus, student.slots]
+    if config.learn == "head":
+        student.requires_grad_(False)
+        student.head.requires_grad_(True)
+    texts = Texts(rows, student, folder, config, frozen)
+    lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)
+    if not lists:
+        raise NotReady("no training pair", where=str(rows.version), cure="run `rolecall label` first")
+    labels = masked_targets(rows, tasks)
+    weights = torch.tensor([config.weights.get(task, 1.0) for task in tasks])
+    alone = weights * torch.tensor([task == "relevance" for task in tasks])
+
+    def loss(batch: Batch) -> Tensor:
+        chosen = np.concatenate(batch.lists)
+        wanted = Wanted(
+            teacher=torch.from_numpy(padded(taught[chosen], batch.lists, np.nan)),
+            labels=torch.from_numpy(padded(labels[chosen], batch.lists, np.nan)),
+        )
+        read = texts.read(student, batch.lists)
+        each = distillation_loss(read.logits, wanted, config.divergence, config.listwise, config.labels)
+        total = (each * (alone if batch.epoch < config.relevance_epochs else weights)).sum()
+        if config.align:
+            share = 1.0 if batch.epoch < config.align_epochs else 0.1
+            total = total + share * config.align * read.lost(student, config.align_pairs)
+        return total
+
+    epochs = config.relevance_epochs + config.epochs
+    fit(
+        student,
+        lambda epoch: _batches(lists, config, epoch),
+        loss,
+        lambda batch: sum(map(len, batch.lists)),
+        name=f"student, {student.item_tokens} item tokens",
+        epochs=epochs,
+        steps=epochs * -(-len(lists) // config.lists_a_batch),
+        learning_rate=config.learning_rate,
+        head_rate=config.head_rate,
+        head=fresh,
+    )
+    return texts
 
 
 def load_student(folder: Path) -> tuple[Student, dict]:
@@ -154,69 +254,31 @@ def student_logits(student: Student, texts: Texts, chosen: np.ndarray) -> np.nda
     student.eval()
     with torch.inference_mode():
         for of_list in texts.rows.lists(chosen):
-            logits[[place[int(row)] for row in of_list]] = texts.logits(student, [of_list])[0].numpy()
+            logits[[place[int(row)] for row in of_list]] = texts.logits(student, of_list).numpy()
     return logits
 
 
-def divergence(kind: Divergence, teacher: Tensor, student: Tensor) -> Tensor:
-    """Elementwise divergence of two Bernoulli distributions given by logits of equal shape.
-
-    forward_kl KL(p || q), reverse_kl KL(q || p), js Jensen-Shannon, tv |p - q|, mse squared difference of logits;
-    p the teacher's, q the student's (COOKBOOK 2.3: which is best is a setting).
-    """
-    if kind == "mse":
-        return (teacher - student) ** 2
-    p, q = torch.sigmoid(teacher), torch.sigmoid(student)
-    if kind == "tv":
-        return (p - q).abs()
-    if kind == "forward_kl":
-        return _bernoulli_kl(teacher, student)
-    if kind == "reverse_kl":
-        return _bernoulli_kl(student, teacher)
-    middle = torch.logit(((p + q) / 2).clamp(1e-6, 1 - 1e-6))
-    return (_bernoulli_kl(teacher, middle) + _bernoulli_kl(student, middle)) / 2
-
-
-def _bernoulli_kl(a: Tensor, b: Tensor) -> Tensor:
-    softplus, p = nn.functional.softplus, torch.sigmoid(a)
-    return p * (softplus(-b) - softplus(-a)) + (1 - p) * (softplus(b) - softplus(a))
-
-
-def _loss(logits: Sequence[Tensor], lists: Sequence[np.ndarray], wanted: np.ndarray, labels: np.ndarray,
-          weights: Tensor, config: StudentConfig) -> Tensor:  # fmt: skip
-    """Mean over lists of: divergence from the teachers, the same over each list's softmax, and the labels' own loss."""
-    total = weights.sum() * 0.0
-    for scores, of_list in zip(logits, lists, strict=True):
-        teacher = torch.from_numpy(wanted[of_list])
-        total = total + (divergence(config.divergence, teacher, scores).mean(0) * weights).sum()
-        if config.listwise:
-            ranks = nn.functional.kl_div(
-                torch.log_softmax(scores, 0), torch.log_softmax(teacher, 0), log_target=True, reduction="none"
-            )
-            total = total + config.listwise * (ranks.sum(0) * weights).sum()
-        if config.labels:
-            known = torch.from_numpy(np.isfinite(labels[of_list]))
-            truth = torch.from_numpy(np.nan_to_num(labels[of_list]))
-            each = nn.functional.binary_cross_entropy_with_logits(scores, truth, reduction="none") * known
-            total = total + config.labels * ((each.sum(0) / known.sum(0).clamp(min=1)) * weights).sum()
-    return total / len(lists)
-
-
-def _batches(lists: list[np.ndarray], config: StudentConfig, rng: np.random.Generator) -> Iterator[list[np.ndarray]]:
+def _batches(lists: list[np.ndarray], config: StudentConfig, epoch: int) -> Iterator[Batch]:
+    rng = np.random.default_rng((config.seed, epoch))
     order = rng.permutation(len(lists))
     for start in range(0, len(order), config.lists_a_batch):
-        yield [rng.permutation(lists[i])[: config.list_size] for i in order[start : start + config.lists_a_batch]]
+        chosen = order[start : start + config.lists_a_batch]
+        yield Batch(epoch, [rng.permutation(lists[i])[: config.list_size] for i in chosen])
 
 
-def _teacher_logits(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
-    """The tasks that teachers answer and their logits (n, tasks) float32 of all n rows, NaN where not scored."""
+def _tasks(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
+    """The tasks that teachers answer or labels tell, and the teachers' logits (n, tasks) float32 of all n rows.
+
+    NaN: not scored, or of a task that no teacher answers.
+    """
     needed = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
     by_task: dict[str, np.ndarray] = {}
     for path in stores.values():
         answered, logits = read_scores(path, rows, needed)
         by_task |= dict(zip(answered, logits.T, strict=True))
-    tasks = tuple(task for task in TASKS if task in by_task)
-    return tasks, np.stack([by_task[task] for task in tasks], axis=1)
+    tasks = tuple(task for task in TASKS if task in by_task or (task in rows.tasks and rows.learnable(task)))
+    unknown = np.full(len(rows), np.nan, np.float32)
+    return tasks, np.stack([by_task.get(task, unknown) for task in tasks], axis=1)
 
 
 def _version(rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[str, Path]) -> str:

@@ -21,7 +21,17 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import BadInput
-from models.backbone import Backbone, TaskHead, finish_layer, keys_values, mean_pool, sentence_vectors, unit
+from models.backbone import (
+    Backbone,
+    TaskHead,
+    finish_layer,
+    keys_values,
+    mask_bias,
+    mean_pool,
+    run_layer,
+    sentence_vectors,
+    unit,
+)
 from models.cross_encoder import CrossEncoder
 
 
@@ -74,10 +84,28 @@ class Student(nn.Module):
             layer.load_state_dict(start.state_dict())
         for layer, start in zip(self.prefix.layers, teacher.backbone.layers, strict=True):
             layer.load_state_dict(start.state_dict())
-        self.head.inner.load_state_dict(teacher.head.inner.state_dict())
-        self.head.weights.load_state_dict(teacher.head.weights.state_dict())
+        self.head.start_from(teacher.head)
+
+    def start_from_student(self, base: Student) -> None:
+        """Take all that another student has learned; a task that it lacks starts as the mean of those it has.
+
+        Its item tokens may be more or fewer: each takes over from the one at its place in the text.
+        Raises BadInput for a student of another shape.
+        """
+        if (base.hidden, base.split, len(base.score_layers)) != (self.hidden, self.split, len(self.score_layers)):
+            raise BadInput(
+                f"the base has {len(base.score_layers)} scoring layers of {base.hidden}, this student "
+                f"{len(self.score_layers)} of {self.hidden}",
+                cure="start from a student of the same backbone and score_layers",
+            )
+        for own, other in ((self.prefix, base.prefix), (self.item, base.item), (self.score_layers, base.score_layers)):
+            own.load_state_dict(other.state_dict())
+        self.head.start_from(base.head)
+        place = [int((t + 0.5) / self.item_tokens * base.item_tokens) for t in range(self.item_tokens)]
         with torch.no_grad():
-            self.head.match.copy_(teacher.head.match.mean(0).expand_as(self.head.match))
+            self.queries.copy_(base.queries[place])
+            self.slots.copy_(base.slots[place])
+            self.focus.copy_(base.focus * (self.item_tokens / base.item_tokens) ** 2)
 
     def encode_prefix(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Prefix:
         """Keys and values of each scoring layer and the unit vector, from the states (b, n, H) that enter `first`."""
@@ -89,12 +117,15 @@ class Student(nn.Module):
         return Prefix(kept, unit(mean_pool(hidden, mask)))
 
     def encode_items(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Tensor:
-        """Item tokens (n, T, H) from the states (n, len, H) that enter layer `first` of the item encoder.
+        """Item tokens (n, T, H) from the states (n, len, H) that enter layer `first` of the item encoder."""
+        return self.compress(self.item.run(hidden, mask, first), mask)
+
+    def compress(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """Item tokens (n, T, H) from the last states (n, len, H) of the item encoder.
 
         Token t attends over the text with a learned query and a learned focus on its t-th part, so that the tokens
         start as the means of T stretches of the text and differ from the first step on.
         """
-        hidden = self.item.run(hidden, mask, first)
         weight = mask.to(hidden.dtype)
         place = (torch.cumsum(weight, 1) - 0.5) / weight.sum(1, keepdim=True).clamp(min=1.0)
         centres = (torch.arange(self.item_tokens) + 0.5) / self.item_tokens
@@ -109,13 +140,32 @@ class Student(nn.Module):
         prefix: from `encode_prefix`, b requests; bias: (b, 1, 1, len) from `mask_bias`, None where nothing is padded;
         items: (b, n, T, H). Row (i, j) depends on prefix i and items[i, j] alone.
         """
+        return self.read_items(prefix, bias, items)[0]
+
+    def read_items(self, prefix: Prefix, bias: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
+        """As `score`, with the states (b, n, H) that the logits are read from."""
         _, count, tokens, _ = items.shape
         hidden = (items + self.slots).flatten(1, 2)  # (b, n * T, H)
         for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
             seen = self._attend(layer, hidden, keys, values, bias, count, tokens)
             hidden = finish_layer(layer, hidden, seen)
-        match = prefix.vector[:, None] * unit(items.mean(2))
-        return self.head(hidden.unflatten(1, (count, tokens)).mean(2), match)
+        pooled = hidden.unflatten(1, (count, tokens)).mean(2)
+        return self.head(pooled, prefix.vector[:, None] * unit(items.mean(2))), pooled
+
+    def read_text(self, prefix: Prefix, bias: Tensor, request: Tensor, text: Tensor,
+                  mask: Tensor) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Logits (p, tasks) and states (p, H) of p pairs whose job is read token by token, not as item tokens.
+
+        bias: (b, 1, 1, len) of the prefixes; request: (p,) int64, whose prefix a pair has; text: (p, m, H) last states
+        of the item encoder, mask: (p, m). What the item tokens are held against in training (`alignment_loss`).
+        """
+        hidden, both = text, torch.cat((bias[request], mask_bias(mask, text.dtype)), -1)
+        for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
+            own_keys, own_values = keys_values(layer, hidden)
+            hidden = run_layer(layer, hidden, torch.cat((keys[request], own_keys), 2),
+                               torch.cat((values[request], own_values), 2), both)  # fmt: skip
+        pooled = mean_pool(hidden, mask)
+        return self.head(pooled, prefix.vector[request] * unit(mean_pool(text, mask))), pooled
 
     def _attend(self, layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None,
                 count: int, tokens: int) -> Tensor:  # fmt: skip

@@ -18,7 +18,8 @@ from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
 from models.backbone import backbone_folder
 from models.config import Divergence, StudentConfig
-from models.distil import Texts, divergence, float_logits, load_student, student_logits, train_student
+from models.distil import Texts, float_logits, load_student, student_logits, train_student
+from models.losses import divergence
 from models.rows import read_rows
 from models.scores import write_scores
 
