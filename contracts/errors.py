@@ -103,3 +103,9 @@ class TrainingFailed(RolecallError):
     """A loss became NaN, or a ranker's scores collapsed to a constant."""
 
     reason, exit_code = "training_failed", 6
+
+
+class JudgeFailed(RolecallError):
+    """A judge cannot be asked, or leaves more pairs ungraded than the stated share allows."""
+
+    reason, exit_code = "judge_failed", 7

@@ -59,9 +59,11 @@ Time = Annotated[datetime, AfterValidator(utc)]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Rank = Annotated[int, Field(ge=1, le=MAX_POSITION)]
 Propensity = Annotated[float, Field(ge=LEAST_PROPENSITY, le=1, allow_inf_nan=False)]
+MeanGrade = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]
 OptionalTime = Annotated[Time | None, BeforeValidator(_blank_is_missing)]
 OptionalMoney = Annotated[Money | None, BeforeValidator(_blank_is_missing)]
 OptionalPosition = Annotated[Rank | None, BeforeValidator(_blank_is_missing)]
+OptionalMean = Annotated[MeanGrade | None, BeforeValidator(_blank_is_missing)]
 OptionalPropensity = Annotated[Propensity | None, BeforeValidator(_blank_is_missing)]
 Words = Annotated[tuple[Text, ...], Field(max_length=500)]
 
@@ -164,12 +166,16 @@ class Event(Record):
 
 
 class Grade(Record):
-    """How good a match is, 0-4, by the written policy. One of `member_id` and `query` may be empty, not both."""
+    """How good a match is, 0-4, by the written policy. One of `member_id` and `query` may be empty, not both.
+
+    expected: the grader's mean grade where it says how sure it is of each, a soft label; None where it does not.
+    """
 
     member_id: Text = ""
     query: Text = ""
     job_id: Identifier
     grade: Annotated[int, Field(ge=0, le=4)]
+    expected: OptionalMean = None
     rationale: Text = ""
     grader: Annotated[Text, Field(min_length=1)]
     policy_version: Annotated[Text, Field(min_length=1)]

@@ -56,6 +56,16 @@ class Workspace:
         return self.root / "grades"
 
     @property
+    def judge_report(self) -> Path:
+        """Who gave those grades, how far it agrees with the golden set, and what a pair costs."""
+        return self.grades / "judge.json"
+
+    @property
+    def judge_answers(self) -> Path:
+        """What a language model answered before, by model and prompt."""
+        return self.root / "judge_answers.sqlite"
+
+    @property
     def training(self) -> Path:
         """`examples` joined point-in-time with text: what the teachers and the student train on."""
         return self.root / "training"

@@ -5,6 +5,6 @@ or event.
 """
 
 from policy.document import Policy, load_policy
-from policy.judge import Judge, Judgement, RubricJudge
+from policy.judge import Judge, Judgement, Pair, RubricJudge, Ungraded
 
-__all__ = ["Judge", "Judgement", "Policy", "RubricJudge", "load_policy"]
+__all__ = ["Judge", "Judgement", "Pair", "Policy", "RubricJudge", "Ungraded", "load_policy"]

@@ -1,15 +1,17 @@
-"""Judges: whoever grades a (member, job) pair by the policy. The rubric judge does so by its written criteria alone.
+"""Judges: whoever grades (member, job) pairs by the policy. The rubric judge does so by its written criteria alone.
 
-Deterministic, and the same in every process. It takes records as data: no text of a member or employer is ever
-interpreted. A judge that asks a language model keeps the same protocol.
+It is deterministic, and the same in every process. `policy.llm_judge` asks a language model over HTTP,
+`policy.local_judge` one on this machine. For each of them what a record holds is data: no text of a member or employer
+is an instruction.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
 
 from contracts.errors import BadInput
 from contracts.records import Job, Member
@@ -17,23 +19,68 @@ from policy.dimensions import Scores, score_dimensions
 from policy.document import DIMENSIONS, Dimension, Policy
 from policy.titles import Similarity, TitleReader
 
+Cause = Literal[
+    "prose", "wrong schema", "off the scale", "empty", "cut off", "refused",
+    "rate limited", "server error", "timeout", "unreachable", "rejected",
+]  # fmt: skip
+"""Why a pair has no grade: first what can be wrong with an answer, then what can come instead of one."""
+
+
+class Pair(NamedTuple):
+    """What is graded. member None: an anonymous search; query empty: a recommendation; never both."""
+
+    member: Member | None
+    job: Job
+    query: str = ""
+
 
 @dataclass(frozen=True)
 class Judgement:
     """grade: 0-4; rationale: why, in the policy's words and none of the member's; dimensions: score 0-4, None where
-    the records say nothing about it."""
+    the records say nothing about it; probabilities: of the grades 0 to 4, None where the judge does not say."""
 
     grade: int
     rationale: str
-    dimensions: Mapping[Dimension, int | None]
+    dimensions: Mapping[Dimension, int | None] = field(default_factory=dict)
+    probabilities: tuple[float, ...] | None = None
+
+    @property
+    def expected(self) -> float | None:
+        """The mean grade under `probabilities`: a soft label, in [0, 4]."""
+        return self.probabilities and expected_grade(self.probabilities)
+
+
+@dataclass(frozen=True)
+class Ungraded:
+    """A pair that the judge could not grade; detail: what came instead, without a word of the pair."""
+
+    cause: Cause
+    detail: str = ""
 
 
 class Judge(Protocol):
-    """name: who grades, as it stands in a grade's `grader`."""
+    """name: who grades, as it stands in a grade's `grader`: judge, model and version of the prompt.
+
+    spent: what it took since it was opened, by name (calls, cached, tokens); empty for a judge that asks nobody.
+    """
 
     name: str
+    spent: Counter[str]
 
-    def grade(self, member: Member | None, job: Job, query: str = "") -> Judgement: ...
+    def grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
+        """One outcome a pair, in their order. Raises JudgeFailed where the judge cannot be asked at all."""
+        ...
+
+
+def expected_grade(probabilities: Sequence[float]) -> float:
+    """The mean of the grades 0 to 4 under their probabilities, which add up to 1."""
+    return min(4.0, sum(grade * share for grade, share in enumerate(probabilities)))
+
+
+def check_asked(pair: Pair) -> None:
+    """Raises BadInput where neither a member nor a query asks for the job."""
+    if pair.member is None and not pair.query.strip():
+        raise BadInput("neither a member nor a query to grade for", cure="give one of them")
 
 
 class RubricJudge:
@@ -48,11 +95,14 @@ class RubricJudge:
         self._policy = policy
         self._titles = TitleReader(policy, title_similarity)
         self._weights = {name: getattr(policy.dimensions, name).weight for name in DIMENSIONS}
+        self.spent: Counter[str] = Counter()
+
+    def grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
+        return [self.grade(*pair) for pair in pairs]
 
     def grade(self, member: Member | None, job: Job, query: str = "") -> Judgement:
         """Raises BadInput where neither a member nor a query asks for the job."""
-        if member is None and not query.strip():
-            raise BadInput("neither a member nor a query to grade for", cure="give one of them")
+        check_asked(Pair(member, job, query))
         scores = score_dimensions(self._policy, self._titles, member, job, query)
         grade, reason = self._decide(scores)
         told = ", ".join(f"{name} {score}" for name, score in scores.items() if score is not None)
