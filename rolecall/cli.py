@@ -321,6 +321,7 @@ def run(
     workspace: WorkspaceOption = DEFAULT,
     data: Annotated[Path | None, typer.Option("--data", help="Raw data; a simulated market where absent.")] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start at this stage, with what is there.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Stop after this stage.")] = None,
     profile: ProfileOption = None,
 ) -> None:
     """The whole recipe: from raw files to a served answer and a replay report."""
@@ -333,6 +334,7 @@ def run(
         params=root.params["params"],
         knobs=_params(context),
         start=start,
+        end=end,
         profile=profile,
         quiet=root.params["quiet"],
     )

@@ -120,24 +120,25 @@ def run_recipe(
     params: Path | None,
     knobs: Params,
     start: str | None = None,
+    end: str | None = None,
     profile: str | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run every stage from `start` on, then answer one request over HTTP and write `summary.json`.
+    """Run every stage from `start` to `end`; after the last of all, answer one request over HTTP, write `summary.json`.
 
     data None: a market is simulated into the workspace first; profile None: the online store that the repository has.
-    Raises BadInput for an unknown stage, StageFailed where
-    a stage ends with an error.
+    Raises BadInput for an unknown stage, StageFailed where a stage ends with an error.
     """
     source = data or workspace.root / RAW
     stages = [stage for stage in STAGES if data is None or stage.name != "simulate"]
     names = [stage.name for stage in stages]
-    if start is not None and start not in names:
-        raise BadInput(f"no stage {start!r}", cure=f"one of {', '.join(names)}")
+    for name in (start, end):
+        if name is not None and name not in names:
+            raise BadInput(f"no stage {name!r}", cure=f"one of {', '.join(names)}")
     workspace.root.mkdir(parents=True, exist_ok=True)
     costs = _known_costs(workspace) if start else []
     for number, stage in enumerate(stages, start=1):
-        if start is not None and number <= names.index(start):
+        if (start and number <= names.index(start)) or (end and number > names.index(end) + 1):
             continue
         if stage.name == "simulate" and _simulated_before(source, knobs):
             log.info("[%d/%d] simulate: the market is there already", number, len(stages))
@@ -149,6 +150,8 @@ def run_recipe(
         costs = [known for known in costs if known["name"] != stage.name] + [cost]
         (workspace.root / "stages.json").write_text(json.dumps(costs, indent=2))
         log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(stages), stage.name, cost["seconds"], cost["peak_mb"])
+    if end not in (None, names[-1]):
+        return
     from replay.summary import write_summary
     from rolecall.answer import serve_once
 

@@ -112,7 +112,7 @@ def test_another_market_leaves_no_row_of_the_former_one(reproduced, tmp_path):
 SMALL = {"members": 4, "jobs": 5, "events": 40, "days": 5}
 
 
-def stages_run(workspace: Path, monkeypatch, **simulate) -> list[str]:
+def stages_run(workspace: Path, monkeypatch, end: str | None = None, **simulate) -> list[str]:
     """What `run_recipe` starts, with the market's stage alone really run."""
     started: list[str] = []
 
@@ -126,7 +126,7 @@ def stages_run(workspace: Path, monkeypatch, **simulate) -> list[str]:
     monkeypatch.setattr("rolecall.answer.serve_once", lambda workspace: "")
     monkeypatch.setattr("replay.summary.write_summary", lambda workspace, **rest: None)
     knobs = Params.model_validate({"simulate": SMALL | simulate})
-    run_recipe(Workspace(workspace), None, params=None, knobs=knobs)
+    run_recipe(Workspace(workspace), None, params=None, knobs=knobs, end=end)
     return started
 
 
@@ -139,3 +139,10 @@ def test_two_markets_are_not_mixed_in_one_workspace(tmp_path, monkeypatch):
     stages_run(tmp_path, monkeypatch)
     with pytest.raises(BadInput, match=r"another market was simulated here \(members 4, not 6\)"):
         stages_run(tmp_path, monkeypatch, members=6)
+
+
+def test_a_run_ends_after_the_stage_that_is_named(tmp_path, monkeypatch):
+    names = [stage.name for stage in STAGES]
+    assert stages_run(tmp_path, monkeypatch, end="label") == names[: names.index("label") + 1]
+    with pytest.raises(BadInput, match="no stage 'labels'"):
+        stages_run(tmp_path, monkeypatch, end="labels")
