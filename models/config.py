@@ -79,7 +79,7 @@ class StudentConfig(BaseModel):
     align: float = Field(0.0, ge=0)
     align_epochs: int = Field(0, ge=0)
     align_pairs: int = Field(2, ge=1)
-    epochs: int = Field(4, ge=1)
+    epochs: int = Field(4, ge=0)
     max_pairs: int = Field(20_000, ge=1)
     lists_a_batch: int = Field(6, ge=1)
     list_size: int = Field(16, ge=2)

@@ -8,7 +8,7 @@ import logging
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,7 +144,15 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         relevance = tasks.index("relevance")
         by_policy = 1 / (1 + np.exp(-taught[:, relevance]))
         metrics["ndcg@10_by_policy_teacher"] = mean_ndcg(logits[:, relevance], by_policy, rows.lists(test))
-    _save(out, student, config, folder, rows, stores)
+    about = {
+        "tasks": tasks,
+        "config": config.model_dump(mode="json"),
+        "text_version": rows.text_version,
+        "training": rows.version,
+        "backbone": backbone_version(folder),
+        "teachers": {name: path.stem for name, path in stores.items()},
+    }
+    save_student(out, student, about, folder)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
     set_current(workspace.student, version)
     log.info("student %s: %s", version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if v == v))
@@ -282,29 +290,22 @@ def _tasks(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.
 
 
 def _version(rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[str, Path]) -> str:
-    knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb"})
+    knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb", "base"})
     parts = [
         MODEL_FORMAT,
         rows.version,
         knobs,
+        config.base.name if config.base else "",
         backbone_version(folder),
         {name: path.stem for name, path in stores.items()},
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _save(out: Path, student: Student, config: StudentConfig, folder: Path, rows: Rows,
-          stores: Mapping[str, Path]) -> None:  # fmt: skip
+def save_student(out: Path, student: Student, about: Mapping[str, Any], folder: Path) -> None:
+    """Write a student so that `load_student` needs nothing else. about: its `student.json`; folder: the backbone."""
     out.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(folder / name, out)
     save_model(student, str(out / "student.safetensors"))
-    about = {
-        "tasks": student.head.tasks,
-        "config": config.model_dump(mode="json"),
-        "text_version": rows.text_version,
-        "training": rows.version,
-        "backbone": backbone_version(folder),
-        "teachers": {name: path.stem for name, path in stores.items()},
-    }
     (out / "student.json").write_text(json.dumps(about, indent=2))

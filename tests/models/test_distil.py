@@ -6,62 +6,21 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
 from models.backbone import backbone_folder
-from models.config import Divergence, StudentConfig
+from models.config import StudentConfig
 from models.distil import Texts, float_logits, load_student, student_logits, train_student
-from models.losses import divergence
 from models.rows import read_rows
 from models.scores import write_scores
+from models.student import Student
 
 Make = Callable[..., Workspace]
-LOGIT = st.floats(-8, 8)
-
-
-@pytest.mark.parametrize("kind", get_args(Divergence))
-@given(teacher=LOGIT, student=LOGIT)
-def test_divergence_is_zero_for_equal_logits_and_positive_else(
-    kind: Divergence, teacher: float, student: float
-) -> None:
-    same = divergence(kind, torch.tensor(teacher), torch.tensor(teacher))
-    other = divergence(kind, torch.tensor(teacher), torch.tensor(student))
-    assert abs(float(same)) < 1e-5
-    assert float(other) > -1e-5
-    if abs(torch.sigmoid(torch.tensor(teacher)) - torch.sigmoid(torch.tensor(student))) > 0.05:
-        assert float(other) > 1e-4
-
-
-@given(teacher=LOGIT, student=LOGIT)
-def test_forward_and_reverse_kl_are_those_of_bernoulli_distributions(teacher: float, student: float) -> None:
-    p, q = (torch.distributions.Bernoulli(logits=torch.tensor(x, dtype=torch.float64)) for x in (teacher, student))
-    a, b = torch.tensor(teacher, dtype=torch.float64), torch.tensor(student, dtype=torch.float64)
-    assert float(divergence("forward_kl", a, b)) == pytest.approx(
-        float(torch.distributions.kl_divergence(p, q)), abs=1e-6
-    )
-    assert float(divergence("reverse_kl", a, b)) == pytest.approx(
-        float(torch.distributions.kl_divergence(q, p)), abs=1e-6
-    )
-
-
-@pytest.mark.parametrize("kind", get_args(Divergence))
-def test_following_a_divergence_reaches_the_teacher(kind: Divergence) -> None:
-    student = torch.tensor([2.0, -1.0], requires_grad=True)
-    teacher = torch.tensor([-0.5, 1.0])
-    optimizer = torch.optim.Adam([student], 0.05)
-    for _ in range(600):
-        optimizer.zero_grad()
-        divergence(kind, teacher, student).sum().backward()
-        optimizer.step()
-    assert torch.allclose(student.detach(), teacher, atol=0.1)
 
 
 def test_the_student_keeps_its_teachers_order(distilled: Workspace) -> None:
@@ -116,6 +75,61 @@ def test_another_teacher_version_makes_another_student(labelled: Make, tiny: Pat
             set_current(path.parent, path.name)
         made.append(train_student(workspace, config))
     assert made[0] == made[2] != made[1]
+
+
+def test_a_task_without_a_teacher_is_learned_from_its_labels(distilled: Workspace, tiny: Path) -> None:
+    config = StudentConfig(backbone=tiny, epochs=2, item_tokens=1, distil=("policy",), learning_rate=1e-3)
+    about = json.loads((train_student(distilled, config) / "student.json").read_text())
+    found = metrics(distilled)
+    assert "view" in about["tasks"] and about["teachers"].keys() == {"policy"}
+    assert found["view_auc"] > 0.55 and "teacher_view_auc" not in found
+
+
+def test_labels_alone_need_no_teacher(labelled: Make, tiny: Path) -> None:
+    workspace = labelled(10)
+    train_student(workspace, StudentConfig(backbone=tiny, epochs=1, item_tokens=1, distil=()))
+    assert "ndcg@10_by_policy_teacher" not in metrics(workspace) and "ndcg@10" in metrics(workspace)
+
+
+def test_a_student_grows_a_task_and_keeps_its_item_tokens(distilled: Workspace, tiny: Path) -> None:
+    """A new task is a sentence and a row of the head: what the index holds of the jobs stays as it is."""
+    knobs = StudentConfig(backbone=tiny, epochs=1, item_tokens=2)
+    rows = read_rows(distilled.training)
+    relevance, about = load_student(train_student(distilled, knobs.model_copy(update={"distil": ("policy",)})))
+    smaller = relevance_only(relevance, distilled, tiny)
+    config = knobs.model_copy(update={"base": smaller, "learn": "head", "epochs": 3, "head_rate": 0.01})
+    grown, about = load_student(train_student(distilled, config))
+    assert about["tasks"] != ["relevance"] and "view" in about["tasks"]
+    texts = [Texts(rows, student, smaller, knobs, (0, 0)) for student in (load_student(smaller)[0], grown)]
+    first, second = (student.encode_items(*of.jobs.batch(np.arange(4)))
+                     for student, of in zip((load_student(smaller)[0], grown), texts, strict=True))  # fmt: skip
+    assert torch.equal(first, second)
+    assert metrics(distilled)["view_auc"] > 0.5
+
+
+def relevance_only(student: Student, workspace: Workspace, tiny: Path) -> Path:
+    """A student's folder whose one task is relevance."""
+    from models.distil import save_student
+
+    small = Student(tiny, ("relevance",), student.item_tokens, len(student.score_layers))
+    small.start_from_student(student)
+    out = workspace.root / "small"
+    config = StudentConfig(item_tokens=student.item_tokens).model_dump(mode="json")
+    save_student(out, small, {"tasks": ["relevance"], "config": config}, tiny)
+    return out
+
+
+def test_steps_through_a_mid_size_student_end_at_the_last_size(distilled: Workspace, tiny: Path) -> None:
+    config = StudentConfig(backbone=tiny, epochs=1, item_tokens=2, via=(8, 4))
+    student, about = load_student(train_student(distilled, config))
+    assert student.item_tokens == 2 and about["config"]["via"] == [8, 4]
+    assert metrics(distilled)["ndcg@10_by_policy_teacher"] > 0.9
+
+
+def test_alignment_and_relevance_first_train_as_well(distilled: Workspace, tiny: Path) -> None:
+    config = StudentConfig(backbone=tiny, epochs=1, relevance_epochs=1, align=1.0, align_epochs=1, item_tokens=2)
+    train_student(distilled, config)
+    assert metrics(distilled)["ndcg@10_by_policy_teacher"] > 0.9
 
 
 def metrics(workspace: Workspace) -> dict[str, float]:

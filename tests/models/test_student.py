@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from functools import lru_cache
 from pathlib import Path
 
@@ -89,6 +90,34 @@ def test_every_item_token_counts(students) -> None:
             changed = items.clone()
             changed[0, 0, token] *= -1
             assert not torch.allclose(before, student.score(prefix, None, changed), atol=1e-4)
+
+
+def test_a_text_read_token_by_token_reads_as_that_many_item_tokens(students) -> None:
+    """What alignment compares differs by the compression alone."""
+    student = students(3)
+    items = torch.randn(2, 1, 3, HIDDEN)
+    slots, student.slots.data = student.slots.data, torch.zeros(3, HIDDEN)
+    try:
+        with torch.no_grad():
+            prefix, bias = prefix_of(student, [7, 4])
+            by_items, states = student.read_items(prefix, bias, items)
+            mask = torch.ones(2, 3, dtype=torch.long)
+            by_text, read = student.read_text(prefix, bias, torch.arange(2), items[:, 0], mask)
+    finally:
+        student.slots.data = slots
+    assert torch.allclose(by_items[:, 0], by_text, atol=1e-5)
+    assert torch.allclose(states[:, 0], read, atol=1e-5)
+
+
+def test_a_student_that_starts_from_another_scores_as_it_does(students) -> None:
+    base, grown = students(2), copy.deepcopy(students(2))
+    for weight in grown.parameters():
+        torch.nn.init.normal_(weight)
+    grown.start_from_student(base)
+    items = torch.randn(1, 4, 2, HIDDEN)
+    with torch.no_grad():
+        scores = [student.score(prefix_of(student, [7])[0], None, items) for student in (base, grown)]
+    assert torch.allclose(*scores, atol=1e-6)
 
 
 def test_item_tokens_do_not_depend_on_padding_or_company(students) -> None:
