@@ -72,7 +72,7 @@ def speed(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: ItemE
     requests = rng.choice(len(rows.requests), rounds, replace=len(rows.requests) < rounds)
     texts = [rows.jobs[i] for i in jobs]
     items = encoder.encode(texts)
-    read = _Reader(teacher, folder, knobs.max_request_tokens, knobs.max_job_tokens)
+    read = TeacherReader(teacher, folder, knobs.max_request_tokens, knobs.max_job_tokens)
     kept = read.states(texts)
     runs: dict[str, Callable[[str], Any]] = {
         "student, INT8 ONNX": lambda text: scorer.logits(scorer.prefix(text), items),
@@ -129,7 +129,7 @@ def quality(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: Ite
     return [row for row in made if np.isfinite(row["value"])]
 
 
-class _Reader:
+class TeacherReader:
     """The policy teacher at its fastest in PyTorch float32: the request is read once, jobs in batches."""
 
     def __init__(self, teacher: CrossEncoder, folder: Path, request_tokens: int, job_tokens: int) -> None:

@@ -1,0 +1,175 @@
+"""The ladder: what each step of the recipe adds, on pairs that nothing was trained on.
+
+    python -m benchmarks.ladder --onet ../shared/data/onet --jobviews ../shared/data/jobviews
+
+Three sets of pairs: a simulated market (grades and engagement), O*NET's occupations (graded by its experts' judgement
+of relatedness, occupations held out) and the job views (engagement; graded by the rubric). On each the teachers are
+trained once and every rung's student under several seeds; intervals are 95% over seeds and held-out lists together. A
+model that is there is not trained again, so a run that was broken off goes on. Speed is measured last, in turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks import result_file
+from benchmarks.ladder_data import JOB_VIEWS, ONET, SIMULATED, Pairs, prepare
+from benchmarks.ladder_quality import (
+    Held,
+    Samples,
+    both_objectives,
+    float_logits,
+    kappa_rows,
+    measure,
+    over_seeds,
+    quality_rows,
+    row,
+    teacher_logits,
+    top_rows,
+)
+from benchmarks.ladder_speed import Exported, speed_rows
+from models.config import StudentConfig, TeacherConfig
+from models.distil import train_student
+from models.rows import Rows, read_rows
+from models.teacher import train_teacher
+from rolecall.console import show_progress
+from rolecall.params import Params, load_params
+
+log = logging.getLogger("rolecall")
+NAME = "recipe_ladder"
+KNOBS = Path(__file__).parent / "ladder.yaml"
+THREADS = 2
+
+EVERYWHERE = (SIMULATED, ONET, JOB_VIEWS)
+COLD: Mapping[str, Any] = {"warm_start": False}
+PRUNED: Mapping[str, Any] = {"epochs": 0}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """knobs: what differs from the student of `ladder.yaml`; on: the sets of pairs that it is trained on; base: the
+    rung whose student it starts from."""
+
+    name: str
+    knobs: Mapping[str, Any]
+    on: tuple[str, ...] = (SIMULATED,)
+    base: str = ""
+
+
+WARM = "+ warm start, T = 4"
+RUNGS = (
+    Rung("labels alone", {**COLD, "distil": ()}, EVERYWHERE),
+    Rung("policy teacher", {**COLD, "distil": ("policy",)}),
+    Rung("click teacher", {**COLD, "distil": ("click",)}),
+    Rung("both teachers", COLD, EVERYWHERE),
+    Rung(WARM, {}, EVERYWHERE),
+    Rung("+ stepwise through T = 16", {"via": (16,)}),
+    Rung("T = 1", {"item_tokens": 1}),
+    Rung("T = 2", {"item_tokens": 2}),
+    Rung("T = 8", {"item_tokens": 8}),
+    Rung("pruned 25%", {**PRUNED, "prune": {"neurons": 0.25, "epochs": 0}}, base=WARM),
+    Rung("pruned 25%, distilled again", {**PRUNED, "prune": {"neurons": 0.25, "epochs": 1}}, base=WARM),
+    Rung("pruned 50%", {**PRUNED, "prune": {"neurons": 0.5, "epochs": 0}}, base=WARM),
+    Rung("pruned 50%, distilled again", {**PRUNED, "prune": {"neurons": 0.5, "epochs": 1}}, base=WARM),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("artifacts/ladder"), help="where models are kept")
+    parser.add_argument("--onet", type=Path, help="a folder of O*NET tables, where you have it")
+    parser.add_argument("--jobviews", type=Path, help="the public job-views folder, where you have it")
+    parser.add_argument("--params", type=Path, default=KNOBS, help="the recipe's knobs at the ladder's size")
+    parser.add_argument("--seeds", type=int, default=3, help="students of each rung (3)")
+    parser.add_argument("--print-only", action="store_true", help="write no result file")
+    options = parser.parse_args(argv)
+    show_progress(quiet=True)
+    torch.set_num_threads(THREADS)
+    knobs = load_params(options.params)
+    made: list[dict[str, Any]] = []
+    for pairs in prepare(options.out, options.params, knobs.seed, options.onet, options.jobviews):
+        simulated = pairs.name == SIMULATED
+        made += [found | {"simulated": simulated} for found in _climb(pairs, knobs, options.seeds)]
+        print(result_file.as_table(made), flush=True)
+    if not options.print_only:
+        result_file.write(NAME, result_file.command_line("benchmarks.ladder"), made, simulated=False)
+
+
+def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:
+    """Every rung of one set of pairs."""
+    workspace = pairs.workspace
+    for kind in pairs.teachers:
+        train_teacher(workspace, kind, _teacher_knobs(knobs, kind))
+    rows = read_rows(workspace.training)
+    held = Held.of(rows)
+    tasks, taught = teacher_logits(workspace, pairs.teachers, rows)
+    teacher = measure(held, tasks, taught)
+    case = f"{pairs.name}, {len(held.lists)} held-out lists"
+    made = quality_rows(case, "teachers", [teacher], {})
+    folders: dict[str, list[Path]] = {}
+    found: dict[str, list[Samples]] = {}
+    for rung in (rung for rung in RUNGS if pairs.name in rung.on):
+        folders[rung.name] = [_student(pairs, knobs, rung, seed, folders) for seed in range(seeds)]
+        found[rung.name] = [measure(held, *float_logits(folder, rows)) for folder in folders[rung.name]]
+        made += quality_rows(case, rung.name, found[rung.name], teacher)
+        print(result_file.as_table(made[-8:]), flush=True)
+    made += _quantised(case, rows, held, folders, teacher)
+    if pairs.name == SIMULATED:
+        made += _mixing(case, found)
+        made += kappa_rows(case, workspace, rows, taught[:, tasks.index("relevance")])
+        made += speed_rows(workspace, rows, {name: paths[0] for name, paths in folders.items()}, THREADS)
+    return made
+
+
+def _student(pairs: Pairs, knobs: Params, rung: Rung, seed: int, folders: Mapping[str, list[Path]]) -> Path:
+    changed = {"distil": pairs.teachers} | dict(rung.knobs) | {"seed": seed}
+    if rung.base:
+        changed["base"] = folders[rung.base][seed]
+    config = StudentConfig.model_validate(knobs.student.model_dump() | changed)
+    return train_student(pairs.workspace, config)
+
+
+def _teacher_knobs(knobs: Params, kind: str) -> TeacherConfig:
+    return knobs.policy_teacher if kind == "policy" else knobs.click_teacher
+
+
+def _quantised(case: str, rows: Rows, held: Held, folders: Mapping[str, list[Path]],
+               teacher: Samples) -> list[dict[str, Any]]:  # fmt: skip
+    """Rows of the warm student of each seed as it is served, in INT8."""
+    import tempfile
+
+    chosen = np.flatnonzero(np.isin(rows.splits, ("valid", "test")))
+    samples, agreements = [], []
+    for folder in folders[WARM]:
+        with tempfile.TemporaryDirectory() as scratch:
+            served = Exported(folder, "int8", [], THREADS, Path(scratch))
+            logits = served.logits(rows, chosen)
+        tasks, whole = float_logits(folder, rows)
+        samples.append(measure(held, tasks, logits))
+        agreements.append(top_rows(held, tasks, logits, whole))
+    system = f"{WARM}, INT8"
+    agreed = row(case, system, "ndcg@1_agreement", over_seeds(np.stack(agreements)))
+    return [*quality_rows(case, system, samples, teacher), agreed]
+
+
+def _mixing(case: str, found: Mapping[str, list[Samples]]) -> list[dict[str, Any]]:
+    """Both teachers against either alone, on NDCG@10 by grades plus the mean AUC of views and applications."""
+    mixed = np.stack([both_objectives(samples) for samples in found["both teachers"]])
+    made = [row(case, "both teachers", "sum of objectives", over_seeds(mixed))]
+    for alone in ("policy teacher", "click teacher", "labels alone"):
+        own = np.stack([both_objectives(samples) for samples in found[alone]])
+        made.append(row(case, alone, "sum of objectives", over_seeds(own)))
+        made.append(row(case, "both teachers", f"sum of objectives above {alone}", over_seeds(mixed - own)))
+    return made
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""How fast each rung is at 200 candidates a request, in turns within one run, and what the two cores could do at most.
+
+The rate of a system is candidates over the time of a request: the request is read and every candidate scored; what
+depends on the job alone (item tokens) was made before. The teacher reads the full text of both.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from benchmarks.student import TeacherReader
+from contracts.bundle import Manifest
+from contracts.tasks import TASKS
+from contracts.workspace import Workspace
+from models.config import Precision, StudentConfig
+from models.cross_encoder import load_teacher
+from models.distil import load_student
+from models.export import TeacherGraph, export_student, export_teacher
+from models.graphs import export_graph, quantize
+from models.rows import Rows
+from models.student import Student
+from ranking.scorer import BundleScorer, ItemEncoder
+from retrieval.encoder import open_session
+
+CANDIDATES = 200
+ROUNDS = 3
+REQUESTS = 6
+TEACHER, TEACHER_INT8 = "policy teacher, PyTorch float32", "policy teacher, INT8 ONNX"
+REST = 0.5
+"""Seconds until the threads of the system before have gone to sleep."""
+
+Rates = Mapping[str, np.ndarray]
+"""System -> (ROUNDS * REQUESTS,) float64 pairs a second; the same place is the same request of the same round."""
+
+
+class Exported:
+    """A student as the graphs that are served, with item tokens of some jobs."""
+
+    def __init__(self, folder: Path, precision: Precision, jobs: list[str], threads: int, place: Path) -> None:
+        student, about = load_student(folder)
+        config = StudentConfig.model_validate(about["config"])
+        export_student(student, folder / "tokenizer.json", place, precision)
+        self.manifest = Manifest(
+            text_version=about["text_version"], tasks=student.head.tasks,
+            task_sentences={task: TASKS[task] for task in student.head.tasks}, item_tokens=student.item_tokens,
+            hidden=student.hidden, max_prefix_tokens=config.max_prefix_tokens, max_item_tokens=config.max_item_tokens,
+            precision=precision,
+        )  # fmt: skip
+        self.operations = _operations_a_pair(student)
+        self.bytes = sum(path.stat().st_size for path in place.glob("*.onnx"))
+        self._scorer = BundleScorer(place, threads, manifest=self.manifest)
+        self._encoder = ItemEncoder(place, threads, manifest=self.manifest)
+        self._items = self._encoder.encode(jobs)
+
+    def score(self, request: str) -> np.ndarray:
+        """(jobs, tasks) logits of one request."""
+        return self._scorer.logits(self._scorer.prefix(request), self._items)
+
+    def logits(self, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+        """(n, tasks) float32 of all n rows, NaN for those that are not chosen."""
+        logits = np.full((len(rows), len(self.manifest.tasks)), np.nan, np.float32)
+        jobs = np.unique(rows.job[chosen])
+        items = self._encoder.encode([rows.jobs[j] for j in jobs])
+        for of_list in rows.lists(chosen):
+            prefix = self._scorer.prefix(rows.requests[rows.request[of_list[0]]])
+            logits[of_list] = self._scorer.logits(prefix, items[np.searchsorted(jobs, rows.job[of_list])])
+        return logits
+
+
+def speed_rows(workspace: Workspace, rows: Rows, students: Mapping[str, Path], threads: int) -> list[dict[str, Any]]:
+    """Pairs a second, bytes and operations of each student of another shape, as INT8 graphs, and of the policy teacher.
+
+    students: rung -> folder.
+    """
+    rng = np.random.default_rng(0)
+    jobs = [rows.jobs[i] for i in rng.choice(len(rows.jobs), CANDIDATES, replace=len(rows.jobs) < CANDIDATES)]
+    requests = [rows.requests[i] for i in rng.choice(len(rows.requests), REQUESTS)]
+    policy = workspace.teachers / "policy"
+    teacher = policy / (policy / "CURRENT").read_text().strip()
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        served = {f"{rung}, INT8": Exported(folder, "int8", jobs, threads, place / str(i))
+                  for i, (rung, folder) in enumerate(_shapes(students).items())}  # fmt: skip
+        quantised = export_teacher(teacher, place / "teacher", "int8")
+        systems = {TEACHER: teacher_reader(teacher, jobs), TEACHER_INT8: TeacherGraph(quantised, jobs, threads).score}
+        found = rates(systems | {name: own.score for name, own in served.items()}, requests)
+    case = f"{CANDIDATES} candidates a request, {threads} threads"
+    made = [_row(case, name, "pairs_per_s", rate, "pairs/s") for name, rate in found.items()]
+    for name, own in served.items():
+        made += [_row(case, name, f"times_{slow}", found[name] / found[slow], "x") for slow in systems]
+        for metric, value in (("bytes", own.bytes), ("operations_a_pair", own.operations)):
+            made.append({"case": case, "system": name, "metric": metric, "value": value})
+    limits = core_limit(next(iter(served.values())).manifest.hidden, CANDIDATES * 4, threads)
+    for precision, rate in limits.items():
+        system = f"the student's matrix products alone, {precision}"
+        made.append({"case": case, "system": system, "metric": "operations_per_s", "value": rate})
+    return made
+
+
+def _shapes(students: Mapping[str, Path]) -> dict[str, Path]:
+    """The last rung of each shape: T and the sizes of the weights say how fast a student is, not what it learned."""
+    last: dict[tuple, str] = {}
+    for rung, folder in students.items():
+        student, _ = load_student(folder)
+        last[tuple(tuple(weight.shape) for weight in student.parameters())] = rung
+    return {rung: students[rung] for rung in last.values()}
+
+
+def _row(case: str, system: str, metric: str, values: np.ndarray, unit: str) -> dict[str, Any]:
+    """The median over requests and rounds, and the range of nine in ten."""
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+    return {"case": case, "system": system, "metric": metric, "value": float(middle), "low": float(low),
+            "high": float(high), "unit": unit}  # fmt: skip
+
+
+def rates(systems: Mapping[str, Callable[[str], Any]], requests: list[str]) -> Rates:
+    """Pairs a second of each system, each round all systems in turn."""
+    seconds: dict[str, list[float]] = {name: [] for name in systems}
+    for _ in range(ROUNDS):
+        for name, run in systems.items():
+            time.sleep(REST)
+            run(requests[0])  # warm
+            for request in requests[:REQUESTS]:
+                started = time.perf_counter()
+                run(request)
+                seconds[name].append(time.perf_counter() - started)
+    return {name: CANDIDATES / np.array(taken) for name, taken in seconds.items()}
+
+
+def teacher_reader(folder: Path, jobs: list[str]) -> Callable[[str], np.ndarray]:
+    """The policy teacher in PyTorch float32 over the full text of a request and the jobs."""
+    teacher, knobs = load_teacher(folder)
+    read = TeacherReader(teacher, folder, knobs.max_request_tokens, knobs.max_job_tokens)
+    return lambda request: read.logits(request, jobs)
+
+
+def core_limit(hidden: int, rows: int, threads: int) -> dict[str, float]:
+    """Operations a second of a feed-forward block's two products alone, (rows, hidden), float32 and INT8."""
+    found = {}
+    x = torch.randn(rows, hidden)
+    layers = nn.Sequential(nn.Linear(hidden, 4 * hidden, bias=False), nn.Linear(4 * hidden, hidden, bias=False))
+    with tempfile.TemporaryDirectory() as scratch:
+        for precision in ("float32", "int8"):
+            path = Path(scratch) / f"{precision}.onnx"
+            export_graph(layers, (x,), path, inputs={"input": ("n", None)}, output="y")
+            if precision == "int8":
+                quantize(path)
+            session = open_session(path, threads)
+            taken = [_clock(lambda s=session: s.run(["y"], {"input": x.numpy()})) for _ in range(20)]  # type: ignore[misc]
+            found[precision] = 16 * rows * hidden * hidden / min(taken)
+    return found
+
+
+def _operations_a_pair(student: Student) -> float:
+    """Multiplications and additions of one candidate in the scoring layers' matrix products; the prefix is shared."""
+    weights = [w for w in student.score_layers.parameters() if w.ndim == 2]
+    return float(2 * student.item_tokens * sum(w.numel() for w in weights))
+
+
+def _clock(run: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started

@@ -1,0 +1,89 @@
+"""Pairs whose grades nobody here made up: O*NET's occupations as requests, jobs graded by `Related Occupations`.
+
+A request is a person of one occupation: a title that people report for it, its tools, its first tasks. A job is
+another title of an occupation with the occupation's description. Grade 4: the same occupation; 3, 2, 1: the three tiers
+of expert relatedness; 0: any other. A split holds whole occupations as requests, and of an occupation's titles those of
+test jobs are others than those of training jobs.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.examples import PAIR_FEATURES, TRAINING
+from contracts.features import EVENT_TIME
+from contracts.records import Job, Member, Position
+from contracts.tables import write_part
+from contracts.tasks import ENGAGEMENT_TASKS
+from contracts.text import Verbalizer, request_text
+from contracts.workspace import Workspace
+from sources.onet import ATTRIBUTION, OCCUPATIONS, RELATED, RELEASED, TIERS, lines, tasks, technologies
+
+__all__ = ["ATTRIBUTION", "write_pairs"]
+
+CODE = "O*NET-SOC Code"
+OWN, NEAR, FAR = 2, 8, 10
+"""Jobs of a list: of the same occupation, of related ones, of any other."""
+SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}
+
+
+def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
+    """Write the training table of a workspace from a folder of O*NET tables; return the number of its pairs."""
+    rng = np.random.default_rng(seed)
+    names = {line[CODE]: line["Title"] for line in lines(folder, OCCUPATIONS)}
+    about = {line[CODE]: line["Description"] for line in lines(folder, OCCUPATIONS)}
+    near: dict[str, dict[str, int]] = defaultdict(dict)
+    for line in lines(folder, RELATED):
+        near[line[CODE]][line["Related O*NET-SOC Code"]] = TIERS[line["Relatedness Tier"]]
+    reported = _titles(folder, "Sample of Reported Titles.txt", "Reported Job Title")
+    offered = _titles(folder, "Alternate Titles.txt", "Alternate Title")
+    duties, tools, verbalizer = tasks(folder), technologies(folder), Verbalizer()
+    asking = [code for code in names if near[code] and reported[code] and len(offered[code]) >= 2 * OWN]
+    splits = np.repeat(list(SHARES), np.ceil(np.array(list(SHARES.values())) * len(asking)).astype(int))[: len(asking)]
+    split_of = dict(zip(rng.permutation(asking).tolist(), splits.tolist(), strict=True))
+    rows = []
+    for code, split in split_of.items():
+        title = str(rng.choice(reported[code]))
+        work = Position(title=title, description=" ".join(duties.get(code, [])[:2]))
+        member = Member(id=code, headline=title, skills=tuple(tools.get(code, ())[:8]), positions=(work,),
+                        updated_at=RELEASED)  # fmt: skip
+        asked = request_text(member_text=verbalizer.member(member))
+        others = [other for other in names if other != code and other not in near[code]]
+        related = rng.permutation([other for other in near[code] if other in names])[:NEAR].tolist()
+        listed = [code] * OWN + related + rng.choice(others, FAR, replace=False).tolist()
+        for place, other in enumerate(listed):
+            title = _title(offered[other] or [names[other]], split, rng)
+            job = Job(id=f"{other}/{place}", title=title, description=about[other], updated_at=RELEASED)
+            grade = 4 if other == code else near[code].get(other, 0)
+            rows.append((code, job.id, split, grade, asked, verbalizer.job(job)))
+    write_part(workspace.training, _table(rows, verbalizer.version), "onet")
+    return len(rows)
+
+
+def _titles(folder: Path, name: str, column: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for line in lines(folder, name):
+        found[line[CODE]].append(line[column])
+    return found
+
+
+def _title(titles: list[str], split: str, rng: np.random.Generator) -> str:
+    """One of the even titles for a test list, one of the odd ones for another."""
+    own = titles[split != "test" :: 2] or titles
+    return str(own[rng.integers(len(own))])
+
+
+def _table(rows: list[tuple], text_version: str) -> pa.Table:
+    list_ids, job_ids, splits, grades, requests, jobs = (list(column) for column in zip(*rows, strict=True))
+    n = len(rows)
+    columns = {
+        "list_id": list_ids, "member_id": list_ids, "query": [""] * n, "job_id": job_ids, EVENT_TIME: [RELEASED] * n,
+        "split": splits, "stratum": ["onet"] * n, "position": [None] * n, "propensity": [None] * n, "grade": grades,
+        "request_text": requests, "job_text": jobs, "text_version": [text_version] * n,
+        **{task: [None] * n for task in ENGAGEMENT_TASKS}, **{name: [0.0] * n for name in PAIR_FEATURES},
+    }  # fmt: skip
+    return pa.table({field.name: pa.array(columns[field.name], field.type) for field in TRAINING}, schema=TRAINING)
