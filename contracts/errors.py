@@ -105,6 +105,18 @@ class TrainingFailed(RolecallError):
     reason, exit_code = "training_failed", 6
 
 
+class OtherPolicy(BadInput):
+    """Golden pairs were graded by another version of the policy, and nobody said that the grades still hold."""
+
+    reason = "other_policy"
+
+
+class NotAgreed(RolecallError):
+    """Graders, or a judge and the golden set, agree less than a judge must before it may label."""
+
+    reason, exit_code = "not_agreed", 8
+
+
 class JudgeFailed(RolecallError):
     """A judge cannot be asked, or leaves more pairs ungraded than the stated share allows."""
 

@@ -51,6 +51,11 @@ class Workspace:
         return self.root / "examples"
 
     @property
+    def golden(self) -> Path:
+        """The golden set that came with the data, and how far its graders agree; no pairs where there was none."""
+        return self.root / "golden"
+
+    @property
     def grades(self) -> Path:
         """What the judge said of graded examples and why, as `Grade` rows; grades that came as data are records."""
         return self.root / "grades"

@@ -7,7 +7,7 @@ reads of a sample is its confusion matrix, so matrices are drawn instead, which 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ class Interval(NamedTuple):
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
 
 class Agreement(NamedTuple):
     """exact: share of pairs with equal grades; confusion: (5, 5) int64, rows by the first grader."""
@@ -34,11 +37,13 @@ class Agreement(NamedTuple):
     confusion: np.ndarray
 
     def __str__(self) -> str:
-        q, n = self.quadratic, self.linear
-        return (
-            f"quadratic kappa {q.value:.3f} [{q.low:.3f}, {q.high:.3f}], linear {n.value:.3f} "
-            f"[{n.low:.3f}, {n.high:.3f}], equal {self.exact:.1%} of {self.pairs:,} pairs"
-        )
+        kappas = f"quadratic kappa {self.quadratic}, linear {self.linear}"
+        return f"{kappas}, equal {self.exact:.1%} of {self.pairs:,} pairs"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, without the confusion."""
+        kappas = {"linear": self.linear._asdict(), "quadratic": self.quadratic._asdict()}
+        return {"pairs": self.pairs, "exact": self.exact, **kappas}
 
 
 def agreement(first: Sequence[int], second: Sequence[int], rounds: int = 1_000, seed: int = 0) -> Agreement:
