@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_model, save_model
@@ -20,6 +21,15 @@ from models.backbone import Backbone, TaskHead, keys_values, mask_bias, mean_poo
 from models.config import TeacherConfig
 
 POSITIONS = 32
+
+
+class Asked(NamedTuple):
+    """What is kept of b requests: keys and values (b, A, len, D) of each joint layer, the bias (b, 1, 1, len) of their
+    padding, and unit vectors (b, H)."""
+
+    keys_values: list[tuple[Tensor, Tensor]]
+    bias: Tensor
+    vector: Tensor
 
 
 class CrossEncoder(nn.Module):
@@ -46,20 +56,36 @@ class CrossEncoder(nn.Module):
         requests, jobs: states (texts, len, H) that enter layer `first` (not above the joint layers) and mask (texts,
         len), each text once; request, job: (n,) int64, which of them a pair has.
         """
-        asked = self.backbone.run(*requests, first, self.split)
         read = self.backbone.run(*jobs, first, self.split)
-        offered = (read + self.segment)[job]
-        asked_bias = mask_bias(requests[1], asked.dtype)
-        bias = torch.cat((asked_bias[request], mask_bias(jobs[1], asked.dtype)[job]), -1)
+        alone = self.alone(read, jobs[1])
+        return self.meet(self.ask(*requests, first), read[job], jobs[1][job], alone[job], request)
+
+    def ask(self, states: Tensor, mask: Tensor, first: int = 0) -> Asked:
+        """What pairs need of b requests, from the states (b, len, H) that enter layer `first`."""
+        hidden, bias = self.backbone.run(states, mask, first, self.split), mask_bias(mask, states.dtype)
+        kept = []
         for layer in self.backbone.layers[self.split :]:
-            keys, values = keys_values(layer, asked)
+            kept.append(keys_values(layer, hidden))
+            hidden = run_layer(layer, hidden, *kept[-1], bias)
+        return Asked(kept, bias, unit(mean_pool(hidden, mask)))
+
+    def alone(self, read: Tensor, mask: Tensor) -> Tensor:
+        """Unit vectors (b, H) of jobs read by themselves to the end, from the states (b, len, H) that enter `split`."""
+        return unit(mean_pool(self.backbone.run(read, mask, self.split), mask))
+
+    def meet(self, asked: Asked, read: Tensor, mask: Tensor, alone: Tensor, request: Tensor) -> Tensor:
+        """Logits (n, tasks) float32 of n pairs.
+
+        read, mask: states (n, len, H) and mask (n, len) of their jobs where the texts meet, alone: (n, H) from `alone`;
+        request: (n,) int64, which of those asked a pair has.
+        """
+        offered = read + self.segment
+        bias = torch.cat((asked.bias[request], mask_bias(mask, offered.dtype)), -1)
+        for layer, (keys, values) in zip(self.backbone.layers[self.split :], asked.keys_values, strict=True):
             own_keys, own_values = keys_values(layer, offered)
             both = torch.cat((keys[request], own_keys), 2), torch.cat((values[request], own_values), 2)
             offered = run_layer(layer, offered, *both, bias)
-            asked = run_layer(layer, asked, keys, values, asked_bias)
-        alone = unit(mean_pool(self.backbone.run(read, jobs[1], self.split), jobs[1]))
-        match = unit(mean_pool(asked, requests[1]))[request] * alone[job]
-        return self.head(mean_pool(offered, jobs[1][job]), match)
+        return self.head(mean_pool(offered, mask), asked.vector[request] * alone)
 
 
 def save_teacher(out: Path, model: CrossEncoder, config: TeacherConfig, backbone: Path) -> None:

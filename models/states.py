@@ -19,11 +19,13 @@ BATCH_TOKENS = 8_192
 class TextStates:
     """What enters layer `layers` of a backbone, for texts given as token ids. Layers below it must not change.
 
-    Holds states as float16, at most `memory_mb` of them; what does not fit is computed again at each use.
+    lengths: (texts,) int64, tokens of each. Holds states as float16, at most `memory_mb` of them; what does not fit is
+    computed again at each use.
     """
 
     def __init__(self, backbone: Backbone, tokens: Sequence[Sequence[int]], layers: int, memory_mb: int) -> None:
         self.layers = layers
+        self.lengths = np.array([len(ids) for ids in tokens], np.int64)
         self._backbone, self._tokens = backbone, tokens
         self._kept: dict[int, np.ndarray] = {}
         self._room = memory_mb * 1_000_000 if layers else 0  # looking up an embedding is cheaper than keeping it
@@ -45,7 +47,7 @@ class TextStates:
     def _states(self, texts: np.ndarray) -> list[np.ndarray]:
         made: dict[int, np.ndarray] = {}
         absent = np.array([i for i in dict.fromkeys(texts.tolist()) if i not in self._kept], np.int64)
-        for chosen in by_length(np.array([len(self._tokens[i]) for i in absent]), BATCH_TOKENS):
+        for chosen in by_length(self.lengths[absent], BATCH_TOKENS):
             for i, row in zip(absent[chosen], self._read(absent[chosen]), strict=True):
                 made[int(i)] = row
                 if row.nbytes <= self._room:

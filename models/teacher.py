@@ -23,9 +23,9 @@ from models.backbone import backbone_folder, backbone_version
 from models.config import MODEL_FORMAT, TeacherConfig
 from models.cross_encoder import POSITIONS, CrossEncoder, load_teacher, save_teacher
 from models.metrics import auc, mean_ndcg
-from models.rows import Rows, read_rows
+from models.rows import Rows, by_length, read_rows
 from models.scores import write_scores
-from models.states import TextStates
+from models.states import BATCH_TOKENS, TextStates
 from models.training import Progress, autocast, check_spread, fit
 
 log = logging.getLogger("rolecall")
@@ -65,6 +65,27 @@ class Pairs:
             torch.from_numpy(job),
             self._first,
         )
+
+    def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Batches of the chosen rows with their logits (n, tasks), for a model that learns no more: what a job is by
+        itself is computed once a job, and a request is read once for its jobs."""
+        model = self._model
+        jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
+        alone = torch.empty(len(jobs), model.backbone.hidden)
+        for some in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
+            read, mask = self._read(jobs[some])
+            alone[some] = model.alone(read, mask).float()
+        order = np.lexsort((self._jobs.lengths[jobs[job]], self.rows.request[chosen]))
+        for start in range(0, len(order), PAIRS_AT_ONCE):
+            batch = order[start : start + PAIRS_AT_ONCE]
+            requests, request = np.unique(self.rows.request[chosen[batch]], return_inverse=True)
+            asked = model.ask(*self._requests.batch(requests), self._first)
+            read, mask = self._read(jobs[job[batch]])
+            yield chosen[batch], model.meet(asked, read, mask, alone[job[batch]], torch.from_numpy(request))
+
+    def _read(self, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
+        states, mask = self._jobs.batch(jobs)
+        return self._model.backbone.run(states, mask, self._first, self._model.split), mask
 
 
 def train_teacher(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Path:
@@ -154,14 +175,12 @@ def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, model: 
     """Logits (n, tasks) float32 of all n rows, NaN outside SCORED_SPLITS, once they are stored."""
     rows, tasks = pairs.rows, model.head.tasks
     chosen = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
-    chosen = chosen[np.argsort(rows.request[chosen], kind="stable")]  # a request is read once for all its jobs
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
     progress = Progress(f"{kind} teacher scores", len(chosen), "pairs")
     model.eval()
     with torch.inference_mode(), autocast():
-        for start in range(0, len(chosen), PAIRS_AT_ONCE):
-            batch = chosen[start : start + PAIRS_AT_ONCE]
-            logits[batch] = pairs.logits(batch).numpy()
+        for batch, scored in pairs.scores(chosen):
+            logits[batch] = scored.numpy()
             progress.add(len(batch))
     progress.close()
     check_spread(logits[chosen], tasks, f"{kind} teacher")

@@ -9,13 +9,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
 from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
 from models.config import TeacherConfig
+from models.cross_encoder import CrossEncoder
 from models.rows import read_rows
 from models.scores import current_scores, read_scores
-from models.teacher import masked_targets, score_teacher, train_teacher, training_lists
+from models.teacher import Pairs, masked_targets, score_teacher, train_teacher, training_lists
 
 Make = Callable[..., Workspace]
 Table = Callable[..., pa.Table]
@@ -98,6 +100,23 @@ def test_a_stored_teacher_scores_as_it_did_after_training(distilled: Workspace) 
     _, before = read_scores(current_scores(distilled, "policy"), rows, test)
     _, after = read_scores(score_teacher(distilled, "policy"), rows, test)
     assert np.allclose(before[test], after[test], atol=0.02)  # bfloat16
+
+
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_scores_equal_those_of_the_plain_forward_pass(distilled: Workspace, tiny: Path, frozen: int) -> None:
+    """A job's own reading and a request's are shared between pairs: the fast path."""
+    rows = read_rows(distilled.training)
+    torch.manual_seed(1)
+    model = CrossEncoder(tiny, ("view", "apply"), joint_layers=1).eval()
+    torch.nn.init.normal_(model.segment)
+    pairs = Pairs(rows, model, tiny, TeacherConfig(), frozen)
+    chosen = np.random.default_rng(0).permutation(len(rows))[:150]
+    found = np.full((len(rows), 2), np.nan, np.float32)
+    with torch.inference_mode():
+        for batch, logits in pairs.scores(chosen):
+            found[batch] = logits.numpy()
+        expected = pairs.logits(chosen).numpy()
+    assert np.abs(found[chosen] - expected).max() < 1e-5
 
 
 def test_place_in_the_list_is_not_scored(labelled: Make, table: Table, distilled: Workspace) -> None:
