@@ -20,7 +20,7 @@ from policy.document import DIMENSIONS, Dimension, Policy
 from policy.titles import Similarity, TitleReader
 
 Cause = Literal[
-    "prose", "wrong schema", "off the scale", "empty", "cut off", "refused",
+    "empty", "prose", "malformed", "wrong schema", "off the scale", "cut off", "refused",
     "rate limited", "server error", "timeout", "unreachable", "rejected",
 ]  # fmt: skip
 """Why a pair has no grade: first what can be wrong with an answer, then what can come instead of one."""
@@ -47,7 +47,7 @@ class Judgement:
     @property
     def expected(self) -> float | None:
         """The mean grade under `probabilities`: a soft label, in [0, 4]."""
-        return self.probabilities and expected_grade(self.probabilities)
+        return expected_grade(self.probabilities) if self.probabilities else None
 
 
 @dataclass(frozen=True)

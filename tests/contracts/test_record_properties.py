@@ -82,8 +82,15 @@ EVENTS = st.builds(
     propensity=st.none() | st.floats(LEAST_PROPENSITY, 1),
 )
 GRADES = st.builds(
-    Grade, member_id=IDS, query=TEXT, job_id=IDS, grade=st.integers(0, 4),
-    expected=st.none() | st.floats(0, 4), grader=IDS, policy_version=IDS, time=TIMES
+    Grade,
+    member_id=IDS,
+    query=TEXT,
+    job_id=IDS,
+    grade=st.integers(0, 4),
+    expected=st.none() | st.floats(0, 4),
+    grader=IDS,
+    policy_version=IDS,
+    time=TIMES,
 )
 RECORD = st.one_of(MEMBERS, JOBS, EVENTS, GRADES)
 VERBALIZER = Verbalizer(Percentiles.fit({"salary": range(20_000, 200_000, 1_000)}))
