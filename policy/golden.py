@@ -41,7 +41,8 @@ Of = Literal["all", "stratum", "kind", "dimension"]
 SIMULATED = "simulated-"
 """What the names of simulated graders begin with."""
 LEAST_AGREEMENT = 0.8
-"""Quadratic kappa from which grades are taken for the same: what LinkedIn asks of its judge (arXiv 2510.22101)."""
+"""Quadratic kappa from which graders count as one (LinkedIn asks so much weighted kappa of its own before their grades
+count as truth: Reimagining search, engineering blog, January 2026)."""
 LEAST_PAIRS = 30
 """Below it the interval of a kappa is too wide to let a judge pass."""
 LEAST_IN_STRATUM = 10

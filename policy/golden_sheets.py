@@ -135,12 +135,12 @@ def read_adjudicated(folder: Path, pairs: Sequence[GoldenPair]) -> list[Decision
     ]
 
 
-def accept_policy(folder: Path, policy_version: str, accepted_by: str) -> None:
-    """Note that a person confirms the golden grades under this version of the policy."""
+def accept_policy(folder: Path, policy_version: str, accepted_by: str, time: datetime | None = None) -> None:
+    """Note that somebody confirms the golden grades under this version of the policy; time: now where None."""
     path = folder / ACCEPTED
     known = [row for row, _ in _read(path, ACCEPTED_COLUMNS)] if path.is_file() else []
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    new = {"policy_version": policy_version, "accepted_by": accepted_by, "time": now}
+    when = (time or datetime.now(UTC)).isoformat(timespec="seconds")
+    new = {"policy_version": policy_version, "accepted_by": accepted_by, "time": when}
     _write(path, ACCEPTED_COLUMNS, [*known, new])
 
 

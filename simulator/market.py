@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from simulator import behaviour, logging_policy, truth
 from simulator.catalogue import Catalogue
+from simulator.graders import write_golden
 from simulator.logging_policy import RELATED, Requests, Shelves
 from simulator.population import DAY, Jobs, Members, draw_jobs, draw_members, draw_related, related_steps
 from simulator.prose import DRAWS, EPOCH, job_rows, member_rows, query_text
@@ -66,7 +68,7 @@ def simulate(
     start: datetime | None = None,
     days: int = 60,
 ) -> dict[str, Any]:
-    """Write a market to `out` in Rolecall's layout, with `truth/` beside it, and return its parameters and counts.
+    """Write a market to `out` in Rolecall's layout, with `golden/` and `truth/`, and return its parameters and counts.
 
     events: about how many; the number of requests follows from it. start: None lets the market end at today's
     midnight, so that its newest jobs are live now; with a start given, the same arguments give the same bytes.
@@ -108,6 +110,8 @@ def simulate(
         _write(out / "jobs", part, to_table(map(Job.model_validate, records), Job))
     requests = max(round(events / EVENTS_PER_REQUEST), 1)
     counts = _write_events(out / "events", people, adverts, catalogue, seed, began, days, requests)
+    if counts["impression"]:
+        write_golden(out, truth.Truth(people, adverts, catalogue), seed, end)
     params |= {"requests": requests, "events": counts}
     truth.write_truth(out / "truth", people, adverts, catalogue, {**params, "complete": True})
     (out / "truth" / "README").write_text(_README)
@@ -314,3 +318,4 @@ def _clear(out: Path) -> None:
     for table in ("members", "jobs", "events"):
         for path in (out / table).glob("part-*.parquet"):
             path.unlink()
+    shutil.rmtree(out / "golden", ignore_errors=True)

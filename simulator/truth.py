@@ -143,7 +143,13 @@ class Truth:
     def fits(
         self, member_ids: Sequence[str], job_ids: Sequence[str], queries: Sequence[str] | None = None
     ) -> np.ndarray:
-        """(pairs,) int8, 0 to 4: of each member and job, or of a search by that member.
+        """(pairs,) int8, 0 to 4: the grades of `of_pairs`."""
+        return self.of_pairs(member_ids, job_ids, queries).grade()
+
+    def of_pairs(
+        self, member_ids: Sequence[str], job_ids: Sequence[str], queries: Sequence[str] | None = None
+    ) -> Dimensions:
+        """Of each member and job, or of a search by that member.
 
         A search without a member is judged on function and place alone, the member's own dimensions taken as met.
         Raises BadInput for an id that this market does not have, and for neither member nor query.
@@ -167,7 +173,7 @@ class Truth:
                 pay=np.where(known, found.pay, 1.0),
                 rungs=np.where(known, found.rungs, 0),
             )
-        return found.grade()
+        return found
 
 
 def member_id(row: int) -> str:

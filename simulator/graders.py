@@ -1,0 +1,72 @@
+"""A golden set for a simulated market: two graders who see the truth through noise of their own, a third who decides.
+
+No person graded any of it, and every file of it says so. A grader is a step off now and then, so that two of them agree
+about as well as trained people do: with a quadratic kappa of 0.85 to 0.9.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from policy.document import DIMENSIONS, GRADES, load_policy
+from policy.golden import SIMULATED, adjudicate
+from policy.golden_pairs import write_pairs
+from policy.golden_sample import sample_pairs
+from policy.golden_sheets import EVERY_VERSION, accept_policy, write_adjudicated, write_sheet
+from simulator.truth import Truth
+
+PAIRS = 600
+GRADERS = (f"{SIMULATED}1", f"{SIMULATED}2")
+ADJUDICATOR = f"{SIMULATED}3"
+ASTRAY = 0.18
+"""How often a grader is a step off the truth."""
+DECIDES_WELL = 0.9
+"""How often the third takes the true grade; otherwise the lower one of the two."""
+NOTE = "simulated"
+
+_README = """Simulated: no person graded any of this.
+
+pairs.jsonl holds what was graded, the two sheets what simulated graders gave, adjudicated.csv what a third one decided
+where they differ, accepted.csv that the grades hold under every policy: graders read the market's truth and no policy.
+"""
+
+
+def write_golden(market: Path, truth: Truth, seed: int, end: datetime) -> None:
+    """Write `golden/` of a market that has members, jobs and impressions; the same arguments give the same bytes.
+
+    end: when the market ends, which is when it counts as graded.
+    """
+    policy, folder = load_policy(), market / "golden"
+    pairs = sample_pairs(market, policy, PAIRS, seed)
+    asked = ([pair.member.id if pair.member else "" for pair in pairs], [pair.job.id for pair in pairs])
+    found = truth.of_pairs(*asked, [pair.query for pair in pairs])
+    true = found.grade()
+    write_pairs(folder, pairs)
+    for number, grader in enumerate(GRADERS):
+        rng = np.random.default_rng([seed, 18, number])
+        given = {"grade": _astray(rng, true)}
+        for name in DIMENSIONS:
+            if name in found._fields:
+                given[name] = _astray(rng, np.rint(4 * getattr(found, name)).astype(np.int8))
+        rows = [{name: int(grades[i]) for name, grades in given.items()} | {"note": NOTE} for i in range(len(pairs))]
+        write_sheet(folder, grader, pairs, policy.version, rows)
+    well = np.random.default_rng([seed, 18, len(GRADERS)]).random(len(pairs)) < DECIDES_WELL
+    decisions = []
+    for i, one in enumerate(adjudicate(folder)):
+        if one.grade is None:
+            lower = min(int(given.rpartition(" ")[2]) for given in one.grades.split("; "))
+            one = one._replace(grade=int(true[i]) if well[i] else lower, decided_by=ADJUDICATOR, note=NOTE)
+        decisions.append(one)
+    write_adjudicated(folder, pairs, decisions)
+    accept_policy(folder, EVERY_VERSION, GRADERS[0], end)
+    (folder / "README").write_text(_README)
+
+
+def _astray(rng: np.random.Generator, true: np.ndarray) -> np.ndarray:
+    """Grades, ASTRAY of them one step up or down, which at an end of the scale is inwards."""
+    step = np.where(rng.random(len(true)) < 0.5, 1, -1)
+    step = np.where(true == GRADES[0], 1, np.where(true == GRADES[-1], -1, step))
+    return np.where(rng.random(len(true)) < ASTRAY, true + step, true)
