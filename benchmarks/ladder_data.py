@@ -10,8 +10,10 @@ from pathlib import Path
 from benchmarks.onet_pairs import write_pairs
 from contracts.tables import parts
 from contracts.workspace import Workspace
+from models.config import Teacher
 
 SIMULATED, ONET, JOB_VIEWS = "simulated market", "O*NET pairs", "job views"
+TEACHER, TEACHER_INT8 = "policy teacher, PyTorch float32", "policy teacher, INT8 ONNX"
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Pairs:
 
     name: str
     workspace: Workspace
-    teachers: tuple[str, ...]
+    teachers: tuple[Teacher, ...]
 
 
 def prepare(out: Path, knobs: Path, seed: int, onet: Path | None, jobviews: Path | None) -> list[Pairs]:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.ladder_data import TEACHER, TEACHER_INT8
 from benchmarks.student import TeacherReader
 from contracts.bundle import Manifest
 from contracts.tasks import TASKS
@@ -33,7 +34,6 @@ from retrieval.encoder import open_session
 CANDIDATES = 200
 ROUNDS = 3
 REQUESTS = 6
-TEACHER, TEACHER_INT8 = "policy teacher, PyTorch float32", "policy teacher, INT8 ONNX"
 REST = 0.5
 """Seconds until the threads of the system before have gone to sleep."""
 

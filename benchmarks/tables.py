@@ -58,19 +58,19 @@ def _quality(rows: Sequence[Row], case: str) -> str:
     found = {(row["system"], row["metric"]): row for row in rows if row["case"] == case}
     systems = dict.fromkeys(system for system, _ in found)
     lines = [
-        [system, *(_with_interval(found[system, name]) if (system, name) in found else "" for name in QUALITY)]
+        [system, *(with_interval(found[system, name]) if (system, name) in found else "" for name in QUALITY)]
         for system in systems
     ]
-    return _table(["system", *QUALITY.values()], lines)
+    return markdown_table(["system", *QUALITY.values()], lines)
 
 
 def _speed(rows: Sequence[Row]) -> str:
     lines = [
-        [row["case"], row["system"], SPEED[row["metric"]], _with_interval(row)]
+        [row["case"], row["system"], SPEED[row["metric"]], with_interval(row)]
         for row in rows
         if row["metric"] in SPEED and not row["case"].startswith((MARKET, JOB_VIEWS))
     ]
-    return _table(["what", "system", "measure", "value"], lines)
+    return markdown_table(["what", "system", "measure", "value"], lines)
 
 
 def _stages(rows: Sequence[Row]) -> str:
@@ -82,10 +82,10 @@ def _stages(rows: Sequence[Row]) -> str:
     lines = [
         [stage, *(_with_unit(found[case, f"p{q}_{stage}_ms"]) for case in cases for q in (50, 99))] for stage in stages
     ]
-    return _table(["stage", *head], lines)
+    return markdown_table(["stage", *head], lines)
 
 
-def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(_markdown([head, ["---"] * len(head), *lines])) + "\n"
 
 
@@ -93,7 +93,7 @@ def _markdown(lines: Sequence[Sequence[str]]) -> Iterator[str]:
     return (f"| {' | '.join(line)} |" for line in lines)
 
 
-def _with_interval(row: Row) -> str:
+def with_interval(row: Row) -> str:
     if row.get("low") is None or row.get("high") is None:
         return _with_unit(row)
     return f"{_with_unit(row)} ({_number(row['low'])} to {_number(row['high'])})"
