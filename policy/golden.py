@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -64,7 +64,7 @@ class Golden:
 
     @property
     def simulated(self) -> bool:
-        return is_simulated(self.sheets)
+        return is_simulated([sheet.grader for sheet in self.sheets])
 
 
 class Group(NamedTuple):
@@ -107,8 +107,8 @@ class Measured:
         return f"quadratic kappa of {self.pairs} golden pairs: {told}{missing}"
 
 
-def is_simulated(sheets: Sequence[Sheet]) -> bool:
-    return all(sheet.grader.startswith(SIMULATED) for sheet in sheets)
+def is_simulated(graders: Iterable[str]) -> bool:
+    return all(grader.startswith(SIMULATED) for grader in graders)
 
 
 def has_golden(folder: Path) -> bool:
@@ -226,27 +226,27 @@ def require_agreement(golden: Golden, judge: Judge, least: float = LEAST_AGREEME
     return Measured(len(golden.pairs), graders, found, strata, ungraded, least, golden.simulated)
 
 
-def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str = "") -> list[Group]:
+def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str = "") -> list[Group] | None:
     """Check the golden set at `data` and copy it to `place` with `agreement.json`; the graders' agreement comes back.
 
-    Where there is no folder `data`, `place` is left without pairs and the result is empty. accepted_by: who confirms
-    that the grades hold under this version; it is noted at `data`. Raises as `load_golden` does.
+    None where there is no folder `data`: then `place` is left without pairs. accepted_by: who confirms that the grades
+    hold under this version of the policy; it is noted at `data`. Raises as `load_golden` does.
     """
-    groups: list[Group] = []
+    groups: list[Group] | None = None
     report: dict[str, Any] = {"pairs": 0}
-    found = data.is_dir()
-    if found:
+    files: list[Path] = []
+    if data.is_dir():
         if accepted_by:
             accept_policy(data, policy_version, accepted_by)
         golden = load_golden(data, policy_version)
         groups = grader_agreement(golden.pairs, golden.sheets)
         report = agreement_report(golden.pairs, golden.sheets, groups)
+        named = (data / PAIRS, data / ADJUDICATED, data / ACCEPTED, *data.glob("sheet-*.csv"))
+        files = [path for path in named if path.is_file()]
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
-    if found:
-        for path in (data / PAIRS, data / ADJUDICATED, data / ACCEPTED, *data.glob("sheet-*.csv")):
-            if path.is_file():
-                shutil.copy(path, place / path.name)
+    for path in files:
+        shutil.copyfile(path, place / path.name)
     (place / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     return groups
 
@@ -257,7 +257,7 @@ def agreement_report(pairs: Sequence[GoldenPair], sheets: Sequence[Sheet], group
         "pairs": len(pairs),
         "policy_version": sheets[0].policy_version,
         "graders": [sheet.grader for sheet in sheets],
-        "simulated": is_simulated(sheets),
+        "simulated": is_simulated(sheet.grader for sheet in sheets),
         "groups": [
             {"of": group.of, "name": group.name, "graders": list(group.graders), **group.agreement.as_dict()}
             for group in groups

@@ -13,7 +13,9 @@ import typer
 from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import RolecallError
 from contracts.workspace import Workspace
+from rolecall import policy_commands
 from rolecall.console import show_progress
+from rolecall.options import DEFAULT, JsonOption, WorkspaceOption
 from rolecall.params import Params, load_params
 
 BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -25,9 +27,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""The job recommender: tables in, ranked jobs out, and a replay that says how good they are.
 
-    The way of the data: `ingest` -> `verbalize` -> `embed` -> `activity` -> `label` -> `features training-set` ->
-    `train policy` -> `train click` -> `train student` -> `export` -> `embed --what items` -> `index` ->
-    `features materialize` -> `replay` -> `serve`. `rolecall run` takes all of these steps.
+    The way of the data: `ingest` -> `golden import` -> `verbalize` -> `embed` -> `activity` -> `label` ->
+    `features training-set` -> `train policy` -> `train click` -> `train student` -> `export` ->
+    `embed --what items` -> `index` -> `features materialize` -> `replay` -> `serve`. `rolecall run` takes all these
+    steps.
 
     Start with `rolecall doctor`, then `rolecall run --data FOLDER`.""",
 )
@@ -35,13 +38,8 @@ features = typer.Typer(no_args_is_help=True, help="Feast: apply the repository, 
 train = typer.Typer(no_args_is_help=True, help="Train one model of the recipe: a teacher or the student.")
 app.add_typer(features, name="features")
 app.add_typer(train, name="train")
-
-WorkspaceOption = Annotated[
-    Path,
-    typer.Option("--workspace", "-w", help="Folder that holds everything Rolecall makes.", envvar="ROLECALL_WORKSPACE"),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of lines for people.")]
-DEFAULT = Path("artifacts/demo")
+app.add_typer(policy_commands.policy, name="policy")
+app.add_typer(policy_commands.golden, name="golden")
 
 
 def main() -> None:

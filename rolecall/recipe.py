@@ -56,6 +56,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
     Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
+    Stage("golden", "golden import --data {data}", (RAW,), ("golden",), files=("policy/policy.yaml",)),
     Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json")),
     Stage(
         "embed",
@@ -68,7 +69,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         "label",
         "label",
-        ("records", "encoder", "features/member_text", "features/job_vector", "features/member_activity"),
+        ("records", "golden", "encoder", "features/member_text", "features/job_vector", "features/member_activity"),
         ("examples", "grades"),
         ("seed", "label"),
         files=("policy/policy.yaml",),
