@@ -41,6 +41,11 @@ def _complete(texts: Mapping[int, str], what: str) -> None:
     if len(texts) > len(GRADES):
         extra = ", ".join(str(grade) for grade in texts if grade not in GRADES)
         raise _wrong(f"{what} {extra} is not on the scale", "the scale is 0 to 4")
+    told: dict[str, int] = {}
+    for grade in GRADES:
+        same = told.setdefault(texts[grade].strip().casefold(), grade)
+        if same != grade:
+            raise _wrong(f"{what}s {same} and {grade} say the same", "say what tells them apart")
 
 
 class Example(_Part):
@@ -195,8 +200,11 @@ class Policy(_Part):
 def load_policy(path: Path | None = None) -> Policy:
     """The policy in a file; Rolecall's own where None.
 
-    Raises NotReady where there is no file, BadInput with the line, the field and the cure where it is no policy.
+    Raises NotReady where there is no file, BadInput with the line, the field and the cure where it is no policy or
+    contradicts itself.
     """
+    from policy.contradictions import contradictions  # it reads the examples as a judge does, by a policy
+
     if path is None:
         where, text = "policy.yaml", resources.files("policy").joinpath("policy.yaml").read_text("utf-8")
     else:
@@ -210,9 +218,12 @@ def load_policy(path: Path | None = None) -> Policy:
     content, lines = _read_yaml(text, where)
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     try:
-        return Policy.model_validate({"version": version, **content})
+        policy = Policy.model_validate({"version": version, **content})
     except ValidationError as error:
         raise _first_error(error.errors()[0], lines, where) from error
+    for found in contradictions(policy):
+        raise BadInput(f"{_line(found.path, lines)}{_dotted(found.path)}: {found.what}", where=where, cure=found.cure)
+    return policy
 
 
 def _read_yaml(text: str, where: str) -> tuple[dict[Any, Any], dict[tuple, int]]:
@@ -255,10 +266,7 @@ def _note_lines(node: yaml.Node | None, path: tuple, lines: dict[tuple, int], wh
 
 def _first_error(problem: ErrorDetails, lines: Mapping[tuple, int], where: str) -> BadInput:
     path = tuple(part for part in problem["loc"] if part != "[key]")
-    known = path
-    while known and known not in lines:
-        known = known[:-1]
-    line = f"line {lines[known]}: " if known else ""
+    line = _line(path, lines)
     context = problem.get("ctx", {})
     if problem["type"] == "extra_forbidden":
         what, cure = f"unknown field {path[-1]!r}", "see the built-in policy for the fields that there are"
@@ -274,6 +282,13 @@ def _first_error(problem: ErrorDetails, lines: Mapping[tuple, int], where: str) 
         what = problem["msg"]
         cure = str(context.get("cure", f"found {problem['input']!r}; correct it"))[:200]
     return BadInput(f"{line}{_dotted(path)}: {what}", where=where, cure=cure)
+
+
+def _line(path: tuple, lines: Mapping[tuple, int]) -> str:
+    """Of a field, or of what it stands in where it has no line of its own."""
+    while path and path not in lines:
+        path = path[:-1]
+    return f"line {lines[path]}: " if path else ""
 
 
 def _dotted(path: tuple) -> str:
