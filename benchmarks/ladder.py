@@ -64,22 +64,31 @@ class Rung:
     base: str = ""
 
 
-WARM = "+ warm start, T = 4"
+WARM = "+ warm start"
 RUNGS = (
     Rung("labels alone", {**COLD, "distil": ()}, EVERYWHERE),
     Rung("policy teacher", {**COLD, "distil": ("policy",)}),
     Rung("click teacher", {**COLD, "distil": ("click",)}),
     Rung("both teachers", COLD, EVERYWHERE),
     Rung(WARM, {}, EVERYWHERE),
-    Rung("+ stepwise through T = 16", {"via": (16,)}),
+    Rung("+ stepwise through T = 8", {"via": (8,)}),
     Rung("T = 1", {"item_tokens": 1}),
-    Rung("T = 2", {"item_tokens": 2}),
+    Rung("T = 4", {"item_tokens": 4}),
     Rung("T = 8", {"item_tokens": 8}),
     Rung("pruned 25%", {**PRUNED, "prune": {"neurons": 0.25, "epochs": 0}}, base=WARM),
     Rung("pruned 25%, distilled again", {**PRUNED, "prune": {"neurons": 0.25, "epochs": 1}}, base=WARM),
     Rung("pruned 50%", {**PRUNED, "prune": {"neurons": 0.5, "epochs": 0}}, base=WARM),
     Rung("pruned 50%, distilled again", {**PRUNED, "prune": {"neurons": 0.5, "epochs": 1}}, base=WARM),
 )
+
+
+COMPARED: Mapping[str, Mapping[str, str]] = {
+    "both teachers": {},
+    "labels alone": {},
+    "policy teacher": {"view": "relevance", "apply": "relevance"},
+    "click teacher": {"relevance": "view"},
+}
+"""Rung -> task -> the task whose score stands in for it: what a student of one teacher has to say of the rest."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -115,15 +124,17 @@ def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:
     case = f"{pairs.name}, {len(held.lists)} held-out lists"
     made = quality_rows(case, "teachers", [teacher], {})
     folders: dict[str, list[Path]] = {}
-    found: dict[str, list[Samples]] = {}
+    sums: dict[str, list[Samples]] = {}
     for rung in (rung for rung in RUNGS if pairs.name in rung.on):
         folders[rung.name] = [_student(pairs, knobs, rung, seed, folders) for seed in range(seeds)]
-        found[rung.name] = [measure(held, *float_logits(folder, rows)) for folder in folders[rung.name]]
-        made += quality_rows(case, rung.name, found[rung.name], teacher)
+        scored = [float_logits(folder, rows) for folder in folders[rung.name]]
+        made += quality_rows(case, rung.name, [measure(held, *logits) for logits in scored], teacher)
+        if rung.name in COMPARED:
+            sums[rung.name] = [both_objectives(held, *logits, COMPARED[rung.name]) for logits in scored]
         print(result_file.as_table(made[-8:]), flush=True)
     made += _quantised(case, rows, held, folders, teacher)
     if pairs.name == SIMULATED:
-        made += _mixing(case, found)
+        made += _mixing(case, sums)
         made += kappa_rows(case, workspace, rows, taught[:, tasks.index("relevance")])
         made += speed_rows(workspace, rows, {name: paths[0] for name, paths in folders.items()}, THREADS)
     return made
@@ -160,15 +171,15 @@ def _quantised(case: str, rows: Rows, held: Held, folders: Mapping[str, list[Pat
     return [*quality_rows(case, system, samples, teacher), agreed]
 
 
-def _mixing(case: str, found: Mapping[str, list[Samples]]) -> list[dict[str, Any]]:
-    """Both teachers against either alone, on NDCG@10 by grades plus the mean AUC of views and applications."""
-    mixed = np.stack([both_objectives(samples) for samples in found["both teachers"]])
-    made = [row(case, "both teachers", "sum of objectives", over_seeds(mixed))]
-    for alone in ("policy teacher", "click teacher", "labels alone"):
-        own = np.stack([both_objectives(samples) for samples in found[alone]])
-        made.append(row(case, alone, "sum of objectives", over_seeds(own)))
-        made.append(row(case, "both teachers", f"sum of objectives above {alone}", over_seeds(mixed - own)))
-    return made
+def _mixing(case: str, seeds: Mapping[str, list[Samples]]) -> list[dict[str, Any]]:
+    """Rows of the student of both teachers against that of either alone, on the sum of both objectives."""
+    own = {name: np.stack(samples) for name, samples in seeds.items()}
+    made = [row(case, name, "sum of objectives", over_seeds(samples)) for name, samples in own.items()]
+    mixed = own.pop("both teachers")
+    return made + [
+        row(case, "both teachers", f"sum of objectives above {name}", over_seeds(mixed - samples))
+        for name, samples in own.items()
+    ]
 
 
 if __name__ == "__main__":

@@ -108,8 +108,9 @@ def _limit(found: Mapping[tuple[str, str], Row]) -> str:
 def _sums(rows: Sequence[Row]) -> str:
     lines = [[row["system"], row["metric"], with_interval(row)] for row in rows if row["metric"].startswith("sum of")]
     return (
-        "The sum is NDCG@10 by grades plus the mean AUC of views and applications. A student with one teacher learns"
-        " the other tasks from their labels.\n\n" + markdown_table(["student of", "measure", "value"], lines)
+        "The sum is NDCG@10 by grades plus the mean AUC of views and applications. A student of one teacher answers for"
+        " the other's objective with the score that it has: relevance for views and applications, views for relevance."
+        "\n\n" + markdown_table(["student of", "measure", "value"], lines)
     )
 
 

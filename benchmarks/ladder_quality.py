@@ -96,10 +96,15 @@ def quality_rows(case: str, system: str, seeds: Sequence[Samples], teacher: Samp
     return made
 
 
-def both_objectives(samples: Samples) -> np.ndarray:
-    """NDCG@10 by grades plus the mean AUC of views and applications."""
-    engagement = [samples[f"{task}_auc"] for task in ("view", "apply") if f"{task}_auc" in samples]
-    return samples["ndcg@10"] + np.mean(engagement, axis=0)
+def both_objectives(held: Held, tasks: Sequence[str], logits: np.ndarray, instead: Mapping[str, str]) -> np.ndarray:
+    """(1 + RESAMPLES,) NDCG@10 by grades plus the mean AUC of views and applications.
+
+    instead: task -> the task whose score is taken in its place, where a student has not learned it.
+    """
+    names = [task for task in TASKS if task in tasks]
+    read = [list(tasks).index(instead.get(task, task)) for task in names]
+    samples = measure(held, names, logits[:, read])
+    return samples["ndcg@10"] + np.mean([samples[f"{task}_auc"] for task in names if task != "relevance"], axis=0)
 
 
 def over_seeds(samples: np.ndarray) -> np.ndarray:

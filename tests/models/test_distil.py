@@ -77,10 +77,17 @@ def test_another_teacher_version_makes_another_student(labelled: Make, tiny: Pat
     assert made[0] == made[2] != made[1]
 
 
-def test_a_task_without_a_teacher_is_learned_from_its_labels(distilled: Workspace, tiny: Path) -> None:
+@pytest.fixture
+def own(distilled: Workspace, tmp_path: Path) -> Workspace:
+    """What was distilled, to be written to."""
+    shutil.copytree(distilled.root, tmp_path / "own")
+    return Workspace(tmp_path / "own")
+
+
+def test_a_task_without_a_teacher_is_learned_from_its_labels(own: Workspace, tiny: Path) -> None:
     config = StudentConfig(backbone=tiny, epochs=2, item_tokens=1, distil=("policy",), learning_rate=1e-3)
-    about = json.loads((train_student(distilled, config) / "student.json").read_text())
-    found = metrics(distilled)
+    about = json.loads((train_student(own, config) / "student.json").read_text())
+    found = metrics(own)
     assert "view" in about["tasks"] and about["teachers"].keys() == {"policy"}
     assert found["view_auc"] > 0.55 and "teacher_view_auc" not in found
 
@@ -91,20 +98,20 @@ def test_labels_alone_need_no_teacher(labelled: Make, tiny: Path) -> None:
     assert "ndcg@10_by_policy_teacher" not in metrics(workspace) and "ndcg@10" in metrics(workspace)
 
 
-def test_a_student_grows_a_task_and_keeps_its_item_tokens(distilled: Workspace, tiny: Path) -> None:
+def test_a_student_grows_a_task_and_keeps_its_item_tokens(own: Workspace, tiny: Path) -> None:
     """A new task is a sentence and a row of the head: what the index holds of the jobs stays as it is."""
     knobs = StudentConfig(backbone=tiny, epochs=1, item_tokens=2)
-    rows = read_rows(distilled.training)
-    relevance, about = load_student(train_student(distilled, knobs.model_copy(update={"distil": ("policy",)})))
-    smaller = relevance_only(relevance, distilled, tiny)
+    rows = read_rows(own.training)
+    relevance, about = load_student(train_student(own, knobs.model_copy(update={"distil": ("policy",)})))
+    smaller = relevance_only(relevance, own, tiny)
     config = knobs.model_copy(update={"base": smaller, "learn": "head", "epochs": 3, "head_rate": 0.01})
-    grown, about = load_student(train_student(distilled, config))
+    grown, about = load_student(train_student(own, config))
     assert about["tasks"] != ["relevance"] and "view" in about["tasks"]
     texts = [Texts(rows, student, smaller, knobs, (0, 0)) for student in (load_student(smaller)[0], grown)]
     first, second = (student.encode_items(*of.jobs.batch(np.arange(4)))
                      for student, of in zip((load_student(smaller)[0], grown), texts, strict=True))  # fmt: skip
     assert torch.equal(first, second)
-    assert metrics(distilled)["view_auc"] > 0.5
+    assert metrics(own)["view_auc"] > 0.5
 
 
 def relevance_only(student: Student, workspace: Workspace, tiny: Path) -> Path:
@@ -119,17 +126,17 @@ def relevance_only(student: Student, workspace: Workspace, tiny: Path) -> Path:
     return out
 
 
-def test_steps_through_a_mid_size_student_end_at_the_last_size(distilled: Workspace, tiny: Path) -> None:
+def test_steps_through_a_mid_size_student_end_at_the_last_size(own: Workspace, tiny: Path) -> None:
     config = StudentConfig(backbone=tiny, epochs=1, item_tokens=2, via=(8, 4))
-    student, about = load_student(train_student(distilled, config))
+    student, about = load_student(train_student(own, config))
     assert student.item_tokens == 2 and about["config"]["via"] == [8, 4]
-    assert metrics(distilled)["ndcg@10_by_policy_teacher"] > 0.9
+    assert metrics(own)["ndcg@10_by_policy_teacher"] > 0.9
 
 
-def test_alignment_and_relevance_first_train_as_well(distilled: Workspace, tiny: Path) -> None:
+def test_alignment_and_relevance_first_train_as_well(own: Workspace, tiny: Path) -> None:
     config = StudentConfig(backbone=tiny, epochs=1, relevance_epochs=1, align=1.0, align_epochs=1, item_tokens=2)
-    train_student(distilled, config)
-    assert metrics(distilled)["ndcg@10_by_policy_teacher"] > 0.9
+    train_student(own, config)
+    assert metrics(own)["ndcg@10_by_policy_teacher"] > 0.9
 
 
 def metrics(workspace: Workspace) -> dict[str, float]:
