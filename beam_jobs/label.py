@@ -1,14 +1,19 @@
 """Past requests -> lists of (request, job) pairs with labels, grades and pair features, as of the request's time.
 
-    python -m beam_jobs.label --workspace W --judge rubric --train-lists 300 --test-lists 80
+    python -m beam_jobs.label --workspace W --train-lists 300 --test-lists 80
+    python -m beam_jobs.label --workspace W --judge '{kind: llm, model: M, base_url: http://localhost:8000/v1}'
 
 A list holds what the log tells of (stratum `logged`), jobs that retrieval finds for the request as it was then
-(`retrieved`), and, for training, some of any job (`random`). A test or valid list holds its best retrieved jobs; of a
+(`retrieved`), and, for training, some of which retrieval and a plain reading think differently (`hard`) and some of any
+job (`random`). A test or valid list holds its best retrieved jobs; of a
 log without impressions, what the member opened is in it only where retrieval found it. Labels of jobs that the log says
 nothing of are null; in a log without impressions they are 0, for the member opened another one.
 
 Nothing from the future: the member's text and activity are those known at the request's time, job statistics count what
 came before it, each job stands with its first version (see `beam_jobs.asof`), and the judge reads the versions of then.
+
+The judge grades where it agrees with the golden set, if the workspace has one. A pair that it leaves without a grade is
+counted with its cause, and too many of them stop the job.
 
 A batch of lists is made again only where something that it is made from has changed, and a run that was broken off goes
 on where it was; only a complete set of lists replaces the former one.
@@ -20,6 +25,7 @@ import argparse
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,18 +36,29 @@ import polars as pl
 import pyarrow as pa
 
 from beam_jobs.asof import JobVersions, first_versions
-from beam_jobs.grading import JUDGES, grade_jobs, open_judge
+from beam_jobs.grading import (
+    Chosen,
+    JudgeKind,
+    grade_lists,
+    grading_cost,
+    measure_judge,
+    open_judge,
+    say_cost,
+    write_report,
+)
 from beam_jobs.lists import Ask, Sizes, ask_key, asks_as_of, choose_pairs, digest, list_rows
 from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_pipeline, threads_each
 from beam_jobs.progress import Progress
 from beam_jobs.sampling import EVENT_COLUMNS, PastRequest, past_requests
 from contracts.arrow import to_table
-from contracts.errors import NotReady
+from contracts.errors import BadInput, JudgeFailed, NotReady
 from contracts.examples import SPLITS
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
-from policy import Policy, load_policy
+from policy import Judge, Policy, Ungraded, load_policy
+from policy.config import read_judge
+from policy.golden import LEAST_AGREEMENT, Measured
 from ranking.features import pair_features
 from retrieval.encoder import TextEncoder
 from retrieval.index import build_index
@@ -49,9 +66,11 @@ from retrieval.job_index import JobIndex
 
 log = logging.getLogger("rolecall")
 
-FORMAT = 1
+FORMAT = 2
 """Raise it with any change that alters a row that is made from the same input."""
 BATCH_LISTS = 64
+ASKED_AT_ONCE = 8
+"""Lists whose pairs a judge is given together."""
 _NUMBERS = {
     "train-lists": (3_000, 0, "requests to learn from"),
     "valid-lists": (300, 0, "requests to calibrate and blend by"),
@@ -63,6 +82,17 @@ _NUMBERS = {
     "seed": (0, 0, "of the draw"),
 }
 """Flag -> default, least value, help."""
+_SHARES = {
+    "random-share": (0.25, "of the jobs that fill up a training list are any jobs"),
+    "hard-share": (0.2, "of them are jobs of which retrieval and a plain reading think differently"),
+    "least-kappa": (LEAST_AGREEMENT, "quadratic kappa with the golden set that a judge must reach"),
+    "most-ungraded": (0.05, "of a batch of lists' pairs may be left ungraded by the judge"),
+}
+"""Flag -> default, help; each from 0 to 1."""
+
+
+SPENT, UNGRADED = "spent: ", "ungraded: "
+"""What the names of counters begin with that tell what the judge took, and why it left pairs out."""
 
 
 class Batch(NamedTuple):
@@ -76,16 +106,22 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     """Bring `examples` up to the records, the features and the policy; the counts are of lists.
 
     Raises NotReady where events, jobs, vectors or the encoder are missing or no request is found, BadInput for a policy
-    that does not hold together.
+    that does not hold together, NotAgreed for a judge that the golden set speaks against, JudgeFailed for one that
+    leaves too many pairs without a grade.
     """
     own, options = parse(_parser(), argv)
     workspace: Workspace = own.workspace
     started = time.monotonic()
-    policy = load_policy(own.policy)
+    if own.random_share + own.hard_share > 1:
+        what = f"shares {own.random_share:g} and {own.hard_share:g} are more than the whole"
+        raise BadInput(what, where="--random-share, --hard-share", cure="let them add up to 1 at most")
+    policy, kind = load_policy(own.policy), read_judge(own.judge)
+    judge = open_judge(kind, policy, workspace)
+    measured = measure_judge(judge, policy, workspace, own.least_kappa, own.require_golden)
     index_folder = _build_index(workspace)
-    sizes = Sizes(own.train_candidates, own.valid_candidates, own.test_candidates)
+    sizes = Sizes(own.train_candidates, own.valid_candidates, own.test_candidates, own.random_share, own.hard_share)
     asks = asks_as_of(workspace, _past(workspace, own), own.graded_lists)
-    made_from = digest(FORMAT, index_folder.name, own.judge, policy.version, sizes, own.seed, _job_rows(workspace))
+    made_from = digest(FORMAT, index_folder.name, judge.name, policy.version, sizes, own.seed, _job_rows(workspace))
     batches = [
         Batch(digest(made_from, *map(ask_key, asks[start : start + BATCH_LISTS])), asks[start : start + BATCH_LISTS])
         for start in range(0, len(asks), BATCH_LISTS)
@@ -93,12 +129,14 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     staging = workspace.root / "examples.staged"
     done = {path.stem for folder in (workspace.examples, staging / "examples") for path in parts(folder)}
     todo = [batch for batch in batches if f"part-{batch.name}" not in done]
+    found: Counter[str] = Counter()
     if todo:
         lists = sum(len(batch.asks) for batch in todo)
         progress = Progress("label", "lists", lists // min(processes(options), len(todo)))
         work = LabelLists(
-            workspace, index_folder, policy, own.judge, sizes, own.seed, threads_each(options), staging, progress
-        )
+            workspace, index_folder, policy, kind, sizes, own.seed, own.most_ungraded, threads_each(options), staging,
+            progress,
+        )  # fmt: skip
         found = run_pipeline(
             options,
             lambda pipeline: pipeline | "requests" >> beam.Create(todo) | "label" >> beam.ParDo(work),
@@ -109,18 +147,43 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     new = sum(len(batch.asks) for batch in todo)
     counts = Counts(read=len(asks), written=new, skipped=len(asks) - new, seconds=time.monotonic() - started)
     _report(workspace)
+    _report_grading(workspace, kind, judge, policy, measured, found)
     log.info("label: policy %s, index %s; lists: %s", policy.version, index_folder.name, counts)
     return counts
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = flags("label", __doc__)
-    parser.add_argument("--judge", choices=JUDGES, default="rubric", help="who grades (rubric)")
+    parser.add_argument(
+        "--judge",
+        default="rubric",
+        metavar="JUDGE",
+        help="who grades: `rubric`, or a YAML mapping: "
+        "{kind: llm, model: M, base_url: URL, ...}, {kind: local, folder: F, ...}; see policy/config.py (rubric)",
+    )
+    parser.add_argument(
+        "--require-golden",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="refuse to label without a golden set",
+    )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="the product policy (the built-in one)")
     for name, (default, least, text) in _NUMBERS.items():
         kind = partial(_number, least=least)
         parser.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=f"{text} ({default})")
+    for name, (share, text) in _SHARES.items():
+        parser.add_argument(f"--{name}", type=_share, default=share, metavar="X", help=f"share that {text} ({share:g})")
     return parser
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return share
 
 
 def _number(text: str, least: int) -> int:
@@ -156,46 +219,81 @@ def _job_rows(workspace: Workspace) -> str:
 
 
 class LabelLists(beam.DoFn):
-    """Batch -> one part of examples and one of grades, in the staging folder."""
+    """Batch -> one part of examples and one of grades, in the staging folder.
+
+    Raises JudgeFailed, and writes neither, where the judge leaves more than `most_ungraded` of a batch's pairs out.
+    """
 
     def __init__(
         self,
         workspace: Workspace,
         index_folder: Path,
         policy: Policy,
-        judge: str,
+        judge: JudgeKind,
         sizes: Sizes,
         seed: int,
+        most_ungraded: float,
         threads: int | None,
         staging: Path,
         progress: Progress,
     ) -> None:
-        self._workspace, self._index_folder, self._policy, self._judge_name = workspace, index_folder, policy, judge
-        self._sizes, self._seed, self._threads = sizes, seed, threads
+        self._workspace, self._index_folder, self._policy, self._judge_kind = workspace, index_folder, policy, judge
+        self._sizes, self._seed, self._most_ungraded, self._threads = sizes, seed, most_ungraded, threads
         self._staging, self._progress = staging, progress
 
     def setup(self) -> None:
         self._index = JobIndex.load(self._index_folder)
         self._encoder = TextEncoder(self._workspace.encoder, threads=self._threads)
-        self._judge = open_judge(self._judge_name, self._policy, self._encoder)
+        self._judge = open_judge(self._judge_kind, self._policy, self._workspace, self._threads)
         self._jobs = JobVersions(self._workspace)
 
     def process(self, batch: Batch) -> Iterator[None]:
         self._progress.start()
         vectors = self._encoder.encode([ask.request.request_text for ask in batch.asks])
-        examples, grades = [], []
-        for ask, vector in zip(batch.asks, vectors, strict=True):
-            pairs = choose_pairs(self._index, ask, vector, self._sizes, self._seed)
-            count("left_out", int((self._index.rows(one.job_id for one in ask.past.shown) < 0).sum()))
-            found = grade_jobs(self._judge, self._policy.version, self._jobs, ask, pairs.job_ids)
-            features = pair_features(self._index, self._index.activity, ask.request, pairs.rows, vector)
-            examples.append(list_rows(ask, pairs, found, features))
-            grades += [grade for grade in found if grade]
-            self._progress.add(1)
+        examples: list[pa.Table] = []
+        outcomes: list[Grade | Ungraded | None] = []
+        for start in range(0, len(batch.asks), ASKED_AT_ONCE):
+            asks, near = (of_all[start : start + ASKED_AT_ONCE] for of_all in (batch.asks, vectors))
+            chosen = [
+                choose_pairs(self._index, ask, vector, self._sizes, self._seed)
+                for ask, vector in zip(asks, near, strict=True)
+            ]
+            judged = self._grade([Chosen(ask, pairs.job_ids) for ask, pairs in zip(asks, chosen, strict=True)])
+            for ask, vector, pairs, said in zip(asks, near, chosen, judged, strict=True):
+                count("left_out", int((self._index.rows(one.job_id for one in ask.past.shown) < 0).sum()))
+                features = pair_features(self._index, self._index.activity, ask.request, pairs.rows, vector)
+                examples.append(list_rows(ask, pairs, list(map(_graded, said)), features))
+                outcomes += said
+            self._progress.add(len(asks))
+        self._check_ungraded(outcomes)
+        grades = [grade for grade in map(_graded, outcomes) if grade]
+        count("graded", len(grades))
         if grades:
             write_part(self._staging / "grades", to_table(grades, Grade), batch.name)
         write_part(self._staging / "examples", pa.concat_tables(examples).combine_chunks(), batch.name)
         yield from ()
+
+    def _grade(self, chosen: Sequence[Chosen]) -> list[list[Grade | Ungraded | None]]:
+        before, started = Counter(self._judge.spent), time.monotonic()
+        found = grade_lists(self._judge, self._policy.version, self._jobs, chosen)
+        count("grading_us", round(1e6 * (time.monotonic() - started)))
+        for name, number in (self._judge.spent - before).items():
+            count(f"{SPENT}{name}", number)
+        return found
+
+    def _check_ungraded(self, outcomes: Sequence[Grade | Ungraded | None]) -> None:
+        causes: Counter[str] = Counter(one.cause for one in outcomes if isinstance(one, Ungraded))
+        asked = sum(one is not None for one in outcomes)
+        for cause, number in causes.items():
+            count(f"{UNGRADED}{cause}", number)
+        if causes.total() > self._most_ungraded * asked:
+            what = f"{causes.total()} of {asked} pairs of a batch without a grade: {_told(causes)}"
+            cure = "mend the judge and run again, which goes on here; or raise --most-ungraded"
+            raise JudgeFailed(what, where=self._judge.name, cure=cure)
+
+
+def _graded(outcome: Grade | Ungraded | None) -> Grade | None:
+    return outcome if isinstance(outcome, Grade) else None
 
 
 def _publish(workspace: Workspace, staging: Path, wanted: set[str]) -> None:
@@ -219,6 +317,28 @@ def _report(workspace: Workspace) -> None:
         log.info(
             "%s: %s lists, %s pairs, %s graded, %s viewed", split, *(f"{n:,}" for n in (lists, pairs, graded, viewed))
         )
+
+
+def _report_grading(
+    workspace: Workspace, kind: JudgeKind, judge: Judge, policy: Policy, measured: Measured | None, found: Counter[str]
+) -> None:
+    """found: the pipeline's counters."""
+    spent = Counter(judge.spent) + _named(found, SPENT)
+    cost = grading_cost(kind, found["graded"], found["grading_us"] / 1e6, spent)
+    write_report(workspace, judge.name, policy, measured, cost)
+    if cost:
+        log.info("label: %s", say_cost(judge.name, cost))
+    ungraded = _named(found, UNGRADED)
+    if ungraded:
+        log.warning("label: %s pairs left without a grade: %s", f"{ungraded.total():,}", _told(ungraded))
+
+
+def _named(found: Counter[str], prefix: str) -> Counter[str]:
+    return Counter({name.removeprefix(prefix): number for name, number in found.items() if name.startswith(prefix)})
+
+
+def _told(causes: Counter[str]) -> str:
+    return ", ".join(f"{cause} {number:,}" for cause, number in causes.most_common())
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it

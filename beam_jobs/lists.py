@@ -17,14 +17,13 @@ from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT
 from contracts.records import Grade, Member
 from contracts.workspace import Workspace
+from ranking.features import pair_features
 from retrieval.filters import Filter
 from retrieval.job_index import JobIndex
 from retrieval.request import Request, build_request
 
 HARD_POOL = 100
 """Of a training list the retrieved jobs are drawn from this many best ones."""
-RANDOM_SHARE = 0.25
-"""Of the jobs that a training list is filled up with."""
 
 
 class Ask(NamedTuple):
@@ -73,11 +72,16 @@ def ask_key(ask: Ask) -> str:
 
 
 class Sizes(NamedTuple):
-    """Jobs of a list: of all its jobs in train, of its retrieved ones in valid and test."""
+    """Jobs of a list: of all its jobs in train, of its retrieved ones in valid and test.
+
+    random_share, hard_share: of the jobs that a training list is filled up with; the rest of them is `retrieved`.
+    """
 
     train: int
     valid: int
     test: int
+    random_share: float
+    hard_share: float
 
 
 class Pairs(NamedTuple):
@@ -106,9 +110,11 @@ def choose_pairs(index: JobIndex, ask: Ask, vector: np.ndarray, sizes: Sizes, se
     if train:
         rng = np.random.default_rng(int(digest(seed, past.list_id)[:16], 16))
         room = max(0, size - len(chosen))
-        anything = round(room * RANDOM_SHARE)
-        found = [found[i] for i in rng.permutation(len(found))[: room - anything]]
-        chosen |= dict.fromkeys(found, "retrieved")
+        anything, hard = round(room * sizes.random_share), round(room * sizes.hard_share)
+        hardest = _hardest(index, request, found, hard)
+        easier = [job_id for job_id in found if job_id not in hardest]
+        easier = [easier[i] for i in rng.permutation(len(easier))[: max(0, room - anything - len(hardest))]]
+        chosen |= dict.fromkeys(easier, "retrieved") | dict.fromkeys(hardest, "hard")
         alive = index.mask(request)
         alive[index.known_rows([*chosen, *told])] = False
         free = np.flatnonzero(alive)
@@ -118,6 +124,23 @@ def choose_pairs(index: JobIndex, ask: Ask, vector: np.ndarray, sizes: Sizes, se
         chosen |= dict.fromkeys(found, "retrieved")
     job_ids = list(chosen)
     return Pairs(index.rows(job_ids), job_ids, list(chosen.values()), [told.get(job_id) for job_id in job_ids])
+
+
+def _hardest(index: JobIndex, request: Request, found: Sequence[str], number: int) -> list[str]:
+    """At most so many of the retrieved jobs, given best first, of which retrieval and a plain reading differ most.
+
+    A plain reading goes by the words of the title and by the region: near the top for other work or out of reach, or
+    far down although both fit. The measure is the difference of a job's places in the two orders.
+    """
+    if not number:
+        return []
+    rows = index.rows(found)
+    columns = [PAIR_FEATURES.index(name) for name in ("title_overlap", "same_region")]
+    alike = pair_features(index, index.activity, request, rows)[:, columns].sum(axis=1)
+    place = np.empty(len(found), np.int64)
+    place[np.argsort(-alike, kind="stable")] = np.arange(len(found))
+    apart = np.abs(place - np.arange(len(found)))
+    return [found[i] for i in np.argsort(-apart, kind="stable")[:number] if apart[i]]
 
 
 def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: np.ndarray) -> pa.Table:

@@ -62,8 +62,13 @@ class Workspace:
 
     @property
     def judge_report(self) -> Path:
-        """Who gave those grades, how far it agrees with the golden set, and what a pair costs."""
+        """Who gave those grades, and how far it agrees with the golden set."""
         return self.grades / "judge.json"
+
+    @property
+    def judge_cost(self) -> Path:
+        """What a pair cost when pairs were last graded: seconds, calls, tokens, money."""
+        return self.grades / "cost.json"
 
     @property
     def judge_answers(self) -> Path:
@@ -114,6 +119,16 @@ class Workspace:
     def replay(self) -> Path:
         """TREC run and qrels files, and metrics."""
         return self.root / "replay"
+
+    @property
+    def export_metrics(self) -> Path:
+        """Figures of the last bundle; they and those of replay stand where DVC compares runs by them."""
+        return self.root / "metrics" / "export.json"
+
+    @property
+    def replay_metrics(self) -> Path:
+        """Figures of the last replay: table -> system -> metric -> value."""
+        return self.root / "metrics" / "replay.json"
 
     def _current(self, folder: Path, command: str) -> Path:
         pointer = folder / "CURRENT"

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.errors import BadInput
 from models.config import ExportConfig, StudentConfig, TeacherConfig
+from policy.config import JudgeConfig, RubricConfig
+from policy.golden import LEAST_AGREEMENT
 
 DEFAULT = Path("params.yaml")
 PREFIX = "ROLECALL_"
@@ -49,9 +51,22 @@ class Label(_Section):
     train_candidates: int = Field(16, ge=2)
     valid_candidates: int = Field(40, ge=2)
     test_candidates: int = Field(50, ge=2)
+    random_share: float = Field(0.25, ge=0, le=1)
+    hard_share: float = Field(0.2, ge=0, le=1)
+    """Of the jobs that a training list is filled up with: any job, and those that retrieval may misjudge."""
+    judge: JudgeConfig = RubricConfig()
+    """Who grades: `{kind: rubric}`, `{kind: llm, model: ...}` or `{kind: local, folder: ...}`; see policy/config.py."""
+    most_ungraded: float = Field(0.05, ge=0, le=1)
+    """Of the pairs of a batch of lists, before the job stops."""
+    least_kappa: float = Field(LEAST_AGREEMENT, ge=0, le=1)
+    """Quadratic kappa with the golden set from which the judge may label."""
+    require_golden: bool = False
 
     def as_flags(self) -> list[str]:
-        return [part for name, value in self.model_dump().items() for part in (_flag(name), str(value))]
+        numbers = self.model_dump(exclude={"judge", "require_golden"})
+        golden = "--require-golden" if self.require_golden else "--no-require-golden"
+        flags = [part for name, value in numbers.items() for part in (_flag(name), str(value))]
+        return ["--judge", self.judge.model_dump_json(), golden, *flags]
 
 
 class Index(_Section):
@@ -59,7 +74,10 @@ class Index(_Section):
 
 
 class Replay(_Section):
+    """seed: of the requests that are drawn and of the intervals."""
+
     resamples: int = Field(1_000, ge=100)
+    seed: int = 0
 
 
 class Params(_Section):
