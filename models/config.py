@@ -13,36 +13,91 @@ from contracts.examples import PAIR_FEATURES
 MODEL_FORMAT = 1
 """Part of every model's version: raise it with any change to what the models compute."""
 
-Precision = Literal["int8", "float32"]
+Precision = Literal["int8", "int8_token", "int8_static", "float32"]
+"""Of the matrix products of an exported graph, the head's apart, which stay float32 (COOKBOOK 2.3).
+
+Weights of the INT8 ones have a scale a channel. int8: activations one scale a call; int8_token: one a token;
+int8_static: one that was found on calibration inputs.
+"""
+Arithmetic = Literal["auto", "float32", "bfloat16"]
+Architecture = Literal["joint", "encoder", "decoder"]
 Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse", "margin_mse"]
 Teacher = Literal["policy", "click"]
+
+
+class LoraConfig(BaseModel):
+    """Low-rank adapters in place of the backbone's own weights (LoRA, Hu et al. 2021; through peft).
+
+    rank: of an adapter; alpha: it is scaled by alpha / rank; targets: ends of the names of the layers that get one,
+    all linear layers where empty.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    rank: int = Field(8, ge=1)
+    alpha: int = Field(16, ge=1)
+    targets: tuple[str, ...] = ()
 
 
 class TeacherConfig(BaseModel):
     """Knobs of one teacher.
 
+    backbone: a Hugging Face folder, the embedded MiniLM if none; architecture: how it reads a pair, by the backbone
+    where auto: joint (BERT family; models/cross_encoder.py), encoder or decoder (any family; models/full_text.py).
     max_pairs: training pairs at most, whole lists drawn by seed; max_request_tokens, max_job_tokens: text length;
-    joint_layers: top layers in which the job's tokens see the request's, below them each text is read by itself;
-    frozen_layers: lowest layers held fixed; what comes
-    out of fixed layers is kept, up to memory_mb; listwise: weight of the listwise loss beside the pointwise one;
-    warm_start: the click teacher begins as the policy teacher.
+    joint_layers (joint): top layers in which the job's tokens see the request's, below them each text is read alone;
+    frozen_layers: lowest layers held fixed; what comes out of fixed layers is kept, up to memory_mb (joint).
+
+    targets: grades as soft labels, or as four ordered thresholds; ranking: the loss beside that of single pairs, with
+    ranking_weight. position: how an engagement task is freed of the place at which a job was shown: a logit of the
+    place learned beside (tower), positives weighted by the inverse propensity of the place, at least least_propensity,
+    or not at all. warm_start: the click teacher begins as the policy teacher; base: a teacher's folder to begin as
+    instead, such as one that a stopped run left.
+
+    lora: train adapters of the backbone and not its weights; checkpointing: forget what is inside a layer until the
+    backward pass, for less memory and a third more time; precision: of matrix products, bfloat16 where the machine is
+    made for it if auto.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     backbone: Path | None = None
+    architecture: Architecture | Literal["auto"] = "auto"
     max_pairs: int = Field(3_000, ge=1)
     epochs: int = Field(2, ge=1)
-    max_request_tokens: int = Field(160, ge=16, le=512)
-    max_job_tokens: int = Field(128, ge=16, le=512)
+    max_request_tokens: int = Field(160, ge=16, le=2048)
+    max_job_tokens: int = Field(128, ge=16, le=2048)
     joint_layers: int = Field(2, ge=1)
     frozen_layers: int = Field(4, ge=0)
     memory_mb: int = Field(2_000, ge=0)
     batch_pairs: int = Field(32, ge=1)
     learning_rate: float = Field(1e-4, gt=0)
     head_rate: float = Field(1e-3, gt=0)
-    listwise: float = Field(0.3, ge=0)
+    targets: Literal["soft", "ordinal"] = "soft"
+    ranking: Literal["listwise", "pairwise", "none"] = "listwise"
+    ranking_weight: float = Field(0.3, ge=0)
+    position: Literal["tower", "propensity", "none"] = "tower"
+    least_propensity: float = Field(0.02, gt=0, le=1)
     warm_start: bool = True
+    base: Path | None = None
+    lora: LoraConfig | None = None
+    checkpointing: bool = False
+    precision: Arithmetic = "auto"
     seed: int = 0
+
+
+class PruneConfig(BaseModel):
+    """Knobs of structured pruning (models/prune.py).
+
+    neurons, heads: shares that go of each layer, at least one of each stays; layers: of the item encoder; steps: equal
+    ones that it is done in; epochs: of distillation after each, 0 for none; lists: of calibration.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    neurons: float = Field(0.25, ge=0, lt=1)
+    heads: float = Field(0.0, ge=0, lt=1)
+    layers: int = Field(0, ge=0)
+    steps: int = Field(2, ge=1)
+    epochs: int = Field(1, ge=0)
+    lists: int = Field(32, ge=1)
 
 
 class StudentConfig(BaseModel):
@@ -58,7 +113,8 @@ class StudentConfig(BaseModel):
     relevance alone before the other tasks join; align: weight of what the item tokens lose of the text (MixLM), a tenth
     of it after align_epochs; align_pairs: pairs of a list that it is computed on. list_size: pairs of a list in one
     step; divergence: between teacher and student; listwise: weight of the same within a list; labels: weight of the
-    labels themselves beside the teachers; weights: of the tasks, 1 where not named.
+    labels themselves beside the teachers; weights: of the tasks, 1 where not named. prune: makes the trained student
+    smaller; with a base and no epoch that is all that is done.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,20 +145,32 @@ class StudentConfig(BaseModel):
     listwise: float = Field(1.0, ge=0)
     labels: float = Field(0.1, ge=0)
     weights: Mapping[str, float] = {}
+    prune: PruneConfig | None = None
     seed: int = 0
 
 
 class ExportConfig(BaseModel):
     """Knobs of the export.
 
-    precision: of the served graphs; least_agreement: NDCG@1 agreement with the float32 student under which the export
-    is refused; grades: let graded lists have a say in the blend beside what members did; leave_out: pair features
+    precision: of the served graphs.
+
+    The export is refused where the served graphs stray from the float32 student, or their probabilities from what
+    happened, on the test lists of any task that has labels enough to calibrate. least_agreement: NDCG@1 agreement with
+    the student; least_rank_correlation: Kendall's tau with it within lists; most_calibration_error: expected
+    calibration error, compared by the lower end of its interval, as few labels make it look larger than it is.
+    by_position: calibrate each group of places in an answer by itself. seed: of the intervals.
+
+    grades: let graded lists have a say in the blend beside what members did; leave_out: pair features
     that the blend is not to read; l2: penalty on its weights.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     precision: Precision = "int8"
-    least_agreement: float = Field(0.97, ge=0, le=1)
+    least_agreement: float = Field(0.98, ge=0, le=1)
+    least_rank_correlation: float = Field(0.85, ge=-1, le=1)
+    most_calibration_error: float = Field(0.1, ge=0, le=1)
+    by_position: bool = False
+    seed: int = 0
     grades: bool = False
     leave_out: tuple[str, ...] = ()
     l2: float = Field(1e-2, ge=0)

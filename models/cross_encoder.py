@@ -1,4 +1,4 @@
-"""The teachers' model: a cross-encoder over the full text of request and job.
+"""The joint teacher: a cross-encoder over the full text of request and job, on a backbone of the BERT family.
 
 Lower layers read each text by itself, in the top ones every token of the job attends to every token of the request
 (PreTTR, MacAvaney et al. 2020; DeFormer, Cao et al. 2020). A backbone tuned on single texts has learned nothing of
@@ -9,18 +9,18 @@ does not attend to the job: it is read once for all its jobs, and the student di
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model
 from torch import Tensor, nn
 
-from models.backbone import Backbone, TaskHead, keys_values, mask_bias, mean_pool, run_layer, sentence_vectors, unit
+from contracts.errors import BadInput
+from models.backbone import Backbone, TaskHead, keys_values, mask_bias, mean_pool, sentence_vectors, unit
 from models.config import TeacherConfig
-
-POSITIONS = 32
+from models.teacher_model import TeacherModel, other_shape
 
 
 class Asked(NamedTuple):
@@ -32,22 +32,22 @@ class Asked(NamedTuple):
     vector: Tensor
 
 
-class CrossEncoder(nn.Module):
+class CrossEncoder(TeacherModel):
     """Tokens of a job attend to the request and to each other, are mean-pooled, and end in one logit a task.
 
     segment: added to the job's tokens where the texts meet, so that layers can tell them from the request's.
-    position: an additive logit a (position, task) that takes up how far a job was looked at; it is learned beside the
-    rest and left out when scoring, so that scores are of the job and not of its place (COOKBOOK 1.3).
     """
 
-    def __init__(self, folder: Path, tasks: tuple[str, ...], joint_layers: int, trained: bool = True) -> None:
-        super().__init__()
+    architecture = "joint"
+    backbone: Backbone
+
+    def __init__(self, folder: Path, tasks: tuple[str, ...], joint_layers: int, trained: bool = True,
+                 ordinal: bool = False) -> None:  # fmt: skip
+        super().__init__(tasks, ordinal)
         self.backbone = Backbone(folder, trained)
         self.split = max(0, self.backbone.depth - joint_layers)
         self.segment = nn.Parameter(torch.zeros(self.backbone.hidden))
         self.head = TaskHead(tasks, sentence_vectors(self.backbone, folder, tasks))
-        self.position = nn.Embedding(POSITIONS, len(tasks))
-        nn.init.zeros_(self.position.weight)
 
     def forward(self, requests: tuple[Tensor, Tensor], jobs: tuple[Tensor, Tensor], request: Tensor, job: Tensor,
                 first: int = 0) -> Tensor:  # fmt: skip
@@ -66,7 +66,7 @@ class CrossEncoder(nn.Module):
         kept = []
         for layer in self.backbone.layers[self.split :]:
             kept.append(keys_values(layer, hidden))
-            hidden = run_layer(layer, hidden, *kept[-1], bias)
+            hidden = self.backbone.step(layer, hidden, *kept[-1], bias)
         return Asked(kept, bias, unit(mean_pool(hidden, mask)))
 
     def alone(self, read: Tensor, mask: Tensor) -> Tensor:
@@ -84,24 +84,46 @@ class CrossEncoder(nn.Module):
         for layer, (keys, values) in zip(self.backbone.layers[self.split :], asked.keys_values, strict=True):
             own_keys, own_values = keys_values(layer, offered)
             both = torch.cat((keys[request], own_keys), 2), torch.cat((values[request], own_values), 2)
-            offered = run_layer(layer, offered, *both, bias)
+            offered = self.backbone.step(layer, offered, *both, bias)
         return self.head(mean_pool(offered, mask), asked.vector[request] * alone)
 
+    def fresh(self) -> Iterator[nn.Parameter]:
+        yield from self.head.parameters()
+        yield from super().fresh()
+        yield self.segment
 
-def save_teacher(out: Path, model: CrossEncoder, config: TeacherConfig, backbone: Path) -> None:
-    """Write a teacher so that `load_teacher` needs nothing else."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name in ("config.json", "tokenizer.json"):
-        shutil.copy(backbone / name, out)
-    save_model(model, str(out / "model.safetensors"))
-    about = {"tasks": model.head.tasks, "config": config.model_dump(mode="json")}
-    (out / "teacher.json").write_text(json.dumps(about, indent=2))
+    def task_bias(self) -> nn.Parameter:
+        return self.head.bias
+
+    def layers(self) -> list[nn.Module]:
+        return list(self.backbone.layers)
+
+    def freeze(self, layers: int) -> None:
+        self.backbone.freeze(layers)
+
+    def remember_less(self) -> None:
+        self.backbone.checkpointing = True
+
+    def start_from(self, other: TeacherModel, where: str) -> None:
+        own = f"{self.backbone.depth} of {self.backbone.hidden}"
+        if not isinstance(other, CrossEncoder):
+            raise other_shape(f"the architecture {other.architecture}", own, where)
+        if (other.backbone.hidden, other.backbone.depth) != (self.backbone.hidden, self.backbone.depth):
+            raise other_shape(f"{other.backbone.depth} layers of {other.backbone.hidden}", own, where)
+        self.backbone.load_state_dict(other.backbone.state_dict())
+        self.head.start_from(other.head)
 
 
 def load_teacher(folder: Path) -> tuple[CrossEncoder, TeacherConfig]:
-    """A trained teacher and its knobs, from the folder of its version (where its tokenizer lies as well)."""
+    """A trained joint teacher and its knobs, from the folder of its version (where its tokenizer lies as well).
+
+    Raises BadInput for a teacher of another architecture, which shares no layer with a student.
+    """
     about = json.loads((folder / "teacher.json").read_text())
+    if (found := about.get("architecture", CrossEncoder.architecture)) != CrossEncoder.architecture:
+        raise BadInput(f"the teacher's architecture is {found}", where=str(folder), cure="set warm_start: false")
     config = TeacherConfig.model_validate(about["config"])
-    model = CrossEncoder(folder, tuple(about["tasks"]), config.joint_layers, trained=False)
+    ordinal = config.targets == "ordinal"
+    model = CrossEncoder(folder, tuple(about["tasks"]), config.joint_layers, trained=False, ordinal=ordinal)
     load_model(model, str(folder / "model.safetensors"))
     return model.eval(), config

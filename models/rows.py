@@ -24,7 +24,8 @@ class Rows:
     """n pairs. Texts are distinct; `request` and `job` say which of them a pair has.
 
     targets: (n, tasks) float32, the probability to learn, NaN where unknown; tasks `relevance` (grade / 4) first,
-    then the engagement tasks. position: (n,) int64 rank at which the pair was shown, 0 where it was not.
+    then the engagement tasks. position: (n,) int64 rank at which the pair was shown, 0 where it was not;
+    propensity: (n,) float32 probability with which the logging policy showed it there, NaN where not known.
     """
 
     list_ids: np.ndarray
@@ -38,6 +39,7 @@ class Rows:
     tasks: tuple[str, ...]
     targets: np.ndarray
     position: np.ndarray
+    propensity: np.ndarray
     text_version: str
     version: str
 
@@ -60,6 +62,7 @@ class Rows:
             self,
             list_ids=self.list_ids[chosen], job_ids=self.job_ids[chosen], splits=self.splits[chosen],
             strata=self.strata[chosen], targets=self.targets[chosen], position=self.position[chosen],
+            propensity=self.propensity[chosen],
             requests=[self.requests[i] for i in kept_requests], request=request,
             jobs=[self.jobs[i] for i in kept_jobs], job=job,
         )  # fmt: skip
@@ -102,6 +105,7 @@ def read_rows(folder: Path) -> Rows:
         tasks=("relevance", *ENGAGEMENT_TASKS),
         targets=np.stack([grades, *labels], axis=1).astype(np.float32),
         position=table["position"].fill_null(0).to_numpy().astype(np.int64),
+        propensity=table["propensity"].cast(pa.float32()).to_numpy(),
         text_version=versions[0] if versions else "",
         version=_version(table),
     )
@@ -117,7 +121,8 @@ def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
 def _version(table: pa.Table) -> str:
     """Twelve hex digits over what is learned from, whatever the order of the parts on disk."""
     digest = hashlib.sha256()
-    learned = [*KEYS, "split", "stratum", "position", "grade", *ENGAGEMENT_TASKS, "request_text", "job_text"]
+    shown = ["split", "stratum", "position", "propensity"]
+    learned = [*KEYS, *shown, "grade", *ENGAGEMENT_TASKS, "request_text", "job_text"]
     for name in learned:
         digest.update(json.dumps(table[name].to_pylist()).encode())
     return digest.hexdigest()[:12]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from contracts.tokens import pad
 from models.backbone import Backbone
+from models.config import Arithmetic
 from models.rows import by_length
 from models.training import autocast
 
@@ -23,8 +24,9 @@ class TextStates:
     computed again at each use.
     """
 
-    def __init__(self, backbone: Backbone, tokens: Sequence[Sequence[int]], layers: int, memory_mb: int) -> None:
-        self.layers = layers
+    def __init__(self, backbone: Backbone, tokens: Sequence[Sequence[int]], layers: int, memory_mb: int,
+                 precision: Arithmetic = "auto") -> None:  # fmt: skip
+        self.layers, self._precision = layers, precision
         self.lengths = np.array([len(ids) for ids in tokens], np.int64)
         self._backbone, self._tokens = backbone, tokens
         self._kept: dict[int, np.ndarray] = {}
@@ -57,7 +59,7 @@ class TextStates:
 
     def _read(self, texts: np.ndarray) -> list[np.ndarray]:
         ids, mask = (torch.from_numpy(array) for array in pad([self._tokens[i] for i in texts]))
-        with torch.no_grad(), autocast():
+        with torch.no_grad(), autocast(self._precision):
             hidden = self._backbone.run(self._backbone.embed(ids), mask, 0, self.layers)
         states = hidden.to(torch.float16).numpy()
         return [row[: len(self._tokens[i])].copy() for i, row in zip(texts, states, strict=True)]

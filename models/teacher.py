@@ -4,10 +4,11 @@ learns what members did. Each can be trained, scored and replaced without the ot
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,15 +18,19 @@ from torch import Tensor, nn
 
 from contracts.errors import BadInput, NotReady
 from contracts.tasks import ENGAGEMENT_TASKS
-from contracts.tokens import open_tokenizer, token_ids
 from contracts.workspace import Workspace, set_current
-from models.backbone import backbone_folder, backbone_version
-from models.config import MODEL_FORMAT, TeacherConfig
-from models.cross_encoder import POSITIONS, CrossEncoder, load_teacher, save_teacher
+from models.backbone import backbone_folder, backbone_version, complete_folder
+from models.config import MODEL_FORMAT, Architecture, TeacherConfig
+from models.cross_encoder import CrossEncoder, load_teacher
+from models.distributed import added, mean_of, processes, rank, shard, share, wait, whole_state, world
+from models.full_text import ARCHITECTURES, load_full_text
+from models.lora import merge_adapters
 from models.metrics import auc, mean_ndcg
-from models.rows import Rows, by_length, read_rows
+from models.objectives import listwise, ordinal, pairwise, pointwise, positive_weights
+from models.pairs import Pairs, read_pairs
+from models.rows import Rows, read_rows
 from models.scores import write_scores
-from models.states import BATCH_TOKENS, TextStates
+from models.teacher_model import POSITIONS, STEPS, TeacherModel, save_teacher
 from models.training import Progress, autocast, check_spread, fit
 
 log = logging.getLogger("rolecall")
@@ -36,80 +41,36 @@ RARE: tuple[str, ...] = ("apply", "dismiss", "hire")
 """A shown job is a negative for a rare action only in a list that holds a positive (COOKBOOK 1.3, loss masking)."""
 SCORED_SPLITS = ("train", "test")
 """The student learns from the first and is compared on the second; validation lists calibrate by their labels."""
-PAIRS_AT_ONCE = 64
-
-
-class Pairs:
-    """The pairs of a training set as a teacher reads them. Holds the states of their texts below the fixed layers."""
-
-    def __init__(self, rows: Rows, model: CrossEncoder, folder: Path, config: TeacherConfig, frozen: int) -> None:
-        self.rows, self._model, self._first = rows, model, min(frozen, model.split)
-        self._requests, self._jobs = (
-            TextStates(
-                model.backbone,
-                token_ids(open_tokenizer(folder, longest), texts),
-                self._first,
-                config.memory_mb // 2,
-            )
-            for texts, longest in ((rows.requests, config.max_request_tokens), (rows.jobs, config.max_job_tokens))
-        )
-
-    def logits(self, chosen: np.ndarray) -> Tensor:
-        """Logits (len(chosen), tasks) of rows by number."""
-        requests, request = np.unique(self.rows.request[chosen], return_inverse=True)
-        jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
-        return self._model(
-            self._requests.batch(requests),
-            self._jobs.batch(jobs),
-            torch.from_numpy(request),
-            torch.from_numpy(job),
-            self._first,
-        )
-
-    def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Batches of the chosen rows with their logits (n, tasks), for a model that learns no more: what a job is by
-        itself is computed once a job, and a request is read once for its jobs."""
-        model = self._model
-        jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
-        alone = torch.empty(len(jobs), model.backbone.hidden)
-        for some in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
-            read, mask = self._read(jobs[some])
-            alone[some] = model.alone(read, mask).float()
-        order = np.lexsort((self._jobs.lengths[jobs[job]], self.rows.request[chosen]))
-        for start in range(0, len(order), PAIRS_AT_ONCE):
-            batch = order[start : start + PAIRS_AT_ONCE]
-            requests, request = np.unique(self.rows.request[chosen[batch]], return_inverse=True)
-            asked = model.ask(*self._requests.batch(requests), self._first)
-            read, mask = self._read(jobs[job[batch]])
-            yield chosen[batch], model.meet(asked, read, mask, alone[job[batch]], torch.from_numpy(request))
-
-    def _read(self, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
-        states, mask = self._jobs.batch(jobs)
-        return self._model.backbone.run(states, mask, self._first, self._model.split), mask
 
 
 def train_teacher(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Path:
     """Train a teacher on the workspace's training set and store its scores; return the folder of its version.
 
-    The version is the hash of data, configuration and backbone (and of the policy teacher for a warm start), and
-    becomes current; where it is there already, nothing is done. Raises NotReady, BadInput, TrainingFailed.
+    The version is the hash of data, configuration and backbone (and of the teacher it starts from), and becomes
+    current; where it is there already, nothing is done. Under `torchrun` the processes share the work.
+    Raises NotReady, BadInput, TrainingFailed; of a run that stopped, <version>.stopped holds the last good state.
     """
-    rows = read_rows(workspace.training)
-    folder = backbone_folder(config.backbone)
-    parent = _parent(workspace, kind, config)
-    version = _version(rows, kind, config, folder, parent)
-    out = workspace.teachers / kind / version
-    if (out / "metrics.json").is_file():
-        log.info("%s teacher: version %s is up to date", kind, version)
-    else:
-        model, pairs, trained_on = _train(rows, kind, config, folder, parent)
-        save_teacher(out, model, config, folder)
-        logits = _score(workspace, kind, version, pairs, model)
-        metrics = held_out_metrics(rows, model.head.tasks, logits) | {"training_pairs": trained_on}
-        (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
-        log.info("%s teacher %s: %s", kind, version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if v == v))
-    set_current(out.parent, version)
-    set_current(workspace.scores / kind, f"{version}.parquet")
+    with processes():
+        rows = read_rows(workspace.training)
+        folder, architecture = _backbone(config)
+        parent = _parent(workspace, kind, config)
+        version = _version(rows, kind, config, folder, parent)
+        out = workspace.teachers / kind / version
+        done = (out / "metrics.json").is_file()
+        wait()
+        if done:
+            log.info("%s teacher: version %s is up to date", kind, version)
+        else:
+            pairs, trained_on = _train(rows, kind, config, folder, architecture, parent, out)
+            logits = _score(workspace, kind, version, pairs, config)
+            metrics = held_out_metrics(rows, pairs.model.tasks, logits) | {"training_pairs": trained_on}
+            if rank() == 0:
+                save_teacher(out, pairs.model, config, folder)
+                (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
+            log.info("%s teacher %s: %s", kind, version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
+        if rank() == 0:
+            set_current(out.parent, version)
+            set_current(workspace.scores / kind, f"{version}.parquet")
     return out
 
 
@@ -119,11 +80,22 @@ def score_teacher(workspace: Workspace, kind: Kind) -> Path:
     Raises NotReady where no teacher was trained, TrainingFailed where its scores do not spread.
     """
     source = _current(workspace, kind)
-    model, config = load_teacher(source)
-    rows = read_rows(workspace.training)
-    _score(workspace, kind, source.name, Pairs(rows, model, source, config, model.split), model)
+    model, config = open_teacher(source)
+    pairs = read_pairs(read_rows(workspace.training), model, source, config, len(model.layers()))
+    _score(workspace, kind, source.name, pairs, config)
     set_current(workspace.scores / kind, f"{source.name}.parquet")
     return workspace.scores / kind / f"{source.name}.parquet"
+
+
+def open_teacher(folder: Path) -> tuple[TeacherModel, TeacherConfig]:
+    """A trained teacher of any architecture and its knobs, from the folder of its version.
+
+    Raises BadInput where the folder holds no teacher.
+    """
+    if not (folder / "teacher.json").is_file():
+        raise BadInput("teacher.json missing", where=str(folder), cure="give the folder of a teacher's version")
+    about = json.loads((folder / "teacher.json").read_text())
+    return load_full_text(folder) if about.get("architecture") in ARCHITECTURES else load_teacher(folder)
 
 
 def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> dict[str, float]:
@@ -141,54 +113,178 @@ def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> di
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
-def _train(
-    rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, parent: Path | None
-) -> tuple[CrossEncoder, Pairs, int]:
+def _train(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, architecture: Architecture,
+           parent: Path | None, out: Path) -> tuple[Pairs, int]:  # fmt: skip
+    """The pairs with the trained model, and how many it was trained on."""
     torch.manual_seed(config.seed)
     tasks = _learnable(rows, kind)
-    model = CrossEncoder(folder, tasks, config.joint_layers)
-    frozen = min(config.frozen_layers, model.backbone.depth)
-    if parent is not None:
-        _warm_start(model, parent)
-    model.backbone.freeze(frozen)
+    model = _untrained(folder, tasks, architecture, config)
+    frozen = min(config.frozen_layers, len(model.layers()))
     targets = masked_targets(rows, tasks)
     lists = training_lists(rows, np.isfinite(targets).any(1), config.max_pairs, config.seed)
-    rates = np.nanmean(targets[np.concatenate(lists)], axis=0)
-    model.head.expect(torch.from_numpy(rates))
-    pairs = Pairs(rows, model, folder, config, frozen)
+    trained_on = np.concatenate(lists)
+    if parent is None or not _started(model, parent):
+        model.expect(*_rates(targets[trained_on]))
+    model.freeze(frozen)
+    if config.lora is not None:
+        model.adapt(config.lora, frozen)
+    if config.checkpointing:
+        model.remember_less()
+    plain = copy.deepcopy(model) if world() > 1 else model
+    pairs = read_pairs(rows, model, folder, config, frozen)
+    loss = Loss(pairs, targets, _weights(rows, tasks, targets, trained_on, config), config)
+    shard(loss, model.units())
+
+    def finished() -> TeacherModel:
+        if plain is not model:
+            plain.load_state_dict(whole_state(model))
+        if config.lora is not None:
+            merge_adapters(plain.backbone)
+        return plain.eval()
+
+    def keep(about: Mapping[str, str | int]) -> Path:
+        stopped, last = out.with_name(f"{out.name}.stopped"), finished()
+        if rank() == 0:
+            save_teacher(stopped, last, config, folder)
+            (stopped / "stopped.json").write_text(json.dumps(about, indent=2))
+        return stopped
+
     fit(
-        model,
+        loss,
         lambda epoch: _batches(lists, config.batch_pairs, np.random.default_rng((config.seed, epoch))),
-        lambda batch: _loss(model, pairs, targets, batch, config.listwise),
+        loss,
         lambda batch: sum(map(len, batch)),
         name=f"{kind} teacher",
         epochs=config.epochs,
         steps=config.epochs * sum(1 for _ in _batches(lists, config.batch_pairs, np.random.default_rng(0))),
         learning_rate=config.learning_rate,
         head_rate=config.head_rate,
-        head=[*model.head.parameters(), *model.position.parameters(), model.segment],
+        head=model.fresh(),
+        precision=config.precision,
+        describe=lambda batch: "lists " + ", ".join(str(rows.list_ids[of_list[0]]) for of_list in batch),
+        keep=keep,
     )
-    return model, pairs, sum(map(len, lists))
+    last = finished()
+    if plain is not model or (isinstance(last, CrossEncoder) and frozen < last.split):
+        pairs = read_pairs(rows, last, folder, config, len(last.layers()))  # no layer moves any more
+    return pairs, len(trained_on)
 
 
-def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, model: CrossEncoder) -> np.ndarray:
+class Loss(nn.Module):
+    """The loss of a batch of lists. A module, so that all that uses weights runs inside its forward."""
+
+    model: TeacherModel
+
+    def __init__(self, pairs: Pairs, targets: np.ndarray, weights: np.ndarray, config: TeacherConfig) -> None:
+        """targets, weights: (n, tasks) float32 of all rows; weights count positives."""
+        super().__init__()
+        self.model = pairs.model
+        self._pairs, self._targets, self._weights, self._config = pairs, targets, weights, config
+
+    def forward(self, batch: list[np.ndarray]) -> Tensor:
+        """Of this process's share of the lists, so that the mean over processes is the batch's."""
+        config, model = self._config, self.model
+        lists = share(batch) or batch[:1]  # a process without a list runs along, and counts for nothing
+        chosen, sizes = np.concatenate(lists), [len(of_list) for of_list in lists]
+        logits = self._pairs.logits(chosen)
+        if config.position == "tower":
+            place = torch.from_numpy(np.clip(self._pairs.rows.position[chosen], 0, POSITIONS - 1))
+            logits = logits + torch.where((place > 0)[:, None], model.position(place), 0.0)
+        wanted, weight = (torch.from_numpy(values[chosen]) for values in (self._targets, self._weights))
+        if model.thresholds is None:
+            parts = [pointwise(logits, wanted, weight)]
+        else:
+            column = model.tasks.index("relevance")
+            parts = [ordinal(logits[:, column], wanted[:, column], model.thresholds)]
+        if config.ranking != "none" and config.ranking_weight:
+            of_lists = listwise if config.ranking == "listwise" else pairwise
+            parts.append(of_lists(logits, wanted, weight, sizes))
+        counts = 1.0 if share(batch) else 0.0
+        means = [mean_of(part.total * counts, part.number * counts) for part in parts]
+        return means[0] + sum(config.ranking_weight * mean for mean in means[1:])
+
+
+def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, config: TeacherConfig) -> np.ndarray:
     """Logits (n, tasks) float32 of all n rows, NaN outside SCORED_SPLITS, once they are stored."""
-    rows, tasks = pairs.rows, model.head.tasks
+    rows, tasks = pairs.rows, pairs.model.tasks
     chosen = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
-    logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
-    progress = Progress(f"{kind} teacher scores", len(chosen), "pairs")
-    model.eval()
-    with torch.inference_mode(), autocast():
-        for batch, scored in pairs.scores(chosen):
-            logits[batch] = scored.numpy()
+    by_request = chosen[np.argsort(rows.request[chosen], kind="stable")]
+    mine = np.array_split(by_request, world())[rank()]
+    scored = np.zeros((len(rows), len(tasks)), np.float32)
+    progress = Progress(f"{kind} teacher scores", len(mine), "pairs")
+    pairs.model.eval()
+    with torch.inference_mode(), autocast(config.precision):
+        for batch, answers in pairs.scores(mine):
+            scored[batch] = answers.float().numpy()
             progress.add(len(batch))
     progress.close()
+    logits = np.full_like(scored, np.nan)
+    logits[chosen] = added(torch.from_numpy(scored)).numpy()[chosen]
     check_spread(logits[chosen], tasks, f"{kind} teacher")
-    write_scores(workspace, kind, version, rows, tasks, logits)
+    if rank() == 0:
+        write_scores(workspace, kind, version, rows, tasks, logits)
     return logits
 
 
+def _backbone(config: TeacherConfig) -> tuple[Path, Architecture]:
+    """The backbone's folder, checked, and how it is to read a pair."""
+    folder = complete_folder(config.backbone)
+    about = json.loads((folder / "config.json").read_text())
+    if config.architecture == "joint":
+        return backbone_folder(config.backbone), "joint"
+    if config.architecture != "auto":
+        return folder, config.architecture
+    if about.get("model_type") == "bert":
+        return folder, "joint"
+    generates = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in about.get("architectures") or ())
+    return folder, "decoder" if generates else "encoder"
+
+
+def _untrained(folder: Path, tasks: tuple[str, ...], architecture: Architecture, config: TeacherConfig) -> TeacherModel:
+    is_ordinal = config.targets == "ordinal"
+    if architecture == "joint":
+        return CrossEncoder(folder, tasks, config.joint_layers, ordinal=is_ordinal)
+    beside_adapters = config.lora is not None and config.precision == "bfloat16"
+    dtype = torch.bfloat16 if beside_adapters else torch.float32  # weights that take no step need no more digits
+    return ARCHITECTURES[architecture](folder, tasks, is_ordinal, dtype=dtype)
+
+
+def _started(model: TeacherModel, parent: Path) -> bool:
+    """Start from another teacher; whether it is one of the same tasks, so that nothing of it needs replacing."""
+    start, _ = open_teacher(parent)
+    model.start_from(start, str(parent))
+    if start.tasks != model.tasks or (start.thresholds is None) != (model.thresholds is None):
+        return False
+    model.load_state_dict(start.state_dict())
+    return True
+
+
+def _rates(targets: np.ndarray) -> tuple[Tensor, Tensor]:
+    """The mean target of each task (tasks,), and of the first one the shares above each step between grades (4,)."""
+    known = targets[np.isfinite(targets[:, 0]), 0]
+    above = np.clip(known[:, None] * STEPS - np.arange(STEPS), 0, 1).mean(0)
+    return torch.from_numpy(np.nanmean(targets, axis=0)), torch.from_numpy(above)
+
+
+def _weights(rows: Rows, tasks: tuple[str, ...], targets: np.ndarray, trained_on: np.ndarray,
+             config: TeacherConfig) -> np.ndarray:  # fmt: skip
+    """(n, tasks) float32 weights of positives: inverse propensities for what members did, where they are asked for."""
+    weights = np.ones_like(targets)
+    done = np.flatnonzero(np.isin(tasks, ENGAGEMENT_TASKS))
+    if config.position != "propensity" or not len(done):
+        return weights
+    propensity = rows.propensity[trained_on]
+    if not np.isfinite(propensity).any():
+        raise BadInput("no training pair has a propensity", where="propensity", cure="log it, or set position: tower")
+    weights[np.ix_(trained_on, done)] = positive_weights(
+        targets[np.ix_(trained_on, done)], propensity, config.least_propensity
+    )
+    return weights
+
+
 def _parent(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Path | None:
+    if config.base is not None:
+        return config.base
     return _current(workspace, "policy") if kind == "click" and config.warm_start else None
 
 
@@ -200,25 +296,10 @@ def _current(workspace: Workspace, kind: Kind) -> Path:
 
 
 def _version(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, parent: Path | None) -> str:
-    knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb"})
-    parts = [MODEL_FORMAT, rows.version, kind, knobs, backbone_version(folder), parent.name if parent else ""]
+    knobs = config.model_dump(mode="json", exclude={"backbone", "base", "memory_mb", "checkpointing"})
+    start = "" if parent is None else parent.name if config.base is None else backbone_version(parent)
+    parts = [MODEL_FORMAT, rows.version, kind, knobs, backbone_version(folder), start]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
-
-
-def _warm_start(model: CrossEncoder, parent: Path) -> None:
-    start, _ = load_teacher(parent)
-    if (start.backbone.hidden, start.backbone.depth) != (model.backbone.hidden, model.backbone.depth):
-        raise BadInput(
-            f"the policy teacher has {start.backbone.depth} layers of {start.backbone.hidden}, this backbone "
-            f"{model.backbone.depth} of {model.backbone.hidden}",
-            where=str(parent),
-            cure="give both teachers one backbone, or set warm_start: false",
-        )
-    model.backbone.load_state_dict(start.backbone.state_dict())
-    model.head.inner.load_state_dict(start.head.inner.state_dict())
-    model.head.weights.load_state_dict(start.head.weights.state_dict())
-    with torch.no_grad():
-        model.head.match.copy_(start.head.match.mean(0).expand_as(model.head.match))
 
 
 def _learnable(rows: Rows, kind: Kind) -> tuple[str, ...]:
@@ -264,28 +345,3 @@ def _batches(lists: list[np.ndarray], pairs: int, rng: np.random.Generator) -> I
         batch.append(lists[i])
     if batch:
         yield batch
-
-
-def _loss(model: CrossEncoder, pairs: Pairs, targets: np.ndarray, lists: list[np.ndarray], listwise: float) -> Tensor:
-    chosen = np.concatenate(lists)
-    place = torch.from_numpy(np.clip(pairs.rows.position[chosen], 0, POSITIONS - 1))
-    shown = (place > 0)[:, None]
-    logits = pairs.logits(chosen) + torch.where(shown, model.position(place), 0.0)
-    wanted = torch.from_numpy(targets[chosen])
-    known = torch.isfinite(wanted)
-    pointwise = nn.functional.binary_cross_entropy_with_logits(logits[known], wanted[known])
-    return (
-        pointwise + listwise * _listwise(logits, wanted, [len(of_list) for of_list in lists]) if listwise else pointwise
-    )
-
-
-def _listwise(logits: Tensor, wanted: Tensor, sizes: list[int]) -> Tensor:
-    """ListNet's top-one cross-entropy (Cao et al. 2007) over each list and task in which targets differ."""
-    terms = []
-    for scores, target in zip(logits.split(sizes), wanted.split(sizes), strict=True):
-        for column in range(logits.shape[1]):
-            known = torch.isfinite(target[:, column])
-            gains = target[known, column]
-            if len(gains) > 1 and gains.max() > gains.min():
-                terms.append(nn.functional.cross_entropy(scores[known, column], gains / gains.sum()))
-    return torch.stack(terms).mean() if terms else logits.sum() * 0.0

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import TrainingFailed
+from models.config import Arithmetic
+from models.distributed import added, whole, world
 
 B = TypeVar("B")
 
@@ -24,9 +27,10 @@ COLLAPSED = 1e-3
 """Standard deviation of logits below which a ranker tells nothing apart."""
 
 
-def autocast() -> contextlib.AbstractContextManager:
-    """bfloat16 matrix products where the processor has them (1.4 to 2 times faster on two cores), else float32."""
-    if torch.cpu._is_avx512_bf16_supported():
+def autocast(precision: Arithmetic = "auto") -> contextlib.AbstractContextManager:
+    """Matrix products in this precision; auto: bfloat16 where the processor has it (1.4 to 2 times faster on two
+    cores), else float32."""
+    if precision == "bfloat16" or (precision == "auto" and torch.cpu._is_avx512_bf16_supported()):
         return torch.autocast("cpu", torch.bfloat16)
     return contextlib.nullcontext()
 
@@ -43,13 +47,17 @@ def fit(
     learning_rate: float,
     head_rate: float,
     head: Iterable[nn.Parameter],
+    precision: Arithmetic = "auto",
+    describe: Callable[[B], str] | None = None,
+    keep: Callable[[dict[str, str | int]], Path] | None = None,
 ) -> None:
     """Train in place.
 
     batches: epoch number -> the epoch's batches; steps: batches over all epochs (for the schedule); size: pairs in a
-    batch; head: parameters that start from scratch and take `head_rate`.
-    Raises TrainingFailed at a loss or gradient that is not finite, naming the step; the model is then as it was
-    before that step.
+    batch; head: parameters that start from scratch and take `head_rate`; describe: what to call a batch in an error;
+    keep: writes the model to disk, with what is known of the stop, and says where.
+    Raises TrainingFailed at a loss or gradient that is not finite, naming epoch, step and batch; the model is then as
+    it was before that step, and kept.
     """
     fresh = {id(p) for p in head}
     trainable = [p for p in model.parameters() if p.requires_grad]
@@ -67,23 +75,34 @@ def fit(
     step = 0
     for epoch in range(epochs):
         for batch in batches(epoch):
-            with autocast():
+            with autocast(precision):
                 value = loss(batch)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
-            norm = nn.utils.clip_grad_norm_(trainable, 1.0)
-            if not math.isfinite(float(value.detach())) or not math.isfinite(float(norm)):
-                raise TrainingFailed(
-                    f"loss {float(value.detach())} at step {step + 1} of {steps}",
-                    where=name,
-                    cure="lower the learning rate; the model is as it was before this step",
-                )
+            norm = float(whole(nn.utils.clip_grad_norm_(trainable, 1.0)))
+            found = float(added(value)) / world()
+            if not math.isfinite(found) or not math.isfinite(norm):
+                raise _stopped(name, found, norm, epoch, f"{step + 1} of {steps}", describe and describe(batch), keep)
             optimizer.step()
             schedule.step()
             step += 1
             progress.add(1, size(batch))
     model.eval()
     progress.close()
+
+
+def _stopped(name: str, loss: float, norm: float, epoch: int, step: str, batch: str | None,
+             keep: Callable[[dict[str, str | int]], Path] | None) -> TrainingFailed:  # fmt: skip
+    what = f"loss {loss}" if not math.isfinite(loss) else f"gradient {norm}"
+    place = f"epoch {epoch + 1}" + (f", {batch}" if batch else "")
+    kept = ""
+    if keep is not None:
+        kept = f" in {keep({'found': what, 'epoch': epoch + 1, 'step': step, 'batch': batch or ''})}"
+    return TrainingFailed(
+        f"{what} at step {step} ({place})",
+        where=name,
+        cure=f"look at that batch, or lower the learning rate; the model is as it was before this step{kept}",
+    )
 
 
 class Progress:
@@ -109,8 +128,12 @@ class Progress:
             self._reported = now
 
     def close(self) -> None:
+        """Say what it took: pairs a second, and milliseconds a pair."""
         passed = max(time.monotonic() - self._started, 1e-9)
-        log.info("%s: %d pairs in %.0f s, %.0f pairs/s", self._name, self._pairs, passed, self._pairs / passed)
+        log.info(
+            "%s: %d pairs in %.0f s, %.0f pairs/s, %.2f ms/pair",
+            self._name, self._pairs, passed, self._pairs / passed, 1000 * passed / max(self._pairs, 1),
+        )  # fmt: skip
 
 
 def check_spread(logits: np.ndarray, tasks: tuple[str, ...], name: str) -> None:

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from contracts.tokens import open_tokenizer, token_ids
 from models.config import TeacherConfig
-from models.cross_encoder import CrossEncoder, load_teacher, save_teacher
+from models.cross_encoder import CrossEncoder, load_teacher
 from models.states import TextStates
+from models.teacher_model import save_teacher
 
 REQUESTS = ["nurse in Boise", "welder | skills: arc welding, blueprints, rigging"]
 JOBS = ["title: nurse", "title: baker | description: bread and cake every morning", "", "title: welder"]

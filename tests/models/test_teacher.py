@@ -15,9 +15,10 @@ from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.cross_encoder import CrossEncoder
+from models.pairs import JointPairs
 from models.rows import read_rows
 from models.scores import current_scores, read_scores
-from models.teacher import Pairs, masked_targets, score_teacher, train_teacher, training_lists
+from models.teacher import masked_targets, score_teacher, train_teacher, training_lists
 
 Make = Callable[..., Workspace]
 Table = Callable[..., pa.Table]
@@ -87,7 +88,7 @@ def test_the_same_inputs_train_nothing_again(labelled: Make, knobs: TeacherConfi
 def test_a_changed_knob_is_a_new_version_and_the_old_one_stays(labelled: Make, knobs: TeacherConfig) -> None:
     workspace = labelled(10)
     first = train_teacher(workspace, "policy", knobs)
-    second = train_teacher(workspace, "policy", knobs.model_copy(update={"listwise": 0.0}))
+    second = train_teacher(workspace, "policy", knobs.model_copy(update={"ranking_weight": 0.0}))
     assert first != second and first.is_dir()
     assert current_scores(workspace, "policy").stem == second.name
     train_teacher(workspace, "policy", knobs)
@@ -109,7 +110,7 @@ def test_scores_equal_those_of_the_plain_forward_pass(distilled: Workspace, tiny
     torch.manual_seed(1)
     model = CrossEncoder(tiny, ("view", "apply"), joint_layers=1).eval()
     torch.nn.init.normal_(model.segment)
-    pairs = Pairs(rows, model, tiny, TeacherConfig(), frozen)
+    pairs = JointPairs(rows, model, tiny, TeacherConfig(), frozen)
     chosen = np.random.default_rng(0).permutation(len(rows))[:150]
     found = np.full((len(rows), 2), np.nan, np.float32)
     with torch.inference_mode():

@@ -1,0 +1,42 @@
+"""Low-rank adapters (LoRA, Hu et al. 2021) on any module, through peft: few weights are trained, and in the end they
+are merged, so that a stored teacher is a plain model."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from contracts.errors import BadInput
+from models.config import LoraConfig
+
+
+def add_adapters(module: nn.Module, knobs: LoraConfig) -> None:
+    """Put adapters beside the module's linear layers; all of its own weights are fixed from then on.
+
+    Raises BadInput where no layer's name ends in one of the targets.
+    """
+    from peft import LoraConfig as PeftConfig
+    from peft import inject_adapter_in_model
+    from transformers.pytorch_utils import Conv1D
+
+    linear = [name for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)]
+    chosen = [name for name in linear if not knobs.targets or name.split(".")[-1] in knobs.targets]
+    if not chosen:
+        raise BadInput(
+            f"no linear layer is called {' or '.join(knobs.targets)}",
+            where="lora.targets",
+            cure=f"name some of {', '.join(sorted({name.split('.')[-1] for name in linear}))}",
+        )
+    module.requires_grad_(False)
+    inject_adapter_in_model(PeftConfig(r=knobs.rank, lora_alpha=knobs.alpha, target_modules=chosen), module)
+
+
+def merge_adapters(module: nn.Module) -> None:
+    """Add what the adapters have learned to the weights beside them, and take the adapters away."""
+    from peft.tuners.lora import LoraLayer
+
+    adapted = [(name, part) for name, part in module.named_modules() if isinstance(part, LoraLayer)]
+    for name, part in adapted:
+        part.merge(safe_merge=True)
+        module.set_submodule(name, part.get_base_layer())
+    for parameter in module.parameters():
+        parameter.requires_grad_(True)
