@@ -16,13 +16,18 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contracts.errors import BundleMismatch
 
 MANIFEST = "bundle.json"
-FORMAT = 1
+FORMAT = 2
+"""Goes up with every field that is added, dropped or read otherwise: an older bundle is exported again, in a minute."""
 
 
 class Calibration(BaseModel):
-    """Isotonic map of one task: logits at the knots (ascending) -> probability, linear between, flat outside."""
+    """Isotonic map of one task: logits at the knots (ascending) -> probability, linear between, flat outside.
+
+    from_rank: the first place in an answer that it holds for; 0: of a job whose place is not known.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    from_rank: int = 0
     logits: tuple[float, ...]
     probabilities: tuple[float, ...]
 
@@ -38,12 +43,17 @@ class Blend(BaseModel):
 
 
 class Manifest(BaseModel):
-    """bundle.json. Graphs and their signatures (H hidden, T item tokens, L layers, A heads, D = H / A):
+    """bundle.json. Graphs and their signatures (H hidden, T item tokens, L layers of A heads of width D, P places):
 
     item.onnx:   input_ids (n, len) int64, attention_mask (n, len) int64 -> items (n, T, H) float32
-    prefix.onnx: input_ids (1, len) int64, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len + 1, D) float32
-                 keys and values of each scoring layer; the last place is the request's unit vector, cut into heads
-    score.onnx:  prefix_kv (L, 2, A, len + 1, D) float32, items (n, T, H) float32 -> logits (n, tasks) float32
+    prefix.onnx: input_ids (1, len) int64, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len + P, D) float32
+                 keys and values of each scoring layer; the last P = ceil(H / (A * D)) places hold the request's unit
+                 vector, cut into heads and filled with zeros: one place, or more where heads were pruned
+    score.onnx:  prefix_kv (L, 2, A, len + P, D) float32, items (n, T, H) float32 -> logits (n, tasks) float32
+
+    calibration: of each task that had labels enough its map for any place, and after it, by `from_rank`, those of
+    places where they differ. metrics: name -> value, of a slice as "name/slice"; intervals: name -> low and high of
+    95%. lineage: what it was made from and by which knobs, and what its card tells of that.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,11 +68,17 @@ class Manifest(BaseModel):
     max_prefix_tokens: int
     max_item_tokens: int
     precision: str
-    calibration: Mapping[str, Calibration] = {}
+    calibration: Mapping[str, tuple[Calibration, ...]] = {}
     blend: Blend | None = None
     metrics: Mapping[str, Any] = {}
+    intervals: Mapping[str, tuple[float, float]] = {}
     lineage: Mapping[str, Any] = {}
     files: Mapping[str, str] = {}
+
+    @property
+    def uncalibrated(self) -> tuple[str, ...]:
+        """Tasks that are scored but whose scores are no probabilities, since too few labels told of them."""
+        return tuple(task for task in self.tasks if task not in self.calibration)
 
 
 def file_hash(path: Path) -> str:

@@ -117,6 +117,12 @@ class NotAgreed(RolecallError):
     reason, exit_code = "not_agreed", 8
 
 
+class ExportRefused(RolecallError):
+    """What would be served ranks otherwise than the model that was trained, or its probabilities do not hold."""
+
+    reason, exit_code = "export_refused", 9
+
+
 class JudgeFailed(RolecallError):
     """A judge cannot be asked, or leaves more pairs ungraded than the stated share allows."""
 

@@ -5,10 +5,17 @@ Source: Zadrozny and Elkan, Transforming classifier scores into accurate multicl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from contracts.bundle import Calibration, Manifest
 from contracts.errors import BadInput
+
+FIRST_RANKS = (1, 2, 4, 11)
+"""Places in an answer that are calibrated together: 1, 2 and 3, 4 to 10, and all after."""
+PRIOR = 20
+"""Expected positives that the map of all places is worth in the map of some."""
 
 
 def fit_isotonic(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
@@ -30,15 +37,55 @@ def fit_isotonic(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | N
     return Calibration(logits=tuple(knots.tolist()), probabilities=tuple(values.tolist()))
 
 
-def probabilities(manifest: Manifest, logits: np.ndarray) -> np.ndarray:
-    """(n, tasks) float64 from logits (n, tasks) by the bundle's calibration; the plain sigmoid where it has none."""
-    return np.stack(
-        [calibrated(manifest.calibration.get(task), logits[:, i]) for i, task in enumerate(manifest.tasks)], axis=1
-    )
+def fit_by_rank(logits: np.ndarray, labels: np.ndarray, ranks: np.ndarray) -> tuple[Calibration, ...]:
+    """The map of all places, and one for each group of places of `FIRST_RANKS` that has a label.
+
+    ranks: (n,) int, the place at which each pair was shown, 0 where it was not; else as `fit_isotonic`. A group's map
+    is its own, mixed with that of all places in the proportion of the positives that the latter expects here to
+    `PRIOR`: both rise, so it does too.
+    After the per-position calibration of LinkedIn's semantic job search (arXiv 2602.07309).
+    """
+    everywhere = fit_isotonic(logits, labels)
+    group = np.searchsorted(FIRST_RANKS, ranks, side="right")
+    maps = [everywhere]
+    for number, first in enumerate(FIRST_RANKS, start=1):
+        here = (group == number) & np.isfinite(labels)
+        if here.any():
+            expected = float(calibrated(everywhere, logits[here]).sum())
+            own = fit_isotonic(logits[here], labels[here])
+            maps.append(_mixed(own, everywhere, expected / (expected + PRIOR), first))
+    return tuple(maps)
 
 
-def calibrated(calibration: Calibration | None, logits: np.ndarray) -> np.ndarray:
-    """(n,) float64: linear between the knots and flat outside; the sigmoid for None."""
-    if calibration is None:
-        return 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -500, 500)))
+def probabilities(manifest: Manifest, logits: np.ndarray, ranks: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """Task -> (n,) float64 probability, of the tasks that the bundle calibrates.
+
+    logits: (n, tasks); ranks: (n,) int, the place of each in the answer from 1 on, 0 or None where it is not known.
+    """
+    ranks = np.zeros(len(logits), np.int64) if ranks is None else ranks
+    return {
+        task: by_rank(manifest.calibration[task], logits[:, column], ranks)
+        for column, task in enumerate(manifest.tasks)
+        if task in manifest.calibration
+    }
+
+
+def by_rank(maps: Sequence[Calibration], logits: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """(n,) float64 of logits (n,), each by the map of its rank (n,). maps: of one task, by `from_rank`, from 0."""
+    which = np.searchsorted([one.from_rank for one in maps], ranks, side="right") - 1
+    out = np.zeros(len(logits))
+    for number, one in enumerate(maps):
+        out[which == number] = calibrated(one, logits[which == number])
+    return out
+
+
+def calibrated(calibration: Calibration, logits: np.ndarray) -> np.ndarray:
+    """(n,) float64: linear between the knots and flat outside."""
     return np.interp(logits, calibration.logits, calibration.probabilities)
+
+
+def _mixed(one: Calibration, other: Calibration, share: float, from_rank: int) -> Calibration:
+    """share x one + (1 - share) x other: exact, as both are linear between the knots of the two."""
+    knots = np.union1d(one.logits, other.logits)
+    values = share * calibrated(one, knots) + (1 - share) * calibrated(other, knots)
+    return Calibration(from_rank=from_rank, logits=tuple(knots.tolist()), probabilities=tuple(values.tolist()))

@@ -1,4 +1,4 @@
-"""From a trained student to the bundle that is served: export, quantise, compare, calibrate, blend, write.
+"""From a trained student to the bundle that is served: export, quantise, compare, calibrate, blend, measure, write.
 
 The one place where the offline half (`models`) and the online half (`ranking`) meet: everything fitted here is fitted
 on what the exported graphs say, not on what the student said in training.
@@ -6,21 +6,26 @@ on what the exported graphs say, not on what the student said in training.
 
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contracts.bundle import Blend, Calibration
-from contracts.errors import TrainingFailed
+from contracts.bundle import Blend, Calibration, Manifest, read_manifest
 from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table
-from contracts.tasks import GAINS
+from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.workspace import Workspace
-from models.config import ExportConfig
+from models.config import MODEL_FORMAT, ExportConfig
 from ranking.blend import apply_blend, blend_inputs, fit_blend
-from ranking.calibrate import calibrated, fit_isotonic
+from ranking.calibrate import fit_by_rank, fit_isotonic
+from ranking.diagram import reliability_svg
+from ranking.figures import Figures, agreements, calibrations, done_gains, qualities
+from ranking.gate import refuse
+from ranking.provenance import provenance, slices
 from ranking.scorer import BundleScorer, ItemEncoder
 
 if TYPE_CHECKING:
@@ -34,71 +39,69 @@ LEAST_POSITIVES = 10
 def release(workspace: Workspace, config: ExportConfig) -> Path:
     """Write the bundle of the workspace's current student and make it current; return its folder.
 
-    Raises NotReady without a student, TrainingFailed where the quantised student disagrees with the float32 one.
+    Its figures go to `workspace.export_metrics` too. Raises NotReady without a student, TrainingFailed where the served
+    scores have collapsed, ExportRefused where a figure fails its check (see `ranking.gate`).
     """
     from models.distil import float_logits
     from models.export import export_graphs, write_bundle
-    from models.metrics import auc, calibration_error, mean_ndcg, top_agreement
     from models.rows import read_rows
+    from models.training import check_spread
 
     graphs = export_graphs(workspace, config.precision)
     rows = read_rows(workspace.training)
-    held = np.flatnonzero(np.isin(rows.splits, ("valid", "test")))
-    tasks = graphs.manifest.tasks
-    logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
-    scorer = BundleScorer(graphs.folder, manifest=graphs.manifest)
+    valid, test = (np.flatnonzero(rows.splits == split) for split in ("valid", "test"))
+    held, tasks = np.sort(np.concatenate([valid, test])), graphs.manifest.tasks
+    logits = _served(graphs.folder, graphs.manifest, rows, held)
+    check_spread(logits[held], tasks, f"export, precision {config.precision}")
+
+    calibration = {
+        task: maps
+        for column, task in enumerate(tasks)
+        if (maps := _calibration(logits[valid, column], rows, valid, task, config.by_position))
+    }
+    figures = Figures(config.seed)
+    whole = float_logits(workspace, rows, test)
+    agreements(figures, tasks, logits[test], whole, _lists_within(rows.lists(test), test))
+    said = calibrations(figures, calibration, rows, tasks, logits, test)
+    refuse(figures.metrics, figures.intervals, tuple(calibration) or tasks, config)
+
+    features = _features(workspace, rows.list_ids, rows.job_ids)
+    blend, final = _blend(rows, valid, features, logits, tasks, config), None
+    if blend is not None:
+        final = np.full(len(rows), np.nan)
+        final[held] = apply_blend(blend, blend_inputs(blend.names, features[held], logits[held], tasks))
+    groups = slices(workspace, rows, test)
+    qualities(figures, rows, tasks, logits, final, groups, test)
+    made_from = provenance(workspace, rows, graphs.manifest.lineage["teachers"])
+    _draw(graphs.folder, rows, said, test)
+    lineage = dict(graphs.manifest.lineage) | made_from | {
+        "export": config.model_dump(mode="json"),
+        "model_format": MODEL_FORMAT,
+        "slices": {name: len(lists) for name, lists in groups.items() if name},
+        "bytes": {path.name: path.stat().st_size for path in sorted(graphs.folder.iterdir())},
+    }  # fmt: skip
+    manifest = graphs.manifest.model_copy(update={"lineage": lineage, "intervals": figures.intervals})
+    folder = write_bundle(
+        replace(graphs, manifest=manifest), workspace, calibration=calibration, blend=blend,
+        metrics=figures.metrics, simulated=made_from["simulated"],
+    )  # fmt: skip
+    _publish(workspace, folder)
+    told = (f"{name} {value:.3f}" for name, value in figures.metrics.items() if "/" not in name)
+    log.info("bundle %s: %s", folder.name, ", ".join(told))
+    return folder
+
+
+def _served(folder: Path, manifest: Manifest, rows: Rows, held: np.ndarray) -> np.ndarray:
+    """(n, tasks) float32 logits of the exported graphs, NaN for all but the rows `held`."""
+    logits = np.full((len(rows), len(manifest.tasks)), np.nan, np.float32)
+    scorer = BundleScorer(folder, manifest=manifest)
     distinct, which = np.unique(rows.job[held], return_inverse=True)
-    items = ItemEncoder(graphs.folder, manifest=graphs.manifest).encode([rows.jobs[j] for j in distinct])
+    items = ItemEncoder(folder, manifest=manifest).encode([rows.jobs[j] for j in distinct])
     place = dict(zip(held.tolist(), which.tolist(), strict=True))
     for of_list in rows.lists(held):
         prefix = scorer.prefix(rows.requests[rows.request[of_list[0]]])
         logits[of_list] = scorer.logits(prefix, items[[place[int(row)] for row in of_list]])
-    valid, test = (np.flatnonzero(rows.splits == split) for split in ("valid", "test"))
-
-    relevance = tasks.index("relevance")
-    whole = float_logits(workspace, rows, test)
-    agreement = top_agreement(logits[test, relevance], whole[:, relevance], _lists_within(rows.lists(test), test))
-    if not agreement >= config.least_agreement:  # also where there is no test list to agree on
-        raise TrainingFailed(
-            f"NDCG@1 agreement of {config.precision} with float32 is {agreement:.3f}, under {config.least_agreement}",
-            where="export",
-            cure="export with precision float32, or train the student longer",
-        )
-    calibration = {
-        task: found
-        for column, task in enumerate(tasks)
-        if (found := _calibration(logits[valid, column], rows.target(task)[valid], task)) is not None
-    }
-    features = _features(workspace, rows.list_ids, rows.job_ids)
-    blend = _blend(rows, valid, features, logits, tasks, config)
-    metrics: dict[str, float] = {"int8_ndcg@1_agreement": agreement}
-    for column, task in enumerate(tasks):
-        target = rows.target(task)
-        if task == "relevance":
-            metrics["served_ndcg@10"] = mean_ndcg(logits[:, column], target, rows.lists(test))
-        else:
-            metrics[f"served_{task}_auc"] = auc(logits[test, column], target[test])
-        if task in calibration:
-            metrics[f"{task}_ece"] = calibration_error(
-                calibrated(calibration[task], logits[test, column]), target[test]
-            )
-    if blend is not None:
-        final = np.full(len(rows), np.nan)
-        final[held] = apply_blend(blend, blend_inputs(blend.names, features[held], logits[held], tasks))
-        metrics["blend_ndcg@10"] = mean_ndcg(final, _gains(rows), rows.lists(test))
-    folder = write_bundle(
-        graphs, workspace, calibration=calibration, blend=blend,
-        simulated=_simulated(workspace),
-        metrics={name: value for name, value in metrics.items() if np.isfinite(value)},
-    )  # fmt: skip
-    log.info("bundle %s: %s", folder.name, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if np.isfinite(v)))
-    return folder
-
-
-def _simulated(workspace: Workspace) -> bool:
-    """Whether any event was drawn by the simulator, which signs what it logs."""
-    signed = read_table(workspace.records / "events", ["logged_by"])["logged_by"].unique().to_pylist()
-    return any(name.startswith("simulator/") for name in signed)
+    return logits
 
 
 def _lists_within(lists: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
@@ -106,12 +109,32 @@ def _lists_within(lists: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]
     return [np.searchsorted(rows, of_list) for of_list in lists]
 
 
-def _calibration(logits: np.ndarray, target: np.ndarray, task: str) -> Calibration | None:
-    known = np.isfinite(target)
-    if target[known].sum() < LEAST_POSITIVES:
-        log.warning("%s: under %d positives to calibrate on; its scores stay uncalibrated", task, LEAST_POSITIVES)
-        return None
-    return fit_isotonic(logits[known], target[known])
+def _calibration(logits: np.ndarray, rows: Rows, valid: np.ndarray, task: str,
+                 by_position: bool) -> tuple[Calibration, ...]:  # fmt: skip
+    """The maps of a task from the logits of the valid rows; none where too few labels tell of it."""
+    labels = rows.target(task)[valid]
+    if np.nansum(labels) < LEAST_POSITIVES:
+        log.warning("%s: under %d positives to calibrate on; no probability of it is shown", task, LEAST_POSITIVES)
+        return ()
+    if by_position and task in ENGAGEMENT_TASKS:  # a grade does not depend on the place at which a job was shown
+        return fit_by_rank(logits, labels, rows.position[valid])
+    return (fit_isotonic(logits, labels),)
+
+
+def _draw(folder: Path, rows: Rows, said: dict[str, np.ndarray], test: np.ndarray) -> None:
+    """A reliability diagram of each task whose probabilities the test lists tell of, among the files of the bundle."""
+    from models.metrics import reliability
+
+    for task, p in said.items():
+        if bins := reliability(p, rows.target(task)[test]):
+            (folder / f"reliability_{task}.svg").write_text(reliability_svg(task, bins))
+
+
+def _publish(workspace: Workspace, bundle: Path) -> None:
+    """The bundle's figures where DVC finds those of each run."""
+    manifest = read_manifest(bundle)
+    workspace.export_metrics.parent.mkdir(exist_ok=True)
+    workspace.export_metrics.write_text(json.dumps(dict(manifest.metrics), indent=1, sort_keys=True) + "\n")
 
 
 def _features(workspace: Workspace, list_ids: np.ndarray, job_ids: np.ndarray) -> np.ndarray:
@@ -120,12 +143,6 @@ def _features(workspace: Workspace, list_ids: np.ndarray, job_ids: np.ndarray) -
     table = table.sort_by([("list_id", "ascending"), ("job_id", "ascending")])
     assert np.array_equal(table["job_id"].to_numpy(), job_ids) and np.array_equal(table["list_id"].to_numpy(), list_ids)
     return np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1)
-
-
-def _gains(rows: Rows) -> np.ndarray:
-    """(n,) float64 `GAINS` of what members did; NaN where the log does not tell, as of jobs that were not shown."""
-    done = np.stack([rows.target(task) * gain for task, gain in GAINS.items()])
-    return np.where(np.isfinite(done).any(axis=0), np.nan_to_num(done).max(axis=0), np.nan)
 
 
 def _blend(rows: Rows, valid: np.ndarray, features: np.ndarray, logits: np.ndarray, tasks: tuple[str, ...],
@@ -137,7 +154,7 @@ def _blend(rows: Rows, valid: np.ndarray, features: np.ndarray, logits: np.ndarr
     """
     names = (*(name for name in PAIR_FEATURES if name not in config.leave_out), *tasks)
     inputs = blend_inputs(names, features[valid], logits[valid], tasks)
-    gains, lists = [np.nan_to_num(_gains(rows)[valid])], [rows.list_ids[valid]]
+    gains, lists = [np.nan_to_num(done_gains(rows)[valid])], [rows.list_ids[valid]]
     if config.grades:
         gains.append((2.0 ** (4 * rows.target("relevance")[valid]) - 1) / 15)
         lists.append(np.char.add("graded ", rows.list_ids[valid].astype(str)))

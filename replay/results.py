@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from models.metrics import Bin
+
 POPULARITY, BM25, MINILM = "popularity", "BM25", "MiniLM zero-shot"
 RETRIEVAL, WHOLE = "retrieval alone", "whole system"
 STUDENT_RELEVANCE, STUDENT_ENGAGEMENT = "student, relevance", "student, engagement"
@@ -59,16 +61,6 @@ class Table(_Value):
                 yield row | {"metric": metric, "value": value, "low": low, "high": high}
 
 
-class Bin(_Value):
-    """Pairs of like predicted probability: mean prediction, observed rate with its interval, and their number."""
-
-    predicted: float
-    observed: float
-    low: float
-    high: float
-    n: int
-
-
 class Reliability(_Value):
     """How often what the bundle calls likely happens. error: expected calibration error over the bins."""
 
@@ -98,6 +90,14 @@ class Results(_Value):
 
     def table(self, name: str) -> Table | None:
         return next((table for table in self.tables if table.name == name), None)
+
+    def by_system(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Table -> system -> metric -> value."""
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for table in self.tables:
+            for cell in table.cells:
+                found.setdefault(table.name, {}).setdefault(cell.system, {})[cell.metric] = cell.value
+        return found
 
     def rows(self) -> list[dict[str, Any]]:
         """All tables in the one row format of `summary.json` and `benchmarks/results/`."""

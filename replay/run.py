@@ -5,6 +5,7 @@ Writes TREC files and `metrics.json` under `workspace.replay`, and `report.html`
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections import Counter
@@ -16,10 +17,11 @@ import pyarrow.compute as pc
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table
 from contracts.workspace import Workspace
+from models.metrics import calibration_error, reliability
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.asof import jobs_as_of, requests_as_of
 from replay.holdout import HeldOut, asked, has_impressions, held_out
-from replay.measures import expected_calibration_error, recall_curve, reliability
+from replay.measures import recall_curve
 from replay.report import write_report
 from replay.results import Reliability, Results
 from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
@@ -95,6 +97,8 @@ def replay(
         quarantine=_quarantined(workspace),
     )
     (workspace.replay / "metrics.json").write_text(results.model_dump_json(indent=1) + "\n", "utf-8")
+    workspace.replay_metrics.parent.mkdir(exist_ok=True)
+    workspace.replay_metrics.write_text(json.dumps(results.by_system(), indent=1) + "\n", "utf-8")
     write_report(workspace, results)
     log.info("replay: report in %s", workspace.root / "report.html")
     return results
@@ -118,11 +122,12 @@ def _calibration(pairs: Pairs) -> tuple[Reliability, ...]:
     """What the bundle's probabilities are worth, task by task, where enough outcomes are known."""
     found = []
     for task in TASKS:
-        known = ~np.isnan(pairs.labels[task])
-        if task in pairs.probabilities and known.sum() >= LEAST_PAIRS and pairs.labels[task][known].any():
-            bins = tuple(reliability(pairs.probabilities[task][known], pairs.labels[task][known] > 0.5))
-            error = expected_calibration_error(bins)
-            found.append(Reliability(task=task, pairs=int(known.sum()), error=error, bins=bins))
+        labels = pairs.labels[task]
+        known = int((~np.isnan(labels)).sum())
+        if task in pairs.probabilities and known >= LEAST_PAIRS and (labels > 0).any():
+            said = pairs.probabilities[task]
+            error, bins = calibration_error(said, labels), tuple(reliability(said, labels))
+            found.append(Reliability(task=task, pairs=known, error=error, bins=bins))
     return tuple(found)
 
 

@@ -125,7 +125,7 @@ class Pairs:
     """The labelled candidates of held-out requests, n pairs; a label is NaN where it is not known.
 
     scores: system -> (n,) float, what it orders by; events: system -> task -> (n,) float, what it says of view and
-    apply; probabilities: task -> (n,) calibrated, of the student.
+    apply; probabilities: task -> (n,) of the student, of the tasks that the bundle calibrates.
     """
 
     lists: np.ndarray
@@ -148,7 +148,7 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
     """
     features = np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1)
     logits, tasks, manifest = _student(table, ranker), ranker.scorer.tasks, ranker.scorer.manifest
-    calibrated = dict(zip(tasks, probabilities(manifest, logits).T, strict=True))
+    calibrated = probabilities(manifest, logits, table["position"].fill_null(0).to_numpy())
     views, words, dense = (features[:, PAIR_FEATURES.index(name)] for name in ("views_7d", "terms", "dense"))
     scores: dict[str, np.ndarray] = {POPULARITY: views, BM25: words, MINILM: dense}
     scores[RETRIEVAL] = _retrieved(table, ranker, requests)
@@ -161,10 +161,9 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
         events[name] = {task: said.get(task, scores[name]) for task in ("view", "apply")}
     if "relevance" in tasks:
         scores[STUDENT_RELEVANCE] = logits[:, tasks.index("relevance")]
-    engaged = [calibrated[task] for task in GAINS if task in tasks]
+    engaged = [_sigmoid(logits[:, tasks.index(task)]) for task in GAINS if task in tasks]
     if engaged:
-        raw = [_sigmoid(logits[:, tasks.index(task)]) for task in GAINS if task in tasks]
-        scores[STUDENT_ENGAGEMENT] = np.sum(raw, axis=0)
+        scores[STUDENT_ENGAGEMENT] = np.sum(engaged, axis=0)
         events["student"] = {task: logits[:, tasks.index(task)] for task in ("view", "apply") if task in tasks}
     if manifest.blend is not None:
         final = apply_blend(manifest.blend, blend_inputs(manifest.blend.names, features, logits, tasks))

@@ -35,9 +35,11 @@ app = typer.Typer(
     Start with `rolecall doctor`, then `rolecall run --data FOLDER`.""",
 )
 features = typer.Typer(no_args_is_help=True, help="Feast: apply the repository, materialise it, join training sets.")
+recipe = typer.Typer(invoke_without_command=True)
 train = typer.Typer(no_args_is_help=True, help="Train one model of the recipe: a teacher or the student.")
 app.add_typer(features, name="features")
 app.add_typer(train, name="train")
+app.add_typer(recipe, name="recipe")
 app.add_typer(policy_commands.policy, name="policy")
 app.add_typer(policy_commands.golden, name="golden")
 
@@ -338,9 +340,23 @@ def run(
     )
 
 
-@app.command()
-def recipe() -> None:
-    """Print the recipe as a `dvc.yaml`: the file in the repository is this output."""
-    from rolecall.recipe import as_dvc
+@recipe.callback()
+def print_recipe(context: typer.Context) -> None:
+    """Print the recipe as a `dvc.yaml`, the file in the repository, or compare two runs of it."""
+    if context.invoked_subcommand is None:
+        from rolecall.recipe import as_dvc
 
-    typer.echo(as_dvc(), nl=False)
+        typer.echo(as_dvc(), nl=False)
+
+
+@recipe.command("diff")
+def recipe_diff(
+    before: Annotated[Path, typer.Argument(help="A workspace, or a bundle's folder.")],
+    after: Annotated[Path, typer.Argument(help="Another one.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say which knobs, data and models differ between two runs, and what that did to each metric."""
+    from rolecall.compare import as_text, compare, read_side
+
+    found = compare(read_side(before), read_side(after))
+    typer.echo(json.dumps(found, indent=2) if as_json else as_text(found))

@@ -40,6 +40,7 @@ class StageFailed(RolecallError):
 class Stage:
     """One step. `reads` and `writes` are paths below the workspace; `params` are sections of params.yaml.
 
+    metrics: files of figures that it writes beside, by which DVC compares runs, and which it keeps of each;
     files: paths in the repository that it reads too; grows: its outputs hold versions beside each other, named by their
     content, which DVC must not clear before it runs the stage again.
     """
@@ -49,6 +50,7 @@ class Stage:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     params: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     grows: bool = False
 
@@ -95,7 +97,15 @@ STAGES: tuple[Stage, ...] = (
         ("student",),
         ("student",),
     ),
-    Stage("export", "export", ("student", "training", "records"), ("bundles",), ("export",), grows=True),
+    Stage(
+        "export",
+        "export",
+        ("student", "training", "records", "grades", "teachers/policy", "teachers/click"),
+        ("bundles",),
+        ("export",),
+        metrics=("metrics/export.json",),
+        grows=True,
+    ),
     Stage("items", "embed --what items", ("bundles", "features/job_text"), ("items",), grows=True),
     Stage("index", "index", ("records", "features/job_vector", "items"), ("indexes",), ("index",), grows=True),
     Stage(
@@ -110,6 +120,7 @@ STAGES: tuple[Stage, ...] = (
         ("bundles", "indexes", "items", "records", "features", "training", "scores/policy", "scores/click"),
         ("replay", "report.html"),
         ("replay",),
+        metrics=("metrics/replay.json",),
     ),
 )
 
@@ -181,7 +192,8 @@ def _dvc_stage(stage: Stage) -> dict:
         entry["deps"] = [*(f"{DVC_WORKSPACE}/{path}" for path in stage.reads), *stage.files]
     if stage.params:
         entry["params"] = list(stage.params)
-    return entry | {"outs": outs}
+    metrics = [f"{DVC_WORKSPACE}/{path}" for path in stage.metrics]
+    return entry | {"outs": outs} | ({"metrics": metrics} if metrics else {})
 
 
 def _simulated_before(folder: Path, knobs: Params) -> bool:

@@ -154,9 +154,10 @@ class Engine:
                 instead=lambda: as_retrieved(candidates),
             )
         kept = stages.run("rules", lambda: self._last_check(request, ranked, ask.k), instead=_nothing, last=True)
-        results = tuple(_result(place, found, ranked) for place, found in enumerate(kept, start=1))
+        said = ranked.probabilities([found.place for found in kept])
+        results = tuple(_result(place, found, ranked, said[place - 1]) for place, found in enumerate(kept, start=1))
         if show:
-            self._show(request_id, surface, ask.member_id, request, kept, ranked)
+            self._show(request_id, surface, ask.member_id, request, kept, ranked, said)
         stages.timings_ms["total"] = round((time.monotonic() - arrived) * 1_000, 3)
         return Answer(
             request_id=request_id,
@@ -165,6 +166,7 @@ class Engine:
             bundle_version=scorer.manifest.version,
             index_version=index.version,
             text_version=scorer.manifest.text_version,
+            uncalibrated=scorer.manifest.uncalibrated,
             degraded=tuple(stages.degraded),
             timings_ms=stages.timings_ms,
         )
@@ -194,7 +196,14 @@ class Engine:
         return kept
 
     def _show(
-        self, request_id: str, surface: Surface, member_id: str, request: Request, kept: list[Kept], ranked: Ranked
+        self,
+        request_id: str,
+        surface: Surface,
+        member_id: str,
+        request: Request,
+        kept: list[Kept],
+        ranked: Ranked,
+        said: list[dict[str, float]],
     ) -> None:
         """Remember and log what is shown. The order is not drawn by chance, so there is no propensity to log."""
         places = [found.place for found in kept]
@@ -208,7 +217,7 @@ class Engine:
             job_ids=tuple(found.job["id"] for found in kept),
             scores=tuple(float(ranked.scores[i]) for i in places),
             found_by=tuple(ranked.found_by(i) for i in places),
-            probabilities=tuple(ranked.task_probabilities(i) for i in places),
+            probabilities=tuple(said),
             blend=ranked.blend,
             inputs=tuple(ranked.blended(i) for i in places),
         )
@@ -254,13 +263,13 @@ def _check_filter(found: Filter, attributes: AttributeTable) -> None:
                 attributes.within(condition.attribute, None, None)
 
 
-def _result(place: int, found: Kept, ranked: Ranked) -> Result:
+def _result(place: int, found: Kept, ranked: Ranked, said: dict[str, float]) -> Result:
     i, job = found
     return Result(
         rank=place,
         job_id=job["id"],
         score=float(ranked.scores[i]),
-        scores=ranked.task_probabilities(i),
+        scores=said,
         found_by=ranked.found_by(i),
         why=ranked.why(i),
         **{name: job[name] for name in _DISPLAYED},

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from contracts.bundle import Blend
+from contracts.bundle import Blend, Manifest
 from ranking.blend import blend_inputs, contributions
 from ranking.calibrate import probabilities
 from ranking.explain import FOUND_BY, MEANING
@@ -23,12 +24,11 @@ REASONS = 3
 class Scored:
     """What the student said of the first m jobs of an order.
 
-    probabilities: (m, tasks) float64, calibrated; inputs: (m, F) float32 that the blend read, None without a blend.
+    manifest: of the bundle; logits: (m, tasks) float32; inputs: (m, F) float32 that its blend read, None without one.
     """
 
-    tasks: tuple[str, ...]
-    probabilities: np.ndarray
-    blend: Blend | None
+    manifest: Manifest
+    logits: np.ndarray
     inputs: np.ndarray | None
 
 
@@ -49,11 +49,20 @@ class Ranked:
     def found_by(self, i: int) -> tuple[str, ...]:
         return self.candidates.found_by(int(self.order[i]))
 
-    def task_probabilities(self, i: int) -> dict[str, float]:
-        """Task -> calibrated probability of job i; empty where the student did not score it."""
-        if self.scored is None or i >= len(self.scored.probabilities):
-            return {}
-        return dict(zip(self.scored.tasks, self.scored.probabilities[i].round(6).tolist(), strict=True))
+    def probabilities(self, shown: Sequence[int]) -> list[dict[str, float]]:
+        """Of the jobs `shown`, in the order in which they are: task -> calibrated probability.
+
+        Empty where the student did not score a job. A bundle may know that the place in an answer matters, so this is
+        said once it is known what is shown.
+        """
+        scored = [i for i in shown if self.scored and i < len(self.scored.logits)]  # they stand before the others
+        found: list[dict[str, float]] = [{} for _ in shown]
+        if self.scored and scored:
+            ranks = np.arange(1, len(scored) + 1)
+            by_task = probabilities(self.scored.manifest, self.scored.logits[scored], ranks)
+            for row in range(len(scored)):
+                found[row] = {task: round(float(values[row]), 6) for task, values in by_task.items()}
+        return found
 
     def blended(self, i: int) -> np.ndarray | None:
         """(F,) float32 what the blend read of job i; None where it was not blended."""
@@ -62,7 +71,7 @@ class Ranked:
 
     @property
     def blend(self) -> Blend | None:
-        return self.scored.blend if self.scored else None
+        return self.scored.manifest.blend if self.scored else None
 
     def why(self, i: int) -> tuple[str, ...]:
         """The strongest reasons for job i, in words; what found it, where the order is that of retrieval."""
@@ -101,5 +110,4 @@ def rank(
         after = final.min() - 1 - np.arange(len(candidates) - len(rows))
         order = np.concatenate([best, order[len(rows) :]])
         scores, logits, inputs = np.concatenate([final[best], after]), logits[best], inputs[best]
-    scored = Scored(scorer.tasks, probabilities(scorer.manifest, logits), blend, inputs)
-    return Ranked(candidates.rows[order], scores, candidates, order, scored)
+    return Ranked(candidates.rows[order], scores, candidates, order, Scored(scorer.manifest, logits, inputs))

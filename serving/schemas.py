@@ -99,8 +99,9 @@ class SearchRequest(Ask):
 class Result(_Value):
     """One job of an answer.
 
-    score: what the list is ordered by, comparable within one answer only; scores: task -> calibrated probability,
-    empty where the student did not rank; found_by: the retrieval sources that found it; why: the strongest reasons.
+    score: what the list is ordered by, comparable within one answer only; scores: task -> calibrated probability, which
+    may be held against a threshold, empty where the student did not rank; found_by: the retrieval sources that found
+    it; why: the strongest reasons.
     """
 
     rank: int
@@ -126,7 +127,8 @@ class Result(_Value):
 class Answer(_Value):
     """member_known: null where the feature store did not say.
 
-    degraded: the stages that could not answer or ran out of time, and were done without.
+    uncalibrated: tasks that are ranked by but not in `scores`: too few labels say how likely they are; degraded: the
+    stages that could not answer or ran out of time, and were done without.
     """
 
     request_id: str
@@ -135,6 +137,7 @@ class Answer(_Value):
     bundle_version: str
     index_version: str
     text_version: str
+    uncalibrated: tuple[str, ...]
     degraded: tuple[str, ...]
     timings_ms: Mapping[str, float]
 

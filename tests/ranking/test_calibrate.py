@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from contracts.bundle import Calibration, Manifest
 from contracts.errors import BadInput
-from ranking.calibrate import calibrated, fit_isotonic, probabilities
+from ranking.calibrate import by_rank, calibrated, fit_by_rank, fit_isotonic, probabilities
 
 pairs = st.lists(st.tuples(st.floats(-20, 20), st.floats(0, 1)), min_size=1, max_size=60)
 
@@ -45,11 +45,59 @@ def test_between_knots_it_is_linear_and_outside_it_is_flat() -> None:
     np.testing.assert_allclose(calibrated(calibration, np.array([-9, 0, 1, 2, 9])), [0.2, 0.2, 0.4, 0.6, 0.6])
 
 
-def test_a_task_without_calibration_is_the_sigmoid() -> None:
-    manifest = Manifest(
+def manifest(**calibration: tuple[Calibration, ...]) -> Manifest:
+    return Manifest(
         text_version="1", tasks=("view", "apply"), task_sentences={}, item_tokens=1, hidden=1, max_prefix_tokens=1,
-        max_item_tokens=1, precision="int8",
-        calibration={"apply": Calibration(logits=(0.0,), probabilities=(0.1,))},
+        max_item_tokens=1, precision="int8", calibration=calibration,
     )  # fmt: skip
-    np.testing.assert_allclose(probabilities(manifest, np.array([[0.0, 3.0]])), [[0.5, 0.1]])
-    assert probabilities(manifest, np.zeros((0, 2))).shape == (0, 2)
+
+
+def test_a_task_without_calibration_has_no_probability() -> None:
+    bundle = manifest(apply=(Calibration(logits=(0.0,), probabilities=(0.1,)),))
+    found = probabilities(bundle, np.array([[0.0, 3.0]]))
+    assert {task: p.tolist() for task, p in found.items()} == {"apply": [0.1]} and bundle.uncalibrated == ("view",)
+    assert probabilities(bundle, np.zeros((0, 2)))["apply"].shape == (0,)
+
+
+def test_a_place_is_calibrated_by_its_own_map_and_one_that_is_not_known_by_that_of_all() -> None:
+    flat = {first: Calibration(from_rank=first, logits=(0.0,), probabilities=(p,)) for first, p in RATES.items()}
+    found = probabilities(manifest(view=tuple(flat.values())), np.zeros((6, 2)), np.array([0, 1, 2, 3, 4, 99]))
+    np.testing.assert_allclose(found["view"], [0.2, 0.5, 0.3, 0.3, 0.1, 0.1])
+
+
+RATES = {0: 0.2, 1: 0.5, 2: 0.3, 4: 0.1}
+
+
+def shown(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logits, ranks 1 to 12 and labels whose rate falls with the rank."""
+    random = np.random.default_rng(seed)
+    logits, ranks = random.normal(size=n), random.integers(1, 13, n)
+    return logits, ranks, (random.random(n) < 1 / (1 + np.exp(-logits)) / ranks).astype(float)
+
+
+def test_of_many_labels_each_group_of_places_gets_its_own_rates() -> None:
+    logits, ranks, labels = shown(40_000)
+    p = by_rank(fit_by_rank(logits, labels, ranks), logits, ranks)
+    plain = calibrated(fit_isotonic(logits, labels), logits)
+    for at in (ranks == 1, (ranks > 1) & (ranks < 4), ranks > 10):
+        assert p[at].mean() == pytest.approx(labels[at].mean(), rel=0.1)
+        assert abs(plain[at].mean() / labels[at].mean() - 1) > 0.3, "which one map of all places cannot say"
+
+
+def test_of_few_labels_a_group_of_places_stays_near_all_places() -> None:
+    logits, ranks, labels = shown(40)
+    first = ranks == 1
+    labels[first] = 0.0  # four pairs or so: no reason to believe that nobody opens the first job
+    p = by_rank(fit_by_rank(logits, labels, ranks), logits, ranks)
+    plain = calibrated(fit_isotonic(logits, labels), logits)
+    assert (p[first] > 0.8 * plain[first]).all()
+
+
+@given(st.lists(st.tuples(st.floats(-20, 20), st.booleans(), st.integers(0, 15)), min_size=1, max_size=60))
+def test_at_one_place_a_higher_logit_never_has_a_lower_probability(found: list[tuple[float, bool, int]]) -> None:
+    logits, labels, ranks = (np.array(column, float) for column in zip(*found, strict=True))
+    maps = fit_by_rank(logits, labels, ranks)
+    at = np.linspace(-30, 30, 200)
+    for rank in range(16):
+        mapped = by_rank(maps, at, np.full(200, rank))
+        assert (np.diff(mapped) >= -1e-12).all() and (mapped > 0).all() and (mapped < 1).all()

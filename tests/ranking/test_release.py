@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from contracts.bundle import Manifest, read_manifest
-from contracts.errors import NotReady, TrainingFailed
+from contracts.errors import ExportRefused, NotReady, TrainingFailed
 from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table, write_part
 from contracts.workspace import Workspace
@@ -20,7 +20,7 @@ from models.rows import read_rows
 from ranking.release import _blend, _features, release
 from ranking.scorer import BundleScorer, ItemEncoder
 
-LENIENT = ExportConfig(least_agreement=0)
+LENIENT = ExportConfig(least_agreement=0, least_rank_correlation=-1, most_calibration_error=1)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def released(workspace: Workspace, knobs: ExportConfig = LENIENT) -> Manifest:
 
 
 def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace) -> None:
-    manifest = released(trained, ExportConfig(least_agreement=0, leave_out=("unseen", "views_7d")))
+    manifest = released(trained, LENIENT.model_copy(update={"leave_out": ("unseen", "views_7d")}))
     assert trained.bundle.name == manifest.version and not manifest.lineage["simulated"]
     assert manifest.tasks == ("relevance", "view", "apply", "dismiss"), "nobody was hired"
     assert set(manifest.calibration) == {"relevance", "view", "apply"}, "too few dismissed"
@@ -51,7 +51,11 @@ def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace)
     weights = dict(zip(manifest.blend.names, manifest.blend.weights, strict=True))
     assert weights["view"] > 0.1, "who matches is said by the words alone, and the student has learned it"
     assert not any(weights.get(name) for name in PAIR_FEATURES), "a constant has no say"
-    assert manifest.metrics["int8_ndcg@1_agreement"] > 0 and manifest.metrics["served_view_auc"] > 0.6
+    assert manifest.metrics["served_view_auc"] > 0.6 and "dismiss" in manifest.uncalibrated
+    for figure in ("relevance_ndcg@1_agreement", "view_rank_correlation", "apply_ece"):
+        assert 0 <= manifest.metrics[figure] <= 1
+    low, high = manifest.intervals["apply_ece"]
+    assert 0 <= low < high <= 1
     scorer = BundleScorer(trained.bundle)
     items = ItemEncoder(trained.bundle).encode(["title: nurse | location: Boise"])
     assert scorer.logits(scorer.prefix("headline: nurse"), items).shape == (1, 4)
@@ -65,10 +69,16 @@ def test_a_feature_that_nobody_knows_cannot_be_left_out() -> None:
 def test_an_export_that_disagrees_with_the_student_is_refused(
     trained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.metrics.top_agreement", lambda *_: 0.5)
-    with pytest.raises(TrainingFailed, match=r"agreement of int8 with float32 is 0\.500, under 0\.97"):
-        release(trained, ExportConfig())
-    assert not (trained.bundles / "CURRENT").exists()
+    monkeypatch.setattr("models.distil.float_logits", lambda _, rows, chosen: -np.ones((len(chosen), 4)))
+    with pytest.raises(ExportRefused, match=r"relevance: rank correlation .* is nan, under 0\.85"):
+        release(trained, ExportConfig(most_calibration_error=1))
+    assert not (trained.bundles / "CURRENT").exists() and not trained.export_metrics.exists()
+
+
+def test_served_scores_that_collapsed_are_refused(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BundleScorer, "logits", lambda self, prefix, items: np.full((len(items), 4), 0.3, np.float32))
+    with pytest.raises(TrainingFailed, match=r"export.*the scores of task 'relevance' do not spread"):
+        release(trained, LENIENT)
 
 
 def test_without_a_positive_there_is_no_blend_and_what_a_simulator_logged_is_simulated(trained: Workspace) -> None:

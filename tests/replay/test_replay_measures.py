@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from replay.measures import (
     auc_estimates,
-    expected_calibration_error,
     mean_estimates,
     per_request,
     recall_curve,
-    reliability,
     resamples,
 )
 from replay.trec import write_qrels, write_run
@@ -79,29 +74,6 @@ def test_auc_equals_scikit_learns_with_ties() -> None:
 def test_auc_of_one_class_is_not_a_number() -> None:
     (found,) = auc_estimates(np.ones((3, 1)), np.ones(3, bool), np.arange(3), seed=0)
     assert np.isnan(found.value)
-
-
-def test_reliability_bins_hold_equal_mass_and_never_split_a_probability() -> None:
-    p = np.repeat([0.1, 0.5, 0.9], [50, 30, 20])
-    bins = reliability(p, p > 0.4, bins=10)
-    assert [b.n for b in bins] == [50, 30, 20]
-    assert [b.predicted for b in bins] == pytest.approx([0.1, 0.5, 0.9])
-    assert all(b.low <= b.observed <= b.high for b in bins)
-
-
-@given(st.lists(st.tuples(st.sampled_from(np.linspace(0, 1, 7).tolist()), st.booleans()), min_size=1, max_size=80))
-def test_every_reliability_bin_holds_its_share_and_all_pairs_are_in_one(pairs: list[tuple[float, bool]]) -> None:
-    p, y = np.array([p for p, _ in pairs]), np.array([y for _, y in pairs])
-    bins = reliability(p, y, bins=5)
-    assert sum(b.n for b in bins) == len(pairs)
-    assert all(b.n >= len(pairs) / 5 for b in bins)
-    assert sum(b.n * b.observed for b in bins) == pytest.approx(y.sum())
-    assert all(a.predicted < b.predicted for a, b in pairwise(bins))
-
-
-def test_calibration_error_is_the_mean_distance_over_pairs() -> None:
-    bins = reliability(np.array([0.2] * 4 + [0.6] * 4), np.array([0, 0, 0, 1, 1, 1, 1, 1], bool), bins=2)
-    assert expected_calibration_error(bins) == pytest.approx((4 * 0.05 + 4 * 0.4) / 8)
 
 
 def test_recall_curve_counts_what_is_found_by_each_depth() -> None:

@@ -47,6 +47,9 @@ def reproduced(tmp_path_factory) -> Path:
             else:
                 out.mkdir(exist_ok=True)
                 (out / "part").write_text(stage.name)
+        for path in stage.metrics:
+            (project / DVC_WORKSPACE / path).parent.mkdir(exist_ok=True)
+            (project / DVC_WORKSPACE / path).write_text(json.dumps({stage.name: {"nDCG@10": 0.5}}))
     dvc(project, "init", "--no-scm", "--quiet")
     dvc(project, "commit", "--force", "--quiet")
     return project
@@ -70,6 +73,12 @@ def turn(project: Path, section: str, knob: str, value) -> None:
 
 def test_nothing_runs_again_when_nothing_changed(reproduced):
     assert json.loads(dvc(reproduced, "status", "--json")) == {}
+
+
+def test_dvc_shows_the_figures_of_export_and_replay(reproduced):
+    (shown,) = json.loads(dvc(reproduced, "metrics", "show", "--json")).values()
+    found = {path.split("/")[-1]: figures["data"] for path, figures in shown["data"].items()}
+    assert found == {"export.json": {"export": {"nDCG@10": 0.5}}, "replay.json": {"replay": {"nDCG@10": 0.5}}}
 
 
 def test_a_click_teacher_knob_does_not_run_the_policy_teacher_again(reproduced, tmp_path):

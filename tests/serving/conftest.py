@@ -40,7 +40,7 @@ def write_backbone(folder: Path) -> Path:
 
 
 def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
-    """The student's real graphs with initial weights, a calibration and a blend."""
+    """The student's real graphs with initial weights, a calibration of all tasks but `hire`, and a blend."""
     from models.export import Graphs, export_student, write_bundle
     from models.student import Student
 
@@ -62,7 +62,7 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
     names = (*PAIR_FEATURES, *tasks)
     weights = np.linspace(1.0, -0.5, len(names))
     blend = Blend(names=names, weights=tuple(weights), means=(0.0,) * len(names), scales=(1.0,) * len(names))
-    steps = {task: Calibration(logits=(-1.0, 1.0), probabilities=(0.1, 0.9)) for task in tasks}
+    steps = {task: (Calibration(logits=(-1.0, 1.0), probabilities=(0.1, 0.9)),) for task in tasks if task != "hire"}
     return write_bundle(Graphs(graphs, manifest), workspace, calibration=steps, blend=blend, metrics={}, simulated=True)
 
 

@@ -162,17 +162,18 @@ def test_every_documented_example_is_answered(client: httpx.Client) -> None:
             Answer.model_validate_json(client.post(path, json=example).raise_for_status().content)
 
 
-def test_results_carry_probabilities_of_every_task_and_what_found_them(
+def test_results_carry_probabilities_of_calibrated_tasks_and_what_found_them(
     shared: tuple[Engine, str], client: httpx.Client, member_ids: list[str]
 ) -> None:
     manifest = shared[0].loaded.manifest
     answer = Answer.model_validate_json(client.post("/v1/recommend", json={"member_id": member_ids[-1]}).content)
     assert answer.bundle_version == manifest.version
     assert [result.rank for result in answer.results] == list(range(1, 21))
+    assert answer.uncalibrated == ("hire",)
     scores = [result.score for result in answer.results]
     assert scores == sorted(scores, reverse=True)
     for result in answer.results:
-        assert set(result.scores) == set(manifest.tasks)
+        assert set(result.scores) == set(manifest.tasks) - {"hire"}, "a raw sigmoid is no probability"
         assert all(0 <= probability <= 1 for probability in result.scores.values())
         assert set(result.found_by) <= {"dense", "recent", "terms", "popular"} and result.found_by
         assert result.why

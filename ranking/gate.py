@@ -1,0 +1,77 @@
+"""The gate before export: what would be served must rank as the student that was trained, and mean what it says.
+
+NDCG@1 agreement with the full-precision order is LinkedIn's acceptance test for quantisation (SGLang serving blogs,
+in COOKBOOK 2.4); the rank correlation sees the rest of the list, the calibration error what the order does not show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from contracts.errors import ExportRefused
+from models.config import ExportConfig
+
+
+class Check(NamedTuple):
+    """One figure of the gate. metric: its name in the bundle is "<task>_<metric>"; knob: of ExportConfig."""
+
+    metric: str
+    knob: str
+    about: str
+    cure: str
+
+
+CHECKS = (
+    Check(
+        "ndcg@1_agreement",
+        "least_agreement",
+        "NDCG@1 agreement with the float32 student",
+        "export with precision float32, or train the student longer",
+    ),
+    Check(
+        "rank_correlation",
+        "least_rank_correlation",
+        "rank correlation with the float32 student",
+        "export with precision float32, or train the student longer",
+    ),
+    Check(
+        "ece",
+        "most_calibration_error",
+        "calibration error on the test lists",
+        "label more validation lists, of the same days as the test lists",
+    ),
+)
+
+
+def refuse(
+    metrics: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]],
+    tasks: Sequence[str],
+    config: ExportConfig,
+) -> None:
+    """Raise ExportRefused where a figure of one of `tasks` fails its check: every figure, its threshold, the cure.
+
+    metrics, intervals: as in the bundle's manifest. A figure that could not be taken fails, except for a calibration
+    error: the test lists may hold no label of a task.
+    """
+    failed: dict[str, list[str]] = {}
+    for check in CHECKS:
+        limit = getattr(config, check.knob)
+        for task in tasks:
+            name = f"{task}_{check.metric}"
+            value = metrics.get(name, float("nan"))
+            said = f"{task}: {check.about} is {value:.3f}"
+            if check.metric == "ece":
+                low, high = intervals.get(name, (0.0, 0.0))
+                if low > limit:
+                    failed.setdefault(check.cure, []).append(f"{said} ({low:.3f} to {high:.3f}), over {limit}")
+            elif not value >= limit:
+                failed.setdefault(check.cure, []).append(f"{said}, under {limit}")
+    if failed:
+        knobs = "or change the knobs of `export` that say how far it may stray"
+        raise ExportRefused(
+            "; ".join(line for lines in failed.values() for line in lines),
+            where=f"export, precision {config.precision}",
+            cure="; ".join([*failed, knobs]),
+        )
