@@ -29,12 +29,12 @@ class LlmConfig(_Config):
     """A language model behind any server that speaks OpenAI's chat completions.
 
     api_key_env: the environment variable that holds the key, empty for a server that asks for none; the key itself is
-    never stored. options: sent with every request, as the server names them.
+    never stored, and an address that holds one is refused. options: sent with every request, as the server names them.
     """
 
     kind: Literal["llm"] = "llm"
     model: str = Field(min_length=1)
-    base_url: str = Field("https://api.openai.com/v1", pattern="^https?://")
+    base_url: str = Field("https://api.openai.com/v1", pattern=r"^https?://[^@\s]+$")
     api_key_env: str = "OPENAI_API_KEY"
     options: Mapping[str, Any] = {"temperature": 0, "max_tokens": 300}
     concurrency: int = Field(8, ge=1)

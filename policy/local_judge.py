@@ -82,7 +82,7 @@ class Decoder:
         transformers_logging.set_verbosity_error()
         self._device = torch.device(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._tokenizer = _load_tokenizer(config.folder)
-        self._model = _load_model(config.folder).to(self._device)
+        self._model = _load_model(config.folder, self._device)
         self._digit_ids, self._after = self._find_digits(samples[0])
         self.beginning = _common([self.read(sample) for sample in samples])
         with torch.inference_mode():
@@ -198,7 +198,7 @@ def _load_tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def _load_model(folder: Path) -> torch.nn.Module:
+def _load_model(folder: Path, device: torch.device) -> torch.nn.Module:
     import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
@@ -208,7 +208,7 @@ def _load_model(folder: Path) -> torch.nn.Module:
             str(folder),
             local_files_only=True,
             use_safetensors=True,
-            dtype="auto" if torch.cuda.is_available() else torch.float32,
+            dtype=torch.float32 if device.type == "cpu" else "auto",
             output_loading_info=True,
         )
     except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
@@ -217,7 +217,7 @@ def _load_model(folder: Path) -> torch.nn.Module:
     if found["missing_keys"]:  # transformers would go on with random weights
         names = ", ".join(sorted(found["missing_keys"])[:3])
         raise BadInput(f"no weights for {names}", where=str(folder), cure=_CURE)
-    return model.eval()
+    return model.to(device).eval()
 
 
 def _first_line(error: Exception) -> str:

@@ -382,7 +382,8 @@ def test_a_judge_is_named_or_described() -> None:
 @pytest.mark.parametrize(
     ("text", "field"),
     [("llm", "model"), ("oracle", "kind"), ("{kind: llm, model: m, key: s3cr3t}", "key"), ("{kind: local}", "folder"),
-     ("{kind: llm, model: m, base_url: ftp://x}", "base_url"), ("{kind: [", "YAML"), ("7", "judge")],
+     ("{kind: llm, model: m, base_url: ftp://x}", "base_url"),
+     ("{kind: llm, model: m, base_url: 'https://me:s3cr3t@x/v1'}", "base_url"), ("{kind: [", "YAML"), ("7", "judge")],
 )  # fmt: skip
 def test_a_wrong_judge_names_the_field(text: str, field: str) -> None:
     with pytest.raises(BadInput, match=field) as raised:

@@ -1,0 +1,49 @@
+"""The knobs of labelling: from params.yaml and the environment to the flags that the job reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from beam_jobs import label
+from contracts.errors import BadInput
+from policy.config import LlmConfig, RubricConfig, read_judge
+from rolecall.params import Label, Params, load_params
+
+LLM = LlmConfig(model="some-model", base_url="http://localhost:1/v1", options={"top_k": 1}, prompt_price=0.5)
+
+
+@pytest.mark.parametrize("knobs", [Label(), Label(judge=LLM, require_golden=True, hard_share=0.5, least_kappa=0.7)])
+def test_the_job_reads_what_the_knobs_say(knobs: Label, tmp_path: Path) -> None:
+    own, rest = label._parser().parse_known_args(["--workspace", str(tmp_path), *knobs.as_flags()])
+    assert rest == []
+    found = {name: getattr(own, name) for name in Label.model_fields}
+    assert Label.model_validate(found | {"judge": read_judge(own.judge)}) == knobs
+
+
+def test_a_judge_is_named_or_described_in_the_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("label: {judge: rubric}")
+    assert load_params(path).label.judge == RubricConfig()
+    path.write_text("label: {judge: {kind: rubric}}")
+    monkeypatch.setenv("ROLECALL_LABEL__JUDGE__KIND", "llm")
+    monkeypatch.setenv("ROLECALL_LABEL__JUDGE__MODEL", "some-model")
+    assert load_params(path).label.judge == LlmConfig(model="some-model")
+
+
+def test_a_wrong_judge_names_its_knob(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("label: {judge: {kind: llm, model: m, api_key: s3cr3t}}")
+    with pytest.raises(BadInput, match=r"label\.judge\.llm\.api_key") as raised:
+        load_params(path)
+    assert "s3cr3t" not in str(raised.value)
+
+
+def test_knobs_survive_being_written() -> None:
+    import yaml
+
+    knobs = Params(label=Label(judge=LLM))
+    assert Params.model_validate(yaml.safe_load(knobs.as_yaml())) == knobs
