@@ -124,7 +124,7 @@ def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:
     case = f"{pairs.name}, {len(held.lists)} held-out lists"
     made = quality_rows(case, "teachers", [teacher], {})
     folders: dict[str, list[Path]] = {}
-    sums: dict[str, list[Samples]] = {}
+    sums: dict[str, list[np.ndarray]] = {}
     for rung in (rung for rung in RUNGS if pairs.name in rung.on):
         folders[rung.name] = [_student(pairs, knobs, rung, seed, folders) for seed in range(seeds)]
         scored = [float_logits(folder, rows) for folder in folders[rung.name]]
@@ -171,7 +171,7 @@ def _quantised(case: str, rows: Rows, held: Held, folders: Mapping[str, list[Pat
     return [*quality_rows(case, system, samples, teacher), agreed]
 
 
-def _mixing(case: str, seeds: Mapping[str, list[Samples]]) -> list[dict[str, Any]]:
+def _mixing(case: str, seeds: Mapping[str, list[np.ndarray]]) -> list[dict[str, Any]]:
     """Rows of the student of both teachers against that of either alone, on the sum of both objectives."""
     own = {name: np.stack(samples) for name, samples in seeds.items()}
     made = [row(case, name, "sum of objectives", over_seeds(samples)) for name, samples in own.items()]

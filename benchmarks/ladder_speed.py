@@ -24,11 +24,11 @@ from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
 from models.cross_encoder import load_teacher
 from models.distil import load_student
-from models.export import TeacherGraph, export_student, export_teacher
+from models.export import export_student, export_teacher
 from models.graphs import export_graph, quantize
 from models.rows import Rows
 from models.student import Student
-from ranking.scorer import BundleScorer, ItemEncoder
+from ranking.scorer import BundleScorer, ItemEncoder, TeacherScorer
 from retrieval.encoder import open_session
 
 CANDIDATES = 200
@@ -89,8 +89,11 @@ def speed_rows(workspace: Workspace, rows: Rows, students: Mapping[str, Path], t
         place = Path(scratch)
         served = {f"{rung}, INT8": Exported(folder, "int8", jobs, threads, place / str(i))
                   for i, (rung, folder) in enumerate(_shapes(students).items())}  # fmt: skip
-        quantised = export_teacher(teacher, place / "teacher", "int8")
-        systems = {TEACHER: teacher_reader(teacher, jobs), TEACHER_INT8: TeacherGraph(quantised, jobs, threads).score}
+        quantised = TeacherScorer(export_teacher(teacher, place / "teacher", "int8"), threads)
+        systems: dict[str, Callable[[str], Any]] = {
+            TEACHER: teacher_reader(teacher, jobs),
+            TEACHER_INT8: lambda request: quantised.logits(request, jobs),
+        }
         found = rates(systems | {name: own.score for name, own in served.items()}, requests)
     case = f"{CANDIDATES} candidates a request, {threads} threads"
     made = [_row(case, name, "pairs_per_s", rate, "pairs/s") for name, rate in found.items()]
