@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import logging
 import math
 import os
 import random
@@ -122,8 +121,6 @@ class LlmJudge:
     async def _grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
         from openai import AsyncOpenAI
 
-        for name in ("openai", "httpx", "httpx2"):  # at their lowest level they log what they send
-            logging.getLogger(name).setLevel(logging.WARNING)
         found: dict[int, Judgement | Ungraded] = {}
         todo = iter(enumerate(pairs))
         config = self._config
