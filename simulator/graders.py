@@ -1,7 +1,7 @@
 """A golden set for a simulated market: two graders who see the truth through noise of their own, a third who decides.
 
-No person graded any of it, and every file of it says so. A grader is a step off now and then, so that two of them agree
-about as well as trained people do: with a quadratic kappa of 0.85 to 0.9.
+No person graded any of it, and every file of it says so. A grader is a step off as often as it takes for two of them to
+agree about as well as trained people do.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from simulator.truth import Truth
 PAIRS = 600
 GRADERS = (f"{SIMULATED}1", f"{SIMULATED}2")
 ADJUDICATOR = f"{SIMULATED}3"
-ASTRAY = 0.18
-"""How often a grader is a step off the truth."""
+KAPPA = 0.88
+"""Quadratic kappa that two graders are meant to have."""
 DECIDES_WELL = 0.9
 """How often the third takes the true grade; otherwise the lower one of the two."""
 NOTE = "simulated"
@@ -66,7 +66,12 @@ def write_golden(market: Path, truth: Truth, seed: int, end: datetime) -> None:
 
 
 def _astray(rng: np.random.Generator, true: np.ndarray) -> np.ndarray:
-    """Grades, ASTRAY of them one step up or down, which at an end of the scale is inwards."""
+    """Grades, some of them one step up or down, which at an end of the scale is inwards.
+
+    Quadratic kappa is one less the mean squared difference, here twice the share that is astray, over what chance
+    gives, about twice the variance.
+    """
+    share = (1 - KAPPA) * true.var()
     step = np.where(rng.random(len(true)) < 0.5, 1, -1)
     step = np.where(true == GRADES[0], 1, np.where(true == GRADES[-1], -1, step))
-    return np.where(rng.random(len(true)) < ASTRAY, true + step, true)
+    return np.where(rng.random(len(true)) < share, true + step, true)
