@@ -20,10 +20,11 @@ from contracts.tasks import TASKS
 from contracts.tokens import open_tokenizer, token_ids
 from contracts.workspace import Workspace, set_current
 from models.backbone import backbone_folder, backbone_version, mask_bias
-from models.config import MODEL_FORMAT, StudentConfig
+from models.config import MODEL_FORMAT, PruneConfig, StudentConfig
 from models.cross_encoder import load_teacher
 from models.losses import Wanted, alignment_loss, distillation_loss
 from models.metrics import mean_ndcg
+from models.prune import prune_in_steps, reshape, shape
 from models.rows import Rows, read_rows
 from models.scores import current_scores, read_scores
 from models.states import TextStates
@@ -131,6 +132,8 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         mid, student = student, Student(folder, tasks, item_tokens, config.score_layers)
         student.start_from_student(mid)
         texts = _learn(student, rows, _taught_by(mid, texts), folder, config)
+    if config.prune is not None:
+        texts = _prune(student, rows, taught, folder, config, config.prune)
     test = np.flatnonzero(rows.splits == "test")
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
     with autocast():
@@ -232,11 +235,26 @@ def _learn(student: Student, rows: Rows, taught: np.ndarray, folder: Path, confi
     return texts
 
 
+def _prune(student: Student, rows: Rows, taught: np.ndarray, folder: Path, config: StudentConfig,
+           knobs: PruneConfig) -> Texts:  # fmt: skip
+    """Make the student smaller, with distillation after each step."""
+    whole = Texts(rows, student, folder, config, (0, 0))  # from the texts on: layers whose states are kept change too
+    lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)[: knobs.lists]
+    again = config.model_copy(update={"relevance_epochs": 0, "epochs": knobs.epochs})
+
+    def calibrate() -> Tensor:
+        return torch.cat([whole.logits(student, of_list[: config.list_size]) for of_list in lists])
+
+    prune_in_steps(student, knobs, calibrate, lambda: _learn(student, rows, taught, folder, again))
+    return Texts(rows, student, folder, config, _frozen(student, config))
+
+
 def load_student(folder: Path) -> tuple[Student, dict]:
-    """A trained student and its `student.json` (tasks, config, text_version, training, teachers)."""
+    """A trained student and its `student.json` (tasks, config, shape, text_version, training, teachers)."""
     about = json.loads((folder / "student.json").read_text())
     config = StudentConfig.model_validate(about["config"])
     student = Student(folder, tuple(about["tasks"]), config.item_tokens, config.score_layers, trained=False)
+    reshape(student, about.get("shape", shape(student)))
     load_model(student, str(folder / "student.safetensors"))
     return student.eval(), about
 
@@ -308,4 +326,4 @@ def save_student(out: Path, student: Student, about: Mapping[str, Any], folder: 
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(folder / name, out)
     save_model(student, str(out / "student.safetensors"))
-    (out / "student.json").write_text(json.dumps(about, indent=2))
+    (out / "student.json").write_text(json.dumps({**about, "shape": shape(student)}, indent=2))

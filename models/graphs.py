@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from contracts.errors import BadInput
+from models.config import Precision
 
 
 def export_graph(
@@ -30,51 +36,148 @@ def export_graph(
     shapes = []
     for axes in inputs.values():
         shapes.append({i: dims.setdefault(a, torch.export.Dim(a, min=1)) for i, a in enumerate(axes) if a})
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    loggers = (logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir"))
+    with _quiet(*loggers), warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            module.eval(),
+            example,
+            dynamo=True,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple(shapes),
+            external_data=False,
+            verbose=False,
+        )
+        assert program is not None
+        program.save(str(path), external_data=False)
+
+
+def quantize(
+    path: Path,
+    precision: Precision = "int8",
+    keep: Sequence[str] = (),
+    feeds: Iterable[Mapping[str, np.ndarray]] = (),
+) -> None:
+    """Turn a graph's products with weights into INT8 in place, at a precision of `models.config.Precision`.
+
+    keep: modules whose products stay float32, by their path in the exported one; feeds: inputs of the graph for
+    int8_static. Raises BadInput for int8_static without them.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+
+    if precision == "float32":
+        return
+    model = onnx.load(path)
+    products = _products(model.graph, tuple(keep))
+    if precision != "int8_static":  # there a Gemm is one product with its bias; elsewhere it would lose its name
+        for gemm in (product for product in products if product.op_type == "Gemm"):
+            _split(model.graph, gemm)
+    if precision == "int8_token":
+        _scale_tokens(model.graph, products)
+    onnx.save(model, path)
+    chosen: dict[str, Any] = {
+        "nodes_to_quantize": [product.name for product in products],
+        "op_types_to_quantize": ["MatMul", "Gemm"],
+        "per_channel": True,
+        "weight_type": QuantType.QInt8,
+    }
+    with _quiet(logging.getLogger()):
+        if precision == "int8_static":
+            float_output = {"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]}
+            quantize_static(path, path, _Feeds(feeds, path), quant_format=QuantFormat.QDQ,
+                            activation_type=QuantType.QUInt8, extra_options=float_output, **chosen)  # fmt: skip
+        else:
+            quantize_dynamic(path, path, **chosen)
+
+
+class _Feeds:
+    """What `quantize_static` reads its calibration inputs from."""
+
+    def __init__(self, feeds: Iterable[Mapping[str, np.ndarray]], path: Path) -> None:
+        self._feeds = list(feeds)
+        if not self._feeds:
+            raise BadInput("int8_static needs calibration inputs", where=path.name, cure="give some, or use int8")
+        self._next = iter(self._feeds)
+
+    def get_next(self) -> Mapping[str, np.ndarray] | None:
+        return next(self._next, None)
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+    def set_range(self, start_index: int, end_index: int) -> None:
+        self._next = iter(self._feeds[start_index:end_index])
+
+
+def _products(graph: Any, keep: tuple[str, ...]) -> list[Any]:
+    """The products (MatMul, Gemm) of a graph with weights, those of `keep` left out.
+
+    By the module that a node was exported from: weights are renamed where they are transposed.
+    """
+    weights = {weight.name for weight in graph.initializer}
+    products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights]
+    return [node for node in products if not _of(node, keep)]
+
+
+def _split(graph: Any, gemm: Any) -> None:
+    """Make a Gemm a MatMul, and an Add where it has a bias."""
+    from onnx import helper, numpy_helper
+
+    old = next(weight for weight in graph.initializer if weight.name == gemm.input[1])
+    weight = numpy_helper.to_array(old)
+    turned = weight.T if any(a.name == "transB" and a.i for a in gemm.attribute) else weight
+    name, out = f"{gemm.name}_weight", gemm.output[0]
+    graph.initializer.append(numpy_helper.from_array(turned.copy(), name))
+    graph.initializer.remove(old)
+    if len(gemm.input) == 3:
+        place = list(graph.node).index(gemm)
+        out = f"{name}_product"
+        graph.node.insert(place + 1, helper.make_node("Add", [out, gemm.input[2]], gemm.output))
+    gemm.CopyFrom(helper.make_node("MatMul", [gemm.input[0], name], [out], f"{gemm.name}_product"))
+
+
+def _of(node: Any, modules: tuple[str, ...]) -> bool:
+    scopes = [entry.value for entry in node.metadata_props if entry.key == "pkg.torch.onnx.name_scopes"]
+    return any(scope.startswith(modules) for scope in ast.literal_eval(scopes[0])) if scopes and modules else False
+
+
+def _scale_tokens(graph: Any, products: Sequence[Any]) -> None:
+    """Divide what enters each product by its largest value, token by token, and multiply what comes out.
+
+    Dynamic quantisation has one scale a call; with every token at the same range that scale is each token's own.
+    """
+    from onnx import helper, numpy_helper
+
+    graph.initializer.append(numpy_helper.from_array(np.array([-1]), "last_axis"))
+    graph.initializer.append(numpy_helper.from_array(np.array(1e-6, np.float32), "least_range"))
+    scaled = set()
+    for product in products:
+        tokens, out = product.input[0], product.output[0]
+        place = list(graph.node).index(product)
+        graph.node.insert(place + 1, helper.make_node("Mul", [f"{out}_scaled", f"{tokens}_range"], [out]))
+        product.input[0], product.output[0] = f"{tokens}_scaled", f"{out}_scaled"
+        if tokens in scaled:
+            continue
+        scaled.add(tokens)
+        steps = (
+            ("Abs", [tokens], f"{tokens}_size"),
+            ("ReduceMax", [f"{tokens}_size", "last_axis"], f"{tokens}_largest"),
+            ("Max", [f"{tokens}_largest", "least_range"], f"{tokens}_range"),
+            ("Div", [tokens, f"{tokens}_range"], f"{tokens}_scaled"),
+        )
+        for i, (kind, inputs, output) in enumerate(steps):
+            graph.node.insert(place + i, helper.make_node(kind, inputs, [output]))
+
+
+@contextlib.contextmanager
+def _quiet(*loggers: logging.Logger) -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), torch.no_grad():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                module.eval(),
-                example,
-                dynamo=True,
-                input_names=list(inputs),
-                output_names=[output],
-                dynamic_shapes=tuple(shapes),
-                external_data=False,
-                verbose=False,
-            )
-        assert program is not None
-        program.save(str(path), external_data=False)
+        yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-def quantize(path: Path, keep: Sequence[str] = ()) -> None:
-    """Turn the weights of a graph's matrix products into INT8 in place: per channel, activations scaled per call.
-
-    keep: beginnings of weight names that stay float32 (a head: COOKBOOK 2.3).
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    graph = onnx.load(path).graph
-    excluded = [
-        node.name
-        for node in graph.node
-        if node.op_type in ("MatMul", "Gemm") and any(name.startswith(tuple(keep)) for name in node.input if keep)
-    ]
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        quantize_dynamic(
-            path, path, per_channel=True, weight_type=QuantType.QInt8, nodes_to_exclude=excluded,
-            op_types_to_quantize=["MatMul", "Gemm"],
-        )  # fmt: skip
-    finally:
-        logger.setLevel(level)

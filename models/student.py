@@ -33,6 +33,7 @@ from models.backbone import (
     unit,
 )
 from models.cross_encoder import CrossEncoder
+from models.prune import reshape, shape
 
 
 class Prefix(NamedTuple):
@@ -98,6 +99,7 @@ class Student(nn.Module):
                 f"{len(self.score_layers)} of {self.hidden}",
                 cure="start from a student of the same backbone and score_layers",
             )
+        reshape(self, shape(base))
         for own, other in ((self.prefix, base.prefix), (self.item, base.item), (self.score_layers, base.score_layers)):
             own.load_state_dict(other.state_dict())
         self.head.start_from(base.head)

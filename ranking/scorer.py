@@ -5,8 +5,10 @@ Source of the shape: MixLM (arXiv 2512.07846), item tokens made offline and a pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from contracts.tokens import open_tokenizer, pad, token_ids
 from retrieval.encoder import batches_by_length, open_session
 
 BATCH_TOKENS = 4_096
+Opener = Callable[[Path, int | None], Any]
+"""Graph and threads to a session with `run(outputs, feeds)`, safe to share between threads."""
 SCORED_AT_ONCE = 1_024
 """Candidates a call of the graph; more are scored in turns, so that memory is bounded."""
 
@@ -23,17 +27,19 @@ SCORED_AT_ONCE = 1_024
 class BundleScorer:
     """Scores candidates with one bundle; safe to share between threads."""
 
-    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None) -> None:
+    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None,
+                 opened: Opener = open_session) -> None:  # fmt: skip
         """folder: a bundle. threads: cores that one call may use; None: all.
 
         manifest: of graphs that are not a bundle yet; None: the folder's own, verified with every file's hash.
+        opened: what runs the graphs, ONNX Runtime unless another is measured.
         Raises BundleMismatch where the bundle was altered, NotReady or UnreadableFile for an absent or broken graph.
         """
         self.manifest = manifest or read_manifest(folder)
         self.tasks = self.manifest.tasks
         self._tokenizer = open_tokenizer(folder, self.manifest.max_prefix_tokens)
-        self._prefix = open_session(folder / "prefix.onnx", threads)
-        self._score = open_session(folder / "score.onnx", threads)
+        self._prefix = opened(folder / "prefix.onnx", threads)
+        self._score = opened(folder / "score.onnx", threads)
 
     def prefix(self, request_text: str) -> np.ndarray:
         """(L, 2, A, len, D) float32 keys and values of a request's text (`contracts.text.request_text`)."""
@@ -62,11 +68,12 @@ class BundleScorer:
 class ItemEncoder:
     """Job texts to item tokens with one bundle: done offline, kept beside the index."""
 
-    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None) -> None:
+    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None,
+                 opened: Opener = open_session) -> None:  # fmt: skip
         """As `BundleScorer`."""
         self.manifest = manifest or read_manifest(folder)
         self._tokenizer = open_tokenizer(folder, self.manifest.max_item_tokens)
-        self._session = open_session(folder / "item.onnx", threads)
+        self._session = opened(folder / "item.onnx", threads)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(n, T, H) float32, row i of texts[i] (`contracts.text.Verbalizer.job`). Any n, 0 included."""
@@ -76,3 +83,27 @@ class ItemEncoder:
             ids, mask = pad([tokens[i] for i in chosen])
             items[chosen] = self._session.run(["items"], {"input_ids": ids, "attention_mask": mask})[0]
         return items
+
+
+class TeacherScorer:
+    """A teacher's graph (`models.export.export_teacher`) over the full text of a request and its jobs.
+
+    What a student is measured against: the request is read with every batch of jobs.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None) -> None:
+        knobs = json.loads((folder / "teacher.json").read_text())["config"]
+        self._of_request = open_tokenizer(folder, knobs["max_request_tokens"])
+        self._of_job = open_tokenizer(folder, knobs["max_job_tokens"])
+        self._session = open_session(folder / "teacher.onnx", threads)
+
+    def logits(self, request_text: str, job_texts: Sequence[str]) -> np.ndarray:
+        """(n, tasks) float32 of n jobs, n at least 1."""
+        request = np.array([self._of_request.encode(request_text).ids])
+        tokens = token_ids(self._of_job, job_texts)
+        found: dict[int, np.ndarray] = {}
+        for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
+            ids, mask = pad([tokens[i] for i in chosen])
+            feeds = {"request_ids": request, "job_ids": ids, "job_mask": mask}
+            found.update(zip(chosen.tolist(), self._session.run(["logits"], feeds)[0], strict=True))
+        return np.stack([found[i] for i in range(len(job_texts))])

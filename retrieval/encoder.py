@@ -52,7 +52,8 @@ def open_session(path: Path, threads: int | None) -> ort.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else it holds the next session's cores
     options.log_severity_level = 3
     try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        slower = ["SkipLayerNormFusion"]  # than the sum and the norm that it fuses
+        return ort.InferenceSession(str(path), options, ["CPUExecutionProvider"], disabled_optimizers=slower)
     except ort.capi.onnxruntime_pybind11_state.NoSuchFile as error:
         raise NotReady(f"{path.name} is missing in {path.parent}", cure="export it again") from error
     except (

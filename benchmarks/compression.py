@@ -1,0 +1,189 @@
+"""What each precision of one student costs and keeps: pairs a second, bytes, NDCG@1 agreement with float32.
+
+    python -m benchmarks.compression --workspace artifacts/demo
+
+The student that a workspace serves is exported at each precision and run by ONNX Runtime; OpenVINO, where it is
+installed, runs the graphs of float32 and of static INT8, the same files. All take the same requests and candidates in
+turns, and the policy teacher's graph with them. How much INT8 gives depends on the processor: the result file names
+its flags (a neighbour reports 3.2 and 5.3 times with VNNI and almost nothing without).
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import torch
+
+from benchmarks import result_file
+from contracts.bundle import read_manifest
+from contracts.machine import cpu_flags
+from contracts.workspace import Workspace
+from models.config import Precision
+from models.export import GRAPHS, Graphs, export_graphs, export_teacher
+from models.metrics import top_agreement
+from models.rows import Rows, read_rows
+from ranking.scorer import BundleScorer, ItemEncoder, Opener, TeacherScorer
+from retrieval.encoder import open_session
+
+FLOAT32 = "student, float32, ONNX Runtime"
+REST = 0.5
+"""Seconds until the threads of a system that was just used have gone to sleep."""
+TEACHER_JOBS = 25
+"""Of the candidates, those that the teacher reads: its rate is the same, and a turn ends sooner."""
+
+
+class System(NamedTuple):
+    """A student at one precision in one engine."""
+
+    scorer: BundleScorer
+    encoder: ItemEncoder
+    bytes: int
+
+    def logits(self, rows: Rows, lists: Sequence[np.ndarray]) -> np.ndarray:
+        """(n, tasks) float32 of all n rows, NaN outside the lists."""
+        logits = np.full((len(rows), len(self.scorer.tasks)), np.nan, np.float32)
+        jobs = np.unique(rows.job[np.concatenate(lists)])
+        items = self.encoder.encode([rows.jobs[job] for job in jobs])
+        for of_list in lists:
+            prefix = self.scorer.prefix(rows.requests[rows.request[of_list[0]]])
+            logits[of_list] = self.scorer.logits(prefix, items[np.searchsorted(jobs, rows.job[of_list])])
+        return logits
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
+    parser.add_argument("--candidates", type=int, default=200, help="jobs a request (200)")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of all systems (10)")
+    parser.add_argument("--threads", type=int, default=2, help="of each (2)")
+    parser.add_argument("--lists", type=int, default=300, help="held-out lists to agree on, at most (300)")
+    parser.add_argument("--print-only", action="store_true", help="write no result file")
+    options = parser.parse_args(argv)
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    torch.set_num_threads(options.threads)
+    workspace = Workspace(options.workspace)
+    rows = read_rows(workspace.training)
+    students = systems(workspace, options.threads)
+    made = [
+        *speed(workspace, rows, students, options.candidates, options.rounds, options.threads),
+        *agreement(rows, students, options.lists),
+    ]
+    if options.print_only:
+        print(result_file.as_table(made))
+    else:
+        simulated = bool(read_manifest(workspace.bundle).lineage.get("simulated"))
+        result_file.write("recipe_ladder", result_file.command_line("benchmarks.compression"), made, simulated)
+
+
+def systems(workspace: Workspace, threads: int) -> dict[str, System]:
+    """The current student at each precision in each engine."""
+    exported = {precision: export_graphs(workspace, precision) for precision in get_args(Precision)}
+
+    def system(graphs: Graphs, opened: Opener) -> System:
+        scorer, encoder = (
+            kind(graphs.folder, threads, graphs.manifest, opened) for kind in (BundleScorer, ItemEncoder)
+        )
+        return System(scorer, encoder, sum((graphs.folder / name).stat().st_size for name in GRAPHS))  # type: ignore[arg-type]
+
+    found = {f"student, {name}, ONNX Runtime": system(graphs, open_session) for name, graphs in exported.items()}
+    if importlib.util.find_spec("openvino"):
+        for name in ("float32", "int8_static"):
+            found[f"student, {name}, OpenVINO"] = system(exported[name], open_openvino)
+        if cpu_flags() & {"avx512_bf16", "amx_bf16"}:
+            half = functools.partial(open_openvino, precision="bf16")
+            found["student, bfloat16, OpenVINO"] = system(exported["float32"], half)
+    return found
+
+
+def speed(workspace: Workspace, rows: Rows, students: Mapping[str, System], candidates: int, rounds: int,
+          threads: int) -> list[dict[str, Any]]:  # fmt: skip
+    """Rows on pairs a second, with the request read each time: the median, and the range of nine in ten."""
+    rng = np.random.default_rng(0)
+    jobs = [rows.jobs[i] for i in rng.choice(len(rows.jobs), candidates, replace=len(rows.jobs) < candidates)]
+    requests = [rows.requests[i] for i in rng.choice(len(rows.requests), rounds + 1)]
+    runs: dict[str, tuple[int, Callable[[str], Any]]] = {}
+    for name, system in students.items():
+        items = system.encoder.encode(jobs)
+        runs[name] = candidates, functools.partial(_score, system.scorer, items)
+    with tempfile.TemporaryDirectory() as scratch:
+        precisions: tuple[Precision, ...] = "float32", "int8"
+        for precision in precisions:
+            folder = export_teacher(_policy_teacher(workspace), Path(scratch) / precision, precision)
+            read = functools.partial(TeacherScorer(folder, threads).logits, job_texts=jobs[:TEACHER_JOBS])
+            runs[f"policy teacher, {precision}, ONNX Runtime"] = min(TEACHER_JOBS, candidates), read
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for request in requests:
+        for name, (pairs, run) in runs.items():
+            time.sleep(REST)
+            run(requests[0])  # warm
+            started = time.perf_counter()
+            run(request)
+            rates[name].append(pairs / (time.perf_counter() - started))
+    case = f"{candidates} candidates a request, {threads} threads"
+    made = [_measured(case, name, "pairs_per_s", np.array(rate), "pairs/s") for name, rate in rates.items()]
+    for name, system in students.items():
+        times = np.array(rates[name]) / np.array(rates[FLOAT32])
+        made.append(_measured(case, name, "times_float32", times, "x"))
+        made.append({"case": case, "system": name, "metric": "bytes", "value": system.bytes})
+    return made
+
+
+def agreement(rows: Rows, students: Mapping[str, System], most: int) -> list[dict[str, Any]]:
+    """Rows on the share of held-out lists whose best job is as good as float32's by float32's own scores."""
+    lists = rows.lists(np.flatnonzero(rows.splits == "test"))[:most]
+    column = students[FLOAT32].scorer.tasks.index("relevance")
+    found = {name: system.logits(rows, lists)[:, column] for name, system in students.items()}
+    case = f"{len(lists)} held-out lists"
+    return [
+        {"case": case, "system": name, "metric": "ndcg@1_agreement",
+         "value": top_agreement(logits, found[FLOAT32], lists)}
+        for name, logits in found.items()
+    ]  # fmt: skip
+
+
+class open_openvino:  # called as `open_session` is
+    """A graph compiled by OpenVINO for the CPU, with the `run` of an ONNX Runtime session.
+
+    precision: f32 or bf16, of what is float in the graph.
+    """
+
+    def __init__(self, path: Path, threads: int | None, precision: str = "f32") -> None:
+        import openvino
+
+        core = openvino.Core()
+        knobs = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        if threads:
+            knobs["INFERENCE_NUM_THREADS"] = str(threads)
+        self._request = core.compile_model(core.read_model(path), "CPU", knobs).create_infer_request()
+
+    def run(self, outputs: Sequence[str], feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        found = self._request.infer(dict(feeds))
+        return [np.array(found[name]) for name in outputs]
+
+
+def _score(scorer: BundleScorer, items: np.ndarray, request: str) -> np.ndarray:
+    return scorer.logits(scorer.prefix(request), items)
+
+
+def _policy_teacher(workspace: Workspace) -> Path:
+    folder = workspace.teachers / "policy"
+    return folder / (folder / "CURRENT").read_text().strip()
+
+
+def _measured(case: str, name: str, metric: str, values: np.ndarray, unit: str) -> dict[str, Any]:
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+    return {"case": case, "system": name, "metric": metric, "value": float(middle), "low": float(low),
+            "high": float(high), "unit": unit}  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
