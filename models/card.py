@@ -87,23 +87,23 @@ def _graded(lineage: Mapping[str, Any]) -> str:
     if not graders:
         return ""
     said = f"Graded by {graders}, by product policy {lineage.get('policy', 'unknown')}. "
-    kappa = _kappa(lineage.get("judge") or {})
-    if kappa is None:
+    golden = (lineage.get("judge") or {}).get("golden")
+    if golden is None:
         return said + "The judge was not measured against a golden set."
-    return said + (
-        f"Against the golden set its quadratic weighted kappa is {kappa['value']:.3f} "
-        f"({kappa['low']:.3f} to {kappa['high']:.3f})."
+    people = "simulated graders" if golden["simulated"] else "graders"
+    said += (
+        f"On the {golden['pairs']:,} pairs of the golden set its quadratic weighted kappa with the adjudicated grades "
+        f"is {_kappa(golden['judge'])}; the {people} agree with each other at {_kappa(golden['graders'])}."
     )
+    if strata := golden["strata"]:
+        worst = min(strata, key=lambda name: strata[name]["quadratic"]["value"])
+        said += f" It is lowest on `{worst}`: {_kappa(strata[worst])}, {strata[worst]['pairs']:,} pairs."
+    return said
 
 
-def _kappa(report: Mapping[str, Any]) -> Mapping[str, float] | None:
-    """{value, low, high} of the judge's quadratic kappa, wherever in its report it stands; None where it is not."""
-    for name, value in report.items():
-        if isinstance(value, Mapping):
-            found = value if name == "quadratic" and {"value", "low", "high"} <= set(value) else _kappa(value)
-            if found is not None:
-                return found
-    return None
+def _kappa(agreement: Mapping[str, Any]) -> str:
+    kappa = agreement["quadratic"]
+    return f"{kappa['value']:.3f} ({kappa['low']:.3f} to {kappa['high']:.3f})"
 
 
 def _teachers(manifest: Manifest) -> str:

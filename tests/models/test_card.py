@@ -6,6 +6,7 @@ from typing import Any
 
 from contracts.bundle import Calibration, Manifest
 from models.card import model_card
+from policy.agreement import agreement
 
 MAP = Calibration(logits=(0.0, 1.0), probabilities=(0.1, 0.9))
 DATA = {
@@ -37,9 +38,16 @@ def test_it_says_what_it_was_trained_on_and_by_whom_it_was_graded() -> None:
 
 
 def test_a_measured_judge_is_told_with_its_kappa() -> None:
-    report = {"agreement": {"linear": {}, "quadratic": {"value": 0.84, "low": 0.8, "high": 0.88}}}
-    text = card({}, graders={"rubric": 100}, judge=report)
-    assert "quadratic weighted kappa is 0.840 (0.800 to 0.880)" in text and "not measured" not in text
+    judge, people, hard = (
+        agreement([0, 1, 2, 3, 4] * 8, [*given, 4] * 8).as_dict()
+        for given in ([0, 1, 2, 4], [0, 1, 2, 3], [4, 1, 2, 3])
+    )
+    golden = {"pairs": 40, "simulated": True, "judge": judge, "graders": people, "strata": {"pay": judge, "hard": hard}}
+    text = card({}, graders={"rubric": 100}, judge={"golden": golden})
+    assert f"adjudicated grades is {judge['quadratic']['value']:.3f} (" in text and "not measured" not in text
+    assert "simulated graders agree with each other at 1.000" in text
+    assert "lowest on `hard`" in text
+    assert "not measured" in card({}, graders={"rubric": 100}, judge={"golden": None})
 
 
 def test_a_task_without_calibration_is_named() -> None:

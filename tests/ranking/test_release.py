@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,17 +20,32 @@ from contracts.tables import read_table, write_part
 from contracts.workspace import Workspace
 from models.config import ExportConfig
 from models.rows import read_rows
-from ranking.release import _blend, _features, release
+from ranking.release import _blend, _calibration, _features, release
 from ranking.scorer import BundleScorer, ItemEncoder
+
+if TYPE_CHECKING:
+    from models.export import Graphs
 
 LENIENT = ExportConfig(least_agreement=0, least_rank_correlation=-1, most_calibration_error=1)
 
 
+@pytest.fixture(scope="module")
+def graphs(distilled: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Graphs:
+    """The student's graphs, exported once, since that takes longer than all the rest."""
+    from models.export import export_graphs
+
+    root = tmp_path_factory.mktemp("graphs") / "workspace"
+    shutil.copytree(distilled.root, root)
+    return export_graphs(Workspace(root), "int8")
+
+
 @pytest.fixture
-def trained(distilled: Workspace, tmp_path: Path) -> Workspace:
+def trained(distilled: Workspace, graphs: Graphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace of its own with a student, and a log of what a service showed."""
     shutil.copytree(distilled.root, tmp_path / "workspace")
     workspace = Workspace(tmp_path / "workspace")
+    mine = replace(graphs, folder=shutil.copytree(graphs.folder, tmp_path / "graphs"))
+    monkeypatch.setattr("models.export.export_graphs", lambda *_: mine)
     write_log(workspace, "bundle/index")
     return workspace
 
@@ -56,6 +74,9 @@ def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace)
         assert 0 <= manifest.metrics[figure] <= 1
     low, high = manifest.intervals["apply_ece"]
     assert 0 <= low < high <= 1
+    assert json.loads(trained.export_metrics.read_text()) == manifest.metrics, "what DVC compares runs by"
+    assert {"reliability_relevance.svg", "reliability_view.svg"} <= set(manifest.files)
+    assert "(reliability_view.svg)" in (trained.bundle / "README.md").read_text()
     scorer = BundleScorer(trained.bundle)
     items = ItemEncoder(trained.bundle).encode(["title: nurse | location: Boise"])
     assert scorer.logits(scorer.prefix("headline: nurse"), items).shape == (1, 4)
@@ -91,6 +112,19 @@ def test_without_a_positive_there_is_no_blend_and_what_a_simulator_logged_is_sim
     write_part(trained.training, table)
     manifest = released(trained)
     assert manifest.blend is None and manifest.lineage["simulated"]
+
+
+def test_what_people_did_is_calibrated_by_place_where_asked_for_and_grades_never(
+    labelled: Callable[..., Workspace],
+) -> None:
+    rows = read_rows(labelled(60).training)
+    valid = np.flatnonzero(rows.splits == "valid")
+    logits = np.random.default_rng(0).normal(size=len(valid))
+    ranks = [one.from_rank for one in _calibration(logits, rows, valid, "view", True)]
+    assert ranks == [0, 1, 2, 4], "of six places; a later one is held to be as the last"
+    assert len(_calibration(logits, rows, valid, "view", False)) == 1
+    assert len(_calibration(logits, rows, valid, "relevance", True)) == 1
+    assert _calibration(logits, rows, valid, "dismiss", True) == (), "too few"
 
 
 def test_a_job_that_was_not_shown_counts_as_not_chosen_in_the_blend(
