@@ -100,15 +100,16 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        if (found := _format(content)) != FORMAT:
+            raise BundleMismatch(f"format {found}, expected {FORMAT}", where=str(path), cure="export the bundle again")
+        manifest = Manifest.model_validate_json(content)
     except FileNotFoundError as error:
         raise BundleMismatch(f"{folder} holds no {MANIFEST}", cure="run `rolecall export`") from error
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(map(str, problem["loc"])) or "file"
         raise BundleMismatch(f"{field}: {problem['msg']}", where=str(path), cure="export the bundle again") from error
-    if manifest.format != FORMAT:
-        raise BundleMismatch(f"format {manifest.format}, expected {FORMAT}", where=str(path), cure="export it again")
     for name, expected in manifest.files.items():
         if not (folder / name).is_file() or file_hash(folder / name) != expected:
             raise BundleMismatch(
@@ -121,3 +122,11 @@ def read_manifest(folder: Path) -> Manifest:
             cure="bundle.json was edited after export: export it again",
         )
     return manifest
+
+
+def _format(content: bytes) -> object:
+    """The format that a manifest states, read before its fields, which are those of one format."""
+    try:
+        return json.loads(content).get("format", FORMAT)
+    except (ValueError, AttributeError):
+        return FORMAT  # no JSON object: the fields say so

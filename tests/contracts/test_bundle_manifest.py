@@ -68,6 +68,18 @@ def test_a_later_format_is_refused(bundle: Path) -> None:
         read_manifest(bundle)
 
 
+def test_a_former_format_is_refused_by_its_number_and_not_by_a_field(bundle: Path) -> None:
+    _edit(bundle, format=1, calibration={"view": {"logits": [0.0], "probabilities": [0.1]}})
+    with pytest.raises(BundleMismatch, match=r"format 1, expected 2 \(export the bundle again\)"):
+        read_manifest(bundle)
+
+
+def test_a_manifest_that_is_no_json_is_refused(bundle: Path) -> None:
+    (bundle / MANIFEST).write_text("not JSON")
+    with pytest.raises(BundleMismatch, match="Invalid JSON"):
+        read_manifest(bundle)
+
+
 def test_a_folder_without_manifest_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(BundleMismatch, match="rolecall export"):
         read_manifest(tmp_path)
