@@ -1,7 +1,7 @@
 """The product policy: a document that people edit, and the judges that grade (member, job) pairs by it.
 
-In: records, a query, and people's grades of a golden set. Out: grades 0 to 4 with a rationale, how far graders agree, and
-whether a judge may label.
+In: records, a query, and people's grades of a golden set. Out: grades 0 to 4 with a rationale, how far graders agree,
+and whether a judge may label.
 """
 
 from policy.document import Policy, load_policy
