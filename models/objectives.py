@@ -52,31 +52,29 @@ def listwise(logits: Tensor, wanted: Tensor, weight: Tensor, sizes: Sequence[int
     weight: (n, tasks), of a positive, as in `pointwise`.
     """
     terms = []
-    gains = wanted * weight
-    for scores, target, gain in zip(*(x.split(list(sizes)) for x in (logits, wanted, gains)), strict=True):
+    for scores, target, worth in zip(*(x.split(list(sizes)) for x in (logits, wanted, weight)), strict=True):
         for column in range(logits.shape[1]):
             known = torch.isfinite(target[:, column])
-            some = target[known, column]
-            if len(some) > 1 and some.max() > some.min():
-                share = gain[known, column]
-                terms.append(nn.functional.cross_entropy(scores[known, column], share / share.sum()))
+            gains = target[known, column]
+            if len(gains) > 1 and gains.max() > gains.min():
+                share = gains / gains.sum() * worth[known, column]  # a weight that the list's sum held would cancel
+                terms.append(nn.functional.cross_entropy(scores[known, column], share))
     return _mean(terms, logits)
 
 
 def pairwise(logits: Tensor, wanted: Tensor, weight: Tensor, sizes: Sequence[int]) -> Part:
     """RankNet (Burges et al. 2005): -log sigmoid(s_i - s_j) over a list's pairs with target_i > target_j, by task.
 
-    weight: (n, tasks), counts by the better one (Joachims et al. 2017). The mean over a list's pairs, then over lists
-    and tasks in which targets differ.
+    weight: (n, tasks), of a pair that of the better one (Joachims et al. 2017). The mean over a list's pairs, then over
+    lists and tasks in which targets differ.
     """
     scores, targets, weights = (
         nn.utils.rnn.pad_sequence(list(x.split(list(sizes))), batch_first=True, padding_value=fill)
         for x, fill in ((logits, 0.0), (wanted, torch.nan), (weight, 0.0))
     )
     better = targets[:, :, None] > targets[:, None]  # (lists, i, j, tasks); NaN is never better nor worse
-    counts = better * weights[:, :, None]
-    losses = nn.functional.softplus(scores[:, None] - scores[:, :, None]) * counts
-    of_lists, pairs = losses.sum((1, 2)), counts.sum((1, 2))
+    losses = nn.functional.softplus(scores[:, None] - scores[:, :, None]) * better * weights[:, :, None]
+    of_lists, pairs = losses.sum((1, 2)), better.sum((1, 2))
     telling = pairs > 0
     return Part((of_lists[telling] / pairs[telling]).sum() + logits.sum() * 0.0, telling.sum())
 

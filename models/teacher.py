@@ -88,12 +88,7 @@ def score_teacher(workspace: Workspace, kind: Kind) -> Path:
 
 
 def open_teacher(folder: Path) -> tuple[TeacherModel, TeacherConfig]:
-    """A trained teacher of any architecture and its knobs, from the folder of its version.
-
-    Raises BadInput where the folder holds no teacher.
-    """
-    if not (folder / "teacher.json").is_file():
-        raise BadInput("teacher.json missing", where=str(folder), cure="give the folder of a teacher's version")
+    """A trained teacher of any architecture and its knobs, from the folder of its version."""
     about = json.loads((folder / "teacher.json").read_text())
     return load_full_text(folder) if about.get("architecture") in ARCHITECTURES else load_teacher(folder)
 
@@ -284,6 +279,8 @@ def _weights(rows: Rows, tasks: tuple[str, ...], targets: np.ndarray, trained_on
 
 def _parent(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Path | None:
     if config.base is not None:
+        if not (config.base / "teacher.json").is_file():
+            raise BadInput("teacher.json missing", where=str(config.base), cure="give the folder of a teacher")
         return config.base
     return _current(workspace, "policy") if kind == "click" and config.warm_start else None
 

@@ -38,6 +38,13 @@ def test_layers_above_the_states_end_where_the_whole_backbone_ends(
     assert torch.allclose(found[mask.bool()], expected[mask.bool()], atol=0.05)  # bfloat16, kept as float16
 
 
+def test_what_is_kept_while_training_is_not_random(tiny: Path) -> None:
+    backbone = Backbone(tiny).train()
+    tokens = token_ids(open_tokenizer(tiny, 32), TEXTS)
+    first, second = (TextStates(backbone, tokens, layers=1, memory_mb=1).batch(np.arange(4))[0] for _ in range(2))
+    assert torch.equal(first, second)
+
+
 def test_no_more_is_kept_than_was_allowed(read: tuple[Backbone, list[list[int]]]) -> None:
     backbone, _ = read
     tokens = [[5] * 500] * 100  # 32 kB each as float16

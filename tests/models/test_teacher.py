@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.cross_encoder import CrossEncoder
 from models.pairs import JointPairs
 from models.rows import read_rows
 from models.scores import current_scores, read_scores
-from models.teacher import masked_targets, score_teacher, train_teacher, training_lists
+from models.teacher import masked_targets, open_teacher, score_teacher, train_teacher, training_lists
 
 Make = Callable[..., Workspace]
 Table = Callable[..., pa.Table]
@@ -148,6 +149,49 @@ def test_a_policy_teacher_of_another_backbone_is_refused(labelled: Make, knobs: 
     shutil.copy(knobs.backbone / "tokenizer.json", other)  # type: ignore[operator]
     with pytest.raises(BadInput, match="3 layers of 32, this backbone 2 of 16"):
         train_teacher(workspace, "click", knobs.model_copy(update={"backbone": other}))
+
+
+def test_a_stopped_teacher_leaves_its_last_good_state_to_start_from(labelled: Make, knobs: TeacherConfig) -> None:
+    workspace = labelled(20)
+    broken = knobs.model_copy(update={"head_rate": 1e30, "precision": "float32"})
+    with pytest.raises(
+        TrainingFailed, match=r"policy teacher: \w+ (nan|inf) at step \d of 3 \(epoch 1, lists r\d{4}, "
+    ):
+        train_teacher(workspace, "policy", broken)
+    (stopped,) = (workspace.teachers / "policy").glob("*.stopped")
+    assert not (workspace.teachers / "policy" / "CURRENT").exists()
+    about = json.loads((stopped / "stopped.json").read_text())
+    assert about["epoch"] == 1 and set(about["batch"].removeprefix("lists ").split(", ")) <= set(rows_of(workspace))
+    model, _ = open_teacher(stopped)
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    version = train_teacher(workspace, "policy", knobs)
+    again = knobs.model_copy(update={"base": version, "learning_rate": 1e-9, "head_rate": 1e-9})
+    continued = load_file(str(train_teacher(workspace, "policy", again) / "model.safetensors"))
+    for name, value in load_file(str(version / "model.safetensors")).items():
+        assert torch.allclose(continued[name], value, atol=1e-6), name
+
+
+def test_ordinal_grades_give_probabilities(labelled: Make, knobs: TeacherConfig) -> None:
+    workspace = labelled(40)
+    steps = {"targets": "ordinal", "ranking": "pairwise", "epochs": 3, "learning_rate": 1e-3, "frozen_layers": 0}
+    folder = train_teacher(workspace, "policy", knobs.model_copy(update=steps))
+    assert metrics(workspace, "policy")["ndcg@10"] > 0.8
+    model, config = open_teacher(folder)
+    assert config.targets == "ordinal" and model.thresholds is not None
+    rows = read_rows(workspace.training)
+    train = np.flatnonzero(rows.splits == "train")
+    _, logits = read_scores(current_scores(workspace, "policy"), rows, train)
+    learned = 1 / (1 + np.exp(-logits[train, 0]))
+    assert learned.mean() == pytest.approx(rows.target("relevance")[train].mean(), abs=0.15)
+
+
+def test_a_base_that_is_none_is_refused(labelled: Make, knobs: TeacherConfig, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"teacher\.json missing"):
+        train_teacher(labelled(10), "policy", knobs.model_copy(update={"base": tmp_path}))
+
+
+def rows_of(workspace: Workspace) -> list[str]:
+    return read_rows(workspace.training).list_ids.tolist()
 
 
 def metrics(workspace: Workspace, kind: str) -> dict[str, float]:
