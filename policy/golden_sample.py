@@ -33,6 +33,8 @@ log = logging.getLogger("rolecall")
 RANDOM_SHARE = 0.25
 POOL = 12
 """Rows of the log that are looked at for each pair that is asked for."""
+TRIES = 50
+"""Jobs that are drawn for an asker until one was open then."""
 RECOMMENDATION = "recommendation"
 _KEYS = ("member_id", "query", "job_id", "time")
 _SHOWN = pc.field("action").isin(["impression", "view"])
@@ -188,14 +190,15 @@ def _random(records: Path, candidates: Sequence[Candidate], rng: np.random.Gener
     )
     posted, expires = (jobs[name].cast(pl.Int64).to_numpy() for name in ("posted_at", "expires_at"))
     ids = jobs["id"].to_list()
-    asked = {(one.member_id, one.query): one for one in candidates}
-    found = []
-    for one in asked.values():
-        now = int(one.time.timestamp() * 1e6)
-        alive = np.flatnonzero(~(posted > now) & ~(expires <= now))
-        if len(alive):
-            found.append(one._replace(job_id=ids[rng.choice(alive)], source="random"))
-    return found
+    asked = list({(one.member_id, one.query): one for one in candidates}.values())
+    now = np.array([one.time.timestamp() * 1e6 for one in asked])[:, None]
+    drawn = rng.integers(0, len(ids), (len(asked), TRIES))
+    open_ = ~(posted[drawn] > now) & ~(expires[drawn] <= now)  # a time that is not known is NaN and excludes nothing
+    return [
+        one._replace(job_id=ids[drawn[i, open_[i].argmax()]], source="random")
+        for i, one in enumerate(asked)
+        if open_[i].any()
+    ]
 
 
 def _kind(titles: TitleReader, one: Candidate, near: float) -> Kind:

@@ -241,6 +241,8 @@ def test_pairs_without_a_grade_are_left_out_as_long_as_they_are_few(graded: Path
     outcomes[:few] = [Ungraded("prose")] * few
     found = require_agreement(golden, Answers(outcomes))
     assert (found.ungraded, found.judge.pairs, found.judge.quadratic.value) == (few, len(outcomes) - few, 1.0)
+    assert sum(one.pairs for one in found.strata.values()) == len(outcomes) - few
+    assert {one.exact for one in found.strata.values()} == {1.0}
     outcomes[few] = Ungraded("timeout")
     with pytest.raises(JudgeFailed, match=f"left {few + 1} of {len(outcomes)} golden pairs"):
         require_agreement(golden, Answers(outcomes))

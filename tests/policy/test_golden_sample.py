@@ -125,6 +125,21 @@ def test_retrieved_jobs_are_drawn_where_label_has_run(market: Path, tmp_path: Pa
     assert sources["logged"] > 20
 
 
+def test_a_random_job_was_open_when_it_was_asked_for(tmp_path: Path) -> None:
+    tables(tmp_path, ["cashier", "welder"])
+    ends = {"past": THEN - timedelta(days=1), "open": THEN + timedelta(days=1)}
+    jobs = [
+        Job(id=f"{name}{i}", title="Baker", expires_at=end, updated_at=THEN)
+        for name, end in ends.items()
+        for i in range(9)
+    ] + [Job(id=f"later{i}", title="Baker", posted_at=THEN + timedelta(days=1), updated_at=THEN) for i in range(9)]
+    write_part(tmp_path / "jobs", to_table(jobs, Job), "more")
+    for seed in range(8):
+        drawn = [pair.job.id for pair in sample_pairs(tmp_path, POLICY, 9, seed) if pair.source == "random"]
+        assert len(drawn) == 2
+        assert all(name.startswith(("open", "j")) for name in drawn)
+
+
 def test_a_workspace_without_events_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotReady, match=r"no table in .*events .*rolecall ingest"):
         sample_pairs(tmp_path, POLICY, 10)
