@@ -24,7 +24,9 @@ class Figure(NamedTuple):
     high: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.value:.4f}" if self.low is None else f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
+        if self.low is None:
+            return f"{self.value:,.0f}" if abs(self.value) >= 1_000 else f"{self.value:.4f}"
+        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def _of_bundle(manifest: Manifest) -> Side:
         for name, value in manifest.metrics.items()
         if isinstance(value, int | float)
     }
-    figures |= {f"bytes of {name}": Figure(size) for name, size in lineage.get("bytes", {}).items()}
+    sizes = lineage.get("bytes", {}).items()
+    figures |= {f"bytes of {name}": Figure(size) for name, size in sizes if name.endswith(".onnx")}
     return Side(_dotted(knobs), versions, figures)
 
 
@@ -159,7 +162,8 @@ def _shown(figure: Mapping[str, Any] | None) -> str:
 
 
 def _step(row: Mapping[str, Any]) -> str:
-    return "" if row["difference"] is None else f"{row['difference']:+.4f}"
+    step = row["difference"]
+    return "" if step is None else f"{step:+,.0f}" if abs(step) >= 1_000 else f"{step:+.4f}"
 
 
 def _apart(row: Mapping[str, Any]) -> str:

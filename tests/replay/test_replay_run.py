@@ -51,6 +51,13 @@ def test_the_metrics_are_those_of_the_run_files_by_ir_measures(shown: Workspace,
             assert [table.cell(system, str(m)).value for m in measures] == pytest.approx([found[m] for m in measures])
 
 
+def test_dvc_finds_every_figure_beside_those_of_export(shown: Workspace, results: Results) -> None:
+    figures = json.loads(shown.replay_metrics.read_text())
+    for table in results.tables:
+        for cell in table.cells:
+            assert figures[table.name][cell.system][cell.metric] == cell.value
+
+
 def test_a_request_is_never_answered_with_what_was_applied_to_before(shown: Workspace, results: Results) -> None:
     """m1 applied to j1 before r3."""
     for path in (shown.replay / "runs").glob("end_to_end.*.run"):

@@ -50,7 +50,9 @@ def workspace(root: Path, epochs: int, ndcg: float, engine: str) -> Path:
     cell = {"system": "whole system", "metric": "nDCG@10", "value": ndcg / 2, "low": 0.0, "high": 1.0}
     replay = {"tables": [{"name": "end_to_end", "cells": [cell]}], "records": {"jobs": 10}, "versions": {"index": "i1"}}
     (place.replay / "metrics.json").write_text(json.dumps(replay))
-    (root / "summary.json").write_text(json.dumps({"knobs": {"student": {"epochs": 99}, "index": {"engine": engine}}}))
+    (root / "summary.json").write_text(
+        json.dumps({"knobs": {"student": {"epochs": ndcg}, "index": {"engine": engine}}})
+    )
     (root / "stages.json").write_text(json.dumps([{"name": "export", "seconds": 1.5, "peak_mb": 100}]))
     return root
 
