@@ -100,7 +100,7 @@ class Backbone(nn.Module):
             bert = BertModel(config, add_pooling_layer=False)
         self.hidden: int = config.hidden_size
         self.heads: int = config.num_attention_heads
-        bert.embeddings.dropout = nn.Identity()  # layers are run without, and kept states must not be random
+        bert.embeddings.dropout.p = 0.0  # layers are run without, and kept states must not be random
         self.embeddings = bert.embeddings
         self.layers = bert.encoder.layer
         self.longest: int = config.max_position_embeddings

@@ -56,7 +56,7 @@ class FullText(TeacherModel):
             layer.requires_grad_(False)
 
     def remember_less(self) -> None:
-        self.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+        self.backbone.activation_checkpointing_enable({"use_reentrant": False})
 
     def start_from(self, other: TeacherModel, where: str) -> None:
         own, found = _sizes(self.backbone), _sizes(other.backbone) if isinstance(other, FullText) else ""
