@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from contracts.errors import NotReady
+from contracts.errors import NotReady, TrainingFailed
 from contracts.tasks import TASKS
 from contracts.tokens import open_tokenizer, token_ids
 from contracts.workspace import Workspace, set_current
@@ -114,7 +114,8 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     """Distil a student; return the folder of its version, which becomes current.
 
     Its version is the hash of data, teacher versions, configuration and backbone; where it is there already, nothing
-    is done. Raises NotReady, BadInput (scores that do not fit the training set), TrainingFailed.
+    is done. Raises NotReady, BadInput (scores that do not fit the training set), TrainingFailed; of a run that stopped,
+    <version>.stopped holds the last good state, which can be a `base`.
     """
     rows = read_rows(workspace.training)
     folder = backbone_folder(config.backbone)
@@ -126,14 +127,29 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         set_current(workspace.student, version)
         return out
     tasks, taught = _tasks(stores, rows)
+    about = {
+        "tasks": tasks,
+        "config": config.model_dump(mode="json"),
+        "text_version": rows.text_version,
+        "training": rows.version,
+        "backbone": backbone_version(folder),
+        "teachers": {name: path.stem for name, path in stores.items()},
+    }
     student = _beginning(workspace, config, folder, rows, tasks, taught)
-    texts = _learn(student, rows, taught, folder, config)
-    for item_tokens in (*config.via, config.item_tokens)[1:]:
-        mid, student = student, Student(folder, tasks, item_tokens, config.score_layers)
-        student.start_from_student(mid)
-        texts = _learn(student, rows, _taught_by(mid, texts), folder, config)
-    if config.prune is not None:
-        texts = _prune(student, rows, taught, folder, config, config.prune)
+    try:
+        texts = _learn(student, rows, taught, folder, config)
+        for item_tokens in (*config.via, config.item_tokens)[1:]:
+            mid, student = student, Student(folder, tasks, item_tokens, config.score_layers)
+            student.start_from_student(mid)
+            texts = _learn(student, rows, _taught_by(mid, texts), folder, config)
+        if config.prune is not None:
+            texts = _prune(student, rows, taught, folder, config, config.prune)
+    except TrainingFailed:
+        stopped = config.model_copy(update={"item_tokens": student.item_tokens})
+        kept = out.with_name(f"{version}.stopped")
+        save_student(kept, student, {**about, "config": stopped.model_dump(mode="json")}, folder)
+        log.warning("student: its last good state is in %s", kept)
+        raise
     test = np.flatnonzero(rows.splits == "test")
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
     with autocast():
@@ -147,14 +163,6 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         relevance = tasks.index("relevance")
         by_policy = 1 / (1 + np.exp(-taught[:, relevance]))
         metrics["ndcg@10_by_policy_teacher"] = mean_ndcg(logits[:, relevance], by_policy, rows.lists(test))
-    about = {
-        "tasks": tasks,
-        "config": config.model_dump(mode="json"),
-        "text_version": rows.text_version,
-        "training": rows.version,
-        "backbone": backbone_version(folder),
-        "teachers": {name: path.stem for name, path in stores.items()},
-    }
     save_student(out, student, about, folder)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
     set_current(workspace.student, version)
@@ -231,6 +239,7 @@ def _learn(student: Student, rows: Rows, taught: np.ndarray, folder: Path, confi
         learning_rate=config.learning_rate,
         head_rate=config.head_rate,
         head=fresh,
+        describe=lambda batch: "lists " + ", ".join(str(rows.list_ids[of_list[0]]) for of_list in batch.lists),
     )
     return texts
 

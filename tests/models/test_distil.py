@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.workspace import Workspace
 from models.backbone import backbone_folder
 from models.config import StudentConfig
@@ -137,6 +137,19 @@ def test_alignment_and_relevance_first_train_as_well(own: Workspace, tiny: Path)
     config = StudentConfig(backbone=tiny, epochs=1, relevance_epochs=1, align=1.0, align_epochs=1, item_tokens=2)
     train_student(own, config)
     assert metrics(own)["ndcg@10_by_policy_teacher"] > 0.9
+
+
+def test_a_stopped_student_leaves_its_last_good_state_to_start_from(own: Workspace, tiny: Path) -> None:
+    """A weight that no float32 holds poisons the loss."""
+    config = StudentConfig(backbone=tiny, epochs=1, item_tokens=3, weights={"view": 1e39})
+    before = (own.student / "CURRENT").read_text()
+    with pytest.raises(TrainingFailed, match=r"student, 3 item tokens: loss inf at .* \(epoch 1, lists r\d{4}, "):
+        train_student(own, config)
+    assert (own.student / "CURRENT").read_text() == before
+    (stopped,) = own.student.glob("*.stopped")
+    student, _ = load_student(stopped)
+    assert student.item_tokens == 3 and all(torch.isfinite(value).all() for value in student.state_dict().values())
+    assert train_student(own, StudentConfig(backbone=tiny, epochs=1, item_tokens=3, base=stopped)).is_dir()
 
 
 def metrics(workspace: Workspace) -> dict[str, float]:

@@ -47,8 +47,8 @@ def decoder(tiny: Path, tmp_path: Path) -> Path:
 def test_two_processes_learn_what_one_does(
     labelled: Callable[..., Workspace], tiny: Path, decoder: Path, tmp_path: Path
 ) -> None:
-    """The joint teacher, gathered as a whole, and a decoder, gathered layer by layer. Of the joint teacher's 12 lists 11
-    are a batch and the last one is left: a process without a list."""
+    """The joint teacher, gathered as a whole, and a decoder, gathered layer by layer. The joint teacher's lists make a
+    batch of 11 and one of 1, in which a process has no list."""
     knobs = {
         "joint": TeacherConfig(
             backbone=tiny, frozen_layers=0, epochs=2, precision="float32", learning_rate=1e-4, ranking="pairwise",
