@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks import result_file
-from benchmarks.ladder_data import JOB_VIEWS, ONET, SIMULATED, Pairs, prepare
+from benchmarks.ladder_data import JOB_VIEWS, ONET, SIMULATED, Pairs, prepare, share_states
 from benchmarks.ladder_quality import (
     Held,
     Samples,
@@ -69,7 +69,7 @@ RUNGS = (
     Rung("labels alone", {**COLD, "distil": ()}, EVERYWHERE),
     Rung("policy teacher", {**COLD, "distil": ("policy",)}),
     Rung("click teacher", {**COLD, "distil": ("click",)}),
-    Rung("both teachers", COLD, EVERYWHERE),
+    Rung("both teachers", COLD),
     Rung(WARM, {}, EVERYWHERE),
     Rung("+ stepwise through T = 8", {"via": (8,)}),
     Rung("T = 1", {"item_tokens": 1}),
@@ -100,9 +100,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="students of each rung (3)")
     parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
-    show_progress(quiet=True)
+    show_progress(quiet=False)
     torch.set_num_threads(THREADS)
     knobs = load_params(options.params)
+    share_states()
     made: list[dict[str, Any]] = []
     for pairs in prepare(options.out, options.params, knobs.seed, options.onet, options.jobviews):
         simulated = pairs.name == SIMULATED

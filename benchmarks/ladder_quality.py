@@ -48,9 +48,9 @@ def float_logits(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])
     held = np.flatnonzero(np.isin(rows.splits, HELD_OUT))
-    own = rows.only(held)
+    own, fixed = rows.only(held), (min(config.frozen_layers, student.split), config.frozen_item_layers)
     logits = np.full((len(rows), len(student.head.tasks)), np.nan, np.float32)
-    logits[held] = student_logits(student, Texts(own, student, folder, config, (0, 0)), np.arange(len(own)))
+    logits[held] = student_logits(student, Texts(own, student, folder, config, fixed), np.arange(len(own)))
     return student.head.tasks, logits
 
 
