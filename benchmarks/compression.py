@@ -14,6 +14,7 @@ import argparse
 import functools
 import importlib.util
 import logging
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +28,9 @@ from benchmarks import result_file
 from contracts.bundle import read_manifest
 from contracts.machine import cpu_flags
 from contracts.workspace import Workspace
-from models.config import Precision
-from models.export import GRAPHS, Graphs, export_graphs, export_teacher
+from models.config import Precision, StudentConfig
+from models.distil import load_student
+from models.export import GRAPHS, calibration_feeds, export_graphs, export_teacher, quantize_graphs
 from models.metrics import top_agreement
 from models.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder, Opener, TeacherScorer
@@ -65,18 +67,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--candidates", type=int, default=200, help="jobs a request (200)")
     parser.add_argument("--rounds", type=int, default=10, help="turns of all systems (10)")
     parser.add_argument("--threads", type=int, default=2, help="of each (2)")
-    parser.add_argument("--lists", type=int, default=300, help="held-out lists to agree on, at most (300)")
+    parser.add_argument("--lists", type=int, default=150, help="held-out lists to agree on, at most (150)")
     parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     torch.set_num_threads(options.threads)
     workspace = Workspace(options.workspace)
     rows = read_rows(workspace.training)
-    students = systems(workspace, options.threads)
-    made = [
-        *speed(workspace, rows, students, options.candidates, options.rounds, options.threads),
-        *agreement(rows, students, options.lists),
-    ]
+    with tempfile.TemporaryDirectory() as scratch:
+        students = systems(workspace, rows, Path(scratch), options.threads)
+        made = [
+            *speed(workspace, rows, students, options.candidates, options.rounds, options.threads),
+            *agreement(rows, students, options.lists),
+        ]
     if options.print_only:
         print(result_file.as_table(made))
     else:
@@ -84,17 +87,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         result_file.write("recipe_ladder", result_file.command_line("benchmarks.compression"), made, simulated)
 
 
-def systems(workspace: Workspace, threads: int) -> dict[str, System]:
-    """The current student at each precision in each engine."""
-    exported = {precision: export_graphs(workspace, precision) for precision in get_args(Precision)}
+def systems(workspace: Workspace, rows: Rows, scratch: Path, threads: int) -> dict[str, System]:
+    """The current student at each precision in each engine. scratch: where its graphs are written."""
+    whole = export_graphs(workspace, "float32")
+    version = whole.folder.parent
+    student, about = load_student(version)
+    feeds = calibration_feeds(student, version, StudentConfig.model_validate(about["config"]), rows)
+    exported = {}
+    for precision in get_args(Precision):
+        exported[precision] = Path(shutil.copytree(whole.folder, scratch / precision))
+        quantize_graphs(exported[precision], precision, feeds)
 
-    def system(graphs: Graphs, opened: Opener) -> System:
-        scorer, encoder = (
-            kind(graphs.folder, threads, graphs.manifest, opened) for kind in (BundleScorer, ItemEncoder)
-        )
-        return System(scorer, encoder, sum((graphs.folder / name).stat().st_size for name in GRAPHS))  # type: ignore[arg-type]
+    def system(folder: Path, opened: Opener) -> System:
+        read = folder, threads, whole.manifest, opened
+        return System(BundleScorer(*read), ItemEncoder(*read), sum((folder / name).stat().st_size for name in GRAPHS))
 
-    found = {f"student, {name}, ONNX Runtime": system(graphs, open_session) for name, graphs in exported.items()}
+    found = {f"student, {name}, ONNX Runtime": system(folder, open_session) for name, folder in exported.items()}
     if importlib.util.find_spec("openvino"):
         for name in ("float32", "int8_static"):
             found[f"student, {name}, OpenVINO"] = system(exported[name], open_openvino)

@@ -32,7 +32,7 @@ from models.student import Student
 
 GRAPHS = ("item.onnx", "prefix.onnx", "score.onnx")
 TEACHER_GRAPH = "teacher.onnx"
-CALIBRATION_LISTS = 32
+CALIBRATION_LISTS, CALIBRATION_JOBS = 24, 8
 
 Feeds = dict[str, list[dict[str, np.ndarray]]]
 """Graph -> inputs of some calls."""
@@ -201,9 +201,14 @@ def export_student(student: Student, tokenizer: Path, out: Path, precision: Prec
     items = torch.randn(3, student.item_tokens, student.hidden)
     candidates = {"prefix_kv": (None, None, None, "len", None), "items": ("n", None, None)}
     export_graph(ScoreGraph(student), (kept, items), out / "score.onnx", inputs=candidates, output="logits")
-    for name in GRAPHS:
-        quantize(out / name, precision, ("student.head",), feeds[name] if feeds else ())
     shutil.copy(tokenizer, out / "tokenizer.json")
+    quantize_graphs(out, precision, feeds)
+
+
+def quantize_graphs(folder: Path, precision: Precision, feeds: Feeds | None = None) -> None:
+    """Bring the float32 graphs of a folder to a precision in place; as in `export_student`, which takes longer."""
+    for name in GRAPHS:
+        quantize(folder / name, precision, ("student.head",), feeds[name] if feeds else ())
 
 
 def calibration_feeds(student: Student, folder: Path, config: StudentConfig, rows: Rows) -> Feeds:
@@ -213,7 +218,7 @@ def calibration_feeds(student: Student, folder: Path, config: StudentConfig, row
     feeds: Feeds = {name: [] for name in GRAPHS}
     graphs = ItemGraph(student), PrefixGraph(student)
     for of_list in rows.lists(np.flatnonzero(rows.splits == "train"))[:CALIBRATION_LISTS]:
-        texts = [rows.jobs[job] for job in rows.job[of_list]]
+        texts = [rows.jobs[job] for job in rows.job[of_list[:CALIBRATION_JOBS]]]
         jobs, request = (
             dict(zip(("input_ids", "attention_mask"), pad(tokens), strict=True))
             for tokens in (token_ids(of_job, texts), [of_request.encode(rows.requests[rows.request[of_list[0]]]).ids])

@@ -70,6 +70,7 @@ def quantize(
     if precision == "float32":
         return
     model = onnx.load(path)
+    _fold_transposes(model.graph)
     products = _products(model.graph, tuple(keep))
     if precision != "int8_static":  # there a Gemm is one product with its bias; elsewhere it would lose its name
         for gemm in (product for product in products if product.op_type == "Gemm"):
@@ -109,6 +110,21 @@ class _Feeds:
 
     def set_range(self, start_index: int, end_index: int) -> None:
         self._next = iter(self._feeds[start_index:end_index])
+
+
+def _fold_transposes(graph: Any) -> None:
+    """Turn weights once, not at each call: the exporter leaves a large weight that two products share as it was."""
+    from onnx import numpy_helper
+
+    weights = {weight.name: weight for weight in graph.initializer}
+    for node in [node for node in graph.node if node.op_type == "Transpose" and node.input[0] in weights]:
+        axes = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+        turned = numpy_helper.to_array(weights[node.input[0]]).transpose(axes)
+        graph.initializer.append(numpy_helper.from_array(turned.copy(), node.output[0]))
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input}
+    for name in weights.keys() - used:
+        graph.initializer.remove(weights[name])
 
 
 def _products(graph: Any, keep: tuple[str, ...]) -> list[Any]:
