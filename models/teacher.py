@@ -112,12 +112,13 @@ def _train(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, architec
            parent: Path | None, out: Path) -> tuple[Pairs, int]:  # fmt: skip
     """The pairs with the trained model, and how many it was trained on."""
     torch.manual_seed(config.seed)
-    tasks = _learnable(rows, kind)
+    targets = masked_targets(rows, TEACHER_TASKS[kind])
+    lists = training_lists(rows, np.isfinite(targets).any(1), config.max_pairs, config.seed)
+    trained_on = np.concatenate([np.zeros(0, np.int64), *lists])
+    tasks = _learnable(targets[trained_on], kind)
+    targets = targets[:, [TEACHER_TASKS[kind].index(task) for task in tasks]]
     model = _untrained(folder, tasks, architecture, config)
     frozen = min(config.frozen_layers, len(model.layers()))
-    targets = masked_targets(rows, tasks)
-    lists = training_lists(rows, np.isfinite(targets).any(1), config.max_pairs, config.seed)
-    trained_on = np.concatenate(lists)
     if parent is None or not _started(model, parent):
         model.expect(*_rates(targets[trained_on]))
     model.freeze(frozen)
@@ -299,16 +300,17 @@ def _version(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, parent
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _learnable(rows: Rows, kind: Kind) -> tuple[str, ...]:
-    """The teacher's tasks that have training labels which differ: `hire` has none where nobody reports hires."""
-    labels = {task: rows.target(task)[rows.splits == "train"] for task in TEACHER_TASKS[kind]}
-    spread = {task: np.unique(known[np.isfinite(known)]) for task, known in labels.items()}
-    tasks = tuple(task for task, values in spread.items() if len(values) > 1)
+def _learnable(targets: np.ndarray, kind: Kind) -> tuple[str, ...]:
+    """The teacher's tasks whose targets differ among the pairs (n, tasks) that it trains on: `hire` where one was."""
+    names = TEACHER_TASKS[kind]
+    tasks = tuple(
+        task for task, known in zip(names, targets.T, strict=True) if len(np.unique(known[np.isfinite(known)])) > 1
+    )
     if not tasks:
         raise NotReady(
-            f"no training pairs tell {' or '.join(labels)} apart", cure="run `rolecall label` with more lists"
+            f"no training pairs tell {' or '.join(names)} apart", cure="run `rolecall label` with more lists"
         )
-    if absent := sorted(set(labels) - set(tasks)):
+    if absent := sorted(set(names) - set(tasks)):
         log.warning("%s teacher: nothing to learn %s from; it will not be answered", kind, ", ".join(absent))
     return tasks
 

@@ -13,9 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 from contracts.errors import BadInput, NotReady, TrainingFailed
+from contracts.examples import TRAINING
+from contracts.tables import read_table
 from contracts.workspace import Workspace
 from models.config import TeacherConfig
-from models.cross_encoder import CrossEncoder
+from models.cross_encoder import CrossEncoder, load_teacher
 from models.pairs import JointPairs
 from models.rows import read_rows
 from models.scores import current_scores, read_scores
@@ -197,3 +199,17 @@ def rows_of(workspace: Workspace) -> list[str]:
 def metrics(workspace: Workspace, kind: str) -> dict[str, float]:
     folder = workspace.teachers / kind
     return json.loads((folder / (folder / "CURRENT").read_text().strip() / "metrics.json").read_text())
+
+
+def test_a_task_without_an_example_among_the_drawn_lists_is_not_learned(labelled: Make, tiny: Path) -> None:
+    """Its rate would not be a number, nor would any loss after it."""
+    workspace = labelled(20)
+    rows = read_rows(workspace.training)
+    drawn = training_lists(rows, np.isfinite(rows.targets).any(1), 1, seed=0)[0]
+    table = read_table(workspace.training).to_pandas()
+    chosen = set(rows.list_ids[drawn])
+    table.loc[table["list_id"].isin(chosen), "apply"] = 0.0
+    workspace = labelled(table=pa.Table.from_pandas(table, schema=TRAINING, preserve_index=False), name="rare")
+    config = TeacherConfig(backbone=tiny, max_pairs=1, epochs=1, warm_start=False, frozen_layers=0)
+    model, _ = load_teacher(train_teacher(workspace, "click", config))
+    assert "apply" not in model.tasks and torch.isfinite(model.head.bias).all()
