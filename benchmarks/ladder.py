@@ -50,7 +50,6 @@ THREADS = 2
 
 EVERYWHERE = (SIMULATED, ONET, JOB_VIEWS)
 COLD: Mapping[str, Any] = {"warm_start": False}
-PRUNED: Mapping[str, Any] = {"epochs": 0}
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,13 @@ class Rung:
 
 
 WARM = "+ warm start"
+
+
+def _pruned(neurons: float, epochs: int) -> Mapping[str, Any]:
+    """A trained student made smaller in one step, with so many epochs of distillation after it."""
+    return {"epochs": 0, "prune": {"neurons": neurons, "steps": 1, "epochs": epochs}}
+
+
 RUNGS = (
     Rung("labels alone", {**COLD, "distil": ()}, EVERYWHERE),
     Rung("policy teacher", {**COLD, "distil": ("policy",)}),
@@ -75,10 +81,10 @@ RUNGS = (
     Rung("T = 1", {"item_tokens": 1}),
     Rung("T = 4", {"item_tokens": 4}),
     Rung("T = 8", {"item_tokens": 8}),
-    Rung("pruned 25%", {**PRUNED, "prune": {"neurons": 0.25, "epochs": 0}}, base=WARM),
-    Rung("pruned 25%, distilled again", {**PRUNED, "prune": {"neurons": 0.25, "epochs": 1}}, base=WARM),
-    Rung("pruned 50%", {**PRUNED, "prune": {"neurons": 0.5, "epochs": 0}}, base=WARM),
-    Rung("pruned 50%, distilled again", {**PRUNED, "prune": {"neurons": 0.5, "epochs": 1}}, base=WARM),
+    Rung("pruned 25%", _pruned(0.25, epochs=0), base=WARM),
+    Rung("pruned 25%, distilled again", _pruned(0.25, epochs=1), base=WARM),
+    Rung("pruned 50%", _pruned(0.5, epochs=0), base=WARM),
+    Rung("pruned 50%, distilled again", _pruned(0.5, epochs=1), base=WARM),
 )
 
 
