@@ -27,9 +27,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     asked = (grades[name].to_pylist() for name in ("member_id", "job_id", "query"))
     found = agreement(grades["grade"].to_pylist(), Truth.load(options.workspace / "raw").fits(*asked).tolist())
     print(found)
-    case = f"the judge and the truth of {found.pairs:,} pairs"
-    rows = [{"case": case, "system": "rubric judge", "metric": "equal grades", "value": found.exact}] + [
-        {"case": case, "system": "rubric judge", "metric": f"{kind} kappa", **interval._asdict()}
+    same = {"case": "the judge and the simulated truth", "system": "rubric judge"}
+    rows = [
+        same | {"metric": "pairs", "value": found.pairs},
+        same | {"metric": "equal grades", "value": found.exact},
+    ] + [
+        same | {"metric": f"{kind} kappa", **interval._asdict()}
         for kind, interval in (("linear", found.linear), ("quadratic", found.quadratic))
     ]
     result_file.write("spine", "python -m benchmarks.judge", rows, simulated=True)

@@ -15,6 +15,7 @@ import torch
 from contracts.bundle import Calibration, read_manifest
 from contracts.errors import BadInput, BundleMismatch, NotReady
 from contracts.tasks import TASKS
+from contracts.tokens import open_tokenizer, pad, token_ids
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
 from models.cross_encoder import load_teacher
@@ -35,6 +36,7 @@ from models.export import (
 from models.graphs import quantize
 from models.rows import read_rows
 from models.student import Student
+from ranking.scorer import TeacherScorer
 
 TOKENS = 3
 INT8 = [name for name in get_args(Precision) if name != "float32"]
@@ -210,6 +212,12 @@ def test_the_teachers_graph_equals_the_teacher(distilled: Workspace, tmp_path: P
     folder = export_teacher(teacher, tmp_path / "float32", "float32")
     feeds = {"request_ids": ids, "job_ids": jobs["input_ids"], "job_mask": jobs["attention_mask"]}
     assert np.allclose(run(folder, "teacher.onnx", **feeds), expected, atol=1e-4)
+    requests, texts = read_rows(distilled.training).requests[:1], read_rows(distilled.training).jobs[:5]
+    read = token_ids(open_tokenizer(folder, 128), texts)
+    ids, mask = pad(read)
+    asked = np.array([open_tokenizer(folder, 160).encode(requests[0]).ids])
+    by_graph = run(folder, "teacher.onnx", request_ids=asked, job_ids=ids, job_mask=mask)
+    assert np.allclose(TeacherScorer(folder).logits(requests[0], texts), by_graph, atol=1e-4)
     quantize(folder / "teacher.onnx", keep=("teacher.head",))
     small = run(folder, "teacher.onnx", **feeds)
     assert np.corrcoef(small[:, 0], expected[:, 0])[0, 1] > 0.95
