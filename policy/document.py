@@ -216,6 +216,9 @@ def load_policy(path: Path | None = None) -> Policy:
         except UnicodeDecodeError as error:
             raise BadInput(f"not UTF-8 text: {error.reason}", where=where, cure="save it as UTF-8") from error
     content, lines = _read_yaml(text, where)
+    if ("version",) in lines:
+        what = f"line {lines[('version',)]}: version: it is made of the file's content"
+        raise BadInput(what, where=where, cure="remove it; give the policy another name instead")
     version = hashlib.sha256(text.encode()).hexdigest()[:12]
     try:
         policy = Policy.model_validate({"version": version, **content})

@@ -98,6 +98,10 @@ def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
         raise NotReady(
             f"no grading sheet in {folder}", cure=f"run `rolecall golden sheet {folder} --grader NAME` for two people"
         )
+    for path in paths:
+        if not _GRADER.fullmatch(path.stem.removeprefix("sheet-")):
+            cure = "name it sheet-NAME.csv, NAME of letters, digits, - and _; a copy of a sheet is no second grader"
+            raise BadInput(f"{path.stem.removeprefix('sheet-')!r} names no grader", where=str(path), cure=cure)
     sheets = [_read_sheet(path, pairs) for path in paths]
     if len(sheets) == 1:
         cure = f"let another person grade too: `rolecall golden sheet {folder} --grader NAME`"

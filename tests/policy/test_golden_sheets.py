@@ -49,6 +49,13 @@ def test_grades_and_scores_come_back(tmp_path: Path, write_golden) -> None:
     assert (bob.scores[:, 1:] == LEFT_OUT).all()
 
 
+def test_a_copy_of_a_sheet_is_no_second_grader(tmp_path: Path, write_golden) -> None:
+    pairs = write_golden(tmp_path, ann=ANN)
+    (tmp_path / "sheet-ann (1).csv").write_bytes(sheet_path(tmp_path, "ann").read_bytes())
+    with pytest.raises(BadInput, match=r"'ann \(1\)' names no grader"):
+        read_sheets(tmp_path, pairs)
+
+
 def test_a_sheet_is_read_in_any_order_and_as_any_spreadsheet_saves_it(tmp_path: Path, write_golden) -> None:
     pairs = write_golden(tmp_path, ann=ANN, bob=BOB)
     path = sheet_path(tmp_path, "ann")

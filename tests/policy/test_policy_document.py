@@ -37,6 +37,11 @@ def test_any_edit_is_another_version(tmp_path: Path) -> None:
     assert load_policy(path).version != load_policy().version
 
 
+def test_a_version_of_ones_own_is_refused_for_it_would_hide_the_next_edit(tmp_path: Path) -> None:
+    message = refused(tmp_path, f'version: "1.0"\n{TEXT}')
+    assert "line 1: version: it is made of the file's content" in message and "remove it" in message
+
+
 def test_a_missing_anchor_is_told_with_its_line_and_cure(tmp_path: Path) -> None:
     text = TEXT.replace("      2: About a third.\n", "")
     message = refused(tmp_path, text)
