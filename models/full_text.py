@@ -7,6 +7,7 @@ decoder is asked one task at a time and answers by the next token, yes or no.
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,9 +38,9 @@ class FullText(TeacherModel):
     def longest(self) -> int | None:
         return getattr(self.backbone.config, "max_position_embeddings", None)
 
+    @abstractmethod
     def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
         """Logits (n, tasks) float32 of n pairs, from `prompts.Texts.batch` with this model's frame."""
-        raise NotImplementedError
 
     def layers(self) -> list[nn.Module]:
         depth = self.backbone.config.num_hidden_layers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,7 +22,7 @@ STEPS = 4
 """Thresholds between the five grades."""
 
 
-class TeacherModel(nn.Module):
+class TeacherModel(nn.Module, ABC):
     """A model whose forward gives logits (n, tasks) float32 of n pairs; `answers` makes of them what is stored.
 
     position: an additive logit a (position, task) that takes up how far a job was looked at; it is learned beside the
@@ -68,21 +69,21 @@ class TeacherModel(nn.Module):
         if self.thresholds is not None:
             yield self.thresholds
 
+    @abstractmethod
     def task_bias(self) -> nn.Parameter:
         """(tasks,): what is added to every logit of a task."""
-        raise NotImplementedError
 
+    @abstractmethod
     def layers(self) -> list[nn.Module]:
         """The backbone's layers, lowest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def freeze(self, layers: int) -> None:
         """Hold the embeddings and the lowest `layers` layers fixed; 0 leaves everything trainable."""
-        raise NotImplementedError
 
+    @abstractmethod
     def remember_less(self) -> None:
         """Compute what is inside a layer again in the backward pass (gradient checkpointing, Chen et al. 2016)."""
-        raise NotImplementedError
 
     def units(self) -> list[nn.Module]:
         """Parts that are always run as a whole, by being called: their weights may be gathered one after another."""
@@ -97,12 +98,12 @@ class TeacherModel(nn.Module):
         """What else `teacher.json` has to hold."""
         return {}
 
+    @abstractmethod
     def start_from(self, other: TeacherModel, where: str) -> None:
         """Take what another teacher has learned; a task that it lacks starts as the mean of those it has.
 
         Raises BadInput for a model of another shape; where: its folder.
         """
-        raise NotImplementedError
 
 
 def save_teacher(out: Path, model: TeacherModel, config: TeacherConfig, backbone: Path) -> None:
