@@ -71,8 +71,14 @@ def probabilities(manifest: Manifest, logits: np.ndarray, ranks: np.ndarray | No
 
 
 def by_rank(maps: Sequence[Calibration], logits: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """(n,) float64 of logits (n,), each by the map of its rank (n,). maps: of one task, by `from_rank`, from 0."""
+    """(n,) float64 of logits (n,), each by the map of its rank (n,). maps: of one task, by `from_rank`, from 0.
+
+    A known place whose group has no map is read as the nearest group before it that has one, or, before the first, as
+    that: places near each other are looked at alike, and all places on average are not what it is.
+    """
     which = np.searchsorted([one.from_rank for one in maps], ranks, side="right") - 1
+    if len(maps) > 1:
+        which = np.where(np.asarray(ranks) > 0, np.maximum(which, 1), which)
     out = np.zeros(len(logits))
     for number, one in enumerate(maps):
         out[which == number] = calibrated(one, logits[which == number])

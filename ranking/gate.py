@@ -53,7 +53,7 @@ def refuse(
     """Raise ExportRefused where a figure of one of `tasks` fails its check: every figure, its threshold, the cure.
 
     metrics, intervals: as in the bundle's manifest. A figure that could not be taken fails, except for a calibration
-    error: the test lists may hold no label of a task.
+    error, which is judged by the lower end of its basic interval: the test lists may hold no label of a task.
     """
     failed: dict[str, list[str]] = {}
     for check in CHECKS:
@@ -63,7 +63,7 @@ def refuse(
             value = metrics.get(name, float("nan"))
             said = f"{task}: {check.about} is {value:.3f}"
             if check.metric == "ece":
-                low, high = intervals.get(name, (0.0, 0.0))
+                low, high = _basic(value, intervals.get(name, (value, value)))
                 if low > limit:
                     failed.setdefault(check.cure, []).append(f"{said} ({low:.3f} to {high:.3f}), over {limit}")
             elif not value >= limit:
@@ -75,3 +75,14 @@ def refuse(
             where=f"export, precision {config.precision}",
             cure="; ".join([*failed, knobs]),
         )
+
+
+def _basic(value: float, drawn: tuple[float, float]) -> tuple[float, float]:
+    """The basic bootstrap interval from the percentile one: the latter mirrored at the value.
+
+    Resampled lists stray from the whole as the whole strays from the truth. A calibration error is a sum of distances,
+    which chance makes larger, so its resamples lie too high, and the value itself does too (Davison and Hinkley,
+    Bootstrap methods and their application, 1997, section 5.2).
+    """
+    low, high = drawn
+    return max(0.0, 2 * value - high), max(0.0, 2 * value - low)

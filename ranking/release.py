@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contracts.bundle import Blend, Calibration, Manifest, read_manifest
+from contracts.bundle import Blend, Calibration, read_manifest
 from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table
 from contracts.tasks import ENGAGEMENT_TASKS
@@ -25,6 +25,7 @@ from ranking.calibrate import fit_by_rank, fit_isotonic
 from ranking.diagram import reliability_svg
 from ranking.figures import Figures, agreements, calibrations, done_gains, qualities
 from ranking.gate import refuse
+from ranking.held_out import held_out_logits
 from ranking.provenance import provenance, slices
 from ranking.scorer import BundleScorer, ItemEncoder
 
@@ -51,8 +52,9 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
     rows = read_rows(workspace.training)
     valid, test = (np.flatnonzero(rows.splits == split) for split in ("valid", "test"))
     held, tasks = np.sort(np.concatenate([valid, test])), graphs.manifest.tasks
-    logits = _served(graphs.folder, graphs.manifest, rows, held)
-    check_spread(logits[held], tasks, f"export, precision {config.precision}")
+    read = graphs.folder, None, graphs.manifest
+    logits = held_out_logits(BundleScorer(*read), ItemEncoder(*read), rows, held)
+    check_spread(logits, rows.lists(held), tasks, f"export, precision {config.precision}")
 
     calibration = {
         task: maps
@@ -89,19 +91,6 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
     told = (f"{name} {value:.3f}" for name, value in figures.metrics.items() if "/" not in name)
     log.info("bundle %s: %s", folder.name, ", ".join(told))
     return folder
-
-
-def _served(folder: Path, manifest: Manifest, rows: Rows, held: np.ndarray) -> np.ndarray:
-    """(n, tasks) float32 logits of the exported graphs, NaN for all but the rows `held`."""
-    logits = np.full((len(rows), len(manifest.tasks)), np.nan, np.float32)
-    scorer = BundleScorer(folder, manifest=manifest)
-    distinct, which = np.unique(rows.job[held], return_inverse=True)
-    items = ItemEncoder(folder, manifest=manifest).encode([rows.jobs[j] for j in distinct])
-    place = dict(zip(held.tolist(), which.tolist(), strict=True))
-    for of_list in rows.lists(held):
-        prefix = scorer.prefix(rows.requests[rows.request[of_list[0]]])
-        logits[of_list] = scorer.logits(prefix, items[[place[int(row)] for row in of_list]])
-    return logits
 
 
 def _lists_within(lists: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:

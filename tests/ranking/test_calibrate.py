@@ -65,6 +65,20 @@ def test_a_place_is_calibrated_by_its_own_map_and_one_that_is_not_known_by_that_
     np.testing.assert_allclose(found["view"], [0.2, 0.5, 0.3, 0.3, 0.1, 0.1])
 
 
+def test_a_place_without_a_map_is_read_as_the_nearest_before_it_or_else_after_it() -> None:
+    maps = tuple(Calibration(from_rank=first, logits=(0.0,), probabilities=(p,)) for first, p in GAPS.items())
+    found = by_rank(maps, np.zeros(6), np.array([0, 1, 2, 4, 10, 11]))
+    np.testing.assert_allclose(found, [0.2, 0.3, 0.3, 0.3, 0.3, 0.1])
+    assert by_rank(maps[:1], np.zeros(2), np.array([0, 5])).tolist() == [0.2, 0.2]
+
+
+def test_a_group_of_places_without_a_label_has_no_map() -> None:
+    logits, ranks, labels = shown(2_000)
+    labels[(ranks == 1) | ((ranks > 3) & (ranks < 11))] = np.nan
+    assert [one.from_rank for one in fit_by_rank(logits, labels, ranks)] == [0, 2, 11]
+
+
+GAPS = {0: 0.2, 2: 0.3, 11: 0.1}
 RATES = {0: 0.2, 1: 0.5, 2: 0.3, 4: 0.1}
 
 

@@ -52,3 +52,10 @@ def test_every_failure_is_told_at_once_and_other_tasks_are_not_held_to_it() -> N
         refuse(figures, SURE, ["view", "apply"], KNOBS)
     assert "view: rank correlation" in str(refused.value) and "apply: NDCG@1 agreement" in str(refused.value)
     refuse(GOOD | {"apply_ndcg@1_agreement": 0.2}, SURE, ["view"], KNOBS)
+
+
+def test_a_calibration_error_that_resampling_raises_further_is_held_to_what_it_surely_is() -> None:
+    """Resamples of 0.11 to 0.2 around 0.12 say that chance adds: the error itself is surely over 0.04 alone."""
+    refuse(GOOD | {"view_ece": 0.12}, {"view_ece": (0.11, 0.2)}, ["view"], KNOBS)
+    with pytest.raises(ExportRefused, match=r"is 0\.200 \(0\.120 to 0\.210\), over 0\.1"):
+        refuse(GOOD | {"view_ece": 0.2}, {"view_ece": (0.19, 0.28)}, ["view"], KNOBS)
