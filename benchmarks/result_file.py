@@ -1,6 +1,7 @@
 """The one format of `benchmarks/results/<name>.json`: rows with the machine and the versions that made them.
 
-Several programs may write to one file: a row replaces the one with the same case, system and metric, others stay.
+Several programs may write to one file. What a command wrote before goes when it writes again, and so does a row with
+the same case, system and metric by another one; all else stays, with the date and the machine of its own run.
 """
 
 from __future__ import annotations
@@ -34,18 +35,21 @@ def write(name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated:
     """Merge rows into `<folder>/<name>.json`, print them as a table, and return the file's path.
 
     rows: case, system, metric, value, unit, and low and high where there is an interval; simulated: whether the data
-    was, which each row then says as well. Raises ValueError for a row without one of the first four.
+    was, which each row then says as well, beside the command, the date and the machine of this run. Those of the file
+    itself are the last run's. Raises ValueError for a row without one of the first four.
     """
     path = folder / f"{name}.json"
-    made = [_row(row, command, simulated) for row in rows]
-    before = json.loads(path.read_text())["rows"] if path.is_file() else []
+    here = machine()
+    run = {"command": command, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": in_words(here)}
+    made = [_row(row, simulated) | run for row in rows]
     replaced = {_key(row) for row in made}
-    merged = [row for row in before if _key(row) not in replaced] + made
+    before = _read(path) if path.is_file() else []
+    merged = [row for row in before if row["command"] != command and _key(row) not in replaced] + made
     document = {
         "name": name,
         "command": " && ".join(dict.fromkeys(row["command"] for row in merged)),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        "date": run["date"],
+        "machine": here,
         "versions": versions(PACKAGES),
         "simulated": any(row["simulated"] for row in merged),
         "rows": merged,
@@ -72,12 +76,24 @@ def command_line(module: str) -> str:
     return " ".join(["python -m", module, *sys.argv[1:]])
 
 
-def _row(row: Mapping[str, Any], command: str, simulated: bool) -> dict[str, Any]:
+def in_words(about: Mapping[str, Any]) -> str:
+    """A machine (`contracts.machine.machine`) in one line."""
+    return ", ".join([f"{about.get('cpu', '?')}, {about.get('cores', '?')} cores", *about.get("flags", ())])
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file; those that do not say when and where they were made were made with the file."""
+    document = json.loads(path.read_text())
+    run = {"date": document["date"], "machine": in_words(document["machine"])}
+    return [row | {name: value for name, value in run.items() if name not in row} for row in document["rows"]]
+
+
+def _row(row: Mapping[str, Any], simulated: bool) -> dict[str, Any]:
     missing = [field for field in ("case", "system", "metric", "value") if row.get(field) is None]
     if missing:
         raise ValueError(f"a result row lacks {', '.join(missing)}: {dict(row)}")
     kept = {field: row[field] for field in FIELDS if row.get(field) is not None}
-    return kept | {"simulated": bool(row.get("simulated", simulated)), "command": row.get("command", command)}
+    return kept | {"simulated": bool(row.get("simulated", simulated))}
 
 
 def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:

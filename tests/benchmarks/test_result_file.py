@@ -5,6 +5,7 @@ import json
 import pytest
 
 from benchmarks import result_file
+from benchmarks.result_file import in_words
 
 ROW = {"case": "1M x 128", "system": "exact", "metric": "p50_ms", "value": 1.9, "low": 1.7, "high": 2.2, "unit": "ms"}
 
@@ -16,7 +17,8 @@ def write(folder, *rows, command="python -m benchmarks.one", simulated=False):
 def test_file_says_what_was_measured_where_and_with_what(tmp_path):
     document = write(tmp_path, ROW)
     assert document["name"] == "spine"
-    assert document["rows"] == [ROW | {"simulated": False, "command": "python -m benchmarks.one"}]
+    run = {"command": "python -m benchmarks.one", "date": document["date"], "machine": in_words(document["machine"])}
+    assert document["rows"] == [ROW | {"simulated": False} | run]
     assert document["machine"]["cores"] >= 1
     assert document["machine"]["memory_gb"] > 0
     assert document["versions"]["python"]
@@ -37,6 +39,26 @@ def test_row_measured_again_replaces_the_earlier_one(tmp_path):
     write(tmp_path, ROW)
     document = write(tmp_path, ROW | {"value": 2.5})
     assert [row["value"] for row in document["rows"]] == [2.5]
+
+
+def test_a_row_that_the_same_command_no_longer_makes_is_gone(tmp_path):
+    write(tmp_path, ROW, ROW | {"case": "a case of before"})
+    write(tmp_path, ROW | {"case": "another program's"}, command="python -m benchmarks.two")
+    document = write(tmp_path, ROW)
+    assert [row["case"] for row in document["rows"]] == ["another program's", ROW["case"]]
+
+
+def test_a_row_keeps_the_date_and_the_machine_of_its_own_run(tmp_path):
+    """Of a file of before rows said so, the file's own."""
+    document = write(tmp_path, ROW)
+    row = {name: value for name, value in document["rows"][0].items() if name not in ("date", "machine")}
+    old = document | {"rows": [row], "date": "2020-01-01T00:00:00+00:00", "machine": {"cpu": "abacus", "cores": 1}}
+    (tmp_path / "spine.json").write_text(json.dumps(old))
+    for system in ("faiss", "terms"):
+        document = write(tmp_path, ROW | {"system": system}, command=f"python -m benchmarks.{system}")
+        first = document["rows"][0]
+        assert (first["date"], first["machine"]) == ("2020-01-01T00:00:00+00:00", "abacus, 1 cores")
+        assert document["rows"][-1]["date"] == document["date"] > first["date"]
 
 
 def test_row_without_a_value_is_refused_and_the_file_stays(tmp_path):
