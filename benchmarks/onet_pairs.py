@@ -1,14 +1,17 @@
 """Pairs whose grades nobody here made up: O*NET's occupations as requests, jobs graded by `Related Occupations`.
 
 A request is a person of one occupation: a title that people report for it, its tools, its first tasks. A job is
-another title of an occupation with the occupation's description. Grade 4: the same occupation; 3, 2, 1: the three tiers
-of expert relatedness; 0: any other. A split holds whole occupations as requests, and of an occupation's titles those of
-test jobs are others than those of training jobs.
+another title of an occupation with the occupation's description; no list has a title twice, the request's included.
+Grade 4: the same occupation; 3, 2, 1: the three tiers of expert relatedness, the nearer one where two occupations name
+each other differently; 0: any other. A split holds whole occupations as requests, and a list holds no job of an
+occupation that asks in a later split: no pair of a test occupation is seen in training, from either end. Of an
+occupation's titles those of test jobs are others than those of training jobs.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Set
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +39,11 @@ def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
     rng = np.random.default_rng(seed)
     names = {line[CODE]: line["Title"] for line in lines(folder, OCCUPATIONS)}
     about = {line[CODE]: line["Description"] for line in lines(folder, OCCUPATIONS)}
-    near: dict[str, dict[str, int]] = defaultdict(dict)
-    for line in lines(folder, RELATED):
-        near[line[CODE]][line["Related O*NET-SOC Code"]] = TIERS[line["Relatedness Tier"]]
+    near = _related(folder)
     reported = _titles(folder, "Sample of Reported Titles.txt", "Reported Job Title")
     offered = _titles(folder, "Alternate Titles.txt", "Alternate Title")
     duties, tools, verbalizer = tasks(folder), technologies(folder), Verbalizer()
-    asking = [code for code in names if near[code] and reported[code] and len(offered[code]) >= 2 * OWN]
+    asking = [code for code in names if near[code] and reported[code] and len(offered[code]) >= 2 * OWN + 2]
     splits = np.repeat(list(SHARES), np.ceil(np.array(list(SHARES.values())) * len(asking)).astype(int))[: len(asking)]
     split_of = dict(zip(rng.permutation(asking).tolist(), splits.tolist(), strict=True))
     rows = []
@@ -52,29 +53,50 @@ def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
         member = Member(id=code, headline=title, skills=tuple(tools.get(code, ())[:8]), positions=(work,),
                         updated_at=RELEASED)  # fmt: skip
         asked = request_text(member_text=verbalizer.member(member))
-        others = [other for other in names if other != code and other not in near[code]]
-        related = rng.permutation([other for other in near[code] if other in names])[:NEAR].tolist()
-        listed = [code] * OWN + related + rng.choice(others, FAR, replace=False).tolist()
+        open_to = [other for other in names if other != code and not _asks_later(split_of.get(other, split), split)]
+        others = [other for other in open_to if other not in near[code]]
+        related = rng.permutation([other for other in open_to if other in near[code]])[:NEAR].tolist()
+        listed = [code] * OWN + related + rng.choice(others, min(FAR, len(others)), replace=False).tolist()
+        seen = {title.casefold()}
         for place, other in enumerate(listed):
-            title = _title(offered[other] or [names[other]], split, rng)
-            job = Job(id=f"{other}/{place}", title=title, description=about[other], updated_at=RELEASED)
+            shown = _title(offered[other] or [names[other]], split, seen, rng)
+            if shown is None:
+                continue
+            seen.add(shown.casefold())
+            job = Job(id=f"{other}/{place}", title=shown, description=about[other], updated_at=RELEASED)
             grade = 4 if other == code else near[code].get(other, 0)
             rows.append((code, job.id, split, grade, asked, verbalizer.job(job)))
     write_part(workspace.training, _table(rows, verbalizer.version), "onet")
     return len(rows)
 
 
+def _related(folder: Path) -> dict[str, dict[str, int]]:
+    """Occupation -> those related to it -> grade, the same from both ends: the files name half of them from one only."""
+    near: dict[str, dict[str, int]] = defaultdict(dict)
+    for line in lines(folder, RELATED):
+        one, other, grade = line[CODE], line["Related O*NET-SOC Code"], TIERS[line["Relatedness Tier"]]
+        near[one][other] = near[other][one] = max(grade, near[one].get(other, 0))
+    return near
+
+
+def _asks_later(asks: str, split: str) -> bool:
+    """Whether an occupation that asks in a split is kept out of the lists of another."""
+    order = list(SHARES)
+    return order.index(asks) > order.index(split)
+
+
 def _titles(folder: Path, name: str, column: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    """Occupation -> its titles, each once however it is written."""
+    found: dict[str, dict[str, str]] = defaultdict(dict)
     for line in lines(folder, name):
-        found[line[CODE]].append(line[column])
-    return found
+        found[line[CODE]].setdefault(line[column].casefold(), line[column])
+    return defaultdict(list, {code: list(titles.values()) for code, titles in found.items()})
 
 
-def _title(titles: list[str], split: str, rng: np.random.Generator) -> str:
-    """One of the even titles for a test list, one of the odd ones for another."""
-    own = titles[split != "test" :: 2] or titles
-    return str(own[rng.integers(len(own))])
+def _title(titles: list[str], split: str, seen: Set[str], rng: np.random.Generator) -> str | None:
+    """One of the even titles for a test list, one of the odd ones for another, that the list has not seen."""
+    own = [title for title in titles[split != "test" :: 2] or titles if title.casefold() not in seen]
+    return str(own[rng.integers(len(own))]) if own else None
 
 
 def _table(rows: list[tuple], text_version: str) -> pa.Table:

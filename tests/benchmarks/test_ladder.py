@@ -22,19 +22,22 @@ OCCUPATIONS = 30
 
 @pytest.fixture(scope="module")
 def onet_rows(tmp_path_factory) -> Rows:
-    """Thirty occupations, each related to the next three, by one tier each."""
+    """Thirty occupations, each related to the next three, by one tier each, as the former alone says.
+
+    People report the titles that the jobs of an occupation have, each of which is there twice.
+    """
     folder, tiers = tmp_path_factory.mktemp("onet"), ("Primary-Short", "Primary-Long", "Supplemental")
     codes = range(OCCUPATIONS)
     files = {
         "Occupation Data.txt": ["Title\tDescription", *(f"Work {i}\tDoes {i}." for i in codes)],
         "Task Statements.txt": ["Task", *(f"Do {i}." for i in codes)],
         "Technology Skills.txt": ["Example\tHot Technology", *(f"Tool {i}\tN" for i in codes)],
-        "Sample of Reported Titles.txt": ["Reported Job Title", *(f"Reported {i}" for i in codes)],
+        "Sample of Reported Titles.txt": ["Reported Job Title", *(f"title {i} {i % 6}" for i in codes)],
     }
     for name, (head, *lines) in files.items():
         text = "\n".join([f"O*NET-SOC Code\t{head}", *(f"{i}\t{line}" for i, line in enumerate(lines))])
         (folder / name).write_text(text + "\n")
-    titles = [f"{i}\tTitle {i} {k}" for i in codes for k in range(6)]
+    titles = [f"{i}\t{word} {i} {k}" for i in codes for k in range(6) for word in ("Title", "TITLE")]
     (folder / "Alternate Titles.txt").write_text("\n".join(["O*NET-SOC Code\tAlternate Title", *titles]) + "\n")
     related = [f"{i}\t{(i + k + 1) % OCCUPATIONS}\t{tier}\t{k}" for i in codes for k, tier in enumerate(tiers)]
     head = "O*NET-SOC Code\tRelated O*NET-SOC Code\tRelatedness Tier\tIndex"
@@ -44,12 +47,28 @@ def onet_rows(tmp_path_factory) -> Rows:
     return read_rows(workspace.training)
 
 
-def test_grades_are_the_experts_tiers(onet_rows: Rows) -> None:
+def test_grades_are_the_experts_tiers_from_both_ends(onet_rows: Rows) -> None:
     for request, job_id, target in zip(
         onet_rows.list_ids, onet_rows.job_ids, onet_rows.target("relevance"), strict=True
     ):
         away = (int(job_id.split("/")[0]) - int(request)) % OCCUPATIONS
-        assert target * 4 == {0: 4, 1: 3, 2: 2, 3: 1}.get(away, 0)
+        assert target * 4 == {0: 4, 1: 3, 2: 2, 3: 1}.get(min(away, OCCUPATIONS - away), 0)
+
+
+def test_no_pair_of_a_held_out_occupation_is_seen_in_training_from_either_end(onet_rows: Rows) -> None:
+    offers = [job_id.split("/")[0] for job_id in onet_rows.job_ids]
+    order = ("train", "valid", "test")
+    asks = dict(zip(onet_rows.list_ids, onet_rows.splits, strict=True))
+    for split, offered in zip(onet_rows.splits, offers, strict=True):
+        assert order.index(asks.get(offered, "train")) <= order.index(split)
+
+
+def test_no_list_has_a_title_twice_nor_that_of_its_request(onet_rows: Rows) -> None:
+    for of_list in onet_rows.lists(np.arange(len(onet_rows))):
+        titles = [onet_rows.jobs[job].split(" | ")[0].casefold() for job in onet_rows.job[of_list]]
+        assert len(titles) == len(set(titles))
+        asked = onet_rows.requests[onet_rows.request[of_list[0]]].casefold()
+        assert not any(f"{title.removeprefix('title: ')} |" in f"{asked} |" for title in titles), titles
 
 
 def test_an_occupation_asks_in_one_split_and_its_titles_differ_between_training_and_test(onet_rows: Rows) -> None:
