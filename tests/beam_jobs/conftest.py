@@ -1,18 +1,23 @@
-"""Small raw folders written by the test itself, one real encoder for all, and what a bundle needs for items."""
+"""Small raw folders written by the test itself, one real encoder for all, what a bundle needs for items, and a small
+market that is labelled once."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import onnx
+import polars as pl
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from contracts.bundle import MANIFEST, Manifest, content_version, file_hash
+from contracts.tables import read_table
 from contracts.workspace import Workspace
 
 MEMBERS = [
@@ -27,6 +32,9 @@ EVENTS = [
     {"id": f"e{i}", "time": "2024-02-01T00:00:00Z", "member_id": f"m{i}", "job_id": f"j{i}", "action": "view"}
     for i in range(3)
 ]
+SMALL_LISTS = ("--train-lists", "30", "--valid-lists", "4", "--test-lists", "8", "--graded-lists", "12")
+SMALL_LISTS += ("--train-candidates", "14", "--valid-candidates", "10", "--test-candidates", "10")
+MARKET_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class RawFolder:
@@ -124,3 +132,75 @@ def write_item_bundle(folder: Path, text_version: str) -> Path:
 def bundle_for(tmp_path: Path) -> Callable[[str], Path]:
     """A bundle that was made for a text version."""
     return lambda text_version: write_item_bundle(tmp_path / f"bundle-{text_version}", text_version)
+
+
+def examples_of(workspace: Workspace) -> pl.DataFrame:
+    return pl.DataFrame(read_table(workspace.examples)).sort("list_id", "job_id")
+
+
+def label_small(workspace: Workspace, *flags: str) -> pl.DataFrame:
+    from beam_jobs import label
+
+    label.run(["--workspace", str(workspace.root), *SMALL_LISTS, *flags])
+    return examples_of(workspace)
+
+
+def prepare_for_label(raw: Path, root: Path, encoder: Path) -> Workspace:
+    """A workspace with everything that `label` reads."""
+    from beam_jobs import activity, embed, ingest, verbalize
+
+    workspace = Workspace(root)
+    flag = ["--workspace", str(root)]
+    ingest.run([*flag, "--source", str(raw), "--now", "2026-06-01T00:00:00Z"])
+    verbalize.run(flag)
+    shutil.copytree(encoder, workspace.encoder)
+    embed.run([*flag, "--tables", "jobs"])
+    activity.run(flag)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def small_lists() -> tuple[str, ...]:
+    return SMALL_LISTS
+
+
+@pytest.fixture(scope="session")
+def examples() -> Callable[[Workspace], pl.DataFrame]:
+    return examples_of
+
+
+@pytest.fixture(scope="session")
+def labelled() -> Callable[..., pl.DataFrame]:
+    """Label a workspace by `small_lists` and flags of the test's own; its examples come back."""
+    return label_small
+
+
+@pytest.fixture(scope="session")
+def prepare() -> Callable[[Path, Path, Path], Workspace]:
+    return prepare_for_label
+
+
+@pytest.fixture(scope="session")
+def raw_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from simulator.market import simulate
+
+    folder = tmp_path_factory.mktemp("market")
+    simulate(folder, members=20, jobs=70, events=700, seed=4, start=MARKET_START, days=20)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def market(raw_market: Path, tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Workspace:
+    """A simulated log with impressions, labelled once. Tests that change something work on a copy."""
+    workspace = prepare_for_label(raw_market, tmp_path_factory.mktemp("labelled") / "w", encoder_folder)
+    label_small(workspace)
+    return workspace
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Callable[[Workspace], Workspace]:
+    def made(workspace: Workspace) -> Workspace:
+        shutil.copytree(workspace.root, tmp_path / "copy", symlinks=True)
+        return Workspace(tmp_path / "copy")
+
+    return made

@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 import pyarrow.compute as pc
@@ -17,74 +16,31 @@ import pytest
 from beam_jobs import label, lists
 from contracts.activity import Activity
 from contracts.arrow import to_records, to_table
-from contracts.errors import BadInput, JudgeFailed, NotAgreed, NotReady
+from contracts.errors import BadInput, NotReady
 from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.records import Event, Grade, Job, Member
 from contracts.tables import latest, parts, read_table, write_part
 from contracts.workspace import Workspace
-from policy import Judgement, RubricJudge, load_policy
-from policy.golden import adjudicate
-from policy.golden_pairs import GoldenPair, write_pairs
-from policy.golden_sheets import write_sheet
-from policy.prompt import build_prompt
+from policy import load_policy
 from ranking.features import pair_features
 from retrieval.filters import Filter
 from retrieval.job_index import JobIndex
 from retrieval.request import build_request
-from simulator.market import simulate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 20
-SMALL = ("--train-lists", "30", "--valid-lists", "4", "--test-lists", "8", "--graded-lists", "12")
-SMALL += ("--train-candidates", "14", "--valid-candidates", "10", "--test-candidates", "10")
 FEW = ("--train-lists", "4", "--graded-lists", "2", "--valid-lists", "1", "--test-lists", "2")
 
 
-def prepare(raw: Path, root: Path, encoder: Path) -> Workspace:
-    """A workspace with everything that `label` reads."""
-    from beam_jobs import activity, embed, ingest, verbalize
-
-    workspace = Workspace(root)
-    flag = ["--workspace", str(root)]
-    ingest.run([*flag, "--source", str(raw), "--now", "2026-06-01T00:00:00Z"])
-    verbalize.run(flag)
-    shutil.copytree(encoder, workspace.encoder)
-    embed.run([*flag, "--tables", "jobs"])
-    activity.run(flag)
-    return workspace
-
-
-def labelled(workspace: Workspace, *flags: str) -> pl.DataFrame:
-    label.run(["--workspace", str(workspace.root), *SMALL, *flags])
-    return examples(workspace)
-
-
-def examples(workspace: Workspace) -> pl.DataFrame:
-    return pl.DataFrame(read_table(workspace.examples)).sort("list_id", "job_id")
-
-
 @pytest.fixture(scope="module")
-def raw_market(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("market")
-    simulate(folder, members=20, jobs=70, events=700, seed=4, start=START, days=DAYS)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def market(raw_market: Path, tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Workspace:
-    """A simulated log with impressions, labelled once. Tests that change something work on a copy."""
-    workspace = prepare(raw_market, tmp_path_factory.mktemp("labelled") / "w", encoder_folder)
-    labelled(workspace)
-    return workspace
-
-
-@pytest.fixture(scope="module")
-def rows(market: Workspace) -> pl.DataFrame:
+def rows(market: Workspace, examples: Callable) -> pl.DataFrame:
     return examples(market)
 
 
 @pytest.fixture(scope="module")
-def views(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Workspace:
+def views(
+    tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path, labelled: Callable, prepare: Callable
+) -> Workspace:
     """A log that holds views alone: ten members who open three or four of 40 jobs, and one who opens one."""
     raw = tmp_path_factory.mktemp("views")
     words = ["Nurse", "Cook", "Driver", "Teacher", "Welder"]
@@ -104,15 +60,6 @@ def views(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Wor
     workspace = prepare(raw, tmp_path_factory.mktemp("views-labelled") / "w", encoder_folder)
     labelled(workspace, "--train-lists", "60", "--test-lists", "20")
     return workspace
-
-
-@pytest.fixture
-def copy(tmp_path: Path) -> Callable[[Workspace], Workspace]:
-    def made(workspace: Workspace) -> Workspace:
-        shutil.copytree(workspace.root, tmp_path / "copy", symlinks=True)
-        return Workspace(tmp_path / "copy")
-
-    return made
 
 
 # --- what a list holds -----------------------------------------------------------------------------------------------
@@ -173,7 +120,7 @@ def test_pair_features_are_finite_and_vary(rows: pl.DataFrame) -> None:
 
 @pytest.mark.parametrize(("random", "hard"), [(0.0, 1.0), (0.25, 0.5)])
 def test_training_lists_are_filled_up_by_the_shares(
-    market: Workspace, copy: Callable[[Workspace], Workspace], random: float, hard: float
+    market: Workspace, copy: Callable[[Workspace], Workspace], random: float, hard: float, labelled: Callable
 ) -> None:
     found = labelled(copy(market), *FEW, "--random-share", str(random), "--hard-share", str(hard))
     for (list_id,), rows in found.filter(pl.col("split") == "train").group_by("list_id"):
@@ -222,152 +169,15 @@ def test_grades_are_kept_with_who_gave_them_by_what(market: Workspace, rows: pl.
     assert {(grade.grader, grade.policy_version) for grade in grades} == {("rubric", load_policy().version)}
 
 
-# --- other judges -----------------------------------------------------------------------------------------------------
-
-
-def asks(chat_server: Any, **knobs: Any) -> tuple[str, ...]:
-    """Flags that let a language model grade few lists."""
-    quick = {"first_wait_s": 0.001, "max_wait_s": 0.01, "tries": 2, "api_key_env": ""}
-    judge = {"kind": "llm", "model": "gpt-x", "base_url": chat_server.url, **quick, **knobs}
-    return (*FEW, "--judge", json.dumps(judge))
-
-
-def prices() -> dict[str, float]:
-    return {"prompt_price": 2.0, "completion_price": 10.0}
-
-
-def test_a_language_model_grades_with_its_name_and_its_cost(
-    market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    digit = {"token": "3", "logprob": -0.3, "top_logprobs": [{"token": "3", "logprob": -0.3}]}
-    told = {"content": [{"token": '{"grade":', "logprob": 0.0, "top_logprobs": []}, digit]}
-    chat_server.reply = lambda body: chat_server.completion('{"grade":3, "rationale": "so"}', logprobs=told)
-    workspace = copy(market)
-    with caplog.at_level(logging.INFO, logger="rolecall"):
-        found = labelled(workspace, *asks(chat_server, **prices()))
-    graded = found.filter(pl.col("grade").is_not_null())
-    assert set(graded["grade"]) == {3} and graded["list_id"].n_unique() == 5
-    grades = list(to_records(read_table(workspace.grades), Grade))
-    name = f"llm/gpt-x/{build_prompt(load_policy()).version}"
-    assert {(grade.grader, grade.expected, grade.rationale) for grade in grades} == {(name, 3.0, "so")}
-    cost = json.loads(workspace.judge_cost.read_text())
-    assert (cost["pairs"], cost["calls"]) == (len(graded), len(chat_server.bodies))
-    assert cost["calls"] + cost.get("cached", 0) == len(graded)  # two lists may hold the same pair
-    money = cost["calls"] * (1_000 * 2 + 20 * 10) / 1e6 / len(graded)
-    assert cost["money_per_pair"] == pytest.approx(money)
-    assert f"graded {len(graded)} pairs" in caplog.text and f"{money:.6f} in money a pair" in caplog.text
-    report = json.loads(workspace.judge_report.read_text())
-    assert report == {
-        "grader": name, "policy_version": load_policy().version, "golden": None, "pairs": len(graded), "ungraded": 0,
-    }  # fmt: skip
-
-
-def test_a_pair_without_a_grade_stays_without_and_is_counted(
-    market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    chat_server.reply = lambda body: 400 if len(chat_server.bodies) <= 4 else '{"grade": 1, "rationale": ""}'
-    workspace = copy(market)
-    found = labelled(workspace, *asks(chat_server, concurrency=1))
-    assert "1 pairs left without a grade: rejected 1" in caplog.text
-    report = json.loads(workspace.judge_report.read_text())
-    assert report["ungraded"] == 1
-    assert report["pairs"] == len(found) - found["grade"].null_count() == read_table(workspace.grades).num_rows
-
-
-def test_too_many_pairs_without_a_grade_stop_the_job_which_then_goes_on(
-    market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any
-) -> None:
-    good = '{"grade": 1, "rationale": ""}'
-    chat_server.reply = lambda body: '{"grade": 7, "rationale": ""}' if len(chat_server.bodies) % 4 else good
-    workspace = copy(market)
-    before = examples(workspace)
-    with pytest.raises(JudgeFailed, match=r"of a batch without a grade: off the scale \d+"):
-        label.run(["--workspace", str(workspace.root), *SMALL, *asks(chat_server)])
-    assert examples(workspace).equals(before)
-    chat_server.reply, chat_server.bodies = (lambda body: good), []
-    found = labelled(workspace, *asks(chat_server))
-    graded = len(found) - found["grade"].null_count()
-    assert 0 < len(chat_server.bodies) < graded
-
-
-def test_a_judge_that_cannot_be_asked_stops_the_job_from_a_worker_of_its_own(
-    market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any
-) -> None:
-    chat_server.reply = lambda body: 401
-    with pytest.raises(JudgeFailed, match="HTTP 401"):
-        labelled(copy(market), *asks(chat_server), "--direct_running_mode=multi_processing", "--direct_num_workers=2")
-
-
-@pytest.mark.parametrize(
-    ("judge", "error", "match"),
-    [("oracle", BadInput, "rubric, llm, local"), ("llm", BadInput, "model"),
-     ("{kind: local, folder: /nowhere}", BadInput, "config.json"),
-     ("{kind: llm, model: m, api_key_env: NO_SUCH_KEY}", NotReady, "NO_SUCH_KEY is not set")],
-)  # fmt: skip
-def test_a_judge_that_is_not_there_stops_before_any_work(
-    market: Workspace, judge: str, error: type[Exception], match: str
-) -> None:
-    with pytest.raises(error, match=match):
-        label.run(["--workspace", str(market.root), "--judge", judge])
-
-
-def golden_set(workspace: Workspace, truth: Callable[[int], int]) -> None:
-    """Forty pairs that two graders grade alike: by what they make of the rubric's own grade."""
-    policy = load_policy()
-    members = list(to_records(latest(read_table(workspace.records / "members"), "id", "updated_at"), Member))
-    jobs = list(to_records(latest(read_table(workspace.records / "jobs"), "id", "updated_at"), Job))
-    pairs = [
-        GoldenPair(
-            pair_id=f"p{i}", stratum="title", kind="existing", source="random", member=members[i % 20], job=jobs[i]
-        )
-        for i in range(40)
-    ]
-    said = RubricJudge(policy).grade_many([pair.pair for pair in pairs])
-    answers = [{"grade": truth(one.grade)} for one in said if isinstance(one, Judgement)]
-    write_pairs(workspace.golden, pairs)
-    for grader in ("ann", "bob"):
-        write_sheet(workspace.golden, grader, pairs, policy.version, answers)
-    adjudicate(workspace.golden)
-
-
-def test_a_judge_that_agrees_with_the_golden_set_labels_and_says_how_far(
-    market: Workspace, copy: Callable[[Workspace], Workspace]
-) -> None:
-    workspace = copy(market)
-    golden_set(workspace, lambda grade: grade)
-    labelled(workspace)
-    measured = json.loads(workspace.judge_report.read_text())["golden"]
-    assert measured["pairs"] == 40 and measured["judge"]["quadratic"]["value"] > 0.8
-
-
-def test_a_judge_that_the_golden_set_speaks_against_labels_nothing(
-    market: Workspace, copy: Callable[[Workspace], Workspace]
-) -> None:
-    workspace = copy(market)
-    golden_set(workspace, lambda grade: 4 - grade)
-    with pytest.raises(NotAgreed):
-        labelled(workspace, "--seed", "5")
-    assert examples(workspace).equals(examples(market))
-
-
-def test_without_a_golden_set_it_is_said_or_refused(
-    market: Workspace, copy: Callable[[Workspace], Workspace], caplog: pytest.LogCaptureFixture
-) -> None:
-    with pytest.raises(NotReady, match="no golden set"):
-        label.run(["--workspace", str(market.root), "--require-golden"])
-    labelled(copy(market))
-    assert "no golden set: the judge was not measured" in caplog.text
-
-
 # --- a log of views alone --------------------------------------------------------------------------------------------
 
 
-def test_last_views_are_held_out(views: Workspace) -> None:
+def test_last_views_are_held_out(views: Workspace, examples: Callable) -> None:
     test = examples(views).filter(pl.col("split") == "test")
     assert set(test["list_id"]) == {f"v{m}-{2 + m % 2}" for m in range(10)}
 
 
-def test_a_training_list_holds_its_positive_and_no_other_view_as_negative(views: Workspace) -> None:
+def test_a_training_list_holds_its_positive_and_no_other_view_as_negative(views: Workspace, examples: Callable) -> None:
     found = examples(views)
     train = found.filter(pl.col("split") == "train")
     seen = {(f"m{m}", f"j{(m + 5 * k) % 40}") for m in range(10) for k in range(2 + m % 2)}
@@ -378,20 +188,20 @@ def test_a_training_list_holds_its_positive_and_no_other_view_as_negative(views:
     assert not seen & set(negatives.select("member_id", "job_id").iter_rows())
 
 
-def test_nothing_but_views_is_claimed_to_be_known(views: Workspace) -> None:
+def test_nothing_but_views_is_claimed_to_be_known(views: Workspace, examples: Callable) -> None:
     found = examples(views)
     for name in ("apply", "dismiss", "hire"):
         assert found[name].null_count() == len(found)
 
 
-def test_a_job_viewed_before_is_no_candidate(views: Workspace) -> None:
+def test_a_job_viewed_before_is_no_candidate(views: Workspace, examples: Callable) -> None:
     test = examples(views).filter(pl.col("split") == "test")
     before = {(f"m{m}", f"j{(m + 5 * k) % 40}") for m in range(10) for k in range(2 + m % 2)}
     assert not before & set(test.select("member_id", "job_id").iter_rows())
 
 
 def test_a_held_out_positive_is_there_only_where_retrieval_found_it(
-    views: Workspace, copy: Callable[[Workspace], Workspace]
+    views: Workspace, copy: Callable[[Workspace], Workspace], labelled: Callable
 ) -> None:
     found = labelled(copy(views), "--test-lists", "20", "--test-candidates", "1").filter(pl.col("split") == "test")
     assert set(found.group_by("list_id").len()["len"]) == {1}
@@ -402,7 +212,7 @@ def test_a_held_out_positive_is_there_only_where_retrieval_found_it(
 
 
 def test_planted_future_events_and_texts_change_no_earlier_row(
-    raw_market: Path, rows: pl.DataFrame, tmp_path: Path, encoder_folder: Path
+    raw_market: Path, rows: pl.DataFrame, tmp_path: Path, encoder_folder: Path, labelled: Callable, prepare: Callable
 ) -> None:
     """Views, a new text of every member and an edit of every job at one moment: lists before it stay, others do not."""
     raw = tmp_path / "raw"
@@ -454,16 +264,18 @@ def test_a_request_does_not_see_its_own_events(market: Workspace, rows: pl.DataF
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_second_run_skips_everything(market: Workspace, copy: Callable[[Workspace], Workspace]) -> None:
+def test_a_second_run_skips_everything(
+    market: Workspace, copy: Callable[[Workspace], Workspace], small_lists: tuple[str, ...]
+) -> None:
     workspace = copy(market)
     before = {path.name: path.stat().st_mtime_ns for path in parts(workspace.examples)}
-    counts = label.run(["--workspace", str(workspace.root), *SMALL])
+    counts = label.run(["--workspace", str(workspace.root), *small_lists])
     assert (counts.read, counts.written, counts.skipped) == (42, 0, 42)
     assert {path.name: path.stat().st_mtime_ns for path in parts(workspace.examples)} == before
 
 
 def test_another_policy_grades_again_and_leaves_no_old_grade(
-    market: Workspace, copy: Callable[[Workspace], Workspace], tmp_path: Path
+    market: Workspace, copy: Callable[[Workspace], Workspace], tmp_path: Path, labelled: Callable, examples: Callable
 ) -> None:
     workspace = copy(market)
     text = Path(label.__file__).parent.parent.joinpath("policy", "policy.yaml").read_text()
@@ -476,7 +288,11 @@ def test_another_policy_grades_again_and_leaves_no_old_grade(
 
 
 def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
-    market: Workspace, copy: Callable[[Workspace], Workspace], monkeypatch: pytest.MonkeyPatch
+    market: Workspace,
+    copy: Callable[[Workspace], Workspace],
+    monkeypatch: pytest.MonkeyPatch,
+    examples: Callable,
+    small_lists: tuple[str, ...],
 ) -> None:
     workspace = copy(market)
     before = examples(workspace)
@@ -491,7 +307,7 @@ def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
             raise NotReady("the power is out")
         return made(*arguments)
 
-    again = ["--workspace", str(workspace.root), *SMALL, "--seed", "7"]
+    again = ["--workspace", str(workspace.root), *small_lists, "--seed", "7"]
     monkeypatch.setattr(label, "choose_pairs", breaks_off)
     with pytest.raises(NotReady, match="the power is out"):
         label.run(again)
@@ -503,7 +319,11 @@ def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
 
 
 def test_two_processes_make_the_same_rows(
-    market: Workspace, copy: Callable[[Workspace], Workspace], monkeypatch: pytest.MonkeyPatch
+    market: Workspace,
+    copy: Callable[[Workspace], Workspace],
+    monkeypatch: pytest.MonkeyPatch,
+    labelled: Callable,
+    examples: Callable,
 ) -> None:
     workspace = copy(market)
     monkeypatch.setattr(label, "BATCH_LISTS", 10)
@@ -519,7 +339,7 @@ def test_the_served_index_is_left_alone(market: Workspace) -> None:
 
 
 def test_no_text_of_a_member_is_logged(
-    market: Workspace, copy: Callable[[Workspace], Workspace], caplog: pytest.LogCaptureFixture
+    market: Workspace, copy: Callable[[Workspace], Workspace], caplog: pytest.LogCaptureFixture, labelled: Callable
 ) -> None:
     with caplog.at_level(logging.DEBUG, logger="rolecall"):
         labelled(copy(market), "--seed", "3")

@@ -1,0 +1,167 @@
+"""Who grades the labelled lists: other judges than the rubric, what they cost, and the gate of the golden set."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import pytest
+
+from beam_jobs import label
+from contracts.arrow import to_records
+from contracts.errors import BadInput, JudgeFailed, NotAgreed, NotReady
+from contracts.records import Grade, Job, Member
+from contracts.tables import latest, read_table
+from contracts.workspace import Workspace
+from policy import Judgement, RubricJudge, load_policy
+from policy.golden import adjudicate
+from policy.golden_pairs import GoldenPair, write_pairs
+from policy.golden_sheets import write_sheet
+from policy.prompt import build_prompt
+
+FEW = ("--train-lists", "4", "--graded-lists", "2", "--valid-lists", "1", "--test-lists", "2")
+
+
+def asks(chat_server: Any, **knobs: Any) -> tuple[str, ...]:
+    """Flags that let a language model grade few lists."""
+    quick = {"first_wait_s": 0.001, "max_wait_s": 0.01, "tries": 2, "api_key_env": ""}
+    judge = {"kind": "llm", "model": "gpt-x", "base_url": chat_server.url, **quick, **knobs}
+    return (*FEW, "--judge", json.dumps(judge))
+
+
+def prices() -> dict[str, float]:
+    return {"prompt_price": 2.0, "completion_price": 10.0}
+
+
+def test_a_language_model_grades_with_its_name_and_its_cost(
+    market: Workspace,
+    copy: Callable[[Workspace], Workspace],
+    chat_server: Any,
+    caplog: pytest.LogCaptureFixture,
+    labelled: Callable,
+) -> None:
+    digit = {"token": "3", "logprob": -0.3, "top_logprobs": [{"token": "3", "logprob": -0.3}]}
+    told = {"content": [{"token": '{"grade":', "logprob": 0.0, "top_logprobs": []}, digit]}
+    chat_server.reply = lambda body: chat_server.completion('{"grade":3, "rationale": "so"}', logprobs=told)
+    workspace = copy(market)
+    with caplog.at_level(logging.INFO, logger="rolecall"):
+        found = labelled(workspace, *asks(chat_server, **prices()))
+    graded = found.filter(pl.col("grade").is_not_null())
+    assert set(graded["grade"]) == {3} and graded["list_id"].n_unique() == 5
+    grades = list(to_records(read_table(workspace.grades), Grade))
+    name = f"llm/gpt-x/{build_prompt(load_policy()).version}"
+    assert {(grade.grader, grade.expected, grade.rationale) for grade in grades} == {(name, 3.0, "so")}
+    cost = json.loads(workspace.judge_cost.read_text())
+    assert (cost["pairs"], cost["calls"]) == (len(graded), len(chat_server.bodies))
+    assert cost["calls"] + cost.get("cached", 0) == len(graded)  # two lists may hold the same pair
+    money = cost["calls"] * (1_000 * 2 + 20 * 10) / 1e6 / len(graded)
+    assert cost["money_per_pair"] == pytest.approx(money)
+    assert f"graded {len(graded)} pairs" in caplog.text and f"{money:.6f} in money a pair" in caplog.text
+    report = json.loads(workspace.judge_report.read_text())
+    assert report == {
+        "grader": name, "policy_version": load_policy().version, "golden": None, "pairs": len(graded), "ungraded": 0,
+    }  # fmt: skip
+
+
+def test_a_pair_without_a_grade_stays_without_and_is_counted(
+    market: Workspace,
+    copy: Callable[[Workspace], Workspace],
+    chat_server: Any,
+    caplog: pytest.LogCaptureFixture,
+    labelled: Callable,
+) -> None:
+    chat_server.reply = lambda body: 400 if len(chat_server.bodies) <= 4 else '{"grade": 1, "rationale": ""}'
+    workspace = copy(market)
+    found = labelled(workspace, *asks(chat_server, concurrency=1))
+    assert "1 pairs left without a grade: rejected 1" in caplog.text
+    report = json.loads(workspace.judge_report.read_text())
+    assert report["ungraded"] == 1
+    assert report["pairs"] == len(found) - found["grade"].null_count() == read_table(workspace.grades).num_rows
+
+
+def test_too_many_pairs_without_a_grade_stop_the_job_which_then_goes_on(
+    market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any, labelled: Callable, examples: Callable
+) -> None:
+    good = '{"grade": 1, "rationale": ""}'
+    chat_server.reply = lambda body: '{"grade": 7, "rationale": ""}' if len(chat_server.bodies) % 4 else good
+    workspace = copy(market)
+    before = examples(workspace)
+    with pytest.raises(JudgeFailed, match=r"of a batch without a grade: off the scale \d+"):
+        labelled(workspace, *asks(chat_server))
+    assert examples(workspace).equals(before)
+    chat_server.reply, chat_server.bodies = (lambda body: good), []
+    found = labelled(workspace, *asks(chat_server))
+    graded = len(found) - found["grade"].null_count()
+    assert 0 < len(chat_server.bodies) < graded
+
+
+def test_a_judge_that_cannot_be_asked_stops_the_job_from_a_worker_of_its_own(
+    market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any, labelled: Callable
+) -> None:
+    chat_server.reply = lambda body: 401
+    with pytest.raises(JudgeFailed, match="HTTP 401"):
+        labelled(copy(market), *asks(chat_server), "--direct_running_mode=multi_processing", "--direct_num_workers=2")
+
+
+@pytest.mark.parametrize(
+    ("judge", "error", "match"),
+    [("oracle", BadInput, "rubric, llm, local"), ("llm", BadInput, "model"),
+     ("{kind: local, folder: /nowhere}", BadInput, "config.json"),
+     ("{kind: llm, model: m, api_key_env: NO_SUCH_KEY}", NotReady, "NO_SUCH_KEY is not set")],
+)  # fmt: skip
+def test_a_judge_that_is_not_there_stops_before_any_work(
+    market: Workspace, judge: str, error: type[Exception], match: str
+) -> None:
+    with pytest.raises(error, match=match):
+        label.run(["--workspace", str(market.root), "--judge", judge])
+
+
+def golden_set(workspace: Workspace, truth: Callable[[int], int]) -> None:
+    """Forty pairs that two graders grade alike: by what they make of the rubric's own grade."""
+    policy = load_policy()
+    members = list(to_records(latest(read_table(workspace.records / "members"), "id", "updated_at"), Member))
+    jobs = list(to_records(latest(read_table(workspace.records / "jobs"), "id", "updated_at"), Job))
+    pairs = [
+        GoldenPair(
+            pair_id=f"p{i}", stratum="title", kind="existing", source="random", member=members[i % 20], job=jobs[i]
+        )
+        for i in range(40)
+    ]
+    said = RubricJudge(policy).grade_many([pair.pair for pair in pairs])
+    answers = [{"grade": truth(one.grade)} for one in said if isinstance(one, Judgement)]
+    write_pairs(workspace.golden, pairs)
+    for grader in ("ann", "bob"):
+        write_sheet(workspace.golden, grader, pairs, policy.version, answers)
+    adjudicate(workspace.golden)
+
+
+def test_a_judge_that_agrees_with_the_golden_set_labels_and_says_how_far(
+    market: Workspace, copy: Callable[[Workspace], Workspace], labelled: Callable
+) -> None:
+    workspace = copy(market)
+    golden_set(workspace, lambda grade: grade)
+    labelled(workspace)
+    measured = json.loads(workspace.judge_report.read_text())["golden"]
+    assert measured["pairs"] == 40 and measured["judge"]["quadratic"]["value"] > 0.8
+
+
+def test_a_judge_that_the_golden_set_speaks_against_labels_nothing(
+    market: Workspace, copy: Callable[[Workspace], Workspace], labelled: Callable, examples: Callable
+) -> None:
+    workspace = copy(market)
+    golden_set(workspace, lambda grade: 4 - grade)
+    with pytest.raises(NotAgreed):
+        labelled(workspace, "--seed", "5")
+    assert examples(workspace).equals(examples(market))
+
+
+def test_without_a_golden_set_it_is_said_or_refused(
+    market: Workspace, copy: Callable[[Workspace], Workspace], caplog: pytest.LogCaptureFixture, labelled: Callable
+) -> None:
+    with pytest.raises(NotReady, match="no golden set"):
+        label.run(["--workspace", str(market.root), "--require-golden"])
+    labelled(copy(market))
+    assert "no golden set: the judge was not measured" in caplog.text
