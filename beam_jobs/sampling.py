@@ -3,6 +3,9 @@
 A log with impressions says what was shown. Its requests are split by time: the last 20% test, the 10% before valid.
 A log without says only what was opened: each first view of a job is a request that led to it. Of every member with two
 or more viewed jobs the last view is test; of the others, those of a tenth of the members are valid.
+
+An outcome of a request is an action that names it and came at or after the job's impression. Of a training request it
+came before the first request of another split as well: what ripens later (a hire) is not yet known there.
 """
 
 from __future__ import annotations
@@ -75,7 +78,6 @@ def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -
         .sort("time", "request_id")
         .rename({"request_id": "list_id"})
     )
-    led = named.filter(pl.col("action").is_in(INTEREST))["request_id"].unique()
     place = pl.int_range(pl.len()) / pl.len()
     split = (
         pl.when(place >= 1 - TEST_SHARE)
@@ -84,9 +86,11 @@ def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -
         .then(pl.lit("valid"))
         .otherwise(pl.lit("train"))
     )
-    requests = requests.with_columns(split.alias("split"), pl.col("list_id").is_in(led.implode()).alias("led"))
-    drawn = _draw(requests, lists, seed)
-    shown = _shown(named.join(drawn.select("list_id"), left_on="request_id", right_on="list_id", how="semi"))
+    requests = requests.with_columns(split.alias("split"))
+    told = _told(named, requests)
+    led = told.filter(pl.col("action").is_in(INTEREST))["request_id"].unique()
+    drawn = _draw(requests.with_columns(pl.col("list_id").is_in(led.implode()).alias("led")), lists, seed)
+    shown = _shown(told.join(drawn.select("list_id"), left_on="request_id", right_on="list_id", how="semi"))
     return [
         PastRequest(
             row["list_id"], row["member_id"], row["query"], row["time"], row["split"],
@@ -94,6 +98,22 @@ def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -
         )
         for row in drawn.iter_rows(named=True)
     ]  # fmt: skip
+
+
+def _told(named: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """The impressions and outcomes of requests, as the head of this module says.
+
+    A job that was not shown counts from its request's time on. requests: list_id, time, split.
+    """
+    impression, keys = pl.col("action") == "impression", ["request_id", "job_id"]
+    shown = named.filter(impression).group_by(keys).agg(pl.col("time").min().alias("shown"))
+    held_out = pl.col("time").filter(pl.col("split") != "train").min()
+    end = pl.when(pl.col("split") == "train").then(held_out)
+    asked = requests.select(pl.col("list_id").alias("request_id"), pl.col("time").alias("asked"), end.alias("end"))
+    told = impression | (pl.col("time") >= pl.coalesce("shown", "asked"))
+    known = (pl.col("time") == pl.col("asked")) | (pl.col("time") < pl.col("end")).fill_null(True)
+    rows = named.join(asked, on="request_id").join(shown, on=keys, how="left")
+    return rows.filter(told & known).select(named.columns)
 
 
 def _shown(events: pl.DataFrame) -> dict[str, tuple[Shown, ...]]:

@@ -67,6 +67,45 @@ def test_a_shown_job_is_labelled_by_what_was_done_with_it_in_that_request() -> N
     assert {one.propensity for one in shown} == {0.5}
 
 
+def test_what_precedes_an_impression_is_no_outcome_of_it() -> None:
+    events = [
+        *(event(10, "m", job, "impression", "r", k + 1) for k, job in enumerate("ab")),
+        event(12, "m", "c", "impression", "r", 3),
+        event(10, "m", "a", "view", "r"),
+        event(9, "m", "b", "apply", "r"),
+        event(11, "m", "c", "view", "r"),
+        event(9, "m", "never shown", "view", "r"),
+    ]
+    shown = drawn(events)["r"].shown
+    assert [(one.job_id, one.view, one.apply) for one in shown] == [("a", 1, 0), ("b", 0, 0), ("c", 0, 0)]
+
+
+def test_what_precedes_its_impression_leads_a_request_to_nothing() -> None:
+    planted = event(0, "m", "j5", "view", "r095")
+    found = drawn([*shown_log(100), planted], {"train": 0, "valid": 0, "test": 5})
+    assert set(found) == set(drawn(shown_log(100), {"train": 0, "valid": 0, "test": 5}))
+
+
+def test_training_lists_know_nothing_from_the_first_held_out_request_on() -> None:
+    """Its request is named by each planted outcome; valid and test keep theirs, which are what they are measured by."""
+    names = {"train": "r010", "valid": "r075", "test": "r090"}
+    log = shown_log(100)
+    jobs = {split: next(row["job_id"] for row in log if row["request_id"] == name) for split, name in names.items()}
+    actions = ("view", "apply", "dismiss", "hire")
+
+    def planted(minute: float) -> dict[str, PastRequest]:
+        outcomes = [event(minute, "m", jobs[split], action, names[split]) for split in names for action in actions] + [
+            event(minute, "m", "shown later", "impression", "r010", 4)
+        ]
+        return drawn(log + outcomes)
+
+    plain, boundary = drawn(log), 700
+    later, before = planted(1_000), planted(boundary - 1)
+    assert {name for name in plain if later[name] != plain[name]} == {"r075", "r090"}
+    assert planted(boundary)["r010"] == plain["r010"]
+    assert before["r010"].shown[0][3:] == (1, 1, 1, 1)
+
+
 def test_test_lists_that_led_to_something_come_first_and_train_lists_are_drawn_regardless() -> None:
     events = shown_log(200)
     led = {f"r{r:03d}" for r in range(0, 200, 10)}

@@ -21,6 +21,15 @@ def test_the_last_fifth_of_the_requests_is_held_out_with_the_gains_of_what_was_d
     assert all(not r.viewed for r in found)
 
 
+def test_what_precedes_a_request_is_no_gain_of_it_whatever_it_names(
+    make_market: Callable, event: Callable, shown: Workspace, tmp_path: Path
+) -> None:
+    market = make_market("shown")
+    for request, who in (("r3", "m1"), ("r4", "m2")):
+        market.events += [event(f"p{request}{n}", 0.5, who, f"j{n}", "apply", request) for n in range(1, 9)]
+    assert held_out(market.write(tmp_path), most=10) == held_out(shown, most=10)
+
+
 def test_each_members_last_view_is_held_out_where_nothing_tells_what_was_shown(viewed: Workspace) -> None:
     """m1's repeated view of j1 does not count, m3 viewed one job only."""
     assert not has_impressions(viewed)
