@@ -71,9 +71,9 @@ def model_type(folder: Path) -> str:
 
 
 def backbone_version(folder: Path) -> str:
-    """Twelve hex digits of the backbone's weights and configuration."""
-    digest = hashlib.sha256((folder / "config.json").read_bytes())
-    for path in weights(folder):
+    """Twelve hex digits of the backbone's weights, configuration and tokenizer."""
+    digest = hashlib.sha256()
+    for path in (*(folder / name for name in NEEDED), *weights(folder)):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:12]

@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
+from contracts.bundle import file_hash
 from contracts.errors import NotReady, TrainingFailed
 from contracts.tasks import TASKS
 from contracts.tokens import open_tokenizer, token_ids
 from contracts.workspace import Workspace, set_current
 from models.backbone import backbone_folder, backbone_version, mask_bias
-from models.config import MODEL_FORMAT, PruneConfig, StudentConfig
+from models.config import MODEL_FORMAT, Arithmetic, PruneConfig, StudentConfig
 from models.cross_encoder import load_teacher
 from models.losses import Wanted, alignment_loss, distillation_loss
 from models.metrics import mean_ndcg
@@ -46,12 +47,16 @@ class Texts:
     """Requests and jobs of a training set, as the states that enter the student's first trained layers."""
 
     def __init__(
-        self, rows: Rows, student: Student, folder: Path, config: StudentConfig, frozen: tuple[int, int]
-    ) -> None:
-        """folder: where the tokenizer lies; frozen: fixed layers of the prefix and of the item encoder."""
+        self, rows: Rows, student: Student, folder: Path, config: StudentConfig, frozen: tuple[int, int],
+        precision: Arithmetic = "auto",
+    ) -> None:  # fmt: skip
+        """folder: where the tokenizer lies; frozen: fixed layers of the prefix and of the item encoder; precision: of
+        the products in them."""
         self.rows = rows
         self.requests, self.jobs = (
-            TextStates(backbone, token_ids(open_tokenizer(folder, longest), texts), layers, config.memory_mb // 2)
+            TextStates(
+                backbone, token_ids(open_tokenizer(folder, longest), texts), layers, config.memory_mb // 2, precision
+            )
             for backbone, texts, longest, layers in (
                 (student.prefix, rows.requests, config.max_prefix_tokens, frozen[0]),
                 (student.item, rows.jobs, config.max_item_tokens, frozen[1]),
@@ -61,6 +66,14 @@ class Texts:
     def logits(self, student: Student, of_list: np.ndarray) -> Tensor:
         """Logits (n, tasks) of row numbers that share one request."""
         return self.read(student, [of_list]).logits[0]
+
+    def unpadded(self, student: Student, of_list: np.ndarray) -> Tensor:
+        """As `logits`, with each text read by itself: what goes through the layers are tokens alone."""
+        asked, mask = self.requests.batch(self.rows.request[of_list[:1]])
+        prefix = student.encode_prefix(asked, mask, self.requests.layers)
+        jobs = (self.jobs.batch(self.rows.job[row, None]) for row in of_list)
+        items = torch.cat([student.encode_items(*job, self.jobs.layers) for job in jobs])
+        return student.score(prefix, None, items[None])[0]
 
     def read(self, student: Student, lists: Sequence[np.ndarray]) -> Read:
         """Lists of row numbers, padded to the longest; the rows of a list share one request."""
@@ -154,7 +167,7 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
     with autocast():
         logits[test] = student_logits(student, texts, test)
-    check_spread(logits[test], tasks, "student")
+    check_spread(logits, rows.lists(test), tasks, "student")
     metrics = held_out_metrics(rows, tasks, logits)
     by_teachers = np.flatnonzero(np.isfinite(taught).any(0))
     of_teachers = held_out_metrics(rows, [tasks[i] for i in by_teachers], taught[:, by_teachers])
@@ -198,6 +211,7 @@ def _taught_by(student: Student, texts: Texts) -> np.ndarray:
 
 def _learn(student: Student, rows: Rows, taught: np.ndarray, folder: Path, config: StudentConfig) -> Texts:
     frozen = _frozen(student, config)
+    student.requires_grad_(True)
     student.prefix.freeze(frozen[0])
     student.item.freeze(frozen[1])
     tasks = student.head.tasks
@@ -249,13 +263,14 @@ def _prune(student: Student, rows: Rows, taught: np.ndarray, folder: Path, confi
     """Make the student smaller, with distillation after each step."""
     whole = Texts(rows, student, folder, config, (0, 0))  # from the texts on: layers whose states are kept change too
     lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)[: knobs.lists]
-    again = config.model_copy(update={"relevance_epochs": 0, "epochs": knobs.epochs})
+    all_of_it = {"frozen_layers": 0, "frozen_item_layers": 0}  # what pruning has changed makes up for it
+    again = config.model_copy(update={"relevance_epochs": 0, "epochs": knobs.epochs} | all_of_it)
 
     def calibrate() -> Tensor:
-        return torch.cat([whole.logits(student, of_list[: config.list_size]) for of_list in lists])
+        return torch.cat([whole.unpadded(student, of_list[: config.list_size]) for of_list in lists])
 
     prune_in_steps(student, knobs, calibrate, lambda: _learn(student, rows, taught, folder, again))
-    return Texts(rows, student, folder, config, _frozen(student, config))
+    return whole
 
 
 def load_student(folder: Path) -> tuple[Student, dict]:
@@ -274,7 +289,8 @@ def float_logits(workspace: Workspace, rows: Rows, chosen: np.ndarray) -> np.nda
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])
     rows = rows.only(chosen)
-    return student_logits(student, Texts(rows, student, folder, config, _frozen(student, config)), np.arange(len(rows)))
+    texts = Texts(rows, student, folder, config, _frozen(student, config), "float32")
+    return student_logits(student, texts, np.arange(len(rows)))
 
 
 def _frozen(student: Student, config: StudentConfig) -> tuple[int, int]:
@@ -322,7 +338,7 @@ def _version(rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[st
         MODEL_FORMAT,
         rows.version,
         knobs,
-        config.base.name if config.base else "",
+        file_hash(config.base / "student.safetensors") if config.base else "",
         backbone_version(folder),
         {name: path.stem for name, path in stores.items()},
     ]

@@ -44,7 +44,7 @@ def read_scores(path: Path, rows: Rows, needed: np.ndarray) -> tuple[tuple[str, 
     """A teacher's tasks and its logits (n, tasks) float32 in the order of `rows`, NaN where a row has none.
 
     needed: numbers of the rows that must have one. Raises UnreadableFile for a broken file, BadInput where the scores
-    are of another training set or a needed row has none.
+    are of another training set, a pair is unknown or there twice, or a needed row has none.
     """
     try:
         table = pq.read_table(path)
@@ -60,7 +60,13 @@ def read_scores(path: Path, rows: Rows, needed: np.ndarray) -> tuple[tuple[str, 
         )
     place = {key: i for i, key in enumerate(zip(rows.list_ids.tolist(), rows.job_ids.tolist(), strict=True))}
     keys = zip(*(table[key].to_pylist() for key in KEYS), strict=True)
-    numbers = np.array([place[key] for key in keys], np.int64)
+    numbers = np.array([place.get(key, -1) for key in keys], np.int64)
+    if len(numbers) and (numbers.min() < 0 or len(np.unique(numbers)) < len(numbers)):
+        raise BadInput(
+            "it has pairs that the training set has not, or a pair twice",
+            where=str(path),
+            cure="let the teacher score this training set",
+        )
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
     logits[numbers] = np.stack([table[task].to_numpy() for task in tasks], axis=1)
     absent = needed[~np.isfinite(logits[needed]).all(1)]

@@ -74,19 +74,6 @@ def train_teacher(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Pa
     return out
 
 
-def score_teacher(workspace: Workspace, kind: Kind) -> Path:
-    """Let the current teacher score the workspace's training set as it is now; return the score file.
-
-    Raises NotReady where no teacher was trained, TrainingFailed where its scores do not spread.
-    """
-    source = _current(workspace, kind)
-    model, config = open_teacher(source)
-    pairs = read_pairs(read_rows(workspace.training), model, source, config, len(model.layers()))
-    _score(workspace, kind, source.name, pairs, config)
-    set_current(workspace.scores / kind, f"{source.name}.parquet")
-    return workspace.scores / kind / f"{source.name}.parquet"
-
-
 def open_teacher(folder: Path) -> tuple[TeacherModel, TeacherConfig]:
     """A trained teacher of any architecture and its knobs, from the folder of its version."""
     about = json.loads((folder / "teacher.json").read_text())
@@ -185,7 +172,8 @@ class Loss(nn.Module):
         logits = self._pairs.logits(chosen)
         if config.position == "tower":
             place = torch.from_numpy(np.clip(self._pairs.rows.position[chosen], 0, POSITIONS - 1))
-            logits = logits + torch.where((place > 0)[:, None], model.position(place), 0.0)
+            done = torch.tensor([task in ENGAGEMENT_TASKS for task in model.tasks])  # a grade knows no place
+            logits = logits + torch.where((place > 0)[:, None] & done, model.position(place), 0.0)
         wanted, weight = (torch.from_numpy(values[chosen]) for values in (self._targets, self._weights))
         if model.thresholds is None:
             parts = [pointwise(logits, wanted, weight)]
@@ -216,7 +204,7 @@ def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, config:
     progress.close()
     logits = np.full_like(scored, np.nan)
     logits[chosen] = added(torch.from_numpy(scored)).numpy()[chosen]
-    check_spread(logits[chosen], tasks, f"{kind} teacher")
+    check_spread(logits, rows.lists(chosen), tasks, f"{kind} teacher")
     if rank() == 0:
         write_scores(workspace, kind, version, rows, tasks, logits)
     return logits

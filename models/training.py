@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ log = logging.getLogger("rolecall")
 
 REPORT_EVERY = 5.0
 COLLAPSED = 1e-3
-"""Standard deviation of logits below which a ranker tells nothing apart."""
+"""Standard deviation of logits within lists below which a ranker tells nothing apart."""
 
 
 def autocast(precision: Arithmetic = "auto") -> contextlib.AbstractContextManager:
@@ -136,10 +136,21 @@ class Progress:
         )  # fmt: skip
 
 
-def check_spread(logits: np.ndarray, tasks: tuple[str, ...], name: str) -> None:
-    """Raise TrainingFailed where a task's logits (n, tasks) are all but constant: the ranker has collapsed."""
-    for task, column in zip(tasks, logits.T, strict=True):
-        if len(column) > 1 and (not np.isfinite(column).all() or float(column.std()) < COLLAPSED):
+def check_spread(logits: np.ndarray, lists: Sequence[np.ndarray], tasks: tuple[str, ...], name: str) -> None:
+    """Raise TrainingFailed where a task's logits (n, tasks) are all but constant: the ranker has collapsed.
+
+    lists: row numbers of each list. Looked at within lists: a ranker that only knows requests apart has collapsed too.
+    """
+    several = [rows for rows in lists if len(rows) > 1]
+    if not several:
+        raise TrainingFailed(
+            "no held-out list has two pairs, so nothing says whether the scores spread",
+            where=name,
+            cure="run `rolecall label` with more lists",
+        )
+    within = np.concatenate([logits[rows] - logits[rows].mean(0) for rows in several])
+    for task, column in zip(tasks, within.T, strict=True):
+        if not np.isfinite(column).all() or float(column.std()) < COLLAPSED:
             raise TrainingFailed(
                 f"the scores of task {task!r} do not spread (standard deviation {float(column.std()):.2g})",
                 where=name,

@@ -60,6 +60,13 @@ def test_version_follows_the_weights(tmp_path: Path, tiny: Path) -> None:
     assert backbone_version(other) != backbone_version(tiny)
 
 
+def test_version_follows_the_tokenizer(tmp_path: Path, tiny: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny, other)
+    (other / "tokenizer.json").write_text((other / "tokenizer.json").read_text() + " ")
+    assert backbone_version(other) != backbone_version(tiny)
+
+
 def test_alike_sentences_start_with_alike_logits() -> None:
     """A task is its sentence: one that says the same in other words starts where the first one is."""
     torch.manual_seed(0)

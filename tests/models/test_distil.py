@@ -15,7 +15,7 @@ from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.workspace import Workspace
 from models.backbone import backbone_folder
 from models.config import StudentConfig
-from models.distil import Texts, float_logits, load_student, student_logits, train_student
+from models.distil import Texts, float_logits, load_student, save_student, student_logits, train_student
 from models.rows import read_rows
 from models.scores import write_scores
 from models.student import Student
@@ -38,6 +38,29 @@ def test_kept_states_score_as_the_whole_student_does(distilled: Workspace, tiny:
     config = StudentConfig.model_validate(about["config"])
     kept = student_logits(student, Texts(rows, student, folder, config, (1, 3)), test)
     assert np.allclose(kept, student_logits(student, Texts(rows, student, folder, config, (0, 0)), test), atol=0.05)
+
+
+def test_texts_read_one_by_one_score_as_padded_ones_do(distilled: Workspace) -> None:
+    rows = read_rows(distilled.training)
+    folder = distilled.student / (distilled.student / "CURRENT").read_text().strip()
+    student, about = load_student(folder)
+    texts = Texts(rows, student, folder, StudentConfig.model_validate(about["config"]), (0, 0))
+    of_list = rows.lists(np.arange(len(rows)))[0]
+    with torch.no_grad():
+        assert torch.allclose(texts.unpadded(student, of_list), texts.logits(student, of_list), atol=1e-4)
+
+
+def test_a_base_is_known_by_its_weights(own: Workspace, tiny: Path) -> None:
+    """Two bases in folders of one name train two students."""
+    knobs = StudentConfig(backbone=tiny, epochs=1, item_tokens=2)
+    stored = train_student(own, knobs)
+    student, about = load_student(stored)
+    bases = [own.root / name / "base" for name in ("first", "second")]
+    for base in bases:
+        save_student(base, student, about, tiny)
+        student.head.bias.data += 1
+    first, second = (train_student(own, knobs.model_copy(update={"base": base})) for base in bases)
+    assert first != second
 
 
 def test_logits_of_chosen_rows_come_in_their_order(distilled: Workspace) -> None:

@@ -108,9 +108,25 @@ def test_an_unknown_propensity_weighs_one() -> None:
 class ByJob(TeacherModel):
     """One logit a job: as little of a model as there can be."""
 
-    def __init__(self) -> None:
-        super().__init__(("view",))
+    def __init__(self, tasks: tuple[str, ...] = ("view",)) -> None:
+        super().__init__(tasks)
         self.jobs = nn.Parameter(torch.zeros(2))
+        self.bias = nn.Parameter(torch.zeros(1))
+
+    def task_bias(self) -> nn.Parameter:
+        return self.bias
+
+    def layers(self) -> list[nn.Module]:
+        return []
+
+    def freeze(self, layers: int) -> None:
+        raise NotImplementedError
+
+    def remember_less(self) -> None:
+        raise NotImplementedError
+
+    def start_from(self, other: TeacherModel, where: str) -> None:
+        raise NotImplementedError
 
 
 class LogOfTwo:
@@ -132,7 +148,7 @@ class LogOfTwo:
         )  # fmt: skip
 
     def logits(self, chosen: np.ndarray) -> Tensor:
-        return self.model.jobs[self.rows.job[chosen], None]
+        return self.model.jobs[self.rows.job[chosen], None].expand(-1, len(self.model.tasks))
 
 
 @pytest.mark.parametrize(
@@ -182,3 +198,13 @@ def test_rows_carry_propensities(labelled) -> None:
     rows = read_rows(labelled(5).training)
     assert np.all(rows.propensity == 0.5) and len(rows.only(np.array([3, 1])).propensity) == 2
     assert replace(rows).version == rows.version
+
+
+def test_a_place_takes_nothing_from_a_grade() -> None:
+    """A grade is given to a pair wherever it was shown: only what members did is freed of its place."""
+    log = LogOfTwo(lists=20)
+    log.model = ByJob(("relevance", "view"))
+    loss = Loss(log, np.repeat(log.rows.targets, 2, axis=1), np.ones((40, 2)), TeacherConfig(position="tower"))
+    loss(log.rows.lists(np.arange(40))).backward()
+    relevance, view = log.model.position.weight.grad.abs().sum(0)
+    assert relevance == 0 and view > 0

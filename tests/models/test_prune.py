@@ -247,6 +247,20 @@ def test_distillation_after_pruning_brings_quality_back(smaller: Callable[[int],
     assert after > before
 
 
+def test_layers_that_were_fixed_are_distilled_again(distilled: Workspace, tiny: Path) -> None:
+    """Pruning changes what was fixed as well, so it has to make up for that."""
+    base = distilled.student / (distilled.student / "CURRENT").read_text().strip()
+    knobs = {"frozen_layers": 1, "frozen_item_layers": 3, "learning_rate": 1e-3}
+    pruned = [
+        StudentConfig(backbone=tiny, base=base, epochs=0, item_tokens=2, **knobs,
+                      prune=PruneConfig(neurons=0.5, steps=1, epochs=epochs, lists=4))
+        for epochs in (0, 1)
+    ]  # fmt: skip
+    before, after = (load_student(train_student(distilled, config))[0] for config in pruned)
+    for part in (lambda student: student.prefix.layers[0], lambda student: student.item.layers[0]):
+        assert not torch.equal(part(before).output.dense.weight, part(after).output.dense.weight)
+
+
 def test_a_student_can_start_from_a_pruned_one(smaller: Callable[[int], Path], tiny: Path) -> None:
     base, _ = load_student(smaller(0))
     student = Student(tiny, base.head.tasks, TOKENS, 2)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from contracts.errors import BadInput, NotReady, UnreadableFile
@@ -54,6 +56,18 @@ def test_scores_of_another_training_set_are_refused(workspace: Workspace, rows: 
     other = read_rows(labelled(11, name="other").training)
     path = write_scores(workspace, "policy", "v1", other, ("relevance",), np.ones((len(other), 1), np.float32))
     with pytest.raises(BadInput, match=f"scores of training set {other.version}, needed {rows.version}"):
+        read_scores(path, rows, np.arange(len(rows)))
+
+
+@pytest.mark.parametrize("change", ["unknown", "twice"])
+def test_pairs_that_do_not_fit_the_training_set_are_refused(workspace: Workspace, rows: Rows, change: str) -> None:
+    path = write_scores(workspace, "policy", "v1", rows, ("relevance",), np.ones((len(rows), 1), np.float32))
+    table = pq.read_table(path)
+    wrong = table.slice(0, 1)
+    if change == "unknown":
+        wrong = wrong.set_column(1, table.schema.field(1), pa.array(["no such job"]))
+    pq.write_table(pa.concat_tables([table, wrong]), path)
+    with pytest.raises(BadInput, match="pairs that the training set has not, or a pair twice"):
         read_scores(path, rows, np.arange(len(rows)))
 
 

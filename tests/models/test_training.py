@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from contracts.errors import TrainingFailed
 from models.training import check_spread, fit
 
+LISTS = [np.arange(i, i + 10) for i in range(0, 50, 10)]
+
 
 def train(model: nn.Linear, loss, steps: int = 60) -> None:
     fit(
@@ -103,8 +105,19 @@ def test_frozen_parameters_stay() -> None:
 def test_a_collapsed_ranker_is_refused_with_its_task() -> None:
     logits = np.stack([np.linspace(-1, 1, 50), np.full(50, 0.3)], axis=1)
     with pytest.raises(TrainingFailed, match="task 'apply' do not spread"):
-        check_spread(logits, ("view", "apply"), "teacher")
+        check_spread(logits, LISTS, ("view", "apply"), "teacher")
+
+
+def test_a_ranker_that_only_tells_requests_apart_has_collapsed() -> None:
+    logits = np.repeat(np.arange(5.0), 10)[:, None]
+    with pytest.raises(TrainingFailed, match="task 'view' do not spread"):
+        check_spread(logits, LISTS, ("view",), "teacher")
+
+
+def test_without_a_list_of_two_nothing_says_that_scores_spread() -> None:
+    with pytest.raises(TrainingFailed, match="no held-out list has two pairs"):
+        check_spread(np.zeros((1, 1)), [np.array([0])], ("view",), "teacher")
 
 
 def test_scores_that_spread_pass() -> None:
-    check_spread(np.random.default_rng(0).normal(size=(50, 2)), ("view", "apply"), "teacher")
+    check_spread(np.random.default_rng(0).normal(size=(50, 2)), LISTS, ("view", "apply"), "teacher")
