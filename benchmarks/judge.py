@@ -2,7 +2,8 @@
 
     python -m benchmarks.judge --workspace artifacts/demo
 
-Weighted kappa over the pairs that `label` had graded, with 95% bootstrap intervals.
+Weighted kappa over the pairs that `label` had graded, with 95% bootstrap intervals over requests: a judge that misreads
+a request misgrades its whole list, so pairs of one list are not independent.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from benchmarks import result_file
 from contracts.tables import read_table
@@ -17,25 +21,42 @@ from contracts.workspace import Workspace
 from policy.agreement import agreement
 from simulator.truth import Truth
 
+RESAMPLES = 1_000
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="of a simulated market")
     options = parser.parse_args(argv)
-    workspace = Workspace(options.workspace)
-    grades = read_table(workspace.grades, ["member_id", "job_id", "query", "grade"])
-    asked = (grades[name].to_pylist() for name in ("member_id", "job_id", "query"))
-    found = agreement(grades["grade"].to_pylist(), Truth.load(options.workspace / "raw").fits(*asked).tolist())
-    print(found)
-    same = {"case": "the judge and the simulated truth", "system": "rubric judge"}
-    rows = [
-        same | {"metric": "pairs", "value": found.pairs},
-        same | {"metric": "equal grades", "value": found.exact},
-    ] + [
-        same | {"metric": f"{kind} kappa", **interval._asdict()}
-        for kind, interval in (("linear", found.linear), ("quadratic", found.quadratic))
-    ]
+    grades = read_table(Workspace(options.workspace).grades, ["member_id", "job_id", "query", "grade"])
+    members, jobs, queries = (grades[name].to_pylist() for name in ("member_id", "job_id", "query"))
+    truth = np.array(Truth.load(options.workspace / "raw").fits(members, jobs, queries).tolist(), np.int64)
+    requests = np.array([f"{member}\n{query}" for member, query in zip(members, queries, strict=True)])
+    rows = judge_rows(grades["grade"].to_numpy().astype(np.int64), truth, requests)
     result_file.write("spine", "python -m benchmarks.judge", rows, simulated=True)
+
+
+def judge_rows(judge: np.ndarray, truth: np.ndarray, requests: np.ndarray) -> list[dict[str, Any]]:
+    """judge, truth: (n,) int64 grades; requests: (n,), what was asked for of each pair."""
+    _, which = np.unique(requests, return_inverse=True)
+    lists = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
+    drawn = np.random.default_rng(0).integers(0, len(lists), (RESAMPLES, len(lists)))
+    found = kappas(judge, truth, [np.arange(len(judge)), *(np.concatenate([lists[i] for i in draw]) for draw in drawn)])
+    same = {"case": "the judge and the simulated truth", "system": "rubric judge"}
+    made: list[dict[str, Any]] = [
+        same | {"metric": "pairs", "value": len(judge)},
+        same | {"metric": "equal grades", "value": float(np.mean(judge == truth))},
+    ]
+    for kind, values in found.items():
+        low, high = np.quantile(values[1:], [0.025, 0.975])
+        made.append(same | {"metric": f"{kind} kappa", "value": values[0], "low": float(low), "high": float(high)})
+    return made
+
+
+def kappas(first: np.ndarray, second: np.ndarray, draws: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Linear and quadratic kappa of two graders' grades (n,) int64 on each draw (m,) of their row numbers: (draws,)."""
+    found = [agreement(first[draw].tolist(), second[draw].tolist(), rounds=1) for draw in draws]
+    return {kind: np.array([getattr(one, kind).value for one in found]) for kind in ("linear", "quadratic")}
 
 
 if __name__ == "__main__":
