@@ -1,9 +1,9 @@
 """What it costs to replace one teacher: the whole recipe against the stages that hang on the new teacher.
 
-    python -m benchmarks.branch --workspace artifacts/demo
+    python -m benchmarks.branch
 
-A copy of a finished workspace gets another click teacher (another learning rate) and the recipe is run again: stages
-that do not hang on it find their work done. The full time is that of the workspace's own run, stage by stage.
+The recipe runs once in a fresh workspace, then again in the same one with another click teacher (another learning
+rate): stages that do not hang on it find their work done. Both are timed by the clock, from start to end.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks import result_file
 from contracts.bundle import read_manifest
@@ -27,25 +27,22 @@ from rolecall.params import load_params
 CHANGED = "ROLECALL_CLICK_TEACHER__LEARNING_RATE"
 
 
+class Run(NamedTuple):
+    """A run of the recipe by the clock: all of it and, of it, each stage, in seconds; and the teachers' versions."""
+
+    seconds: float
+    stages: Mapping[str, float]
+    teachers: Mapping[str, str]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a finished simulated workspace")
+    parser.add_argument("--within", type=Path, default=Path("artifacts"), help="a folder for the scratch workspace")
     parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
-    full = _seconds(options.workspace)
-    with tempfile.TemporaryDirectory(dir=options.workspace.parent) as scratch:
-        copy = Path(scratch) / "workspace"
-        shutil.copytree(options.workspace, copy, symlinks=True)
-        rate = load_params().click_teacher.learning_rate
-        environment = os.environ | {CHANGED: str(rate * 0.9)}
-        command = [sys.executable, "-m", "rolecall", "run", "--workspace", str(copy)]
-        subprocess.run(command, check=True, env=environment)
-        part = _seconds(copy)
-        before, after = (
-            read_manifest(Workspace(root).bundle).lineage["teachers"] for root in (options.workspace, copy)
-        )
-    if before["policy"] != after["policy"] or before["click"] == after["click"]:
-        raise SystemExit(f"the click teacher alone should have changed: {before}, then {after}")
+    full, part = measured(options.within)
+    if full.teachers["policy"] != part.teachers["policy"] or full.teachers["click"] == part.teachers["click"]:
+        raise SystemExit(f"the click teacher alone should have changed: {full.teachers}, then {part.teachers}")
     made = list(_rows(full, part))
     if options.print_only:
         print(result_file.as_table(made))
@@ -53,26 +50,33 @@ def main(argv: Sequence[str] | None = None) -> None:
         result_file.write("recipe_ladder", result_file.command_line("benchmarks.branch"), made, simulated=True)
 
 
-def _rows(full: Mapping[str, float], part: Mapping[str, float]) -> list[dict[str, Any]]:
-    case = "another click teacher"
-    shared = [name for name in full if name in part]
-    totals = {"full": sum(full[name] for name in shared), "partial": sum(part[name] for name in shared)}
-    made = [{"case": case, "system": f"{kind} run", "metric": "seconds", "value": value, "unit": "s"}
-            for kind, value in totals.items()]  # fmt: skip
-    ratio = {
-        "case": case,
-        "system": "partial run",
-        "metric": "of the full run",
-        "value": totals["partial"] / totals["full"],
-    }
-    stages = [{"case": case, "system": f"partial run, {name}", "metric": "seconds", "value": part[name], "unit": "s"}
-              for name in shared]  # fmt: skip
-    return [*made, ratio, *stages]
+def measured(within: Path) -> tuple[Run, Run]:
+    """The whole recipe in a workspace that nothing was done in, and then with another click teacher."""
+    within.mkdir(parents=True, exist_ok=True)
+    rate = load_params().click_teacher.learning_rate
+    with tempfile.TemporaryDirectory(dir=within, prefix="branch-") as scratch:
+        workspace = Path(scratch) / "workspace"
+        return run(workspace, {}), run(workspace, {CHANGED: str(rate * 0.9)})
 
 
-def _seconds(workspace: Path) -> dict[str, float]:
-    """Stage -> wall time of its last run."""
-    return {cost["name"]: cost["seconds"] for cost in json.loads((workspace / "stages.json").read_text())}
+def run(workspace: Path, changed: Mapping[str, str]) -> Run:
+    """The recipe in a workspace, with some knobs as environment variables."""
+    command = [sys.executable, "-m", "rolecall", "run", "--workspace", str(workspace)]
+    started = time.perf_counter()
+    subprocess.run(command, check=True, env=os.environ | changed)
+    seconds = time.perf_counter() - started
+    costs = json.loads((workspace / "stages.json").read_text())
+    teachers = read_manifest(Workspace(workspace).bundle).lineage["teachers"]
+    return Run(seconds, {cost["name"]: cost["seconds"] for cost in costs}, teachers)
+
+
+def _rows(full: Run, part: Run) -> Iterator[dict[str, Any]]:
+    same = {"case": "another click teacher"}
+    for kind, one in (("full run", full), ("partial run", part)):
+        yield same | {"system": kind, "metric": "seconds", "value": one.seconds, "unit": "s"}
+        for name, seconds in one.stages.items():
+            yield same | {"system": f"{kind}, {name}", "metric": "seconds", "value": seconds, "unit": "s"}
+    yield same | {"system": "partial run", "metric": "of the full run", "value": part.seconds / full.seconds}
 
 
 if __name__ == "__main__":
