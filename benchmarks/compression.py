@@ -33,14 +33,15 @@ from models.distil import load_student
 from models.export import GRAPHS, calibration_feeds, export_graphs, export_teacher, quantize_graphs
 from models.metrics import top_agreement
 from models.rows import Rows, read_rows
+from ranking.held_out import held_out_logits
 from ranking.scorer import BundleScorer, ItemEncoder, Opener, TeacherScorer
 from retrieval.encoder import open_session
 
 FLOAT32 = "student, float32, ONNX Runtime"
 REST = 0.5
 """Seconds until the threads of a system that was just used have gone to sleep."""
-TEACHER_JOBS = 25
-"""Of the candidates, those that the teacher reads: its rate is the same, and a turn ends sooner."""
+PRECISIONS = "precisions of one student, "
+"""What the cases of these rows begin with: the ladder measures rungs at as many candidates."""
 
 
 class System(NamedTuple):
@@ -49,16 +50,6 @@ class System(NamedTuple):
     scorer: BundleScorer
     encoder: ItemEncoder
     bytes: int
-
-    def logits(self, rows: Rows, lists: Sequence[np.ndarray]) -> np.ndarray:
-        """(n, tasks) float32 of all n rows, NaN outside the lists."""
-        logits = np.full((len(rows), len(self.scorer.tasks)), np.nan, np.float32)
-        jobs = np.unique(rows.job[np.concatenate(lists)])
-        items = self.encoder.encode([rows.jobs[job] for job in jobs])
-        for of_list in lists:
-            prefix = self.scorer.prefix(rows.requests[rows.request[of_list[0]]])
-            logits[of_list] = self.scorer.logits(prefix, items[np.searchsorted(jobs, rows.job[of_list])])
-        return logits
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -118,25 +109,25 @@ def speed(workspace: Workspace, rows: Rows, students: Mapping[str, System], cand
     rng = np.random.default_rng(0)
     jobs = [rows.jobs[i] for i in rng.choice(len(rows.jobs), candidates, replace=len(rows.jobs) < candidates)]
     requests = [rows.requests[i] for i in rng.choice(len(rows.requests), rounds + 1)]
-    runs: dict[str, tuple[int, Callable[[str], Any]]] = {}
+    runs: dict[str, Callable[[str], Any]] = {}
     for name, system in students.items():
         items = system.encoder.encode(jobs)
-        runs[name] = candidates, functools.partial(_score, system.scorer, items)
+        runs[name] = functools.partial(_score, system.scorer, items)
     with tempfile.TemporaryDirectory() as scratch:
         precisions: tuple[Precision, ...] = "float32", "int8"
         for precision in precisions:
             folder = export_teacher(_policy_teacher(workspace), Path(scratch) / precision, precision)
-            read = functools.partial(TeacherScorer(folder, threads).logits, job_texts=jobs[:TEACHER_JOBS])
-            runs[f"policy teacher, {precision}, ONNX Runtime"] = min(TEACHER_JOBS, candidates), read
+            read = functools.partial(TeacherScorer(folder, threads).logits, job_texts=jobs)
+            runs[f"policy teacher, {precision}, ONNX Runtime"] = read
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for request in requests:
-        for name, (pairs, run) in runs.items():
+        for name, run in runs.items():
             time.sleep(REST)
             run(requests[0])  # warm
             started = time.perf_counter()
             run(request)
-            rates[name].append(pairs / (time.perf_counter() - started))
-    case = f"{candidates} candidates a request, {threads} threads"
+            rates[name].append(candidates / (time.perf_counter() - started))
+    case = f"{PRECISIONS}{candidates} candidates a request, {threads} threads"
     made = [_measured(case, name, "pairs_per_s", np.array(rate), "pairs/s") for name, rate in rates.items()]
     for name, system in students.items():
         times = np.array(rates[name]) / np.array(rates[FLOAT32])
@@ -149,8 +140,12 @@ def agreement(rows: Rows, students: Mapping[str, System], most: int) -> list[dic
     """Rows on the share of held-out lists whose best job is as good as float32's by float32's own scores."""
     lists = rows.lists(np.flatnonzero(rows.splits == "test"))[:most]
     column = students[FLOAT32].scorer.tasks.index("relevance")
-    found = {name: system.logits(rows, lists)[:, column] for name, system in students.items()}
-    case = f"{len(lists)} held-out lists"
+    chosen = np.concatenate(lists)
+    found = {
+        name: held_out_logits(system.scorer, system.encoder, rows, chosen)[:, column]
+        for name, system in students.items()
+    }
+    case = f"{PRECISIONS}{len(lists)} held-out lists"
     return [
         {"case": case, "system": name, "metric": "ndcg@1_agreement",
          "value": top_agreement(logits, found[FLOAT32], lists)}

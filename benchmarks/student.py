@@ -28,6 +28,7 @@ from models.cross_encoder import CrossEncoder, load_teacher
 from models.metrics import auc, list_ndcgs, mean_ndcg
 from models.rows import Rows, read_rows
 from models.scores import TEACHERS, current_scores, read_scores
+from ranking.held_out import held_out_logits
 from ranking.scorer import BundleScorer, ItemEncoder
 
 RESAMPLES = 1_000
@@ -103,13 +104,7 @@ def quality(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: Ite
     test = np.flatnonzero(rows.splits == "test")
     lists = rows.lists(test)
     tasks = scorer.tasks
-    student = np.full((len(rows), len(tasks)), np.nan, np.float32)
-    distinct, which = np.unique(rows.job[test], return_inverse=True)
-    items = encoder.encode([rows.jobs[i] for i in distinct])
-    place = dict(zip(test.tolist(), which.tolist(), strict=True))
-    for of_list in lists:
-        prefix = scorer.prefix(rows.requests[rows.request[of_list[0]]])
-        student[of_list] = scorer.logits(prefix, items[[place[row] for row in of_list.tolist()]])
+    student = held_out_logits(scorer, encoder, rows, test)
     made: list[dict[str, Any]] = []
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(lists), (RESAMPLES, len(lists)))
