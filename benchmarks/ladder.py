@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,25 +22,28 @@ import numpy as np
 import torch
 
 from benchmarks import result_file
-from benchmarks.ladder_data import JOB_VIEWS, ONET, SIMULATED, Pairs, prepare, share_states
+from benchmarks.ladder_data import JOB_VIEWS, ONET, SIMULATED, WARM, Pairs, prepare, share_states
 from benchmarks.ladder_quality import (
+    HELD_OUT,
     Held,
     Samples,
     both_objectives,
-    float_logits,
     kappa_rows,
     measure,
     over_seeds,
     quality_rows,
     row,
+    student_logits,
     teacher_logits,
     top_rows,
 )
 from benchmarks.ladder_speed import Exported, speed_rows
+from contracts.workspace import Workspace
 from models.config import StudentConfig, TeacherConfig
 from models.distil import train_student
 from models.rows import Rows, read_rows
 from models.teacher import train_teacher
+from ranking.held_out import held_out_logits
 from rolecall.console import show_progress
 from rolecall.params import Params, load_params
 
@@ -63,38 +67,32 @@ class Rung:
     base: str = ""
 
 
-WARM = "+ warm start"
-
-
 def _pruned(neurons: float, epochs: int) -> Mapping[str, Any]:
     """A trained student made smaller in one step, with so many epochs of distillation after it."""
     return {"epochs": 0, "prune": {"neurons": neurons, "steps": 1, "epochs": epochs}}
 
 
+BOTH = "both teachers"
 RUNGS = (
     Rung("labels alone", {**COLD, "distil": ()}, EVERYWHERE),
     Rung("policy teacher", {**COLD, "distil": ("policy",)}),
     Rung("click teacher", {**COLD, "distil": ("click",)}),
-    Rung("both teachers", COLD),
+    Rung(BOTH, COLD),
     Rung(WARM, {}, EVERYWHERE),
     Rung("+ stepwise through T = 8", {"via": (8,)}),
     Rung("T = 1", {"item_tokens": 1}),
+    Rung("T = 2", {}),
     Rung("T = 4", {"item_tokens": 4}),
     Rung("T = 8", {"item_tokens": 8}),
-    Rung("pruned 25%", _pruned(0.25, epochs=0), base=WARM),
-    Rung("pruned 25%, distilled again", _pruned(0.25, epochs=1), base=WARM),
-    Rung("pruned 50%", _pruned(0.5, epochs=0), base=WARM),
-    Rung("pruned 50%, distilled again", _pruned(0.5, epochs=1), base=WARM),
+    Rung("neurons 25% less", _pruned(0.25, epochs=0), base=WARM),
+    Rung("neurons 25% less, distilled again", _pruned(0.25, epochs=1), base=WARM),
+    Rung("neurons 50% less", _pruned(0.5, epochs=0), base=WARM),
+    Rung("neurons 50% less, distilled again", _pruned(0.5, epochs=1), base=WARM),
 )
 
 
-COMPARED: Mapping[str, Mapping[str, str]] = {
-    "both teachers": {},
-    "labels alone": {},
-    "policy teacher": {"view": "relevance", "apply": "relevance"},
-    "click teacher": {"relevance": "view"},
-}
-"""Rung -> task -> the task whose score stands in for it: what a student of one teacher has to say of the rest."""
+COMPARED = ("labels alone", "policy teacher", "click teacher", BOTH)
+"""Rungs that differ in their teachers alone: each learns a task that none of its teachers answers from the labels."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -111,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     knobs = load_params(options.params)
     share_states()
     made: list[dict[str, Any]] = []
-    for pairs in prepare(options.out, options.params, knobs.seed, options.onet, options.jobviews):
+    for pairs in prepare(options.out, options.params, knobs, options.onet, options.jobviews):
         simulated = pairs.name == SIMULATED
         made += [found | {"simulated": simulated} for found in _climb(pairs, knobs, options.seeds)]
         print(result_file.as_table(made), flush=True)
@@ -134,16 +132,16 @@ def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:
     sums: dict[str, list[np.ndarray]] = {}
     for rung in (rung for rung in RUNGS if pairs.name in rung.on):
         folders[rung.name] = [_student(pairs, knobs, rung, seed, folders) for seed in range(seeds)]
-        scored = [float_logits(folder, rows) for folder in folders[rung.name]]
+        scored = [student_logits(workspace, folder, rows) for folder in folders[rung.name]]
         made += quality_rows(case, rung.name, [measure(held, *logits) for logits in scored], teacher)
         if rung.name in COMPARED:
-            sums[rung.name] = [both_objectives(held, *logits, COMPARED[rung.name]) for logits in scored]
+            sums[rung.name] = [both_objectives(held, *logits) for logits in scored]
         print(result_file.as_table(made[-8:]), flush=True)
-    made += _quantised(case, rows, held, folders, teacher)
+    made += _quantised(case, workspace, rows, held, folders[WARM], teacher)
     if pairs.name == SIMULATED:
         made += _mixing(case, sums)
-        made += kappa_rows(case, workspace, rows, taught[:, tasks.index("relevance")])
-        made += speed_rows(workspace, rows, {name: paths[0] for name, paths in folders.items()}, THREADS)
+        made += kappa_rows(case, workspace, held, taught[:, tasks.index("relevance")])
+        made += speed_rows(case, workspace, rows, {name: paths[0] for name, paths in folders.items()}, THREADS)
     return made
 
 
@@ -159,18 +157,16 @@ def _teacher_knobs(knobs: Params, kind: str) -> TeacherConfig:
     return knobs.policy_teacher if kind == "policy" else knobs.click_teacher
 
 
-def _quantised(case: str, rows: Rows, held: Held, folders: Mapping[str, list[Path]],
+def _quantised(case: str, workspace: Workspace, rows: Rows, held: Held, folders: list[Path],
                teacher: Samples) -> list[dict[str, Any]]:  # fmt: skip
     """Rows of the warm student of each seed as it is served, in INT8."""
-    import tempfile
-
-    chosen = np.flatnonzero(np.isin(rows.splits, ("valid", "test")))
+    chosen = np.flatnonzero(np.isin(rows.splits, HELD_OUT))
     samples, agreements = [], []
-    for folder in folders[WARM]:
+    for folder in folders:
         with tempfile.TemporaryDirectory() as scratch:
             served = Exported(folder, "int8", [], THREADS, Path(scratch))
-            logits = served.logits(rows, chosen)
-        tasks, whole = float_logits(folder, rows)
+            logits = held_out_logits(served.scorer, served.encoder, rows, chosen)
+        tasks, whole = student_logits(workspace, folder, rows)
         samples.append(measure(held, tasks, logits))
         agreements.append(top_rows(held, tasks, logits, whole))
     system = f"{WARM}, INT8"
@@ -182,10 +178,9 @@ def _mixing(case: str, seeds: Mapping[str, list[np.ndarray]]) -> list[dict[str, 
     """Rows of the student of both teachers against that of either alone, on the sum of both objectives."""
     own = {name: np.stack(samples) for name, samples in seeds.items()}
     made = [row(case, name, "sum of objectives", over_seeds(samples)) for name, samples in own.items()]
-    mixed = own.pop("both teachers")
+    mixed = own.pop(BOTH)
     return made + [
-        row(case, "both teachers", f"sum of objectives above {name}", over_seeds(mixed - samples))
-        for name, samples in own.items()
+        row(case, BOTH, f"sum of objectives above {name}", over_seeds(mixed - samples)) for name, samples in own.items()
     ]
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from benchmarks.judge import kappas
 from contracts.tables import read_table
-from contracts.workspace import Workspace
-from models.config import StudentConfig
-from models.distil import Texts, load_student, student_logits
+from contracts.workspace import Workspace, set_current
+from models.distil import float_logits
 from models.metrics import auc, calibration_error, list_ndcgs, top_agreement
+from models.pairs import read_pairs
 from models.rows import Rows
 from models.scores import current_scores, read_scores
-from policy.agreement import agreement
+from models.teacher import open_teacher
+from models.training import autocast
 from ranking.calibrate import calibrated, fit_isotonic
 from simulator.truth import Truth
 
@@ -43,26 +47,47 @@ class Held:
         return cls(rows, lists, [np.arange(len(lists)), *drawn])
 
 
-def float_logits(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
+def student_logits(workspace: Workspace, folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
     """Tasks and logits (n, tasks) float32 of a trained student for valid and test rows, NaN elsewhere."""
-    student, about = load_student(folder)
-    config = StudentConfig.model_validate(about["config"])
+    set_current(workspace.student, folder.name)
+    tasks = tuple(json.loads((folder / "student.json").read_text())["tasks"])
     held = np.flatnonzero(np.isin(rows.splits, HELD_OUT))
-    own, fixed = rows.only(held), (min(config.frozen_layers, student.split), config.frozen_item_layers)
-    logits = np.full((len(rows), len(student.head.tasks)), np.nan, np.float32)
-    logits[held] = student_logits(student, Texts(own, student, folder, config, fixed), np.arange(len(own)))
-    return student.head.tasks, logits
+    logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
+    logits[held] = float_logits(workspace, rows, held)
+    return tasks, logits
 
 
 def teacher_logits(workspace: Workspace, teachers: Sequence[str], rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
-    """Tasks and logits (n, tasks) of the teachers for test rows."""
+    """Tasks and logits (n, tasks) of the teachers for valid and test rows, NaN elsewhere.
+
+    Those of test rows are stored. No student learns from those of valid rows, so they are made here, once a teacher.
+    """
+    valid, test = (np.flatnonzero(rows.splits == split) for split in HELD_OUT)
     tasks: list[str] = []
     columns = []
     for teacher in teachers:
-        answered, logits = read_scores(current_scores(workspace, teacher), rows, np.flatnonzero(rows.splits == "test"))
+        scores = current_scores(workspace, teacher)
+        answered, logits = read_scores(scores, rows, test)
+        made = scores.with_name(f"{scores.stem}-valid.npy")
+        if not made.is_file():
+            np.save(made, _read_pairs(workspace.teachers / teacher / scores.stem, rows, valid))
+        logits[valid] = np.load(made)
         tasks += answered
         columns.append(logits)
     return tuple(tasks), np.concatenate(columns, axis=1)
+
+
+def _read_pairs(folder: Path, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    """(m, tasks) float32 logits of the chosen rows by the teacher of a folder, as it scored the others."""
+    model, config = open_teacher(folder)
+    of_chosen = rows.only(chosen)
+    pairs = read_pairs(of_chosen, model, folder, config, len(model.layers()))
+    logits = np.zeros((len(chosen), len(model.tasks)), np.float32)
+    model.eval()
+    with torch.inference_mode(), autocast(config.precision):
+        for batch, answers in pairs.scores(np.arange(len(chosen))):
+            logits[batch] = answers.float().numpy()
+    return logits
 
 
 def measure(test: Held, tasks: Sequence[str], logits: np.ndarray) -> Samples:
@@ -96,15 +121,10 @@ def quality_rows(case: str, system: str, seeds: Sequence[Samples], teacher: Samp
     return made
 
 
-def both_objectives(held: Held, tasks: Sequence[str], logits: np.ndarray, instead: Mapping[str, str]) -> np.ndarray:
-    """(1 + RESAMPLES,) NDCG@10 by grades plus the mean AUC of views and applications.
-
-    instead: task -> the task whose score is taken in its place, where a student has not learned it.
-    """
-    names = [task for task in TASKS if task in tasks]
-    read = [list(tasks).index(instead.get(task, task)) for task in names]
-    samples = measure(held, names, logits[:, read])
-    return samples["ndcg@10"] + np.mean([samples[f"{task}_auc"] for task in names if task != "relevance"], axis=0)
+def both_objectives(held: Held, tasks: Sequence[str], logits: np.ndarray) -> np.ndarray:
+    """(1 + RESAMPLES,) NDCG@10 by grades plus the mean AUC of views and applications."""
+    samples = measure(held, tasks, logits)
+    return samples["ndcg@10"] + np.mean([found for name, found in samples.items() if name.endswith("_auc")], axis=0)
 
 
 def over_seeds(samples: np.ndarray) -> np.ndarray:
@@ -130,27 +150,40 @@ def top_rows(held: Held, tasks: Sequence[str], logits: np.ndarray, whole: np.nda
     return np.array([_mean(each[draw]) for draw in held.draws])
 
 
-def kappa_rows(case: str, workspace: Workspace, rows: Rows, logits: np.ndarray) -> list[dict[str, Any]]:
-    """Weighted kappa with the simulated truth of test pairs: the judge's grades and the policy teacher's, rounded.
+def kappa_rows(case: str, workspace: Workspace, held: Held, logits: np.ndarray) -> list[dict[str, Any]]:
+    """Weighted kappa of test pairs with the simulated truth: of the judge's grades, and of the policy teacher's.
 
-    logits: (n,) of relevance by the policy teacher.
+    logits: (n,) of relevance by the policy teacher, rounded to grades. Both are taken on the same draws of lists,
+    as pairs of one list are not independent, and so is the difference.
     """
-    graded = np.flatnonzero((rows.splits == "test") & np.isfinite(rows.target("relevance")))
+    rows = held.rows
+    graded = np.isfinite(rows.target("relevance"))
+    truth = np.zeros(len(rows), np.int64)
+    test = np.flatnonzero((rows.splits == "test") & graded)
+    truth[test] = _truth(workspace, rows, test)
+    judge = np.rint(4 * np.nan_to_num(rows.target("relevance"))).astype(np.int64)
+    teacher = np.rint(4 / (1 + np.exp(-np.nan_to_num(logits)))).astype(np.int64)
+    drawn = [chosen[graded[chosen]] for chosen in _rows(held)]
+    by_judge, by_teacher, between = (
+        kappas(one, other, drawn)["quadratic"] for one, other in ((judge, truth), (teacher, truth), (teacher, judge))
+    )
+    kappa = "quadratic kappa with the truth"
+    return [
+        row(case, "rubric judge", kappa, by_judge),
+        row(case, "policy teacher", kappa, by_teacher),
+        row(case, "policy teacher", f"{kappa}, above the judge's", by_teacher - by_judge),
+        row(case, "policy teacher", "quadratic kappa with the judge", between),
+    ]
+
+
+def _truth(workspace: Workspace, rows: Rows, chosen: np.ndarray) -> list[int]:
+    """True grades of the chosen pairs of a simulated market."""
     table = read_table(workspace.training, ["list_id", "job_id", "member_id", "query"])
     columns = (table[name].to_pylist() for name in ("list_id", "job_id", "member_id", "query"))
     asked = {(listed, job): (member, query) for listed, job, member, query in zip(*columns, strict=True)}
-    who = [asked[rows.list_ids[i], rows.job_ids[i]] for i in graded]
+    who = [asked[rows.list_ids[i], rows.job_ids[i]] for i in chosen]
     members, queries = ([pair[side] for pair in who] for side in (0, 1))
-    truth = Truth.load(workspace.root / "raw").fits(members, rows.job_ids[graded].tolist(), queries).tolist()
-    judge = np.rint(4 * rows.target("relevance")[graded]).astype(int).tolist()
-    teacher = np.rint(4 / (1 + np.exp(-logits[graded]))).astype(int).tolist()
-    made = []
-    for system, grades in (("rubric judge", judge), ("policy teacher", teacher)):
-        kappa = agreement(grades, truth).quadratic
-        made.append({"case": case, "system": system, "metric": "quadratic kappa with the truth", **kappa._asdict()})
-    taught = agreement(teacher, judge).quadratic
-    same = {"case": case, "system": "policy teacher", "metric": "quadratic kappa with the judge"}
-    return [*made, same | taught._asdict()]
+    return Truth.load(workspace.root / "raw").fits(members, rows.job_ids[chosen].tolist(), queries).tolist()
 
 
 def _rows(test: Held) -> list[np.ndarray]:

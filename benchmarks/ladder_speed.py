@@ -1,7 +1,8 @@
 """How fast each rung is at 200 candidates a request, in turns within one run, and what the two cores could do at most.
 
 The rate of a system is candidates over the time of a request: the request is read and every candidate scored; what
-depends on the job alone (item tokens) was made before. The teacher reads the full text of both.
+depends on the job alone (item tokens) was made before. The teacher reads the full text of both. Rungs of one shape are
+equally fast: one of them is measured, and its figures stand for all.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.ladder_data import TEACHER, TEACHER_INT8
+from benchmarks.ladder_data import SPEED, TEACHER, TEACHER_INT8, WARM
 from benchmarks.student import TeacherReader
 from contracts.bundle import Manifest
 from contracts.tasks import TASKS
@@ -34,6 +35,8 @@ from retrieval.encoder import open_session
 CANDIDATES = 200
 ROUNDS = 3
 REQUESTS = 6
+MEMORY_READ = 1 << 29
+"""Bytes: more than any cache."""
 REST = 0.5
 """Seconds until the threads of the system before have gone to sleep."""
 
@@ -55,66 +58,73 @@ class Exported:
             precision=precision,
         )  # fmt: skip
         self.operations = _operations_a_pair(student)
-        self.bytes = sum(path.stat().st_size for path in place.glob("*.onnx"))
-        self._scorer = BundleScorer(place, threads, manifest=self.manifest)
-        self._encoder = ItemEncoder(place, threads, manifest=self.manifest)
-        self._items = self._encoder.encode(jobs)
+        self.bytes = _bytes_of_graphs(place)
+        self.bytes_a_pair = _bytes_a_pair(student, place / "score.onnx")
+        self.scorer = BundleScorer(place, threads, manifest=self.manifest)
+        self.encoder = ItemEncoder(place, threads, manifest=self.manifest)
+        self._items = self.encoder.encode(jobs)
 
     def score(self, request: str) -> np.ndarray:
         """(jobs, tasks) logits of one request."""
-        return self._scorer.logits(self._scorer.prefix(request), self._items)
-
-    def logits(self, rows: Rows, chosen: np.ndarray) -> np.ndarray:
-        """(n, tasks) float32 of all n rows, NaN for those that are not chosen."""
-        logits = np.full((len(rows), len(self.manifest.tasks)), np.nan, np.float32)
-        jobs = np.unique(rows.job[chosen])
-        items = self._encoder.encode([rows.jobs[j] for j in jobs])
-        for of_list in rows.lists(chosen):
-            prefix = self._scorer.prefix(rows.requests[rows.request[of_list[0]]])
-            logits[of_list] = self._scorer.logits(prefix, items[np.searchsorted(jobs, rows.job[of_list])])
-        return logits
+        return self.scorer.logits(self.scorer.prefix(request), self._items)
 
 
-def speed_rows(workspace: Workspace, rows: Rows, students: Mapping[str, Path], threads: int) -> list[dict[str, Any]]:
-    """Pairs a second, bytes and operations of each student of another shape, as INT8 graphs, and of the policy teacher.
+def speed_rows(quality: str, workspace: Workspace, rows: Rows, students: Mapping[str, Path],
+               threads: int) -> list[dict[str, Any]]:  # fmt: skip
+    """Pairs a second, bytes and operations of a student of each shape, as INT8 graphs, and of the policy teacher.
 
-    students: rung -> folder.
+    students: rung -> folder; quality: the case of the rungs' figures, to which what its shape costs is added.
     """
     rng = np.random.default_rng(0)
     jobs = [rows.jobs[i] for i in rng.choice(len(rows.jobs), CANDIDATES, replace=len(rows.jobs) < CANDIDATES)]
     requests = [rows.requests[i] for i in rng.choice(len(rows.requests), REQUESTS)]
     policy = workspace.teachers / "policy"
     teacher = policy / (policy / "CURRENT").read_text().strip()
+    measured = shapes(students)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        served = {f"{rung}, INT8": Exported(folder, "int8", jobs, threads, place / str(i))
-                  for i, (rung, folder) in enumerate(_shapes(students).items())}  # fmt: skip
+        served = {rung: Exported(students[rung], "int8", jobs, threads, place / str(i))
+                  for i, rung in enumerate(dict.fromkeys(measured.values()))}  # fmt: skip
         quantised = TeacherScorer(export_teacher(teacher, place / "teacher", "int8"), threads)
+        teacher_bytes = _bytes_of_graphs(place / "teacher")
         systems: dict[str, Callable[[str], Any]] = {
             TEACHER: teacher_reader(teacher, jobs),
             TEACHER_INT8: lambda request: quantised.logits(request, jobs),
         }
-        found = rates(systems | {name: own.score for name, own in served.items()}, requests)
-    case = f"{CANDIDATES} candidates a request, {threads} threads"
+        found = rates(systems | {f"{rung}, INT8": own.score for rung, own in served.items()}, requests)
+    case = f"{SPEED}{CANDIDATES} candidates a request, {threads} threads"
     made = [_row(case, name, "pairs_per_s", rate, "pairs/s") for name, rate in found.items()]
-    for name, own in served.items():
+    for rung, own in served.items():
+        name = f"{rung}, INT8"
         made += [_row(case, name, f"times_{slow}", found[name] / found[slow], "x") for slow in systems]
-        for metric, value in (("bytes", own.bytes), ("operations_a_pair", own.operations)):
-            made.append({"case": case, "system": name, "metric": metric, "value": value})
+        costs = {"bytes": own.bytes, "operations_a_pair": own.operations, "bytes_a_pair": own.bytes_a_pair}
+        made += [_one(case, name, metric, value) for metric, value in costs.items()]
     limits = core_limit(next(iter(served.values())).manifest.hidden, CANDIDATES * 4, threads)
-    for precision, rate in limits.items():
-        system = f"the student's matrix products alone, {precision}"
-        made.append({"case": case, "system": system, "metric": "operations_per_s", "value": rate})
+    for precision, limit in limits.items():
+        made.append(_one(case, f"the student's matrix products alone, {precision}", "operations_per_s", limit))
+    made.append(_one(case, "reading memory alone", "bytes_per_s", memory_limit()))
+    of_shape = {rung: (found[f"{first}, INT8"], served[first].bytes) for rung, first in measured.items()}
+    of_shape |= {f"{WARM}, INT8": of_shape[WARM]} if WARM in of_shape else {}
+    for system, (rate, size) in {"teachers": (found[TEACHER_INT8], teacher_bytes), **of_shape}.items():
+        made += [_row(quality, system, "pairs_per_s", rate, "pairs/s"), _one(quality, system, "bytes", size)]
     return made
 
 
-def _shapes(students: Mapping[str, Path]) -> dict[str, Path]:
-    """The last rung of each shape: T and the sizes of the weights say how fast a student is, not what it learned."""
-    last: dict[tuple, str] = {}
-    for rung, folder in students.items():
-        student, _ = load_student(folder)
-        last[tuple(tuple(weight.shape) for weight in student.parameters())] = rung
-    return {rung: students[rung] for rung in last.values()}
+def shapes(students: Mapping[str, Path]) -> dict[str, str]:
+    """Rung -> the rung that is measured for all of its shape: WARM where that is one of them, else the first.
+
+    T and the sizes of the weights say how fast a student is, not what it learned.
+    """
+    measured: dict[tuple, str] = {}
+    of = {}
+    for rung in sorted(students, key=lambda rung: rung != WARM):
+        student, _ = load_student(students[rung])
+        of[rung] = measured.setdefault(tuple(tuple(weight.shape) for weight in student.parameters()), rung)
+    return {rung: of[rung] for rung in students}
+
+
+def _one(case: str, system: str, metric: str, value: float) -> dict[str, Any]:
+    return {"case": case, "system": system, "metric": metric, "value": float(value)}
 
 
 def _row(case: str, system: str, metric: str, values: np.ndarray, unit: str) -> dict[str, Any]:
@@ -162,10 +172,28 @@ def core_limit(hidden: int, rows: int, threads: int) -> dict[str, float]:
     return found
 
 
+def memory_limit() -> float:
+    """Bytes a second of reading what no cache holds, by the threads of PyTorch."""
+    numbers = torch.ones(MEMORY_READ // 4)
+    return MEMORY_READ / min(_clock(numbers.sum) for _ in range(10))
+
+
 def _operations_a_pair(student: Student) -> float:
     """Multiplications and additions of one candidate in the scoring layers' matrix products; the prefix is shared."""
     weights = [w for w in student.score_layers.parameters() if w.ndim == 2]
     return float(2 * student.item_tokens * sum(w.numel() for w in weights))
+
+
+def _bytes_a_pair(student: Student, score_graph: Path) -> float:
+    """Bytes that have to be read for one candidate: its item tokens, float32, and its share of the scoring weights.
+
+    What is in between (a few tokens' states) stays in the caches.
+    """
+    return 4.0 * student.item_tokens * student.hidden + score_graph.stat().st_size / CANDIDATES
+
+
+def _bytes_of_graphs(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.onnx"))
 
 
 def _clock(run: Callable[[], Any]) -> float:

@@ -26,12 +26,13 @@ from contracts.text import Verbalizer, request_text
 from contracts.workspace import Workspace
 from sources.onet import ATTRIBUTION, OCCUPATIONS, RELATED, RELEASED, TIERS, lines, tasks, technologies
 
-__all__ = ["ATTRIBUTION", "write_pairs"]
+__all__ = ["ATTRIBUTION", "SIZES", "write_pairs"]
 
 CODE = "O*NET-SOC Code"
 OWN, NEAR, FAR = 2, 8, 10
 """Jobs of a list: of the same occupation, of related ones, of any other."""
 SHARES = {"train": 0.7, "valid": 0.1, "test": 0.2}
+SIZES = [OWN, NEAR, FAR, SHARES]
 
 
 def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
@@ -45,7 +46,7 @@ def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
     duties, tools, verbalizer = tasks(folder), technologies(folder), Verbalizer()
     asking = [code for code in names if near[code] and reported[code] and len(offered[code]) >= 2 * OWN + 2]
     splits = np.repeat(list(SHARES), np.ceil(np.array(list(SHARES.values())) * len(asking)).astype(int))[: len(asking)]
-    split_of = dict(zip(rng.permutation(asking).tolist(), splits.tolist(), strict=True))
+    split_of: dict[str, str] = dict(zip(rng.permutation(asking).tolist(), splits.tolist(), strict=True))
     rows = []
     for code, split in split_of.items():
         title = str(rng.choice(reported[code]))
@@ -71,7 +72,7 @@ def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
 
 
 def _related(folder: Path) -> dict[str, dict[str, int]]:
-    """Occupation -> those related to it -> grade, the same from both ends: the files name half of them from one only."""
+    """Occupation -> those related to it -> grade, the same from both ends: the files name many from one only."""
     near: dict[str, dict[str, int]] = defaultdict(dict)
     for line in lines(folder, RELATED):
         one, other, grade = line[CODE], line["Related O*NET-SOC Code"], TIERS[line["Relatedness Tier"]]

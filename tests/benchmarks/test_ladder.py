@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import ladder_page
-from benchmarks.ladder import RUNGS, WARM
-from benchmarks.ladder_data import SIMULATED
-from benchmarks.ladder_quality import RESAMPLES, Held, both_objectives, measure, over_seeds, quality_rows
+from benchmarks import ladder_data, ladder_page
+from benchmarks.compression import PRECISIONS
+from benchmarks.ladder import COMPARED, RUNGS
+from benchmarks.ladder_data import SIMULATED, SPEED, WARM, prepare, states_key
+from benchmarks.ladder_quality import (
+    RESAMPLES,
+    Held,
+    _read_pairs,
+    both_objectives,
+    kappa_rows,
+    measure,
+    over_seeds,
+    quality_rows,
+    student_logits,
+    teacher_logits,
+)
+from benchmarks.ladder_speed import shapes
 from benchmarks.onet_pairs import write_pairs
 from contracts.tables import read_table
-from contracts.workspace import Workspace
+from contracts.workspace import Workspace, set_current
+from models.backbone import Backbone
 from models.config import StudentConfig
+from models.distil import float_logits, load_student, save_student
 from models.rows import Rows, read_rows
+from models.scores import current_scores, read_scores
+from models.states import TextStates
+from models.student import Student
+from policy.agreement import agreement
+from rolecall.params import Label, Params
 
 OCCUPATIONS = 30
 
@@ -96,15 +118,112 @@ def test_seeds_that_differ_widen_the_interval() -> None:
     assert apart[1:].std() > 10 * alike[1:].std()
 
 
-def test_a_student_of_one_teacher_answers_for_the_other_objective_with_what_it_has(labelled) -> None:
-    rows = read_rows(labelled(12).training)
-    held = Held.of(rows)
-    tasks = ("relevance", "view")
-    perfect = np.stack([rows.target(task) for task in tasks], axis=1)
-    assert both_objectives(held, tasks, perfect, {})[0] == pytest.approx(2.0)
-    upside_down = perfect * np.array([-1, 1])
-    by_views = both_objectives(held, tasks, upside_down, {"relevance": "view"})
-    assert both_objectives(held, tasks, upside_down, {})[0] < by_views[0]
+def test_the_sum_of_objectives_counts_grades_once_and_what_people_did_once(labelled) -> None:
+    held = Held.of(read_rows(labelled(12).training))
+    tasks = ("relevance", "view", "apply")
+    perfect = np.stack([held.rows.target(task) for task in tasks], axis=1)
+    assert both_objectives(held, tasks, perfect)[0] == pytest.approx(2.0)
+    assert both_objectives(held, tasks, perfect * [1, 1, -1])[0] == pytest.approx(1.5)
+    assert both_objectives(held, tasks, perfect * [-1, 1, 1])[0] < 1.9
+
+
+def test_compared_students_differ_in_their_teachers_alone() -> None:
+    compared = [rung for rung in RUNGS if rung.name in COMPARED]
+    assert [rung.name for rung in compared] == list(COMPARED)
+    assert len({tuple(sorted(rung.knobs.keys() - {"distil"})) for rung in compared}) == 1
+    assert all(rung.knobs["warm_start"] is False and not rung.base for rung in compared)
+
+
+def test_teachers_have_a_calibration_error_on_the_lists_that_students_have_one_on(
+    distilled: Workspace, tmp_path
+) -> None:
+    workspace = Workspace(shutil.copytree(distilled.root, tmp_path / "w"))
+    rows = read_rows(workspace.training)
+    tasks, logits = teacher_logits(workspace, ("policy", "click"), rows)
+    known = np.isin(rows.splits, ("valid", "test"))
+    assert np.isfinite(logits[known]).all()
+    assert {"relevance_ece", "view_ece"} <= measure(Held.of(rows), tasks, logits).keys()
+    _, stored = read_scores(current_scores(workspace, "policy"), rows, np.flatnonzero(rows.splits == "test"))
+    test = np.flatnonzero(rows.splits == "test")
+    by_it = _read_pairs(workspace.teachers / "policy" / current_scores(workspace, "policy").stem, rows, test)
+    np.testing.assert_allclose(by_it, stored[test], atol=0.05)
+
+
+def test_a_student_of_any_version_is_scored_in_float32(distilled: Workspace, tmp_path) -> None:
+    workspace = Workspace(shutil.copytree(distilled.root, tmp_path / "w"))
+    rows = read_rows(workspace.training)
+    folder = workspace.student / (workspace.student / "CURRENT").read_text().strip()
+    set_current(workspace.student, "another")
+    tasks, logits = student_logits(workspace, folder, rows)
+    test = np.flatnonzero(rows.splits == "test")
+    assert tasks[0] == "relevance" and np.isnan(logits[rows.splits == "train"]).all()
+    np.testing.assert_array_equal(logits[test], float_logits(workspace, rows, test))
+
+
+def test_states_are_shared_only_where_weights_embeddings_and_arithmetic_are_the_same(tiny: Path) -> None:
+    def key(precision: str = "float32", changed: str = "") -> tuple:
+        backbone = Backbone(tiny)
+        with torch.no_grad():
+            for name, weight in backbone.named_parameters():
+                if changed and changed in name:
+                    weight.copy_(weight.flip(0))
+        return states_key(TextStates(backbone, [[5, 6]], 1, 1, precision))
+
+    assert key() == key() == key(changed="layers.2")
+    assert len({key(), key("bfloat16"), key(changed="word_embeddings"), key(changed="layers.0")}) == 4
+
+
+def test_a_changed_knob_makes_another_workspace_and_those_of_the_models_do_not(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(ladder_data.subprocess, "run", lambda *_, **__: None)
+    knobs = Params()
+
+    def root(**changed) -> Path:
+        return prepare(tmp_path, tmp_path / "p.yaml", knobs.model_copy(update=changed), None, None)[0].workspace.root
+
+    assert root() == root(student=StudentConfig(epochs=1))
+    assert len({root(), root(seed=1), root(label=Label(train_lists=7))}) == 3
+
+
+def test_rungs_of_one_shape_are_measured_as_the_warm_one_or_as_the_first(
+    distilled: Workspace, tiny: Path, tmp_path
+) -> None:
+    same = workspace_student(distilled)
+    _, about = load_student(same)
+    other = tmp_path / "other"
+    about["config"]["item_tokens"] = 4
+    more = Student(tiny, tuple(about["tasks"]), 4, about["config"]["score_layers"])
+    save_student(other, more, about, tiny)
+    students = {"labels alone": same, WARM: same, "T = 4": other, "T = 2": same, "T = 4 again": other}
+    assert shapes(students) == {
+        "labels alone": WARM,
+        WARM: WARM,
+        "T = 4": "T = 4",
+        "T = 2": WARM,
+        "T = 4 again": "T = 4",
+    }
+
+
+def workspace_student(workspace: Workspace) -> Path:
+    return workspace.student / (workspace.student / "CURRENT").read_text().strip()
+
+
+def test_the_interval_of_a_kappa_is_over_lists_and_a_difference_of_graders_is_paired(labelled, monkeypatch) -> None:
+    """Of each list both graders get all pairs right or none: twelve facts and not seventy-two."""
+    workspace = labelled(60)
+    held = Held.of(read_rows(workspace.training))
+    grades = np.nan_to_num(4 * held.rows.target("relevance")).astype(int)
+    wrong = np.isin(np.arange(len(grades)), np.concatenate(held.lists[::2]))
+    truth = np.where(wrong, 4 - grades, grades)
+    monkeypatch.setattr("benchmarks.ladder_quality._truth", lambda _, __, chosen: truth[chosen])
+    logits = np.where(grades == 4, 20.0, -20.0)
+    found = {row["metric"] + row["system"]: row for row in kappa_rows("c", workspace, held, logits)}
+    judge = found["quadratic kappa with the truthrubric judge"]
+    test = np.concatenate(held.lists)
+    by_pairs = agreement(grades[test].tolist(), truth[test].tolist()).quadratic
+    assert judge["value"] == pytest.approx(by_pairs.value)
+    assert judge["high"] - judge["low"] > 1.5 * (by_pairs.high - by_pairs.low)
+    above = found["quadratic kappa with the truth, above the judge'spolicy teacher"]
+    assert above["value"] == above["low"] == above["high"] == 0
 
 
 def test_every_rung_is_a_student_that_can_be_configured() -> None:
@@ -115,12 +234,24 @@ def test_every_rung_is_a_student_that_can_be_configured() -> None:
 
 def test_the_page_shows_every_system_of_the_result(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    samples = {metric: rng.random(1 + RESAMPLES) for metric in ("ndcg@10", "view_auc", "apply_auc", "view_ece")}
+    metrics = ("ndcg@10", "view_auc", "apply_auc", "view_ece", "apply_ece")
+    samples = {metric: rng.random(1 + RESAMPLES) for metric in metrics}
     case = f"{SIMULATED}, 3 held-out lists"
     rows = quality_rows(case, "teachers", [samples], {}) + quality_rows(case, WARM, [samples], samples)
-    rows += [{"case": "200 candidates a request, 2 threads", "system": f"{WARM}, INT8", "metric": "pairs_per_s",
-              "value": 5_000.0}]  # fmt: skip
+    rows += quality_rows(case, f"{WARM}, INT8", [samples], samples)
+    costs = {"pairs_per_s": 5_000.0, "bytes": 123_456, "operations_a_pair": 2e6, "bytes_a_pair": 1e4}
+    speed = {"case": f"{SPEED}200 candidates a request, 2 threads", "system": f"{WARM}, INT8"}
+    rows += [speed | {"metric": metric, "value": value} for metric, value in costs.items()]
+    rows += [speed | {"system": "products, int8", "metric": "operations_per_s", "value": 1e11},
+             speed | {"system": "memory", "metric": "bytes_per_s", "value": 1e9},
+             {"case": case, "system": WARM, "metric": "bytes", "value": 123_456},
+             {"case": f"{PRECISIONS}200 candidates a request, 2 threads", "system": "of another program",
+              "metric": "pairs_per_s", "value": 1.0}]  # fmt: skip
     text = ladder_page.page({"rows": rows, "command": "python -m benchmarks.ladder", "machine": {}})
-    assert f"| {WARM} |" in text and "| teachers |" in text and "5,000" in text
+    assert f"| {WARM} |" in text and "| teachers |" in text and "5,000" in text and "123,456" in text
+    for head in ("NDCG@10", "AUC view", "AUC apply", "ECE view", "ECE apply", "pairs a second", "bytes on disk"):
+        assert f"| {head} |" in text, head
+    assert f"| {WARM}, INT8 | 2,000,000 | 10,000 | 50,000 | 100,000 | 10% |" in text
+    assert "of another program" not in text
     ladder_page.plot(rows, tmp_path / "plot.svg")
     assert "<svg" in (tmp_path / "plot.svg").read_text()
