@@ -11,7 +11,7 @@ import torch
 
 from contracts.errors import BadInput
 from contracts.tokens import open_tokenizer, pad, token_ids
-from models.backbone import Backbone, TaskHead, backbone_folder, backbone_version, mean_pool
+from models.backbone import Backbone, TaskHead, attend, backbone_folder, backbone_version, mask_bias, mean_pool
 
 TEXTS = ["registered nurse in Boise, triage and icu", "", "welder", "pastry chef " * 40]
 
@@ -86,3 +86,17 @@ def test_a_head_starts_at_the_cosine_and_the_base_rate() -> None:
     logits = head(torch.zeros(21, 16), match).detach()
     assert (logits.diff(dim=0) > 0).all()
     assert torch.allclose(torch.sigmoid(logits[cosines == 0.5]), torch.tensor([[0.3, 0.1]]), atol=0.15)
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_attention_written_out_equals_the_fused_one(padded: bool) -> None:
+    """Values and gradients: the first is for learning, the second for reading."""
+    torch.manual_seed(0)
+    queries, keys, values = (torch.randn(2, 3, n, 8, requires_grad=True) for n in (5, 7, 7))
+    bias = mask_bias(torch.tensor([[1] * 7, [1] * 4 + [0] * 3]), queries.dtype) if padded else None
+    found = attend(queries, keys, values, bias)
+    expected = torch.nn.functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+    assert torch.allclose(found, expected, atol=1e-6)
+    gradients = (torch.autograd.grad(out.square().sum(), (queries, keys, values)) for out in (found, expected))
+    for own, other in zip(*gradients, strict=True):
+        assert torch.allclose(own, other, atol=1e-5)
