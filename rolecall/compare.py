@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contracts.bundle import MANIFEST, Manifest, read_manifest
-from contracts.errors import BadInput, UnreadableFile
+from contracts.errors import BadInput, BundleMismatch, UnreadableFile
 from contracts.workspace import Workspace
+from rolecall.costs import read_costs
 
 _VERSIONS = ("training", "backbone", "student", "policy", "model_format")
 """Of a bundle's lineage."""
@@ -41,7 +42,8 @@ class Side:
 def read_side(folder: Path) -> Side:
     """A bundle's folder, or a workspace with a bundle: then its last replay and the costs of its stages are read too.
 
-    Raises BadInput where the folder is neither, BundleMismatch for an edited bundle, UnreadableFile for broken JSON.
+    Raises BadInput where the folder is neither, BundleMismatch for an edited bundle and for a replay of another one,
+    UnreadableFile for broken JSON.
     """
     if (folder / MANIFEST).is_file():
         return _of_bundle(read_manifest(folder))
@@ -49,11 +51,12 @@ def read_side(folder: Path) -> Side:
     if not (workspace.bundles / "CURRENT").is_file():
         raise BadInput(f"{folder} is neither a bundle nor a workspace with one", cure="run `rolecall export` first")
     bundle = _of_bundle(read_manifest(workspace.bundle))
-    summary, replay = _read(folder / "summary.json") or {}, _read(workspace.replay / "metrics.json") or {}
+    summary, replay = _read(folder / "summary.json"), _read(workspace.replay / "metrics.json")
+    _check_replay(replay, workspace, bundle)
     return Side(
         knobs={**_dotted(summary.get("knobs", {})), **bundle.knobs},
         versions={**_counts(replay), **replay.get("versions", {}), **bundle.versions},
-        figures={**bundle.figures, **dict(_replayed(replay)), **dict(_costs(_read(folder / "stages.json") or []))},
+        figures={**bundle.figures, **dict(_replayed(replay)), **dict(_costs(read_costs(workspace)))},
     )
 
 
@@ -96,6 +99,14 @@ def as_text(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _check_replay(replay: Mapping[str, Any], workspace: Workspace, bundle: Side) -> None:
+    wanted, found = bundle.versions["bundle"], replay.get("versions", {}).get("bundle")
+    if replay and found != wanted:
+        what = f"the replay is of bundle {found}, and the current one is {wanted}"
+        cure = f"run `rolecall replay --workspace {workspace.root}`, or compare the bundles' folders"
+        raise BundleMismatch(what, where=str(workspace.replay), cure=cure)
+
+
 def _of_bundle(manifest: Manifest) -> Side:
     lineage = manifest.lineage
     knobs = {"student": lineage.get("config", {}), "export": lineage.get("export", {})}
@@ -132,11 +143,18 @@ def _costs(stages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Figure]]:
         yield f"stage {stage['name']}: MB", Figure(stage["peak_mb"])
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
+    """{} where there is no file."""
+    if not path.is_file():
+        return {}
+    cure = "run the stage that writes it again"
     try:
-        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+        found = json.loads(path.read_bytes())
     except ValueError as error:
-        raise UnreadableFile("not JSON", where=str(path), cure="run the stage that writes it again") from error
+        raise UnreadableFile("not JSON", where=str(path), cure=cure) from error
+    if not isinstance(found, dict):
+        raise UnreadableFile(f"holds {type(found).__name__}, not a table of names", where=str(path), cure=cure)
+    return found
 
 
 def _dotted(knobs: Mapping[str, Any], head: str = "") -> dict[str, Any]:

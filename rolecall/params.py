@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from contracts.errors import BadInput
+from contracts.errors import BadInput, UnreadableFile
 from models.config import ExportConfig, StudentConfig, TeacherConfig
 from policy.config import JudgeConfig, RubricConfig
 from policy.golden import LEAST_AGREEMENT
@@ -58,15 +60,18 @@ class Label(_Section):
     """Who grades: `{kind: rubric}`, `{kind: llm, model: ...}` or `{kind: local, folder: ...}`; see policy/config.py."""
     most_ungraded: float = Field(0.05, ge=0, le=1)
     """Of the pairs of a batch of lists, before the job stops."""
+    policy: Path | None = None
+    """The product policy, from the working directory; the built-in one where None. Of every command that reads one."""
     least_kappa: float = Field(LEAST_AGREEMENT, ge=0, le=1)
     """Quadratic kappa with the golden set from which the judge may label."""
     require_golden: bool = False
 
     def as_flags(self) -> list[str]:
-        numbers = self.model_dump(exclude={"judge", "require_golden"})
+        numbers = self.model_dump(exclude={"judge", "require_golden", "policy"})
         golden = "--require-golden" if self.require_golden else "--no-require-golden"
+        policy = ["--policy", str(self.policy)] if self.policy else []
         flags = [part for name, value in numbers.items() for part in (_flag(name), str(value))]
-        return ["--judge", self.judge.model_dump_json(), golden, *flags]
+        return ["--judge", self.judge.model_dump_json(), golden, *policy, *flags]
 
 
 class Index(_Section):
@@ -102,40 +107,74 @@ class Params(_Section):
 def load_params(path: Path | None = None) -> Params:
     """Knobs of `path` (`params.yaml` here where None, defaults where that is absent), then of the environment.
 
-    ROLECALL_STUDENT__EPOCHS=2 overrides `student: {epochs: ...}`. Raises BadInput naming the knob and its value.
+    ROLECALL_STUDENT__EPOCHS=2 overrides `student: {epochs: ...}`. Raises BadInput naming the knob and its value,
+    UnreadableFile where the file is no text.
     """
     source = path or (DEFAULT if DEFAULT.is_file() else None)
-    try:
-        content = yaml.safe_load(source.read_text("utf-8")) if source else {}
-    except OSError as error:
-        raise BadInput(f"{source} cannot be read", cure="give the path of a params file") from error
-    except yaml.YAMLError as error:
-        raise BadInput("not YAML", where=str(source), cure=" ".join(str(error).split())) from error
-    if not isinstance(content or {}, dict):
+    content = _read(source) if source else {}
+    if not isinstance(content, dict):
         raise BadInput(f"holds {type(content).__name__}, not sections", where=str(source), cure="see params.yaml")
     try:
-        return Params.model_validate(_overridden(content or {}))
+        return Params.model_validate(_overridden(content))
     except ValidationError as error:
-        first = error.errors()[0]
-        knob = ".".join(map(str, first["loc"]))
-        value = "" if first["type"] == "extra_forbidden" else f" (found {first['input']!r})"
-        raise BadInput(
-            f"{knob}: {first['msg']}{value}", where=str(source or "environment"), cure="mend the knob"
-        ) from error
+        where = str(source or "environment")
+        raise BadInput(_told(error.errors()[0]), where=where, cure="mend the knob") from None
+
+
+def _told(problem: ErrorDetails) -> str:
+    """A knob, what is wrong with it and its value, without what may be a secret: a key where no key belongs."""
+    knob, value = ".".join(map(str, problem["loc"])), problem["input"]
+    if problem["type"] == "union_tag_invalid":
+        return f"{knob}: its kind is not one of {problem['ctx']['expected_tags']}"
+    address = isinstance(value, str) and "://" in value
+    hidden = isinstance(value, dict | list) or (knob.endswith("base_url") and not address)
+    if hidden or problem["type"] == "extra_forbidden":
+        return f"{knob}: {problem['msg']}"
+    return f"{knob}: {problem['msg']} (found {_masked(value) if address else value!r})"
+
+
+def _masked(address: str) -> str:
+    """Without user, password and query."""
+    without_user = re.sub(r"://.*@", "://***@", address, flags=re.DOTALL)
+    return re.sub(r"[?#].*", "?***", without_user, flags=re.DOTALL)
+
+
+def _read(source: Path) -> Any:
+    try:
+        text = source.read_text("utf-8")
+    except OSError as error:
+        raise BadInput(f"{source} cannot be read", cure="give the path of a params file") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"not UTF-8: {error.reason}", where=str(source), cure="save it as UTF-8") from error
+    return _yaml(text, str(source)) or {}
+
+
+def _yaml(text: str, where: str) -> Any:
+    """What the text says is not told: it may be a secret."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadInput(f"line {line} is not YAML: {error.problem}", where=where, cure="see params.yaml") from None
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        raise BadInput("not YAML", where=where, cure="see params.yaml") from error
 
 
 def _overridden(content: dict[str, Any]) -> dict[str, Any]:
     for name, value in sorted(os.environ.items()):
         path = name.removeprefix(PREFIX).lower().split("__")
         if name.startswith(PREFIX) and name not in NOT_KNOBS and path[0] in Params.model_fields:
-            _set(content, path, yaml.safe_load(value))
+            _set(content, path, _yaml(value, name), name)
     return content
 
 
-def _set(content: dict[str, Any], path: Iterable[str], value: Any) -> None:
+def _set(content: dict[str, Any], path: Iterable[str], value: Any, where: str) -> None:
     *sections, knob = path
     for section in sections:
         content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            what = f"{section} holds {type(content).__name__}, not knobs"
+            raise BadInput(what, where=where, cure="mend the section in the params file")
     content[knob] = value
 
 

@@ -11,7 +11,9 @@ import typer
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
+from policy.document import Policy, load_policy
 from rolecall.options import DEFAULT, JsonOption, WorkspaceOption
+from rolecall.params import Params
 
 log = logging.getLogger("rolecall")
 
@@ -25,16 +27,35 @@ golden = typer.Typer(
     a person to decide, `agreement` says how far they agree, and `import` brings the set into a workspace.""",
 )
 
-PolicyOption = Annotated[Path | None, typer.Option("--policy", help="The product policy; the built-in one if none.")]
+NONE_GIVEN = "that of the params if none, else the built-in one"
+PolicyOption = Annotated[Path | None, typer.Option("--policy", help=f"The product policy; {NONE_GIVEN}.")]
 FolderArgument = Annotated[Path, typer.Argument(help="The golden folder.")]
 
 
-@policy.command("check")
-def check(file: Annotated[Path | None, typer.Argument(help="A policy; the built-in one if none.")] = None) -> None:
-    """Check that a policy is complete and does not contradict itself; an error names the line and the cure."""
-    from policy.document import DIMENSIONS, load_policy
+def _policy(context: typer.Context, given: Path | None) -> Policy:
+    """The policy in force: the one that is given, else the knob `label.policy`, else the built-in one."""
+    knobs: Params = context.find_root().obj
+    return load_policy(given or knobs.label.policy)
 
-    found = load_policy(file)
+
+def _check_graded(folder: Path) -> None:
+    """Everything but the version that a golden set was graded by: nobody can accept one that does not hold."""
+    from policy.golden import load_golden
+    from policy.golden_pairs import read_pairs
+    from policy.golden_sheets import read_sheets
+
+    load_golden(folder, read_sheets(folder, read_pairs(folder))[0].policy_version)
+
+
+@policy.command("check")
+def check(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help=f"A policy; {NONE_GIVEN}.")] = None,
+) -> None:
+    """Check that a policy is complete and does not contradict itself; an error names the line and the cure."""
+    from policy.document import DIMENSIONS
+
+    found = _policy(context, file)
     examples = sum(len(getattr(found.dimensions, name).examples) for name in DIMENSIONS)
     told = f"{len(DIMENSIONS)} dimensions, {examples} worked examples and {len(found.rules)} rules"
     typer.echo(f"policy {found.version} holds together: {told}")
@@ -49,7 +70,6 @@ def diff(
 ) -> None:
     """Say which golden pairs would get another grade, by the rubric judge, and what of the change moves each."""
     from policy.changes import changed_parts, flips
-    from policy.document import load_policy
     from policy.golden_pairs import read_pairs
 
     before, after, pairs = load_policy(old), load_policy(new), read_pairs(folder)
@@ -66,6 +86,7 @@ def diff(
 
 @golden.command("sample")
 def sample(
+    context: typer.Context,
     folder: FolderArgument,
     workspace: WorkspaceOption = DEFAULT,
     pairs: Annotated[int, typer.Option(min=1, help="How many pairs.")] = 400,
@@ -73,14 +94,13 @@ def sample(
     policy_file: PolicyOption = None,
 ) -> None:
     """Draw pairs to grade from a workspace's log, by pattern of query and by kind of profile."""
-    from policy.document import load_policy
     from policy.golden_pairs import PAIRS, write_pairs
     from policy.golden_sample import sample_pairs
 
     if (folder / PAIRS).exists():
         raise BadInput(f"{folder / PAIRS} is there already", cure="give another folder, or remove it with its sheets")
     place = Workspace(workspace)
-    found = sample_pairs(place.records, load_policy(policy_file), pairs, seed, place.examples)
+    found = sample_pairs(place.records, _policy(context, policy_file), pairs, seed, place.examples)
     write_pairs(folder, found)
     cells = [f"{pair.stratum}, {pair.kind}" for pair in found]
     for cell in sorted(set(cells)):
@@ -90,19 +110,19 @@ def sample(
 
 @golden.command("sheet")
 def sheet(
+    context: typer.Context,
     folder: FolderArgument,
     grader: Annotated[str, typer.Option(help="Whose sheet it is.")],
     policy_file: PolicyOption = None,
 ) -> None:
     """Write one grader's empty sheet, to be filled in in any spreadsheet."""
-    from policy.document import load_policy
     from policy.golden_pairs import read_pairs
     from policy.golden_sheets import sheet_path, write_sheet
 
     path = sheet_path(folder, grader)
     if path.exists():
         raise BadInput(f"{path} is there already", cure="move it away first: it may hold grades")
-    write_sheet(folder, grader, read_pairs(folder), load_policy(policy_file).version)
+    write_sheet(folder, grader, read_pairs(folder), _policy(context, policy_file).version)
     typer.echo(path)
 
 
@@ -139,6 +159,7 @@ def agreement(folder: FolderArgument, as_json: JsonOption = False) -> None:
 
 @golden.command("import")
 def import_(
+    context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="The folder of raw data, with the set in its `golden` folder.")],
     workspace: WorkspaceOption = DEFAULT,
     policy_file: PolicyOption = None,
@@ -147,13 +168,14 @@ def import_(
     ] = "",
 ) -> None:
     """Check the golden set that came with the data against the policy in force, and bring it into the workspace."""
-    from policy.document import load_policy
     from policy.golden import import_golden, is_simulated
 
     if not data.is_dir():
         raise BadInput(f"no folder {data}", cure="give the folder of the raw data")
+    if accept_policy and (data / "golden").is_dir():
+        _check_graded(data / "golden")
     place = Workspace(workspace)
-    found = import_golden(data / "golden", place.golden, load_policy(policy_file).version, accept_policy)
+    found = import_golden(data / "golden", place.golden, _policy(context, policy_file).version, accept_policy)
     if found is None:
         log.info("golden: no golden set in %s, so no judge will be measured", data)
         return

@@ -7,7 +7,6 @@ row of a former input stays; only what is named by its content is kept.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -21,12 +20,15 @@ import yaml
 
 from contracts.errors import BadInput, RolecallError
 from contracts.workspace import Workspace
+from rolecall.costs import read_costs, write_costs
 from rolecall.params import Params
 
 log = logging.getLogger("rolecall")
 
 DVC_WORKSPACE = "artifacts/demo"
 RAW = "raw"
+POLICY = "${label.policy}"
+"""DVC puts the knob's value there."""
 TEXTS = ("features/member_text", "features/job_text")
 
 
@@ -41,8 +43,8 @@ class Stage:
     """One step. `reads` and `writes` are paths below the workspace; `params` are sections of params.yaml.
 
     metrics: files of figures that it writes beside, by which DVC compares runs, and which it keeps of each;
-    files: paths in the repository that it reads too; grows: its outputs hold versions beside each other, named by their
-    content, which DVC must not clear before it runs the stage again.
+    files: paths from the working directory that it reads too, or knobs that hold one; grows: its outputs hold versions
+    beside each other, named by their content, which DVC must not clear before it runs the stage again.
     """
 
     name: str
@@ -58,7 +60,7 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
     Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
-    Stage("golden", "golden import --data {data}", (RAW,), ("golden",), files=("policy/policy.yaml",)),
+    Stage("golden", "golden import --data {data}", (RAW,), ("golden",), files=(POLICY,)),
     Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json")),
     Stage(
         "embed",
@@ -74,7 +76,7 @@ STAGES: tuple[Stage, ...] = (
         ("records", "golden", "encoder", "features/member_text", "features/job_vector", "features/member_activity"),
         ("examples", "grades"),
         ("seed", "label"),
-        files=("policy/policy.yaml",),
+        files=(POLICY,),
     ),
     Stage(
         "training_set",
@@ -148,7 +150,7 @@ def run_recipe(
         if name is not None and name not in names:
             raise BadInput(f"no stage {name!r}", cure=f"one of {', '.join(names)}")
     workspace.root.mkdir(parents=True, exist_ok=True)
-    costs = _known_costs(workspace) if start else []
+    costs = read_costs(workspace) if start else []
     for number, stage in enumerate(stages, start=1):
         if (start and number <= names.index(start)) or (end and number > names.index(end) + 1):
             continue
@@ -160,7 +162,7 @@ def run_recipe(
         argv += _place(stage, workspace, profile)
         cost = _run(stage.name, argv, params, quiet)
         costs = [known for known in costs if known["name"] != stage.name] + [cost]
-        (workspace.root / "stages.json").write_text(json.dumps(costs, indent=2))
+        write_costs(workspace, costs)
         log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(stages), stage.name, cost["seconds"], cost["peak_mb"])
     if end not in (None, names[-1]):
         return
@@ -230,8 +232,3 @@ def _run(name: str, argv: Sequence[str], params: Path | None, quiet: bool) -> di
         raise StageFailed(f"exit code {code}", where=name, cure="what it said stands above")
     unit = 1 if sys.platform == "darwin" else 1024
     return {"name": name, "seconds": time.monotonic() - started, "peak_mb": usage.ru_maxrss * unit / 1e6}
-
-
-def _known_costs(workspace: Workspace) -> list[dict]:
-    path = workspace.root / "stages.json"
-    return json.loads(path.read_text()) if path.is_file() else []

@@ -41,6 +41,37 @@ def test_a_typed_error_is_one_line_and_its_exit_code(arguments, code, words, tmp
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("params", "environment", "words"),
+    [
+        (b"seed: \xff", {}, "params.yaml: not UTF-8"),
+        (b"a: 2024-13-45", {}, "params.yaml: not YAML"),
+        (b"seed: 1", {"ROLECALL_SEED": "["}, "ROLECALL_SEED: line 1 is not YAML"),
+        (b"label:", {}, "label: "),
+        (b"label:", {"ROLECALL_LABEL__JUDGE__KIND": "rubric"}, "label holds NoneType, not knobs"),
+        (b"label: 3", {"ROLECALL_LABEL__TRAIN_LISTS": "5"}, "label holds int, not knobs"),
+    ],
+)
+def test_broken_knobs_are_one_line(params, environment, words, tmp_path, monkeypatch):
+    (tmp_path / "params.yaml").write_bytes(params)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    done = rolecall("doctor", cwd=tmp_path)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["[{", "{}", "[1]", '[{"name": "export"}]', "\xff"])
+def test_broken_costs_of_stages_are_one_line(content, tmp_path):
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w" / "stages.json").write_bytes(content.encode("latin-1"))
+    done = rolecall("run", "--workspace", "w", "--from", "replay", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "stages.json" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_an_unknown_knob_is_an_error_that_names_it(tmp_path):
     (tmp_path / "params.yaml").write_text("student:\n  epoks: 3\n")
     done = rolecall("doctor", cwd=tmp_path)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.bundle import MANIFEST, Manifest, content_version
-from contracts.errors import BadInput, BundleMismatch
+from contracts.bundle import MANIFEST, Manifest, content_version, read_manifest
+from contracts.errors import BadInput, BundleMismatch, UnreadableFile
 from contracts.workspace import Workspace, set_current
 from rolecall.cli import app
 from rolecall.compare import as_text, compare, read_side
@@ -43,12 +43,13 @@ def bundle(folder: Path, epochs: int, ndcg: float, click: str = "c1") -> Path:
 
 
 def workspace(root: Path, epochs: int, ndcg: float, engine: str) -> Path:
-    bundle(root / "bundles" / "b", epochs, ndcg)
+    version = read_manifest(bundle(root / "bundles" / "b", epochs, ndcg)).version
     set_current(root / "bundles", "b")
     place = Workspace(root)
     place.replay.mkdir()
     cell = {"system": "whole system", "metric": "nDCG@10", "value": ndcg / 2, "low": 0.0, "high": 1.0}
-    replay = {"tables": [{"name": "end_to_end", "cells": [cell]}], "records": {"jobs": 10}, "versions": {"index": "i1"}}
+    versions = {"index": "i1", "bundle": version}
+    replay = {"tables": [{"name": "end_to_end", "cells": [cell]}], "records": {"jobs": 10}, "versions": versions}
     (place.replay / "metrics.json").write_text(json.dumps(replay))
     (root / "summary.json").write_text(
         json.dumps({"knobs": {"student": {"epochs": ndcg}, "index": {"engine": engine}}})
@@ -87,6 +88,28 @@ def test_what_one_side_lacks_has_no_difference(tmp_path: Path) -> None:
         "difference": None,
     }
     assert "stage export: seconds" in as_text(found)
+
+
+def test_a_replay_of_another_bundle_is_refused(tmp_path: Path) -> None:
+    """A bundle that was exported since has figures of its own, and the replay's are not among them."""
+    root = workspace(tmp_path, 6, 0.7, "exact")
+    bundle(root / "bundles" / "c", 2, 0.6)
+    set_current(root / "bundles", "c")
+    with pytest.raises(
+        BundleMismatch, match=r"the replay is of bundle \w+, and the current one is \w+.*rolecall replay"
+    ):
+        read_side(root)
+    (Workspace(root).replay / "metrics.json").unlink()
+    assert not [name for name in read_side(root).figures if name.startswith("replay")]
+
+
+@pytest.mark.parametrize("file", ["stages.json", "summary.json", "replay/metrics.json"])
+@pytest.mark.parametrize("content", ["{", "[1]"])
+def test_a_broken_file_is_named(tmp_path: Path, file: str, content: str) -> None:
+    root = workspace(tmp_path, 6, 0.7, "exact")
+    (root / file).write_text(content)
+    with pytest.raises(UnreadableFile, match=file):
+        read_side(root)
 
 
 def test_the_command_prints_lines_and_json_and_alone_it_prints_the_recipe(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from policy.config import LlmConfig, RubricConfig, read_judge
 from rolecall.params import Label, Params, load_params
 
 LLM = LlmConfig(model="some-model", base_url="http://localhost:1/v1", options={"top_k": 1}, prompt_price=0.5)
+OTHER = Label(judge=LLM, policy=Path("own.yaml"), require_golden=True, hard_share=0.5, least_kappa=0.7)
 
 
-@pytest.mark.parametrize("knobs", [Label(), Label(judge=LLM, require_golden=True, hard_share=0.5, least_kappa=0.7)])
+@pytest.mark.parametrize("knobs", [Label(), OTHER])
 def test_the_job_reads_what_the_knobs_say(knobs: Label, tmp_path: Path) -> None:
     own, rest = label._parser().parse_known_args(["--workspace", str(tmp_path), *knobs.as_flags()])
     assert rest == []
@@ -42,8 +43,41 @@ def test_a_wrong_judge_names_its_knob(tmp_path: Path) -> None:
     assert "s3cr3t" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "judge",
+    [
+        "{kind: llm, model: m, base_url: 'http://ann:s3cr3t@host/v1'}",
+        "{kind: llm, model: m, base_url: 'ftp://host/v1?key=s3cr3t'}",
+        "{kind: llm, model: m, base_url: 's3cr3t'}",
+        "{kind: llm, model: [m, s3cr3t]}",
+        "{kind: 'http://ann:s3cr3t@host/v1', model: m}",
+        "{kind: oracle, api_key: s3cr3t}",
+        "'http://ann:s3cr3t@host/v1'",
+        "{kind: llm, model: m, base_url: 'http://ann:s3cr3t@host/v1'",
+    ],
+)
+def test_no_error_repeats_a_secret(tmp_path: Path, judge: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"label: {{judge: {judge}}}")
+    with pytest.raises(BadInput) as raised:
+        load_params(path)
+    assert "s3cr3t" not in str(raised.value)
+    monkeypatch.setenv("ROLECALL_LABEL__JUDGE", judge)
+    path.write_text("seed: 0")
+    with pytest.raises(BadInput) as raised:
+        load_params(path)
+    assert "s3cr3t" not in str(raised.value)
+
+
+def test_an_address_that_is_refused_is_told_without_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("label: {judge: {kind: llm, model: m, base_url: 'http://ann:s3cr3t@host/v1?key=s3cr3t'}}")
+    with pytest.raises(BadInput, match=r"found 'http://\*\*\*@host/v1\?\*\*\*"):
+        load_params(path)
+
+
 def test_knobs_survive_being_written() -> None:
     import yaml
 
-    knobs = Params(label=Label(judge=LLM))
+    knobs = Params(label=OTHER)
     assert Params.model_validate(yaml.safe_load(knobs.as_yaml())) == knobs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from contracts.errors import BadInput, OtherPolicy
+from contracts.errors import BadInput, NotReady, OtherPolicy
 from contracts.workspace import Workspace
 from policy import load_policy
 from policy.golden import load_golden
@@ -93,6 +94,40 @@ def test_after_an_edit_of_the_policy_a_set_is_taken_once_somebody_confirms_it(
         rolecall(*command)
     rolecall(*command, "--accept-policy", "ann")
     load_golden(workspace.golden, load_policy(edited).version)
+
+
+def test_a_set_that_does_not_hold_is_accepted_by_nobody(data: Path, workspace: Workspace, tmp_path: Path) -> None:
+    own, edited = tmp_path / "own", tmp_path / "edited.yaml"
+    edited.write_text(TEXT + "# edited\n")
+    shutil.copytree(data / "golden", own / "golden")
+    accepted = own / "golden" / "accepted.csv"
+    before = accepted.read_bytes()
+    (own / "golden" / "adjudicated.csv").unlink()
+    with pytest.raises(NotReady, match="no adjudicated grades"):
+        rolecall("golden", "import", "--data", own, "-w", workspace.root, "--policy", edited, "--accept-policy", "ann")
+    assert accepted.read_bytes() == before
+
+
+def test_the_policy_of_the_params_is_that_of_every_command(
+    data: Path, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its path is relative to the working directory; one that is given goes before it."""
+    monkeypatch.chdir(tmp_path)
+    Path("own.yaml").write_text(TEXT + "# own\n")
+    Path("params.yaml").write_text("label: {policy: own.yaml}")
+    own = load_policy(Path("own.yaml")).version
+    assert f"policy {own} holds" in rolecall("policy", "check")
+    folder = tmp_path / "data" / "golden"
+    rolecall("golden", "sample", folder, "-w", workspace.root, "--pairs", 40)
+    rolecall("golden", "sheet", folder, "--grader", "ann")
+    assert own in (folder / "sheet-ann.csv").read_text()
+    Path("built_in.yaml").write_text(TEXT)
+    rolecall("golden", "sheet", folder, "--grader", "bob", "--policy", "built_in.yaml")
+    assert load_policy().version in (folder / "sheet-bob.csv").read_text()
+    with pytest.raises(OtherPolicy, match=f"the policy in force is {own}"):
+        bare = tmp_path / "bare" / "golden"
+        shutil.copytree(data / "golden", bare, ignore=shutil.ignore_patterns("accepted.csv"))
+        rolecall("golden", "import", "--data", bare.parent, "-w", workspace.root)
 
 
 def test_what_is_imported_is_told_in_one_line(data: Path, workspace: Workspace, tmp_path: Path) -> None:

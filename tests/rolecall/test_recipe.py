@@ -10,7 +10,8 @@ import yaml
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
-from rolecall.params import Params
+from policy import load_policy
+from rolecall.params import Params, load_params
 from rolecall.recipe import DVC_WORKSPACE, RAW, STAGES, as_dvc, run_recipe
 from simulator import market
 
@@ -35,7 +36,7 @@ def test_every_stage_reads_what_an_earlier_one_wrote():
 def reproduced(tmp_path_factory) -> Path:
     """A DVC project of the recipe in which every stage has run: real graph and lock file, outputs of one line each."""
     project = tmp_path_factory.mktemp("recipe")
-    for name in ("dvc.yaml", "params.yaml", *(path for stage in STAGES for path in stage.files)):
+    for name in ("dvc.yaml", "params.yaml", "policy/policy.yaml"):
         (project / name).parent.mkdir(exist_ok=True)
         shutil.copy(name, project / name)
     for stage in STAGES:
@@ -61,8 +62,9 @@ def dvc(project: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def would_run(project: Path) -> set[str]:
-    return set(re.findall(r"Running stage '(\w+)'", dvc(project, "repro", "--dry")))
+def would_run(project: Path, *flags: str) -> set[str]:
+    """What follows a stage is among them where `flags` say so: DVC first sees whether the outputs differ."""
+    return set(re.findall(r"Running stage '(\w+)'", dvc(project, "repro", "--dry", *flags)))
 
 
 def turn(project: Path, section: str, knob: str, value) -> None:
@@ -104,11 +106,33 @@ def test_a_policy_teacher_knob_runs_it_again(reproduced, tmp_path):
     assert "policy_teacher" in would_run(project)
 
 
+BY_THE_POLICY = {"golden", *(stage.name for stage in STAGES[[stage.name for stage in STAGES].index("label") :])}
+
+
 def test_another_policy_is_labelled_by(reproduced, tmp_path):
     project = shutil.copytree(reproduced, tmp_path / "project")
     policy = project / "policy" / "policy.yaml"
     policy.write_text(policy.read_text() + "# edited\n")
-    assert "label" in would_run(project)
+    assert would_run(project) == {"golden", "label"}
+    assert would_run(project, "--force-downstream") == BY_THE_POLICY
+
+
+def test_a_policy_of_ones_own_is_a_knob_and_an_edit_of_it_runs_what_follows(reproduced, tmp_path):
+    project = shutil.copytree(reproduced, tmp_path / "project")
+    own = project / "own.yaml"
+    own.write_text((project / "policy" / "policy.yaml").read_text() + "# own\n")
+    turn(project, "label", "policy", "own.yaml")
+    assert would_run(project) == {"golden", "label"}
+    dvc(project, "commit", "--force", "--quiet")
+    assert would_run(project) == set()
+    own.write_text(own.read_text() + "# edited\n")
+    assert would_run(project) == {"golden", "label"}
+
+
+def test_the_knob_names_the_built_in_policy():
+    """DVC needs a path; a copy of it that strays would be another policy."""
+    knob = load_params(Path("params.yaml")).label.policy
+    assert knob is not None and load_policy(knob).version == load_policy().version
 
 
 def test_another_market_leaves_no_row_of_the_former_one(reproduced, tmp_path):
