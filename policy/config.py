@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from contracts.errors import BadInput
 
@@ -16,13 +18,27 @@ KINDS = ("rubric", "llm", "local")
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # the input may hold a key
 
 
 class RubricConfig(_Config):
     """The policy's own steps, cuts and rules."""
 
     kind: Literal["rubric"] = "rubric"
+
+
+def _address(url: str) -> str:
+    """An http address that may be told: names and errors are made of it. Raises ValueError, without the address."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("not an address such as http://localhost:8000/v1")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("an address holds no user, key or query; name the key's variable in api_key_env")
+    return url.rstrip("/")
 
 
 class LlmConfig(_Config):
@@ -34,7 +50,7 @@ class LlmConfig(_Config):
 
     kind: Literal["llm"] = "llm"
     model: str = Field(min_length=1)
-    base_url: str = Field("https://api.openai.com/v1", pattern=r"^https?://[^@\s]+$")
+    base_url: Annotated[str, AfterValidator(_address)] = "https://api.openai.com/v1"
     api_key_env: str = "OPENAI_API_KEY"
     options: Mapping[str, Any] = {"temperature": 0, "max_tokens": 300}
     concurrency: int = Field(8, ge=1)
@@ -89,14 +105,14 @@ def read_judge(text: str) -> RubricConfig | LlmConfig | LocalConfig:
     """
     try:
         return _ADAPTER.validate_python(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise BadInput("not YAML", where="--judge", cure="quote it: --judge '{kind: llm, model: M}'") from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         field = ".".join(map(str, first["loc"])) or "judge"
-        raise BadInput(
-            f"{field}: {first['msg']}", where="--judge", cure=f"a kind is one of {', '.join(KINDS)}"
-        ) from error
+        # An address given as the kind may hold a key, and pydantic would repeat it.
+        told = "kind: not one of them" if first["type"] == "union_tag_invalid" else f"{field}: {first['msg']}"
+        raise BadInput(told, where="--judge", cure=f"a kind is one of {', '.join(KINDS)}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise BadInput("not YAML", where="--judge", cure="quote it: --judge '{kind: llm, model: M}'") from error
 
 
 _ADAPTER: TypeAdapter[RubricConfig | LlmConfig | LocalConfig] = TypeAdapter(JudgeConfig)

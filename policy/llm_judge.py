@@ -62,7 +62,7 @@ class _Alternative(BaseModel):
 
 
 class _Token(_Alternative):
-    top_logprobs: list[_Alternative] = []
+    top_logprobs: list[_Alternative] | None = None
 
 
 class _Logprobs(BaseModel):
@@ -76,8 +76,8 @@ class _Choice(BaseModel):
 
 
 class _Usage(BaseModel):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 class _Completion(BaseModel):
@@ -101,19 +101,23 @@ class LlmJudge:
 
     def __init__(self, policy: Policy, config: LlmConfig, answers: Path | None = None) -> None:
         self._config, self._prompt = config, build_prompt(policy)
-        self.name = f"llm/{config.model}/{self._prompt.version}"
+        self.name = f"llm/{config.model}-{_settings(config)}/{self._prompt.version}"
         self.spent: Counter[str] = Counter()
         self._place = f"{config.model} at {urlsplit(config.base_url).hostname}"
+        named = config.api_key_env
+        self._key_cure = f"check the key in ${named}" if named else "name the variable of a key in api_key_env"
         self._key = os.environ.get(config.api_key_env, "") if config.api_key_env else "none"
         if not self._key:
             cure = "export the key under that name, or set api_key_env to '' for a server that asks for none"
             raise NotReady(f"environment variable {config.api_key_env} is not set", where=self._place, cure=cure)
         self._answers = Answers(answers) if answers else None
         self._wish = 0
+        self._graded_any = False
         self._failed_in_a_row = 0
 
     def grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
-        """Raises JudgeFailed where the server takes neither key nor model, or fails `give_up_after` pairs in a row."""
+        """Raises JudgeFailed where the server takes neither key nor model, forbids all that it was ever asked, or fails
+        `give_up_after` pairs in a row."""
         for pair in pairs:
             check_asked(pair)
         return asyncio.run(self._grade_many(pairs))
@@ -136,6 +140,8 @@ class LlmJudge:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+        if not self._graded_any and FORBIDDEN in found.values():
+            raise JudgeFailed("HTTP 403, and no pair has a grade", where=self._place, cure=self._key_cure)
         return [found[place] for place in range(len(pairs))]
 
     async def _work(
@@ -144,12 +150,13 @@ class LlmJudge:
         for place, pair in todo:
             found[place] = outcome = await self._grade(client, pair)
             if isinstance(outcome, Judgement):
-                self._failed_in_a_row = 0
+                self._graded_any, self._failed_in_a_row = True, 0
                 continue
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self._config.give_up_after:
                 what = f"{self._failed_in_a_row} pairs in a row without a grade, the last: {describe(outcome)}"
-                raise JudgeFailed(what, where=self._place, cure="see that it answers, then run again: answers are kept")
+                cure = self._key_cure if outcome == FORBIDDEN else f"see that it answers, then {_AGAIN}"
+                raise JudgeFailed(what, where=self._place, cure=cure)
 
     async def _grade(self, client: AsyncOpenAI, pair: Pair) -> Judgement | Ungraded:
         messages = self._prompt.messages(pair)
@@ -210,22 +217,30 @@ class LlmJudge:
         except ValidationError:
             return _Failure(Ungraded("malformed", "the body is no completion"))
         usage = completion.usage or _Usage()
-        self.spent.update(prompt_tokens=usage.prompt_tokens, completion_tokens=usage.completion_tokens)
+        self.spent.update(prompt_tokens=usage.prompt_tokens or 0, completion_tokens=usage.completion_tokens or 0)
         return _read(completion.choices[0])
 
     def _refused(self, error: APIStatusError) -> _Failure:
         """What the server's words were is not told: they may repeat the prompt."""
         code = error.status_code
         told = f"HTTP {code}"
-        if code in (401, 403, 404):
-            cure = "check model and base_url" if code == 404 else f"check the key in ${self._config.api_key_env}"
-            raise JudgeFailed(told, where=self._place, cure=cure) from None
+        stops = {
+            401: self._key_cure,
+            402: f"see to the account's balance, then {_AGAIN}",
+            404: "check model and base_url",
+        }
+        if code in stops:
+            raise JudgeFailed(told, where=self._place, cure=stops[code]) from None
+        if code == 403:  # some servers' filters of content speak so
+            return _Failure(FORBIDDEN, again=False)
         if code in (408, 409, 429) or code >= 500:
             cause: Cause = "rate limited" if code == 429 else "server error"
             return _Failure(Ungraded(cause, told), wait_s=_retry_after_s(error.response.headers))
         return _Failure(Ungraded("rejected", told), again=False)
 
 
+FORBIDDEN = Ungraded("refused", "HTTP 403")
+_AGAIN = "run again: answers are kept"
 _OF_ANSWERS = {"empty", "prose", "malformed", "wrong schema", "off the scale", "cut off"}
 
 
@@ -234,8 +249,14 @@ def describe(outcome: Ungraded) -> str:
 
 
 def _key(config: LlmConfig, messages: list[dict[str, str]]) -> str:
-    asked = json.dumps([FORMAT, config.model, dict(config.options), messages], sort_keys=True)
+    asked = json.dumps([FORMAT, config.model, config.base_url, dict(config.options), messages], sort_keys=True)
     return hashlib.sha256(asked.encode()).hexdigest()
+
+
+def _settings(config: LlmConfig) -> str:
+    """Eight hex digits of what changes an answer beside model and prompt: the server's address and the options."""
+    told = json.dumps([config.base_url, dict(config.options)], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 def _read(choice: _Choice) -> Judgement | _Failure:
@@ -262,7 +283,7 @@ def _probabilities(tokens: Sequence[_Token]) -> tuple[float, ...] | None:
             break
         at += len(token.token)
     shares = dict.fromkeys(map(str, GRADES), 0.0)
-    for one in token.top_logprobs:
+    for one in token.top_logprobs or []:
         if one.token.strip() in shares and math.isfinite(one.logprob):
             shares[one.token.strip()] += math.exp(min(0.0, one.logprob))
     total = sum(shares.values())

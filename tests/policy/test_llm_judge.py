@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import re
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -73,8 +74,15 @@ def test_the_request_is_the_prompt_with_the_schema_and_the_key_of_the_environmen
     assert chat_server.headers[0]["authorization"] == "Bearer s3cr3t"
 
 
-def test_the_name_tells_model_and_prompt(judge: Callable[..., LlmJudge]) -> None:
-    assert judge().name == f"llm/gpt-x/{build_prompt(POLICY).version}"
+def test_the_name_tells_model_settings_and_prompt(judge: Callable[..., LlmJudge]) -> None:
+    name = re.fullmatch(r"llm/gpt-x-[0-9a-f]{8}/([0-9a-f]{8})", judge().name)
+    assert name and name[1] == build_prompt(POLICY).version
+    assert judge(concurrency=2, base_url=judge()._config.base_url + "/").name == judge().name
+
+
+@pytest.mark.parametrize("other", [{"base_url": "http://other/v1"}, {"options": {"temperature": 0, "max_tokens": 9}}])
+def test_another_server_or_setting_is_another_judge(judge: Callable[..., LlmJudge], other: dict) -> None:
+    assert judge(**other).name != judge().name
 
 
 def test_no_more_requests_are_on_their_way_than_asked_for(chat_server: Any, judge: Callable[..., LlmJudge]) -> None:
@@ -123,6 +131,15 @@ def test_a_server_that_tells_no_probabilities_still_grades(
 ) -> None:
     chat_server.reply = lambda body: chat_server.completion(GOOD, logprobs=told)
     assert judge().grade_many(pairs(1)) == [Judgement(3, "related work")]
+
+
+def test_what_a_server_leaves_null_is_not_missed(chat_server: Any, judge: Callable[..., LlmJudge]) -> None:
+    told = {"content": [{"token": '{"grade":3', "logprob": 0, "top_logprobs": None}]}
+    usage = {"prompt_tokens": 7, "completion_tokens": None}
+    chat_server.reply = lambda body: chat_server.completion(GOOD, logprobs=told) | {"usage": usage}
+    asked = judge()
+    assert asked.grade_many(pairs(1)) == [Judgement(3, "related work")]
+    assert (asked.spent["prompt_tokens"], asked.spent["completion_tokens"]) == (7, 0)
 
 
 @pytest.mark.parametrize("known", range(len(WISHES)))
@@ -269,8 +286,8 @@ def test_a_server_that_fails_for_good_is_given_up(chat_server: Any, judge: Calla
     assert len(chat_server.bodies) < 40
 
 
-@pytest.mark.parametrize(("status", "cure"), [(401, r"\$SOME_KEY"), (403, r"\$SOME_KEY"), (404, "model")])
-def test_a_wrong_key_or_model_stops_at_once(
+@pytest.mark.parametrize(("status", "cure"), [(401, r"\$SOME_KEY"), (402, "balance"), (404, "model")])
+def test_a_wrong_key_or_model_and_an_empty_account_stop_at_once(
     chat_server: Any, judge: Callable[..., LlmJudge], status: int, cure: str
 ) -> None:
     chat_server.reply = lambda body: status
@@ -278,6 +295,21 @@ def test_a_wrong_key_or_model_stops_at_once(
         judge().grade_many(pairs(50))
     assert "s3cr3t" not in str(raised.value)
     assert len(chat_server.bodies) <= 8
+
+
+def test_what_one_pair_forbids_stops_nothing(chat_server: Any, judge: Callable[..., LlmJudge]) -> None:
+    chat_server.reply = lambda body: 403 if the_grade(body) == 0 else GOOD
+    asked = judge(concurrency=1)
+    assert asked.grade_many(pairs(4)) == [Ungraded("refused", "HTTP 403"), *[Judgement(3, "related work")] * 3]
+    assert asked.grade_many(pairs(1)) == [Ungraded("refused", "HTTP 403")]
+
+
+@pytest.mark.parametrize("number", [3, 50])
+def test_a_server_that_forbids_everything_stops(chat_server: Any, judge: Callable[..., LlmJudge], number: int) -> None:
+    chat_server.reply = lambda body: 403
+    with pytest.raises(JudgeFailed, match=r"HTTP 403.*\$SOME_KEY"):
+        judge().grade_many(pairs(number))
+    assert len(chat_server.bodies) < 30
 
 
 def test_a_key_that_is_not_there_is_missed_before_anything_is_asked(
@@ -300,11 +332,13 @@ def test_what_was_answered_is_not_asked_again(chat_server: Any, judge: Callable[
     assert (asked.spent["calls"], asked.spent["cached"], asked.spent["prompt_tokens"]) == (2, 3, 2_000)
 
 
-@pytest.mark.parametrize("other", [{"model": "gpt-y"}, {"options": {"temperature": 1}}])
-def test_another_model_or_setting_is_asked_anew(
+@pytest.mark.parametrize("other", [{"model": "gpt-y"}, {"options": {"temperature": 1}}, {"base_url": "another"}])
+def test_another_model_setting_or_server_is_asked_anew(
     chat_server: Any, judge: Callable[..., LlmJudge], tmp_path: Path, other: dict
 ) -> None:
     judge(tmp_path / "a.sqlite").grade_many(pairs(1))
+    if "base_url" in other:
+        other = {"base_url": chat_server.url.replace("127.0.0.1", "localhost")}
     asked = judge(tmp_path / "a.sqlite", **other)
     asked.grade_many(pairs(1))
     assert asked.spent["calls"] == 1
@@ -331,8 +365,27 @@ def test_what_is_no_grade_is_not_kept(chat_server: Any, judge: Callable[..., Llm
 
 def test_a_file_that_is_something_else_is_told(judge: Callable[..., LlmJudge], tmp_path: Path) -> None:
     (tmp_path / "a.sqlite").write_bytes(b"no database" * 1_000)
-    with pytest.raises(UnreadableFile, match=r"a\.sqlite"):
+    with pytest.raises(UnreadableFile, match=r"a\.sqlite: .*delete it"):
         judge(tmp_path / "a.sqlite")
+
+
+def test_answers_that_another_run_keeps_are_not_to_be_deleted(
+    judge: Callable[..., LlmJudge], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policy.answers.BUSY_S", 0.01)
+    asked = judge(tmp_path / "a.sqlite")
+    others = [sqlite3.connect(tmp_path / name, isolation_level=None) for name in ("a.sqlite", "new.sqlite")]
+    for other in others:
+        other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(JudgeFailed, match=r"a\.sqlite: database is locked .another run is using it"):
+        asked.grade_many(pairs(1))
+    with pytest.raises(JudgeFailed, match=r"new\.sqlite: database is locked .another run is using it"):
+        judge(tmp_path / "new.sqlite")
+
+
+def test_a_place_where_no_answers_can_be_kept_is_told(judge: Callable[..., LlmJudge], tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFile, match="may be written"):
+        judge(tmp_path)
 
 
 # --- who is told what ------------------------------------------------------------------------------------------------
@@ -383,11 +436,21 @@ def test_a_judge_is_named_or_described() -> None:
     ("text", "field"),
     [("llm", "model"), ("oracle", "kind"), ("{kind: llm, model: m, key: s3cr3t}", "key"), ("{kind: local}", "folder"),
      ("{kind: llm, model: m, base_url: ftp://x}", "base_url"),
-     ("{kind: llm, model: m, base_url: 'https://me:s3cr3t@x/v1'}", "base_url"), ("{kind: [", "YAML"), ("7", "judge")],
+     ("{kind: llm, model: m, base_url: 'https://me:s3cr3t@x/v1'}", "base_url.*api_key_env"),
+     ("{kind: llm, model: m, base_url: 'https://x/v1?key=s3cr3t'}", "base_url.*api_key_env"),
+     ("{kind: llm, model: m, base_url: 'http://x:s3cr3t/v1'}", "base_url: .*not an address"),
+     ("https://x/v1?key=s3cr3t", "kind"), ("{kind: [", "YAML"), ("2024-99-99", "YAML"), ("7", "judge")],
 )  # fmt: skip
 def test_a_wrong_judge_names_the_field(text: str, field: str) -> None:
     with pytest.raises(BadInput, match=field) as raised:
         read_judge(text)
+    assert "s3cr3t" not in str(raised.value)
+
+
+@pytest.mark.parametrize("address", ["https://me:s3cr3t@x/v1", "https://x/v1?key=s3cr3t", "https://x/v1#s3cr3t"])
+def test_an_address_with_a_key_is_refused_and_not_repeated(address: str) -> None:
+    with pytest.raises(ValidationError, match="api_key_env") as raised:
+        LlmConfig(model="m", base_url=address)
     assert "s3cr3t" not in str(raised.value)
 
 
