@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     import torch
 
 NEEDED = ("config.json", "tokenizer.json")
+TEMPLATES = (
+    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "chat_template.jinja", "chat_template.json",
+)  # fmt: skip
+"""Files of which a folder may hold some, and that change what the model reads."""
 SHARDS = "model.safetensors.index.json"
 _CURE = "give a complete Hugging Face folder of a decoder with safetensors weights"
 
@@ -48,12 +53,16 @@ class LocalJudge:
         self.spent: Counter[str] = Counter()
 
     def grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
-        """A pair whose prompt is longer than `max_tokens` is left ungraded."""
+        """A pair whose prompt is longer than `max_tokens`, or than the model reads, is left ungraded."""
         for pair in pairs:
             check_asked(pair)
         prompts = [self._decoder.read(self._prompt.messages(pair)) for pair in pairs]
-        found: list[Judgement | Ungraded] = [Ungraded("rejected", "the prompt is over max_tokens") for _ in pairs]
-        fits = [place for place, ids in enumerate(prompts) if len(ids) <= self._config.max_tokens]
+        most, whose = self._config.max_tokens, "of max_tokens"
+        if self._decoder.context is not None and self._decoder.context < most:
+            most, whose = self._decoder.context, "that the model reads"
+        too_long = Ungraded("rejected", f"the prompt is over the {most:,} tokens {whose}")
+        found: list[Judgement | Ungraded] = [too_long for _ in pairs]
+        fits = [place for place, ids in enumerate(prompts) if len(ids) <= most]
         fits.sort(key=lambda place: len(prompts[place]))  # less padding
         for start in range(0, len(fits), self._config.batch_size):
             places = fits[start : start + self._config.batch_size]
@@ -71,7 +80,8 @@ class LocalJudge:
 class Decoder:
     """A causal language model with its tokenizer, and the keys and values of what all prompts begin with.
 
-    samples: chats from which that beginning is found.
+    samples: chats from which that beginning is found. context: tokens that the model reads, None where it sets no
+    limit.
     """
 
     def __init__(self, config: LocalConfig, samples: Sequence[Chat]) -> None:
@@ -84,7 +94,12 @@ class Decoder:
         self._tokenizer = _load_tokenizer(config.folder)
         self._model = _load_model(config.folder, self._device)
         self._digit_ids, self._after = self._find_digits(samples[0])
+        sizes: Any = self._model.config
+        self.context: int | None = getattr(sizes.get_text_config(), "max_position_embeddings", None)
         self.beginning = _common([self.read(sample) for sample in samples])
+        if self.context is not None and len(self.beginning) >= self.context:
+            what = f"the model reads {self.context:,} tokens, and the policy alone takes {len(self.beginning):,}"
+            raise BadInput(what, where=str(config.folder), cure="give a model that reads more")
         with torch.inference_mode():
             ids = torch.tensor([self.beginning], device=self._device)
             self._kept = self._model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
@@ -171,13 +186,17 @@ def _weight_files(folder: Path) -> list[str]:
 
 
 def _version(folder: Path) -> str:
-    """Eight hex digits of the configuration, the tokenizer and the weights. Raises BadInput where one is missing."""
+    """Eight hex digits of the configuration, the tokenizer with its templates, and the weights.
+
+    Raises BadInput where one is missing without which nothing is read.
+    """
     names = [*NEEDED, *_weight_files(folder)]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise BadInput(f"{', '.join(missing)} missing", where=str(folder), cure=_CURE)
     digest = hashlib.sha256()
-    for name in names:
+    for name in [*names, *(name for name in TEMPLATES if (folder / name).is_file())]:
+        digest.update(name.encode())
         with (folder / name).open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:8]

@@ -132,6 +132,15 @@ def test_the_name_tells_folder_weights_and_prompt(judge: LocalJudge, folder: Pat
     assert LocalJudge(POLICY, LocalConfig(folder=other)).name.split("/")[1].split("-")[0] == "broken"
 
 
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "chat_template.jinja", "model.safetensors"])
+def test_every_file_that_changes_what_is_read_changes_the_name(judge: LocalJudge, broken: Path, name: str) -> None:
+    before = LocalJudge(POLICY, LocalConfig(folder=broken)).name
+    (broken / name).write_bytes((broken / name).read_bytes() + b" ")
+    assert LocalJudge(POLICY, LocalConfig(folder=broken)).name != before
+    (broken / "chat_template.jinja").unlink()
+    assert len({before, LocalJudge(POLICY, LocalConfig(folder=broken)).name}) == 2
+
+
 @pytest.mark.parametrize("template", [None, NO_SYSTEM])
 def test_a_model_without_a_chat_or_a_system_message_is_asked_all_the_same(tmp_path: Path, template: str | None) -> None:
     config = LocalConfig(folder=write_decoder(tmp_path / "m", template), max_tokens=8_000)
@@ -141,7 +150,27 @@ def test_a_model_without_a_chat_or_a_system_message_is_asked_all_the_same(tmp_pa
 
 def test_a_prompt_that_is_too_long_is_told(folder: Path) -> None:
     found = LocalJudge(POLICY, LocalConfig(folder=folder, max_tokens=256)).grade_many([pair()])
-    assert found == [Ungraded("rejected", "the prompt is over max_tokens")]
+    assert found == [Ungraded("rejected", "the prompt is over the 256 tokens of max_tokens")]
+
+
+def reads(folder: Path, tokens: int) -> LocalJudge:
+    """A judge by the same model, of which its configuration says that it reads so many tokens."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": tokens}))
+    return LocalJudge(POLICY, LocalConfig(folder=folder))
+
+
+def test_a_prompt_is_no_longer_than_the_model_reads(judge: LocalJudge, broken: Path) -> None:
+    most = len(judge._decoder.read(PROMPT.messages(pair())))
+    found = reads(broken, most).grade_many([pair(), pair(summary="long " * 40)])
+    assert isinstance(found[0], Judgement)
+    assert found[1] == Ungraded("rejected", f"the prompt is over the {most:,} tokens that the model reads")
+
+
+def test_a_model_that_cannot_read_the_policy_is_refused(judge: LocalJudge, broken: Path) -> None:
+    most = len(judge._decoder.beginning)
+    with pytest.raises(BadInput, match=f"reads {most:,} tokens, and the policy alone takes {most:,}"):
+        reads(broken, most).grade_many([pair()])
 
 
 def test_neither_member_nor_query_is_refused(judge: LocalJudge) -> None:
