@@ -24,6 +24,7 @@ from policy.golden_sheets import (
     ACCEPTED,
     ADJUDICATED,
     AGREED,
+    CHANGED,
     EVERY_VERSION,
     LEFT_OUT,
     MEDIAN,
@@ -33,6 +34,7 @@ from policy.golden_sheets import (
     accepted_versions,
     read_adjudicated,
     read_sheets,
+    told_cell,
     write_adjudicated,
 )
 from policy.judge import Judge, Judgement
@@ -127,7 +129,7 @@ def load_golden(folder: Path, policy_version: str) -> Golden:
     version = sheets[0].policy_version
     if version != policy_version and not accepted_versions(folder) & {policy_version, EVERY_VERSION}:
         raise OtherPolicy(
-            f"graded by policy {version or 'unknown'}, and the policy in force is {policy_version}",
+            f"graded by policy {told_cell(version)}, and the policy in force is {policy_version}",
             where=str(folder),
             cure="grade new sheets, or, where the grades still hold, let a person confirm it: "
             "`rolecall golden import --data DATA --accept-policy NAME`",
@@ -151,8 +153,9 @@ def load_golden(folder: Path, policy_version: str) -> Golden:
 def adjudicate(folder: Path, differ_by: int = 0) -> list[Decision]:
     """Write `adjudicated.csv`: a grade where the sheets differ by at most so much, else an open row for a person.
 
-    A decision that a person took stays as long as the grades that it was taken upon. Equal grades are taken, grades
-    that differ by at most `differ_by` become their lower median. Raises as `read_sheets` does.
+    A decision that a person took stays as long as the grades that it was taken upon; another grade in a row that
+    needed nobody is one too. Equal grades are taken, grades that differ by at most `differ_by` become their lower
+    median. Raises as `read_sheets` does.
     """
     pairs = read_pairs(folder)
     sheets = read_sheets(folder, pairs)
@@ -160,12 +163,15 @@ def adjudicate(folder: Path, differ_by: int = 0) -> list[Decision]:
     grades = np.stack([sheet.grades for sheet in sheets])
     spread = grades.max(axis=0) - grades.min(axis=0)
     median = np.sort(grades, axis=0)[(len(sheets) - 1) // 2]
-    known = {one[:3]: one for one in read_adjudicated(folder, pairs) if one.decided_by not in (AGREED, MEDIAN)}
+    known = {one[:3]: one for one in read_adjudicated(folder, pairs) if one.grade is not None}
     decisions = []
     for i, told in enumerate(_told_grades(sheets)):
         key = (pairs[i].pair_id, version, told)
-        if key in known and known[key].grade is not None:
-            decisions.append(known[key])
+        before = known.get(key)
+        if before and before.decided_by not in (AGREED, MEDIAN):
+            decisions.append(before)
+        elif before and before.grade != median[i]:
+            decisions.append(before._replace(decided_by=CHANGED))
         elif spread[i] <= differ_by:
             decisions.append(Decision(*key, int(median[i]), MEDIAN if spread[i] else AGREED))
         else:
@@ -243,11 +249,14 @@ def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str
         report = agreement_report(golden.pairs, golden.sheets, groups)
         named = (data / PAIRS, data / ADJUDICATED, data / ACCEPTED, *data.glob("sheet-*.csv"))
         files = [path for path in named if path.is_file()]
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir(parents=True)
+    staged = place.with_name(f"{place.name}.staged")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
     for path in files:
-        shutil.copyfile(path, place / path.name)
-    (place / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+        shutil.copyfile(path, staged / path.name)
+    (staged / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+    shutil.rmtree(place, ignore_errors=True)
+    staged.replace(place)
     return groups
 
 

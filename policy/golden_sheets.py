@@ -29,6 +29,8 @@ EVERY_VERSION = "*"
 """In `accepted.csv`: the grades hold whatever the policy says. The simulator writes it: its graders read the truth."""
 AGREED, MEDIAN = "agreed", "median"
 """Who decided where nobody had to: equal grades, and the lower median of grades that differ little."""
+CHANGED = "changed by hand"
+"""Who decided where a person put another grade in such a row and no name."""
 READABLE = ("who", "query", "job")
 SHEET_COLUMNS = ("pair_id", "policy_version", *READABLE, *DIMENSIONS, "grade", "note")
 ADJUDICATED_COLUMNS = ("pair_id", "policy_version", *READABLE, "grades", "grade", "decided_by", "note")
@@ -39,6 +41,7 @@ MAX_CHARS = 600
 
 _FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
 _GRADER = re.compile(r"[\w-]{1,60}", re.ASCII)
+_WORD = re.compile(r"\S{0,20}")
 
 
 class Sheet(NamedTuple):
@@ -108,7 +111,7 @@ def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
         raise BadInput(f"one grader only, {sheets[0].grader!r}", where=str(folder), cure=cure)
     versions = {sheet.policy_version: sheet.grader for sheet in sheets}
     if len(versions) > 1:
-        told = ", ".join(f"{grader} by {version}" for version, grader in versions.items())
+        told = ", ".join(f"{grader} by {told_cell(version)}" for version, grader in versions.items())
         raise BadInput(
             f"sheets of several policy versions: {told}", where=str(folder), cure="grade the older one again"
         )
@@ -165,7 +168,7 @@ def _read_sheet(path: Path, pairs: Sequence[GoldenPair]) -> Sheet:
     versions = sorted({row["policy_version"] for row, _ in rows})
     if len(versions) > 1:
         raise BadInput(
-            f"rows of several policy versions: {', '.join(versions)}",
+            f"rows of several policy versions: {', '.join(map(told_cell, versions))}",
             where=str(path),
             cure="grade them all by one version of the policy",
         )
@@ -182,7 +185,7 @@ def _rows_of(path: Path, columns: Sequence[str], pairs: Sequence[GoldenPair]) ->
         name = row["pair_id"]
         if name not in known:
             cure = "remove the row, or give the pairs.jsonl that the sheet was made from"
-            raise BadInput(f"unknown pair {name!r}", where=where, cure=cure)
+            raise BadInput(f"unknown pair {told_cell(name)} in column pair_id", where=where, cure=cure)
         if name in found:
             raise BadInput(f"pair {name!r} stands twice", where=where, cure="keep one of the rows")
         found[name] = row, where
@@ -202,8 +205,14 @@ def _grade(cell: str, where: str, column: str) -> int | None:
     except ValueError:
         value = -1
     if value not in GRADES:
-        raise BadInput(f"{column} {cell.strip()[:20]!r} is not on the scale", where=where, cure="grades are 0 to 4")
+        what = f"{column} {told_cell(cell.strip())} is not on the scale"
+        raise BadInput(what, where=where, cure="grades are 0 to 4")
     return int(value)
+
+
+def told_cell(cell: str) -> str:
+    """A cell for an error: a short word as it is. Where columns slipped, anything longer may be what a member wrote."""
+    return repr(cell) if _WORD.fullmatch(cell) else f"a text of {len(cell)} characters"
 
 
 def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:

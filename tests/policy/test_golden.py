@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -149,6 +150,19 @@ def test_a_decision_stays_until_a_grader_thinks_again(tmp_path: Path, write_gold
     assert [one.grade for one in adjudicate(tmp_path)][2:6] == [2, 1, 0, None]
 
 
+def test_another_grade_in_a_row_that_needed_nobody_is_a_decision(tmp_path: Path, write_golden: Callable) -> None:
+    pairs = write_golden(tmp_path, ann=ANN, bob=BOB)
+    adjudicate(tmp_path, differ_by=1)
+    first, second, third, *rest = read_adjudicated(tmp_path, pairs)
+    assert (first.decided_by, third.decided_by) == ("agreed", "median")
+    write_adjudicated(tmp_path, pairs, [first._replace(grade=2, note="not so"), second, third._replace(grade=3), *rest])
+    for differ_by in (1, 0):
+        found = adjudicate(tmp_path, differ_by)
+        assert [one.grade for one in found][:3] == [2, 3, 3]
+        assert [(one.decided_by, one.note) for one in found][:2] == [("changed by hand", "not so"), ("agreed", "")]
+    assert read_adjudicated(tmp_path, pairs)[2].decided_by == "changed by hand"
+
+
 def test_a_set_that_nobody_adjudicated_is_not_ready(tmp_path: Path, write_golden: Callable) -> None:
     with pytest.raises(NotReady, match="no golden pairs"):
         load_golden(tmp_path, "v1")
@@ -166,7 +180,7 @@ def test_grades_by_an_older_policy_are_refused_until_somebody_confirms_them(
     write_golden(tmp_path, ann=ANN, bob=ANN)
     adjudicate(tmp_path)
     assert load_golden(tmp_path, "v1").policy_version == "v1"
-    with pytest.raises(OtherPolicy, match=r"by policy v1, and the policy in force is v2 .*--accept-policy"):
+    with pytest.raises(OtherPolicy, match=r"by policy 'v1', and the policy in force is v2 .*--accept-policy"):
         load_golden(tmp_path, "v2")
     accept_policy(tmp_path, "v2", "cat")
     load_golden(tmp_path, "v2")
@@ -276,6 +290,20 @@ def test_a_set_that_does_not_fit_does_not_replace_the_former_one(graded: Path, t
     with pytest.raises(NotReady):
         import_golden(graded, place, POLICY.version)
     assert has_golden(place)
+
+
+def test_a_copy_that_breaks_off_leaves_the_former_set(
+    graded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "workspace" / "golden"
+    import_golden(graded, place, POLICY.version)
+    with monkeypatch.context() as broken:
+        broken.setattr("policy.golden.shutil.copyfile", Mock(side_effect=OSError("no space left")))
+        with pytest.raises(OSError, match="no space left"):
+            import_golden(graded, place, POLICY.version)
+    assert load_golden(place, POLICY.version).pairs == read_pairs(graded)
+    import_golden(graded, place, POLICY.version)
+    assert [path.name for path in place.parent.iterdir()] == ["golden"]
 
 
 def test_who_accepts_a_policy_is_kept_with_the_data(graded: Path, tmp_path: Path) -> None:
