@@ -24,6 +24,8 @@ MEMBER_SKILLS = 100
 """Skills of a member that are read: a list of everything is not a skill for everything."""
 
 Scores = Mapping[Dimension, int | None]
+PLACE_CHARS = 200
+"""At the end of a query: where a place is looked for. Unbounded, a query of nothing but "in" takes its square."""
 _IN_PLACE = re.compile(r"\b(?:in|near|around) ([^,]+(?:,[^,]+)?)$", re.IGNORECASE)
 
 
@@ -48,7 +50,7 @@ def score_dimensions(policy: Policy, titles: TitleReader, member: Member | None,
         "seniority": _seniority(policy, titles, member, job, words),
         "place": _place(policy, member, job, place),
         "industry": _industry(policy, member, job),
-        "pay": _step(_pay(member, job), dimensions.pay.steps),
+        "pay": _step(_pay(policy, member, job), dimensions.pay.steps),
         "intent": _step(wants, dimensions.intent.steps),
     }
 
@@ -145,7 +147,7 @@ def _split_place(place: str) -> tuple[str, str]:
 
 def _split_query(query: str, job: Job, titles: TitleReader) -> tuple[str, str]:
     """(what work is asked for, where). "in" begins a place unless work or the job's own words follow it."""
-    match = _IN_PLACE.search(query)
+    match = _IN_PLACE.search(query, max(0, len(query) - PLACE_CHARS))
     if not match:
         return query.strip(), ""
     after = frozenset(stems(match.group(1)))
@@ -167,9 +169,11 @@ def _industry(policy: Policy, member: Member | None, job: Job) -> int | None:
     return scores.in_part if any(set(needed) & set(words) for words in known) else scores.other
 
 
-def _pay(member: Member | None, job: Job) -> float | None:
-    """The job's top pay divided by what the member asks."""
+def _pay(policy: Policy, member: Member | None, job: Job) -> float | None:
+    """The job's top pay divided by what the member asks; None where it pays in another currency."""
     top = job.salary_max if job.salary_max is not None else job.salary_min
     if member is None or not member.preferences.salary_min or top is None:
+        return None
+    if job.currency.casefold() != policy.dimensions.pay.currency.casefold():
         return None
     return top / member.preferences.salary_min

@@ -130,6 +130,12 @@ class Industry(_Dimension):
     scores: IndustryScores
 
 
+class Pay(Stepped):
+    """currency: in which members say what they ask for; jobs that pay in another are not compared."""
+
+    currency: Annotated[str, Field(min_length=1)] = Job.model_fields["currency"].default
+
+
 class DimensionSet(_Part):
     """Every dimension, in the order in which they are explained; one with weight 0 counts in rules alone."""
 
@@ -138,7 +144,7 @@ class DimensionSet(_Part):
     seniority: Seniority
     place: Place
     industry: Industry
-    pay: Stepped
+    pay: Pay
     intent: Stepped
 
     @model_validator(mode="after")
@@ -213,6 +219,8 @@ def load_policy(path: Path | None = None) -> Policy:
             text = path.read_text("utf-8")
         except FileNotFoundError as error:
             raise NotReady(f"no policy file {path}", cure="give --policy FILE, or none for the built-in one") from error
+        except OSError as error:
+            raise BadInput(f"cannot be read: {error.strerror}", where=where, cure="give a policy file") from error
         except UnicodeDecodeError as error:
             raise BadInput(f"not UTF-8 text: {error.reason}", where=where, cure="save it as UTF-8") from error
     content, lines = _read_yaml(text, where)
@@ -245,6 +253,10 @@ def _read_yaml(text: str, where: str) -> tuple[dict[Any, Any], dict[tuple, int]]
         ) from error
     except yaml.YAMLError as error:
         raise BadInput(str(error).splitlines()[0], where=where, cure="save it as plain text") from error
+    except RecursionError as error:
+        raise BadInput("it nests too deep", where=where, cure="write it without YAML's & and *") from error
+    except ValueError as error:  # of a value that YAML takes for a date or a number
+        raise BadInput(f"no YAML: {error}", where=where, cure="quote the text that looks like it") from error
     if not isinstance(content, dict):
         raise BadInput(f"it holds {type(content).__name__}, not fields", where=where, cure="copy the built-in policy")
     return content, lines
@@ -253,8 +265,11 @@ def _read_yaml(text: str, where: str) -> tuple[dict[Any, Any], dict[tuple, int]]
 def _note_lines(node: yaml.Node | None, path: tuple, lines: dict[tuple, int], where: str) -> None:
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            name = yaml.safe_load(yaml.serialize(key))
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                what = f"line {line}: a field's name is a {key.id}"
+                raise BadInput(what, where=where, cure="give it a word, and quote text with '{' or '['")
+            name = yaml.safe_load(yaml.serialize(key))
             if (*path, name) in lines:
                 raise BadInput(
                     f"line {line}: {_dotted((*path, name))} stands twice", where=where, cure="keep one of them"

@@ -21,9 +21,9 @@ from policy.titles import Similarity, TitleReader
 
 Cause = Literal[
     "empty", "prose", "malformed", "wrong schema", "off the scale", "cut off", "refused",
-    "rate limited", "server error", "timeout", "unreachable", "rejected",
+    "rate limited", "server error", "timeout", "unreachable", "rejected", "nothing known",
 ]  # fmt: skip
-"""Why a pair has no grade: first what can be wrong with an answer, then what can come instead of one."""
+"""Why a pair has no grade: what can be wrong with an answer, what can come instead of one, records that say nothing."""
 
 
 class Pair(NamedTuple):
@@ -100,13 +100,18 @@ class RubricJudge:
     def grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
         return [self.grade(*pair) for pair in pairs]
 
-    def grade(self, member: Member | None, job: Job, query: str = "") -> Judgement:
-        """Raises BadInput where neither a member nor a query asks for the job."""
+    def grade(self, member: Member | None, job: Job, query: str = "") -> Judgement | Ungraded:
+        """Ungraded where the records say nothing about any dimension that counts.
+
+        Raises BadInput where neither a member nor a query asks for the job.
+        """
         check_asked(Pair(member, job, query))
         scores = score_dimensions(self._policy, self._titles, member, job, query)
+        if not any(score is not None and self._weights[name] for name, score in scores.items()):
+            return Ungraded("nothing known")
         grade, reason = self._decide(scores)
         told = ", ".join(f"{name} {score}" for name, score in scores.items() if score is not None)
-        return Judgement(grade, f"{told or 'nothing to compare'}; {reason}", scores)
+        return Judgement(grade, f"{told}; {reason}", scores)
 
     def _decide(self, scores: Scores) -> tuple[int, str]:
         total = weights = 0.0
@@ -114,8 +119,6 @@ class RubricJudge:
             if score is not None:
                 total += self._weights[name] * score
                 weights += self._weights[name]
-        if not weights:
-            return 0, "nothing that counts is known"
         mean = total / weights
         grade = bisect_right(self._policy.cuts, mean + 1e-9)
         reason = f"mean {mean:.2f} earns {grade}"

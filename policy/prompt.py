@@ -38,6 +38,8 @@ ANSWER_START = '{"grade":'
 MAX_RATIONALE = 500
 FIELD_TOKENS, TEXT_TOKENS, ITEMS = 40, 400, 30
 """What of a record is shown: tokens of a field, tokens of a summary or description, entries of a list."""
+TOKEN_CHARS = 8
+"""Characters for each token shown: without spaces a whole text would be one token."""
 
 _FREE_TEXT = {"summary", "description"}
 _NOT_SHOWN = {"id", "updated_at", "posted_at", "expires_at", "hidden"}
@@ -65,7 +67,7 @@ class Prompt:
 def build_prompt(policy: Policy) -> Prompt:
     system = "\n".join(_criteria(policy))
     turns = tuple(_worked(policy))
-    fixed = json.dumps([system, turns, FENCE, ASK, ANSWER_SCHEMA, FIELD_TOKENS, TEXT_TOKENS, ITEMS])
+    fixed = json.dumps([system, turns, FENCE, ASK, ANSWER_SCHEMA, FIELD_TOKENS, TEXT_TOKENS, ITEMS, TOKEN_CHARS])
     return Prompt(system, turns, hashlib.sha256(fixed.encode()).hexdigest()[:8])
 
 
@@ -171,6 +173,8 @@ def _worked(policy: Policy) -> list[tuple[str, str]]:
             if pair.member is None and not pair.query:
                 continue
             judged = rubric.grade(*pair)
+            if isinstance(judged, Ungraded):
+                continue
             answer = (
                 f"{ANSWER_START}{judged.grade}, " + f'"rationale": {quoted(f"{one.because} {judged.rationale}.")}}}'
             )
@@ -188,7 +192,7 @@ def _shown(member: Member | None, job: Job, query: str) -> dict[str, Any]:
 
 def _cut(value: Any, tokens: int = FIELD_TOKENS) -> Any:
     if isinstance(value, str):
-        return limit_tokens(value, tokens)
+        return limit_tokens(value[: TOKEN_CHARS * tokens], tokens)
     if isinstance(value, datetime):
         return value.date().isoformat()
     if isinstance(value, Mapping):

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from policy import Policy, RubricJudge, load_policy
+from contracts.records import Job, Member
+from policy import Judgement, Pair, Policy, RubricJudge, load_policy
 from policy.changes import changed_parts, flips
 from policy.golden_pairs import GoldenPair, read_pairs
+from policy.prompt import build_prompt
 
 OLD = load_policy()
 NO_REACH = (*OLD.rules[:4], *OLD.rules[5:])
@@ -27,10 +29,35 @@ def changed(dimension: str | None = None, **fields: Any) -> Policy:
     return OLD.model_copy(update={"dimensions": OLD.dimensions.model_copy(update={dimension: part})})
 
 
-def test_a_policy_of_other_words_for_people_flips_nothing(pairs: tuple[GoldenPair, ...]) -> None:
-    new = changed("pay", question="Does it pay?")
-    assert changed_parts(OLD, new) == []
+@pytest.mark.parametrize(
+    ("new", "what"),
+    [
+        (changed("pay", question="Does it pay?"), "dimension pay"),
+        (changed("pay", anchors={**OLD.dimensions.pay.anchors, 0: "Far less."}), "dimension pay"),
+        (changed("pay", examples=OLD.dimensions.pay.examples[:1]), "dimension pay"),
+        (changed(grades={**OLD.grades, 0: "Never."}), "the scale"),
+        (changed(name="Another"), "the name"),
+        (changed(rules=(OLD.rules[0].model_copy(update={"because": "so"}), *OLD.rules[1:])), "the rules"),
+    ],
+)
+def test_other_words_flip_nothing_and_are_told_since_language_models_read_them(
+    pairs: tuple[GoldenPair, ...], new: Policy, what: str
+) -> None:
+    assert build_prompt(new).version != build_prompt(OLD).version
+    assert changed_parts(OLD, new) == [f"text of {what} (language models read it)"]
     assert flips(OLD, new, pairs) == []
+
+
+def test_a_pair_of_which_the_rubric_knows_nothing_any_more_flips_to_no_grade(pairs: tuple[GoldenPair, ...]) -> None:
+    job = Job(id="j", title="Cook", workplace="remote", updated_at=pairs[0].job.updated_at)
+    member = Member(id="m", updated_at=pairs[0].job.updated_at)
+    bare = pairs[0].model_copy(update={"member": member, "query": "", "job": job})
+    (found,) = flips(OLD, changed("place", weight=0), [bare])
+    assert (found.old, found.new, found.moved_by) == (4, None, ("dimension place",))
+
+
+def grades(policy: Policy, asked: list[Pair]) -> list[int]:
+    return [one.grade for one in RubricJudge(policy).grade_many(asked) if isinstance(one, Judgement)]
 
 
 @pytest.mark.parametrize(
@@ -46,10 +73,9 @@ def test_a_policy_of_other_words_for_people_flips_nothing(pairs: tuple[GoldenPai
 def test_every_flip_is_told_with_the_part_that_moved_it(pairs: tuple[GoldenPair, ...], new: Policy, part: str) -> None:
     assert [name for name in changed_parts(OLD, new) if not name.startswith(part)] == []
     found = flips(OLD, new, pairs)
-    before, after = RubricJudge(OLD), RubricJudge(new)
+    before, after = grades(OLD, [pair.pair for pair in pairs]), grades(new, [pair.pair for pair in pairs])
     expected = {}
-    for pair in pairs:
-        old, now = before.grade(*pair.pair).grade, after.grade(*pair.pair).grade
+    for pair, old, now in zip(pairs, before, after, strict=True):
         if old != now:
             expected[pair.pair_id] = (old, now)
     assert found

@@ -113,6 +113,28 @@ def test_a_file_without_fields_is_refused(tmp_path: Path, text: str) -> None:
     assert "not fields" in refused(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("? {a: 1}\n: 2\n", r"line {last}: a field's name is a mapping"),
+        ("? [a]\n: 2\n", r"line {last}: a field's name is a sequence"),
+        ("day: 2024-99-99\n", "no YAML: month must be"),
+        ("loop: &a [*a]\n", "nests too deep"),
+        ("1: 2\n", "1: "),
+    ],
+)
+def test_yaml_that_is_no_policy_is_told(tmp_path: Path, more: str, problem: str) -> None:
+    assert problem.replace("{last}", str(TEXT.count("\n") + 1)) in refused(tmp_path, TEXT + more)
+
+
+def test_a_folder_and_another_encoding_are_told(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"cannot be read: Is a directory .give a policy file"):
+        load_policy(tmp_path)
+    (tmp_path / "own.yaml").write_bytes(TEXT.encode("utf-16"))
+    with pytest.raises(BadInput, match=r"own\.yaml: not UTF-8 text: .*save it as UTF-8"):
+        load_policy(tmp_path / "own.yaml")
+
+
 def test_an_example_that_is_no_record_is_told_with_its_line(tmp_path: Path) -> None:
     text = TEXT.replace("job: {title: Dishwasher}", "job: {tilte: Dishwasher}")
     message = refused(tmp_path, text)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.records import Job, Member
 from policy import Pair, Ungraded, load_policy
 from policy.document import DIMENSIONS
-from policy.prompt import ASK, FENCE, TEXT_TOKENS, ask, build_prompt, quoted, read_answer
+from policy.prompt import ASK, FENCE, FIELD_TOKENS, TEXT_TOKENS, TOKEN_CHARS, ask, build_prompt, quoted, read_answer
 
 POLICY = load_policy()
 PROMPT = build_prompt(POLICY)
@@ -75,6 +75,12 @@ def test_a_pair_is_told_without_ids_times_and_what_is_empty() -> None:
 
 def test_a_long_description_is_cut() -> None:
     assert len(data(ask(pair(description="word " * 5_000)))["job"]["description"].split()) == TEXT_TOKENS
+
+
+def test_text_without_a_space_is_cut_too() -> None:
+    told = data(ask(pair("漢" * 100_000, "x" * 100_000, "x" * 1_000_000)))
+    assert (len(told["query"]), len(told["member"]["headline"])) == (TOKEN_CHARS * FIELD_TOKENS,) * 2
+    assert len(told["job"]["description"]) == TOKEN_CHARS * TEXT_TOKENS
 
 
 # --- data is data ----------------------------------------------------------------------------------------------------

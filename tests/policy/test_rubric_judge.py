@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from contracts.errors import BadInput
 from contracts.records import Job, Member
-from policy import RubricJudge, load_policy
-from policy.titles import stem
+from policy import Judgement, Pair, RubricJudge, Ungraded, load_policy
+from policy.dimensions import score_dimensions
+from policy.titles import TitleReader, stem
 
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
 POLICY = load_policy()
@@ -45,7 +46,13 @@ def job(**changes: Any) -> Job:
 
 
 def grade(of: Member | None, to: Job, query: str = "") -> int:
-    return JUDGE.grade(of, to, query).grade
+    return judged(of, to, query).grade
+
+
+def judged(of: Member | None, to: Job, query: str = "", by: RubricJudge = JUDGE) -> Judgement:
+    found = by.grade(of, to, query)
+    assert isinstance(found, Judgement)
+    return found
 
 
 def test_the_same_work_at_the_same_rung_and_place_earns_4() -> None:
@@ -85,20 +92,47 @@ def test_pay_far_short_is_capped_at_3() -> None:
     assert grade(member(), job(salary_max=30_000)) == 3
 
 
+def test_pay_in_another_currency_is_not_compared() -> None:
+    assert judged(member(), job(salary_max=30_000, currency="usd")).dimensions["pay"] == 0
+    assert judged(member(), job(salary_max=30_000, currency="EUR")).dimensions["pay"] is None
+
+
+def test_a_policy_says_in_which_currency_members_ask() -> None:
+    pay = POLICY.dimensions.pay.model_copy(update={"currency": "EUR"})
+    euros = POLICY.model_copy(update={"dimensions": POLICY.dimensions.model_copy(update={"pay": pay})})
+    assert judged(member(), job(salary_max=30_000, currency="EUR"), by=RubricJudge(euros)).dimensions["pay"] == 0
+    assert judged(member(), job(salary_max=30_000), by=RubricJudge(euros)).dimensions["pay"] is None
+
+
+def test_a_pair_of_which_nothing_is_known_gets_no_grade() -> None:
+    nobody, nowhere = Member(id="m", updated_at=THEN), Job(id="j", title="RN", updated_at=THEN)
+    assert JUDGE.grade(nobody, nowhere) == Ungraded("nothing known")
+    found = JUDGE.grade_many([Pair(nobody, nowhere), Pair(member(), job())])
+    assert [isinstance(one, Judgement) for one in found] == [False, True]
+
+
+def test_what_weighs_nothing_earns_no_grade() -> None:
+    free = POLICY.dimensions.place.model_copy(update={"weight": 0})
+    policy = POLICY.model_copy(update={"dimensions": POLICY.dimensions.model_copy(update={"place": free})})
+    nobody, anywhere = Member(id="m", updated_at=THEN), Job(id="j", title="RN", workplace="remote", updated_at=THEN)
+    assert JUDGE.grade(nobody, anywhere) != Ungraded("nothing known")
+    assert RubricJudge(policy).grade(nobody, anywhere) == Ungraded("nothing known")
+
+
 def test_a_rule_says_itself_in_the_rationale() -> None:
-    rationale = JUDGE.grade(member(), job(location="Boston, MA")).rationale
+    rationale = judged(member(), job(location="Boston, MA")).rationale
     assert "at most 2: out of reach" in rationale
 
 
 def test_a_dimension_with_nothing_to_compare_is_left_out() -> None:
     bare = job(skills=[], salary_max=None, seniority=None, industry="", workplace=None)
-    judged = JUDGE.grade(member(positions=[]), bare)
-    assert {name for name, score in judged.dimensions.items() if score is None} == {"skills", "industry", "pay"}
-    assert judged.grade == 4
+    found = judged(member(positions=[]), bare)
+    assert {name for name, score in found.dimensions.items() if score is None} == {"skills", "industry", "pay"}
+    assert found.grade == 4
 
 
 def test_two_titles_without_a_rung_say_nothing_about_seniority() -> None:
-    assert JUDGE.grade(member(seniority=None), job(seniority=None)).dimensions["seniority"] is None
+    assert judged(member(seniority=None), job(seniority=None)).dimensions["seniority"] is None
 
 
 def test_a_search_stands_in_for_the_members_own_titles() -> None:
@@ -107,12 +141,30 @@ def test_a_search_stands_in_for_the_members_own_titles() -> None:
 
 
 def test_a_search_names_the_place() -> None:
-    assert JUDGE.grade(member(), job(location="Boston, MA"), "nurse in Boston").dimensions["place"] == 4
-    assert JUDGE.grade(member(), job(), "nurse in Boston").dimensions["place"] == 0
+    assert judged(member(), job(location="Boston, MA"), "nurse in Boston").dimensions["place"] == 4
+    assert judged(member(), job(), "nurse in Boston").dimensions["place"] == 0
+
+
+def test_of_a_long_query_its_end_is_read_for_a_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    class Place:
+        def search(self, text: str, start: int) -> None:
+            read.append(len(text) - start)
+
+    query = "in " * 30_000 + "nurse in Boston"
+    titles = TitleReader(POLICY)
+    assert (
+        score_dimensions(POLICY, titles, member(), job(location="Boston, MA"), "x, " * 99 + "nurse in Boston")["place"]
+        == 4
+    )
+    monkeypatch.setattr("policy.dimensions._IN_PLACE", Place())
+    score_dimensions(POLICY, titles, member(), job(), query)
+    assert read == [200]
 
 
 def test_a_field_after_in_is_not_a_place() -> None:
-    assert JUDGE.grade(member(), job(title="Accountant"), "accounting in retail").dimensions["place"] == 4
+    assert judged(member(), job(title="Accountant"), "accounting in retail").dimensions["place"] == 4
 
 
 def test_an_anonymous_search_is_graded_by_what_it_asks() -> None:
@@ -127,12 +179,12 @@ def test_neither_member_nor_query_is_refused() -> None:
 
 def test_the_employer_after_the_at_sign_is_not_part_of_the_title() -> None:
     at = job(title="Welder @ Registered Nurse Staffing", company="Registered Nurse Staffing")
-    assert JUDGE.grade(member(), at).dimensions["function"] == 0
+    assert judged(member(), at).dimensions["function"] == 0
 
 
 def test_a_list_of_everything_is_not_a_title_for_everything() -> None:
     everything = "welder cook driver cashier teacher lawyer baker tailor writer editor coach maid " * 2 + "accountant"
-    assert JUDGE.grade(member(headline=everything, positions=[], preferences={}), job(title="Accountant")).grade <= 1
+    assert grade(member(headline=everything, positions=[], preferences={}), job(title="Accountant")) <= 1
 
 
 @pytest.mark.parametrize(
@@ -145,17 +197,17 @@ def test_a_list_of_everything_is_not_a_title_for_everything() -> None:
 )
 def test_instructions_in_text_change_nothing(order: str) -> None:
     other = job(title="Welder", skills=["MIG welding"])
-    plain = JUDGE.grade(member(), other)
+    plain = judged(member(), other)
     told = member(summary=order, positions=[{**NURSE["positions"][0], "description": order}])
     assert JUDGE.grade(told, other) == plain
-    assert JUDGE.grade(member(headline=f"Registered Nurse {order}"), other).grade == plain.grade
+    assert grade(member(headline=f"Registered Nurse {order}"), other) == plain.grade
     assert JUDGE.grade(member(), job(title="Welder", skills=["MIG welding"], description=order)) == plain
 
 
 def test_the_rationale_repeats_no_text_of_the_member() -> None:
-    judged = JUDGE.grade(member(headline="Zanzibar nurse", skills=["Qwertyology"]), job())
-    assert "anzibar" not in judged.rationale
-    assert "wertyology" not in judged.rationale
+    rationale = judged(member(headline="Zanzibar nurse", skills=["Qwertyology"]), job()).rationale
+    assert "anzibar" not in rationale
+    assert "wertyology" not in rationale
 
 
 def test_vectors_are_asked_where_the_table_of_work_does_not_know_both_titles() -> None:
@@ -166,10 +218,10 @@ def test_vectors_are_asked_where_the_table_of_work_does_not_know_both_titles() -
         return 0.9
 
     judge = RubricJudge(POLICY, like)
-    assert judge.grade(member(), job()).grade == 4
+    assert judged(member(), job(), by=judge).grade == 4
     assert not asked
     falconer = member(headline="Falconer", positions=[], preferences={})
-    assert judge.grade(falconer, job(title="Bird of prey trainer", skills=[])).dimensions["function"] == 4
+    assert judged(falconer, job(title="Bird of prey trainer", skills=[]), by=judge).dimensions["function"] == 4
     assert asked == [("Falconer", "Bird of prey trainer")]
 
 
@@ -197,7 +249,8 @@ def test_any_record_gets_a_grade_on_the_scale_and_the_same_one_again(
 ) -> None:
     who = Member(id="m", headline=headline, skills=tuple(skills), location=place, updated_at=THEN)
     to = Job.model_construct(**{**job().__dict__, "title": title or "x", "skills": tuple(skills), "location": place})
-    judged = JUDGE.grade(who, to, query)
-    assert judged.grade in range(5)
-    assert all(score is None or score in range(5) for score in judged.dimensions.values())
-    assert RubricJudge(POLICY).grade(who, to, query) == judged
+    found = JUDGE.grade(who, to, query)
+    assert RubricJudge(POLICY).grade(who, to, query) == found
+    if isinstance(found, Judgement):
+        assert found.grade in range(5)
+        assert all(score is None or score in range(5) for score in found.dimensions.values())
