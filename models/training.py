@@ -65,7 +65,7 @@ def fit(
         {"params": [p for p in trainable if id(p) not in fresh], "lr": learning_rate},
         {"params": [p for p in trainable if id(p) in fresh], "lr": head_rate},
     ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     warm = max(1, steps // 10)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, max(0.02, (steps - step) / max(1, steps - warm)))
