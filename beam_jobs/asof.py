@@ -2,25 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.activity import Activity
 from contracts.arrow import TIME
 from contracts.encoder import read_encoder
 from contracts.errors import NotReady
-from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
+from contracts.features import (
+    CREATED_TIME,
+    EVENT_TIME,
+    JOB_KEY,
+    JOB_TEXT,
+    JOB_VECTOR,
+    MEMBER_ACTIVITY,
+    MEMBER_KEY,
+    MEMBER_TEXT,
+)
 from contracts.records import Job
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
+from retrieval.filters import Filter
+from retrieval.request import Request, build_request
 
+KNOWN = (EVENT_TIME, CREATED_TIME)
+"""When a value was true from, and when it was known from: the past holds only what was both."""
 _PART = "first"
+
+
+class PastAsk(NamedTuple):
+    """What the log tells of a request. exclude: jobs that are no candidates."""
+
+    member_id: str
+    query: str
+    time: datetime
+    exclude: Collection[str]
+
+
+def requests_as_of(workspace: Workspace, asked: Sequence[PastAsk]) -> list[Request]:
+    """Each request as it would have been made, with the member's text and activity as known at its time."""
+    keys = [(one.member_id, one.time) for one in asked]
+    texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, keys, ["text", "location"], KNOWN)
+    done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, keys, ["activity"], KNOWN)
+    return [
+        build_request(
+            member_text=text["text"] if text else "",
+            activity=Activity.from_json(activity["activity"] if activity else None),
+            query=one.query,
+            location=(text["location"] or "") if text else "",
+            filter=Filter(),
+            time=one.time,
+            exclude=one.exclude,
+        )
+        for one, text, activity in zip(asked, texts, done, strict=True)
+    ]
 
 
 def values_as_of(
@@ -29,7 +72,7 @@ def values_as_of(
     """For each (key, time) the newest row of a table that was there by then, None where there was none or no table.
 
     times: columns that must all be at or before the asked time; the first one says which row is newer. With
-    (EVENT_TIME, CREATED_TIME) it is the rule of Feast's point-in-time join with `filter_by_created_timestamp`.
+    KNOWN it is the rule of Feast's point-in-time join with `filter_by_created_timestamp`.
     """
     if not parts(folder):
         return [None] * len(asked)
@@ -65,8 +108,15 @@ def first_versions(workspace: Workspace, out: Workspace) -> None:
     for folder, table in (("jobs", jobs), (JOB_TEXT, texts), (JOB_VECTOR, vectors)):
         write_part((out.records if folder == "jobs" else out.features) / folder, table, _PART)
     for there, here in ((workspace.encoder, out.encoder), (workspace.records / "events", out.records / "events")):
-        if not here.is_symlink():
-            here.symlink_to(there.resolve())
+        link(here, there)
+
+
+def link(here: Path, there: Path) -> None:
+    """Let `here` stand for `there`, whatever it stood for before: a workspace may have been moved or copied."""
+    if here.is_dir() and not here.is_symlink():
+        shutil.rmtree(here)
+    here.unlink(missing_ok=True)
+    here.symlink_to(there.resolve())
 
 
 def _known(table: pa.Table, times: Sequence[str]) -> pl.Series:

@@ -10,17 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from beam_jobs.asof import values_as_of
+from beam_jobs.asof import PastAsk, requests_as_of, values_as_of
 from beam_jobs.sampling import PastRequest, Shown
-from contracts.activity import Activity
 from contracts.examples import EXAMPLES, PAIR_FEATURES
-from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT
+from contracts.features import EVENT_TIME
 from contracts.records import Grade, Member
 from contracts.workspace import Workspace
 from ranking.features import pair_features
-from retrieval.filters import Filter
 from retrieval.job_index import JobIndex
-from retrieval.request import Request, build_request
+from retrieval.request import Request
 
 HARD_POOL = 100
 """Of a training list the retrieved jobs are drawn from this many best ones."""
@@ -40,27 +38,16 @@ def asks_as_of(workspace: Workspace, past: Sequence[PastRequest], graded_lists: 
 
     graded_lists: how many training lists the judge is to grade; it grades all others.
     """
-    asked = [(request.member_id, request.time) for request in past]
-    known = (EVENT_TIME, CREATED_TIME)
-    texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, asked, ["text", "location"], known)
-    done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, asked, ["activity"], known)
+    requests = requests_as_of(workspace, [PastAsk(one.member_id, one.query, one.time, one.viewed) for one in past])
     fields = list(Member.model_fields)
+    asked = [(one.member_id, one.time) for one in past]
     members = values_as_of(workspace.records / "members", "id", asked, fields, ["updated_at"])
     train = [request.list_id for request in past if request.split == "train"]
     spared = set(train[graded_lists:])
-    asks = []
-    for request, text, activity, member in zip(past, texts, done, members, strict=True):
-        made = build_request(
-            member_text=text["text"] if text else "",
-            activity=Activity.from_json(activity["activity"] if activity else None),
-            query=request.query,
-            location=(text["location"] or "") if text else "",
-            filter=Filter(),
-            time=request.time,
-            exclude=request.viewed,
-        )
-        asks.append(Ask(request, made, member, graded=request.list_id not in spared))
-    return asks
+    return [
+        Ask(one, request, member, graded=one.list_id not in spared)
+        for one, request, member in zip(past, requests, members, strict=True)
+    ]
 
 
 def ask_key(ask: Ask) -> str:

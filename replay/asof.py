@@ -17,32 +17,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from beam_jobs.asof import values_as_of
-from contracts.activity import Activity
+from beam_jobs.asof import PastAsk, link
+from beam_jobs.asof import requests_as_of as past_requests_as_of
 from contracts.errors import NotReady
-from contracts.features import (
-    CREATED_TIME,
-    EVENT_TIME,
-    JOB_KEY,
-    JOB_TEXT,
-    JOB_VECTOR,
-    MEMBER_ACTIVITY,
-    MEMBER_KEY,
-    MEMBER_TEXT,
-)
+from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
 from ranking.scorer import ItemEncoder
 from replay.holdout import HeldOut
 from retrieval.encoder import TextEncoder
-from retrieval.filters import Filter
 from retrieval.index import JobIndex, build_index
-from retrieval.request import Request, build_request
+from retrieval.request import Request
 
 log = logging.getLogger("rolecall")
 
-KNOWN = (EVENT_TIME, CREATED_TIME)
-"""When a value was true from, and when it was known from: the past holds only what was both."""
 _ROW, _KEY, _TRUE, _SINCE = "row", "key", "true", "since"
 
 
@@ -53,24 +41,16 @@ def requests_as_of(
 
     unknown_until: jobs that were not there from the start, and when they became known; see `JobsAsOf`.
     """
-    asked = [(request.member_id, request.time) for request in held]
-    texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, asked, ["text", "location"], KNOWN)
-    done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, asked, ["activity"], KNOWN)
-    made = []
-    for request, text, activity in zip(held, texts, done, strict=True):
-        later = [job for job, time in unknown_until.items() if time > request.time]
-        made.append(
-            build_request(
-                member_text=text["text"] if text else "",
-                activity=Activity.from_json(activity["activity"] if activity else None),
-                query=request.query,
-                location=(text["location"] or "") if text else "",
-                filter=Filter(),
-                time=request.time,
-                exclude=(*request.viewed, *later),
-            )
+    asked = [
+        PastAsk(
+            request.member_id,
+            request.query,
+            request.time,
+            (*request.viewed, *(job for job, time in unknown_until.items() if time > request.time)),
         )
-    return made
+        for request in held
+    ]
+    return past_requests_as_of(workspace, asked)
 
 
 @dataclass(frozen=True)
@@ -131,8 +111,8 @@ class _Versions:
         texts = self._texts.take(self._text_rows)
         write_part(then.records / "jobs", self._jobs.take(self._record_rows), "asof")
         write_part(then.features / JOB_TEXT, texts, "asof")
-        (then.records / "events").symlink_to((self._workspace.records / "events").resolve())
-        then.encoder.symlink_to(self._workspace.encoder.resolve())
+        link(then.records / "events", self._workspace.records / "events")
+        link(then.encoder, self._workspace.encoder)
         folder = self._workspace.features / JOB_VECTOR
         vectors = _lists(folder, "vector_hash", "vector", texts, encoder.encode, encoder.version)
         made_by = pa.array([encoder.version] * len(vectors), pa.string())

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 
-from beam_jobs import label, lists
+from beam_jobs import asof, label, lists
 from contracts.activity import Activity
 from contracts.arrow import to_records, to_table
 from contracts.errors import BadInput, NotReady
@@ -214,7 +214,10 @@ def test_a_held_out_positive_is_there_only_where_retrieval_found_it(
 def test_planted_future_events_and_texts_change_no_earlier_row(
     raw_market: Path, rows: pl.DataFrame, tmp_path: Path, encoder_folder: Path, labelled: Callable, prepare: Callable
 ) -> None:
-    """Views, a new text of every member and an edit of every job at one moment: lists before it stay, others do not."""
+    """Views, a new text of every member and an edit of every job at one moment: lists before it stay, others do not.
+
+    Applications that name a list before it, sent when others are held out, are no labels of it.
+    """
     raw = tmp_path / "raw"
     shutil.copytree(raw_market, raw)
     moment = START + timedelta(days=0.55 * DAYS)
@@ -236,6 +239,15 @@ def test_planted_future_events_and_texts_change_no_earlier_row(
         Event(id=f"planted{i}", time=moment, member_id=member.id, job_id=jobs[i % 20].id, action="view")
         for i, member in enumerate(members)
     ]
+    late = START + timedelta(days=0.9 * DAYS)
+    asked = rows.filter(pl.col("event_timestamp") <= moment).unique("list_id").iter_rows(named=True)
+    clicks += [
+        Event(
+            id=f"late{i}", time=late, request_id=row["list_id"], member_id=row["member_id"], job_id=row["job_id"],
+            action="apply",
+        )
+        for i, row in enumerate(asked)
+    ]  # fmt: skip
     for table, records, model in (("jobs", edits, Job), ("members", moved, Member), ("events", clicks, Event)):
         assert records
         write_part(raw / table, to_table(records, model), "planted")
@@ -259,6 +271,18 @@ def test_a_request_does_not_see_its_own_events(market: Workspace, rows: pl.DataF
     first = opened.join(rows, left_on=["request_id", "job_id"], right_on=["list_id", "job_id"])
     assert len(first) > 10
     assert (first["unseen"] == 1).all()
+
+
+def test_a_copied_workspace_reads_nothing_of_the_one_it_was_copied_from(
+    market: Workspace, copy: Callable[[Workspace], Workspace]
+) -> None:
+    workspace = copy(market)
+    place = workspace.root / "label_index"
+    (place / "records" / "events").unlink()
+    (place / "records" / "events").mkdir()  # as a copy that follows links leaves it
+    asof.first_versions(workspace, Workspace(place))
+    assert (place / "encoder").resolve() == workspace.encoder.resolve()
+    assert (place / "records" / "events").resolve() == (workspace.records / "events").resolve()
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

@@ -52,7 +52,8 @@ def test_a_language_model_grades_with_its_name_and_its_cost(
     graded = found.filter(pl.col("grade").is_not_null())
     assert set(graded["grade"]) == {3} and graded["list_id"].n_unique() == 5
     grades = list(to_records(read_table(workspace.grades), Grade))
-    name = f"llm/gpt-x/{build_prompt(load_policy()).version}"
+    name = json.loads(workspace.judge_report.read_text())["grader"]
+    assert name.startswith("llm/gpt-x") and name.endswith(build_prompt(load_policy()).version)
     assert {(grade.grader, grade.expected, grade.rationale) for grade in grades} == {(name, 3.0, "so")}
     cost = json.loads(workspace.judge_cost.read_text())
     assert (cost["pairs"], cost["calls"]) == (len(graded), len(chat_server.bodies))
@@ -64,6 +65,19 @@ def test_a_language_model_grades_with_its_name_and_its_cost(
     assert report == {
         "grader": name, "policy_version": load_policy().version, "golden": None, "pairs": len(graded), "ungraded": 0,
     }  # fmt: skip
+
+
+def test_another_judge_grades_all_lists_anew(
+    market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any, labelled: Callable
+) -> None:
+    chat_server.reply = lambda body: '{"grade": 1, "rationale": ""}'
+    workspace = copy(market)
+    labelled(workspace, *asks(chat_server))
+    chat_server.reply = lambda body: '{"grade": 2, "rationale": ""}'
+    found = labelled(workspace, *asks(chat_server, model="gpt-y"))
+    graders = set(read_table(workspace.grades, ["grader"])["grader"].to_pylist())
+    assert len(graders) == 1 and graders.pop().startswith("llm/gpt-y")
+    assert set(found["grade"].drop_nulls()) == {2}
 
 
 def test_a_pair_without_a_grade_stays_without_and_is_counted(
