@@ -286,8 +286,9 @@ class LabelLists(beam.DoFn):
         asked = sum(one is not None for one in outcomes)
         for cause, number in causes.items():
             count(f"{UNGRADED}{cause}", number)
-        if causes.total() > self._most_ungraded * asked:
-            what = f"{causes.total()} of {asked} pairs of a batch without a grade: {_told(causes)}"
+        failed = causes.total() - causes["nothing known"]  # that is no fault of the judge's
+        if failed > self._most_ungraded * asked:
+            what = f"{failed} of {asked} pairs of a batch without a grade: {_told(causes)}"
             cure = "mend the judge and run again, which goes on here; or raise --most-ungraded"
             raise JudgeFailed(what, where=self._judge.name, cure=cure)
 

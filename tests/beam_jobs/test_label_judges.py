@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -16,7 +17,7 @@ from contracts.errors import BadInput, JudgeFailed, NotAgreed, NotReady
 from contracts.records import Grade, Job, Member
 from contracts.tables import latest, read_table
 from contracts.workspace import Workspace
-from policy import Judgement, RubricJudge, load_policy
+from policy import Judgement, Pair, RubricJudge, Ungraded, load_policy
 from policy.golden import adjudicate
 from policy.golden_pairs import GoldenPair, write_pairs
 from policy.golden_sheets import write_sheet
@@ -110,6 +111,21 @@ def test_too_many_pairs_without_a_grade_stop_the_job_which_then_goes_on(
     found = labelled(workspace, *asks(chat_server))
     graded = len(found) - found["grade"].null_count()
     assert 0 < len(chat_server.bodies) < graded
+
+
+def test_pairs_of_which_nothing_is_known_stop_nothing(
+    market: Workspace, copy: Callable[[Workspace], Workspace], labelled: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The judge is not to blame for them."""
+
+    def every_other(judge: RubricJudge, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
+        return [Judgement(2, "known", {}) if i % 2 else Ungraded("nothing known") for i in range(len(pairs))]
+
+    monkeypatch.setattr(RubricJudge, "grade_many", every_other)
+    shutil.rmtree((workspace := copy(market)).examples)
+    found = labelled(workspace, *FEW, "--most-ungraded", "0")
+    grades = found["grade"].drop_nulls().to_list()
+    assert set(grades) == {2} and len(grades) < len(found)
 
 
 def test_a_judge_that_cannot_be_asked_stops_the_job_from_a_worker_of_its_own(
