@@ -66,7 +66,7 @@ from retrieval.job_index import JobIndex
 
 log = logging.getLogger("rolecall")
 
-FORMAT = 2
+FORMAT = 3
 """Raise it with any change that alters a row that is made from the same input."""
 BATCH_LISTS = 64
 ASKED_AT_ONCE = 8
