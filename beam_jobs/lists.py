@@ -143,7 +143,8 @@ def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: 
             1 if one else None if job_id in past.other_views else 0
             for job_id, one in zip(pairs.job_ids, pairs.shown, strict=True)
         ]
-    columns["grade"] = [grade.grade if grade else None for grade in grades]
+    for name in ("grade", "expected"):
+        columns[name] = [getattr(grade, name) if grade else None for grade in grades]
     columns |= {name: features[:, i] for i, name in enumerate(PAIR_FEATURES)}
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in EXAMPLES}, schema=EXAMPLES)
 

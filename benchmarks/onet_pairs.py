@@ -107,6 +107,6 @@ def _table(rows: list[tuple], text_version: str) -> pa.Table:
         "list_id": list_ids, "member_id": list_ids, "query": [""] * n, "job_id": job_ids, EVENT_TIME: [RELEASED] * n,
         "split": splits, "stratum": ["onet"] * n, "position": [None] * n, "propensity": [None] * n, "grade": grades,
         "request_text": requests, "job_text": jobs, "text_version": [text_version] * n,
-        **{task: [None] * n for task in ENGAGEMENT_TASKS}, **{name: [0.0] * n for name in PAIR_FEATURES},
+        **{name: [None] * n for name in ("expected", *ENGAGEMENT_TASKS)}, **{name: [0.0] * n for name in PAIR_FEATURES},
     }  # fmt: skip
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in TRAINING}, schema=TRAINING)

@@ -41,6 +41,7 @@ EXAMPLES = pa.schema(
         pa.field("propensity", pa.float32()),
         *(pa.field(task, pa.float32()) for task in ENGAGEMENT_TASKS),  # 0 or 1; null where not known
         pa.field("grade", pa.int8()),  # 0-4 by the judge; null where not graded
+        pa.field("expected", pa.float32()),  # the judge's mean grade; null where it does not say how sure it is
         *(pa.field(name, pa.float32(), nullable=False) for name in PAIR_FEATURES),
     ]
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from contracts.errors import BadInput
 from contracts.examples import TRAINING
@@ -23,9 +24,10 @@ KEYS = ("list_id", "job_id")
 class Rows:
     """n pairs. Texts are distinct; `request` and `job` say which of them a pair has.
 
-    targets: (n, tasks) float32, the probability to learn, NaN where unknown; tasks `relevance` (grade / 4) first,
-    then the engagement tasks. position: (n,) int64 rank at which the pair was shown, 0 where it was not;
-    propensity: (n,) float32 probability with which the logging policy showed it there, NaN where not known.
+    targets: (n, tasks) float32, the probability to learn, NaN where unknown; tasks `relevance` first (grade / 4, of the
+    judge's mean grade where it says one), then the engagement tasks. position: (n,) int64 rank at which the pair was
+    shown, 0 where it was not; propensity: (n,) float32 probability with which the logging policy showed it there, NaN
+    where not known.
     """
 
     list_ids: np.ndarray
@@ -91,7 +93,7 @@ def read_rows(folder: Path) -> Rows:
     table = table.sort_by([(key, "ascending") for key in KEYS])
     requests, request = _distinct(table["request_text"])
     jobs, job = _distinct(table["job_text"])
-    grades = table["grade"].cast(pa.float32()).to_numpy() / np.float32(4)
+    grades = pc.coalesce(table["expected"], table["grade"].cast(pa.float32())).to_numpy() / np.float32(4)
     labels = [table[task].cast(pa.float32()).to_numpy() for task in ENGAGEMENT_TASKS]
     return Rows(
         list_ids=table["list_id"].to_numpy(),
@@ -122,7 +124,7 @@ def _version(table: pa.Table) -> str:
     """Twelve hex digits over what is learned from, whatever the order of the parts on disk."""
     digest = hashlib.sha256()
     shown = ["split", "stratum", "position", "propensity"]
-    learned = [*KEYS, *shown, "grade", *ENGAGEMENT_TASKS, "request_text", "job_text"]
+    learned = [*KEYS, *shown, "grade", "expected", *ENGAGEMENT_TASKS, "request_text", "job_text"]
     for name in learned:
         digest.update(json.dumps(table[name].to_pylist()).encode())
     return digest.hexdigest()[:12]

@@ -51,7 +51,7 @@ def test_a_language_model_grades_with_its_name_and_its_cost(
     with caplog.at_level(logging.INFO, logger="rolecall"):
         found = labelled(workspace, *asks(chat_server, **prices()))
     graded = found.filter(pl.col("grade").is_not_null())
-    assert set(graded["grade"]) == {3} and graded["list_id"].n_unique() == 5
+    assert set(graded["grade"]) == set(graded["expected"]) == {3} and graded["list_id"].n_unique() == 5
     grades = list(to_records(read_table(workspace.grades), Grade))
     name = json.loads(workspace.judge_report.read_text())["grader"]
     assert name.startswith("llm/gpt-x") and name.endswith(build_prompt(load_policy()).version)

@@ -29,6 +29,17 @@ def test_a_grade_is_a_soft_label(labelled: Make) -> None:
     assert set(np.unique(read_rows(labelled(10).training).target("relevance"))) <= {0.0, 0.25, 0.5, 0.75, 1.0}
 
 
+def test_the_mean_grade_is_learned_where_the_judge_says_one(labelled: Make, table: Table) -> None:
+    made = table(8)
+    means = pa.array([None if i % 2 else 3.2 for i in range(len(made))], pa.float32())
+    changed = made.set_column(made.schema.get_field_index("expected"), "expected", means)
+    first, second = (read_rows(labelled(table=one, name=name).training) for one, name in ((made, "a"), (changed, "b")))
+    assert first.version != second.version
+    told = np.array([made["job_id"].to_pylist().index(job) % 2 == 0 for job in second.job_ids])
+    assert np.allclose(second.target("relevance")[told], 0.8)
+    assert np.array_equal(second.target("relevance")[~told], first.target("relevance")[~told])
+
+
 def test_every_row_keeps_its_texts(labelled: Make, table: Table) -> None:
     made = table(8)
     rows = read_rows(labelled(table=made).training)
