@@ -38,7 +38,6 @@ from benchmarks.ladder_quality import (
     top_rows,
 )
 from benchmarks.ladder_speed import Exported, speed_rows
-from contracts.workspace import Workspace
 from models.config import StudentConfig, TeacherConfig
 from models.distil import train_student
 from models.rows import Rows, read_rows
@@ -75,13 +74,13 @@ def _pruned(neurons: float, epochs: int) -> Mapping[str, Any]:
     return {"epochs": 0, "max_pairs": 4_800, "prune": {"neurons": neurons, "steps": 1, "epochs": epochs}}
 
 
-BOTH = "both teachers"
 RUNGS = (
     Rung("labels alone", {**COLD, "distil": ()}, EVERYWHERE),
-    Rung("policy teacher", {**COLD, "distil": ("policy",)}),
-    Rung("click teacher", {**COLD, "distil": ("click",)}),
-    Rung(BOTH, COLD),
+    Rung("+ policy teacher", {**COLD, "distil": ("policy",)}),
+    Rung("+ click teacher", COLD),
     Rung(WARM, {}, EVERYWHERE),
+    Rung("policy teacher alone", {"distil": ("policy",)}),
+    Rung("click teacher alone", {"distil": ("click",)}),
     Rung("+ stepwise through T = 8", {"via": (8,)}),
     Rung("T = 1", {"item_tokens": 1}),
     Rung("T = 2", {}),
@@ -94,8 +93,9 @@ RUNGS = (
 )
 
 
-COMPARED = ("labels alone", "policy teacher", "click teacher", BOTH)
-"""Rungs that differ in their teachers alone: each learns a task that none of its teachers answers from the labels."""
+COMPARED = {WARM: "both teachers", "policy teacher alone": "policy teacher", "click teacher alone": "click teacher"}
+"""Rungs that differ in their teachers alone, and what those are. Each starts as its first teacher, and learns a task
+that none of its teachers answers from the labels."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -135,12 +135,12 @@ def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:
     sums: dict[str, list[np.ndarray]] = {}
     for rung in (rung for rung in RUNGS if pairs.name in rung.on):
         folders[rung.name] = [_student(pairs, knobs, rung, seed, folders) for seed in range(seeds)]
-        scored = [student_logits(workspace, folder, rows) for folder in folders[rung.name]]
+        scored = [student_logits(folder, rows) for folder in folders[rung.name]]
         made += quality_rows(case, rung.name, [measure(held, *logits) for logits in scored], teacher)
         if rung.name in COMPARED:
             sums[rung.name] = [both_objectives(held, *logits) for logits in scored]
         print(result_file.as_table(made[-8:]), flush=True)
-    made += _quantised(case, workspace, rows, held, folders[WARM], teacher)
+    made += _quantised(case, rows, held, folders[WARM], teacher)
     if pairs.name == SIMULATED:
         made += _mixing(case, sums)
         made += kappa_rows(case, workspace, held, taught[:, tasks.index("relevance")])
@@ -160,8 +160,7 @@ def _teacher_knobs(knobs: Params, kind: str) -> TeacherConfig:
     return knobs.policy_teacher if kind == "policy" else knobs.click_teacher
 
 
-def _quantised(case: str, workspace: Workspace, rows: Rows, held: Held, folders: list[Path],
-               teacher: Samples) -> list[dict[str, Any]]:  # fmt: skip
+def _quantised(case: str, rows: Rows, held: Held, folders: list[Path], teacher: Samples) -> list[dict[str, Any]]:
     """Rows of the warm student of each seed as it is served, in INT8."""
     chosen = np.flatnonzero(np.isin(rows.splits, HELD_OUT))
     samples, agreements = [], []
@@ -169,7 +168,7 @@ def _quantised(case: str, workspace: Workspace, rows: Rows, held: Held, folders:
         with tempfile.TemporaryDirectory() as scratch:
             served = Exported(folder, "int8", [], THREADS, Path(scratch))
             logits = held_out_logits(served.scorer, served.encoder, rows, chosen)
-        tasks, whole = student_logits(workspace, folder, rows)
+        tasks, whole = student_logits(folder, rows)
         samples.append(measure(held, tasks, logits))
         agreements.append(top_rows(held, tasks, logits, whole))
     system = f"{WARM}, INT8"
@@ -179,11 +178,12 @@ def _quantised(case: str, workspace: Workspace, rows: Rows, held: Held, folders:
 
 def _mixing(case: str, seeds: Mapping[str, list[np.ndarray]]) -> list[dict[str, Any]]:
     """Rows of the student of both teachers against that of either alone, on the sum of both objectives."""
-    own = {name: np.stack(samples) for name, samples in seeds.items()}
+    own = {COMPARED[name]: np.stack(samples) for name, samples in seeds.items()}
     made = [row(case, name, "sum of objectives", over_seeds(samples)) for name, samples in own.items()]
-    mixed = own.pop(BOTH)
+    mixed = own.pop(COMPARED[WARM])
     return made + [
-        row(case, BOTH, f"sum of objectives above {name}", over_seeds(mixed - samples)) for name, samples in own.items()
+        row(case, COMPARED[WARM], f"sum of objectives above {name}", over_seeds(mixed - samples))
+        for name, samples in own.items()
     ]
 
 

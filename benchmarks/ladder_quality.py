@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.judge import kappas
 from contracts.tables import read_table
-from contracts.workspace import Workspace, set_current
+from contracts.workspace import Workspace
 from models.distil import float_logits
 from models.metrics import auc, calibration_error, list_ndcgs, top_agreement
 from models.pairs import read_pairs
@@ -47,13 +47,12 @@ class Held:
         return cls(rows, lists, [np.arange(len(lists)), *drawn])
 
 
-def student_logits(workspace: Workspace, folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
+def student_logits(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
     """Tasks and logits (n, tasks) float32 of a trained student for valid and test rows, NaN elsewhere."""
-    set_current(workspace.student, folder.name)
     tasks = tuple(json.loads((folder / "student.json").read_text())["tasks"])
     held = np.flatnonzero(np.isin(rows.splits, HELD_OUT))
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
-    logits[held] = float_logits(workspace, rows, held)
+    logits[held] = float_logits(folder, rows, held)
     return tasks, logits
 
 

@@ -185,14 +185,15 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
 
 def _beginning(workspace: Workspace, config: StudentConfig, folder: Path, rows: Rows, tasks: tuple[str, ...],
                taught: np.ndarray) -> Student:  # fmt: skip
-    """The untrained student, as its base, as the policy teacher, or as the backbone alone."""
+    """The untrained student, as its base, as its first teacher, or as the backbone alone."""
     torch.manual_seed(config.seed)
     student = Student(folder, tasks, (*config.via, config.item_tokens)[0], config.score_layers)
     if config.base is not None:
         student.start_from_student(load_student(config.base)[0])
         return student
-    if config.warm_start and "policy" in config.distil:
-        student.start_from(load_teacher(workspace.teachers / "policy" / current_scores(workspace, "policy").stem)[0])
+    if config.warm_start and config.distil:
+        first = "policy" if "policy" in config.distil else config.distil[0]
+        student.start_from(load_teacher(workspace.teachers / first / current_scores(workspace, first).stem)[0])
     train = np.flatnonzero(rows.splits == "train")
     known = np.where(np.isfinite(taught), 1 / (1 + np.exp(-taught)), masked_targets(rows, tasks))
     rates = np.nanmean(known[train], axis=0)
@@ -283,9 +284,8 @@ def load_student(folder: Path) -> tuple[Student, dict]:
     return student.eval(), about
 
 
-def float_logits(workspace: Workspace, rows: Rows, chosen: np.ndarray) -> np.ndarray:
-    """Logits (len(chosen), tasks) of the current student in float32: what a quantised one is held against."""
-    folder = workspace.student / (workspace.student / "CURRENT").read_text().strip()
+def float_logits(folder: Path, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    """Logits (len(chosen), tasks) in float32 of the student in `folder`: what a quantised one is held against."""
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])
     rows = rows.only(chosen)

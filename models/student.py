@@ -71,20 +71,21 @@ class Student(nn.Module):
         self.head = TaskHead(tasks, sentences)
 
     def start_from(self, teacher: CrossEncoder) -> None:
-        """Take the top layers and the head of a trained teacher: where it read both texts, the student scores.
+        """Take what a trained teacher reads each text with, and its top layers and head: where it read both texts, the
+        student scores.
 
         Raises BadInput for a teacher of another shape.
         """
         if teacher.backbone.hidden != self.hidden or teacher.backbone.depth != self.item.depth:
             raise BadInput(
-                f"the policy teacher has {teacher.backbone.depth} layers of {teacher.backbone.hidden}, the student "
+                f"the teacher has {teacher.backbone.depth} layers of {teacher.backbone.hidden}, the student "
                 f"{self.item.depth} of {self.hidden}",
                 cure="give both one backbone, or set warm_start: false",
             )
         for layer, start in zip(self.score_layers, teacher.backbone.layers[self.split :], strict=True):
             layer.load_state_dict(start.state_dict())
-        for layer, start in zip(self.prefix.layers, teacher.backbone.layers, strict=True):
-            layer.load_state_dict(start.state_dict())
+        for reader in (self.prefix, self.item):
+            reader.load_state_dict(teacher.backbone.state_dict())
         self.head.start_from(teacher.head)
 
     def start_from_student(self, base: Student) -> None:

@@ -62,7 +62,7 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
         if (maps := _calibration(logits[valid, column], rows, valid, task, config.by_position))
     }
     figures = Figures(config.seed)
-    whole = float_logits(workspace, rows, test)
+    whole = float_logits(workspace.student / graphs.manifest.lineage["student"], rows, test)
     agreements(figures, tasks, logits[test], whole, _lists_within(rows.lists(test), test))
     said = calibrations(figures, calibration, rows, tasks, logits, test)
     refuse(figures.metrics, figures.intervals, tuple(calibration) or tasks, config)

@@ -131,7 +131,7 @@ def test_compared_students_differ_in_their_teachers_alone() -> None:
     compared = [rung for rung in RUNGS if rung.name in COMPARED]
     assert [rung.name for rung in compared] == list(COMPARED)
     assert len({tuple(sorted(rung.knobs.keys() - {"distil"})) for rung in compared}) == 1
-    assert all(rung.knobs["warm_start"] is False and not rung.base for rung in compared)
+    assert not any(rung.base for rung in compared)
 
 
 def test_teachers_have_a_calibration_error_on_the_lists_that_students_have_one_on(
@@ -154,7 +154,7 @@ def test_a_student_of_any_version_is_scored_in_float32(distilled: Workspace, tmp
     rows = read_rows(workspace.training)
     folder = workspace.student / (workspace.student / "CURRENT").read_text().strip()
     set_current(workspace.student, "another")
-    tasks, logits = student_logits(workspace, folder, rows)
+    tasks, logits = student_logits(folder, rows)
     test = np.flatnonzero(rows.splits == "test")
     assert tasks[0] == "relevance" and np.isnan(logits[rows.splits == "train"]).all()
     np.testing.assert_array_equal(logits[test], float_logits(workspace, rows, test))

@@ -15,9 +15,10 @@ from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.workspace import Workspace
 from models.backbone import backbone_folder
 from models.config import StudentConfig
+from models.cross_encoder import load_teacher
 from models.distil import Texts, float_logits, load_student, save_student, student_logits, train_student
 from models.rows import read_rows
-from models.scores import write_scores
+from models.scores import current_scores, write_scores
 from models.student import Student
 
 Make = Callable[..., Workspace]
@@ -67,8 +68,9 @@ def test_logits_of_chosen_rows_come_in_their_order(distilled: Workspace) -> None
     rows = read_rows(distilled.training)
     chosen = np.flatnonzero(rows.splits == "test")
     shuffled = np.random.default_rng(0).permutation(chosen)
-    straight = dict(zip(chosen.tolist(), float_logits(distilled, rows, chosen), strict=True))
-    found = float_logits(distilled, rows, shuffled)
+    folder = distilled.student / (distilled.student / "CURRENT").read_text().strip()
+    straight = dict(zip(chosen.tolist(), float_logits(folder, rows, chosen), strict=True))
+    found = float_logits(folder, rows, shuffled)
     assert np.allclose(found, np.stack([straight[row] for row in shuffled.tolist()]), atol=1e-4)
 
 
@@ -113,6 +115,16 @@ def test_a_task_without_a_teacher_is_learned_from_its_labels(own: Workspace, tin
     found = metrics(own)
     assert "view" in about["tasks"] and about["teachers"].keys() == {"policy"}
     assert found["view_auc"] > 0.55 and "teacher_view_auc" not in found
+
+
+@pytest.mark.parametrize("distil", [("policy",), ("click",), ("click", "policy")])
+def test_a_student_begins_as_its_first_teacher(own: Workspace, tiny: Path, distil: tuple[str, ...]) -> None:
+    """The policy teacher comes first wherever it teaches."""
+    config = StudentConfig.model_validate({"backbone": tiny, "epochs": 0, "item_tokens": 1, "distil": distil})
+    student, _ = load_student(train_student(own, config))
+    first = "policy" if "policy" in distil else "click"
+    teacher, _ = load_teacher(own.teachers / first / current_scores(own, first).stem)
+    assert torch.equal(student.item.layers[-1].output.dense.weight, teacher.backbone.layers[-1].output.dense.weight)
 
 
 def test_labels_alone_need_no_teacher(labelled: Make, tiny: Path) -> None:

@@ -150,15 +150,16 @@ def test_one_item_token_starts_near_the_mean_of_the_text(students) -> None:
     assert torch.cosine_similarity(token, hidden[0].mean(0), dim=0) > 0.98
 
 
-def test_scoring_layers_start_as_the_policy_teachers(tiny: Path, students) -> None:
+def test_a_student_begins_as_its_teacher(tiny: Path, students) -> None:
     teacher = CrossEncoder(tiny, ("relevance",), joint_layers=2)
     with torch.no_grad():
         for parameter in teacher.parameters():
             parameter.add_(0.1)
     student = Student(tiny, tuple(TASKS), item_tokens=2, score_layers=2)
     student.start_from(teacher)
-    own, taught = student.score_layers[0].state_dict(), teacher.backbone.layers[1].state_dict()
-    assert all(torch.equal(own[name], taught[name]) for name in taught)
+    top, whole = teacher.backbone.layers[1], teacher.backbone
+    for own, taught in ((student.score_layers[0], top), (student.prefix, whole), (student.item, whole)):
+        assert all(torch.equal(own.state_dict()[name], weight) for name, weight in taught.state_dict().items())
 
 
 def test_a_teacher_of_another_shape_is_refused(tiny: Path) -> None:
