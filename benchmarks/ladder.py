@@ -94,8 +94,8 @@ RUNGS = (
 
 
 COMPARED = {WARM: "both teachers", "policy teacher alone": "policy teacher", "click teacher alone": "click teacher"}
-"""Rungs that differ in their teachers alone, and what those are. Each starts as its first teacher, and learns a task
-that none of its teachers answers from the labels."""
+"""Rungs that differ in their teachers alone, and what those are. Each starts as the mean of its teachers, and learns a
+task that none of them answers from the labels."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -128,9 +128,9 @@ def _sums(rows: Sequence[Row]) -> str:
     lines = [[row["system"], row["metric"], with_interval(row)] for row in rows if row["metric"].startswith("sum of")]
     return (
         "The sum is NDCG@10 by grades plus the mean AUC of views and applications. The three students were trained"
-        " alike, with the same knobs, pairs and seeds, and differ in their teachers alone: each starts as its first"
-        " teacher, and a task that none of a student's teachers answers it learns from the labels. Intervals"
-        " are 95% over seeds and lists; a difference is taken on the same draws of both.\n\n"
+        " alike, with the same knobs, pairs and seeds, and differ in their teachers alone: each starts as the"
+        " mean of its teachers, and a task that none of a student's teachers answers it learns from the labels."
+        " Intervals are 95% over seeds and lists; a difference is taken on the same draws of both.\n\n"
         + markdown_table(["student of", "measure", "value"], lines)
     )
 

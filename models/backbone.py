@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -182,6 +183,12 @@ def split_heads(layer: nn.Module, states: Tensor) -> Tensor:
     return states.unflatten(-1, (-1, layer.attention.self.attention_head_size)).transpose(1, 2)  # type: ignore
 
 
+def mean_state(modules: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """The state dict of modules of one shape with the mean of their weights."""
+    states = [module.state_dict() for module in modules]
+    return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
+
+
 def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     """(b, n, H) and (b, n) -> (b, H): the mean over tokens."""
     weight = mask[..., None].to(hidden.dtype)
@@ -222,15 +229,18 @@ class TaskHead(nn.Module):
         alike = (match.float()[..., None, :] * self.match).sum(-1)  # a product would be rounded under autocast
         return read.float() + alike - COSINE_SCALE / 2 + self.bias
 
-    def start_from(self, other: TaskHead) -> None:
-        """Take what another head has learned; a task that it lacks starts as the mean of those it has."""
-        self.inner.load_state_dict(other.inner.state_dict())
-        self.weights.load_state_dict(other.weights.state_dict())
+    def start_from(self, *others: TaskHead) -> None:
+        """Take what other heads have learned: the mean of what tasks share, and each task's own from the first that has
+        it. A task that all of them lack starts as the mean of those they have."""
+        self.inner.load_state_dict(mean_state([other.inner for other in others]))
+        self.weights.load_state_dict(mean_state([other.weights for other in others]))
+        rows = {
+            task: (other.match[i], other.bias[i]) for other in reversed(others) for i, task in enumerate(other.tasks)
+        }
+        match, bias = (torch.stack(part).mean(0) for part in zip(*rows.values(), strict=True))
         with torch.no_grad():
             for i, task in enumerate(self.tasks):
-                known = [other.tasks.index(task)] if task in other.tasks else list(range(len(other.tasks)))
-                self.match[i] = other.match[known].mean(0)
-                self.bias[i] = other.bias[known].mean()
+                self.match[i], self.bias[i] = rows.get(task, (match, bias))
 
     def expect(self, rates: Tensor) -> None:
         """Start each task's bias at its base rate (tasks,) in (0, 1)."""

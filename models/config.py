@@ -106,8 +106,8 @@ class StudentConfig(BaseModel):
     item_tokens: T, vectors a job; via: T of mid-size students, each taught by the one before it (stepwise);
     score_layers: layers a candidate passes; frozen_layers, frozen_item_layers: lowest layers of prefix and item encoder
     held fixed; what comes out of them is kept, up to memory_mb; max_*_tokens: text length; warm_start: begin as the
-    policy teacher, or as the click teacher where it teaches alone; base: a student's folder to begin as instead, whose
-    tasks may be fewer; learn: all of it, or the head alone, so that the item tokens of a base stay as they are.
+    mean of the teachers' weights; base: a student's folder to begin as instead, whose tasks may be fewer; learn: all of
+    it, or the head alone, so that the item tokens of a base stay as they are.
 
     distil: the teachers; a task that none of them answers is learned from its labels. relevance_epochs: epochs with
     relevance alone before the other tasks join; align: weight of what the item tokens lose of the text (MixLM), a tenth

@@ -185,15 +185,15 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
 
 def _beginning(workspace: Workspace, config: StudentConfig, folder: Path, rows: Rows, tasks: tuple[str, ...],
                taught: np.ndarray) -> Student:  # fmt: skip
-    """The untrained student, as its base, as its first teacher, or as the backbone alone."""
+    """The untrained student, as its base, as the mean of its teachers, or as the backbone alone."""
     torch.manual_seed(config.seed)
     student = Student(folder, tasks, (*config.via, config.item_tokens)[0], config.score_layers)
     if config.base is not None:
         student.start_from_student(load_student(config.base)[0])
         return student
     if config.warm_start and config.distil:
-        first = "policy" if "policy" in config.distil else config.distil[0]
-        student.start_from(load_teacher(workspace.teachers / first / current_scores(workspace, first).stem)[0])
+        current = (workspace.teachers / name / current_scores(workspace, name).stem for name in config.distil)
+        student.start_from(*(load_teacher(path)[0] for path in current))
     train = np.flatnonzero(rows.splits == "train")
     known = np.where(np.isfinite(taught), 1 / (1 + np.exp(-taught)), masked_targets(rows, tasks))
     rates = np.nanmean(known[train], axis=0)

@@ -28,6 +28,7 @@ from models.backbone import (
     keys_values,
     mask_bias,
     mean_pool,
+    mean_state,
     run_layer,
     sentence_vectors,
     unit,
@@ -70,23 +71,26 @@ class Student(nn.Module):
         self.slots = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
         self.head = TaskHead(tasks, sentences)
 
-    def start_from(self, teacher: CrossEncoder) -> None:
-        """Take what a trained teacher reads each text with, and its top layers and head: where it read both texts, the
-        student scores.
+    def start_from(self, *teachers: CrossEncoder) -> None:
+        """Take what trained teachers have learned: the mean of their weights reads each text, its top layers score.
 
+        Each task's row of the head is that of a teacher that answers it. Models that were trained from one start can be
+        averaged (model soups, Wortsman et al. 2022); the click teacher began as the policy teacher.
         Raises BadInput for a teacher of another shape.
         """
-        if teacher.backbone.hidden != self.hidden or teacher.backbone.depth != self.item.depth:
-            raise BadInput(
-                f"the teacher has {teacher.backbone.depth} layers of {teacher.backbone.hidden}, the student "
-                f"{self.item.depth} of {self.hidden}",
-                cure="give both one backbone, or set warm_start: false",
-            )
-        for layer, start in zip(self.score_layers, teacher.backbone.layers[self.split :], strict=True):
-            layer.load_state_dict(start.state_dict())
+        for teacher in teachers:
+            if teacher.backbone.hidden != self.hidden or teacher.backbone.depth != self.item.depth:
+                raise BadInput(
+                    f"a teacher has {teacher.backbone.depth} layers of {teacher.backbone.hidden}, the student "
+                    f"{self.item.depth} of {self.hidden}",
+                    cure="give all one backbone, or set warm_start: false",
+                )
+        mean = mean_state([teacher.backbone for teacher in teachers])
         for reader in (self.prefix, self.item):
-            reader.load_state_dict(teacher.backbone.state_dict())
-        self.head.start_from(teacher.head)
+            reader.load_state_dict(mean)
+        for layer, start in zip(self.score_layers, self.prefix.layers[self.split :], strict=True):
+            layer.load_state_dict(start.state_dict())
+        self.head.start_from(*(teacher.head for teacher in teachers))
 
     def start_from_student(self, base: Student) -> None:
         """Take all that another student has learned; a task that it lacks starts as the mean of those it has.
