@@ -247,12 +247,12 @@ def test_distillation_after_pruning_brings_it_nearer_to_its_teacher(smaller: Cal
 
 
 def strays(folder: Path) -> float:
-    """Mean squared difference of logits between a student and the policy teacher on held-out pairs."""
+    """Mean squared difference of logits between a student and the policy teacher on the pairs that it learned from."""
     workspace = Workspace(folder.parents[1])
     rows = read_rows(workspace.training)
-    test = np.flatnonzero(rows.splits == "test")
-    _, taught = read_scores(current_scores(workspace, "policy"), rows, test)
-    return float(np.square(float_logits(folder, rows, test)[:, 0] - taught[test, 0]).mean())
+    train = np.flatnonzero(rows.splits == "train")
+    _, taught = read_scores(current_scores(workspace, "policy"), rows, train)
+    return float(np.square(float_logits(folder, rows, train)[:, 0] - taught[train, 0]).mean())
 
 
 def test_layers_that_were_fixed_are_distilled_again(distilled: Workspace, tiny: Path) -> None:
