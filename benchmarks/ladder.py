@@ -11,7 +11,6 @@ model that is there is not trained again, so a run that was broken off goes on. 
 from __future__ import annotations
 
 import argparse
-import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from benchmarks.ladder_quality import (
     quality_rows,
     row,
     student_logits,
-    teacher_logits,
+    taught_logits,
     top_rows,
 )
 from benchmarks.ladder_speed import Exported, speed_rows
@@ -46,7 +45,6 @@ from ranking.held_out import held_out_logits
 from rolecall.console import show_progress
 from rolecall.params import Params, load_params
 
-log = logging.getLogger("rolecall")
 NAME = "recipe_ladder"
 KNOBS = Path(__file__).parent / "ladder.yaml"
 THREADS = 2
@@ -127,7 +125,7 @@ def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:
         train_teacher(workspace, kind, _teacher_knobs(knobs, kind))
     rows = read_rows(workspace.training)
     held = Held.of(rows)
-    tasks, taught = teacher_logits(workspace, pairs.teachers, rows)
+    tasks, taught = taught_logits(workspace, pairs.teachers, rows)
     teacher = measure(held, tasks, taught)
     case = f"{pairs.name}, {len(held.lists)} held-out lists"
     made = quality_rows(case, "teachers", [teacher], {})

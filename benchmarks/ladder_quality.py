@@ -9,18 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from benchmarks.judge import kappas
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from models.distil import float_logits
 from models.metrics import auc, calibration_error, list_ndcgs, top_agreement
-from models.pairs import read_pairs
 from models.rows import Rows
 from models.scores import current_scores, read_scores
-from models.teacher import open_teacher
-from models.training import autocast
+from models.teacher import teacher_logits
 from ranking.calibrate import calibrated, fit_isotonic
 from simulator.truth import Truth
 
@@ -56,7 +53,7 @@ def student_logits(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarra
     return tasks, logits
 
 
-def teacher_logits(workspace: Workspace, teachers: Sequence[str], rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
+def taught_logits(workspace: Workspace, teachers: Sequence[str], rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
     """Tasks and logits (n, tasks) of the teachers for valid and test rows, NaN elsewhere.
 
     Those of test rows are stored. No student learns from those of valid rows, so they are made here, once a teacher.
@@ -69,24 +66,11 @@ def teacher_logits(workspace: Workspace, teachers: Sequence[str], rows: Rows) ->
         answered, logits = read_scores(scores, rows, test)
         made = scores.with_name(f"{scores.stem}-valid.npy")
         if not made.is_file():
-            np.save(made, _read_pairs(workspace.teachers / teacher / scores.stem, rows, valid))
+            np.save(made, teacher_logits(workspace.teachers / teacher / scores.stem, rows, valid))
         logits[valid] = np.load(made)
         tasks += answered
         columns.append(logits)
     return tuple(tasks), np.concatenate(columns, axis=1)
-
-
-def _read_pairs(folder: Path, rows: Rows, chosen: np.ndarray) -> np.ndarray:
-    """(m, tasks) float32 logits of the chosen rows by the teacher of a folder, as it scored the others."""
-    model, config = open_teacher(folder)
-    of_chosen = rows.only(chosen)
-    pairs = read_pairs(of_chosen, model, folder, config, len(model.layers()))
-    logits = np.zeros((len(chosen), len(model.tasks)), np.float32)
-    model.eval()
-    with torch.inference_mode(), autocast(config.precision):
-        for batch, answers in pairs.scores(np.arange(len(chosen))):
-            logits[batch] = answers.float().numpy()
-    return logits
 
 
 def measure(test: Held, tasks: Sequence[str], logits: np.ndarray) -> Samples:

@@ -44,7 +44,10 @@ def write(name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated:
     made = [_row(row, simulated) | run for row in rows]
     replaced = {_key(row) for row in made}
     before = _read(path) if path.is_file() else []
-    merged = [row for row in before if row["command"] != command and _key(row) not in replaced] + made
+    stays = [row["command"] != command and _key(row) not in replaced for row in before]
+    place = stays.index(False) if False in stays else len(before)
+    kept = [row for row, stay in zip(before, stays, strict=True) if stay]
+    merged = [*kept[:place], *made, *kept[place:]]  # where they stood: a table keeps its order
     document = {
         "name": name,
         "command": " && ".join(dict.fromkeys(row["command"] for row in merged)),

@@ -80,6 +80,13 @@ def open_teacher(folder: Path) -> tuple[TeacherModel, TeacherConfig]:
     return load_full_text(folder) if about.get("architecture") in ARCHITECTURES else load_teacher(folder)
 
 
+def teacher_logits(folder: Path, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    """Logits (len(chosen), tasks) float32 of rows by the teacher in `folder`, as it scores after training."""
+    model, config = open_teacher(folder)
+    pairs = read_pairs(rows.only(chosen), model, folder, config, len(model.layers()))
+    return _answers(pairs, np.arange(len(chosen)), config)
+
+
 def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> dict[str, float]:
     """NDCG@10 by grades and AUC by what members did, over the lists of the test split, where labels allow it.
 
@@ -194,19 +201,26 @@ def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, config:
     chosen = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
     by_request = chosen[np.argsort(rows.request[chosen], kind="stable")]
     mine = np.array_split(by_request, world())[rank()]
-    scored = np.zeros((len(rows), len(tasks)), np.float32)
     progress = Progress(f"{kind} teacher scores", len(mine), "pairs")
-    pairs.model.eval()
-    with torch.inference_mode(), autocast(config.precision):
-        for batch, answers in pairs.scores(mine):
-            scored[batch] = answers.float().numpy()
-            progress.add(len(batch))
+    scored = _answers(pairs, mine, config, progress)
     progress.close()
     logits = np.full_like(scored, np.nan)
     logits[chosen] = added(torch.from_numpy(scored)).numpy()[chosen]
     check_spread(logits, rows.lists(chosen), tasks, f"{kind} teacher")
     if rank() == 0:
         write_scores(workspace, kind, version, rows, tasks, logits)
+    return logits
+
+
+def _answers(pairs: Pairs, chosen: np.ndarray, config: TeacherConfig, progress: Progress | None = None) -> np.ndarray:
+    """Logits (n, tasks) float32 of all n rows, 0 for those that are not chosen."""
+    logits = np.zeros((len(pairs.rows), len(pairs.model.tasks)), np.float32)
+    pairs.model.eval()
+    with torch.inference_mode(), autocast(config.precision):
+        for batch, answers in pairs.scores(chosen):
+            logits[batch] = answers.float().numpy()
+            if progress is not None:
+                progress.add(len(batch))
     return logits
 
 

@@ -16,14 +16,13 @@ from benchmarks.ladder_data import SIMULATED, SPEED, WARM, prepare, states_key
 from benchmarks.ladder_quality import (
     RESAMPLES,
     Held,
-    _read_pairs,
     both_objectives,
     kappa_rows,
     measure,
     over_seeds,
     quality_rows,
     student_logits,
-    teacher_logits,
+    taught_logits,
 )
 from benchmarks.ladder_speed import shapes
 from benchmarks.onet_pairs import write_pairs
@@ -36,6 +35,7 @@ from models.rows import Rows, read_rows
 from models.scores import current_scores, read_scores
 from models.states import TextStates
 from models.student import Student
+from models.teacher import teacher_logits
 from policy.agreement import agreement
 from rolecall.params import Label, Params
 
@@ -139,13 +139,13 @@ def test_teachers_have_a_calibration_error_on_the_lists_that_students_have_one_o
 ) -> None:
     workspace = Workspace(shutil.copytree(distilled.root, tmp_path / "w"))
     rows = read_rows(workspace.training)
-    tasks, logits = teacher_logits(workspace, ("policy", "click"), rows)
+    tasks, logits = taught_logits(workspace, ("policy", "click"), rows)
     known = np.isin(rows.splits, ("valid", "test"))
     assert np.isfinite(logits[known]).all()
     assert {"relevance_ece", "view_ece"} <= measure(Held.of(rows), tasks, logits).keys()
     _, stored = read_scores(current_scores(workspace, "policy"), rows, np.flatnonzero(rows.splits == "test"))
     test = np.flatnonzero(rows.splits == "test")
-    by_it = _read_pairs(workspace.teachers / "policy" / current_scores(workspace, "policy").stem, rows, test)
+    by_it = teacher_logits(workspace.teachers / "policy" / current_scores(workspace, "policy").stem, rows, test)
     np.testing.assert_allclose(by_it, stored[test], atol=0.05)
 
 

@@ -29,10 +29,9 @@ from models.pairs import FullTextPairs, read_pairs
 from models.prompts import Texts, decoder_frame
 from models.rows import Rows, read_rows
 from models.scores import current_scores, read_scores
-from models.teacher import open_teacher, train_teacher
+from models.teacher import open_teacher, teacher_logits, train_teacher
 
 Make = Callable[..., Workspace]
-Ask = Callable[[Path, Rows], np.ndarray]
 DECODERS = ("llama", "gpt2")
 FAMILIES = ("bert", "roberta", *DECODERS)
 
@@ -114,7 +113,7 @@ def test_a_decoders_logit_is_yes_less_no_of_the_whole_vocabulary(
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_any_backbone_trains_scores_and_is_opened_again(
-    backbones: dict[str, Path], labelled: Make, family: str, ask: Ask
+    backbones: dict[str, Path], labelled: Make, family: str
 ) -> None:
     """How it reads is found from the folder; BERT would be the joint teacher."""
     folder, workspace = backbones[family], labelled(10)
@@ -126,7 +125,7 @@ def test_any_backbone_trains_scores_and_is_opened_again(
     rows = read_rows(workspace.training)
     test = np.flatnonzero(rows.splits == "test")
     _, before = read_scores(current_scores(workspace, "policy"), rows, test)
-    assert np.allclose(before[test], ask(version, rows)[test], atol=0.02)  # bfloat16
+    assert np.allclose(before[test], teacher_logits(version, rows, test), atol=0.02)  # bfloat16
 
 
 def test_a_click_decoder_starts_as_the_policy_decoder_and_teaches_a_student(

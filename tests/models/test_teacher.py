@@ -19,13 +19,12 @@ from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.cross_encoder import CrossEncoder, load_teacher
 from models.pairs import JointPairs
-from models.rows import Rows, read_rows
+from models.rows import read_rows
 from models.scores import current_scores, read_scores
-from models.teacher import masked_targets, open_teacher, train_teacher, training_lists
+from models.teacher import masked_targets, open_teacher, teacher_logits, train_teacher, training_lists
 
 Make = Callable[..., Workspace]
 Table = Callable[..., pa.Table]
-Ask = Callable[[Path, Rows], np.ndarray]
 
 
 @pytest.fixture
@@ -99,12 +98,12 @@ def test_a_changed_knob_is_a_new_version_and_the_old_one_stays(labelled: Make, k
     assert current_scores(workspace, "policy").stem == first.name
 
 
-def test_a_stored_teacher_scores_as_it_did_after_training(distilled: Workspace, ask: Ask) -> None:
+def test_a_stored_teacher_scores_as_it_did_after_training(distilled: Workspace) -> None:
     rows = read_rows(distilled.training)
     test = np.flatnonzero(rows.splits == "test")
     _, before = read_scores(current_scores(distilled, "policy"), rows, test)
     stored = distilled.teachers / "policy" / current_scores(distilled, "policy").stem
-    assert np.allclose(before[test], ask(stored, rows)[test], atol=0.02)  # bfloat16
+    assert np.allclose(before[test], teacher_logits(stored, rows, test), atol=0.02)  # bfloat16
 
 
 @pytest.mark.parametrize("frozen", [0, 1])
@@ -124,7 +123,7 @@ def test_scores_equal_those_of_the_plain_forward_pass(distilled: Workspace, tiny
     assert np.abs(found[chosen] - expected).max() < 1e-5
 
 
-def test_place_in_the_list_is_not_scored(labelled: Make, table: Table, distilled: Workspace, ask: Ask) -> None:
+def test_place_in_the_list_is_not_scored(labelled: Make, table: Table, distilled: Workspace) -> None:
     """The same pairs shown at other positions get the same scores from the same teacher."""
     rows = read_rows(distilled.training)
     _, expected = read_scores(current_scores(distilled, "click"), rows, np.array([0]))
@@ -132,7 +131,9 @@ def test_place_in_the_list_is_not_scored(labelled: Make, table: Table, distilled
     positions = pa.array([7 - p for p in moved["position"].to_pylist()], pa.int32())
     workspace = labelled(table=moved.set_column(moved.schema.get_field_index("position"), "position", positions))
     scored = np.isfinite(expected).all(1)
-    found = ask(distilled.teachers / "click" / current_scores(distilled, "click").stem, read_rows(workspace.training))
+    stored = distilled.teachers / "click" / current_scores(distilled, "click").stem
+    again = read_rows(workspace.training)
+    found = teacher_logits(stored, again, np.arange(len(again)))
     assert np.allclose(found[scored], expected[scored], atol=0.02)
 
 

@@ -89,6 +89,9 @@ def last_row(path: Path) -> str:
         ("\np3,", "\np2,", "row 5: pair 'p2' stands twice (keep one"),
         ("\np3,v1", "\np3,v0", "rows of several policy versions: 'v0', 'v1'"),
         (",grade,", ",mark,", "no column grade (keep the header"),
+        (",4,\n", ",Jane Doe,\n", "row 2: grade a text of 8 characters is not on the scale"),
+        ("\np3,", "\nJane Doe of Austin who welds,", "row 5: unknown pair a text of 28 characters in column pair_id"),
+        ("\np3,v1", "\np3,Jane Doe", "rows of several policy versions: a text of 8 characters, 'v1'"),
     ],
 )
 def test_a_row_that_does_not_fit_is_told(tmp_path: Path, old: str, new: str, problem: str, write_golden) -> None:
@@ -99,28 +102,8 @@ def test_a_row_that_does_not_fit_is_told(tmp_path: Path, old: str, new: str, pro
     with pytest.raises(BadInput) as caught:
         read_sheets(tmp_path, pairs)
     assert problem in str(caught.value)
-    assert str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "problem"),
-    [
-        (",4,\n", ",Jane Doe,\n", "row 2: grade a text of 8 characters is not on the scale"),
-        ("\np3,", "\nJane Doe of Austin who welds,", "row 5: unknown pair a text of 28 characters in column pair_id"),
-        ("\np3,v1", "\np3,Jane Doe", "rows of several policy versions: a text of 8 characters, 'v1'"),
-    ],
-)
-def test_where_columns_slipped_no_text_of_a_member_is_told(
-    tmp_path: Path, old: str, new: str, problem: str, write_golden
-) -> None:
-    pairs = write_golden(tmp_path, ann=ANN, bob=BOB)
-    path = sheet_path(tmp_path, "ann")
-    path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
-    edited(path, old, new)
-    with pytest.raises(BadInput) as caught:
-        read_sheets(tmp_path, pairs)
-    assert problem in str(caught.value)
-    assert "Jane" not in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+    assert "Jane" not in str(caught.value)  # where columns slipped, a cell may be what a member wrote
 
 
 def test_a_score_off_the_scale_names_its_dimension(tmp_path: Path, golden_pair) -> None:
