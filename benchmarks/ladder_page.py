@@ -144,10 +144,7 @@ def _kappas(rows: Sequence[Row]) -> str:
 
 
 def plot(rows: Sequence[Row], out: Path) -> None:
-    """NDCG@10 and AUC of views of each rung on the simulated market, and NDCG@10 against pairs a second.
-
-    A square is the NDCG@10 of the INT8 graphs themselves, where it was measured; a circle that of the float32 student.
-    """
+    """NDCG@10, AUC of views and pairs a second of each rung on the simulated market, a rung a line."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -156,32 +153,18 @@ def plot(rows: Sequence[Row], out: Path) -> None:
 
     found = {(row["system"], row["metric"]): row for row in rows if row["case"].startswith(SIMULATED)}
     systems = [name for name in dict.fromkeys(system for system, _ in found) if (name, "ndcg@10") in found][::-1]
-    figure, axes = pyplot.subplots(1, 3, figsize=(14, 0.32 * len(systems) + 1.6), width_ratios=(1, 1, 1.1))
-    for axis, metric in zip(axes, ("ndcg@10", "view_auc"), strict=False):
+    figure, axes = pyplot.subplots(1, 3, figsize=(14, 0.32 * len(systems) + 1.6), sharey=True)
+    drawn = {"ndcg@10": COLUMNS["ndcg@10"], "view_auc": COLUMNS["view_auc"], "pairs_per_s": "pairs a second, INT8"}
+    for axis, (metric, label) in zip(axes, drawn.items(), strict=True):
         for place, name in enumerate(systems):
             if (row := found.get((name, metric))) is not None:
                 spread = [[row["value"] - row["low"]], [row["high"] - row["value"]]]
-                axis.errorbar(
-                    row["value"], place, xerr=spread, fmt="o", color="tab:gray" if name == "teachers" else "tab:blue"
-                )
-        axis.set_yticks(range(len(systems)), systems if metric == "ndcg@10" else [""] * len(systems))
-        axis.set_xlabel(COLUMNS[metric])
+                color = "tab:gray" if name == "teachers" else "tab:blue"
+                axis.errorbar(row["value"], place, xerr=spread, fmt="o", color=color)
+        axis.set_yticks(range(len(systems)), systems)
+        axis.set_xlabel(label)
         axis.grid(axis="x", alpha=0.3)
-    speeds = {row["system"]: row["value"] for row in rows
-              if row["metric"] == "pairs_per_s" and row["case"].startswith(SPEED)}  # fmt: skip
-    for name, rate in speeds.items():
-        rung = "teachers" if name.startswith("policy teacher") else name.removesuffix(", INT8")
-        for system, mark in ((rung, "o"), (name, "s")):
-            if (system, "ndcg@10") in found:
-                value = found[system, "ndcg@10"]["value"]
-                color = "tab:gray" if rung == "teachers" else "tab:blue" if mark == "o" else "tab:orange"
-                axes[2].plot(rate, value, mark, color=color)
-                label = name if rung == "teachers" else system
-                axes[2].annotate(label, (rate, value), textcoords="offset points", xytext=(4, 4), fontsize=7)
     axes[2].set_xscale("log")
-    axes[2].set_xlabel("pairs a second as INT8, two cores; squares: NDCG@10 as INT8 too")
-    axes[2].set_ylabel("NDCG@10")
-    axes[2].grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(out, metadata={"Date": None})
 
