@@ -24,6 +24,8 @@ from contracts.bundle import read_manifest
 from contracts.workspace import Workspace
 from rolecall.params import load_params
 
+CASE = "another click teacher"
+FULL, PARTIAL = "full run", "partial run"
 CHANGED = "ROLECALL_CLICK_TEACHER__LEARNING_RATE"
 
 
@@ -71,12 +73,12 @@ def run(workspace: Path, changed: Mapping[str, str]) -> Run:
 
 
 def _rows(full: Run, part: Run) -> Iterator[dict[str, Any]]:
-    same = {"case": "another click teacher"}
-    for kind, one in (("full run", full), ("partial run", part)):
+    same = {"case": CASE}
+    for kind, one in ((FULL, full), (PARTIAL, part)):
         yield same | {"system": kind, "metric": "seconds", "value": one.seconds, "unit": "s"}
         for name, seconds in one.stages.items():
             yield same | {"system": f"{kind}, {name}", "metric": "seconds", "value": seconds, "unit": "s"}
-    yield same | {"system": "partial run", "metric": "of the full run", "value": part.seconds / full.seconds}
+    yield same | {"system": PARTIAL, "metric": "of the full run", "value": part.seconds / full.seconds}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.branch import CASE as BRANCH
+from benchmarks.branch import FULL, PARTIAL
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
 from benchmarks.result_file import in_words
 from benchmarks.tables import ROOT, markdown_table, with_interval
@@ -45,6 +47,7 @@ def page(document: Mapping[str, Any]) -> str:
         ("Speed", _speed(rows)),
         ("Two teachers against one", _sums(rows)),
         ("Who agrees with the truth", _kappas(rows)),
+        ("Another click teacher", _branch(rows)),
     ]
     return "\n".join([_head(document), *(f"## {title}\n\n{text}" for title, text in sections)])
 
@@ -140,6 +143,19 @@ def _kappas(rows: Sequence[Row]) -> str:
     return (
         "Intervals are 95% of bootstrap draws of lists, since pairs of one list are not independent; the difference of"
         " teacher and judge is taken on the same draws.\n\n" + markdown_table(["who grades", "measure", "value"], lines)
+    )
+
+
+def _branch(rows: Sequence[Row]) -> str:
+    seconds = {row["system"]: row["value"] for row in rows if row["case"] == BRANCH and row["metric"] == "seconds"}
+    stages = [system.removeprefix(f"{FULL}, ") for system in seconds if system.startswith(f"{FULL}, ")]
+    names = [("the whole recipe", (FULL, PARTIAL)), *((s, (f"{FULL}, {s}", f"{PARTIAL}, {s}")) for s in stages)]
+    lines = [[name, *(f"{seconds[run]:.1f}" if run in seconds else "" for run in runs)] for name, runs in names]
+    return (
+        "`python -m benchmarks.branch` runs the recipe, and again with another learning rate of the click teacher:"
+        " stages that do not hang on it find their work done. Seconds by the clock, a run each; a stage's start is in"
+        " them.\n\n"
+        + markdown_table(["stage", FULL, PARTIAL], lines)
     )
 
 

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 from benchmarks import ladder_data, ladder_page
+from benchmarks.branch import CASE as BRANCH
+from benchmarks.branch import FULL, PARTIAL
 from benchmarks.compression import PRECISIONS
 from benchmarks.ladder import COMPARED, RUNGS
 from benchmarks.ladder_data import SIMULATED, SPEED, WARM, prepare, states_key
@@ -246,11 +248,16 @@ def test_the_page_shows_every_system_of_the_result(tmp_path: Path) -> None:
              {"case": case, "system": WARM, "metric": "bytes", "value": 123_456},
              {"case": f"{PRECISIONS}200 candidates a request, 2 threads", "system": "of another program",
               "metric": "pairs_per_s", "value": 1.0}]  # fmt: skip
+    rows += [
+        {"case": BRANCH, "system": system, "metric": "seconds", "value": value}
+        for system, value in {FULL: 30.0, f"{FULL}, label": 20.0, PARTIAL: 10.0}.items()
+    ]
     text = ladder_page.page({"rows": rows, "command": "python -m benchmarks.ladder", "machine": {}})
     assert f"| {WARM} |" in text and "| teachers |" in text and "5,000" in text and "123,456" in text
     for head in ("NDCG@10", "AUC view", "AUC apply", "ECE view", "ECE apply", "pairs a second", "bytes on disk"):
         assert f"| {head} |" in text, head
     assert f"| {WARM}, INT8 | 2,000,000 | 10,000 | 50,000 | 100,000 | 10% |" in text
     assert "of another program" not in text
+    assert "| the whole recipe | 30.0 | 10.0 |" in text and "| label | 20.0 |  |" in text
     ladder_page.plot(rows, tmp_path / "plot.svg")
     assert "<svg" in (tmp_path / "plot.svg").read_text()
