@@ -154,8 +154,7 @@ def _branch(rows: Sequence[Row]) -> str:
     return (
         "`python -m benchmarks.branch` runs the recipe, and again with another learning rate of the click teacher:"
         " stages that do not hang on it find their work done. Seconds by the clock, a run each; a stage's start is in"
-        " them.\n\n"
-        + markdown_table(["stage", FULL, PARTIAL], lines)
+        " them.\n\n" + markdown_table(["stage", FULL, PARTIAL], lines)
     )
 
 
