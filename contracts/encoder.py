@@ -12,7 +12,10 @@ ENCODER = "encoder.json"
 
 
 class EncoderManifest(BaseModel):
-    """version: of the backbone and the precision; vectors of different versions must not meet."""
+    """version: of weights, precision and width; vectors of different versions must not meet.
+
+    dim: numbers of a vector, the first ones of the backbone's where it was cut.
+    """
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -28,11 +31,11 @@ def read_encoder(folder: Path) -> EncoderManifest:
     try:
         return EncoderManifest.model_validate_json(path.read_bytes())
     except FileNotFoundError as error:
-        raise NotReady(f"no retrieval encoder in {folder}", cure="run `rolecall embed`, which exports it") from error
+        raise NotReady(f"no retrieval encoder in {folder}", cure="run `rolecall train encoder`") from error
     except ValidationError as error:
         problem = error.errors()[0]
         raise UnreadableFile(
             f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}",
             where=str(path),
-            cure="delete it and run `rolecall embed`",
+            cure="delete it and run `rolecall train encoder`",
         ) from error

@@ -99,6 +99,30 @@ class NotReady(RolecallError):
     reason, http_status, exit_code = "not_ready", 503, 5
 
 
+class TooFewHires(NotReady):
+    """A log tells of too few hires, or of nothing but hires, to learn links from."""
+
+    reason = "too_few_hires"
+
+
+class NotWritten(RolecallError):
+    """A file could not be written whole, as on a full disk; what stood there before still stands."""
+
+    reason, http_status, exit_code = "not_written", 503, 10
+
+
+class OtherWriter(RolecallError):
+    """Another process already writes to a folder that takes one writer."""
+
+    reason, http_status, exit_code = "other_writer", 503, 11
+
+
+class MissingChanges(RolecallError):
+    """A change log lacks changes between those that it holds, so that no state can be made from it."""
+
+    reason, http_status, exit_code = "missing_changes", 503, 12
+
+
 class TrainingFailed(RolecallError):
     """A loss became NaN, or a ranker's scores collapsed to a constant."""
 

@@ -24,6 +24,11 @@ LEAST_PROPENSITY = 2.0**-126
 Surface = Literal["search", "recommendation"]
 Action = Literal["impression", "view", "apply", "save", "dismiss", "hire"]
 Seniority = Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"]
+Reason = Literal[
+    "wrong_occupation", "wrong_skills", "wrong_level", "too_far", "wrong_workplace", "wrong_pay", "seen_before",
+    "closed", "bad_company", "other",
+]  # fmt: skip
+"""Why a member dismissed a job. Rules answer these (`retrieval.rules`)."""
 Workplace = Literal["onsite", "hybrid", "remote"]
 Employment = Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"]
 
@@ -149,7 +154,8 @@ class Event(Record):
     """Something that happened to one job in front of one member.
 
     position: 1-based rank at which it was shown; propensity: probability in (0, 1] with which the logging policy
-    showed this job at this position; logged_by: "bundle/index" versions. None where not known.
+    showed this job at this position; logged_by: "bundle/index" versions; reason: of a dismissal; found_by: of an
+    impression, the retrieval sources that found the job, as "dense,terms". None or empty where not known.
     """
 
     id: Identifier
@@ -163,6 +169,14 @@ class Event(Record):
     action: Action
     propensity: OptionalPropensity = None
     logged_by: Text = ""
+    reason: Annotated[Reason | None, BeforeValidator(_blank_is_missing)] = None
+    found_by: Text = ""
+
+    @model_validator(mode="after")
+    def _dismissed_for(self) -> Self:
+        if self.reason is not None and self.action != "dismiss":
+            raise ValueError(f"reason {self.reason!r} of an event {self.action!r}: only a dismissal has one")
+        return self
 
 
 class Grade(Record):

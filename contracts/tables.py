@@ -35,13 +35,21 @@ def parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
 
 
-def read_table(folder: Path, columns: Sequence[str] | None = None, filter: pc.Expression | None = None) -> pa.Table:
-    """All parts of a table as one. Raises NotReady where there is none, UnreadableFile for a broken part."""
+def read_table(
+    folder: Path,
+    columns: Sequence[str] | None = None,
+    filter: pc.Expression | None = None,
+    schema: pa.Schema | None = None,
+) -> pa.Table:
+    """All parts of a table as one. Raises NotReady where there is none, UnreadableFile for a broken part.
+
+    schema: of the newest parts, where older ones may lack a column, which is null there; None: all parts are alike.
+    """
     found = parts(folder)
     if not found:
         raise NotReady(f"no table in {folder}", cure="run the step that writes it first")
     try:
-        return ds.dataset([str(p) for p in found], format="parquet").to_table(
+        return ds.dataset([str(p) for p in found], schema=schema, format="parquet").to_table(
             columns=list(columns) if columns is not None else None, filter=filter
         )
     except (pa.ArrowInvalid, OSError) as error:

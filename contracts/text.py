@@ -66,6 +66,13 @@ class Percentiles(BaseModel):
             return ""
         return f"p{round(100 * bisect_left(marks, value) / (len(marks) + 1))}"
 
+    def least(self, name: str, tag: str) -> float | None:
+        """What every value of a tag lies above; None for the lowest tag, or for one that `tag` does not give."""
+        marks = self.breaks.get(name, ())
+        steps = (i for i in range(len(marks) + 1) if f"p{round(100 * i / (len(marks) + 1))}" == tag)
+        step = next(steps, 0)
+        return marks[step - 1] if step else None
+
 
 class Verbalizer:
     """Turns records into text. Holds the percentile break points and nothing else."""

@@ -5,10 +5,11 @@ Tables are folders of Parquet files (`part-*.parquet`), append-only where they h
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.errors import NotReady
+from contracts.errors import NotReady, NotWritten
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Workspace:
     def encoder(self) -> Path:
         """The retrieval encoder: `encoder.onnx`, `tokenizer.json`, `encoder.json`."""
         return self.root / "encoder"
+
+    @property
+    def towers(self) -> Path:
+        """What it was trained to, one backbone folder a version; empty where it was not."""
+        return self.root / "towers"
 
     @property
     def examples(self) -> Path:
@@ -111,6 +117,20 @@ class Workspace:
         return self._current(self.indexes, "rolecall index")
 
     @property
+    def rules(self) -> Path:
+        """Rules from member feedback that people edit; the built-in ones hold where there is no such file."""
+        return self.root / "rules.yaml"
+
+    @property
+    def links(self) -> Path:
+        """Learned links: one folder a version; `link_graph` names the current one."""
+        return self.root / "links"
+
+    @property
+    def link_graph(self) -> Path:
+        return self._current(self.links, "rolecall links learn")
+
+    @property
     def logs(self) -> Path:
         """What the service showed, as `Event` rows in JSONL."""
         return self.root / "logs"
@@ -138,7 +158,25 @@ class Workspace:
 
 
 def set_current(folder: Path, version: str) -> None:
-    """Point `folder/CURRENT` at `folder/version`, atomically: a reader sees the old version or the new one."""
+    """Point `folder/CURRENT` at `folder/version`, atomically: a reader sees the old version or the new one.
+
+    It is on the disk when the call returns, so that the old version may then be deleted. Raises NotWritten.
+    """
     staged = folder / "CURRENT.new"
-    staged.write_text(version + "\n")
-    staged.replace(folder / "CURRENT")
+    try:
+        staged.write_text(version + "\n")
+        sync(staged)
+        staged.replace(folder / "CURRENT")
+        sync(folder)
+    except OSError as error:
+        what = f"version {version} was not made the current one: {error}"
+        raise NotWritten(what, where=str(folder), cure="make room, try again") from error
+
+
+def sync(path: Path) -> None:
+    """Write a file, or which files a folder holds, through to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

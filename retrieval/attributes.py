@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from copy import copy
+from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,12 +19,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
+from retrieval.growing import Buffer, Posting
 
 TEXT_ATTRIBUTES = (
     "company", "location", "place", "city", "region", "industry", "skills", "workplace", "employment", "seniority",
     "currency",
 )  # fmt: skip
 NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
+CODED = ("company", "place", "region")
+
+Values = Mapping[str, "tuple[str, ...] | float"]
+"""Attributes of one row: folded values of a text, the number of a number; an attribute that is left out is missing."""
 
 
 class Column(NamedTuple):
@@ -34,10 +41,20 @@ class Column(NamedTuple):
 
 
 class AttributeTable:
-    """n rows of text and number attributes. `holds_any` and `within` answer a filter's conditions."""
+    """n rows of text and number attributes. `holds_any` and `within` answer a filter's conditions.
 
-    def __init__(self, texts: Mapping[str, Column], numbers: Mapping[str, np.ndarray], n: int) -> None:
-        self._texts, self._numbers, self._n = texts, numbers, n
+    An immutable value: `extended` makes a larger one that shares its memory. Of the values made in this way from one,
+    only the newest may be extended; readers of the older ones go on without a lock.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, Column], numbers: Mapping[str, np.ndarray], n: int, coded: Iterable[str] = ()
+    ) -> None:
+        """coded: text attributes of at most one value a row that `codes` is asked for."""
+        self._texts, self._n = texts, n
+        self._later: dict[str, dict[str, Posting]] = {name: {} for name in texts}
+        self._numbers = {name: Buffer(held) for name, held in numbers.items()}
+        self._codes = {name: Buffer(_codes(texts[name], n)) for name in coded}
 
     def __len__(self) -> int:
         return self._n
@@ -53,14 +70,20 @@ class AttributeTable:
         """
         if attribute in self._numbers:
             raise BadInput(f"{attribute} is a number", where="filter", cure="use at_least and at_most")
-        column = self._texts.get(attribute)
-        if column is None:
+        if attribute not in self._texts:
             raise self._unknown(attribute)
         mask = np.zeros(self._n, dtype=bool)
         for value in {folded(value) for value in values}:
-            code = _code(column.values, value)
-            if code >= 0:
-                mask[column.rows[column.offsets[code] : column.offsets[code + 1]]] = True
+            for rows in self._held(attribute, value):
+                mask[rows] = True
+        return mask
+
+    def has(self, attribute: str) -> np.ndarray:
+        """(n,) bool: the row has a value of a text attribute."""
+        mask = np.zeros(self._n, dtype=bool)
+        mask[self._texts[attribute].rows] = True
+        for later in list(self._later[attribute].values()):
+            mask[later.before(self._n)] = True
         return mask
 
     def within(self, attribute: str, at_least: float | None, at_most: float | None) -> np.ndarray:
@@ -70,9 +93,9 @@ class AttributeTable:
         """
         if attribute in self._texts:
             raise BadInput(f"{attribute} is not a number", where="filter", cure="use any_of")
-        numbers = self._numbers.get(attribute)
-        if numbers is None:
+        if attribute not in self._numbers:
             raise self._unknown(attribute)
+        numbers = self.number(attribute)
         mask = ~np.isnan(numbers)
         if at_least is not None:
             mask &= numbers >= at_least
@@ -82,38 +105,92 @@ class AttributeTable:
 
     def number(self, attribute: str) -> np.ndarray:
         """(n,) float64, NaN where missing."""
-        return self._numbers[attribute]
+        return self._numbers[attribute].first(self._n)
 
     def codes(self, attribute: str) -> np.ndarray:
-        """(n,) int32: the number of each row's value, -1 where it has none; for attributes of one value a row."""
-        return self._codes[attribute]
+        """(n,) int32: the number of each row's value, -1 where it has none; for the attributes that are coded."""
+        return self._codes[attribute].first(self._n)
 
     def code(self, attribute: str, value: str) -> int:
         """The number of a value in `codes(attribute)`; -2 for a value that no row has, so that it equals none."""
-        found = _code(self._texts[attribute].values, folded(value))
-        return found if found >= 0 else -2
+        value = folded(value)
+        found = _code(self._texts[attribute].values, value)
+        later = self._later[attribute].get(value)
+        return found if found >= 0 else later.code if later else -2
 
-    @cached_property
-    def _codes(self) -> dict[str, np.ndarray]:
+    def extended(self, rows: Sequence[Values]) -> AttributeTable:
+        """This table with more rows behind its own."""
+        for name, numbers in self._numbers.items():
+            numbers.add(np.array([values.get(name, np.nan) for values in rows], np.float64))
+        for name, codes in self._codes.items():
+            first = [next(iter(_held_texts(values, name)), None) for values in rows]
+            codes.add(np.array([-1 if text is None else self._posting(name, text).code for text in first], np.int32))
+        for name in self._texts:
+            found: dict[str, list[int]] = {}
+            for row, values in enumerate(rows, self._n):
+                for text in _held_texts(values, name):
+                    found.setdefault(text, []).append(row)
+            for text, held in found.items():
+                self._posting(name, text).add(held)
+        made = copy(self)
+        made._n += len(rows)
+        return made
+
+    def kept(self, rows: np.ndarray) -> AttributeTable:
+        """A table of its own of `rows` ((m,) ascending), which become rows 0 to m - 1."""
+        place = np.full(self._n, -1, np.int32)
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        numbers = {name: self.number(name)[rows] for name in self._numbers}
+        return AttributeTable(self.columns(place), numbers, len(rows), self._codes)
+
+    def columns(self, place: np.ndarray | None = None) -> dict[str, Column]:
+        """Text attributes, inverted, values sorted; those without rows are left out.
+
+        place: (n,) int32, where each row is to stand, ascending, -1: nowhere; None: where it is.
+        """
         found = {}
-        for name in ("company", "place", "region"):
-            codes = np.full(self._n, -1, np.int32)
-            column = self._texts[name]
-            codes[column.rows] = np.repeat(np.arange(len(column.values), dtype=np.int32), np.diff(column.offsets))
-            found[name] = codes
+        for name, column in self._texts.items():
+            held: dict[str, np.ndarray] = {}
+            # One call for the later ones, which no other thread can come between while the writer adds values.
+            for value in sorted({*column.values, *list(self._later[name])}):
+                rows = np.concatenate(self._held(name, value))
+                rows = rows if place is None else place[rows]
+                rows = rows[rows >= 0]
+                if len(rows):
+                    held[value] = rows
+            found[name] = _column(held)
+        return found
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """(n,) float64 each, NaN where missing."""
+        return {name: self.number(name) for name in self._numbers}
+
+    def _held(self, attribute: str, value: str) -> list[np.ndarray]:
+        """Ascending numbers of the rows that hold a value: of those that it was built with, then of later ones."""
+        column, later = self._texts[attribute], self._later[attribute].get(value)
+        code = _code(column.values, value)
+        built = column.rows[column.offsets[code] : column.offsets[code + 1]] if code >= 0 else column.rows[:0]
+        return [built, later.before(self._n)] if later else [built]
+
+    def _posting(self, attribute: str, value: str) -> Posting:
+        found = self._later[attribute].get(value)
+        if found is None:
+            column, later = self._texts[attribute], self._later[attribute]
+            code = _code(column.values, value)
+            found = later[value] = Posting(code if code >= 0 else len(column.values) + len(later))
         return found
 
     def _unknown(self, attribute: str) -> UnknownAttribute:
-        return UnknownAttribute(
-            f"no attribute {attribute!r}", where="filter", cure=f"one of {', '.join(sorted(self.names))}"
-        )
+        names = ", ".join(sorted(self.names)) or "none: it was made without any"
+        return UnknownAttribute(f"no attribute {attribute!r}", where="filter", cure=f"one of {names}")
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, column in self._texts.items():
+        for name, column in self.columns().items():
             lists = pa.ListArray.from_arrays(pa.array(column.offsets, pa.int32()), pa.array(column.rows, pa.int32()))
-            pq.write_table(pa.table({"value": column.values, "rows": lists}), folder / f"{name}.parquet")
-        pq.write_table(pa.table(dict(self._numbers)), folder / "numbers.parquet")
+            values = pa.array(column.values, pa.string())
+            pq.write_table(pa.table({"value": values, "rows": lists}), folder / f"{name}.parquet")
+        pq.write_table(pa.table(self.numbers()), folder / "numbers.parquet")
 
     @classmethod
     def load(cls, folder: Path) -> AttributeTable:
@@ -125,23 +202,23 @@ class AttributeTable:
             texts[name] = Column(table["value"].to_pylist(), np.concatenate([[0], np.cumsum(lengths)]), rows)
         numbers = pq.read_table(folder / "numbers.parquet")
         columns = {name: numbers[name].to_numpy() for name in numbers.column_names}
-        return cls(texts, columns, numbers.num_rows)
+        return cls(texts, columns, numbers.num_rows, CODED)
 
 
 def build_attributes(jobs: pa.Table) -> AttributeTable:
     """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order."""
-    n = jobs.num_rows
-    places = [split_location(location) for location in jobs["location"].to_pylist()]
-    texts: dict[str, Column] = {}
-    for name in TEXT_ATTRIBUTES:
-        if name in Place._fields:
-            held: Iterable[Sequence[str]] = ((getattr(place, name),) for place in places)
-        elif name == "skills":
-            held = (skills or () for skills in jobs["skills"].to_pylist())
-        else:
-            held = ((value or "",) for value in jobs[name].to_pylist())
-        texts[name] = _invert(held)
-    return AttributeTable(texts, {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}, n)
+    texts = {name: _invert(_texts(name, cell) for cell in jobs[_field(name)].to_pylist()) for name in TEXT_ATTRIBUTES}
+    return AttributeTable(texts, {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}, jobs.num_rows, CODED)
+
+
+def job_attributes(job: Mapping[str, Any]) -> Values:
+    """The attributes of one job record, as `build_attributes` has them."""
+    found: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
+    for name in NUMBER_ATTRIBUTES:
+        value = job[name]
+        if value is not None:
+            found[name] = value.timestamp() if isinstance(value, datetime) else float(value)
+    return found
 
 
 class Place(NamedTuple):
@@ -152,6 +229,7 @@ class Place(NamedTuple):
     region: str
 
 
+@lru_cache(maxsize=10_000)
 def split_location(location: str) -> Place:
     """The place that "City, Region[, Country]" names. A lone part is taken as a city and as its own region."""
     parts = [part for part in map(folded, location.split(",")) if part]
@@ -162,16 +240,41 @@ def folded(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def _held_texts(values: Values, name: str) -> tuple[str, ...]:
+    found = values.get(name, ())
+    return found if isinstance(found, tuple) else ()
+
+
+def _field(name: str) -> str:
+    """The field of a job record that an attribute comes from."""
+    return "location" if name in Place._fields else name
+
+
+def _texts(name: str, cell: Any) -> tuple[str, ...]:
+    """The distinct values of a text attribute, folded, from its field of a job record."""
+    if name in Place._fields:
+        cell = getattr(split_location(cell), name)
+    return tuple(sorted({folded(text) for text in ((cell or ()) if name == "skills" else (cell,)) if text} - {""}))
+
+
 def _invert(held: Iterable[Sequence[str]]) -> Column:
     found: dict[str, list[int]] = {}
     for row, values in enumerate(held):
-        for value in {folded(value) for value in values}:
-            if value:
-                found.setdefault(value, []).append(row)
-    values = sorted(found)
-    offsets = np.concatenate([[0], np.cumsum([len(found[v]) for v in values], dtype=np.int64)])
-    rows = np.fromiter((row for v in values for row in found[v]), np.int32, count=int(offsets[-1]))
-    return Column(values, offsets, rows)
+        for value in values:
+            found.setdefault(value, []).append(row)
+    return _column({value: np.array(found[value], np.int32) for value in sorted(found)})
+
+
+def _column(held: Mapping[str, np.ndarray]) -> Column:
+    """held: value -> its rows, in order of value."""
+    offsets = np.cumsum([0, *map(len, held.values())], dtype=np.int64)
+    return Column(list(held), offsets, np.concatenate([np.zeros(0, np.int32), *held.values()]))
+
+
+def _codes(column: Column, n: int) -> np.ndarray:
+    codes = np.full(n, -1, np.int32)
+    codes[column.rows] = np.repeat(np.arange(len(column.values), dtype=np.int32), np.diff(column.offsets))
+    return codes
 
 
 def _numbers(column: Any) -> np.ndarray:

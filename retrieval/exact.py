@@ -1,22 +1,41 @@
 """Exhaustive inner-product search with the filter inside: every vector that passes is scored, none other is returned.
 
-Two ways that give the same answer (after LiNR, arXiv 2407.13218): where many pass, score all and mask; where few pass,
-gather them first. Nothing is approximated, so this is also the reference that other engines are tested against.
+Two plans give the same answer (after LiNR, arXiv 2407.13218): where many pass, score all and mask; where few pass,
+gather them first. The third, which must be asked for, first keeps a stated number of rows by the signs of random
+directions and may so miss some. Without it this is also the reference that other engines are tested against.
+
+The scan runs in float32, whose last bits depend on how rows are blocked; what it leaves near the top is scored again
+in float64. So rows and scores are those of a plain loop, whatever the plan, the batch or the machine's BLAS, and equal
+vectors tie.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from contracts.errors import BadInput, ShapeMismatch
+from retrieval.side_by_side import side_by_side
+from retrieval.signs import Signs
+from retrieval.vectors import Stored, check_stored, decode
 
+Plan = Literal["mask", "gather"]
 GATHER_BELOW = 0.4
 """Share of rows that pass under which gathering costs less than scoring everything (100k x 384 float32, two cores)."""
-BLOCK = 512
-"""Rows scored at a time: they stay in the cache for all queries, where one product of all rows with few queries costs
-twice as much (100k x 384 with two queries: 15 ms against 26 ms on one core)."""
+BLOCK = 1_024
+"""Rows that are gathered or decoded at a time: they stay in the cache until all queries have been scored on them."""
+WIDE = 8_192
+"""Rows that are copied and multiplied with a batch of queries at a time: each time waits for all of BLAS's threads."""
+SETTLED = 4
+"""Times k: so few rows are settled at once, which costs less than finding out which of them are near the top."""
+BATCH = 32
+"""Queries scored in one scan: it bounds the scores that are held, n for each."""
+_SAMPLE = 16_384
+_LARGEST_SCORE = 1e37
+"""Above this an inner product may overflow in float32."""
 
 
 class Hits(NamedTuple):
@@ -30,37 +49,175 @@ NOTHING = Hits(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 class ExactEngine:
-    """Holds (n, d) float32 vectors, which may be memory-mapped."""
+    """Searches n stored vectors of width d. It copies nothing; the arrays may be memory-mapped."""
 
-    def __init__(self, vectors: np.ndarray) -> None:
-        self.vectors = vectors
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        scales: np.ndarray | None = None,
+        signs: Signs | None = None,
+        largest: float | None = None,
+    ) -> None:
+        """vectors, scales: as `Stored`; signs: `build_signs`, for `preselect`; largest: the largest absolute number in
+        the vectors, or a bound on it, None: found at the first search. Raises ShapeMismatch as `check_stored`.
+        """
+        self.vectors, self.signs = vectors, signs
+        self._stored = Stored(np.asarray(vectors), scales)
+        self._largest = largest
+        check_stored(self._stored)
 
-    def search(self, vectors: np.ndarray, mask: np.ndarray | None, k: int) -> list[Hits]:
+    def search(
+        self, vectors: np.ndarray, mask: np.ndarray | None, k: int, *, preselect: int | None = None,
+        plan: Plan | None = None,
+    ) -> list[Hits]:  # fmt: skip
         """The k rows with the highest inner product for each query; ties by row, lower first.
 
-        vectors: (q, d) float32 queries; mask: (n,) bool, the rows that may be returned, None: all.
-        Raises BadInput for k < 1 or a query that is not finite, ShapeMismatch for a wrong width.
+        vectors: (q, d) float32 queries; mask: (n,) bool, the rows that may be returned, None: all; preselect: how many
+        of those rows to keep by their signs before exact scores are taken, None: all; plan: how to score them, None:
+        by the share that passes. Raises BadInput for k < 1, a query that is not finite, vectors so long that scores
+        overflow, or a preselection without signs or of fewer than k; ShapeMismatch for a wrong width.
         """
         check_search(vectors, mask, k, self.vectors.shape)
-        n = len(self.vectors)
-        passing = None if mask is None else np.flatnonzero(mask)
-        if passing is None or len(passing) == n:
-            return [top_k(scores, k) for scores in self._scores(vectors)]
-        if len(passing) < GATHER_BELOW * n:
-            return [top_k(scores, k, passing) for scores in self._scores(vectors, passing)]
-        return [top_k(scores[passing], k, passing) for scores in self._scores(vectors)]
+        queries = np.ascontiguousarray(vectors, np.float32)
+        self._check_lengths(queries)
+        if preselect is not None:
+            return self._preselected(queries, mask, k, preselect)
+        if mask is None:
+            return self._best(queries, k, None, None)
+        if (plan or self._plan(mask)) == "gather":
+            return self._best(queries, k, np.flatnonzero(mask), None)
+        return self._best(queries, k, None, mask)
 
-    def _scores(self, queries: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """(q, m) float32 inner products with the vectors at `rows` ((m,) int64; None: all)."""
-        m = len(self.vectors) if rows is None else len(rows)
-        queries = np.ascontiguousarray(queries, np.float32)
+    def best_of(self, query: np.ndarray, rows: np.ndarray, k: int) -> Hits:
+        """The k best of some rows for one query, scored as `search` does.
+
+        query: (d,) float32; rows: (m,) ascending row numbers.
+        """
+        return top_k(self._settled(query[None], rows)[0], k, rows)
+
+    def _plan(self, mask: np.ndarray) -> Plan:
+        return "gather" if np.count_nonzero(mask) < GATHER_BELOW * len(mask) else "mask"
+
+    def _preselected(self, queries: np.ndarray, mask: np.ndarray | None, k: int, keep: int) -> list[Hits]:
+        if self.signs is None:
+            raise BadInput("no signs to preselect by", cure="build the engine with signs, or leave preselect out")
+        check_count("preselect", keep)
+        if keep < k:
+            raise BadInput(f"preselect keeps {keep:,} rows, {k:,} are asked for", cure="keep at least k, better 20 k")
+        rows = None if mask is None else np.flatnonzero(mask)
+        if keep >= (len(self.vectors) if rows is None else len(rows)):
+            return self._best(queries, k, rows, None)
+        found = []
+        for query in queries:
+            kept = top_k(self.signs.agreement(query, rows), keep, rows).rows
+            found += self._best(query[None], k, np.sort(kept), None)
+        return found
+
+    def _best(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[Hits]:
+        """The k best of `rows` ((m,) ascending; None: all), of which `mask` ((m,) bool; None: all) passes."""
+        if rows is not None and len(rows) <= SETTLED * k:
+            return [top_k(scores, k, rows) for scores in self._settled(queries, rows)]
+        found: list[Hits] = []
+        for some in _blocks(slice(0, len(queries)), BATCH):
+            found += self._answers(queries[some], self._scores(queries[some], rows), k, rows, mask)
+        return found
+
+    def _answers(
+        self, queries: np.ndarray, scores: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None
+    ) -> list[Hits]:
+        """The k best of each query by (q, m) scores of `rows`, as `_best`."""
+        found = [NOTHING] * len(queries)
+
+        def answer(part: slice) -> None:
+            for place in range(part.start, part.stop):
+                near = contenders(scores[place], k, 2 * self._error(queries[place]), mask)
+                found[place] = self.best_of(queries[place], near if rows is None else rows[near], k)
+
+        side_by_side(answer, len(queries), least=1)
+        return found
+
+    def _scores(self, queries: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+        """(q, m) float32 inner products with the vectors at `rows`, each off by `_error` at most."""
+        n, dim = self._stored.values.shape
+        m = n if rows is None else len(rows)
         scores = np.empty((len(queries), m), np.float32)
-        for start in range(0, m, BLOCK):
-            stop = min(start + BLOCK, m)
-            block = self.vectors[start:stop] if rows is None else self.vectors[rows[start:stop]]
-            for query, out in zip(queries, scores, strict=True):
-                np.dot(block, query, out=out[start:stop])
+        if rows is None and len(queries) == 1 and self._stored.values.dtype == np.float32:
+            np.dot(self._stored.values, queries[0], out=scores[0])  # nothing to keep in the cache: one call, all cores
+            return scores
+        if len(queries) == 1:
+            side_by_side(lambda part: self._score_one(queries[0], rows, part, scores[0]), m, least=2 * BLOCK)
+            return scores
+        columns = np.ascontiguousarray(queries.T)
+        as_they_are = rows is None and self._stored.values.dtype == np.float32
+        buffer = np.empty((0 if as_they_are else min(WIDE, m), dim), np.float32)
+        for wide in _blocks(slice(0, m), 8 * WIDE if as_they_are else WIDE):
+            vectors = self._stored.values[wide] if as_they_are else self._copied(rows, wide, buffer)
+            scores[:, wide] = (vectors @ columns).T
         return scores
+
+    def _score_one(self, query: np.ndarray, rows: np.ndarray | None, part: slice, scores: np.ndarray) -> None:
+        """Fill scores[part] of one query with the vectors at rows[part]."""
+        buffer = np.empty((min(BLOCK, part.stop - part.start), len(query)), np.float32)
+        for block in _blocks(part, BLOCK):
+            vectors = decode(self._stored, block if rows is None else rows[block], buffer)
+            # As fast as BLAS on a block, and without waking its threads for each.
+            np.einsum("ij,j->i", vectors, query, out=scores[block])
+
+    def _copied(self, rows: np.ndarray | None, wide: slice, buffer: np.ndarray) -> np.ndarray:
+        """(w, d) float32 vectors at rows[wide], in the buffer ((>= w, d) float32)."""
+
+        def copy(part: slice) -> None:
+            for block in _blocks(part, BLOCK):
+                there = slice(wide.start + block.start, wide.start + block.stop)
+                decode(self._stored, there if rows is None else rows[there], buffer[block])
+
+        side_by_side(copy, wide.stop - wide.start, least=BLOCK)
+        return buffer[: wide.stop - wide.start]
+
+    def _settled(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """(q, m) float32 inner products with the vectors at `rows`, summed in float64, always in the same order."""
+        scores = np.empty((len(queries), len(rows)), np.float32)
+        wide = queries.astype(np.float64)
+        for block in _blocks(slice(0, len(rows)), BLOCK):
+            vectors = decode(self._stored, rows[block]).astype(np.float64)
+            for found, query in zip(scores, wide, strict=True):
+                found[block] = np.einsum("ij,j->i", vectors, query)
+        return scores
+
+    def _error(self, query: np.ndarray) -> float:
+        """By how much a float32 score can differ from the settled one: the bound that holds for any order of sums.
+
+        Source: Higham, Accuracy and Stability of Numerical Algorithms (2002), section 3.1.
+        """
+        return (len(query) + 8) * (2.0**-24 * self._longest_product(query) + float(np.finfo(np.float32).tiny))
+
+    def _longest_product(self, query: np.ndarray) -> float:
+        """At least the length of the longest vector times the query's."""
+        if self._largest is None:
+            self._largest = largest(self._stored)
+        return self._largest * math.sqrt(len(query)) * float(np.linalg.norm(query.astype(np.float64)))
+
+    def _check_lengths(self, queries: np.ndarray) -> None:
+        for query in queries:
+            length = self._longest_product(query)
+            if length > _LARGEST_SCORE:
+                raise BadInput(f"inner products of up to {length:.1e} overflow", cure="normalise the vectors")
+
+
+def _blocks(part: slice, size: int) -> Iterator[slice]:
+    """A slice in slices of `size`; the last may be shorter."""
+    return (slice(start, min(start + size, part.stop)) for start in range(part.start, part.stop, size))
+
+
+def largest(stored: Stored) -> float:
+    """The largest absolute number in the vectors, 0 where there are none. Raises BadInput where one is not finite."""
+    found = 0.0
+    for rows in _blocks(slice(0, len(stored.values)), BLOCK):
+        if not all(np.isfinite(part).all() for part in stored.at(rows) if part is not None):
+            raise BadInput(f"a vector in rows {rows.start:,} to {rows.stop - 1:,} holds NaN or infinity")
+        block = decode(stored, rows)
+        found = max(found, float(block.max(initial=0)), -float(block.min(initial=0)))
+    return found
 
 
 def top_k(scores: np.ndarray, k: int, rows: np.ndarray | None = None) -> Hits:
@@ -69,22 +226,54 @@ def top_k(scores: np.ndarray, k: int, rows: np.ndarray | None = None) -> Hits:
     rows: (m,) ascending row numbers that the scores belong to; None: 0 to m - 1.
     """
     scores = np.ascontiguousarray(scores, np.float32)
-    if k < len(scores):
-        cut = np.partition(scores, len(scores) - k)[len(scores) - k]
-        above = np.flatnonzero(scores > cut)
-        level = np.flatnonzero(scores == cut)[: k - len(above)]  # argpartition alone would pick any of equal ones
+    chosen = contenders(scores, k)
+    if len(chosen) > k:
+        cut = scores[chosen].min()  # contenders tie at the cut, and nowhere below
+        above = chosen[scores[chosen] > cut]
+        level = chosen[scores[chosen] == cut][: k - len(above)]
         chosen = np.sort(np.concatenate([above, level]))
-    else:
-        chosen = np.arange(len(scores))
     chosen = chosen[np.argsort(-scores[chosen], kind="stable")]
     found = chosen if rows is None else rows[chosen]
     return Hits(found.astype(np.int32), scores[chosen])
 
 
+def contenders(scores: np.ndarray, k: int, margin: float = 0.0, mask: np.ndarray | None = None) -> np.ndarray:
+    """(c,) ascending positions of all scores that lie at most `margin` below the k-th highest of those that pass.
+
+    scores: (m,) float32; mask: (m,) bool, None: all pass. Fewer than k where fewer pass. A floor that is read off a
+    sample leaves few to look at; where it turns out to lie above the k-th, all are looked at.
+    """
+    for floor in (_floor(scores, k, mask), -math.inf):
+        above = scores >= floor - margin
+        found = np.flatnonzero(above if mask is None else above & mask)
+        if len(found) <= k and floor == -math.inf:
+            break
+        if len(found) >= k:
+            high = scores[found]
+            cut = np.partition(high, len(high) - k)[len(high) - k]
+            if cut >= floor:
+                return found[high >= cut - margin]
+    return found
+
+
+def _floor(scores: np.ndarray, k: int, mask: np.ndarray | None) -> float:
+    """A score that most likely at least k that pass reach; minus infinity where a sample cannot tell."""
+    stride = max(4, len(scores) // _SAMPLE)
+    expected = k / stride
+    rank = int(expected + 4 * math.sqrt(expected) + 8)
+    sample = scores[::stride] if mask is None else scores[::stride][mask[::stride]]
+    return float(np.partition(sample, len(sample) - rank)[len(sample) - rank]) if rank < len(sample) else -math.inf
+
+
+def check_count(name: str, count: int) -> None:
+    """Raises BadInput for a number of jobs that is no whole number or below 1."""
+    if not isinstance(count, int | np.integer) or count < 1:
+        raise BadInput(f"{name} is {count!r}", cure="ask for at least one job, and a whole number of them")
+
+
 def check_search(vectors: np.ndarray, mask: np.ndarray | None, k: int, shape: tuple[int, ...]) -> None:
-    """Raises what `ExactEngine.search` states. shape: (n, d) of the engine's vectors."""
-    if k < 1:
-        raise BadInput(f"k is {k}", cure="ask for at least one job")
+    """Raises what `ExactEngine.search` states of queries, masks and k. shape: (n, d) of the engine's vectors."""
+    check_count("k", k)
     if vectors.ndim != 2 or vectors.shape[1] != shape[1]:
         raise ShapeMismatch(f"query vectors are {vectors.shape}, the index has width {shape[1]}", cure="encode again")
     if mask is not None and mask.shape != shape[:1]:

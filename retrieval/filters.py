@@ -15,7 +15,8 @@ passes its negation. Values are compared without regard to case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Annotated, Any, Protocol, Self
@@ -25,6 +26,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     FailFast,
     Field,
@@ -71,7 +73,16 @@ def _aware(value: datetime | None) -> datetime | None:
     return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
-Time = Annotated[datetime, AfterValidator(_aware)]
+def _no_digits(value: Any) -> Any:
+    """A number as text is a slip, and would be read as the seconds since 1970."""
+    try:
+        float(value if isinstance(value, str) else "no number")
+    except ValueError:
+        return value
+    raise ValueError("a number as text: write it without quotes, or a time such as 2026-03-01T12:00:00Z")
+
+
+Time = Annotated[datetime, BeforeValidator(_no_digits), AfterValidator(_aware)]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
@@ -117,24 +128,28 @@ class Filter(_Value):
         return reduce(np.logical_and, (c.mask(table) for c in self.clauses), np.ones(len(table), dtype=bool))
 
     def __and__(self, other: Filter) -> Filter:
-        return Filter(clauses=(*self.clauses, *other.clauses))
+        with _typed():
+            return Filter(clauses=(*self.clauses, *other.clauses))
 
     def __bool__(self) -> bool:
         return bool(self.clauses)
 
 
 def any_of(attribute: str, *values: str) -> Filter:
-    return Filter(clauses=(AnyOf(attribute=attribute, any_of=values),))
+    with _typed():
+        return Filter(clauses=(AnyOf(attribute=attribute, any_of=values),))
 
 
 def none_of(attribute: str, *values: str) -> Filter:
-    return Filter(clauses=(AnyOf(attribute=attribute, any_of=values, negated=True),))
+    with _typed():
+        return Filter(clauses=(AnyOf(attribute=attribute, any_of=values, negated=True),))
 
 
 def between(
     attribute: str, at_least: float | datetime | None = None, at_most: float | datetime | None = None
 ) -> Filter:
-    return Filter(clauses=(Range(attribute=attribute, at_least=_plain(at_least), at_most=_plain(at_most)),))
+    with _typed():
+        return Filter(clauses=(Range(attribute=attribute, at_least=_plain(at_least), at_most=_plain(at_most)),))
 
 
 def either(*filters: Filter) -> Filter:
@@ -142,23 +157,35 @@ def either(*filters: Filter) -> Filter:
     conditions = [clause for found in filters for clause in found.clauses]
     if len(conditions) != len(filters) or any(isinstance(c, Either) for c in conditions):
         raise BadInput("either() takes filters of one condition each", cure="combine larger filters with &")
-    return Filter(clauses=(Either.model_validate({"either": conditions}),))
+    with _typed():
+        return Filter(clauses=(Either.model_validate({"either": conditions}),))
 
 
 def parse_filter(value: Any) -> Filter:
     """A filter from its JSON form: text, bytes, or the parsed value. Raises BadInput naming the field."""
-    try:
+    with _typed():
         if isinstance(value, str | bytes):
             return Filter.model_validate_json(value)
         return Filter.model_validate(value)
+
+
+@contextmanager
+def _typed() -> Iterator[None]:
+    """What a value that does not fit raises, is BadInput naming the field."""
+    try:
+        yield
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in problem["loc"]) or "all"
+        problems = error.errors(include_url=False, include_input=False)
+        # What a value says of itself tells more than which fields the other kinds of clause would have had.
+        problem = next((one for one in problems if one["type"] == "value_error"), problems[0])
+        place = ".".join(part for part in map(str, problem["loc"]) if "[" not in part) or "all"
         raise BadInput(
             problem["msg"],
             where=f"filter.{place}",
             cure='a clause looks like {"attribute": "skills", "any_of": ["python"]}',
         ) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"no number: {error}", where="filter", cure="a finite number or a time") from error
 
 
 def _number(value: float | datetime | None) -> float | None:

@@ -21,40 +21,57 @@ import pyarrow.parquet as pq
 from contracts.arrow import arrow_schema
 from contracts.bundle import Manifest, read_manifest
 from contracts.encoder import read_encoder
-from contracts.errors import BadInput, IndexMismatch, NotReady
+from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.records import Event
 from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace, set_current
 from retrieval.attributes import build_attributes
+from retrieval.batch import check_vectors
+from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
+from retrieval.duplicates import duplicate_groups
 from retrieval.faiss_engine import build_faiss
 from retrieval.job_index import FORMAT, IndexManifest, JobIndex, check_index
+from retrieval.job_rows import SHOWN, TEXT_HASH
+from retrieval.links.store import LinkStore
 from retrieval.popularity import build_activity
-from retrieval.terms import FIELD_WEIGHTS, build_terms, job_words
+from retrieval.synonyms import load_synonyms
+from retrieval.terms import build_terms
 from retrieval.titles import build_titles
+from retrieval.words import job_words
 
 __all__ = ["ENGINES", "JobIndex", "build_index", "check_index"]
 
 log = logging.getLogger("rolecall")
 
 ENGINES = ("exact", "faiss")
-SHOWN = (
-    "id", "title", "company", "location", "workplace", "employment", "seniority", "industry", "salary_min",
-    "salary_max", "currency", "posted_at", "expires_at", "hidden",
-)  # fmt: skip
 _PLACE = "place"
 _BATCH = 4_096
 
 
-def build_index(workspace: Workspace, bundle: Path | None = None, engine: str = "exact") -> Path:
+def build_index(
+    workspace: Workspace, bundle: Path | None = None, engine: str = "exact", *, faiss: FaissConfig | None = None,
+    terms: TermsConfig | None = None, retrieval: RetrievalConfig | None = None, links: Path | None = None,
+    position: str = "",
+) -> Path:  # fmt: skip
     """Write `workspace.indexes/<version>/`, make it the current one, and return it.
 
-    bundle: the folder of the bundle whose item tokens go in; None: an index for retrieval alone.
+    bundle: the folder of the bundle whose item tokens go in; None: an index for retrieval alone. faiss, terms,
+    retrieval: knobs of that engine, of the inverted index, and how it is asked; the defaults where None. links: the
+    folder of learned links, which go in over the index's jobs; None: that source is absent. position: of the last
+    change of the feed that the records hold, from where a service then reads on; empty: it reads the feed from its
+    first change, and passes over what the records have.
     Raises NotReady where jobs, texts, vectors, the encoder or the bundle's item tokens are missing, IndexMismatch where
-    texts, vectors or item tokens are of another version or shape than expected, BadInput for an unknown engine.
+    texts, vectors or item tokens are of another version or shape than expected, BadInput for an unknown engine, knobs
+    that do not fit the vectors, a vector that is not finite or too large (`check_vectors`), or a file of
+    synonyms that holds none, NotWritten where it cannot be written whole: the one before it is then still the current
+    one.
     """
     if engine not in ENGINES:
         raise BadInput(f"no engine {engine!r}", cure=f"one of {', '.join(ENGINES)}")
+    faiss, terms, retrieval = faiss or FaissConfig(), terms or TermsConfig(), retrieval or RetrievalConfig()
+    synonyms = load_synonyms(terms.synonyms)
+    learned = LinkStore.load(links) if links else None
     encoder = read_encoder(workspace.encoder)
     jobs = latest(read_table(workspace.records / "jobs"), "id", "updated_at").sort_by("id")
     texts = latest(_keys(workspace.features / JOB_TEXT, "text_hash", "text_version"), JOB_KEY, EVENT_TIME, CREATED_TIME)
@@ -81,32 +98,41 @@ def build_index(workspace: Workspace, bundle: Path | None = None, engine: str = 
     jobs = jobs.take(kept)
     vectors = np.zeros((len(kept), encoder.dim), np.float32)
     _fill(vectors, workspace.features / JOB_VECTOR, "vector", vector_rows[kept])
+    check_vectors(jobs["id"].to_pylist(), vectors)
     events = _events(workspace)
 
     bundle_version = manifest.version if manifest else ""
-    versions = (FORMAT, FIELD_WEIGHTS, engine, bundle_version, encoder.version, text_version)
+    links_version = learned.version if learned else ""
+    knobs = (faiss.model_dump(), terms.weights.model_dump(), synonyms.model_dump(), retrieval.model_dump())
+    versions = (FORMAT, knobs, engine, bundle_version, encoder.version, text_version, links_version, position)
     version = _content_version(versions, jobs, vectors, events)
     folder = workspace.indexes / version
     about = IndexManifest(
         version=version, engine=engine, bundle_version=bundle_version, encoder_version=encoder.version,
         text_version=text_version, jobs=len(kept), dim=encoder.dim, left_out={k: v for k, v in left_out.items() if v},
+        faiss=faiss, terms=terms, retrieval=retrieval, links=links_version, position=position,
     )  # fmt: skip
 
     def write(staged: Path) -> None:
-        pq.write_table(jobs.select(SHOWN), staged / "jobs.parquet")
+        hashes = pa.array([wanted[row][1] for row in kept], pa.string())
+        pq.write_table(jobs.select(SHOWN).append_column(TEXT_HASH, hashes), staged / "jobs.parquet")
         np.save(staged / "vectors.npy", vectors, allow_pickle=False)
         if manifest:
             shape = (len(kept), manifest.item_tokens, manifest.hidden)
             _write_items(staged / "items.npy", shape, _items_folder(workspace, manifest), item_rows[kept])
-        build_terms(list(job_words(jobs))).save(staged / "terms")
+        build_terms(job_words(jobs, terms.weights), synonyms).save(staged / "terms")
         build_titles(jobs["title"].to_pylist()).save(staged / "titles")
         build_attributes(jobs).save(staged / "attributes")
         build_activity(jobs["id"].to_pylist(), events).save(staged / "activity.npz")
+        groups = duplicate_groups(jobs, vectors, retrieval.duplicates)
+        np.save(staged / "groups.npy", groups, allow_pickle=False)
+        if learned:
+            learned.over(row for batch in jobs.to_batches(_BATCH) for row in batch.to_pylist()).write(staged / "links")
         if engine == "faiss":
-            build_faiss(vectors).save(staged / "faiss.index")
+            build_faiss(vectors, faiss).save(staged / "faiss.index")
         (staged / "index.json").write_text(about.model_dump_json(indent=2))
 
-    if (folder / "index.json").is_file():
+    if _is_whole(folder):
         log.info("index: version %s is already built", version)
     else:
         _write_folder(folder, write)
@@ -212,11 +238,28 @@ def _content_version(versions: Sequence[object], jobs: pa.Table, vectors: np.nda
     return digest.hexdigest()
 
 
+def _is_whole(folder: Path) -> bool:
+    """Whether the index in a folder can be loaded."""
+    try:
+        JobIndex.load(folder)
+    except NotReady:
+        return False
+    except IndexMismatch as error:
+        log.warning("index: version %s is broken, and is built again: %s", folder.name, error)
+        return False
+    return True
+
+
 def _write_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Make a folder whole or not at all: `write` fills a staged one, which then takes the name."""
+    """Make a folder whole or not at all: `write` fills a staged one, which then takes the name. Raises NotWritten."""
     staged = folder.with_name(folder.name + ".staged")
     shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    write(staged)
-    shutil.rmtree(folder, ignore_errors=True)
-    staged.replace(folder)
+    try:
+        staged.mkdir(parents=True)
+        write(staged)
+        shutil.rmtree(folder, ignore_errors=True)
+        staged.replace(folder)
+    except OSError as error:
+        raise NotWritten(str(error), where=str(folder), cure="make room; the index before it still serves") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)

@@ -1,17 +1,19 @@
-"""Several ranked lists into one, with a place kept for each list's best.
+"""Several ranked lists into one, with a place kept for each list's best: by reciprocal ranks or by learned weights.
 
 Source of the fusion: Cormack, Clarke and Buettcher, Reciprocal rank fusion outperforms Condorcet (SIGIR 2009).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from contracts.errors import BadInput
+from retrieval.config import Weight
 from retrieval.exact import Hits
+from retrieval.fuse import linear_scores
 
 RANK_OFFSET = 60
 """The paper's constant: how slowly a rank's weight falls."""
@@ -22,7 +24,9 @@ class Candidates:
     """What retrieval found for one request, best first.
 
     rows: (n,) int32; ids: n job ids; sources: S names; scores: (n, S) float32, each source's own, NaN where it did not
-    find the job; fused: (n,) float32 fused score, descending; terms: (n,) float32, see `JobIndex.term_shares`.
+    find the job; fused: (n,) float32 fused score, descending; terms: (n,) float32, see `JobIndex.term_shares`; reasons:
+    n sentences, why a job was found where its sources' names do not say it all, else empty, () for none at all;
+    removed: rule -> jobs that it kept out; demoted: row -> rules for which it stands after the others.
     """
 
     rows: np.ndarray
@@ -31,6 +35,9 @@ class Candidates:
     scores: np.ndarray
     fused: np.ndarray
     terms: np.ndarray
+    reasons: Sequence[str] = ()
+    removed: Mapping[str, int] = field(default_factory=dict)
+    demoted: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,11 +47,18 @@ class Candidates:
         return tuple(name for name, score in zip(self.sources, self.scores[i], strict=True) if not np.isnan(score))
 
 
-def merge(lists: Sequence[Hits], shares: Sequence[float], k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The k best of several lists by reciprocal rank; each list's first `share * k` are in whatever the others say.
+def merge(
+    lists: Sequence[Hits],
+    shares: Sequence[float],
+    k: int,
+    weights: Sequence[Weight] | None = None,
+    down: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The k best of several lists; each list's first `share * k` are in whatever the others say.
 
     lists: each best first, without repeats in itself; shares: non-negative, at most 1 together; a list's share is its
-    weight in the fusion too.
+    weight in reciprocal-rank fusion too. weights: of the lists, see `retrieval.fuse`; None: reciprocal ranks. down:
+    (jobs of the index,) bool, those that come after all others and have no sure place.
     Returns rows (m,) int32 in fused order (ties by row), fused (m,) float32, scores (m, S) float32 with NaN where a
     list lacks the row. Raises BadInput for k < 1 or shares above 1.
     """
@@ -52,8 +66,8 @@ def merge(lists: Sequence[Hits], shares: Sequence[float], k: int) -> tuple[np.nd
         raise BadInput(f"k is {k} and the shares add up to {sum(shares):g}", cure="k of 1 or more, shares up to 1")
     every = np.concatenate([hits.rows for hits in lists]) if lists else np.zeros(0, np.int32)
     rows, place = np.unique(every, return_inverse=True)
-    weights = [share / (RANK_OFFSET + 1 + np.arange(len(h.rows))) for h, share in zip(lists, shares, strict=True)]
-    fused = np.bincount(place, np.concatenate(weights) if weights else None, minlength=len(rows))
+    reciprocal = [share / (RANK_OFFSET + 1 + np.arange(len(h.rows))) for h, share in zip(lists, shares, strict=True)]
+    fused = np.bincount(place, np.concatenate(reciprocal) if reciprocal else None, minlength=len(rows))
     scores = np.full((len(rows), len(lists)), np.nan, np.float32)
     kept = np.zeros(len(rows), dtype=bool)
     start = 0
@@ -62,6 +76,18 @@ def merge(lists: Sequence[Hits], shares: Sequence[float], k: int) -> tuple[np.nd
         scores[mine, column] = hits.scores
         kept[mine[: int(share * k)]] = True
         start += len(mine)
+    if weights is not None:
+        fused = linear_scores(scores, weights)
+    if down is not None:
+        fused, kept = below_others(fused, down[rows]), kept & ~down[rows]
     order = np.lexsort((rows, -fused, ~kept))[:k]  # the kept ones first, so that the cut spares them
     order = order[np.lexsort((rows[order], -fused[order]))]
     return rows[order].astype(np.int32), fused[order].astype(np.float32), scores[order]
+
+
+def below_others(scores: np.ndarray, down: np.ndarray) -> np.ndarray:
+    """(n,) float scores with those of `down` ((n,) bool) less one amount: lower than all others, in their own order."""
+    if not down.any() or down.all():
+        return scores
+    spread = float(scores.max() - scores.min())
+    return scores - down * (2 * spread or 1.0)

@@ -5,14 +5,19 @@ The service, the labelling of training pairs and the replay all make it here, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from contracts.activity import Activity
+from contracts.records import Surface
 from contracts.tasks import INTEREST
-from contracts.text import limit_tokens, request_text
+from contracts.text import Percentiles, limit_tokens, request_text
+from retrieval.facts import Facts, read_facts, text_fields
 from retrieval.filters import Filter
+from retrieval.rules import Rule
+from retrieval.term_query import without_quotes
 
 RECENT_JOBS = 5
 RECENT_SNIPPETS = 3
@@ -26,7 +31,9 @@ class Request:
 
     request_text: the prefix that is encoded and ranked with; query: what was typed, empty for a recommendation;
     words: what the inverted index is asked; titles: the words that a title should hold; location: the member's;
-    recent: jobs of interest, newest first; exclude: jobs that must not be returned.
+    recent: jobs of interest, newest first; exclude: jobs that must not be returned; facts: what rules hold jobs
+    against; rules: those in force. Who asks, for the learned links: member: their record (`contracts.records.Member` as
+    a dict) where it is known; else member_id: by which the index may know their links.
     """
 
     request_text: str
@@ -38,6 +45,14 @@ class Request:
     recent: tuple[str, ...] = ()
     exclude: frozenset[str] = frozenset()
     filter: Filter = field(default_factory=Filter)
+    facts: Facts = field(default_factory=Facts)
+    rules: tuple[Rule, ...] = ()
+    member_id: str = ""
+    member: Mapping[str, Any] | None = None
+
+    @property
+    def surface(self) -> Surface:
+        return "search" if self.query else "recommendation"
 
 
 def build_request(
@@ -48,37 +63,40 @@ def build_request(
     filter: Filter,
     time: datetime,
     exclude: Iterable[str] = (),
+    *,
+    member_id: str = "",
+    member: Mapping[str, Any] | None = None,
+    rules: tuple[Rule, ...] = (),
+    percentiles: Percentiles | None = None,
+    unopened: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Request:
     """The request of a member (empty text: unknown or anonymous) who searches (query) or looks for advice (no query).
 
-    A query alone decides the words; without one they are the last jobs of interest and the member's own. Jobs applied
-    to and dismissed are excluded beside `exclude`. Activity is taken as of `time`.
+    A query alone decides the words, and asks for phrases by quotes; without one they are the last jobs of interest and
+    the member's own. Jobs applied to and dismissed are excluded beside `exclude`. Activity is taken as of `time`.
+    A request of the past brings the member's record of then and no id: what the index knows of a member is of now.
+    percentiles, unopened: for rules that ask for pay and for what was shown; see `Facts`.
     """
     entries = [entry for entry in activity.entries if entry.time < time]
     wanted = [entry for entry in entries if entry.action in INTEREST]
     recent = tuple(dict.fromkeys(entry.job_id for entry in wanted))[:RECENT_JOBS]
     snippets = tuple(dict.fromkeys(entry.snippet for entry in wanted))[:RECENT_SNIPPETS]
-    fields = _fields(member_text)
+    fields = text_fields(member_text)
     own = [limit_tokens(fields[name], budget) for name, budget in WORD_BUDGET.items() if name in fields]
-    dismissed = (entry.job_id for entry in entries if entry.action == "dismiss")
+    dismissed = [job_id for job_id, _ in activity.dismissed]
+    dismissed += [entry.job_id for entry in entries if entry.action == "dismiss"]  # older activity holds these alone
     return Request(
         request_text=request_text(member_text, activity._replace(entries=tuple(entries)).text(), query),
         query=query,
-        words=query or " ".join((*snippets, *own)),
+        words=query or without_quotes(" ".join((*snippets, *own))),
         titles=query or " ".join(fields[name] for name in ("headline", "wants") if name in fields),
         location=location or fields.get("location", ""),
         time=time,
         recent=recent,
         exclude=frozenset((*activity.applied, *dismissed, *exclude)),
         filter=filter,
+        facts=read_facts(fields, percentiles or Percentiles(), activity.dismissed, unopened or {}),
+        rules=rules,
+        member_id=member_id,
+        member=member,
     )
-
-
-def _fields(member_text: str) -> dict[str, str]:
-    """The verbaliser's fields by name; the first of a name counts, since a member may write the separator too."""
-    found: dict[str, str] = {}
-    for part in member_text.split(" | "):
-        name, separator, value = part.partition(": ")
-        if separator:
-            found.setdefault(name, value)
-    return found

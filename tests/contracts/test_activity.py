@@ -11,9 +11,10 @@ from contracts.records import Event
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def _event(number: int, action: str, microseconds: int = 0) -> Event:
+def _event(number: int, action: str, microseconds: int = 0, reason: str | None = None) -> Event:
     time = START + timedelta(seconds=number, microseconds=microseconds)
-    return Event(id=f"e{number}", time=time, member_id="m", job_id=f"j{number}", action=action)
+    why = reason if action == "dismiss" else None
+    return Event(id=f"e{number}", time=time, member_id="m", job_id=f"j{number}", action=action, reason=why)
 
 
 EVENTS = st.lists(
@@ -22,6 +23,7 @@ EVENTS = st.lists(
         st.integers(0, 60),
         st.sampled_from(["impression", "view", "apply", "save", "dismiss", "hire"]),
         st.integers(0, 999_999),
+        st.sampled_from([None, "too_far", "bad_company"]),
     ),
     max_size=50,
 )
@@ -70,6 +72,22 @@ def test_an_applied_job_is_remembered_after_its_entry_is_gone() -> None:
     activity = _fold(events)
     assert activity.applied == ("j0",)
     assert all(entry.job_id != "j0" for entry in activity.entries)
+
+
+def test_a_dismissal_is_remembered_with_its_reason_after_its_entry_is_gone() -> None:
+    events = [_event(0, "dismiss", reason="too_far"), _event(1, "dismiss")]
+    activity = _fold([*events, *(_event(n, "view") for n in range(2, RECENT + 5))])
+    assert activity.dismissed == (("j1", ""), ("j0", "too_far"))
+    assert all(entry.job_id not in ("j0", "j1") for entry in activity.entries)
+
+
+def test_a_reason_is_no_part_of_the_text() -> None:
+    assert _fold([_event(1, "dismiss", reason="too_far")]).text() == _fold([_event(1, "dismiss")]).text() != ""
+
+
+def test_activity_from_before_dismissals_were_kept_is_read() -> None:
+    before = '{"entries":[[1735689601000,"dismiss","j1","Nurse"]],"applied":["j2"]}'
+    assert Activity.from_json(before)[1:] == (("j2",), ())
 
 
 def test_no_text_is_no_activity() -> None:

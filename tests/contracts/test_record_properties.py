@@ -1,6 +1,7 @@
 """Whatever a valid record holds, it survives Arrow, and its text keeps to its budgets."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -23,6 +24,7 @@ from contracts.records import (
     Member,
     Position,
     Preferences,
+    Reason,
 )
 from contracts.text import JOB_BUDGET, MEMBER_BUDGET, Percentiles, Verbalizer, limit_tokens
 
@@ -69,7 +71,7 @@ JOBS = st.builds(
     updated_at=TIMES,
 )
 EVENTS = st.builds(
-    Event,
+    lambda action, reason, **fields: Event(action=action, reason=reason if action == "dismiss" else None, **fields),
     id=IDS,
     time=TIMES,
     surface=st.sampled_from(["search", "recommendation"]),
@@ -80,6 +82,8 @@ EVENTS = st.builds(
     position=st.none() | st.integers(1, MAX_POSITION),
     action=st.sampled_from(["impression", "view", "apply", "save", "dismiss", "hire"]),
     propensity=st.none() | st.floats(LEAST_PROPENSITY, 1),
+    reason=st.sampled_from([None, *get_args(Reason)]),
+    found_by=TEXT,
 )
 GRADES = st.builds(
     Grade,
@@ -132,6 +136,14 @@ def test_any_moment_is_a_time_in_utc_or_a_validation_error(moment: datetime) -> 
 @given(RECORD)
 def test_a_record_survives_being_validated_again(record: Member | Job | Event | Grade) -> None:
     assert type(record).model_validate(record.model_dump()) == record
+
+
+@pytest.mark.parametrize(("action", "reason"), [("view", "too_far"), ("dismiss", "no_idea")])
+def test_only_a_dismissal_has_a_reason_and_only_a_known_one(action: str, reason: str) -> None:
+    value = {"id": "e", "time": DAY, "member_id": "m", "job_id": "j", "action": action, "reason": reason}
+    with pytest.raises(ValidationError, match=reason):
+        Event.model_validate(value)
+    assert Event.model_validate(value | {"reason": ""}).reason is None
 
 
 @pytest.mark.parametrize("table", RECORDS)

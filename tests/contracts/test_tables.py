@@ -54,3 +54,12 @@ def test_a_half_written_part_is_named_as_unreadable(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(UnreadableFile, match=str(tmp_path)):
         read_table(tmp_path)
+
+
+def test_a_column_that_older_parts_lack_is_null_there(tmp_path: Path) -> None:
+    write_part(tmp_path, pa.table({"x": [1, 2]}), "a")
+    write_part(tmp_path, pa.table({"x": [3], "why": ["far"]}), "b")
+    schema = pa.schema([("x", pa.int64()), ("why", pa.string())])
+    assert read_table(tmp_path, ["x", "why"], schema=schema).to_pylist() == [
+        {"x": 1, "why": None}, {"x": 2, "why": None}, {"x": 3, "why": "far"},
+    ]  # fmt: skip

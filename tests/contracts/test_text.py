@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from contracts.records import Education, Job, Member, Position, Preferences
 from contracts.text import (
     TEXT_FORMAT,
@@ -103,3 +106,16 @@ def test_a_snippet_names_title_company_and_place() -> None:
 def test_the_content_hash_depends_on_text_and_version() -> None:
     assert content_hash("a", "1") != content_hash("a", "2") != content_hash("b", "2")
     assert len(content_hash("a", "1")) == 32
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.floats(0, 1e6), st.sampled_from([4, 20, 150]))
+def test_a_value_lies_above_the_least_of_its_tag(values: list[float], value: float, steps: int) -> None:
+    fitted = Percentiles.fit({"salary": values}, steps)
+    least = fitted.least("salary", fitted.tag("salary", value))
+    assert least is None or (least < value and least in fitted.breaks["salary"])
+    assert least is not None or fitted.tag("salary", value) == "p0"
+
+
+def test_a_tag_that_is_never_given_has_no_least_value() -> None:
+    assert [PAY.least("salary", tag) for tag in ("", "p0", "p33", "p65 x")] == [None] * 4
+    assert PAY.least("salary", "p65") == 65_000 and PAY.least("height", "p65") is None

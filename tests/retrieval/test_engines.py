@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -37,63 +35,9 @@ def test_exact_search_is_the_brute_force_inside_the_filter(
         assert hits.rows.dtype == np.int32 and hits.scores.dtype == np.float32
 
 
-@given(share=st.sampled_from([0.05, 0.3, 0.8, None]), k=st.integers(1, 400), seed=st.integers(0, 50))
-def test_flat_faiss_finds_what_exact_search_finds(share: float | None, k: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    vectors = random.standard_normal((300, 8)).astype(np.float32)
-    mask = None if share is None else random.random(300) < share
-    query = random.standard_normal((2, 8)).astype(np.float32)
-    pairs = zip(
-        build_faiss(vectors, "flat").search(query, mask, k), ExactEngine(vectors).search(query, mask, k), strict=True
-    )
-    for found, expected in pairs:
-        assert found.rows.tolist() == expected.rows.tolist()
-        np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["ivf", "hnsw"])
-@pytest.mark.parametrize("share", [0.02, 0.2, 1.0])
-def test_approximate_faiss_stays_in_the_filter_and_finds_most(kind: str, share: float) -> None:
-    random = np.random.default_rng(0)
-    vectors = random.standard_normal((3_000, 16)).astype(np.float32)
-    mask = random.random(3_000) < share
-    query = random.standard_normal((8, 16)).astype(np.float32)
-    found = build_faiss(vectors, kind).search(query, mask, 50)  # type: ignore[arg-type]
-    expected = ExactEngine(vectors).search(query, mask, 50)
-    wanted = min(50, int(mask.sum()))
-    assert all(mask[hits.rows].all() and (hits.rows >= 0).all() and len(hits.rows) == wanted for hits in found)
-    recall = np.mean([len(set(f.rows) & set(e.rows)) / wanted for f, e in zip(found, expected, strict=True)])
-    assert recall > 0.9
-
-
-@pytest.mark.parametrize("kind", ["flat", "ivf", "hnsw"])
-def test_k_above_what_passes_gives_all_that_passes_and_no_minus_one(kind: str) -> None:
-    vectors = np.random.default_rng(0).standard_normal((200, 4)).astype(np.float32)
-    mask = np.arange(200) % 2 == 0
-    [hits] = build_faiss(vectors, kind).search(vectors[:1], mask, 10_000)  # type: ignore[arg-type]
-    assert sorted(hits.rows) == list(range(0, 200, 2))
-
-
-def test_a_filter_that_passes_only_far_rows_does_not_starve_the_answer() -> None:
-    vectors = np.random.default_rng(0).standard_normal((4_000, 8)).astype(np.float32)
-    query = vectors[:1]
-    likeness = vectors @ query[0]
-    mask = likeness < np.median(likeness)  # the lists that are probed hold few of these
-    [found] = build_faiss(vectors, "ivf").search(query, mask, 2_000)
-    assert sorted(found.rows) == np.flatnonzero(mask).tolist()
-
-
-def test_a_saved_faiss_index_finds_as_before(tmp_path: Path) -> None:
-    vectors = np.random.default_rng(0).standard_normal((500, 8)).astype(np.float32)
-    engine = build_faiss(vectors, "ivf")
-    engine.save(tmp_path / "faiss.index")
-    again = FaissEngine.load(tmp_path / "faiss.index", vectors)
-    assert again.search(vectors[:1], None, 9)[0].rows.tolist() == engine.search(vectors[:1], None, 9)[0].rows.tolist()
-
-
 def engines(n: int) -> list[ExactEngine | FaissEngine]:
     vectors = np.random.default_rng(0).standard_normal((n, 4)).astype(np.float32)
-    return [ExactEngine(vectors), build_faiss(vectors, "flat")]
+    return [ExactEngine(vectors), build_faiss(vectors)]
 
 
 def test_nothing_passes_and_nothing_is_found() -> None:

@@ -171,3 +171,31 @@ def test_codes_tell_equal_values_from_missing_and_unknown_ones() -> None:
 )  # fmt: skip
 def test_a_location_is_a_place_in_a_region(location: str, place: Place) -> None:
     assert split_location(location) == place
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: between("pay", float("nan")),
+        lambda: between("pay"),
+        lambda: between("pay", 10**400),
+        lambda: between("pay", "much"),  # type: ignore[arg-type]
+        lambda: between("pay", [1]),  # type: ignore[arg-type]
+        lambda: any_of("s", 3),  # type: ignore[arg-type]
+        lambda: none_of(3, "s"),  # type: ignore[arg-type]
+        lambda: Filter(clauses=any_of("s", "a").clauses * 100) & any_of("s", "b"),
+        lambda: either(*[any_of("s", "a")] * 101),
+    ],
+)
+def test_a_filter_that_cannot_be_made_is_a_bad_input(make: Any) -> None:
+    with pytest.raises(BadInput, match="filter"):
+        make()
+
+
+@pytest.mark.parametrize("value", ["90000000000", "9.5", "1e3", " 7 ", "-1"])
+def test_a_number_as_text_is_not_read_as_a_time(value: str) -> None:
+    with pytest.raises(BadInput, match=r"filter\.all\.0\.at_least: .*a number as text"):
+        parse_filter({"all": [{"attribute": "pay", "at_least": value}]})
+    with pytest.raises(BadInput):
+        parse_filter(json.dumps({"all": [{"attribute": "pay", "at_most": value}]}))
+    assert parse_filter({"all": [{"attribute": "posted_at", "at_least": "2026-03-01T12:00:00Z"}]})

@@ -12,9 +12,10 @@ import pytest
 
 from contracts.activity import Activity, Entry
 from contracts.bundle import Manifest
-from contracts.errors import BadInput, IndexMismatch, NotReady, UnknownAttribute
+from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten, UnknownAttribute
 from contracts.tables import parts
 from contracts.workspace import Workspace
+from retrieval.config import FaissConfig, FieldWeights, TermsConfig
 from retrieval.encoder import TextEncoder
 from retrieval.filters import Filter, any_of, none_of
 from retrieval.index import build_index
@@ -40,9 +41,38 @@ def test_a_job_comes_alive_and_expires_with_the_time_of_the_request(index: JobIn
     assert not index.alive(index.rows(["j4"]), NOW - timedelta(days=1))[0], "expired at the very moment"
 
 
-def test_a_job_hidden_while_loaded_is_gone_at_once(index: JobIndex) -> None:
-    assert index.hide(["j2", "nobody"]) == 1
-    assert "j2" not in index.search(ask("nurse")).ids
+def test_a_job_deleted_while_loaded_is_gone_at_once(index: JobIndex) -> None:
+    without = index.changed([], {"j2": NOW, "nobody": NOW}, "1")
+    assert "j2" not in without.search(ask("nurse")).ids and without.jobs.held == index.jobs.held - 1
+    assert "j2" in index.search(ask("nurse")).ids
+
+
+def test_a_full_disk_leaves_the_index_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = write_workspace(tmp_path)
+    before = build_index(workspace)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(NotWritten, match="No space left"):
+        build_index(workspace, engine="faiss")
+    assert workspace.index == before and [path.name for path in workspace.indexes.iterdir() if path.is_dir()] == [
+        before.name
+    ]
+    assert len(JobIndex.load(before)) == len(JOBS)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.5, 0.99])
+def test_a_file_that_is_cut_off_is_told(tmp_path: Path, cut: float) -> None:
+    folder = build_index(write_workspace(tmp_path), engine="faiss")
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        path.write_bytes(content[: int(cut * len(content))])
+        with pytest.raises(IndexMismatch):
+            JobIndex.load(folder)
+        path.write_bytes(content)
+    assert len(JobIndex.load(folder)) == len(JOBS)
 
 
 def test_excluded_jobs_are_never_candidates_and_unknown_ones_do_not_matter(index: JobIndex) -> None:
@@ -186,13 +216,42 @@ def test_vectors_of_another_width_are_named(tmp_path: Path) -> None:
         build_index(workspace)
 
 
+def test_a_phrase_in_quotes_must_stand_in_every_candidate_whoever_finds_it(index: JobIndex) -> None:
+    vector = np.ones(8, np.float32)
+    assert set(index.search(ask("truck driver"), vector).ids) == {"j1", "j2", "j3", "j7"}
+    assert index.search(ask('"Truck drivers"'), vector).ids == ["j1"]
+    assert len(index.search(ask('"driver truck"'), vector)) == 0
+    member = build_request('headline: the "driver truck" guy', Activity(), "", "", Filter(), NOW)
+    assert len(index.search(member, vector)) == 4, "a member's own quotes ask for nothing"
+
+
+def test_knobs_of_the_engines_make_another_version_and_come_back_with_the_index(
+    market: Workspace, tmp_path: Path
+) -> None:
+    workspace = write_workspace(tmp_path)
+    synonyms = tmp_path / "synonyms.yaml"
+    versions = set()
+    for groups in ("[nurse, carer]", "[nurse, trucker]"):
+        synonyms.write_text(f"groups:\n  - {groups}\n")
+        for weight in (2, 3):
+            knobs = TermsConfig(weights=FieldWeights(title=weight), synonyms=synonyms)
+            index = JobIndex.load(build_index(workspace, terms=knobs))
+            assert index.manifest.terms == knobs
+            versions.add(index.version)
+    hnsw = FaissConfig(kind="hnsw", m=4)
+    index = JobIndex.load(build_index(workspace, engine="faiss", faiss=hnsw))
+    assert index.manifest.faiss == hnsw
+    assert len({*versions, index.version, market.index.name}) == 6
+    assert set(JobIndex.load(build_index(workspace, terms=knobs)).search(ask("trucker")).ids) >= {"j2", "j7"}
+
+
 def test_an_unknown_engine_is_an_error(market: Workspace) -> None:
     with pytest.raises(BadInput, match="'annoy'"):
         build_index(market, engine="annoy")
 
 
 def test_a_workspace_without_an_encoder_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="rolecall embed"):
+    with pytest.raises(NotReady, match="rolecall train encoder"):
         build_index(Workspace(tmp_path))
 
 
@@ -232,3 +291,54 @@ def test_a_query_alone_decides_the_words() -> None:
     request = build_request("headline: Nurse", Activity(), "truck driver", "", Filter(), NOW)
     assert request.words == request.titles == "truck driver"
     assert request.request_text.startswith("search: truck driver")
+
+
+def test_a_vector_that_is_not_finite_or_huge_is_named(tmp_path: Path) -> None:
+    workspace = write_workspace(tmp_path)
+    [part] = parts(workspace.features / "job_vector")
+    table = pq.read_table(part)
+    place = table.schema.get_field_index("vector")
+    whole = table["vector"].to_pylist()
+    for number, words in ((float("nan"), "NaN or infinity"), (3e37, "a number of 3e")):
+        changed = pa.array([whole[0], [number, *whole[1][1:]], *whole[2:]], pa.list_(pa.float32()))
+        pq.write_table(table.set_column(place, "vector", changed), part)
+        with pytest.raises(BadInput, match=f"j2: the vector holds {words}"):
+            build_index(workspace)
+
+
+def test_a_broken_index_is_built_again(tmp_path: Path) -> None:
+    workspace = write_workspace(tmp_path)
+    folder = build_index(workspace)
+    (folder / "vectors.npy").unlink()
+    assert build_index(workspace) == folder
+    assert len(JobIndex.load(folder)) == 7
+
+
+def test_parts_of_another_index_are_refused(tmp_path: Path) -> None:
+    whole = build_index(write_workspace(tmp_path / "whole"), engine="faiss")
+    less = build_index(write_workspace(tmp_path / "less", JOBS[:3]), engine="faiss")
+    for part in ("terms", "titles", "activity.npz", "faiss.index"):
+        for path in [whole / part, *(whole / part).rglob("*")]:
+            if path.is_file():
+                (less / path.relative_to(whole)).write_bytes(path.read_bytes())
+        with pytest.raises(IndexMismatch):
+            JobIndex.load(less)
+        build_index(Workspace(tmp_path / "less"), engine="faiss")
+        JobIndex.load(less)
+
+
+def test_an_index_of_faiss_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("Error in write: the disk is full")
+
+    workspace = write_workspace(tmp_path)
+    monkeypatch.setattr("faiss.write_index", full)
+    with pytest.raises(NotWritten, match="the disk is full"):
+        build_index(workspace, engine="faiss")
+    assert list(workspace.indexes.iterdir()) == []
+
+
+def test_a_million_candidates_are_all_that_there_are(index: JobIndex) -> None:
+    assert set(index.search(ask("nurse"), np.ones(8, np.float32), k=1_000_000).ids) == {"j1", "j2", "j3", "j7"}

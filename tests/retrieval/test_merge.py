@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import BadInput
 from retrieval.exact import NOTHING, Hits
+from retrieval.fuse import linear_scores
 from retrieval.merge import RANK_OFFSET, Candidates, merge
 
 
@@ -35,12 +36,26 @@ def test_scores_are_the_weighted_reciprocal_ranks(found: list[Hits], k: int) -> 
             assert got == one.scores[place[0]] if len(place) else np.isnan(got)
 
 
-@given(lists, st.integers(1, 40))
-def test_each_list_keeps_its_share_of_places(found: list[Hits], k: int) -> None:
+@given(lists, st.integers(1, 40), st.booleans())
+def test_each_list_keeps_its_share_of_places(found: list[Hits], k: int, learned: bool) -> None:
     shares = [1 / len(found)] * len(found)
-    rows = set(merge(found, shares, k)[0].tolist())
+    weights = [(0.0, -1.0), *[(1.0, 1.0)] * (len(found) - 1)] if learned else None
+    rows = set(merge(found, shares, k, weights)[0].tolist())
     for one, share in zip(found, shares, strict=True):
         assert rows >= set(one.rows[: int(share * k)].tolist())
+
+
+@given(lists, st.lists(st.tuples(st.floats(-2, 2), st.floats(-2, 2)), min_size=4, max_size=4))
+def test_learned_weights_order_what_reciprocal_ranks_would(found: list[Hits], weights: list) -> None:
+    """The same jobs with the same scores where there is room for all, in the order of their weighted sums."""
+    shares, weights = [1 / len(found)] * len(found), weights[: len(found)]
+    plain, _, told = merge(found, shares, 100)
+    rows, fused, scores = merge(found, shares, 100, weights)
+    assert sorted(rows.tolist()) == sorted(plain.tolist())
+    assert (np.diff(fused) <= 0).all()
+    np.testing.assert_allclose(fused, linear_scores(scores, weights), rtol=1e-5, atol=1e-6)
+    place = {row: i for i, row in enumerate(plain.tolist())}
+    np.testing.assert_array_equal(scores, told[[place[row] for row in rows.tolist()]])
 
 
 def test_a_small_share_is_kept_where_another_list_would_fill_all() -> None:
@@ -63,3 +78,16 @@ def test_a_candidate_names_its_sources() -> None:
     scores = np.array([[0.5, np.nan], [0.0, 1.0]], np.float32)
     both = Candidates(np.arange(2), ["a", "b"], ("dense", "terms"), scores, np.ones(2), np.ones(2))
     assert both.found_by(0) == ("dense",) and both.found_by(1) == ("dense", "terms")
+
+
+@given(lists, st.integers(1, 40), st.sets(st.integers(0, 200)))
+def test_what_is_put_down_comes_after_all_others_in_its_own_order(found: list[Hits], k: int, low: set[int]) -> None:
+    down = np.zeros(1 + max((int(h.rows.max(initial=0)) for h in found), default=0), dtype=bool)
+    down[[row for row in low if row < len(down)]] = True
+    shares = [0.5 / len(found)] * len(found)
+    plain, _, _ = merge(found, shares, 10_000)
+    rows, fused, _ = merge(found, shares, 10_000, down=down)
+    assert rows.tolist() == sorted(plain.tolist(), key=lambda row: bool(down[row]))
+    assert (np.diff(fused) <= 0).all()
+    first, _, _ = merge(found, shares, k, down=down)
+    assert down[first].sum() == max(0, min(k, len(rows)) - int((~down[rows]).sum()))

@@ -45,7 +45,7 @@ def test_batches_cover_every_item_once_within_the_budget() -> None:
 
 
 def test_a_folder_without_an_encoder_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="rolecall embed"):
+    with pytest.raises(NotReady, match="rolecall train encoder"):
         TextEncoder(tmp_path)
 
 

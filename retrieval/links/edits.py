@@ -1,0 +1,192 @@
+"""The links that people add, forbid or pin, with who, when and why; and what that does to what was learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from contracts.errors import BadInput
+from retrieval.documents import Lines, Part, at, parse, read_text, wrong
+from retrieval.links.candidates import Ends
+from retrieval.links.graph import Link
+from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES, Value, normal
+
+Action = Literal["add", "forbid", "pin"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
+Side = Annotated[Mapping[str, Texts], Field(min_length=1)]
+Said = Annotated[str, Field(min_length=1)]
+
+
+class LinkText(Part):
+    """A link as people write it: attribute -> a value or several."""
+
+    member: Side
+    job: Side
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        for side, found, known in (("member", self.member, MEMBER_ATTRIBUTES), ("job", self.job, JOB_ATTRIBUTES)):
+            for name in found:
+                if name not in known:
+                    raise wrong(f"a {side} has no attribute {name!r}", f"one of {', '.join(known)}")
+        return self
+
+
+class Edit(Part):
+    """One decision. quality: of an added link, on the scale of those learned; who, when, why: for those who audit."""
+
+    add: LinkText | None = None
+    forbid: LinkText | None = None
+    pin: LinkText | None = None
+    quality: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    who: Said
+    when: date
+    why: Said
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        given = [name for name in ACTIONS if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise wrong(f"it says {' and '.join(given) or 'nothing to do'}", f"give one of {', '.join(ACTIONS)}")
+        if (self.quality is None) == (self.add is not None):
+            what = "an added link needs a quality" if self.add else f"a quality says nothing about {given[0]}"
+            raise wrong(what, "give add a quality such as 1.0, and the others none")
+        return self
+
+    @property
+    def action(self) -> Action:
+        return next(name for name in ACTIONS if getattr(self, name) is not None)
+
+    @property
+    def note(self) -> str:
+        return f"{_DONE[self.action]} by {self.who} on {self.when}: {self.why}"
+
+
+_DONE: Mapping[str, str] = {"add": "added", "forbid": "forbidden", "pin": "pinned"}
+
+
+class _Edits(Part):
+    edits: tuple[Edit, ...]
+
+
+class Decision(NamedTuple):
+    """An edit whose values are those of the records. place: "line 7", for errors."""
+
+    edit: Edit
+    ends: Ends
+    place: str
+
+
+def load_edits(
+    path: Path | None,
+    members: frozenset[Value],
+    jobs: frozenset[Value],
+    title: Callable[[str], str],
+) -> list[Decision]:
+    """The decisions in a file; none where None.
+
+    members, jobs: every value that some member or some job has. Raises NotReady where there is no file; BadInput, with
+    line and cure, where it holds no edits, names a value that nobody has, or contradicts itself.
+    """
+    if path is None:
+        return []
+    where = str(path)
+    document, lines = parse(read_text(path), _Edits, where)
+    found = [
+        Decision(edit, _ends(edit, ("edits", i), lines, where, members, jobs, title), f"line {lines[('edits', i)]}")
+        for i, edit in enumerate(document.edits)
+    ]
+    _check_agree(found, where)
+    return found
+
+
+def _ends(
+    edit: Edit,
+    path: tuple,
+    lines: Lines,
+    where: str,
+    members: frozenset[Value],
+    jobs: frozenset[Value],
+    title: Callable[[str], str],
+) -> Ends:
+    link: LinkText = getattr(edit, edit.action)
+    ends = []
+    for side, texts, known in (("member", link.member, members), ("job", link.job, jobs)):
+        values = set()
+        for attribute, several in texts.items():
+            for text in several:
+                value = normal(attribute, text, title)
+                if value not in known:
+                    named = [v.value for v in known if v.attribute == attribute]
+                    close = get_close_matches(value.value, named, 3, 0.5) or sorted(named)[:3]
+                    cure = f"such as {', '.join(map(repr, close))}" if close else f"no {side} says anything of it"
+                    here = (*path, edit.action, side, attribute)
+                    raise at(lines, here, f"no {side} has {attribute} {text!r}", where, cure)
+                values.add(value)
+        ends.append(tuple(sorted(values)))
+    return ends[0], ends[1]
+
+
+def _check_agree(decisions: Sequence[Decision], where: str) -> None:
+    """A link is not forbidden and wanted at once, and nothing is said of it twice."""
+    said: dict[tuple[str, Ends], Decision] = {}
+    for one in decisions:
+        before = said.setdefault((one.edit.action, one.ends), one)
+        if before is not one:
+            what = f"{one.place}: {one.edit.action} of the same link stands on {before.place}"
+            raise BadInput(what, where=where, cure="keep one of them")
+    for forbidden in (one for one in decisions if one.edit.action == "forbid"):
+        for one in decisions:
+            if one.edit.action != "forbid" and covers(forbidden.ends, one.ends):
+                what = f"{one.place}: {one.edit.action} of a link that {forbidden.place} forbids"
+                raise BadInput(what, where=where, cure="keep one of them: forbid also takes the links that contain it")
+
+
+def covers(ends: Ends, other: Ends) -> bool:
+    """Whether `other` names all values of `ends`, on both sides, and perhaps more."""
+    return set(ends[0]) <= set(other[0]) and set(ends[1]) <= set(other[1])
+
+
+def apply_edits(
+    kept: Sequence[Link], candidates: Mapping[Ends, Link], decisions: Sequence[Decision], where: str
+) -> tuple[list[Link], list[str]]:
+    """The links after the decisions, and what each decision did, in words.
+
+    kept: learned; candidates: all that were judged, from which a pin may bring one back. forbid takes the link and
+    every link that contains it. Raises BadInput for a pin of what was neither judged nor added.
+    """
+    links = {link.ends: link for link in kept}
+    told = []
+    for one in sorted(decisions, key=lambda one: ACTIONS.index(one.edit.action)):
+        edit = one.edit
+        if edit.action == "add":
+            counted = candidates.get(one.ends, Link(*one.ends, 0.0))
+            did = "replaces a learned link" if one.ends in links else "one link more"
+            links[one.ends] = counted._replace(quality=float(edit.quality or 0.0), note=edit.note)
+        elif edit.action == "forbid":
+            gone = [ends for ends in links if covers(one.ends, ends)]
+            for ends in gone:
+                del links[ends]
+            did = f"{len(gone):,} {'link' if len(gone) == 1 else 'links'} less"
+        else:
+            link = links.get(one.ends, candidates.get(one.ends))
+            if link is None:
+                cure = "add it with a quality: too few hires show it"
+                raise BadInput(f"{one.place}: pin of a link that was not learned", where=where, cure=cure)
+            did = "kept first" if one.ends in links else "brought back and kept first"
+            note = f"{link.note}; {edit.note}" if link.note else edit.note
+            links[one.ends] = link._replace(pinned=True, note=note)
+        told.append(f"{edit.note} ({did})")
+    return list(links.values()), told

@@ -1,0 +1,96 @@
+"""What a member has and what a job asks for, as attribute values: the ends of every link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from contracts.records import Job
+from contracts.text import job_title
+from retrieval.attributes import folded, split_location
+
+Row = Mapping[str, Any]
+"""A record as a dict: `model_dump()` of it, or a row of its Arrow table."""
+
+
+class Value(NamedTuple):
+    attribute: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.attribute}={self.value}"
+
+
+Values = frozenset[Value]
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+_OPEN = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def _position(member: Row, field: str) -> tuple[str, ...]:
+    """A field of the newest position: one still held before all others, then by its end and its start."""
+    positions = member["positions"] or ()
+    newest = max(
+        positions,
+        key=lambda p: ((p["end"] or (_OPEN if p["start"] else _NEVER)), p["start"] or _NEVER),
+        default=None,
+    )
+    return (newest[field],) if newest else ()
+
+
+def _homes(member: Row) -> tuple[str, ...]:
+    return (member["location"], *(member["preferences"]["locations"] or ()))
+
+
+_MEMBER: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
+    "title": lambda m: _position(m, "title") or (m["headline"],),
+    "wish": lambda m: m["preferences"]["titles"] or (),
+    "skills": lambda m: m["skills"] or (),
+    "seniority": lambda m: (m["seniority"],),
+    "industry": lambda m: [p["industry"] for p in m["positions"] or ()],
+    "place": lambda m: [split_location(home).place for home in _homes(m)],
+    "region": lambda m: [split_location(home).region for home in _homes(m)],
+    "workplace": lambda m: m["preferences"]["workplace"] or (),
+    "company": lambda m: _position(m, "company"),
+    "degree": lambda m: [e["degree"] for e in m["education"] or ()],
+}
+_JOB: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
+    "title": lambda j: (job_title(Job.model_construct(**j)),),
+    "skills": lambda j: j["skills"] or (),
+    "seniority": lambda j: (j["seniority"],),
+    "industry": lambda j: (j["industry"],),
+    "place": lambda j: (split_location(j["location"]).place,),
+    "region": lambda j: (split_location(j["location"]).region,),
+    "workplace": lambda j: (j["workplace"],),
+    "employment": lambda j: (j["employment"],),
+    "company": lambda j: (j["company"],),
+}
+MEMBER_ATTRIBUTES, JOB_ATTRIBUTES = tuple(_MEMBER), tuple(_JOB)
+TITLES = ("title", "wish")
+"""Attributes that are titles, and are read without their level words."""
+
+
+def member_values(member: Row, title: Callable[[str], str]) -> Values:
+    """All values of a `contracts.records.Member`; title: how a title is read (`Templates.title`)."""
+    return _values(member, _MEMBER, title)
+
+
+def job_values(job: Row, title: Callable[[str], str]) -> Values:
+    """All values of a `contracts.records.Job`."""
+    return _values(job, _JOB, title)
+
+
+def normal(attribute: str, value: str, title: Callable[[str], str]) -> Value:
+    """A value as it is compared: folded, and a title without its level words."""
+    return Value(attribute, title(value) if attribute in TITLES else folded(value))
+
+
+def _values(
+    row: Row, readers: Mapping[str, Callable[[Row], Iterable[str | None]]], title: Callable[[str], str]
+) -> Values:
+    return frozenset(
+        found
+        for name, read in readers.items()
+        for text in read(row)
+        if text and (found := normal(name, text, title)).value
+    )

@@ -1,0 +1,67 @@
+"""One query against the index in a folder, with its encoder or without: no member, no ranking model, no service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from contracts.activity import Activity
+from contracts.encoder import ENCODER, read_encoder
+from contracts.errors import BadInput
+from contracts.workspace import Workspace
+from retrieval.filters import Filter
+from retrieval.job_index import JobIndex
+from retrieval.merge import Candidates
+from retrieval.places import Reading, read_query
+from retrieval.request import build_request
+from retrieval.rules import find_rules
+
+
+@dataclass(frozen=True)
+class Found:
+    """filter: what was asked for and what was read in the query; passed: jobs that may be answered with; lacks: why no
+    vectors were searched, empty where they were.
+    """
+
+    index: JobIndex
+    reading: Reading
+    filter: Filter
+    passed: int
+    lacks: str
+    candidates: Candidates
+
+
+def search(
+    folder: Path, query: str, k: int, filter: Filter, rules: Path | None = None, as_typed: bool = False
+) -> Found:
+    """The k best jobs of an index in the order of retrieval, and how the query was read.
+
+    The encoder is that of the workspace in which the index lies, where it is the one that the index was built with;
+    else words are searched alone. rules: as `find_rules` takes it; as_typed: do not look for a place in the query.
+    Raises BadInput for an empty query, and what `JobIndex.load` and `JobIndex.search` raise.
+    """
+    if not query.strip():
+        raise BadInput("an empty query", cure='say what is looked for: `rolecall search "nurse in Denver"`')
+    index, workspace = JobIndex.load(folder), Workspace(folder.resolve().parent.parent)
+    reading = Reading(query, Filter(), "") if as_typed else read_query(query, index.attributes)
+    wanted, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
+    request = build_request("", Activity(), reading.words, "", wanted, datetime.now(UTC), rules=in_force)
+    vector, lacks = _encoded(index, workspace, request.request_text)
+    candidates = index.search(request, vector, k)
+    return Found(index, reading, wanted, int(index.mask(request).sum()), lacks, candidates)
+
+
+def _encoded(index: JobIndex, workspace: Workspace, text: str) -> tuple[np.ndarray | None, str]:
+    """The vector of a text, or why there is none."""
+    if not text:
+        return None, "no word but a place"
+    if not (workspace.encoder / ENCODER).is_file():
+        return None, f"no encoder in {workspace.root}"
+    if read_encoder(workspace.encoder).version != index.encoder_version:
+        return None, f"the encoder in {workspace.root} is not the one that the index was built with"
+    from retrieval.encoder import TextEncoder  # an index without one is searched without ONNX Runtime
+
+    return TextEncoder(workspace.encoder).encode([text])[0], ""
