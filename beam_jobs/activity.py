@@ -49,7 +49,7 @@ BUCKET_EVENTS = 50_000
 PART_ROWS = 10_000
 STATS_DAYS = 7
 
-_EVENT_COLUMNS = ["id", "time", MEMBER_KEY, JOB_KEY, "action"]
+_EVENT_COLUMNS = ["id", "time", MEMBER_KEY, JOB_KEY, "action", "reason"]
 _JOB_COLUMNS = ["id", "updated_at", "title", "company", "location"]
 _LEDGER = "_folded.json"
 _PREFIX = "fold."
@@ -330,8 +330,14 @@ def _chunks(path: Path, new: bool) -> list[Chunk]:
 
 
 def _read(path: Path, columns: list[str], row_group: int | None = None) -> pa.Table:
+    """Columns of a part; one that it was written without, before events had reasons, is null."""
     with _open(path) as file:
-        return file.read(columns) if row_group is None else file.read_row_group(row_group, columns)
+        here = [name for name in columns if name in file.schema_arrow.names]
+        table = file.read(here) if row_group is None else file.read_row_group(row_group, here)
+    for name in columns:
+        if name not in here:
+            table = table.append_column(name, pa.nulls(table.num_rows, pa.string()))
+    return table.select(columns)
 
 
 @contextmanager

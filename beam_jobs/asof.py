@@ -27,11 +27,13 @@ from contracts.features import (
     MEMBER_KEY,
     MEMBER_TEXT,
 )
-from contracts.records import Job
+from contracts.records import Job, Member
 from contracts.tables import parts, read_table, write_part
+from contracts.text import Percentiles
 from contracts.workspace import Workspace
 from retrieval.filters import Filter
 from retrieval.request import Request, build_request
+from retrieval.rules import Rule
 
 KNOWN = (EVENT_TIME, CREATED_TIME)
 """When a value was true from, and when it was known from: the past holds only what was both."""
@@ -47,11 +49,21 @@ class PastAsk(NamedTuple):
     exclude: Collection[str]
 
 
-def requests_as_of(workspace: Workspace, asked: Sequence[PastAsk]) -> list[Request]:
-    """Each request as it would have been made, with the member's text and activity as known at its time."""
+def requests_as_of(
+    workspace: Workspace,
+    asked: Sequence[PastAsk],
+    rules: tuple[Rule, ...] = (),
+    percentiles: Percentiles | None = None,
+) -> list[Request]:
+    """Each request as it would have been made, with the member's text, activity and record as known at its time.
+
+    rules: those that are in force; percentiles: of the member texts.
+    """
     keys = [(one.member_id, one.time) for one in asked]
     texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, keys, ["text", "location"], KNOWN)
     done = values_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, keys, ["activity"], KNOWN)
+    fields = list(Member.model_fields)
+    members = values_as_of(workspace.records / "members", "id", keys, fields, ["updated_at"])
     return [
         build_request(
             member_text=text["text"] if text else "",
@@ -61,8 +73,11 @@ def requests_as_of(workspace: Workspace, asked: Sequence[PastAsk]) -> list[Reque
             filter=Filter(),
             time=one.time,
             exclude=one.exclude,
+            rules=rules,
+            percentiles=percentiles,
+            member=member,
         )
-        for one, text, activity in zip(asked, texts, done, strict=True)
+        for one, text, activity, member in zip(asked, texts, done, members, strict=True)
     ]
 
 
@@ -84,7 +99,8 @@ def values_as_of(
     for row, (name, time) in enumerate(zip(table[key].to_pylist(), known, strict=True)):
         history.setdefault(name, []).append((time, row))
     rows = [next((row for time, row in reversed(history.get(name, ())) if time <= then), None) for name, then in asked]
-    found = iter(table.select(list(columns)).take(pa.array([row for row in rows if row is not None])).to_pylist())
+    present = pa.array([row for row in rows if row is not None], pa.int64())
+    found = iter(table.select(list(columns)).take(present).to_pylist())
     return [None if row is None else next(found) for row in rows]
 
 
@@ -95,9 +111,9 @@ def first_versions(workspace: Workspace, out: Workspace) -> None:
     a job that was not yet known is kept back as one that is not yet posted.
     Raises NotReady where jobs, texts or vectors are missing.
     """
-    jobs = _first(read_table(workspace.records / "jobs"), "id", "updated_at")
-    texts = _first(read_table(workspace.features / JOB_TEXT), JOB_KEY, EVENT_TIME, CREATED_TIME)
-    vectors = _first(_vectors(workspace), JOB_KEY, EVENT_TIME, CREATED_TIME)
+    jobs = first_rows(read_table(workspace.records / "jobs"), "id", "updated_at")
+    texts = first_rows(read_table(workspace.features / JOB_TEXT), JOB_KEY, EVENT_TIME, CREATED_TIME)
+    vectors = first_rows(_vectors(workspace), JOB_KEY, EVENT_TIME, CREATED_TIME)
     text_known = pl.DataFrame({"id": pl.Series(texts[JOB_KEY]), "known": _known(texts, (EVENT_TIME, CREATED_TIME))})
     times = pl.DataFrame(jobs.select(["id", "posted_at", "updated_at"])).join(
         text_known, on="id", how="left", maintain_order="left"
@@ -133,7 +149,7 @@ def _vectors(workspace: Workspace) -> pa.Table:
     return read_table(workspace.features / JOB_VECTOR, filter=made_by)
 
 
-def _first(table: pa.Table, key: str, *times: str) -> pa.Table:
+def first_rows(table: pa.Table, key: str, *times: str) -> pa.Table:
     """The oldest row of each key."""
     ranked = table.sort_by([(name, "ascending") for name in times])
     row = pa.array(range(ranked.num_rows), pa.int64())

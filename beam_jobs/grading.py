@@ -102,9 +102,9 @@ def _row(
 
 def _pairs(one: Chosen, jobs: JobVersions) -> list[Pair]:
     ask, past = one.ask, one.ask.past
-    if not ask.graded or (ask.member is None and not past.query.strip()):
+    if not ask.graded or (ask.request.member is None and not past.query.strip()):
         return []
-    member = Member.model_validate(ask.member) if ask.member else None
+    member = Member.model_validate(ask.request.member) if ask.request.member else None
     return [Pair(member, jobs.as_of(job_id, past.time), past.query) for job_id in one.job_ids]
 
 

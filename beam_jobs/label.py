@@ -34,6 +34,7 @@ from typing import NamedTuple
 import apache_beam as beam
 import polars as pl
 import pyarrow as pa
+from pydantic import ValidationError
 
 from beam_jobs.asof import JobVersions, first_versions
 from beam_jobs.grading import (
@@ -60,9 +61,11 @@ from policy import Judge, Policy, Ungraded, load_policy
 from policy.config import read_judge
 from policy.golden import LEAST_AGREEMENT, Measured
 from ranking.features import pair_features
+from retrieval.config import RetrievalConfig
 from retrieval.encoder import TextEncoder
 from retrieval.index import build_index
 from retrieval.job_index import JobIndex
+from retrieval.links.store import current_links
 
 log = logging.getLogger("rolecall")
 
@@ -118,7 +121,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     policy, kind = load_policy(own.policy), read_judge(own.judge)
     judge = open_judge(kind, policy, workspace)
     measured = measure_judge(judge, policy, workspace, own.least_kappa, own.require_golden)
-    index_folder = _build_index(workspace)
+    index_folder = _build_index(workspace, own.retrieval)
     sizes = Sizes(own.train_candidates, own.valid_candidates, own.test_candidates, own.random_share, own.hard_share)
     asks = asks_as_of(workspace, _past(workspace, own), own.graded_lists)
     made_from = digest(FORMAT, index_folder.name, judge.name, policy.version, sizes, own.seed, _job_rows(workspace))
@@ -167,6 +170,13 @@ def _parser() -> argparse.ArgumentParser:
         default=False,
         help="refuse to label without a golden set",
     )
+    parser.add_argument(
+        "--retrieval",
+        type=_retrieval,
+        default=RetrievalConfig(),
+        metavar="JSON",
+        help="how candidates are retrieved: the section `retrieval` of the params, see retrieval/config.py",
+    )
     parser.add_argument("--policy", type=Path, metavar="FILE", help="the product policy (the built-in one)")
     for name, (default, least, text) in _NUMBERS.items():
         kind = partial(_number, least=least)
@@ -174,6 +184,15 @@ def _parser() -> argparse.ArgumentParser:
     for name, (share, text) in _SHARES.items():
         parser.add_argument(f"--{name}", type=_share, default=share, metavar="X", help=f"share that {text} ({share:g})")
     return parser
+
+
+def _retrieval(text: str) -> RetrievalConfig:
+    try:
+        return RetrievalConfig.model_validate_json(text)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise argparse.ArgumentTypeError(f"{where}: {problem['msg']}" if where else problem["msg"]) from None
 
 
 def _share(text: str) -> float:
@@ -192,11 +211,12 @@ def _number(text: str, least: int) -> int:
     return int(text)
 
 
-def _build_index(workspace: Workspace) -> Path:
+def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
     """The index that past requests are answered with; it lies apart from those that are served."""
     place = Workspace(workspace.root / "label_index")
     first_versions(workspace, place)
-    folder = build_index(place)
+    asked = retrieval.model_copy(update={"duplicates": None, "diversity": None})  # pairs are drawn, and no list shown
+    folder = build_index(place, retrieval=asked, links=current_links(workspace) if asked.asks("links") else None)
     for other in place.indexes.iterdir():
         if other.is_dir() and other != folder:
             shutil.rmtree(other)

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from beam_jobs.asof import PastAsk, requests_as_of, values_as_of
+from beam_jobs.asof import PastAsk, requests_as_of
 from beam_jobs.sampling import PastRequest, Shown
 from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.features import EVENT_TIME
-from contracts.records import Grade, Member
+from contracts.records import Grade
 from contracts.workspace import Workspace
 from ranking.features import pair_features
 from retrieval.job_index import JobIndex
@@ -25,11 +25,10 @@ HARD_POOL = 100
 
 
 class Ask(NamedTuple):
-    """A past request as retrieval and the judge are asked. member: the record of then, None where not known."""
+    """A past request as retrieval and the judge are asked."""
 
     past: PastRequest
     request: Request
-    member: dict[str, Any] | None
     graded: bool
 
 
@@ -39,15 +38,9 @@ def asks_as_of(workspace: Workspace, past: Sequence[PastRequest], graded_lists: 
     graded_lists: how many training lists the judge is to grade; it grades all others.
     """
     requests = requests_as_of(workspace, [PastAsk(one.member_id, one.query, one.time, one.viewed) for one in past])
-    fields = list(Member.model_fields)
-    asked = [(one.member_id, one.time) for one in past]
-    members = values_as_of(workspace.records / "members", "id", asked, fields, ["updated_at"])
     train = [request.list_id for request in past if request.split == "train"]
     spared = set(train[graded_lists:])
-    return [
-        Ask(one, request, member, graded=one.list_id not in spared)
-        for one, request, member in zip(past, requests, members, strict=True)
-    ]
+    return [Ask(one, request, graded=one.list_id not in spared) for one, request in zip(past, requests, strict=True)]
 
 
 def ask_key(ask: Ask) -> str:
@@ -55,7 +48,7 @@ def ask_key(ask: Ask) -> str:
     request, past = ask.request, ask.past
     texts = (request.request_text, request.words, request.titles, request.location, request.recent)
     asked = (past.list_id, past.member_id, past.query, past.time, past.split, past.shown, past.complete)
-    return digest(asked, texts, sorted(past.other_views), sorted(request.exclude), ask.member, ask.graded)
+    return digest(asked, texts, sorted(past.other_views), sorted(request.exclude), request.member, ask.graded)
 
 
 class Sizes(NamedTuple):

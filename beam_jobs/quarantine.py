@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -37,6 +37,16 @@ def write(folder: Path, rejects: Iterable[Reject], now: datetime) -> None:
     columns = dict(zip(Reject._fields, map(list, zip(*rows, strict=True)), strict=True))
     table = pa.table({**columns, "time": [now] * len(rows)}, schema=SCHEMA)
     write_part(folder, table, _name(rows[0].table, rows[0].source))
+
+
+def add(folder: Path, rejects: Sequence[Reject], now: datetime) -> None:
+    """Add to the part of one table and source, which all `rejects` share; a row that is there is replaced."""
+    path = folder / f"part-{_name(rejects[0].table, rejects[0].source)}.parquet"
+    rows = {reject.row: reject for reject in rejects}
+    if path.is_file():
+        stored = pq.read_table(path, columns=list(Reject._fields)).to_pylist()
+        rows = {row["row"]: Reject(**row) for row in stored} | rows
+    write(folder, rows.values(), now)
 
 
 def forget(folder: Path, table: str, source: Path) -> None:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import polars as pl
 
 from contracts.examples import SPLITS
-from contracts.tasks import INTEREST
+from contracts.tasks import GAINS, INTEREST
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 EVENT_COLUMNS = [
@@ -56,6 +56,12 @@ class PastRequest(NamedTuple):
     other_views: frozenset[str] = frozenset()
 
 
+def gains(request: PastRequest) -> dict[str, int]:
+    """Job -> `GAINS` of what the person did with it on this occasion, without those that were worth nothing."""
+    best = {job.job_id: max(GAINS[action] * (getattr(job, action) or 0) for action in GAINS) for job in request.shown}
+    return {job: gain for job, gain in best.items() if gain}
+
+
 def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
     """At most `lists[split]` requests of each split, drawn evenly, by split and in drawn order.
 
@@ -68,10 +74,21 @@ def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> 
     return _of_views(events, lists, seed)
 
 
-def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
-    named = events.filter(pl.col("request_id") != "")
+def end_of_training(events: pl.DataFrame) -> datetime | None:
+    """The time of the first request that is not of the train split: what is learned from the log as a whole, and not
+    from lists, may know what happened before it. None where all requests are to learn from.
+
+    events: EVENT_COLUMNS, each event once.
+    """
+    shown = (events["action"] == "impression").any()
+    requests = _shown_requests(events) if shown else _viewed_requests(events)
+    return requests.filter(pl.col("split") != "train")["time"].min()  # type: ignore[return-value]
+
+
+def _shown_requests(events: pl.DataFrame) -> pl.DataFrame:
+    """list_id, time, member_id, query, split of every request that was shown something, by time."""
     requests = (
-        named.filter(pl.col("action") == "impression")
+        events.filter((pl.col("request_id") != "") & (pl.col("action") == "impression"))
         .sort("time", "id")
         .group_by("request_id")
         .agg(pl.col("time", "member_id", "query").first())
@@ -86,7 +103,12 @@ def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -
         .then(pl.lit("valid"))
         .otherwise(pl.lit("train"))
     )
-    requests = requests.with_columns(split.alias("split"))
+    return requests.with_columns(split.alias("split"))
+
+
+def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
+    named = events.filter(pl.col("request_id") != "")
+    requests = _shown_requests(events)
     told = _told(named, requests)
     led = told.filter(pl.col("action").is_in(INTEREST))["request_id"].unique()
     drawn = _draw(requests.with_columns(pl.col("list_id").is_in(led.implode()).alias("led")), lists, seed)
@@ -136,7 +158,9 @@ def _shown(events: pl.DataFrame) -> dict[str, tuple[Shown, ...]]:
     return {request: tuple(jobs) for request, jobs in found.items()}
 
 
-def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
+def _viewed_requests(events: pl.DataFrame) -> pl.DataFrame:
+    """Every first view of a job by a member as a request of its own, by time: list_id, split, place among the member's
+    views, and the event's own columns."""
     views = (
         events.filter(pl.col("action") == "view")
         .sort("time", "id")
@@ -161,7 +185,11 @@ def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list
         .then(pl.lit("valid"))
         .otherwise(pl.lit("train"))
     )
-    views = views.with_columns(split.alias("split"))
+    return views.with_columns(split.alias("split"))
+
+
+def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
+    views = _viewed_requests(events)
     drawn = _draw(views, lists, seed)
     of_members = views.join(drawn.select("member_id").unique(), on="member_id", how="semi")
     history: dict[str, list[tuple[str, bool]]] = {}

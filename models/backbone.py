@@ -10,11 +10,13 @@ import hashlib
 import importlib.util
 import json
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -139,6 +141,16 @@ class Backbone(nn.Module):
             self.embeddings.requires_grad_(False)
         for layer in self.layers[:layers]:
             layer.requires_grad_(False)
+
+
+def save_backbone(backbone: Backbone, source: Path, out: Path) -> None:
+    """Write a trained backbone as a Hugging Face folder. source: the folder that it was read from."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in NEEDED:
+        shutil.copy(source / name, out)
+    parts = {"embeddings": backbone.embeddings, "encoder.layer": backbone.layers}
+    tensors = {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
+    save_file({name: value.contiguous() for name, value in tensors.items()}, out / WEIGHTS, {"format": "pt"})
 
 
 def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:

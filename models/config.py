@@ -1,12 +1,12 @@
-"""The knobs of teachers, student and export. Apart from the code that uses them: reading them loads no model."""
+"""The knobs of all that is trained and exported. Apart from the code that uses them: reading them loads no model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from contracts.examples import PAIR_FEATURES
 
@@ -147,6 +147,57 @@ class StudentConfig(BaseModel):
     weights: Mapping[str, float] = {}
     prune: PruneConfig | None = None
     seed: int = 0
+
+
+class EncoderTraining(BaseModel):
+    """Knobs of the trained retrieval encoder, one tower for requests and jobs (models/towers.py).
+
+    backbone: a BERT-family folder to begin as, such as that of a trained encoder; the embedded MiniLM if none.
+    max_requests: past requests to learn from; max_tokens: text length; frozen_layers: lowest layers held fixed; what
+    comes out of them is kept, up to memory_mb.
+
+    batch: positives a step, whose jobs are negatives of each other's requests; easy_share: of a step's jobs that are
+    drawn from the whole inventory (COOKBOOK 5.3); epochs: with all of these; hard_epochs: after them, with the
+    `hardest` negatives of each positive alone, at hard_rate of the learning rate. scale: of a cosine in the softmax.
+    anchor: weight of the squared distance from the weights that a stage of epochs begins with, against forgetting
+    (L2-SP, Li, Grandvalet and Davoine 2018). dims: shorter vectors that are trained too (Matryoshka).
+
+    lists: a workspace of the same log that has been through the recipe. margin_weight: of the hinge between the judged
+    pairs of its training lists, `mined` good ones that score low and as many bad ones that score high, `margin` apart;
+    distil_weight: of the divergence within a list from the scores of `teacher`. lists_a_batch: lists a step.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    backbone: Path | None = None
+    max_requests: int = Field(20_000, ge=1)
+    max_tokens: int = Field(96, ge=8, le=512)
+    frozen_layers: int = Field(0, ge=0)
+    memory_mb: int = Field(2_000, ge=0)
+    batch: int = Field(64, ge=1)
+    easy_share: float = Field(0.5, ge=0, lt=1)
+    epochs: int = Field(2, ge=0)
+    hard_epochs: int = Field(0, ge=0)
+    hardest: int = Field(32, ge=1)
+    learning_rate: float = Field(5e-5, gt=0)
+    hard_rate: float = Field(0.5, gt=0)
+    scale: float = Field(20.0, gt=0)
+    anchor: float = Field(0.0, ge=0)
+    dims: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    lists: Path | None = None
+    lists_a_batch: int = Field(4, ge=1)
+    margin_weight: float = Field(0.0, ge=0)
+    margin: float = Field(0.1, ge=0)
+    mined: int = Field(2, ge=1)
+    distil_weight: float = Field(0.0, ge=0)
+    teacher: Teacher = "policy"
+    precision: Arithmetic = "auto"
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _has_lists(self) -> Self:
+        if self.lists is None and (self.margin_weight or self.distil_weight):
+            raise ValueError("margin_weight and distil_weight learn from lists, and none are named")
+        return self
 
 
 class ExportConfig(BaseModel):

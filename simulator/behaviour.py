@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.population import DAY, Jobs, Members
-from simulator.truth import Dimensions
+from simulator.truth import SAME_FIELD, Dimensions
 
 EXAMINATION_POWER = 0.6
 """The member looks at position k with probability k ** -EXAMINATION_POWER (Joachims et al. 2017)."""
@@ -21,6 +21,9 @@ APPLY_BASE, APPLY_FIT, APPLY_TASTE = -3.4, 0.85, 0.25
 SAVE, DISMISS = 0.12, 0.10
 HIRE = np.array([0.0, 0.005, 0.02, 0.12, 0.25])
 """P(hire | apply) by fit."""
+SAID = 0.5
+"""Share of those who dismiss a job that say why."""
+REASONS = ("", "wrong_occupation", "wrong_level", "too_far", "wrong_skills", "wrong_pay")
 MINUTE = 60_000_000
 
 
@@ -68,6 +71,13 @@ def outcomes(rng: np.random.Generator, found: Dimensions, tastes: np.ndarray, po
     dismiss = looked & ~view & (grade <= 1) & (rng.random(n) < DISMISS)
     hire = apply & (rng.random(n) < HIRE[grade])
     return Outcomes(view, apply, save, dismiss, hire)
+
+
+def reasons(rng: np.random.Generator, found: Dimensions) -> np.ndarray:
+    """(pairs,) int8, places in `REASONS`: what the member says where they dismiss it."""
+    wrong = [found.function < SAME_FIELD, found.rungs >= 2, found.place <= 0, found.skills < 0.3, found.pay <= 0]
+    said = rng.random(len(found.rungs)) < SAID
+    return np.where(said, np.select(wrong, range(1, len(REASONS)), 0), 0).astype(np.int8)
 
 
 def _sigmoid(x: np.ndarray) -> np.ndarray:

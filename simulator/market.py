@@ -40,6 +40,8 @@ BLOCK_REQUESTS = 8_192
 PART_ROWS = 100_000
 RECORD_ROWS = 20_000
 _ACTIONS = pa.array(["impression", "view", "apply", "save", "dismiss", "hire"])
+_DISMISS = _ACTIONS.to_pylist().index("dismiss")
+_REASONS = pa.array([reason or None for reason in behaviour.REASONS])
 _HOURS = np.array([2, 1, 1, 1, 1, 2, 4, 7, 10, 12, 12, 11, 12, 11, 10, 10, 9, 9, 9, 10, 11, 10, 7, 4], np.float64)
 _WEEKDAYS = np.array([1.2, 1.25, 1.2, 1.1, 0.9, 0.6, 0.7])
 """Relative traffic by hour, and by day counted from the start of the market."""
@@ -53,6 +55,7 @@ _EVENT = np.dtype(
         ("position", "i2"),
         ("action", "i1"),
         ("propensity", "f8"),
+        ("reason", "i1"),
     ]
 )
 
@@ -201,7 +204,8 @@ class _Market:
         relatedness = np.where(searches[row], asked[row, jobs.occupation[j]], np.nan)
         found = truth.dimensions(people, jobs, member[row], j, self.catalogue, relatedness, asked_city[row])
         tastes = behaviour.taste(people, jobs, member[row], j, times[row])
-        return self._act(rng, shown, behaviour.outcomes(rng, found, tastes, place + 1))
+        outcomes = behaviour.outcomes(rng, found, tastes, place + 1)
+        return self._act(rng, shown, outcomes, found)
 
     def events(self, rows: np.ndarray, first: int) -> pa.Table:
         """Rows of _EVENT as a table of Event records; first: the number of the first one."""
@@ -219,6 +223,8 @@ class _Market:
             "action": _ACTIONS.take(pa.array(rows["action"])),
             "propensity": pa.array(rows["propensity"]),
             "logged_by": pa.array([LOGGED_BY]).take(pa.array(np.zeros(len(rows), np.int8))),
+            "reason": _REASONS.take(pa.array(rows["reason"])),
+            "found_by": pa.array([""]).take(pa.array(np.zeros(len(rows), np.int8))),
         }
         return pa.table(columns, schema=arrow_schema(Event))
 
@@ -244,7 +250,9 @@ class _Market:
         keys = member * np.int64(len(self.jobs)) + job
         return self.applied[np.minimum(np.searchsorted(self.applied, keys), len(self.applied) - 1)] == keys
 
-    def _act(self, rng: np.random.Generator, shown: np.ndarray, done: behaviour.Outcomes) -> np.ndarray:
+    def _act(
+        self, rng: np.random.Generator, shown: np.ndarray, done: behaviour.Outcomes, found: truth.Dimensions
+    ) -> np.ndarray:
         """The impressions and all that follows them, each with its own time; nobody applies to a job twice."""
         n = len(shown)
         keys = shown["member"].astype(np.int64) * len(self.jobs) + shown["job"]
@@ -261,6 +269,7 @@ class _Market:
         )
         sent = looked + ((1 + 24 * rng.random(n)) * behaviour.MINUTE).astype(np.int64)
         hired = sent + ((3 + 17 * rng.random(n)) * DAY).astype(np.int64)
+        shown["reason"] = behaviour.reasons(rng, found)
         parts = [shown]
         for code, (mask, time) in enumerate(
             (
@@ -275,7 +284,9 @@ class _Market:
             rows = shown[mask].copy()
             rows["time"], rows["action"] = time[mask], code
             parts.append(rows)
-        return np.concatenate(parts)
+        happened = np.concatenate(parts)
+        happened["reason"][happened["action"] != _DISMISS] = 0
+        return happened
 
 
 def _blocks(seed: int, began: int, days: int, requests: int) -> Iterator[tuple[int, np.ndarray]]:

@@ -111,6 +111,16 @@ def test_the_batch_fold_is_the_online_fold_to_the_byte(
             assert (last["activity"], last["activity_text"]) == (expected.to_json(), expected.text())
 
 
+def test_events_from_before_reasons_are_folded_beside_newer_ones(workspace: Workspace) -> None:
+    put(workspace, jobs=JOBS)
+    old = to_table([event(1, 1, action="dismiss")], Event).drop(["reason", "found_by"])
+    write_part(workspace.records / "events", old.append_column("row_hash", pa.array(["1"])))
+    why = event(2, 2, job_id="j2", action="dismiss").model_copy(update={"reason": "too_far"})
+    put(workspace, [why])
+    fold(workspace)
+    assert Activity.from_json(rows(workspace)[-1]["activity"]).dismissed == (("j2", "too_far"), ("j1", ""))
+
+
 def test_a_job_is_named_as_it_was_advertised_then(workspace: Workspace) -> None:
     put(workspace, [event(1, 1), event(2, 3)], [job("j1", "Nurse", 0), job("j1", "Head nurse", 2)])
     fold(workspace)

