@@ -1,8 +1,6 @@
 """The last word on the order: a weighted sum of the student's logits and the pair's features, learned list by list.
 
-Linear, so that each result can be explained by its parts. Only differences within a list count: what is the same for
-all candidates of a request changes nothing.
-Source: ListNet's top-one loss (Cao et al., ICML 2007), that is softmax cross-entropy over the candidates of a list.
+Linear, so that each result can be explained by its parts.
 """
 
 from __future__ import annotations
@@ -12,47 +10,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from contracts.bundle import Blend
-from contracts.errors import BadInput, ShapeMismatch, TrainingFailed
+from contracts.errors import BadInput, ShapeMismatch
 from contracts.examples import PAIR_FEATURES
+from retrieval.listwise import fit_listwise
 
 
 def fit_blend(
     features: np.ndarray, names: Sequence[str], list_ids: np.ndarray, gains: np.ndarray, l2: float = 1e-3
 ) -> Blend:
-    """Weights that put the gains of each list on top.
+    """Weights that put the gains of each list on top; see `retrieval.listwise.fit_listwise`.
 
-    features: (n, F) finite float; names: F; list_ids: (n,) of any type that sorts; gains: (n,) non-negative, NaN where
-    not known (such rows are left out); lists in which no gain is above zero say nothing and are left out too.
-    l2: penalty on the weights of standardised features. Raises ShapeMismatch, BadInput, TrainingFailed.
+    features: (n, F) finite float; names: F. Raises ShapeMismatch, BadInput, TrainingFailed.
     """
-    from scipy.optimize import minimize
-
-    if features.ndim != 2 or features.shape != (len(gains), len(names)) or len(list_ids) != len(gains):
-        raise ShapeMismatch(
-            f"features {features.shape} for {len(names)} names, {len(list_ids)} list ids and {len(gains)} gains"
-        )
-    x, starts, targets = _lists(np.asarray(features, np.float64), list_ids, np.asarray(gains, np.float64))
-    means, scales = x.mean(axis=0), x.std(axis=0)
-    scales[scales < 1e-9] = 1.0  # a constant has no say
-    x = (x - means) / scales
-    count = len(starts)
-    segment = np.repeat(np.arange(count), np.diff(np.append(starts, len(x))))
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        scores = x @ weights
-        scores -= np.maximum.reduceat(scores, starts)[segment]
-        exponents = np.exp(scores)
-        totals = np.add.reduceat(exponents, starts)
-        value = (targets @ (np.log(totals)[segment] - scores)) / count + l2 / 2 * weights @ weights
-        gradient = x.T @ (exponents / totals[segment] - targets) / count + l2 * weights
-        return float(value), gradient
-
-    found = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
-    if not np.isfinite(found.x).all():
-        raise TrainingFailed(f"blend weights {found.x} after {found.nit} steps", cure="raise l2")
-    return Blend(
-        names=tuple(names), weights=tuple(found.x.tolist()), means=tuple(means.tolist()), scales=tuple(scales.tolist())
-    )
+    if features.ndim != 2 or features.shape[1] != len(names):
+        raise ShapeMismatch(f"features {features.shape} for {len(names)} names")
+    found = fit_listwise(features, list_ids, gains, l2)
+    weights, means, scales = (tuple(values.tolist()) for values in found)
+    return Blend(names=tuple(names), weights=weights, means=means, scales=scales)
 
 
 def apply_blend(blend: Blend, features: np.ndarray) -> np.ndarray:
@@ -79,20 +53,3 @@ def contributions(blend: Blend, features: np.ndarray) -> np.ndarray:
     if features.ndim != 2 or features.shape[1] != len(blend.names):
         raise ShapeMismatch(f"features are {features.shape}, the blend reads {len(blend.names)}: {blend.names}")
     return (features - np.array(blend.means)) / np.array(blend.scales) * np.array(blend.weights)
-
-
-def _lists(x: np.ndarray, list_ids: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows of the lists that say something, list by list: features, starts of the lists, and the target shares."""
-    known = np.isfinite(gains)
-    x, list_ids, gains = x[known], np.asarray(list_ids)[known], gains[known]
-    if not np.isfinite(x).all() or (gains < 0).any():
-        raise BadInput("a feature is not finite, or a gain is negative")
-    _, segment = np.unique(list_ids, return_inverse=True)
-    totals = np.bincount(segment, gains)
-    useful = np.flatnonzero(totals[segment] > 0) if len(x) else np.zeros(0, np.int64)
-    if not len(useful):
-        raise BadInput("no list holds a positive gain", cure="label more lists")
-    order = useful[np.argsort(segment[useful], kind="stable")]
-    segment = segment[order]
-    starts = np.flatnonzero(np.concatenate([[True], segment[1:] != segment[:-1]]))
-    return x[order], starts, gains[order] / totals[segment]

@@ -16,6 +16,7 @@ FOUND_BY: Mapping[str, str] = {
     "recent": "it is like jobs viewed lately",
     "terms": "it holds words of the request",
     "popular": "it is popular nearby",
+    "links": "people like this member were hired for such jobs",
 }
 MEANING: Mapping[str, str] = {
     "dense": "text close to the request",
@@ -40,22 +41,31 @@ LEAST = 0.05
 
 
 class Explanation(BaseModel):
-    """contributions: what each input of the blend adds to the score, largest first by size; empty without a blend."""
+    """contributions: what each input of the blend adds to the score, largest first by size; empty without a blend;
+    demoted_by: the rules for which the job stands after those that no rule demotes.
+    """
 
     model_config = ConfigDict(frozen=True)
     found_by: tuple[str, ...]
     probabilities: Mapping[str, float]
     contributions: Mapping[str, float]
+    demoted_by: tuple[str, ...] = ()
     words: tuple[str, ...]
 
 
 def explain(
-    found_by: Sequence[str], probabilities: Mapping[str, float], blend: Blend | None, features: np.ndarray | None
+    found_by: Sequence[str],
+    probabilities: Mapping[str, float],
+    blend: Blend | None,
+    features: np.ndarray | None,
+    demoted_by: Sequence[str] = (),
+    reason: str = "",
 ) -> Explanation:
     """The explanation of one result.
 
     found_by: its retrieval sources; probabilities: task -> calibrated probability; features: (F,) in the order of
-    `blend.names`, None where the answer was not blended.
+    `blend.names`, None where the answer was not blended; demoted_by: names of rules; reason: see
+    `retrieval.merge.Candidates.reasons`.
     """
     parts: dict[str, float] = {}
     if blend is not None and features is not None:
@@ -63,11 +73,21 @@ def explain(
         order = np.argsort(-np.abs(values), kind="stable")
         parts = {blend.names[i]: float(values[i]) for i in order}
     words = [f"Found because {FOUND_BY.get(source, source)}." for source in found_by]
+    words += [f"{reason}."] if reason else []
     words += [f"{TASKS[task]} {probability:.0%}." for task, probability in probabilities.items() if task in TASKS]
     floor = LEAST * max((abs(value) for value in parts.values()), default=0.0)
     words += [
         f"{MEANING.get(name, name)}: {value:+.2f}" for name, value in parts.items() if value and abs(value) >= floor
     ]
+    words += [f"D{said[1:]}." for said in map(demotion, demoted_by)]
     return Explanation(
-        found_by=tuple(found_by), probabilities=dict(probabilities), contributions=parts, words=tuple(words)
+        found_by=tuple(found_by),
+        probabilities=dict(probabilities),
+        contributions=parts,
+        demoted_by=tuple(demoted_by),
+        words=tuple(words),
     )
+
+
+def demotion(rule: str) -> str:
+    return f"demoted by rule {rule}"

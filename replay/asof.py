@@ -27,7 +27,10 @@ from ranking.scorer import ItemEncoder
 from replay.holdout import HeldOut
 from retrieval.encoder import TextEncoder
 from retrieval.index import JobIndex, build_index
+from retrieval.job_index import read_index_manifest
 from retrieval.request import Request
+from retrieval.rules import Rule
+from serving.load import open_verbalizer
 
 log = logging.getLogger("rolecall")
 
@@ -35,11 +38,15 @@ _ROW, _KEY, _TRUE, _SINCE = "row", "key", "true", "since"
 
 
 def requests_as_of(
-    workspace: Workspace, held: Sequence[HeldOut], unknown_until: Mapping[str, datetime]
+    workspace: Workspace,
+    held: Sequence[HeldOut],
+    unknown_until: Mapping[str, datetime],
+    rules: tuple[Rule, ...] = (),
 ) -> list[Request]:
     """The request of each held-out one, with the member's text and activity as known just before it.
 
-    unknown_until: jobs that were not there from the start, and when they became known; see `JobsAsOf`.
+    unknown_until: jobs that were not there from the start, and when they became known; see `JobsAsOf`. rules: in force;
+    what was shown before a request is not told to them.
     """
     asked = [
         PastAsk(
@@ -50,7 +57,7 @@ def requests_as_of(
         )
         for request in held
     ]
-    return past_requests_as_of(workspace, asked)
+    return past_requests_as_of(workspace, asked, rules, open_verbalizer(workspace).percentiles if rules else None)
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,8 @@ def jobs_as_of(workspace: Workspace, cut: datetime, items: ItemEncoder, encoder:
     """The jobs as they were at `cut`, the time of the first held-out request; later jobs as they were at first.
 
     Each job stands with one version: its newest one known at the cut or, of a job that came later, its first. Where all
-    of these are today's versions the current index is taken; else one is built in a scratch folder with the very same
-    code and is gone when the context ends.
+    of these are today's versions the current index is taken; else one that is asked the same is built in a scratch
+    folder with the very same code and the same links, and is gone when the context ends.
     """
     versions = _Versions(workspace, cut)
     if versions.all_newest:
@@ -77,7 +84,11 @@ def jobs_as_of(workspace: Workspace, cut: datetime, items: ItemEncoder, encoder:
     with tempfile.TemporaryDirectory(prefix="rolecall-replay-") as scratch:
         then = Workspace(Path(scratch))
         versions.write(then, items, encoder)
-        folder = build_index(then, workspace.bundle, engine="exact")
+        served = read_index_manifest(workspace.index)
+        links = workspace.index / "links" if served.links else None
+        folder = build_index(
+            then, workspace.bundle, "exact", terms=served.terms, retrieval=served.retrieval, links=links
+        )
         yield _jobs(JobIndex.load(folder), versions)
 
 

@@ -15,10 +15,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_jobs.sampling import EVENT_COLUMNS, PastRequest, past_requests
+from beam_jobs.sampling import EVENT_COLUMNS, gains, past_requests
 from contracts.errors import NotReady
 from contracts.tables import latest, read_table
-from contracts.tasks import GAINS
 from contracts.workspace import Workspace
 
 
@@ -46,9 +45,9 @@ def held_out(workspace: Workspace, most: int, seed: int = 0) -> list[HeldOut]:
     events = latest(read_table(workspace.records / "events", EVENT_COLUMNS), "id", "time")
     drawn = past_requests(pl.DataFrame(events), {"train": 0, "valid": 0, "test": most}, seed)
     found = [
-        HeldOut(request.list_id, request.member_id, request.query, request.time, gains, request.viewed)
+        HeldOut(request.list_id, request.member_id, request.query, request.time, worth, request.viewed)
         for request in drawn
-        if (gains := _gains(request))
+        if (worth := gains(request))
     ]
     if not found:
         raise NotReady(
@@ -68,8 +67,3 @@ def asked(pairs: pa.Table) -> list[HeldOut]:
 def has_impressions(workspace: Workspace) -> bool:
     """Whether the log tells what was shown, and so what was passed over."""
     return bool(read_table(workspace.records / "events", ["id"], pc.field("action") == "impression").num_rows)
-
-
-def _gains(request: PastRequest) -> dict[str, int]:
-    best = {job.job_id: max(GAINS[action] * (getattr(job, action) or 0) for action in GAINS) for job in request.shown}
-    return {job: gain for job, gain in best.items() if gain}

@@ -43,13 +43,20 @@ def per_request(qrels: Path, run: Path, measures: Sequence[str], requests: Seque
     return values
 
 
-def mean_estimates(values: np.ndarray, seed: int, count: int = RESAMPLES) -> list[Estimate]:
-    """The mean of each column of (n, columns) float64 with its interval; the columns are resampled alike."""
+def mean_estimates(
+    values: np.ndarray, seed: int, count: int = RESAMPLES, groups: np.ndarray | None = None
+) -> list[Estimate]:
+    """The mean of each column of (n, columns) float64 with its interval; the columns are resampled alike.
+
+    groups: (n,) of any type that sorts, of requests that depend on each other; these are resampled whole.
+    """
     n = len(values)
     if not n:
         return [Estimate(np.nan, np.nan, np.nan, 0)] * values.shape[1]
-    drawn = np.concatenate([counts @ values for counts in resamples(n, seed, count)]) / n
-    low, high = interval(drawn)
+    _, group = np.unique(np.arange(n) if groups is None else groups, return_inverse=True)
+    sums = np.stack([np.bincount(group, column) for column in (*values.T, np.ones(n))], axis=1)
+    drawn = np.concatenate([counts @ sums for counts in resamples(len(sums), seed, count)])
+    low, high = interval(drawn[:, :-1] / drawn[:, -1:])
     means = values.mean(axis=0)
     return [Estimate(float(m), float(a), float(b), n) for m, a, b in zip(means, low, high, strict=True)]
 

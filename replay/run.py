@@ -28,6 +28,7 @@ from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
 from replay.tables import TASKS, Bench, Truth
 from retrieval.encoder import TextEncoder
 from retrieval.job_index import JobIndex, check_index
+from retrieval.rules import RuleBook
 
 log = logging.getLogger("rolecall")
 
@@ -45,21 +46,24 @@ def replay(
     seed: int = 0,
     truth: Truth | None = None,
     attribution: str = "",
+    rules: RuleBook | None = None,
 ) -> Results:
     """Measure every system on the same held-out requests; write the runs, the metrics and the report.
 
     resamples: of the bootstrap; requests: the most that are answered end to end; truth: of a simulated market, adds the
-    tables against it; attribution: what the licence of the data wants said. Raises NotReady where a step of the recipe
-    is missing, IndexMismatch where index and bundle do not belong together.
+    tables against it; attribution: what the licence of the data wants said; rules: from member feedback, by whose
+    enabled ones every system answers, none where None. Raises NotReady where a step of the recipe is missing,
+    IndexMismatch where index and bundle do not belong together.
     """
     bundle = workspace.bundle
     encoder, scorer, items = TextEncoder(workspace.encoder), BundleScorer(bundle), ItemEncoder(bundle)
     held = held_out(workspace, requests, seed)
+    in_force = rules.enabled if rules else ()
     log.info("replay: %s held-out requests from %s on", f"{len(held):,}", held[0].time.date())
     with jobs_as_of(workspace, held[0].time, items, encoder) as jobs:
         check_index(jobs.index, scorer.manifest, encoder)
         ranker = Ranker(jobs.index, encoder, scorer, items)
-        runs = answers(ranker, held, requests_as_of(workspace, held, jobs.unknown_until))
+        runs = answers(ranker, held, requests_as_of(workspace, held, jobs.unknown_until, in_force))
         test = read_table(workspace.training, filter=pc.field("split") == "test")
         lists = asked(test)
         again = requests_as_of(workspace, lists, jobs.unknown_until)
@@ -92,6 +96,7 @@ def replay(
             "text": scorer.manifest.text_version,
             **{f"{name} teacher": str(version) for name, version in lineage.get("teachers", {}).items()},
             **_policy(workspace),
+            **({"rules": rules.version} if rules else {}),
         },
         records=_counted(workspace),
         quarantine=_quarantined(workspace),

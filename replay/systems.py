@@ -38,7 +38,8 @@ from retrieval.encoder import TextEncoder
 from retrieval.job_index import JobIndex
 from retrieval.request import Request
 from serving.engine import CANDIDATES, RANKED
-from serving.rank import rank
+from serving.rank import Ranked, rank
+from serving.rules import settled
 
 log = logging.getLogger("rolecall")
 
@@ -76,7 +77,7 @@ def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]
     for start in range(0, len(held), size):
         block = requests[start : start + size]
         vectors = ranker.encoder.encode([request.request_text for request in block])
-        dense = vectors @ index.vectors.T
+        dense = vectors @ np.asarray(index.vectors).T
         for i, (outcome, request) in enumerate(zip(held[start : start + size], block, strict=True)):
             gains = _gains(index, outcome)
             mask = index.mask(request)
@@ -89,7 +90,7 @@ def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]
                 BM25: _best(words, mask & (words > 0), gains),
                 MINILM: _best(dense[i], mask, gains),
                 RETRIEVAL: _first(found.rows, found.fused, gains),
-                WHOLE: _first(served.rows, served.scores, gains),
+                WHOLE: _first(*as_shown(index, served), gains),
             }
             for system, (best, scores) in orders.items():
                 runs[system][outcome.request_id] = ([index.ids[row] for row in best], scores)
@@ -98,6 +99,16 @@ def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]
                 rate = done / (said - started)
                 log.info("replay: request %d/%d, %.0f/s, %.0f s left", done, len(held), rate, (len(held) - done) / rate)
     return runs
+
+
+def as_shown(index: JobIndex, served: Ranked) -> tuple[np.ndarray, np.ndarray]:
+    """(m,) rows and scores of a ranking as the service shows it.
+
+    Where companies are kept apart the order is no longer that of the scores: then they are places.
+    """
+    places = np.fromiter(settled(index, served.rows, demoted=served.candidates.demoted), np.int64)
+    scores = served.scores[places]
+    return served.rows[places], scores if (np.diff(scores) <= 0).all() else -np.arange(len(places), dtype=np.float64)
 
 
 def _gains(index: JobIndex, outcome: HeldOut) -> np.ndarray:

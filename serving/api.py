@@ -122,13 +122,15 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
 
     @app.get("/readyz", tags=["operation"], summary="Can it answer?")
     async def readyz() -> dict[str, str | int]:
-        loaded = _ready(promise).loaded
+        engine = _ready(promise)
+        loaded = engine.loaded
         return {
             "status": "ready",
             "bundle_version": loaded.manifest.version,
             "index_version": loaded.index.version,
             "text_version": loaded.manifest.text_version,
-            "jobs": len(loaded.index),
+            "jobs": loaded.index.jobs.held,
+            "feed": engine.updates.state if engine.updates else "none",
         }
 
     @app.get("/metrics", tags=["operation"], summary="Counters in Prometheus' text format", response_class=Response)

@@ -10,6 +10,7 @@ import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,20 @@ from ranking.explain import explain
 from retrieval.attributes import AttributeTable
 from retrieval.filters import AnyOf, Either, Filter
 from retrieval.job_index import JobIndex
-from retrieval.merge import Candidates
+from retrieval.merge import Candidates, below_others
 from retrieval.popularity import popular_nearby
 from retrieval.request import Request, build_request
+from retrieval.rules import demoted, demoted_by, find_rules
+from serving.current import Current
 from serving.intake import Intake
-from serving.load import load
+from serving.load import Loaded, load
 from serving.log import EventLog
 from serving.metrics import Metrics
 from serving.rank import Ranked, as_retrieved, rank
 from serving.recent import Recent, Shown
 from serving.rules import Kept, last_check
 from serving.schemas import (
+    MAX_QUERY_CHARS,
     Answer,
     Ask,
     EventsReply,
@@ -44,6 +48,10 @@ from serving.schemas import (
     profile_text,
 )
 from serving.stages import Stages
+from serving.swap import Swapper
+from serving.unopened import read_unopened
+from serving.updates import Updates
+from sources.changes import open_feed
 
 CANDIDATES = 500
 RANKED = 200
@@ -60,9 +68,12 @@ class UnknownAnswer(BadInput):
 class Engine:
     """One workspace's service. Safe to call from several threads; `close` writes out the log.
 
-    bundle, index: folders; None: the workspace's current ones. deadline: seconds from a request's arrival after which
-    no further stage begins. threads: cores that one model call may use; None: all.
-    Raises what `serving.load.load` raises.
+    bundle, index: folders; None: the workspace's current ones. rules: a file; None: the workspace's own, else the
+    built-in ones. deadline: seconds from a request's arrival after which no further stage begins. threads: cores that
+    one model call may use; None: all. changes: a feed of job changes that is applied while it serves
+    (`sources.changes.open_feed`). poll: seconds after which it looks whether CURRENT names another bundle or index, and
+    swaps it in; 0: only when told to `look`.
+    Raises what `serving.load.load`, `retrieval.rules.load_rules` and `open_feed` raise.
     """
 
     def __init__(
@@ -71,28 +82,54 @@ class Engine:
         bundle: Path | None = None,
         index: Path | None = None,
         *,
+        rules: Path | None = None,
         deadline: float = DEADLINE_SECONDS,
         threads: int | None = None,
+        changes: str | None = None,
+        poll: float = 0.0,
     ) -> None:
-        self.loaded = load(workspace, bundle, index, threads)
+        self.rules = find_rules(workspace, rules)
+        feed = open_feed(changes) if changes else None
+        loaded = load(workspace, bundle, index, threads, encodes=feed is not None)
+        self._current = current = Current(loaded)
         self.metrics = Metrics()
+        self.metrics.serves(*loaded.served)
         self._deadline = deadline
         self._recent = Recent()
+        self._unopened = read_unopened(workspace, self.rules.enabled, datetime.now(UTC))
         self._log = EventLog(workspace, self.metrics)
-        self._intake = Intake(workspace, self.loaded.index, self.loaded.members, self._recent, self._log, self.metrics)
-        self.metrics.jobs.labels(self.loaded.manifest.version, self.loaded.index.version).set(len(self.loaded.index))
-        self._warm_up()
+        self._intake = Intake(workspace, current, self._recent, self._unopened, self._log, self.metrics)
+        self._warm_up(loaded)
+        self._swapper = Swapper(
+            workspace, current, self.metrics, self._warm_up, bundle=bundle, index=index, threads=threads, poll=poll
+        )
+        self.updates = Updates(workspace, current, feed, self.metrics) if feed else None
+
+    @property
+    def loaded(self) -> Loaded:
+        """What is served now. Who asks more than one thing of it takes it once."""
+        return self._current.loaded
+
+    def swap(self, bundle: Path | None = None, index: Path | None = None) -> Loaded:
+        """Serve another bundle or index, or the current ones loaded anew: `Swapper.swap`. No request notices."""
+        return self._swapper.swap(bundle, index)
+
+    def look(self) -> None:
+        """Look at CURRENT now, and not only after the next `poll` seconds."""
+        self._swapper.look()
 
     def recommend(self, ask: RecommendRequest, arrived: float | None = None) -> Answer:
         """Jobs for a member. arrived: when the request came in, by `time.monotonic`; None: now.
 
         Raises BadInput and UnknownAttribute where the filter does not fit the index.
         """
-        return self._answer("recommendation", ask, "", arrived)
+        with self._current.use() as loaded:
+            return self._answer(loaded, "recommendation", ask, "", arrived)
 
     def search(self, ask: SearchRequest, arrived: float | None = None) -> Answer:
         """Jobs for a query, in the order that suits the member where there is one. As `recommend`."""
-        return self._answer("search", ask, ask.query, arrived)
+        with self._current.use() as loaded:
+            return self._answer(loaded, "search", ask, ask.query, arrived)
 
     def record(self, events: Any) -> EventsReply:
         """Take in events (one mapping or a list of them): the members' next answers know of them. See `Intake`."""
@@ -113,17 +150,27 @@ class Engine:
             surface=shown.surface,
             rank=i + 1,
             score=shown.scores[i],
-            explanation=explain(shown.found_by[i], shown.probabilities[i], shown.blend, shown.inputs[i]),
+            explanation=explain(
+                shown.found_by[i],
+                shown.probabilities[i],
+                shown.blend,
+                shown.inputs[i],
+                shown.demoted_by[i],
+                shown.reasons[i],
+            ),
         )
 
     def close(self) -> None:
-        self.loaded.members.close()
+        self._swapper.close()
+        if self.updates:
+            self.updates.close()
+        self._current.close()
         self._log.close()
 
     def _answer(
-        self, surface: Surface, ask: Ask, query: str, arrived: float | None = None, show: bool = True
+        self, loaded: Loaded, surface: Surface, ask: Ask, query: str, arrived: float | None = None, show: bool = True
     ) -> Answer:
-        index, scorer = self.loaded.index, self.loaded.scorer
+        index, scorer = loaded.index, loaded.scorer
         arrived = time.monotonic() if arrived is None else arrived
         request_id, now = uuid.uuid4().hex, datetime.now(UTC)
         stages = Stages(request_id, self.metrics, arrived + self._deadline)
@@ -131,12 +178,19 @@ class Engine:
 
         read: MemberRow | None = MemberRow(known=False)
         if ask.member_id:
-            read = stages.run("features", lambda: self._read(ask.member_id, stages), instead=lambda: None)
-        member = self._with_profile(read or MemberRow(known=False), ask)
-        request = build_request(member.text, member.activity, query, member.location, ask.filter, now, ask.exclude)
+            read = stages.run("features", lambda: self._read(loaded, ask.member_id, stages), instead=lambda: None)
+        member = _with_profile(loaded, read or MemberRow(known=False), ask)
+        request = build_request(
+            member.text, member.activity, query, member.location, ask.filter, now, ask.exclude,
+            member_id=ask.member_id,
+            member=ask.profile.model_dump() if ask.profile else None,
+            rules=self.rules.enabled,
+            percentiles=loaded.verbalizer.percentiles,
+            unopened=self._unopened.of(ask.member_id),
+        )  # fmt: skip
         vector = None
         if request.request_text:
-            vector = stages.run("encoder", lambda: self._encode(request.request_text), instead=lambda: None)
+            vector = stages.run("encoder", lambda: _encode(loaded, request.request_text), instead=lambda: None)
 
         wanted = max(CANDIDATES, ask.k)
         candidates = stages.run(
@@ -146,6 +200,7 @@ class Engine:
                 "popular", lambda: popular(index, request, wanted), instead=lambda: NOBODY, last=True
             ),
         )
+        self._count(candidates)
         ranked = as_retrieved(candidates)
         if request.request_text and "retrieval" not in stages.degraded:
             ranked = stages.run(
@@ -153,11 +208,11 @@ class Engine:
                 lambda: rank(index, scorer, request, candidates, vector, max(RANKED, ask.k)),
                 instead=lambda: as_retrieved(candidates),
             )
-        kept = stages.run("rules", lambda: self._last_check(request, ranked, ask.k), instead=_nothing, last=True)
+        kept = stages.run("rules", lambda: self._last_check(index, request, ranked, ask.k), instead=_nothing, last=True)
         said = ranked.probabilities([found.place for found in kept])
         results = tuple(_result(place, found, ranked, said[place - 1]) for place, found in enumerate(kept, start=1))
         if show:
-            self._show(request_id, surface, ask.member_id, request, kept, ranked, said)
+            self._show(loaded, request_id, surface, ask.member_id, request, kept, ranked, said)
         stages.timings_ms["total"] = round((time.monotonic() - arrived) * 1_000, 3)
         return Answer(
             request_id=request_id,
@@ -166,37 +221,36 @@ class Engine:
             bundle_version=scorer.manifest.version,
             index_version=index.version,
             text_version=scorer.manifest.text_version,
+            rules_version=self.rules.version,
+            removed=candidates.removed,
             uncalibrated=scorer.manifest.uncalibrated,
             degraded=tuple(stages.degraded),
             timings_ms=stages.timings_ms,
         )
 
-    def _read(self, member_id: str, stages: Stages) -> MemberRow | None:
+    def _read(self, loaded: Loaded, member_id: str, stages: Stages) -> MemberRow | None:
         """The member, without their text where another version of the verbaliser wrote it."""
-        row = self.loaded.members.read(member_id)
-        if row.text and row.text_version != self.loaded.manifest.text_version:
+        row = loaded.members.read(member_id)
+        if row.text and row.text_version != loaded.manifest.text_version:
             stages.degrade("features", "text_version")
             return replace(row, text="")
         return row
 
-    def _with_profile(self, member: MemberRow, ask: Ask) -> MemberRow:
-        """What the request says of the member goes before what is stored."""
-        if ask.profile is not None:
-            text, location = profile_text(ask.profile, self.loaded.verbalizer)
-            member = replace(member, text=text, location=location or member.location)
-        return replace(member, location=ask.location) if ask.location else member
+    def _count(self, candidates: Candidates) -> None:
+        for rule, count in candidates.removed.items():
+            self.metrics.rule_jobs.labels(rule, "remove").inc(count)
+        for rule in chain.from_iterable(candidates.demoted.values()):
+            self.metrics.rule_jobs.labels(rule, "demote").inc()
 
-    def _encode(self, text: str) -> np.ndarray | None:
-        return self.loaded.encoder.encode([text])[0]
-
-    def _last_check(self, request: Request, ranked: Ranked, k: int) -> list[Kept]:
-        kept, removed = last_check(self.loaded.index, request, ranked.rows, k)
+    def _last_check(self, index: JobIndex, request: Request, ranked: Ranked, k: int) -> list[Kept]:
+        kept, removed = last_check(index, request, ranked.rows, k, ranked.candidates.demoted)
         for rule, count in removed.items():
             self.metrics.removed_last.labels(rule).inc(count)
         return kept
 
     def _show(
         self,
+        loaded: Loaded,
         request_id: str,
         surface: Surface,
         member_id: str,
@@ -213,22 +267,43 @@ class Engine:
             surface=surface,
             member_id=member_id,
             query=request.query,
-            logged_by=f"{self.loaded.manifest.version}/{self.loaded.index.version}",
+            logged_by=f"{loaded.manifest.version}/{loaded.index.version}",
             job_ids=tuple(found.job["id"] for found in kept),
             scores=tuple(float(ranked.scores[i]) for i in places),
             found_by=tuple(ranked.found_by(i) for i in places),
+            demoted_by=tuple(ranked.demoted_by(i) for i in places),
+            reasons=tuple(ranked.reason(i) for i in places),
             probabilities=tuple(said),
             blend=ranked.blend,
             inputs=tuple(ranked.blended(i) for i in places),
         )
         self._recent.add(shown)
+        self._unopened.shown(member_id, shown.job_ids, shown.time)
         self._log.shown(shown.impressions())
 
-    def _warm_up(self) -> None:
-        """The first calls pay for caches and memory that later ones reuse; nobody should wait for them."""
-        for row in range(min(_WARM_UPS, len(self.loaded.index))):
-            ask = SearchRequest(query=self.loaded.index.display(row)["title"])
-            self._answer("search", ask, ask.query, arrived=time.monotonic() + 60, show=False)
+    def _warm_up(self, loaded: Loaded) -> set[str]:
+        """The first calls pay for caches and memory that later ones reuse; nobody should wait for them.
+
+        Returns the stages that were done without.
+        """
+        degraded: set[str] = set()
+        for row in range(min(_WARM_UPS, len(loaded.index))):
+            ask = SearchRequest(query=loaded.index.display(row)["title"][:MAX_QUERY_CHARS])
+            answer = self._answer(loaded, "search", ask, ask.query, arrived=time.monotonic() + 60, show=False)
+            degraded.update(answer.degraded)
+        return degraded
+
+
+def _with_profile(loaded: Loaded, member: MemberRow, ask: Ask) -> MemberRow:
+    """What the request says of the member goes before what is stored."""
+    if ask.profile is not None:
+        text, location = profile_text(ask.profile, loaded.verbalizer)
+        member = replace(member, text=text, location=location or member.location)
+    return replace(member, location=ask.location) if ask.location else member
+
+
+def _encode(loaded: Loaded, text: str) -> np.ndarray | None:
+    return loaded.encoder.encode([text])[0]
 
 
 NOBODY = Candidates(
@@ -242,11 +317,23 @@ NOBODY = Candidates(
 
 
 def popular(index: JobIndex, request: Request, k: int) -> Candidates:
-    """The k most popular jobs that may be shown, near ones first: what is left when nothing else answers."""
+    """The k most popular jobs that may be shown, near ones first: what is left when nothing else answers.
+
+    Jobs that a rule demotes come after all others.
+    """
     activity = index.activity.popularity(request.time)
-    hits = popular_nearby(activity, index.nearness(request), k, index.mask(request))
-    ids = [index.ids[row] for row in hits.rows]
-    return Candidates(hits.rows, ids, ("popular",), hits.scores[:, None], hits.scores, np.zeros(len(ids), np.float32))
+    mask, removed = index.allowed(request)
+    down = demoted(request.rules, index, request)
+    last = np.logical_or.reduce([mask & met for met in down.values()]) if down else np.zeros(len(index), dtype=bool)
+    nearness = index.nearness(request)
+    first, behind = (popular_nearby(activity, nearness, k, mask & found) for found in (~last, last))
+    rows = np.concatenate([first.rows, behind.rows])[:k]
+    scores = np.concatenate([first.scores, behind.scores])[:k]
+    fused = below_others(scores, last[rows]).astype(np.float32)
+    ids, none = [index.ids[row] for row in rows], np.zeros(len(rows), np.float32)
+    return Candidates(
+        rows, ids, ("popular",), scores[:, None], fused, none, removed=removed, demoted=demoted_by(down, rows)
+    )
 
 
 def _nothing() -> list[Kept]:
@@ -264,7 +351,7 @@ def _check_filter(found: Filter, attributes: AttributeTable) -> None:
 
 
 def _result(place: int, found: Kept, ranked: Ranked, said: dict[str, float]) -> Result:
-    i, job = found
+    i, job = found.place, found.job
     return Result(
         rank=place,
         job_id=job["id"],
@@ -272,10 +359,10 @@ def _result(place: int, found: Kept, ranked: Ranked, said: dict[str, float]) -> 
         scores=said,
         found_by=ranked.found_by(i),
         why=ranked.why(i),
+        also=found.also,
         **{name: job[name] for name in _DISPLAYED},
     )
 
 
-_DISPLAYED = tuple(
-    name for name in Result.model_fields if name not in ("rank", "job_id", "score", "scores", "found_by", "why")
-)
+_OWN = ("rank", "job_id", "score", "scores", "found_by", "why", "also")
+_DISPLAYED = tuple(name for name in Result.model_fields if name not in _OWN)

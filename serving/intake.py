@@ -12,20 +12,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
 
 from contracts.errors import BadInput
 from contracts.records import Event, Job
 from contracts.text import job_snippet
 from contracts.workspace import Workspace
-from feature_repo.online import OnlineMembers
-from retrieval.job_index import JobIndex
+from serving.current import Current
 from serving.lines import log
-from serving.log import EventLog
+from serving.load import Loaded
+from serving.log import EventLog, logged
 from serving.metrics import Metrics
 from serving.recent import Recent
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
+from serving.unopened import Unopened
 
 REMEMBERED = 200_000
 CLOCK_SKEW = timedelta(minutes=5)
@@ -39,13 +39,13 @@ class Intake:
     def __init__(
         self,
         workspace: Workspace,
-        index: JobIndex,
-        members: OnlineMembers,
+        current: Current,
         recent: Recent,
+        unopened: Unopened,
         event_log: EventLog,
         metrics: Metrics,
     ) -> None:
-        self._index, self._members, self._recent = index, members, recent
+        self._current, self._recent, self._unopened = current, recent, unopened
         self._log, self._metrics = event_log, metrics
         self._lock = threading.Lock()
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
@@ -62,10 +62,14 @@ class Intake:
             raise BadInput("the body is neither an event nor a list of events", where="body")
         if len(raw) > MAX_EVENTS:
             raise BadInput(f"{len(raw):,} events in one post", where="body", cure=f"at most {MAX_EVENTS:,}")
+        with self._current.use() as loaded:
+            return self._record(loaded, raw, now)
+
+    def _record(self, loaded: Loaded, raw: Sequence[Any], now: datetime) -> EventsReply:
         good: list[Event] = []
         rejected: list[Rejected] = []
         for place, one in enumerate(raw):
-            checked = self._check(place, one, now)
+            checked = self._check(loaded, place, one, now)
             if isinstance(checked, Rejected):
                 rejected.append(checked)
             else:
@@ -76,7 +80,7 @@ class Intake:
         if unseen:
             self._log.done(unseen)
         new = self._claim(unseen)
-        late = not self._fold(new)
+        late = not self._fold(loaded, new)
         for outcome, count in (
             ("accepted", len(new)), ("duplicate", len(good) - len(new)), ("rejected", len(rejected)),
         ):  # fmt: skip
@@ -89,7 +93,7 @@ class Intake:
             degraded=("features",) if late else (),
         )
 
-    def _check(self, place: int, raw: Any, now: datetime) -> Event | Rejected:
+    def _check(self, loaded: Loaded, place: int, raw: Any, now: datetime) -> Event | Rejected:
         if not isinstance(raw, Mapping):
             return Rejected(index=place, reason="bad_event", message="an event is a JSON object")
         value = {name: found for name, found in raw.items() if found is not None}
@@ -102,7 +106,7 @@ class Intake:
         if event.time > now + CLOCK_SKEW:
             message = f"time {event.time.isoformat()} is in the future"
             return Rejected(index=place, reason="future", message=message)
-        if self._index.rows([event.job_id])[0] < 0:
+        if loaded.index.rows([event.job_id], ended=True)[0] < 0:
             return Rejected(index=place, reason="unknown_job", message=f"no job {event.job_id!r} in the index")
         return event
 
@@ -140,49 +144,37 @@ class Intake:
                 self._seen.popitem(last=False)
         return new
 
-    def _fold(self, events: Sequence[Event]) -> bool:
+    def _fold(self, loaded: Loaded, events: Sequence[Event]) -> bool:
         """Make the events count; False where the feature store did not take a member's."""
-        with self._lock:
-            for event in events:
-                self._index.activity.add(int(self._index.rows([event.job_id])[0]), event.time, event.action)
+        self._current.count(events)
         by_member: dict[str, list[Event]] = {}
         for event in events:
+            self._unopened.add(event.member_id, event.job_id, event.action, event.time)
             if event.action != "impression":
                 by_member.setdefault(event.member_id, []).append(event)
-        return all([self._fold_member(member_id, mine) for member_id, mine in by_member.items()])
+        return all([self._fold_member(loaded, member_id, mine) for member_id, mine in by_member.items()])
 
-    def _fold_member(self, member_id: str, events: Sequence[Event]) -> bool:
+    def _fold_member(self, loaded: Loaded, member_id: str, events: Sequence[Event]) -> bool:
         with self._locks[hash(member_id) % _LOCKS]:
             try:
-                activity = self._members.read(member_id).activity
+                activity = loaded.members.read(member_id).activity
                 for event in events:
-                    activity = activity.add(event, self._snippet(event.job_id))
-                self._members.push(member_id, activity)
+                    activity = activity.add(event, _snippet(loaded, event.job_id))
+                loaded.members.push(member_id, activity)
             except Exception as error:  # whatever a store raises; the event is in the log and comes back with it
                 self._metrics.degraded.labels("features", type(error).__name__).inc()
                 log.warning("degraded", stage="features", cause=type(error).__name__)
                 return False
         return True
 
-    def _snippet(self, job_id: str) -> str:
-        job = self._index.display(int(self._index.rows([job_id])[0]))
-        return job_snippet(Job.model_construct(**{name: job[name] for name in ("title", "company", "location")}))
+
+def _snippet(loaded: Loaded, job_id: str) -> str:
+    job = loaded.index.display(int(loaded.index.rows([job_id], ended=True)[0]))
+    return job_snippet(Job.model_construct(**{name: job[name] for name in ("title", "company", "location")}))
 
 
 def _logged_ids(workspace: Workspace) -> list[str]:
-    """Ids of the events posted today and yesterday; a line that a crash cut off is passed over."""
-    found: list[str] = []
+    """Ids of the events posted today and yesterday."""
     today = datetime.now(UTC)
-    for day in (today - timedelta(days=1), today):
-        path = workspace.logs / "events" / f"{day:%Y-%m-%d}.jsonl"
-        if path.is_file():
-            with path.open("rb") as file:
-                found += [row["id"] for row in map(_parsed, file) if row and row["action"] != "impression"]
-    return found[-REMEMBERED:]
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return None
+    rows = (row for day in (today - timedelta(days=1), today) for row in logged(workspace, day))
+    return [row["id"] for row in rows if row["action"] != "impression"][-REMEMBERED:]

@@ -12,7 +12,8 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,3 +137,17 @@ class EventLog:
     def _failed(self, path: Path, error: str, lines: int) -> None:
         self._metrics.log_lines.labels("failed").inc(lines)
         log.error("log_failed", path=str(path), error=error, lines=lines)
+
+
+def day_file(workspace: Workspace, day: datetime) -> Path:
+    return workspace.logs / "events" / f"{day:%Y-%m-%d}.jsonl"
+
+
+def logged(workspace: Workspace, day: datetime) -> Iterator[dict[str, Any]]:
+    """The events of one day's file, in the order in which they came; a line that a crash cut off is passed over."""
+    path = day_file(workspace, day)
+    if path.is_file():
+        with path.open("rb") as file:
+            for line in file:
+                with contextlib.suppress(orjson.JSONDecodeError):
+                    yield orjson.loads(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+CHANGE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
 class Metrics:
@@ -25,10 +26,31 @@ class Metrics:
         self.requests = self._counter("requests", "Requests by path and HTTP status.", "path", "status")
         self.degraded = self._counter("degraded", "Stages done without, by cause.", "stage", "cause")
         self.removed_last = self._counter("removed_last", "Jobs that only the last step removed, by rule.", "rule")
+        self.rule_jobs = self._counter("rule_jobs", "Jobs removed or demoted by a rule.", "rule", "action")
         self.events = self._counter("events", "Posted events by outcome.", "outcome")
         self.log_lines = self._counter("log_lines", "Lines of the log of events, by outcome.", "outcome")
-        self.jobs = Gauge("rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"],
-                          registry=self._registry)  # fmt: skip
+        self.changes = self._counter(
+            "changes", "Changes of the feed: applied, skipped as not news, bad, unknown (deletes of no job).", "outcome"
+        )
+        self.change_seconds = Histogram(
+            "rolecall_change_seconds", "Time from a change's own time until the job is found.", buckets=CHANGE_SECONDS,
+            registry=self._registry,
+        )  # fmt: skip
+        self.feed_running = Gauge(
+            "rolecall_feed_running", "1 while the feed is read, 0 while it waits for an error to be gone.",
+            registry=self._registry,
+        )  # fmt: skip
+        self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
+        self._jobs = Gauge("rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"],
+                           registry=self._registry)  # fmt: skip
+        self._served = ("", "")
+
+    def serves(self, bundle: str, index: str, jobs: int) -> None:
+        """Say which versions are served, and with how many jobs; those that were served before have none."""
+        if self._served not in (("", ""), (bundle, index)):
+            self._jobs.labels(*self._served).set(0)
+        self._served = bundle, index
+        self._jobs.labels(bundle, index).set(jobs)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

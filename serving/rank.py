@@ -10,11 +10,11 @@ import numpy as np
 from contracts.bundle import Blend, Manifest
 from ranking.blend import blend_inputs, contributions
 from ranking.calibrate import probabilities
-from ranking.explain import FOUND_BY, MEANING
+from ranking.explain import FOUND_BY, MEANING, demotion
 from ranking.features import pair_features
 from ranking.scorer import BundleScorer
 from retrieval.job_index import JobIndex
-from retrieval.merge import Candidates
+from retrieval.merge import Candidates, below_others
 from retrieval.request import Request
 
 REASONS = 3
@@ -49,19 +49,23 @@ class Ranked:
     def found_by(self, i: int) -> tuple[str, ...]:
         return self.candidates.found_by(int(self.order[i]))
 
+    def demoted_by(self, i: int) -> tuple[str, ...]:
+        return self.candidates.demoted.get(int(self.rows[i]), ())
+
     def probabilities(self, shown: Sequence[int]) -> list[dict[str, float]]:
         """Of the jobs `shown`, in the order in which they are: task -> calibrated probability.
 
         Empty where the student did not score a job. A bundle may know that the place in an answer matters, so this is
         said once it is known what is shown.
         """
-        scored = [i for i in shown if self.scored and i < len(self.scored.logits)]  # they stand before the others
         found: list[dict[str, float]] = [{} for _ in shown]
-        if self.scored and scored:
-            ranks = np.arange(1, len(scored) + 1)
-            by_task = probabilities(self.scored.manifest, self.scored.logits[scored], ranks)
-            for row in range(len(scored)):
-                found[row] = {task: round(float(values[row]), 6) for task, values in by_task.items()}
+        if self.scored is None:
+            return found
+        places = [place for place, i in enumerate(shown) if i < len(self.scored.logits)]
+        logits = self.scored.logits[[shown[place] for place in places]]
+        by_task = probabilities(self.scored.manifest, logits, np.array(places, np.int64) + 1)
+        for row, place in enumerate(places):
+            found[place] = {task: round(float(values[row]), 6) for task, values in by_task.items()}
         return found
 
     def blended(self, i: int) -> np.ndarray | None:
@@ -73,14 +77,24 @@ class Ranked:
     def blend(self) -> Blend | None:
         return self.scored.manifest.blend if self.scored else None
 
+    def reason(self, i: int) -> str:
+        """Why retrieval found job i, in a sentence; empty where the names of its sources say it all."""
+        reasons = self.candidates.reasons
+        return reasons[int(self.order[i])] if reasons else ""
+
     def why(self, i: int) -> tuple[str, ...]:
-        """The strongest reasons for job i, in words; what found it, where the order is that of retrieval."""
-        inputs = self.blended(i)
+        """The strongest reasons for job i, in words, the sentence of retrieval, and the rules that demote it.
+
+        The reasons are what found it, where the order is that of retrieval.
+        """
+        inputs, reason = self.blended(i), self.reason(i)
+        own = (*((reason,) if reason else ()), *map(demotion, self.demoted_by(i)))
         if self.blend is None or inputs is None:
-            return tuple(FOUND_BY.get(source, source) for source in self.found_by(i))
+            return (*(FOUND_BY.get(source, source) for source in self.found_by(i)), *own)
         parts = contributions(self.blend, inputs[None])[0]
         strongest = np.argsort(-parts, kind="stable")[:REASONS]
-        return tuple(MEANING.get(self.blend.names[j], self.blend.names[j]) for j in strongest if parts[j] > 0)
+        names = (self.blend.names[j] for j in strongest if parts[j] > 0)
+        return (*(MEANING.get(name, name) for name in names), *own)
 
 
 def as_retrieved(candidates: Candidates) -> Ranked:
@@ -95,6 +109,8 @@ def rank(
 ) -> Ranked:
     """The first `top` candidates by the bundle's blend, the others after them in the order of retrieval.
 
+    What a rule demotes stays behind the rest.
+
     vector: (dim,) float32, the encoded request text. A bundle without a blend keeps the order of retrieval and adds its
     probabilities.
     """
@@ -105,7 +121,8 @@ def rank(
     if blend is not None and len(rows):
         features = pair_features(index, index.activity, request, rows, vector, candidates.terms[:top])
         inputs = blend_inputs(blend.names, features, logits, scorer.tasks)
-        final = contributions(blend, inputs).sum(axis=1)
+        down = np.array([int(row) in candidates.demoted for row in rows])
+        final = below_others(contributions(blend, inputs).sum(axis=1), down)
         best = np.argsort(-final, kind="stable")
         after = final.min() - 1 - np.arange(len(candidates) - len(rows))
         order = np.concatenate([best, order[len(rows) :]])

@@ -21,8 +21,9 @@ KEPT = 2_000
 class Shown:
     """One answer of n jobs, best first.
 
-    found_by: n lists of sources; scores: (n,); probabilities: n maps of task to probability; inputs: n arrays (F,) that
-    the blend read, None where it did not.
+    found_by, demoted_by: n lists of sources and of rules; reasons: n sentences, empty where found_by says it all;
+    scores: (n,); probabilities: n maps of task to probability; inputs: n arrays (F,) that the blend read, None where it
+    did not.
     """
 
     request_id: str
@@ -34,6 +35,8 @@ class Shown:
     job_ids: tuple[str, ...]
     scores: tuple[float, ...]
     found_by: tuple[tuple[str, ...], ...]
+    demoted_by: tuple[tuple[str, ...], ...]
+    reasons: tuple[str, ...]
     probabilities: tuple[dict[str, float], ...]
     blend: Blend | None
     inputs: tuple[np.ndarray | None, ...]
@@ -53,8 +56,9 @@ class Shown:
                 "action": "impression",
                 "propensity": None,
                 "logged_by": self.logged_by,
+                "found_by": ",".join(found_by),
             }
-            for position, job_id in enumerate(self.job_ids, start=1)
+            for position, (job_id, found_by) in enumerate(zip(self.job_ids, self.found_by, strict=True), start=1)
         ]
 
 

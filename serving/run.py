@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from serving.lines import to_stderr
 
 log = logging.getLogger("rolecall")
 
+POLL_SECONDS = 5.0
+
 
 def serve(
     workspace: Workspace,
@@ -28,11 +31,14 @@ def serve(
     *,
     bundle: Path | None = None,
     index: Path | None = None,
+    rules: Path | None = None,
     deadline: float = DEADLINE_SECONDS,
     threads: int | None = None,
     workers: int | None = None,
+    changes: str | None = None,
+    poll: float = POLL_SECONDS,
 ) -> None:
-    """Listen until told to stop. port 0 picks a free one.
+    """Listen until told to stop. port 0 picks a free one. changes, poll: as `Engine`; SIGHUP: look at CURRENT now.
 
     Raises what `Engine` raises, and BadInput where the address cannot be listened on.
     """
@@ -40,16 +46,20 @@ def serve(
     listener = _listen(host, port)
     log.info("serving: http://%s:%d/docs", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
-        engine = loader.submit(Engine, workspace, bundle, index, deadline=deadline, threads=threads)
+        engine = loader.submit(
+            Engine, workspace, bundle, index,
+            rules=rules, deadline=deadline, threads=threads, changes=changes, poll=poll,
+        )  # fmt: skip
         server = _server(engine, workers)
 
         def loaded(promise: Future[Engine]) -> None:
             if promise.exception() is None:
-                log.info("serving: ready, %s jobs", f"{len(promise.result().loaded.index):,}")
+                log.info("serving: ready, %s jobs", f"{promise.result().loaded.index.jobs.held:,}")
             else:
                 server.should_exit = True  # and never False: it may have been told to stop meanwhile
 
         engine.add_done_callback(loaded)
+        _look_on_hangup(engine)
         server.run(sockets=[listener])
         if engine.done() and (problem := engine.exception()):
             raise problem
@@ -68,6 +78,17 @@ def running(engine: Engine | Future[Engine], workers: int | None = None) -> Iter
         server.should_exit = True
         thread.join()
         listener.close()
+
+
+def _look_on_hangup(engine: Future[Engine]) -> None:
+    """Where this is the main thread, as signals demand."""
+
+    def look(*_: object) -> None:
+        if engine.done() and engine.exception() is None:
+            engine.result().look()
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, look)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -99,9 +99,11 @@ class SearchRequest(Ask):
 class Result(_Value):
     """One job of an answer.
 
-    score: what the list is ordered by, comparable within one answer only; scores: task -> calibrated probability, which
-    may be held against a threshold, empty where the student did not rank; found_by: the retrieval sources that found
-    it; why: the strongest reasons.
+    score: what the list is ordered by, comparable within one answer only (where a company's share of the first places
+    is limited, a job may stand below one of a lower score); scores: task -> calibrated probability, which may be held
+    against a threshold, empty where the student did not rank; found_by: the retrieval sources that found it; why: the
+    strongest reasons, and the rules that put it after the others; also: near-duplicates of it that were found too and
+    are not listed, best first.
     """
 
     rank: int
@@ -110,6 +112,7 @@ class Result(_Value):
     scores: Mapping[str, float]
     found_by: tuple[str, ...]
     why: tuple[str, ...]
+    also: tuple[str, ...]
     title: str
     company: str
     location: str
@@ -128,7 +131,8 @@ class Answer(_Value):
     """member_known: null where the feature store did not say.
 
     uncalibrated: tasks that are ranked by but not in `scores`: too few labels say how likely they are; degraded: the
-    stages that could not answer or ran out of time, and were done without.
+    stages that could not answer or ran out of time, and were done without; removed: rule from member feedback -> jobs
+    that it kept out.
     """
 
     request_id: str
@@ -137,6 +141,8 @@ class Answer(_Value):
     bundle_version: str
     index_version: str
     text_version: str
+    rules_version: str
+    removed: Mapping[str, int]
     uncalibrated: tuple[str, ...]
     degraded: tuple[str, ...]
     timings_ms: Mapping[str, float]

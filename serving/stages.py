@@ -36,7 +36,7 @@ class Stages:
         try:
             return step()
         except Exception as error:  # whatever a store, a graph or a file raises must not become a 500
-            self.degrade(name, type(error).__name__, at=_places(error))
+            self.degrade(name, type(error).__name__, at=places(error))
         finally:
             seconds = time.perf_counter() - started
             self.timings_ms[name] = round(seconds * 1_000, 3)
@@ -49,6 +49,6 @@ class Stages:
         log.warning("degraded", request_id=self._request_id, stage=name, cause=cause, **more)
 
 
-def _places(error: Exception) -> list[str]:
+def places(error: Exception) -> list[str]:
     """Where an error came from; not its message, which may hold a member's text."""
     return [f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)[-4:]]

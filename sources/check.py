@@ -58,16 +58,20 @@ def check(row: RawRow, now: datetime) -> Record | Reject:
     now: timezone-aware; times more than a day after it are rejected (an expiry may lie ahead).
     """
     if row.value is None or row.reason:
-        return _reject(row, row.reason, row.detail)
+        return reject(row, row.reason, row.detail)
     try:
         record = RECORDS[row.table].model_validate(row.value)
     except ValidationError as error:
-        return _reject(row, *_explain(error))
-    for name, time in _times(record):
-        if time > now + AHEAD:
-            detail = f"{name} {time.isoformat()} is after {now.isoformat(timespec='seconds')}"
-            return _reject(row, "date_in_future", f"{detail}; {CURES['date_in_future']}")
-    return record
+        return reject(row, *explain(error))
+    return next((late for name, time in _times(record) if (late := in_future(row, name, time, now))), record)
+
+
+def in_future(row: RawRow, name: str, time: datetime, now: datetime) -> Reject | None:
+    """A Reject where a time of the row lies more than a day after `now`."""
+    if time <= now + AHEAD:
+        return None
+    detail = f"{name} {time.isoformat()} is after {now.isoformat(timespec='seconds')}"
+    return reject(row, "date_in_future", f"{detail}; {CURES['date_in_future']}")
 
 
 def check_known(row: RawRow, record: Record, known: Callable[[str], Container[str]]) -> Reject | None:
@@ -80,7 +84,7 @@ def check_known(row: RawRow, record: Record, known: Callable[[str], Container[st
     ):
         if wanted and wanted not in known(table):
             detail = f"{table[:-1]}_id {wanted!r} is not among the {table}; ingest the {table[:-1]}, then run again"
-            return _reject(row, reason, detail)
+            return reject(row, reason, detail)
     return None
 
 
@@ -92,11 +96,12 @@ def _times(record: Record) -> tuple[tuple[str, datetime], ...]:
     return (("updated_at", record.updated_at),)  # type: ignore[attr-defined]  # Member and Job have it
 
 
-def _reject(row: RawRow, reason: str, detail: str) -> Reject:
+def reject(row: RawRow, reason: str, detail: str) -> Reject:
+    """The row as what the quarantine holds."""
     return Reject(row.table, row.source, row.row, reason, detail, raw_text(row))
 
 
-def _explain(error: ValidationError) -> tuple[str, str]:
+def explain(error: ValidationError) -> tuple[str, str]:
     """The reason and message of a record's first problem."""
     problem = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(str(part) for part in problem["loc"]) or "row"
@@ -128,5 +133,8 @@ def _reason(kind: str, field: str, message: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value[:_SHOWN_CHARS] if isinstance(value, str | bytes) else value)
+    try:
+        text = repr(value[:_SHOWN_CHARS] if isinstance(value, str | bytes) else value)
+    except RecursionError:
+        text = f"a {type(value).__name__} nested too deep to be shown"
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"

@@ -20,7 +20,7 @@ from contracts.arrow import arrow_schema
 from contracts.errors import MissingColumn
 from contracts.records import RECORDS
 from sources import delimited
-from sources.rows import RawRow, Shard
+from sources.rows import DEEPEST, RawRow, Shard
 
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 BATCH_ROWS = 1_000
@@ -121,18 +121,24 @@ def _read_parquet(shard: Shard) -> Iterator[RawRow]:
     try:
         with pq.ParquetFile(shard.path) as file:
             known = [name for name in file.schema_arrow.names if name in RECORDS[shard.table].model_fields]
-            nested = [name for name in known if pa.types.is_nested(file.schema_arrow.field(name).type)]
             groups = shard.row_groups or range(file.num_row_groups)
             for batch in file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=known):
-                for value in _to_rows(batch):
-                    present = {name: cell for name, cell in value.items() if cell is not None}
-                    for name in nested:
-                        if name in present:
-                            present[name] = _without_nulls(present[name])
-                    yield RawRow(shard.table, shard.path, row, present)
+                for value in present_cells(batch):
+                    yield RawRow(shard.table, shard.path, row, value)
                     row += 1
     except (pa.ArrowException, OSError) as error:
         yield _unreadable(shard, error, row if row > shard.first_row else 0)
+
+
+def present_cells(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """Each row as the cells that it has, nested ones without their nulls."""
+    nested = [field.name for field in batch.schema if pa.types.is_nested(field.type)]
+    for value in _to_rows(batch):
+        present = {name: cell for name, cell in value.items() if cell is not None}
+        for name in nested:
+            if name in present:
+                present[name] = without_nulls(present[name])
+        yield present
 
 
 def _to_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
@@ -183,7 +189,7 @@ def _csv_row(
             continue
         if cell[0] in "[{":
             try:
-                value[name] = _without_nulls(orjson.loads(cell))
+                value[name] = without_nulls(orjson.loads(cell))
             except orjson.JSONDecodeError as error:
                 return RawRow(
                     table, source, row, None, ",".join(cells), "bad_json", f"{name}: {error}; write it as JSON"
@@ -230,17 +236,18 @@ def _read_jsonl(shard: Shard) -> Iterator[RawRow]:
                 value = {name: cell for name, cell in value.items() if cell is not None}
                 for name in nested:
                     if name in value:
-                        value[name] = _without_nulls(value[name])
+                        value[name] = without_nulls(value[name])
                 yield RawRow(table, source, row, value)
     except OSError as error:
         yield _unreadable(shard, error)
 
 
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nulls(cell) for name, cell in value.items() if cell is not None}
-    if isinstance(value, list):
-        return [_without_nulls(cell) for cell in value if cell is not None]
+def without_nulls(value: Any, levels: int = DEEPEST) -> Any:
+    """A JSON value without what is null in it; what lies deeper than any record goes is left as it is."""
+    if isinstance(value, dict) and levels:
+        return {name: without_nulls(cell, levels - 1) for name, cell in value.items() if cell is not None}
+    if isinstance(value, list) and levels:
+        return [without_nulls(cell, levels - 1) for cell in value if cell is not None]
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -74,6 +75,8 @@ class Source(Protocol):
         """File -> columns in it that no record has; they are not read."""
 
 
+DEEPEST = 100
+"""Levels of a nested value that are looked into. No record has so many, and Python cannot follow any number."""
 DUPLICATE_REASONS = frozenset({"repeated_view"})
 """Reasons of rows that say again what an earlier row said. They are counted as duplicates: not as bad, not kept."""
 
@@ -91,4 +94,18 @@ def raw_text(row: RawRow) -> str:
     """The whole row as text: as it stood in the file, or its fields as JSON."""
     if row.raw or row.value is None:
         return row.raw
-    return orjson.dumps(row.value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(row.value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # what orjson reads may be nested deeper than it writes
+        return json.dumps(_cut(row.value, DEEPEST), default=str, skipkeys=True)
+
+
+def _cut(value: Any, levels: int) -> Any:
+    """A JSON value whose parts deeper than so many levels are left out."""
+    if not isinstance(value, dict | list):
+        return value
+    if not levels:
+        return "…"
+    if isinstance(value, dict):
+        return {name: _cut(cell, levels - 1) for name, cell in value.items()}
+    return [_cut(cell, levels - 1) for cell in value]

@@ -6,7 +6,7 @@ from contracts.bundle import Blend
 from contracts.examples import PAIR_FEATURES
 from contracts.tasks import TASKS
 from ranking.explain import FOUND_BY, MEANING, explain
-from retrieval.job_index import SOURCES
+from retrieval.config import SOURCES
 
 BLEND = Blend(names=("dense", "apply", "unseen"), weights=(1.0, 3.0, 0.001), means=(0, 0, 0), scales=(1, 1, 1))
 
@@ -26,6 +26,16 @@ def test_contributions_come_largest_first_and_small_ones_are_not_put_into_words(
 def test_an_answer_that_was_not_blended_has_no_contributions() -> None:
     told = explain(("terms",), {}, None, None)
     assert told.contributions == {} and told.words == ("Found because it holds words of the request.",)
+
+
+def test_the_reason_of_a_link_is_told_after_what_found_the_job() -> None:
+    told = explain(
+        ("links",), {}, None, None, reason="members with skill triage were hired as nurse: 4 hires, weight 1.70"
+    )
+    assert told.words == (
+        "Found because people like this member were hired for such jobs.",
+        "members with skill triage were hired as nurse: 4 hires, weight 1.70.",
+    )
 
 
 def test_every_source_feature_and_task_has_words() -> None:

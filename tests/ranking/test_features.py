@@ -17,10 +17,12 @@ from retrieval.attributes import build_attributes
 from retrieval.exact import ExactEngine
 from retrieval.filters import Filter
 from retrieval.job_index import IndexManifest, JobIndex
+from retrieval.job_rows import TEXT_HASH
 from retrieval.popularity import JobActivity, build_activity
 from retrieval.request import Request, build_request
-from retrieval.terms import build_terms, job_words
+from retrieval.terms import build_terms
 from retrieval.titles import build_titles
+from retrieval.words import job_words
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, -0.6]], np.float32)
@@ -52,8 +54,9 @@ def index() -> JobIndex:
     manifest = IndexManifest(
         version="v", engine="exact", bundle_version="", encoder_version="", text_version="", jobs=4, dim=2
     )
+    rows = table.append_column(TEXT_HASH, pa.array([""] * len(JOBS)))
     return JobIndex(
-        manifest, table, ExactEngine(VECTORS), build_terms(list(job_words(table))),
+        manifest, rows, ExactEngine(VECTORS), build_terms(list(job_words(table))),
         build_titles([j.title for j in JOBS]), build_attributes(table), activity(), None,
     )  # fmt: skip
 

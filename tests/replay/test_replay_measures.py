@@ -58,6 +58,18 @@ def test_a_paired_difference_is_sharper_than_the_two_means() -> None:
     assert apart.low > 0.04
 
 
+def test_requests_of_one_group_are_resampled_whole() -> None:
+    values = np.random.default_rng(0).random((40, 1))
+    alone = mean_estimates(values, seed=0)
+    copied = mean_estimates(np.repeat(values, 25, axis=0), seed=0, groups=np.repeat(np.arange(40), 25))
+    np.testing.assert_allclose([one[:3] for one in copied], [one[:3] for one in alone])
+    assert copied[0].n == 1_000
+    apart = mean_estimates(np.repeat(values, 25, axis=0), seed=0)
+    assert apart[0].high - apart[0].low < 0.5 * (alone[0].high - alone[0].low)
+    uneven = mean_estimates(np.array([[1.0], [0.0], [0.0], [0.0]]), seed=0, groups=np.array(["a", "b", "b", "b"]))
+    assert uneven[0].value == 0.25
+
+
 def test_no_request_has_no_mean() -> None:
     (found,) = mean_estimates(np.zeros((0, 1)), seed=0)
     assert np.isnan(found.value) and found.n == 0

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.activity import Activity
 from contracts.tables import parts
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
-from serving.engine import Engine
+from retrieval.filters import Filter
+from retrieval.growing import Stacked
+from retrieval.request import build_request
+from retrieval.rules import Rule
+from serving.engine import Engine, popular
 from serving.run import running
 
 
@@ -34,11 +42,17 @@ def ids(answer: dict[str, Any]) -> list[str]:
     return [result["job_id"] for result in answer["results"]]
 
 
+def break_feature_store(workspace: Workspace) -> None:
+    """Before the first request: a thread that has read the store holds its pages."""
+    for path in (workspace.feature_repo / "data").glob("online_store.db*"):
+        if not path.name.endswith("-shm"):  # mapped into memory
+            path.write_bytes(b"no database " * 10_000)
+
+
 def test_without_the_feature_store_the_member_is_served_as_someone_new(
     ask: Any, engine: Engine, workspace: Workspace
 ) -> None:
-    assert ask()["member_known"] is True
-    (workspace.feature_repo / "data" / "online_store.db").write_bytes(b"no database " * 10_000)
+    break_feature_store(workspace)
     answer = ask()
     assert answer["degraded"] == ["features"]
     assert answer["member_known"] is None
@@ -48,7 +62,7 @@ def test_without_the_feature_store_the_member_is_served_as_someone_new(
 def test_without_the_feature_store_a_profile_is_still_ranked_for(
     ask: Any, engine: Engine, workspace: Workspace
 ) -> None:
-    (workspace.feature_repo / "data" / "online_store.db").write_bytes(b"no database " * 10_000)
+    break_feature_store(workspace)
     answer = ask(profile={"headline": "Truck driver"})
     assert answer["degraded"] == ["features"]
     assert answer["results"][0]["scores"]
@@ -57,17 +71,20 @@ def test_without_the_feature_store_a_profile_is_still_ranked_for(
 def test_without_the_feature_store_events_are_logged_and_said_to_be_late(
     ask: Any, engine: Engine, served: httpx.Client, workspace: Workspace
 ) -> None:
-    (workspace.feature_repo / "data" / "online_store.db").write_bytes(b"no database " * 10_000)
+    break_feature_store(workspace)
     event = {"id": "late", "member_id": "m", "job_id": engine.loaded.index.ids[0], "action": "view"}
     answer = served.post("/v1/events", json=event)
     assert (answer.status_code, answer.json()["accepted"], answer.json()["degraded"]) == (200, 1, ["features"])
     assert b'"late"' in b"".join(path.read_bytes() for path in workspace.logs.rglob("*.jsonl"))
 
 
-def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: Engine) -> None:
+def use_items_of_another_bundle(engine: Engine) -> None:
     index = engine.loaded.index
-    assert index._items is not None
-    index._items = index._items[:, :1]  # tokens of another bundle
+    index._items = Stacked(np.asarray(index._items)[:, :1])
+
+
+def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: Engine) -> None:
+    use_items_of_another_bundle(engine)
     answer = ask()
     assert answer["degraded"] == ["student"]
     assert len(answer["results"]) == 5
@@ -89,7 +106,7 @@ def test_without_the_encoder_words_and_activity_find_candidates(
 def test_without_retrieval_the_answer_is_what_is_popular_nearby(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.loaded.index, "terms", None)
+    monkeypatch.setattr(engine.loaded.index, "term_shares", None)
     answer = ask()
     assert answer["degraded"] == ["retrieval"]
     assert [result["found_by"] for result in answer["results"]] == [["popular"]] * 5
@@ -108,7 +125,7 @@ def test_without_anything_the_answer_is_empty_and_says_so(
 def test_what_the_last_step_cannot_check_is_not_shown(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.loaded.index, "_jobs", None)
+    monkeypatch.setattr(engine.loaded.index, "display", None)
     answer = ask()
     assert (answer["results"], answer["degraded"]) == ([], ["rules"])
 
@@ -118,6 +135,24 @@ def hurried(workspace: Workspace) -> Iterator[httpx.Client]:
     """A service whose deadline has passed when a request arrives."""
     with running(Engine(workspace, deadline=-1)) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
+
+
+def test_what_is_popular_comes_after_the_others_where_a_rule_demotes_it(engine: Engine) -> None:
+    index = engine.loaded.index
+    now = datetime.now(UTC)
+    request = build_request("", Activity(), "", "", Filter(), now)
+    plain = popular(index, request, 500)
+    company = index.display(int(plain.rows[0]))["company"]
+    rule = Rule.model_validate({
+        "name": "one", "reason": "bad_company", "action": "demote", "enabled": True, "because": "so",
+        "surfaces": ["recommendation"], "when": {"company": {"dismissed_for": []}},
+    })  # fmt: skip
+    facts = replace(request.facts, dismissed=((plain.ids[0], ""),))
+    found = popular(index, replace(request, rules=(rule,), facts=facts), 500)
+    down = [index.display(int(row))["company"] == company for row in found.rows]
+    assert found.ids != plain.ids and set(found.ids) == set(plain.ids)
+    assert any(down) and down == sorted(down)
+    assert {row: ("one",) for row, is_down in zip(found.rows.tolist(), down, strict=True) if is_down} == found.demoted
 
 
 def test_past_the_deadline_the_answer_is_what_is_popular_nearby(hurried: httpx.Client, member_ids: list[str]) -> None:
@@ -132,9 +167,7 @@ def test_a_bad_filter_is_an_error_even_past_the_deadline(hurried: httpx.Client) 
 
 
 def test_degradation_is_counted_by_stage_and_cause(ask: Any, served: httpx.Client, engine: Engine) -> None:
-    index = engine.loaded.index
-    assert index._items is not None
-    index._items = index._items[:, :1]
+    use_items_of_another_bundle(engine)
     ask()
     assert 'rolecall_degraded_total{cause="ShapeMismatch",stage="student"} 1.0' in served.get("/metrics").text
 

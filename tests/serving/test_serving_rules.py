@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import httpx
@@ -19,7 +20,7 @@ EVERYTHING = {"k": 500}
 def unmasked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A service whose index lets every job through."""
     index = engine.loaded.index
-    monkeypatch.setattr(index, "mask", lambda request: np.ones(len(index), dtype=bool))
+    monkeypatch.setattr(index, "allowed", lambda request: (np.ones(len(index), dtype=bool), {}))
     return engine
 
 
@@ -57,17 +58,23 @@ def test_the_last_step_is_idle_while_the_filter_works(engine: Engine, served: ht
     assert "rolecall_removed_last_total{" not in served.get("/metrics").text
 
 
-def test_a_hidden_job_is_not_shown(engine: Engine, served: httpx.Client) -> None:
+def delete(engine: Engine, job_id: str) -> None:
+    """As the feed does it."""
+    now = datetime.now(UTC)
+    engine._current.change(lambda loaded: replace(loaded, index=loaded.index.changed([], {job_id: now}, "1")))
+
+
+def test_a_deleted_job_is_not_shown(engine: Engine, served: httpx.Client) -> None:
     job_id = next(iter(shown(served)))
-    engine.loaded.index.hide([job_id])
+    delete(engine, job_id)
     assert job_id not in shown(served)
 
 
-def test_a_hidden_job_that_the_filter_lets_through_is_caught_at_the_last_step(
+def test_a_deleted_job_that_the_filter_lets_through_is_caught_at_the_last_step(
     unmasked: Engine, unmasked_client: httpx.Client
 ) -> None:
     job_id = next(iter(shown(unmasked_client)))
-    unmasked.loaded.index.hide([job_id])
+    delete(unmasked, job_id)
     assert job_id not in shown(unmasked_client)
 
 

@@ -1,0 +1,171 @@
+"""What a rule would have taken from people: the logged lists again, and what became of the jobs that it is met by.
+
+Each request stands as it was made then, against the jobs as the current index has them. A rule that removes what people
+applied to does harm; one that removes what they dismissed for its reason does what it is for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from beam_jobs.asof import PastAsk, requests_as_of
+from contracts.arrow import arrow_schema
+from contracts.errors import NotReady
+from contracts.records import Event
+from contracts.tables import latest, read_table
+from contracts.tasks import INTEREST
+from contracts.workspace import Workspace
+from retrieval.job_index import JobIndex
+from retrieval.request import Request
+from retrieval.rules import Rule
+from serving.load import open_verbalizer
+from serving.unopened import Unopened, unopened_days
+
+OUTCOMES = ("hired", "applied", "viewed", "dismissed")
+"""The strongest first; a job that was applied to was viewed too."""
+_ACTIONS = {"hired": ("hire",), "applied": ("apply",), "viewed": INTEREST, "dismissed": ("dismiss",)}
+_COLUMNS = ["id", "time", "request_id", "member_id", "query", "job_id", "action", "reason"]
+
+
+class Example(NamedTuple):
+    """A job that the rule is met by, and the strongest outcome, empty where nobody did anything."""
+
+    request_id: str
+    job_id: str
+    outcome: str
+
+
+class Trial(NamedTuple):
+    """What one rule would do. requests: of the log; applied: those that know what its conditions ask for.
+
+    shown, removed: outcome -> jobs, among all that were shown and among those that the rule is met by; "shown" counts
+    all, and "answered" those dismissed for the rule's reason. examples: the strongest outcomes first.
+    """
+
+    rule: Rule
+    requests: int
+    applied: int
+    shown: Counter[str]
+    removed: Counter[str]
+    examples: list[Example]
+
+
+class _List(NamedTuple):
+    """One logged list: the request, rows (m,) int32 of the jobs shown that the index holds, and of each what it was
+    counted as, and the reason of its dismissal."""
+
+    request_id: str
+    request: Request
+    rows: np.ndarray
+    job_ids: list[str]
+    outcomes: list[tuple[str, ...]]
+    reasons: list[str]
+
+
+def try_rules(
+    workspace: Workspace, rules: Sequence[Rule], requests: int = 2_000, seed: int = 0, examples: int = 5
+) -> list[Trial]:
+    """Each rule alone, enabled or not, on an even sample of the logged requests.
+
+    Raises NotReady where there is no log of impressions that name their request, no index, or no member text.
+    """
+    index = JobIndex.load(workspace.index)
+    lists = _logged_lists(workspace, index, unopened_days(rules), requests, seed)
+    return [_trial(index, rule, lists, examples) for rule in rules]
+
+
+def _trial(index: JobIndex, rule: Rule, lists: Sequence[_List], examples: int) -> Trial:
+    shown: Counter[str] = Counter()
+    removed: Counter[str] = Counter()
+    found: list[Example] = []
+    applied = 0
+    for one in lists:
+        counted = [
+            ("shown", *outcomes, *(["answered"] if reason == rule.reason else []))
+            for outcomes, reason in zip(one.outcomes, one.reasons, strict=True)
+        ]
+        shown.update(name for names in counted for name in names)
+        met = rule.met(index, one.request)
+        if met is None:
+            continue
+        applied += 1
+        for i in np.flatnonzero(met[one.rows]):
+            removed.update(counted[i])
+            found.append(Example(one.request_id, one.job_ids[i], next(iter(one.outcomes[i]), "")))
+    order = {outcome: i for i, outcome in enumerate((*OUTCOMES[:-1], "", OUTCOMES[-1]))}
+    found.sort(key=lambda example: order[example.outcome])
+    return Trial(rule, len(lists), applied, shown, removed, found[:examples])
+
+
+def _logged_lists(workspace: Workspace, index: JobIndex, days: float, most: int, seed: int) -> list[_List]:
+    table = read_table(workspace.records / "events", _COLUMNS, schema=arrow_schema(Event))
+    events = pl.DataFrame(latest(table, "id", "time")).sort("time", "id")
+    named = events.filter(pl.col("request_id") != "")
+    impressions = named.filter(pl.col("action") == "impression")
+    if impressions.is_empty():
+        cure = "ingest the service's log: `rolecall ingest --data WORKSPACE/logs`"
+        raise NotReady(f"no impression that names its request in {workspace.records / 'events'}", cure=cure)
+    asked = impressions.group_by("request_id").agg(pl.col("time", "member_id", "query").first()).sort("request_id")
+    drawn = np.random.default_rng(seed).permutation(len(asked))[:most]
+    asked = asked[np.sort(drawn)]
+    shown = _outcomes(named.join(asked.select("request_id"), on="request_id", how="semi"))
+    unopened = _unopened(events, asked, days)
+    past = [PastAsk(row["member_id"], row["query"], row["time"], ()) for row in asked.iter_rows(named=True)]
+    requests = requests_as_of(workspace, past, percentiles=open_verbalizer(workspace).percentiles)
+    lists = []
+    for name, request in zip(asked["request_id"], requests, strict=True):
+        facts = replace(request.facts, unopened=unopened.get(name, {}))
+        jobs = [job for job in shown[name] if index.rows([job[0]])[0] >= 0]
+        job_ids = [job_id for job_id, *_ in jobs]
+        lists.append(
+            _List(
+                name,
+                replace(request, facts=facts),
+                index.rows(job_ids),
+                job_ids,
+                [outcomes for _, outcomes, _ in jobs],
+                [reason for *_, reason in jobs],
+            )
+        )
+    return lists
+
+
+def _outcomes(named: pl.DataFrame) -> dict[str, list[tuple[str, tuple[str, ...], str]]]:
+    """Request -> (job, what became of it, why it was dismissed) of each job that it showed."""
+    action = pl.col("action")
+    rows = (
+        named.group_by("request_id", "job_id")
+        .agg(
+            (action == "impression").any().alias("shown"),
+            pl.col("reason").drop_nulls().first(),
+            *(action.is_in(_ACTIONS[name]).any().alias(name) for name in OUTCOMES),
+        )
+        .filter("shown")
+        .sort("request_id", "job_id")
+    )
+    found: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
+    for row in rows.iter_rows(named=True):
+        outcomes = tuple(name for name in OUTCOMES if row[name])
+        found.setdefault(row["request_id"], []).append((row["job_id"], outcomes, row["reason"] or ""))
+    return found
+
+
+def _unopened(events: pl.DataFrame, asked: pl.DataFrame, days: float) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Request -> what the member had been shown before it and not opened; events are in the order of time."""
+    if not days:
+        return {}
+    of_members = events.join(asked.select("member_id").unique(), on="member_id", how="semi")
+    wanted, state = set(asked["request_id"]), Unopened(days)
+    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    columns = of_members.select("request_id", "member_id", "job_id", "action", "time")
+    for request_id, member_id, job_id, action, time in columns.iter_rows():
+        if request_id in wanted and request_id not in found:
+            found[request_id] = dict(state.of(member_id))
+        state.add(member_id, job_id, action, time)
+    return found
