@@ -26,7 +26,7 @@ from contracts.text import Verbalizer, request_text
 from contracts.workspace import Workspace
 from sources.onet import ATTRIBUTION, OCCUPATIONS, RELATED, RELEASED, TIERS, lines, tasks, technologies
 
-__all__ = ["ATTRIBUTION", "SIZES", "write_pairs"]
+__all__ = ["ATTRIBUTION", "CODE", "SIZES", "pairs_table", "related_occupations", "titles_of", "write_pairs"]
 
 CODE = "O*NET-SOC Code"
 OWN, NEAR, FAR = 2, 8, 10
@@ -40,9 +40,9 @@ def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
     rng = np.random.default_rng(seed)
     names = {line[CODE]: line["Title"] for line in lines(folder, OCCUPATIONS)}
     about = {line[CODE]: line["Description"] for line in lines(folder, OCCUPATIONS)}
-    near = _related(folder)
-    reported = _titles(folder, "Sample of Reported Titles.txt", "Reported Job Title")
-    offered = _titles(folder, "Alternate Titles.txt", "Alternate Title")
+    near = related_occupations(folder)
+    reported = titles_of(folder, "Sample of Reported Titles.txt", "Reported Job Title")
+    offered = titles_of(folder, "Alternate Titles.txt", "Alternate Title")
     duties, tools, verbalizer = tasks(folder), technologies(folder), Verbalizer()
     asking = [code for code in names if near[code] and reported[code] and len(offered[code]) >= 2 * OWN + 2]
     splits = np.repeat(list(SHARES), np.ceil(np.array(list(SHARES.values())) * len(asking)).astype(int))[: len(asking)]
@@ -67,11 +67,11 @@ def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
             job = Job(id=f"{other}/{place}", title=shown, description=about[other], updated_at=RELEASED)
             grade = 4 if other == code else near[code].get(other, 0)
             rows.append((code, job.id, split, grade, asked, verbalizer.job(job)))
-    write_part(workspace.training, _table(rows, verbalizer.version), "onet")
+    write_part(workspace.training, pairs_table(rows, verbalizer.version), "onet")
     return len(rows)
 
 
-def _related(folder: Path) -> dict[str, dict[str, int]]:
+def related_occupations(folder: Path) -> dict[str, dict[str, int]]:
     """Occupation -> those related to it -> grade, the same from both ends: the files name many from one only."""
     near: dict[str, dict[str, int]] = defaultdict(dict)
     for line in lines(folder, RELATED):
@@ -86,7 +86,7 @@ def _asks_later(asks: str, split: str) -> bool:
     return order.index(asks) > order.index(split)
 
 
-def _titles(folder: Path, name: str, column: str) -> dict[str, list[str]]:
+def titles_of(folder: Path, name: str, column: str) -> dict[str, list[str]]:
     """Occupation -> its titles, each once however it is written."""
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for line in lines(folder, name):
@@ -100,7 +100,8 @@ def _title(titles: list[str], split: str, seen: Set[str], rng: np.random.Generat
     return str(own[rng.integers(len(own))]) if own else None
 
 
-def _table(rows: list[tuple], text_version: str) -> pa.Table:
+def pairs_table(rows: list[tuple], text_version: str) -> pa.Table:
+    """The training table of rows (list id, job id, split, grade, request text, job text)."""
     list_ids, job_ids, splits, grades, requests, jobs = (list(column) for column in zip(*rows, strict=True))
     n = len(rows)
     columns = {

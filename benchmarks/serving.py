@@ -95,6 +95,7 @@ def market(source: Workspace, jobs: int, encoded: int) -> Workspace:
     bundle = source.bundle.name
     workspace = Workspace(CACHE / f"{bundle}-{jobs}-{encoded}")
     if (workspace.indexes / "CURRENT").is_file():
+        build_index(workspace, workspace.bundle)  # does nothing unless what an index is has changed since
         return workspace
     shutil.rmtree(workspace.root, ignore_errors=True)
     workspace.root.mkdir(parents=True)
@@ -161,11 +162,12 @@ def lists(values: np.ndarray) -> pa.Array:
 
 
 @contextmanager
-def service(workspace: Workspace) -> Iterator[tuple[int, psutil.Process]]:
-    """`rolecall serve` in a process of its own, ready; gives its port and the process."""
+def service(workspace: Workspace, *more: str) -> Iterator[tuple[int, psutil.Process]]:
+    """`rolecall serve` in a process of its own, ready; gives its port and the process. more: further arguments."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "rolecall", "serve", "--workspace", str(workspace.root), "--port", str(port)]
+    arguments = ["serve", "--workspace", str(workspace.root), "--port", str(port), *more]
+    command = [sys.executable, "-m", "rolecall", *arguments]
     with (workspace.root / "serve.log").open("wb") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said)
     try:

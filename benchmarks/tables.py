@@ -48,9 +48,14 @@ def filled(readme: str, rows: Sequence[Row]) -> str:
         "stages": _stages(rows),
     }
     for name, table in tables.items():
-        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        readme = re.sub(pattern, lambda match, text=table: f"{match[1]}{text}{match[2]}", readme, flags=re.DOTALL)  # type: ignore[misc]
+        readme = between_marks(readme, name, table)
     return readme
+
+
+def between_marks(page: str, name: str, text: str) -> str:
+    """`page` with `text` in place of what stands between `<!-- NAME -->` and `<!-- /NAME -->`."""
+    pattern = rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)"
+    return re.sub(pattern, lambda match: f"{match[1]}{text}{match[2]}", page, flags=re.DOTALL)
 
 
 def _quality(rows: Sequence[Row], case: str) -> str:

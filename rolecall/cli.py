@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import RolecallError
 from contracts.workspace import Workspace
-from rolecall import policy_commands
+from rolecall import link_commands, policy_commands, rule_commands
 from rolecall.console import show_progress
 from rolecall.options import DEFAULT, JsonOption, WorkspaceOption
 from rolecall.params import Params, load_params
+from rolecall.rule_commands import RulesOption
 
 BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -27,8 +27,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""The job recommender: tables in, ranked jobs out, and a replay that says how good they are.
 
-    The way of the data: `ingest` -> `golden import` -> `verbalize` -> `embed` -> `activity` -> `label` ->
-    `features training-set` -> `train policy` -> `train click` -> `train student` -> `export` ->
+    The way of the data: `ingest` -> `golden import` -> `verbalize` -> `activity` -> `train encoder` -> `embed` ->
+    `links learn` ->
+    `label` -> `features training-set` -> `train policy` -> `train click` -> `train student` -> `export` ->
     `embed --what items` -> `index` -> `features materialize` -> `replay` -> `serve`. `rolecall run` takes all these
     steps.
 
@@ -36,10 +37,12 @@ app = typer.Typer(
 )
 features = typer.Typer(no_args_is_help=True, help="Feast: apply the repository, materialise it, join training sets.")
 recipe = typer.Typer(invoke_without_command=True)
-train = typer.Typer(no_args_is_help=True, help="Train one model of the recipe: a teacher or the student.")
+train = typer.Typer(no_args_is_help=True, help="Train one model of the recipe: retrieval encoder, teacher or student.")
 app.add_typer(features, name="features")
 app.add_typer(train, name="train")
 app.add_typer(recipe, name="recipe")
+app.add_typer(link_commands.links, name="links")
+app.add_typer(rule_commands.rules, name="rules")
 app.add_typer(policy_commands.policy, name="policy")
 app.add_typer(policy_commands.golden, name="golden")
 
@@ -167,11 +170,6 @@ def embed(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Turn changed text into vectors, or with `--what items --bundle FOLDER` into item tokens (Beam)."""
     from beam_jobs import embed as job
 
-    place, knobs = Workspace(workspace), _params(context).encoder
-    if not (place.encoder / ENCODER).is_file() or read_encoder(place.encoder).precision != knobs.precision:
-        from models.encoder import export_encoder
-
-        export_encoder(place.encoder, **knobs.model_dump())
     job.run(["--workspace", str(workspace), *context.args])
 
 
@@ -189,7 +187,8 @@ def label(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     from beam_jobs import label as job
 
     knobs = _params(context)
-    job.run(["--workspace", str(workspace), "--seed", str(knobs.seed), *knobs.label.as_flags(), *context.args])
+    flags = ["--seed", str(knobs.seed), "--retrieval", knobs.retrieval.model_dump_json(), *knobs.label.as_flags()]
+    job.run(["--workspace", str(workspace), *flags, *context.args])
 
 
 # --- Feast -----------------------------------------------------------------------------------------------------------
@@ -235,6 +234,15 @@ def features_training_set(workspace: WorkspaceOption = DEFAULT, profile: Profile
 # --- the recipe ------------------------------------------------------------------------------------------------------
 
 
+@train.command("encoder")
+def train_encoder(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Export the retrieval encoder; with `encoder: {train: {}}` it first learns from the log's past requests."""
+    from beam_jobs.log_positives import make_encoder
+
+    knobs = _params(context)
+    make_encoder(Workspace(workspace), seed=knobs.seed, **dict(knobs.encoder))
+
+
 @train.command("policy")
 def train_policy(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Train the policy teacher on grades and store its scores."""
@@ -270,29 +278,70 @@ def export(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None
 
 
 @app.command()
-def index(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
-    """Build the job index for the current bundle: vectors, words, attributes, item tokens."""
+def index(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    position: Annotated[str, typer.Option(help="Of the last change of the feed that the records hold.")] = "",
+) -> None:
+    """Build the job index for the current bundle: vectors, words, attributes, links, item tokens."""
     from retrieval.index import build_index
+    from retrieval.links.store import current_links
 
-    place = Workspace(workspace)
-    build_index(place, bundle=place.bundle, engine=_params(context).index.engine)
+    place, knobs = Workspace(workspace), _params(context)
+    build_index(
+        place, place.bundle, knobs.index.engine, faiss=knobs.index.faiss, terms=knobs.index.terms,
+        retrieval=knobs.retrieval, links=current_links(place), position=position,
+    )  # fmt: skip
 
 
 # --- serving and replay ----------------------------------------------------------------------------------------------
 
 
 @app.command()
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help='What is looked for, such as "nurse in Denver".')],
+    workspace: WorkspaceOption = DEFAULT,
+    index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many jobs.")] = 10,
+    filter_json: Annotated[str, typer.Option("--filter", help='Such as {"all": [...]}; see docs/retrieval.md.')] = "",
+    rules_file: RulesOption = None,
+    as_typed: Annotated[bool, typer.Option("--as-typed", help="Do not take words after `in` for a place.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a job index from here, in the order of retrieval: no member, no ranking model, no service."""
+    from retrieval.filters import Filter, parse_filter
+    from retrieval.search import search as search_index
+    from rolecall.search import as_dict, as_table
+
+    folder = index or Workspace(workspace).index
+    wanted = parse_filter(filter_json) if filter_json else Filter()
+    found = search_index(folder, query, k, wanted, rules_file or _params(context).rules.file, as_typed)
+    told = as_dict(query, found)
+    typer.echo(json.dumps(told, indent=2) if as_json else as_table(told))
+
+
+@app.command()
 def serve(
+    context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 picks a free one and prints it.")] = 8080,
     bundle: Annotated[Path | None, typer.Option(help="A bundle's folder; the workspace's current one if none.")] = None,
     index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
+    changes: Annotated[
+        str | None, typer.Option(help="Job changes to apply: a folder of Parquet files, or redis://host:port#stream.")
+    ] = None,
+    poll: Annotated[float, typer.Option(min=0, help="Seconds between looks for a newer bundle or index; 0: none.")] = 5,
+    rules_file: RulesOption = None,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs."""
     from serving.run import serve as listen
 
-    listen(Workspace(workspace), host=host, port=port, bundle=bundle, index=index)
+    rules = rules_file or _params(context).rules.file
+    listen(
+        Workspace(workspace), host=host, port=port, bundle=bundle, index=index, rules=rules, changes=changes, poll=poll
+    )
 
 
 @app.command()
@@ -300,6 +349,9 @@ def replay(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
     truth: Annotated[Path | None, typer.Option(help="A simulated market's folder; the workspace's own if any.")] = None,
+    rules_file: Annotated[
+        Path | None, typer.Option("--rules", help="Answer by the enabled rules of this file; by none if absent.")
+    ] = None,
 ) -> None:
     """Rank the held-out requests with every system, as things were then, and write `report.html`."""
     from replay.run import replay as evaluate
@@ -312,6 +364,10 @@ def replay(
         from simulator.truth import Truth
 
         knobs |= {"truth": Truth.load(market).fits, "attribution": (read_params(market) or {}).get("attribution", "")}
+    if rules_file:
+        from retrieval.rules import load_rules
+
+        knobs |= {"rules": load_rules(rules_file)}
     evaluate(Workspace(workspace), **knobs)
 
 

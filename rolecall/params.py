@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from contracts.errors import BadInput, UnreadableFile
-from models.config import ExportConfig, StudentConfig, TeacherConfig
+from models.config import EncoderTraining, ExportConfig, StudentConfig, TeacherConfig
 from policy.config import JudgeConfig, RubricConfig
 from policy.golden import LEAST_AGREEMENT
+from retrieval.config import IndexConfig, RetrievalConfig
+from retrieval.links.config import LinksConfig
 
 DEFAULT = Path("params.yaml")
 PREFIX = "ROLECALL_"
@@ -40,7 +42,12 @@ class Ingest(_Section):
 
 
 class Encoder(_Section):
+    """The retrieval encoder. dim: numbers of a vector, the first ones that the backbone makes, all where None; train:
+    learn it from the log (`{}`: with the defaults), None: as the backbone came."""
+
     precision: Literal["int8", "float32"] = "int8"
+    dim: int | None = Field(None, ge=1)
+    train: EncoderTraining | None = None
 
 
 class Label(_Section):
@@ -74,8 +81,10 @@ class Label(_Section):
         return ["--judge", self.judge.model_dump_json(), golden, *policy, *flags]
 
 
-class Index(_Section):
-    engine: Literal["exact", "faiss"] = "exact"
+class Rules(_Section):
+    """Rules from member feedback. file: from the working directory; None: the workspace's own, else the built-in."""
+
+    file: Path | None = None
 
 
 class Replay(_Section):
@@ -97,7 +106,10 @@ class Params(_Section):
     click_teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
     export: ExportConfig = ExportConfig()
-    index: Index = Index()
+    index: IndexConfig = IndexConfig()
+    links: LinksConfig = LinksConfig()
+    retrieval: RetrievalConfig = RetrievalConfig()
+    rules: Rules = Rules()
     replay: Replay = Replay()
 
     def as_yaml(self) -> str:

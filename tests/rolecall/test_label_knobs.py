@@ -9,6 +9,7 @@ import pytest
 from beam_jobs import label
 from contracts.errors import BadInput
 from policy.config import LlmConfig, RubricConfig, read_judge
+from retrieval.config import RecommendShares, RetrievalConfig
 from rolecall.params import Label, Params, load_params
 
 LLM = LlmConfig(model="some-model", base_url="http://localhost:1/v1", options={"top_k": 1}, prompt_price=0.5)
@@ -21,6 +22,28 @@ def test_the_job_reads_what_the_knobs_say(knobs: Label, tmp_path: Path) -> None:
     assert rest == []
     found = {name: getattr(own, name) for name in Label.model_fields}
     assert Label.model_validate(found | {"judge": read_judge(own.judge)}) == knobs
+
+
+def test_the_job_asks_for_candidates_as_the_params_say() -> None:
+    knobs = RetrievalConfig(recommend=RecommendShares(terms=0.3, links=0.1), duplicates=None)
+    parsed = label._parser().parse_args(["--workspace", ".", "--retrieval", knobs.model_dump_json()])
+    assert parsed.retrieval == knobs
+
+
+@pytest.mark.parametrize("given", ["{", '{"recommend": {"links": 0.5}}', '{"sources": []}'])
+def test_a_section_that_does_not_fit_is_refused(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        label._parser().parse_args(["--workspace", ".", "--retrieval", given])
+    assert "--retrieval" in capsys.readouterr().err
+
+
+def test_shares_in_the_params_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("retrieval: {recommend: {terms: 0.3, links: 0.1}}")
+    assert load_params(path).retrieval.asked("")["links"] == 0.1
+    monkeypatch.setenv("ROLECALL_RETRIEVAL__RECOMMEND__LINKS", "0.5")
+    with pytest.raises(BadInput, match=r"retrieval\.recommend: .*add up to 1\.4"):
+        load_params(path)
 
 
 def test_a_judge_is_named_or_described_in_the_file_or_the_environment(

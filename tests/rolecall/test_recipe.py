@@ -100,6 +100,18 @@ def test_a_click_teacher_knob_does_not_run_the_policy_teacher_again(reproduced, 
     }
 
 
+def test_how_retrieval_is_asked_is_a_knob_of_labels_and_index(reproduced, tmp_path):
+    project = shutil.copytree(reproduced, tmp_path / "project")
+    turn(project, "retrieval", "duplicates", 0.5)
+    assert would_run(project) == {"label", "index"}
+
+
+def test_a_knob_of_links_runs_them_again(reproduced, tmp_path):
+    project = shutil.copytree(reproduced, tmp_path / "project")
+    turn(project, "links", "liquidity", 9)
+    assert would_run(project) == {"links"}
+
+
 def test_a_policy_teacher_knob_runs_it_again(reproduced, tmp_path):
     project = shutil.copytree(reproduced, tmp_path / "project")
     turn(project, "policy_teacher", "epochs", 9)
@@ -139,7 +151,7 @@ def test_another_market_leaves_no_row_of_the_former_one(reproduced, tmp_path):
     """DVC clears what a stage wrote unless it persists: only what is named by its content may."""
     stages = yaml.safe_load((reproduced / "dvc.yaml").read_text())["stages"]
     kept = {path for stage in stages.values() for out in stage["outs"] for path, how in out.items() if how["persist"]}
-    assert kept == {f"{DVC_WORKSPACE}/{path}" for path in ("bundles", "items", "indexes")}
+    assert kept == {f"{DVC_WORKSPACE}/{path}" for path in ("bundles", "items", "indexes", "links")}
 
 
 SMALL = {"members": 4, "jobs": 5, "events": 40, "days": 5}

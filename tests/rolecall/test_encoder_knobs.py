@@ -1,0 +1,58 @@
+"""The knobs of the retrieval encoder: from params.yaml and the environment to the command that makes it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import BadInput, NotReady
+from models.config import EncoderTraining
+from rolecall.params import Params, load_params
+
+
+@pytest.fixture
+def params(tmp_path: Path) -> Path:
+    return tmp_path / "params.yaml"
+
+
+def test_nothing_is_trained_by_default() -> None:
+    assert Params().encoder.train is None and load_params(Path("params.yaml")).encoder.train is None
+
+
+def test_an_empty_section_trains_with_the_defaults(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params.write_text("encoder: {train: {}}")
+    assert load_params(params).encoder.train == EncoderTraining()
+    params.write_text("encoder: {precision: int8}")
+    monkeypatch.setenv("ROLECALL_ENCODER__TRAIN__HARDEST", "7")
+    assert load_params(params).encoder.train == EncoderTraining(hardest=7)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "says"),
+    [
+        ("{train: {hardest: 0}}", r"encoder\.train\.hardest: .*\(found 0\)"),
+        ("{train: {easy_share: 1}}", r"encoder\.train\.easy_share: .*less than 1 \(found 1\)"),
+        ("{train: {easy_share: -0.1}}", r"encoder\.train\.easy_share: .*\(found -0\.1\)"),
+        ("{train: {dims: [128, 0]}}", r"encoder\.train\.dims\.1"),
+        ("{train: {distil_weight: 1}}", r"encoder\.train: .*lists, and none are named"),
+        ("{train: {teacher: student}}", r"encoder\.train\.teacher"),
+        ("{dim: 0}", r"encoder\.dim"),
+    ],
+)
+def test_a_wrong_knob_is_named_with_its_value(params: Path, knobs: str, says: str) -> None:
+    params.write_text(f"encoder: {knobs}")
+    with pytest.raises(BadInput, match=says):
+        load_params(params)
+
+
+def test_training_without_a_log_is_one_line_and_the_exit_code_of_what_is_not_ready(
+    params: Path, tmp_path: Path
+) -> None:
+    params.write_text("encoder: {train: {}}")
+    command = ["rolecall", "--params", str(params), "train", "encoder", "--workspace", str(tmp_path / "w")]
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+    assert done.returncode == NotReady.exit_code
+    assert done.stderr.startswith("rolecall: no table in ") and done.stderr.count("\n") == 1

@@ -1,0 +1,94 @@
+"""`rolecall search`: a table for people, values for programs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from contracts.arrow import TIME, to_table
+from contracts.errors import BadInput
+from contracts.records import Job
+from contracts.tables import write_part
+from contracts.workspace import Workspace
+from retrieval.index import build_index
+from rolecall.cli import app
+
+THEN = datetime(2026, 1, 1, tzinfo=UTC)
+PLACES = {"Nurse": "Denver, Colorado", "Head Nurse of a very long and tiresome title": "Austin, Texas"}
+
+
+def rolecall(*arguments: object) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if done.exception:
+        raise done.exception
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """An index of two jobs whose encoder is gone."""
+    found = Workspace(tmp_path_factory.mktemp("search"))
+    jobs = [
+        Job(id=f"j{i}", title=title, company="Mercy", location=place, updated_at=THEN)
+        for i, (title, place) in enumerate(PLACES.items())
+    ]
+    hashes = pa.array([job.id for job in jobs])
+    times = pa.array([THEN, THEN], TIME)
+    keys = {"job_id": hashes, "event_timestamp": times, "created_timestamp": times}
+    write_part(found.records / "jobs", to_table(jobs, Job).append_column("row_hash", hashes))
+    texts = {"text_hash": hashes, "text_version": pa.array(["1", "1"])}
+    write_part(found.features / "job_text", pa.table({**keys, **texts}))
+    vectors = {"vector": pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32())), "vector_hash": hashes}
+    made_by = {"encoder_version": pa.array(["0123456789ab"] * 2)}
+    write_part(found.features / "job_vector", pa.table({**keys, **vectors, **made_by}))
+    found.encoder.mkdir()
+    about = {"name": "toy", "version": "0123456789ab", "dim": 2, "max_tokens": 8, "precision": "float32"}
+    (found.encoder / "encoder.json").write_text(json.dumps(about))
+    build_index(found)
+    shutil.rmtree(found.encoder)
+    return found
+
+
+def test_people_get_a_table_that_says_how_the_query_was_read(workspace: Workspace) -> None:
+    lines = rolecall("search", "nurse in Denver", "-w", workspace.root).splitlines()
+    assert lines[0] == "read as 'nurse' in city 'denver'"
+    assert lines[1].startswith("1 of 2 jobs pass; asked terms, popular (no vectors: no encoder in ")
+    assert lines[-2].split() == ["rank", "title", "company", "place", "found", "by", "score"]
+    assert lines[-1].split()[:7] == ["1", "Nurse", "Mercy", "Denver,", "Colorado", "terms,popular", "0.00770"]
+
+
+def test_a_long_title_keeps_the_columns(workspace: Workspace) -> None:
+    head, first, second = rolecall("search", "tiresome", "--index", workspace.index).splitlines()[-3:]
+    assert "Head Nurse of a very long and tiresome …  Mercy" in first
+    assert head.index("company") == first.index("Mercy") == second.index("Mercy")
+
+
+def test_programs_get_values(workspace: Workspace) -> None:
+    wanted = '{"all": [{"attribute": "city", "any_of": ["Austin"]}]}'
+    told = json.loads(rolecall("search", "nurse", "-w", workspace.root, "-k", 5, "--filter", wanted, "--json"))
+    [result] = told["results"]
+    assert (result["rank"], result["job_id"], result["found_by"]) == (1, "j1", ["terms", "popular"])
+    assert told["words"] == "nurse" and told["filter"] == json.loads(wanted)
+
+
+def test_no_job_is_said(workspace: Workspace) -> None:
+    wanted = '{"all": [{"attribute": "city", "any_of": ["Boise"]}]}'
+    assert rolecall("search", "nurse", "-w", workspace.root, "--filter", wanted).splitlines()[-1] == "no job"
+
+
+def test_a_broken_filter_is_said(workspace: Workspace) -> None:
+    with pytest.raises(BadInput, match="filter"):
+        rolecall("search", "nurse", "-w", workspace.root, "--filter", "{")
+
+
+def test_without_an_index_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
+    from contracts.errors import NotReady
+
+    with pytest.raises(NotReady, match="rolecall index"):
+        rolecall("search", "nurse", "-w", tmp_path)
