@@ -48,7 +48,7 @@ KNOBS = Path(__file__).parent / "embeddings.yaml"
 PAGE = Path(__file__).parents[1] / "docs" / "retrieval.md"
 THREADS = 2
 SIZES: Mapping[str, Mapping[str, int]] = {
-    "full": {"titles": 3_000, "requests": 2_000, "lists": 300, "pairs": 6_000},
+    "full": {"titles": 2_000, "requests": 2_000, "lists": 300, "pairs": 1_000},
     "small": {"titles": 64, "requests": 40, "lists": 8, "pairs": 64},
 }
 """titles: of O*NET to learn from; requests: held-out ones of each set; lists: of O*NET's teacher; pairs: of the log's
