@@ -26,6 +26,7 @@ import torch
 from benchmarks import result_file
 from benchmarks.embeddings_data import SHORT, Search, Task, log_task, onet_task, recipe_workspace
 from benchmarks.embeddings_page import filled
+from contracts.machine import cores
 from contracts.tokens import open_tokenizer, pad, token_ids
 from models.backbone import Backbone, backbone_folder, mean_pool, unit
 from models.config import EncoderTraining
@@ -46,7 +47,6 @@ from rolecall.console import show_progress
 NAME = "embeddings"
 KNOBS = Path(__file__).parent / "embeddings.yaml"
 PAGE = Path(__file__).parents[1] / "docs" / "retrieval.md"
-THREADS = 2
 SIZES: Mapping[str, Mapping[str, int]] = {
     "full": {"titles": 2_000, "requests": 2_000, "lists": 300, "pairs": 1_000},
     "small": {"titles": 64, "requests": 40, "lists": 8, "pairs": 64},
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--params", type=Path, default=KNOBS, help="the recipe's knobs for the logs")
     options = parser.parse_args(argv)
     show_progress(quiet=False)
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(cores())
     made: list[dict[str, Any]] = []
     other: Search | None = None
     for task in _tasks(options):
@@ -211,7 +211,7 @@ def served_vectors(folder: Path, search: Search) -> tuple[np.ndarray, np.ndarray
     """By the exported graph in INT8."""
     with tempfile.TemporaryDirectory() as scratch:
         export_encoder(Path(scratch) / "encoder", folder, "int8")
-        encoder = TextEncoder(Path(scratch) / "encoder", threads=THREADS)
+        encoder = TextEncoder(Path(scratch) / "encoder", threads=cores())
         return encoder.encode(search.requests), encoder.encode(search.jobs)
 
 

@@ -37,6 +37,8 @@ GATHERED = 0.2
 QUERIES = (1, 16)
 KS = (100, 1_000)
 SHARES = (1.0, 0.3, 0.1, 0.01, 0.001)
+FEW = 0.05
+"""Share under which a search is so short that it is timed more often."""
 _LIBRARY: Any = faiss  # its stubs do not know its keyword arguments
 AGREE = 0.99
 """The last few rows of an answer may be level in float32."""
@@ -77,7 +79,7 @@ def against_rivals(case: str, vectors: np.ndarray, queries: np.ndarray, rounds: 
                 if mask is not None:
                     systems[ARRAY] = partial(_array_search, flat, asked, mask, most)
                 asked_too = [name for name in RIVALS if name in systems]
-                times = in_turns(systems, rounds, AGREE)
+                times = in_turns(systems, rounds if pass_ > FEW * len(vectors) else 3 * rounds, AGREE)
                 name = f"{case}, {words}, {q} queries, k {k:,}"
                 made += [row(name, system, "ms", 1e3 * spent, "ms") for system, spent in times.items()]
                 made += [row(name, s, "times_rolecall", times[s] / times[OURS], "x") for s in asked_too]

@@ -27,6 +27,8 @@ GATHER_BELOW = 0.4
 """Share of rows that pass under which gathering costs less than scoring everything (100k x 384 float32, two cores)."""
 BLOCK = 1_024
 """Rows that are gathered or decoded at a time: they stay in the cache until all queries have been scored on them."""
+NARROW = 256
+"""Rows that are settled at a time, in float64, and that are worth a core of their own."""
 WIDE = 8_192
 """Rows that are copied and multiplied with a batch of queries at a time: each time waits for all of BLAS's threads."""
 SETTLED = 4
@@ -93,7 +95,9 @@ class ExactEngine:
 
         query: (d,) float32; rows: (m,) ascending row numbers.
         """
-        return top_k(self._settled(query[None], rows)[0], k, rows)
+        scores = np.empty((1, len(rows)), np.float32)
+        self._settle(query[None], rows, scores)
+        return top_k(scores[0], k, rows)
 
     def _plan(self, mask: np.ndarray) -> Plan:
         return "gather" if np.count_nonzero(mask) < GATHER_BELOW * len(mask) else "mask"
@@ -116,7 +120,7 @@ class ExactEngine:
     def _best(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[Hits]:
         """The k best of `rows` ((m,) ascending; None: all), of which `mask` ((m,) bool; None: all) passes."""
         if rows is not None and len(rows) <= SETTLED * k:
-            return [top_k(scores, k, rows) for scores in self._settled(queries, rows)]
+            return self._of_few(queries, rows, k)
         found: list[Hits] = []
         for some in _blocks(slice(0, len(queries)), BATCH):
             found += self._answers(queries[some], self._scores(queries[some], rows), k, rows, mask)
@@ -126,15 +130,27 @@ class ExactEngine:
         self, queries: np.ndarray, scores: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None
     ) -> list[Hits]:
         """The k best of each query by (q, m) scores of `rows`, as `_best`."""
+
+        def near(place: int) -> np.ndarray:
+            found = contenders(scores[place], k, 2 * self._error(queries[place]), mask)
+            return found if rows is None else rows[found]
+
+        if len(queries) == 1:
+            return self._of_few(queries, near(0), k)
         found = [NOTHING] * len(queries)
 
         def answer(part: slice) -> None:
             for place in range(part.start, part.stop):
-                near = contenders(scores[place], k, 2 * self._error(queries[place]), mask)
-                found[place] = self.best_of(queries[place], near if rows is None else rows[near], k)
+                found[place] = self.best_of(queries[place], near(place), k)
 
         side_by_side(answer, len(queries), least=1)
         return found
+
+    def _of_few(self, queries: np.ndarray, rows: np.ndarray, k: int) -> list[Hits]:
+        """The k best of `rows` ((m,) ascending) for each query, all of them settled, on all cores."""
+        settled = np.empty((len(queries), len(rows)), np.float32)
+        side_by_side(lambda part: self._settle(queries, rows[part], settled[:, part]), len(rows), least=NARROW)
+        return [top_k(scores, k, rows) for scores in settled]
 
     def _scores(self, queries: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
         """(q, m) float32 inner products with the vectors at `rows`, each off by `_error` at most."""
@@ -145,7 +161,7 @@ class ExactEngine:
             np.dot(self._stored.values, queries[0], out=scores[0])  # nothing to keep in the cache: one call, all cores
             return scores
         if len(queries) == 1:
-            side_by_side(lambda part: self._score_one(queries[0], rows, part, scores[0]), m, least=2 * BLOCK)
+            side_by_side(lambda part: self._score_one(queries[0], rows, part, scores[0]), m, least=NARROW)
             return scores
         columns = np.ascontiguousarray(queries.T)
         as_they_are = rows is None and self._stored.values.dtype == np.float32
@@ -174,15 +190,18 @@ class ExactEngine:
         side_by_side(copy, wide.stop - wide.start, least=BLOCK)
         return buffer[: wide.stop - wide.start]
 
-    def _settled(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """(q, m) float32 inner products with the vectors at `rows`, summed in float64, always in the same order."""
-        scores = np.empty((len(queries), len(rows)), np.float32)
-        wide = queries.astype(np.float64)
-        for block in _blocks(slice(0, len(rows)), BLOCK):
-            vectors = decode(self._stored, rows[block]).astype(np.float64)
-            for found, query in zip(scores, wide, strict=True):
+    def _settle(self, queries: np.ndarray, rows: np.ndarray, scores: np.ndarray) -> None:
+        """Fill (q, m) float32 `scores` with the inner products with the vectors at `rows` ((m,) row numbers), each
+        summed in float64 and always in the same order.
+        """
+        queries = queries.astype(np.float64)
+        narrow = np.empty((min(NARROW, len(rows)), queries.shape[1]), np.float32)
+        wide = np.empty(narrow.shape, np.float64)
+        for block in _blocks(slice(0, len(rows)), NARROW):
+            vectors = wide[: block.stop - block.start]
+            np.copyto(vectors, decode(self._stored, rows[block], narrow))
+            for found, query in zip(scores, queries, strict=True):
                 found[block] = np.einsum("ij,j->i", vectors, query)
-        return scores
 
     def _error(self, query: np.ndarray) -> float:
         """By how much a float32 score can differ from the settled one: the bound that holds for any order of sums.

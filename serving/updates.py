@@ -100,6 +100,7 @@ class Updates:
 
         Raises what a model raises, where it may be the model that is at fault and not the job.
         """
+        sound = _encodes(self._current.loaded)  # before and after: a model that recovers meanwhile is no job's fault
         outcomes: Counter[str] = Counter()
         failed: list[tuple[Change, Exception]] = []
         for change in changes:
@@ -112,7 +113,7 @@ class Updates:
         broken = [error for _, error in failed if not isinstance(error, BadInput)]
         if broken:
             self._failed += 1
-            if self._failed < TRIES or not _encodes(self._current.loaded):
+            if self._failed < TRIES or not (sound and _encodes(self._current.loaded)):
                 del outcomes["skipped"]  # these are told again, and counted then
                 self._count(outcomes)
                 raise broken[0]

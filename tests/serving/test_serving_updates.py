@@ -23,7 +23,7 @@ from contracts.workspace import Workspace
 from retrieval.index import build_index
 from serving.engine import Engine
 from serving.run import running
-from serving.updates import RUNNING
+from serving.updates import _PROBE, RUNNING, TRIES
 from sources.change_files import SCHEMA
 
 
@@ -312,6 +312,28 @@ def test_while_the_models_are_broken_the_feed_waits_and_deletes_are_applied(
     wait(has_applied(client, upserts + 1))
     wait(lambda: client.get("/readyz").json()["feed"] == RUNNING)
     assert by_words(client, "xylophonist").keys() == set(names)
+    assert not workspace.quarantine.exists() or quarantine.reasons(workspace.quarantine, "changes") == {}
+
+
+def test_a_model_that_recovers_while_a_job_is_tried_is_not_held_against_the_job(
+    live: tuple[Engine, httpx.Client], feed: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, client = live
+    items = engine.loaded.items
+    assert items is not None
+    encode, failures = items.encode, 0
+
+    def recovers(texts: Sequence[str]) -> np.ndarray:
+        nonlocal failures
+        if failures == 2 * TRIES:  # each time with the others, then alone
+            return encode(texts)
+        failures += list(texts) != [_PROBE]
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(items, "encode", recovers)
+    write(feed, 1, [upsert("new", "Xylophonist")])
+    wait(has_applied(client, 1))
+    assert by_words(client, "xylophonist").keys() == {"new"}
     assert not workspace.quarantine.exists() or quarantine.reasons(workspace.quarantine, "changes") == {}
 
 
