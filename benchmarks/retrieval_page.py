@@ -41,7 +41,7 @@ ENGINES: dict[str, About] = {
     "FAISS flat": About("`faiss: {kind: flat}`", "a baseline", "inside", _REBUILD),
     "FAISS ivf": About("`faiss: {kind: ivf}`", "millions of jobs, weak filters, memory to spare", _INSIDE, _REBUILD),
     "FAISS hnsw": About(
-        "`faiss: {kind: hnsw}`", "the shortest time without a filter; slow to build", _INSIDE, _REBUILD
+        "`faiss: {kind: hnsw}`", "hundreds of thousands of jobs that seldom change; slow to build", _INSIDE, _REBUILD
     ),
     "FAISS sq8": About("`faiss: {kind: sq8}`", "as ivf, a quarter of its memory", _INSIDE, _REBUILD),
     "FAISS pq": About("`faiss: {kind: pq}`", "as ivf, the least memory", _INSIDE, _REBUILD),
