@@ -28,7 +28,9 @@ GATHER_BELOW = 0.4
 BLOCK = 1_024
 """Rows that are gathered or decoded at a time: they stay in the cache until all queries have been scored on them."""
 NARROW = 256
-"""Rows that are settled at a time, in float64, and that are worth a core of their own."""
+"""Rows that are settled at a time, in float64."""
+A_CORE = 131_072
+"""Numbers that are worth a core of their own: with fewer, waking it costs more than it saves."""
 WIDE = 8_192
 """Rows that are copied and multiplied with a batch of queries at a time: each time waits for all of BLAS's threads."""
 SETTLED = 4
@@ -99,6 +101,11 @@ class ExactEngine:
         self._settle(query[None], rows, scores)
         return top_k(scores[0], k, rows)
 
+    @property
+    def _a_core(self) -> int:
+        """Rows that are worth a core of their own."""
+        return max(1, A_CORE // max(1, self.vectors.shape[1]))
+
     def _plan(self, mask: np.ndarray) -> Plan:
         return "gather" if np.count_nonzero(mask) < GATHER_BELOW * len(mask) else "mask"
 
@@ -149,7 +156,7 @@ class ExactEngine:
     def _of_few(self, queries: np.ndarray, rows: np.ndarray, k: int) -> list[Hits]:
         """The k best of `rows` ((m,) ascending) for each query, all of them settled, on all cores."""
         settled = np.empty((len(queries), len(rows)), np.float32)
-        side_by_side(lambda part: self._settle(queries, rows[part], settled[:, part]), len(rows), least=NARROW)
+        side_by_side(lambda part: self._settle(queries, rows[part], settled[:, part]), len(rows), self._a_core)
         return [top_k(scores, k, rows) for scores in settled]
 
     def _scores(self, queries: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
@@ -161,7 +168,7 @@ class ExactEngine:
             np.dot(self._stored.values, queries[0], out=scores[0])  # nothing to keep in the cache: one call, all cores
             return scores
         if len(queries) == 1:
-            side_by_side(lambda part: self._score_one(queries[0], rows, part, scores[0]), m, least=NARROW)
+            side_by_side(lambda part: self._score_one(queries[0], rows, part, scores[0]), m, self._a_core)
             return scores
         columns = np.ascontiguousarray(queries.T)
         as_they_are = rows is None and self._stored.values.dtype == np.float32

@@ -27,9 +27,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""The job recommender: tables in, ranked jobs out, and a replay that says how good they are.
 
-    The way of the data: `ingest` -> `golden import` -> `verbalize` -> `activity` -> `train encoder` -> `embed` ->
-    `links learn` ->
-    `label` -> `features training-set` -> `train policy` -> `train click` -> `train student` -> `export` ->
+    The way of the data: `ingest` -> `golden import` -> `verbalize` -> `activity` -> `links learn` -> `train encoder` ->
+    `embed` -> `label` -> `features training-set` -> `train policy` -> `train click` -> `train student` -> `export` ->
     `embed --what items` -> `index` -> `features materialize` -> `replay` -> `serve`. `rolecall run` takes all these
     steps.
 

@@ -224,3 +224,19 @@ def test_bad_vectors_and_preselections_are_errors() -> None:
         build_signs(Stored(good), bits=100)
     with pytest.raises(BadInput, match="float8"):
         encode(good, "float8")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("k", [3, 400])
+@pytest.mark.parametrize("queries", [1, 3])
+def test_rows_that_are_shared_among_cores_are_found_alike(
+    k: int, queries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(5)
+    vectors = random.standard_normal((3_000, 8)).astype(np.float32)
+    asked, mask = random.standard_normal((queries, 8)).astype(np.float32), random.random(3_000) < 0.3
+    alone = ExactEngine(vectors).search(asked, mask, k)
+    monkeypatch.setattr("retrieval.exact.A_CORE", 8)
+    monkeypatch.setattr("retrieval.side_by_side.cores", lambda: 3)
+    shared = ExactEngine(vectors).search(asked, mask, k)
+    for one, other in zip(alone, shared, strict=True):
+        assert (one.rows.tolist(), one.scores.tolist()) == (other.rows.tolist(), other.scores.tolist())

@@ -6,29 +6,21 @@ import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from contracts.errors import BadInput, NotReady, TooFewHires
 from contracts.workspace import Workspace
-from rolecall.cli import app
 from simulator import simulate
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
 
 
-def rolecall(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if done.exception:
-        raise done.exception
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(rolecall: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     data, place = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("workspace")
     simulate(data, members=200, jobs=300, events=60_000, seed=5, start=START)
     (place / "records").symlink_to(data)
@@ -43,7 +35,7 @@ def member_with_links(workspace: Workspace) -> str:
     return next(f"m{i:08}" for i in range(200) if len(store.nodes(f"m{i:08}")))
 
 
-def test_show_prints_the_links_and_the_jobs_with_their_reasons(workspace: Workspace):
+def test_show_prints_the_links_and_the_jobs_with_their_reasons(rolecall: Callable[..., str], workspace: Workspace):
     member = member_with_links(workspace)
     told = rolecall("links", "show", member, "-w", workspace.root, "--jobs", 2)
     assert told.startswith(f"member {member}: ") and workspace.link_graph.name in told
@@ -53,24 +45,26 @@ def test_show_prints_the_links_and_the_jobs_with_their_reasons(workspace: Worksp
     assert all(one["because"] in told for one in found["links"])
 
 
-def test_show_draws_the_links(workspace: Workspace, tmp_path: Path):
+def test_show_draws_the_links(rolecall: Callable[..., str], workspace: Workspace, tmp_path: Path):
     member = member_with_links(workspace)
     rolecall("links", "show", member, "-w", workspace.root, "--svg", tmp_path / "m.svg")
     root = ElementTree.parse(tmp_path / "m.svg").getroot()
     assert root.tag.endswith("svg") and "were hired" in (root[1].text or "")
 
 
-def test_an_unknown_member_is_said(workspace: Workspace):
+def test_an_unknown_member_is_said(rolecall: Callable[..., str], workspace: Workspace):
     with pytest.raises(BadInput, match="no member 'nobody'"):
         rolecall("links", "show", "nobody", "-w", workspace.root)
 
 
-def test_show_before_learn_names_the_command(tmp_path: Path):
+def test_show_before_learn_names_the_command(rolecall: Callable[..., str], tmp_path: Path):
     with pytest.raises(NotReady, match="rolecall links learn"):
         rolecall("links", "show", "m00000000", "-w", tmp_path)
 
 
-def test_edits_and_who_made_them_are_kept_with_the_graph(workspace: Workspace, tmp_path: Path):
+def test_edits_and_who_made_them_are_kept_with_the_graph(
+    rolecall: Callable[..., str], workspace: Workspace, tmp_path: Path
+):
     before = json.loads((workspace.link_graph / "about.json").read_text())
     place = tmp_path / "workspace"
     place.mkdir()
@@ -100,7 +94,9 @@ def test_links_are_learned_from_what_came_before_the_held_out_requests(workspace
     assert 0 < about["counts"]["hires"] <= sum(time < until for time in hires) < len(hires)
 
 
-def test_a_log_without_hires_ends_the_stage_without_links_where_that_is_allowed(workspace: Workspace, tmp_path: Path):
+def test_a_log_without_hires_ends_the_stage_without_links_where_that_is_allowed(
+    rolecall: Callable[..., str], workspace: Workspace, tmp_path: Path
+):
     import pyarrow.compute as pc
 
     from contracts.tables import read_table, write_part

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from contracts.errors import BadInput, NotReady
-from rolecall.cli import app
 
 RULES = """\
 rules:
@@ -23,13 +22,6 @@ rules:
 """
 
 
-def rolecall(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if done.exception:
-        raise done.exception
-    return done.stdout
-
-
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "mine.yaml"
@@ -37,14 +29,14 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_check_says_that_a_file_holds_together_or_what_is_wrong(file: Path) -> None:
+def test_check_says_that_a_file_holds_together_or_what_is_wrong(rolecall: Callable[..., str], file: Path) -> None:
     assert "hold together: 1 rules; enabled: far" in rolecall("rules", "check", file)
     file.write_text(RULES.replace("action: remove", "action: hide"))
     with pytest.raises(BadInput, match=r"mine\.yaml: line 4: .*found 'hide'"):
         rolecall("rules", "check", file)
 
 
-def test_show_prints_the_rules_in_force(tmp_path: Path, file: Path) -> None:
+def test_show_prints_the_rules_in_force(rolecall: Callable[..., str], tmp_path: Path, file: Path) -> None:
     told = rolecall("rules", "show", "-w", tmp_path)
     assert "on   closed (remove, answers closed)" in told and "off  too_far (demote, answers too_far)" in told
     assert "far (remove" not in told
@@ -53,20 +45,20 @@ def test_show_prints_the_rules_in_force(tmp_path: Path, file: Path) -> None:
     assert [(rule["name"], rule["enabled"]) for rule in own["rules"]] == [("far", True)]
 
 
-def test_params_name_a_file_too(tmp_path: Path, file: Path) -> None:
+def test_params_name_a_file_too(rolecall: Callable[..., str], tmp_path: Path, file: Path) -> None:
     params = tmp_path / "params.yaml"
     params.write_text(f"rules: {{file: {file}}}\n")
     assert "on   far" in rolecall("--params", params, "rules", "show", "-w", tmp_path)
 
 
-def test_try_names_what_is_missing(tmp_path: Path, file: Path) -> None:
+def test_try_names_what_is_missing(rolecall: Callable[..., str], tmp_path: Path, file: Path) -> None:
     with pytest.raises(BadInput, match="no rule 'near'"):
         rolecall("rules", "try", "--rule", "near", "--rules", file, "-w", tmp_path)
     with pytest.raises(NotReady, match="rolecall index"):
         rolecall("rules", "try", "--rule", "far", "--rules", file, "-w", tmp_path)
 
 
-def test_feedback_without_events_says_so(tmp_path: Path) -> None:
+def test_feedback_without_events_says_so(rolecall: Callable[..., str], tmp_path: Path) -> None:
     with pytest.raises(NotReady):
         rolecall("rules", "feedback", "-w", tmp_path)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from typer.testing import CliRunner
 
 from contracts.arrow import TIME, to_table
 from contracts.errors import BadInput
@@ -17,17 +17,9 @@ from contracts.records import Job
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from retrieval.index import build_index
-from rolecall.cli import app
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES = {"Nurse": "Denver, Colorado", "Head Nurse of a very long and tiresome title": "Austin, Texas"}
-
-
-def rolecall(*arguments: object) -> str:
-    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if done.exception:
-        raise done.exception
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +47,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return found
 
 
-def test_people_get_a_table_that_says_how_the_query_was_read(workspace: Workspace) -> None:
+def test_people_get_a_table_that_says_how_the_query_was_read(
+    rolecall: Callable[..., str], workspace: Workspace
+) -> None:
     lines = rolecall("search", "nurse in Denver", "-w", workspace.root).splitlines()
     assert lines[0] == "read as 'nurse' in city 'denver'"
     assert lines[1].startswith("1 of 2 jobs pass; asked terms, popular (no vectors: no encoder in ")
@@ -63,13 +57,13 @@ def test_people_get_a_table_that_says_how_the_query_was_read(workspace: Workspac
     assert lines[-1].split()[:7] == ["1", "Nurse", "Mercy", "Denver,", "Colorado", "terms,popular", "0.00770"]
 
 
-def test_a_long_title_keeps_the_columns(workspace: Workspace) -> None:
+def test_a_long_title_keeps_the_columns(rolecall: Callable[..., str], workspace: Workspace) -> None:
     head, first, second = rolecall("search", "tiresome", "--index", workspace.index).splitlines()[-3:]
     assert "Head Nurse of a very long and tiresome …  Mercy" in first
     assert head.index("company") == first.index("Mercy") == second.index("Mercy")
 
 
-def test_programs_get_values(workspace: Workspace) -> None:
+def test_programs_get_values(rolecall: Callable[..., str], workspace: Workspace) -> None:
     wanted = '{"all": [{"attribute": "city", "any_of": ["Austin"]}]}'
     told = json.loads(rolecall("search", "nurse", "-w", workspace.root, "-k", 5, "--filter", wanted, "--json"))
     [result] = told["results"]
@@ -77,17 +71,17 @@ def test_programs_get_values(workspace: Workspace) -> None:
     assert told["words"] == "nurse" and told["filter"] == json.loads(wanted)
 
 
-def test_no_job_is_said(workspace: Workspace) -> None:
+def test_no_job_is_said(rolecall: Callable[..., str], workspace: Workspace) -> None:
     wanted = '{"all": [{"attribute": "city", "any_of": ["Boise"]}]}'
     assert rolecall("search", "nurse", "-w", workspace.root, "--filter", wanted).splitlines()[-1] == "no job"
 
 
-def test_a_broken_filter_is_said(workspace: Workspace) -> None:
+def test_a_broken_filter_is_said(rolecall: Callable[..., str], workspace: Workspace) -> None:
     with pytest.raises(BadInput, match="filter"):
         rolecall("search", "nurse", "-w", workspace.root, "--filter", "{")
 
 
-def test_without_an_index_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
+def test_without_an_index_the_command_that_makes_one_is_named(rolecall: Callable[..., str], tmp_path: Path) -> None:
     from contracts.errors import NotReady
 
     with pytest.raises(NotReady, match="rolecall index"):
