@@ -129,14 +129,13 @@ class ExactEngine:
         if rows is not None and len(rows) <= SETTLED * k:
             return self._of_few(queries, rows, k)
         found: list[Hits] = []
-        for some in _blocks(slice(0, len(queries)), BATCH):
-            found += self._answers(queries[some], self._scores(queries[some], rows), k, rows, mask)
+        for some in blocks(slice(0, len(queries)), BATCH):
+            found += self._scanned(queries[some], k, rows, mask)
         return found
 
-    def _answers(
-        self, queries: np.ndarray, scores: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None
-    ) -> list[Hits]:
-        """The k best of each query by (q, m) scores of `rows`, as `_best`."""
+    def _scanned(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[Hits]:
+        """As `_best`, of at most BATCH queries: score all in float32, then settle what is near the top."""
+        scores = self._scores(queries, rows)
 
         def near(place: int) -> np.ndarray:
             found = contenders(scores[place], k, 2 * self._error(queries[place]), mask)
@@ -173,7 +172,7 @@ class ExactEngine:
         columns = np.ascontiguousarray(queries.T)
         as_they_are = rows is None and self._stored.values.dtype == np.float32
         buffer = np.empty((0 if as_they_are else min(WIDE, m), dim), np.float32)
-        for wide in _blocks(slice(0, m), 8 * WIDE if as_they_are else WIDE):
+        for wide in blocks(slice(0, m), 8 * WIDE if as_they_are else WIDE):
             vectors = self._stored.values[wide] if as_they_are else self._copied(rows, wide, buffer)
             scores[:, wide] = (vectors @ columns).T
         return scores
@@ -181,7 +180,7 @@ class ExactEngine:
     def _score_one(self, query: np.ndarray, rows: np.ndarray | None, part: slice, scores: np.ndarray) -> None:
         """Fill scores[part] of one query with the vectors at rows[part]."""
         buffer = np.empty((min(BLOCK, part.stop - part.start), len(query)), np.float32)
-        for block in _blocks(part, BLOCK):
+        for block in blocks(part, BLOCK):
             vectors = decode(self._stored, block if rows is None else rows[block], buffer)
             # As fast as BLAS on a block, and without waking its threads for each.
             np.einsum("ij,j->i", vectors, query, out=scores[block])
@@ -190,7 +189,7 @@ class ExactEngine:
         """(w, d) float32 vectors at rows[wide], in the buffer ((>= w, d) float32)."""
 
         def copy(part: slice) -> None:
-            for block in _blocks(part, BLOCK):
+            for block in blocks(part, BLOCK):
                 there = slice(wide.start + block.start, wide.start + block.stop)
                 decode(self._stored, there if rows is None else rows[there], buffer[block])
 
@@ -204,7 +203,7 @@ class ExactEngine:
         queries = queries.astype(np.float64)
         narrow = np.empty((min(NARROW, len(rows)), queries.shape[1]), np.float32)
         wide = np.empty(narrow.shape, np.float64)
-        for block in _blocks(slice(0, len(rows)), NARROW):
+        for block in blocks(slice(0, len(rows)), NARROW):
             vectors = wide[: block.stop - block.start]
             np.copyto(vectors, decode(self._stored, rows[block], narrow))
             for found, query in zip(scores, queries, strict=True):
@@ -230,7 +229,7 @@ class ExactEngine:
                 raise BadInput(f"inner products of up to {length:.1e} overflow", cure="normalise the vectors")
 
 
-def _blocks(part: slice, size: int) -> Iterator[slice]:
+def blocks(part: slice, size: int) -> Iterator[slice]:
     """A slice in slices of `size`; the last may be shorter."""
     return (slice(start, min(start + size, part.stop)) for start in range(part.start, part.stop, size))
 
@@ -238,7 +237,7 @@ def _blocks(part: slice, size: int) -> Iterator[slice]:
 def largest(stored: Stored) -> float:
     """The largest absolute number in the vectors, 0 where there are none. Raises BadInput where one is not finite."""
     found = 0.0
-    for rows in _blocks(slice(0, len(stored.values)), BLOCK):
+    for rows in blocks(slice(0, len(stored.values)), BLOCK):
         if not all(np.isfinite(part).all() for part in stored.at(rows) if part is not None):
             raise BadInput(f"a vector in rows {rows.start:,} to {rows.stop - 1:,} holds NaN or infinity")
         block = decode(stored, rows)

@@ -24,8 +24,9 @@ from contracts.errors import BadInput, IndexMismatch, NotReady
 from contracts.records import Job
 from retrieval.attributes import AttributeTable, job_attributes, split_location
 from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
+from retrieval.device import exact_engine
 from retrieval.encoder import TextEncoder
-from retrieval.exact import ExactEngine, Hits
+from retrieval.exact import Hits
 from retrieval.extended import Engine, ExtendedEngine
 from retrieval.faiss_engine import FaissEngine
 from retrieval.growing import Buffer, Stacked
@@ -38,6 +39,7 @@ from retrieval.rules import demoted, demoted_by, without_removed
 from retrieval.terms import TermIndex, best
 from retrieval.titles import TitleWords
 from retrieval.updates import Upsert, check_changes
+from retrieval.vectors import Stored
 from retrieval.words import job_words
 
 FORMAT = 2
@@ -93,12 +95,17 @@ class JobIndex:
         self._later_items = None if item_tokens is None else Buffer(item_tokens[:0])
 
     @classmethod
-    def load(cls, folder: Path) -> JobIndex:
+    def load(cls, folder: Path, device: str | None = None) -> JobIndex:
         """The index in a folder that `build_index` wrote.
 
-        Raises NotReady where there is none, IndexMismatch where it is of another format or its parts disagree.
+        device: the PyTorch device that scans the vectors of the exact engine, such as "cuda", None: NumPy does. Raises
+        NotReady where there is no index, IndexMismatch where it is of another format or its parts disagree, BadInput
+        for a device that is not there, is too small, or that the engine does not take.
         """
         manifest = read_index_manifest(folder)
+        if device is not None and manifest.engine != "exact":
+            what = f"device {device!r} for an index with engine {manifest.engine}"
+            raise BadInput(what, where=str(folder), cure="name no device: FAISS takes a GPU where it knows one")
         try:
             jobs = pq.read_table(folder / "jobs.parquet")
             vectors = _open_array(folder / "vectors.npy", manifest)
@@ -109,9 +116,9 @@ class JobIndex:
             terms = TermIndex.load(folder / "terms", jobs.num_rows)
             groups = np.load(folder / "groups.npy", allow_pickle=False)
             links = LinkStore.load(folder / "links") if manifest.links else None
-            engine: Engine = ExactEngine(vectors)
+            found = None
             if manifest.engine == "faiss":
-                engine = FaissEngine.load(folder / "faiss.index", vectors, manifest.faiss)
+                found = FaissEngine.load(folder / "faiss.index", vectors, manifest.faiss)
         except (
             OSError,
             ValueError,
@@ -133,6 +140,7 @@ class JobIndex:
         for name, size in sizes.items():
             if size != manifest.jobs:
                 raise IndexMismatch(f"{size:,} {name} for {manifest.jobs:,} jobs", where=str(folder), cure=_AGAIN)
+        engine = found or exact_engine(Stored(vectors), device)
         return cls(manifest, jobs, engine, terms, titles, attributes, activity, items, links, groups)
 
     def __len__(self) -> int:

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from contracts.errors import BadInput
 from retrieval.attributes import AttributeTable, Column
 from retrieval.batch import Batch, Schema, checked_ids, prepare
+from retrieval.device import DeviceEngine, DeviceRows
 from retrieval.exact import ExactEngine, largest
 from retrieval.filters import Clause, Filter
 from retrieval.signs import WORD, Signs, random_directions, sign_codes
@@ -77,8 +78,11 @@ class Contents(NamedTuple):
 class _Arrays:
     """Pre-allocated rows; those behind the mark that a view knows may be written. Raises MemoryError alone."""
 
-    def __init__(self, schema: Schema, capacity: int, attributes: AttributeTable | None = None) -> None:
+    def __init__(
+        self, schema: Schema, capacity: int, device: str | None, attributes: AttributeTable | None = None
+    ) -> None:
         self.capacity = capacity
+        self.held = None if device is None else DeviceRows.empty(capacity, schema.dim, schema.dtype, device)
         self.values = np.empty((capacity, schema.dim), schema.dtype)
         self.scales = np.empty(capacity, np.float32) if schema.dtype == "int8" else None
         self.codes = np.empty((schema.bits // WORD, capacity), np.uint64)
@@ -91,6 +95,8 @@ class _Arrays:
         self.values[rows], self.codes[:, rows] = stored.values, codes
         if self.scales is not None:
             self.scales[rows] = stored.scales
+        if self.held is not None:
+            self.held.write(start, stored)
 
     def first(self, n: int) -> Stored:
         return Stored(self.values, self.scales).at(slice(n))
@@ -103,6 +109,8 @@ class _Arrays:
             self.scales[:m] = old.scales[rows]
         self.codes[:, :m] = old.codes[:, rows]
         self.ids = [old.ids[row] for row in rows]
+        if self.held is not None:
+            self.held.write(0, self.first(m))
 
 
 class Collection:
@@ -110,10 +118,11 @@ class Collection:
 
     def __init__(
         self, dim: int, *, texts: Iterable[str] = (), numbers: Iterable[str] = (), dtype: Dtype = "float32",
-        bits: int = 0, capacity: int = CAPACITY,
+        bits: int = 0, capacity: int = CAPACITY, device: str | None = None,
     ) -> None:  # fmt: skip
         """dim: width of the vectors; texts, numbers: names of attributes; dtype: how vectors are stored; bits: signs a
-        vector, for `preselect`, a multiple of 64; capacity: rows to make room for now. Raises BadInput.
+        vector, for `preselect`, a multiple of 64; capacity: rows to make room for now; device: the PyTorch device that
+        scans the vectors, such as "cuda", None: NumPy does. Raises BadInput.
         """
         try:
             self.schema = Schema(dim=dim, dtype=dtype, texts=tuple(texts), numbers=tuple(numbers), bits=bits)
@@ -128,17 +137,21 @@ class Collection:
         self._row: dict[str, int] = {}
         self._largest = 0.0
         self._torn = False
-        self._arrays = _Arrays(self.schema, max(capacity, 1))
+        self._device = device
+        self._arrays = _Arrays(self.schema, max(capacity, 1), device)
         self._publish(0, 0)
 
     @classmethod
-    def of(cls, contents: Contents) -> Collection:
-        """A collection that holds `contents`. Raises BadInput for a vector that is not finite."""
+    def of(cls, contents: Contents, device: str | None = None) -> Collection:
+        """A collection that holds `contents`. Raises BadInput for a vector that is not finite, and for the device."""
         about, n = contents.schema, len(contents.ids)
-        made = cls(about.dim, texts=about.texts, numbers=about.numbers, dtype=about.dtype, bits=about.bits, capacity=1)
+        made = cls(
+            about.dim, texts=about.texts, numbers=about.numbers, dtype=about.dtype, bits=about.bits, capacity=1,
+            device=device,
+        )  # fmt: skip
         made._largest = largest(contents.stored)
         capacity = max(CAPACITY, n + n // 2)
-        made._arrays = _Arrays(about, capacity, AttributeTable(contents.columns, contents.numbers, n))
+        made._arrays = _Arrays(about, capacity, device, AttributeTable(contents.columns, contents.numbers, n))
         made._arrays.write(0, contents.stored, made._codes(contents.stored))
         made._arrays.ids += contents.ids
         made._row = {job_id: row for row, job_id in enumerate(contents.ids)}
@@ -247,7 +260,7 @@ class Collection:
         """New arrays with the live rows alone, in their order."""
         old, n = self._arrays, self._view.n
         rows = np.flatnonzero(old.live[:n])
-        new = _Arrays(self.schema, capacity, old.attributes.kept(rows))
+        new = _Arrays(self.schema, capacity, self._device, old.attributes.kept(rows))
         new.fill(old, rows)
         self._largest = largest(new.first(len(rows)))  # what was deleted does not count any more
         self._arrays = new
@@ -265,7 +278,10 @@ class Collection:
         arrays = self._arrays
         values, scales = arrays.first(n)
         signs = Signs(self._directions, arrays.codes[:, :n]) if self.schema.bits else None
-        engine = ExactEngine(values, scales, signs, self._largest)
+        if arrays.held is None:
+            engine = ExactEngine(values, scales, signs, self._largest)
+        else:
+            engine = DeviceEngine(values, scales, signs, self._largest, held=arrays.held)
         self._view = View(arrays, engine, arrays.attributes, arrays.live, ended)
 
     def _codes(self, stored: Stored) -> np.ndarray:

@@ -35,17 +35,19 @@ class Found:
 
 
 def search(
-    folder: Path, query: str, k: int, filter: Filter, rules: Path | None = None, as_typed: bool = False
-) -> Found:
+    folder: Path, query: str, k: int, filter: Filter, rules: Path | None = None, as_typed: bool = False,
+    device: str | None = None,
+) -> Found:  # fmt: skip
     """The k best jobs of an index in the order of retrieval, and how the query was read.
 
     The encoder is that of the workspace in which the index lies, where it is the one that the index was built with;
-    else words are searched alone. rules: as `find_rules` takes it; as_typed: do not look for a place in the query.
+    else words are searched alone. rules: as `find_rules` takes it; as_typed: do not look for a place in the query;
+    device: as `JobIndex.load`.
     Raises BadInput for an empty query, and what `JobIndex.load` and `JobIndex.search` raise.
     """
     if not query.strip():
         raise BadInput("an empty query", cure='say what is looked for: `rolecall search "nurse in Denver"`')
-    index, workspace = JobIndex.load(folder), Workspace(folder.resolve().parent.parent)
+    index, workspace = JobIndex.load(folder, device), Workspace(folder.resolve().parent.parent)
     reading = Reading(query, Filter(), "") if as_typed else read_query(query, index.attributes)
     wanted, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
     request = build_request("", Activity(), reading.words, "", wanted, datetime.now(UTC), rules=in_force)

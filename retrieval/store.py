@@ -27,30 +27,30 @@ from retrieval.snapshot import Snapshot, read_manifest, read_snapshot, write_sna
 _TRIES = 5
 
 
-def load_collection(folder: Path | str) -> tuple[Collection, int]:
+def load_collection(folder: Path | str, device: str | None = None) -> tuple[Collection, int]:
     """The collection of a folder and the number of its last change, for reading; a writer may be at work.
 
-    Raises NotReady where there is none, IndexMismatch for a broken snapshot, MissingChanges and UnreadableFile for a
-    broken log.
+    device: as `Collection`. Raises NotReady where there is none, IndexMismatch for a broken snapshot, MissingChanges
+    and UnreadableFile for a broken log.
     """
     folder = Path(folder)
     current = _current(folder)
     for _ in range(_TRIES):
         try:
-            return _loaded(folder, current)
+            return _loaded(folder, current, device)
         except (IndexMismatch, MissingChanges, FileNotFoundError):
             former, current = current, _current(folder)
             if former == current:
                 break  # it is broken; else a writer took other snapshots meanwhile, and dropped what was being read
     try:
-        return _loaded(folder, current)
+        return _loaded(folder, current, device)
     except FileNotFoundError as error:
         raise IndexMismatch(f"a file is missing: {error.filename}", where=str(folder), cure="try again") from error
 
 
-def _loaded(folder: Path, snapshot: Path) -> tuple[Collection, int]:
+def _loaded(folder: Path, snapshot: Path, device: str | None) -> tuple[Collection, int]:
     contents, sequence = read_snapshot(snapshot)
-    collection = Collection.of(contents)
+    collection = Collection.of(contents, device)
     for change in read_changes(folder / "changes", contents.schema, sequence):
         if change.upserted is not None:
             collection.apply(change.upserted)
@@ -63,8 +63,8 @@ def _loaded(folder: Path, snapshot: Path) -> tuple[Collection, int]:
 class Store:
     """The one writer of a folder. `collection` is searched directly; changes to it go through the store."""
 
-    def __init__(self, folder: Path | str, new: Collection | None = None) -> None:
-        """Open a folder, or begin one with `new`, which may hold rows already.
+    def __init__(self, folder: Path | str, new: Collection | None = None, *, device: str | None = None) -> None:
+        """Open a folder, or begin one with `new`, which may hold rows already. device: as `Collection`.
 
         Raises OtherWriter where it is open for writing elsewhere, BadInput where `new` is given and a collection is
         there, NotWritten where the folder cannot be written to, and as `load_collection`.
@@ -77,7 +77,7 @@ class Store:
             self._lock = _locked(self.folder / "LOCK")
             if new is not None:
                 self._begin(new)
-            self.collection, sequence = load_collection(self.folder)
+            self.collection, sequence = load_collection(self.folder, device)
             self._log = ChangeLog(self.folder / "changes", sequence)
         except OSError as error:
             self._unlock()

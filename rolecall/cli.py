@@ -14,7 +14,7 @@ from contracts.errors import RolecallError
 from contracts.workspace import Workspace
 from rolecall import link_commands, policy_commands, rule_commands
 from rolecall.console import show_progress
-from rolecall.options import DEFAULT, JsonOption, WorkspaceOption
+from rolecall.options import DEFAULT, DeviceOption, JsonOption, WorkspaceOption
 from rolecall.params import Params, load_params
 from rolecall.rule_commands import RulesOption
 
@@ -306,6 +306,7 @@ def search(
     filter_json: Annotated[str, typer.Option("--filter", help='Such as {"all": [...]}; see docs/retrieval.md.')] = "",
     rules_file: RulesOption = None,
     as_typed: Annotated[bool, typer.Option("--as-typed", help="Do not take words after `in` for a place.")] = False,
+    device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Search a job index from here, in the order of retrieval: no member, no ranking model, no service."""
@@ -315,7 +316,8 @@ def search(
 
     folder = index or Workspace(workspace).index
     wanted = parse_filter(filter_json) if filter_json else Filter()
-    found = search_index(folder, query, k, wanted, rules_file or _params(context).rules.file, as_typed)
+    rules = rules_file or _params(context).rules.file
+    found = search_index(folder, query, k, wanted, rules, as_typed, device)
     told = as_dict(query, found)
     typer.echo(json.dumps(told, indent=2) if as_json else as_table(told))
 
@@ -332,6 +334,7 @@ def serve(
         str | None, typer.Option(help="Job changes to apply: a folder of Parquet files, or redis://host:port#stream.")
     ] = None,
     poll: Annotated[float, typer.Option(min=0, help="Seconds between looks for a newer bundle or index; 0: none.")] = 5,
+    device: DeviceOption = None,
     rules_file: RulesOption = None,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs."""
@@ -339,8 +342,9 @@ def serve(
 
     rules = rules_file or _params(context).rules.file
     listen(
-        Workspace(workspace), host=host, port=port, bundle=bundle, index=index, rules=rules, changes=changes, poll=poll
-    )
+        Workspace(workspace), host=host, port=port, bundle=bundle, index=index,
+        rules=rules, device=device, changes=changes, poll=poll,
+    )  # fmt: skip
 
 
 @app.command()

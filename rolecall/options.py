@@ -12,4 +12,8 @@ WorkspaceOption = Annotated[
     typer.Option("--workspace", "-w", help="Folder that holds everything Rolecall makes.", envvar="ROLECALL_WORKSPACE"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of lines for people.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(help="The PyTorch device that scans the vectors of the exact engine, such as cuda; NumPy if none."),
+]
 DEFAULT = Path("artifacts/demo")

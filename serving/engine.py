@@ -70,9 +70,9 @@ class Engine:
 
     bundle, index: folders; None: the workspace's current ones. rules: a file; None: the workspace's own, else the
     built-in ones. deadline: seconds from a request's arrival after which no further stage begins. threads: cores that
-    one model call may use; None: all. changes: a feed of job changes that is applied while it serves
-    (`sources.changes.open_feed`). poll: seconds after which it looks whether CURRENT names another bundle or index, and
-    swaps it in; 0: only when told to `look`.
+    one model call may use; None: all. device: as `JobIndex.load`. changes: a feed of job changes that is applied while
+    it serves (`sources.changes.open_feed`). poll: seconds after which it looks whether CURRENT names another bundle or
+    index, and swaps it in; 0: only when told to `look`.
     Raises what `serving.load.load`, `retrieval.rules.load_rules` and `open_feed` raise.
     """
 
@@ -85,12 +85,13 @@ class Engine:
         rules: Path | None = None,
         deadline: float = DEADLINE_SECONDS,
         threads: int | None = None,
+        device: str | None = None,
         changes: str | None = None,
         poll: float = 0.0,
     ) -> None:
         self.rules = find_rules(workspace, rules)
         feed = open_feed(changes) if changes else None
-        loaded = load(workspace, bundle, index, threads, encodes=feed is not None)
+        loaded = load(workspace, bundle, index, threads, encodes=feed is not None, device=device)
         self._current = current = Current(loaded)
         self.metrics = Metrics()
         self.metrics.serves(*loaded.served)
@@ -101,8 +102,9 @@ class Engine:
         self._intake = Intake(workspace, current, self._recent, self._unopened, self._log, self.metrics)
         self._warm_up(loaded)
         self._swapper = Swapper(
-            workspace, current, self.metrics, self._warm_up, bundle=bundle, index=index, threads=threads, poll=poll
-        )
+            workspace, current, self.metrics, self._warm_up,
+            bundle=bundle, index=index, threads=threads, device=device, poll=poll,
+        )  # fmt: skip
         self.updates = Updates(workspace, current, feed, self.metrics) if feed else None
 
     @property

@@ -52,10 +52,12 @@ def load(
     threads: int | None,
     encodes: bool = False,
     former: Loaded | None = None,
+    device: str | None = None,
 ) -> Loaded:
     """Open bundle, index, encoder and feature store. None: the workspace's current one; for threads: all cores.
 
-    encodes: jobs will be encoded while it serves; former: what is served now, of which is kept what did not change.
+    encodes: jobs will be encoded while it serves; former: what is served now, of which is kept what did not change;
+    device: as `JobIndex.load`.
     Raises NotReady for what is missing; BundleMismatch where the bundle was altered, reads text of another version
     than the workspace writes, or a feature service that the repository lacks; IndexMismatch where the index was built
     with another bundle, text version or encoder; NotAFeatureRepo.
@@ -82,7 +84,7 @@ def load(
         items = kept.items if kept else ItemEncoder(folders[0], threads, manifest)
     members = kept.members if kept else OnlineMembers(workspace, manifest.feature_service, manifest.version)
     try:
-        return Loaded(folders, manifest, scorer, encoder, JobIndex.load(folders[1]), members, verbalizer, items)
+        return Loaded(folders, manifest, scorer, encoder, JobIndex.load(folders[1], device), members, verbalizer, items)
     except BaseException:
         if kept is None:
             members.close()

@@ -34,11 +34,12 @@ def serve(
     rules: Path | None = None,
     deadline: float = DEADLINE_SECONDS,
     threads: int | None = None,
+    device: str | None = None,
     workers: int | None = None,
     changes: str | None = None,
     poll: float = POLL_SECONDS,
 ) -> None:
-    """Listen until told to stop. port 0 picks a free one. changes, poll: as `Engine`; SIGHUP: look at CURRENT now.
+    """Listen until told to stop. port 0 picks a free one. device, changes, poll: as `Engine`; SIGHUP: look at CURRENT.
 
     Raises what `Engine` raises, and BadInput where the address cannot be listened on.
     """
@@ -48,7 +49,7 @@ def serve(
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
         engine = loader.submit(
             Engine, workspace, bundle, index,
-            rules=rules, deadline=deadline, threads=threads, changes=changes, poll=poll,
+            rules=rules, deadline=deadline, threads=threads, device=device, changes=changes, poll=poll,
         )  # fmt: skip
         server = _server(engine, workers)
 

@@ -43,13 +43,15 @@ class Swapper:
         bundle: Path | None,
         index: Path | None,
         threads: int | None,
+        device: str | None,
         poll: float,
     ) -> None:
         """warm_up: asks what is loaded before it is served, and gives the stages that failed in it; poll: seconds
         between two looks, 0: only when it is told to (`look`).
         """
         self._workspace, self._current, self._metrics, self._warm_up = workspace, current, metrics, warm_up
-        self._bundle, self._index, self._threads, self._poll = bundle, index, threads, poll
+        self._bundle, self._index, self._poll = bundle, index, poll
+        self._threads, self._device = threads, device
         self._turn = threading.Lock()
         self._look, self._closed = threading.Event(), False
         self._failed: tuple[tuple[Path, Path], float] | None = None
@@ -66,7 +68,7 @@ class Swapper:
             former = self._current.loaded
             pinned = bundle or self._bundle, index or self._index
             encodes = former.items is not None
-            loaded = load(self._workspace, *pinned, self._threads, encodes=encodes, former=former)
+            loaded = load(self._workspace, *pinned, self._threads, encodes=encodes, former=former, device=self._device)
             try:
                 # All but what comes meanwhile is carried before events and changes have to wait for it.
                 now = self._current.loaded

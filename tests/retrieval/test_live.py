@@ -58,12 +58,12 @@ def passes(place: int, held: dict[str, Any]) -> bool:
 class LiveMachine(RuleBasedStateMachine):
     """A collection on disk against a dict whose order is that of the upserts."""
 
-    @initialize(dtype=st.sampled_from(DTYPES))
-    def begin(self, dtype: Any) -> None:
+    @initialize(dtype=st.sampled_from(DTYPES), device=st.sampled_from([None, "cpu"]))
+    def begin(self, dtype: Any, device: str | None) -> None:
         self.scratch = tempfile.TemporaryDirectory()
         self.folder = Path(self.scratch.name)
-        self.dtype = dtype
-        self.store = Store(self.folder, collection(dtype=dtype, bits=64, capacity=1))
+        self.dtype, self.device = dtype, device
+        self.store = Store(self.folder, collection(dtype=dtype, bits=64, capacity=1), device=device)
         self.model: dict[str, tuple[np.ndarray, dict[str, Any]]] = {}
 
     def teardown(self) -> None:
@@ -96,7 +96,7 @@ class LiveMachine(RuleBasedStateMachine):
     @rule()
     def open_again(self) -> None:
         self.store.close()
-        self.store = Store(self.folder)
+        self.store = Store(self.folder, device=self.device)
 
     @rule(query=VECTORS, place=st.integers(0, len(FILTERS) - 1), k=st.sampled_from([1, 3, 1_000_000]))
     def search(self, query: list[int], place: int, k: int) -> None:

@@ -1,0 +1,133 @@
+"""The exact engine with its scan on a PyTorch device, such as a GPU ("cuda"): the same rows and scores as without.
+
+The device holds the vectors as they are stored, and scores them in float32. What it leaves near the top, by the error
+bound of `ExactEngine`, is scored again in float64 on the CPU, by the vectors there: so no answer depends on the device.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import numpy as np
+
+from contracts.errors import BadInput
+from retrieval.exact import ExactEngine, Hits, blocks
+from retrieval.signs import Signs
+from retrieval.vectors import Stored
+
+if TYPE_CHECKING:
+    import torch
+
+DECODED = 1 << 18
+"""Rows that are copied to the device, or read back as float32 there, at a time."""
+
+
+class DeviceRows(NamedTuple):
+    """Stored vectors in the memory of a device. values: (n, d); scales: (n,) float32 for int8, else None."""
+
+    values: torch.Tensor
+    scales: torch.Tensor | None
+
+    @classmethod
+    def empty(cls, n: int, dim: int, dtype: str, device: str) -> Self:
+        """Room for n vectors. Raises BadInput for a device that is not there or is too small."""
+        check_device(device)
+        import torch
+
+        kind = {"float32": torch.float32, "float16": torch.float16, "int8": torch.int8}[dtype]
+        try:
+            scales = torch.empty(n, device=device) if dtype == "int8" else None
+            return cls(torch.empty((n, dim), dtype=kind, device=device), scales)
+        except torch.OutOfMemoryError as error:
+            size = n * dim * kind.itemsize / 2**30
+            cure = "store float16 or int8 vectors, or search on the CPU"
+            raise BadInput(f"{n:,} vectors need {size:.1f} GiB, more than is free", where=device, cure=cure) from error
+
+    @classmethod
+    def of(cls, stored: Stored, device: str) -> Self:
+        """A copy of vectors. Raises as `empty`."""
+        n, dim = stored.values.shape
+        made = cls.empty(n, dim, stored.values.dtype.name, device)
+        made.write(0, stored)
+        return made
+
+    def write(self, start: int, stored: Stored) -> None:
+        """Copy vectors to the rows from `start` on."""
+        import torch
+
+        for part in blocks(slice(0, len(stored.values)), DECODED):
+            there = slice(start + part.start, start + part.stop)
+            self.values[there] = torch.from_numpy(np.array(stored.values[part]))  # PyTorch takes no read-only array
+            if self.scales is not None and stored.scales is not None:
+                self.scales[there] = torch.from_numpy(np.array(stored.scales[part]))
+
+    def decoded(self, rows: slice | torch.Tensor) -> torch.Tensor:
+        """(m, d) float32, as `vectors.decode`."""
+        values = self.values[rows].float()
+        return values if self.scales is None else values * self.scales[rows][:, None]
+
+
+class DeviceEngine(ExactEngine):
+    """Searches n stored vectors of width d, of which a device holds a copy."""
+
+    def __init__(
+        self,
+        vectors: np.ndarray,
+        scales: np.ndarray | None = None,
+        signs: Signs | None = None,
+        largest: float | None = None,
+        *,
+        held: DeviceRows,
+    ) -> None:
+        """held: at least the n vectors, in their order; the rest as `ExactEngine`."""
+        super().__init__(vectors, scales, signs, largest)
+        self._held = held
+
+    def _scanned(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[Hits]:
+        near = self._near(queries, k, rows, mask)
+        return [self.best_of(query, some, k) for query, some in zip(queries, near, strict=True)]
+
+    def _near(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[np.ndarray]:
+        """For each query the ascending rows that may be among its k best."""
+        import torch
+
+        if torch.get_float32_matmul_precision() != "highest":
+            cure = 'torch.set_float32_matmul_precision("highest")'
+            raise BadInput("PyTorch multiplies float32 with less precision here: rows may be missed", cure=cure)
+        device, n = self._held.values.device, len(self.vectors)
+        asked = torch.from_numpy(queries).to(device)
+        chosen = None if rows is None else torch.from_numpy(rows).to(device)
+        scores = torch.empty((len(queries), n if rows is None else len(rows)), device=device)
+        if not scores.shape[1]:
+            return [np.zeros(0, np.int64)] * len(queries)
+        for block in blocks(slice(0, scores.shape[1]), DECODED):
+            scores[:, block] = asked @ self._held.decoded(block if chosen is None else chosen[block]).T
+        if mask is not None:
+            scores.masked_fill_(~torch.from_numpy(mask).to(device), -torch.inf)
+        last = torch.topk(scores, min(k, scores.shape[1])).values[:, -1].tolist()
+        found = []
+        for query, own, cut in zip(queries, scores, last, strict=True):
+            near = (own >= cut - 2 * self._error(query)) & (own > -torch.inf)
+            places = torch.nonzero(near)[:, 0].cpu().numpy()
+            found.append(places if rows is None else rows[places])
+        return found
+
+
+def exact_engine(stored: Stored, device: str | None = None) -> ExactEngine:
+    """The exact engine over vectors; on a PyTorch device, where one is named. Raises as `DeviceRows.empty`."""
+    if device is None:
+        return ExactEngine(*stored)
+    return DeviceEngine(*stored, held=DeviceRows.of(stored, device))
+
+
+def check_device(device: str) -> None:
+    """Raises BadInput where PyTorch is not installed, or knows no such device."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise BadInput(f"device {device!r} needs PyTorch", cure="pip install torch, or name no device") from error
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind of device fails in its own way
+        problem = str(error).splitlines()[0]
+        raise BadInput(f"no device {device!r}: {problem}", cure="cuda or cuda:1, or name none") from error

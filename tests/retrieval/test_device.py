@@ -1,0 +1,158 @@
+"""The scan on a PyTorch device, here the CPU: whatever the device, the engine's answers are those of NumPy."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.activity import Activity
+from contracts.errors import BadInput
+from contracts.workspace import Workspace
+from retrieval import device
+from retrieval.device import DeviceEngine, DeviceRows, check_device, exact_engine
+from retrieval.exact import BATCH, ExactEngine
+from retrieval.filters import Filter
+from retrieval.index import build_index
+from retrieval.job_index import JobIndex
+from retrieval.live import Collection
+from retrieval.request import build_request
+from retrieval.signs import build_signs
+from retrieval.vectors import DTYPES, Stored, decode, encode
+
+from .conftest import NOW, write_workspace
+
+CPU = "cpu"
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "DECODED", 100)
+
+
+@given(
+    n=st.sampled_from([0, 1, 7, 350]),
+    dim=st.sampled_from([1, 33]),
+    dtype=st.sampled_from(DTYPES),
+    whole=st.booleans(),
+    share=st.sampled_from([0.0, 0.01, 0.3, 0.9, 1.0, None]),
+    plan=st.sampled_from([None, "mask", "gather"]),
+    k=st.sampled_from([1, 5, 100, 1_000_000]),
+    queries=st.sampled_from([1, 2, BATCH + 1]),
+    seed=st.integers(0, 10_000),
+)
+@pytest.mark.usefixtures("small_blocks")
+def test_a_device_finds_the_rows_and_scores_of_the_exact_engine(
+    n: int, dim: int, dtype: Any, whole: bool, share: float | None, plan: Any, k: int, queries: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    vectors: np.ndarray = random.standard_normal((n + queries, dim)) * 10.0 ** random.integers(-3, 4)
+    if whole:  # many ties
+        vectors = random.integers(-2, 3, (n + queries, dim))
+    stored = encode(vectors[:n].astype(np.float32)[random.integers(0, n, n) if n else []], dtype)
+    asked = vectors[n:].astype(np.float32)
+    mask = None if share is None else random.random(n) < share
+    expected = ExactEngine(*stored).search(asked, mask, k, plan=plan)
+    for found, hits in zip(exact_engine(stored, CPU).search(asked, mask, k, plan=plan), expected, strict=True):
+        np.testing.assert_array_equal(found.rows, hits.rows)
+        np.testing.assert_array_equal(found.scores, hits.scores)
+        assert found.rows.dtype == np.int32 and found.scores.dtype == np.float32
+
+
+def test_what_the_device_mistakes_within_its_error_is_put_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that differ in the last bits of float32 alone, scored as badly as the bound allows."""
+    random = np.random.default_rng(0)
+    vectors = np.float32(1) + (random.integers(0, 4, (500, 8)) * 2.0**-20).astype(np.float32)
+    engine = DeviceEngine(vectors, held=DeviceRows.of(Stored(vectors), CPU))
+    query = np.ones((1, 8), np.float32)
+    expected = ExactEngine(vectors).search(query, None, 10)[0]
+    assert len(np.unique(expected.scores)) > 1
+    off, decoded = 0.9 * engine._error(query[0]), DeviceRows.decoded
+    signs = torch.from_numpy(random.choice([-1.0, 1.0], (500, 1)).astype(np.float32))
+    monkeypatch.setattr(DeviceRows, "decoded", lambda held, rows: decoded(held, rows) + signs[rows] * off / 8)
+    found = engine.search(query, None, 10)[0]
+    assert found.rows.tolist() == expected.rows.tolist() and found.scores.tolist() == expected.scores.tolist()
+
+
+def test_a_preselection_is_that_of_the_exact_engine() -> None:
+    random = np.random.default_rng(0)
+    vectors, query = random.standard_normal((400, 16)).astype(np.float32), np.ones((1, 16), np.float32)
+    signs = build_signs(Stored(vectors), 128)
+    held = DeviceRows.of(Stored(vectors), CPU)
+    [found] = DeviceEngine(vectors, signs=signs, held=held).search(query, None, 5, preselect=50)
+    [expected] = ExactEngine(vectors, signs=signs).search(query, None, 5, preselect=50)
+    assert found.rows.tolist() == expected.rows.tolist()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.usefixtures("small_blocks")
+def test_a_device_holds_what_was_upserted_and_what_is_left_of_it(dtype: Any) -> None:
+    random = np.random.default_rng(0)
+    jobs = Collection(4, dtype=dtype, capacity=500, device=CPU)
+    for round in range(2):
+        jobs.upsert([f"j{round}-{i}" for i in range(150)], random.standard_normal((150, 4)))
+    check_held(jobs, 300)
+    jobs.delete([f"j1-{i}" for i in range(149)])
+    jobs.compact()
+    check_held(jobs, 151)
+
+
+def check_held(jobs: Collection, n: int) -> None:
+    view = jobs._view
+    assert view.arrays.held is not None and view.n == n
+    np.testing.assert_array_equal(
+        view.arrays.held.decoded(slice(0, n)).numpy(), decode(view.arrays.first(n), slice(None))
+    )
+    assert isinstance(view.engine, DeviceEngine) and len(view.engine.vectors) == n
+
+
+def test_an_index_answers_from_a_device_as_from_numpy(market: Workspace) -> None:
+    vector = np.random.default_rng(0).standard_normal(8).astype(np.float32)
+    request = build_request("", Activity(), "nurse", "", Filter(), NOW)
+    expected, found = (JobIndex.load(market.index, on).search(request, vector) for on in (None, CPU))
+    assert (found.ids, found.rows.tolist()) == (expected.ids, expected.rows.tolist())
+
+
+def test_a_device_is_for_the_exact_engine_alone(tmp_path: Any) -> None:
+    folder = build_index(write_workspace(tmp_path), engine="faiss")
+    with pytest.raises(BadInput, match=r"'cpu' for an index with engine faiss.*name no device"):
+        JobIndex.load(folder, CPU)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "a gpu", "mps:7"])
+def test_a_device_that_is_not_there_is_an_error_with_a_cure(name: str) -> None:
+    with pytest.raises(BadInput, match=f"no device '{name}'.*name none"):
+        check_device(name)
+
+
+def test_a_device_without_pytorch_is_an_error_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(BadInput, match=r"needs PyTorch.*pip install torch"):
+        Collection(4, device="cuda")
+
+
+def test_a_device_that_is_too_small_is_an_error_with_a_cure() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("only a GPU says that it is full")
+    with pytest.raises(BadInput, match="more than is free"):
+        DeviceRows.empty(2**40, 1_024, "float32", "cuda")
+
+
+@pytest.fixture
+def less_precision() -> Iterator[None]:
+    torch.set_float32_matmul_precision("medium")
+    yield
+    torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.usefixtures("less_precision")
+def test_lower_precision_is_refused_rather_than_rows_missed() -> None:
+    engine = exact_engine(Stored(np.ones((9, 2), np.float32)), CPU)
+    with pytest.raises(BadInput, match=r"less precision.*highest"):
+        engine.search(np.ones((1, 2), np.float32), None, 1)
