@@ -61,7 +61,8 @@ BM25, MINILM = "BM25", "MiniLM"
 IN_BATCH, EASY, LONGER, CURRICULUM = "in-batch", "+ easy negatives", "+ one epoch more", "+ curriculum, K = 32"
 TOGETHER = "Matryoshka"
 WIDTHS = (128, 64)
-AGAIN: Mapping[str, Any] = {"epochs": 1, "learning_rate": 2e-5, "hard_rate": 1.0, "seed": 1}
+SHARE: Mapping[str, Any] = {"easy_share": 0.5}
+AGAIN: Mapping[str, Any] = {**SHARE, "epochs": 1, "learning_rate": 2e-5, "hard_rate": 1.0, "seed": 1}
 """One epoch from the encoder with easy negatives, in other batches: the same for each of the steps that follow it."""
 HARD: Mapping[str, Any] = {**AGAIN, "epochs": 0, "hard_epochs": 1}
 
@@ -79,8 +80,8 @@ class Variant:
 
 
 VARIANTS = (
-    Variant(IN_BATCH, {"easy_share": 0.0}, base="", above=MINILM),
-    Variant(EASY, {}, base="", above=IN_BATCH),
+    Variant(IN_BATCH, {}, base="", above=MINILM),
+    Variant(EASY, SHARE, base="", above=IN_BATCH),
     Variant(LONGER, AGAIN, above=EASY),
     Variant(CURRICULUM, {**HARD, "hardest": 32}),
     Variant("+ curriculum, K = 1", {**HARD, "hardest": 1}),

@@ -5,7 +5,8 @@ system with its interval, into `results/spine.json`.
 
 The protocol's candidates are all jobs of the file, so also those that nobody had looked at when the request was made;
 what other members looked at before the request tells them apart, as it would not among jobs that are all on offer. So
-the whole system is measured once more without those features (`LEFT_OUT`), in a copy of the workspace.
+the whole system is measured once more without those features (`LEFT_OUT`), in a copy of the workspace. And the recipe runs
+once more with an encoder that is trained on the log (`TRAIN`), in a workspace of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ import yaml
 
 from benchmarks import result_file
 from benchmarks.summary import summary_rows
+from replay.results import ENCODER_ALONE, RETRIEVAL, WHOLE
 
 LEFT_OUT = ("views_7d", "days_since_view", "unseen")
-NAME, WHOLE = "job views", "whole system"
+TRAIN = {"max_requests": 3_000}
+NAME = "job views"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if not (options.reuse and (options.workspace / "summary.json").is_file()):
         _run(options.params, options.data, options.workspace)
-    rows = summary_rows(options.workspace, NAME) + _without_views(options)
+    rows = summary_rows(options.workspace, NAME) + _without_views(options) + _trained(options)
     result_file.write("spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False)
 
 
@@ -50,9 +53,27 @@ def _without_views(options: argparse.Namespace) -> list[dict[str, Any]]:
     params = copy / "params.yaml"
     params.write_text(yaml.safe_dump(knobs))
     _run(params, options.data, copy, "--from", "export")
-    rows = summary_rows(copy, NAME)
-    name = f"{WHOLE} without {', '.join(LEFT_OUT)}"
-    return [row | {"system": name} for row in rows if row["case"] == rows[0]["case"] and row["system"] == WHOLE]
+    return _renamed(copy, {WHOLE: f"{WHOLE} without {', '.join(LEFT_OUT)}"})
+
+
+def _trained(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows over all jobs of a run of its own, with an encoder that learned from the log."""
+    workspace = options.workspace.with_name(options.workspace.name + "-trained")
+    knobs = yaml.safe_load(options.params.read_text())
+    knobs["encoder"]["train"] = TRAIN
+    if not (options.reuse and (workspace / "summary.json").is_file()):
+        workspace.mkdir(parents=True, exist_ok=True)
+        params = workspace / "params.yaml"
+        params.write_text(yaml.safe_dump(knobs))
+        _run(params, options.data, workspace)
+    return _renamed(workspace, {name: f"{name}, encoder trained" for name in (ENCODER_ALONE, RETRIEVAL, WHOLE)})
+
+
+def _renamed(workspace: Path, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A run's rows over all jobs, of the systems in `names`, under their new names."""
+    rows = summary_rows(workspace, NAME)
+    first = [row for row in rows if row["case"] == rows[0]["case"]]
+    return [row | {"system": names[row["system"]]} for row in first if row["system"] in names]
 
 
 def _run(params: Path, data: Path, workspace: Path, *options: str) -> None:

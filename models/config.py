@@ -174,7 +174,7 @@ class EncoderTraining(BaseModel):
     frozen_layers: int = Field(0, ge=0)
     memory_mb: int = Field(2_000, ge=0)
     batch: int = Field(64, ge=1)
-    easy_share: float = Field(0.5, ge=0, lt=1)
+    easy_share: float = Field(0.0, ge=0, lt=1)
     epochs: int = Field(2, ge=0)
     hard_epochs: int = Field(0, ge=0)
     hardest: int = Field(32, ge=1)

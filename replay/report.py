@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from contracts.workspace import Workspace
 from replay.charts import Bar, Point, agreement, bars, curves
-from replay.results import BM25, MINILM, POPULARITY, RETRIEVAL, WHOLE, Cell, Results, Table
+from replay.results import BM25, ENCODER_ALONE, POPULARITY, RETRIEVAL, WHOLE, Cell, Results, Table
 
 METRICS: Mapping[str, str] = {
     "nDCG@10": "NDCG@10",
@@ -31,7 +31,7 @@ MINUS = "\u2212"
 KINDS: Mapping[str, str] = {
     POPULARITY: "popularity",
     BM25: "bm25",
-    MINILM: "minilm",
+    ENCODER_ALONE: "encoder",
     RETRIEVAL: "retrieval",
     WHOLE: "whole",
 }

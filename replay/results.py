@@ -10,10 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from models.metrics import Bin
 
-POPULARITY, BM25, MINILM = "popularity", "BM25", "MiniLM zero-shot"
+POPULARITY, BM25, ENCODER_ALONE = "popularity", "BM25", "encoder alone"
 RETRIEVAL, WHOLE = "retrieval alone", "whole system"
 STUDENT_RELEVANCE, STUDENT_ENGAGEMENT = "student, relevance", "student, engagement"
-END_TO_END = (POPULARITY, BM25, MINILM, RETRIEVAL, WHOLE)
+END_TO_END = (POPULARITY, BM25, ENCODER_ALONE, RETRIEVAL, WHOLE)
 """The systems that choose among all jobs. Teachers are named "<teacher> teacher"."""
 
 

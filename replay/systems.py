@@ -25,8 +25,8 @@ from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut
 from replay.results import (
     BM25,
+    ENCODER_ALONE,
     END_TO_END,
-    MINILM,
     POPULARITY,
     RETRIEVAL,
     STUDENT_ENGAGEMENT,
@@ -88,7 +88,7 @@ def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]
             orders = {
                 POPULARITY: _best(popular, mask & (popular > 0), gains),
                 BM25: _best(words, mask & (words > 0), gains),
-                MINILM: _best(dense[i], mask, gains),
+                ENCODER_ALONE: _best(dense[i], mask, gains),
                 RETRIEVAL: _first(found.rows, found.fused, gains),
                 WHOLE: _first(*as_shown(index, served), gains),
             }
@@ -161,9 +161,9 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
     logits, tasks, manifest = _student(table, ranker), ranker.scorer.tasks, ranker.scorer.manifest
     calibrated = probabilities(manifest, logits, table["position"].fill_null(0).to_numpy())
     views, words, dense = (features[:, PAIR_FEATURES.index(name)] for name in ("views_7d", "terms", "dense"))
-    scores: dict[str, np.ndarray] = {POPULARITY: views, BM25: words, MINILM: dense}
+    scores: dict[str, np.ndarray] = {POPULARITY: views, BM25: words, ENCODER_ALONE: dense}
     scores[RETRIEVAL] = _retrieved(table, ranker, requests)
-    events = {BM25: _same(words), MINILM: _same(dense)}
+    events = {BM25: _same(words), ENCODER_ALONE: _same(dense)}
     for teacher in _teachers(workspace):
         said = _teacher_scores(workspace, teacher, table)
         name = f"{teacher} teacher"

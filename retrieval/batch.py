@@ -53,7 +53,8 @@ def prepare(
     except TypeError as error:
         raise BadInput(f"vectors or attributes that are no list: {error}", cure="one for each id") from error
     if len(set(counts)) > 1:
-        raise BadInput("{:,} ids, {:,} vectors, {:,} attributes".format(*counts), cure="one for each id")
+        what = "{:,} ids, {:,} vectors, {:,} attributes".format(*counts)
+        raise BadInput(what, cure="one of each for each id, also of a single one: [[...]]")
     last = list({job_id: place for place, job_id in enumerate(ids)}.values())
     stored = encode(_matrix(schema, ids, vectors), schema.dtype)
     _check_encoded(ids, stored)
@@ -88,7 +89,8 @@ def _matrix(schema: Schema, ids: list[str], vectors: Any) -> np.ndarray:
         for job_id, vector in zip(ids, vectors, strict=True):
             shape = _shape(vector)
             if shape != (schema.dim,):
-                raise ShapeMismatch(f"a vector of shape {shape}, the width is {schema.dim}", where=job_id)
+                what = f"a vector of shape {shape}, the width is {schema.dim}"
+                raise ShapeMismatch(what, where=job_id, cure="encode it again, with what the others were encoded")
     try:
         with np.errstate(over="ignore"):
             found = np.asarray(vectors, np.float32).reshape(len(ids), schema.dim)

@@ -125,9 +125,11 @@ def check_device(device: str) -> None:
     try:
         import torch
     except ModuleNotFoundError as error:
-        raise BadInput(f"device {device!r} needs PyTorch", cure="pip install torch, or name no device") from error
+        cure = "pip install torch, or leave the device out: NumPy searches then"
+        raise BadInput(f"device {device!r} needs PyTorch", cure=cure) from error
     try:
-        torch.empty(0, device=device)
+        torch.empty(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind of device fails in its own way
-        problem = str(error).splitlines()[0]
-        raise BadInput(f"no device {device!r}: {problem}", cure="cuda or cuda:1, or name none") from error
+        problem = str(error).splitlines()[0].split(". ")[0].split(":")[0]
+        cure = "leave the device out: NumPy searches then"
+        raise BadInput(f"PyTorch has no device {device!r} here ({problem})", cure=cure) from error

@@ -111,7 +111,8 @@ class ExactEngine:
 
     def _preselected(self, queries: np.ndarray, mask: np.ndarray | None, k: int, keep: int) -> list[Hits]:
         if self.signs is None:
-            raise BadInput("no signs to preselect by", cure="build the engine with signs, or leave preselect out")
+            cure = "Collection(bits=512) or ExactEngine(signs=...) has them; or leave preselect out"
+            raise BadInput("no signs to preselect by", cure=cure)
         check_count("preselect", keep)
         if keep < k:
             raise BadInput(f"preselect keeps {keep:,} rows, {k:,} are asked for", cure="keep at least k, better 20 k")

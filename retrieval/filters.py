@@ -15,8 +15,9 @@ passes its negation. Values are compared without regard to case.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Annotated, Any, Protocol, Self
@@ -28,17 +29,23 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     FailFast,
     Field,
+    Tag,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from contracts.errors import BadInput
 
 MAX_CLAUSES = 100
 MAX_VALUES = 10_000
 """Values in one condition. The cost of a condition is linear in them; the limits keep a hostile request bounded."""
+SHOWN = 80
+"""Characters of a value that does not fit, up to which an error repeats it."""
 
 
 class Columns(Protocol):
@@ -69,59 +76,103 @@ class AnyOf(_Value):
         return table.holds_any(self.attribute, self.any_of) ^ self.negated
 
 
-def _aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+def _aware(value: float | datetime) -> float | datetime:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
 
 
-def _no_digits(value: Any) -> Any:
+def _end(value: Any) -> float | datetime:
     """A number as text is a slip, and would be read as the seconds since 1970."""
-    try:
-        float(value if isinstance(value, str) else "no number")
-    except ValueError:
+    if isinstance(value, datetime):
         return value
-    raise ValueError("a number as text: write it without quotes, or a time such as 2026-03-01T12:00:00Z")
+    number = _finite(value)
+    if number is not None and not isinstance(value, str):
+        return number
+    if number is not None:
+        raise PydanticCustomError("number_as_text", "a number as text: write it without quotes")
+    if isinstance(value, str):
+        with suppress(ValidationError):
+            return _TIME.validate_python(value)
+    raise PydanticCustomError("no_end", "neither a finite number nor a time such as 2026-03-01T12:00:00Z")
 
 
-Time = Annotated[datetime, BeforeValidator(_no_digits), AfterValidator(_aware)]
-Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+def _finite(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+_TIME: TypeAdapter[datetime] = TypeAdapter(datetime)
+End = Annotated[float | datetime, BeforeValidator(_end), AfterValidator(_aware)]
 
 
 class Range(_Value):
     """Holds for a job whose number or time lies between the ends, both included; at least one end is given."""
 
     attribute: str
-    at_least: Number | Time | None = None
-    at_most: Number | Time | None = None
+    at_least: End | None = None
+    at_most: End | None = None
     negated: bool = Field(default=False, validation_alias=AliasChoices("not", "negated"), serialization_alias="not")
 
     @model_validator(mode="after")
     def _has_an_end(self) -> Self:
         if self.at_least is None and self.at_most is None:
-            raise ValueError("a range needs at_least or at_most")
+            raise PydanticCustomError("no_end", "a range needs at_least or at_most")
         return self
 
     def mask(self, table: Columns) -> np.ndarray:
         return table.within(self.attribute, _number(self.at_least), _number(self.at_most)) ^ self.negated
 
 
+def _kind(value: Any) -> str | None:
+    """The tag of what a condition or clause must be, by what it says or is. None: neither."""
+    if isinstance(value, Mapping):
+        return next((tag for key, tag in _KINDS.items() if key in value), None)
+    kinds: dict[type, str] = {AnyOf: _TEXT, Range: _RANGE, Either: _EITHER}
+    return kinds.get(type(value))
+
+
+_TEXT, _RANGE, _EITHER = "[any_of]", "[range]", "[either]"  # brackets: no part of a field's name, see `field_name`
+_KINDS = {"either": _EITHER, "any_of": _TEXT, "at_least": _RANGE, "at_most": _RANGE}
+_Condition = Annotated[AnyOf, Tag(_TEXT)] | Annotated[Range, Tag(_RANGE)]
+Condition = Annotated[
+    _Condition,
+    Discriminator(_kind, "no_condition", "a condition says any_of, at_least or at_most"),
+]
+
+
 class Either(_Value):
     """Holds where at least one of its conditions holds."""
 
-    either: Annotated[tuple[AnyOf | Range, ...], FailFast(), Field(max_length=MAX_CLAUSES)]
+    either: Annotated[tuple[Condition, ...], FailFast(), Field(max_length=MAX_CLAUSES)]
 
     def mask(self, table: Columns) -> np.ndarray:
         return reduce(np.logical_or, (c.mask(table) for c in self.either), np.zeros(len(table), dtype=bool))
 
 
 Clause = AnyOf | Range | Either
+_Clause = Annotated[
+    _Condition | Annotated[Either, Tag(_EITHER)],
+    Discriminator(_kind, "no_clause", "a clause says any_of, at_least, at_most or either"),
+]
 
 
 class Filter(_Value):
     """All clauses must hold."""
 
-    clauses: Annotated[tuple[Clause, ...], FailFast(), Field(max_length=MAX_CLAUSES)] = Field(
+    clauses: Annotated[tuple[_Clause, ...], FailFast(), Field(max_length=MAX_CLAUSES)] = Field(
         default=(), validation_alias=AliasChoices("all", "clauses"), serialization_alias="all"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_lone_clause(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and _kind(value):
+            raise PydanticCustomError("lone_clause", 'a clause alone: write {"all": [...]} around it')
+        return value
 
     def mask(self, table: Columns) -> np.ndarray:
         """(n,) bool, True for the rows of `table` that pass. Raises UnknownAttribute, BadInput for a wrong kind."""
@@ -136,11 +187,13 @@ class Filter(_Value):
 
 
 def any_of(attribute: str, *values: str) -> Filter:
+    _check_texts(attribute, values)
     with _typed():
         return Filter(clauses=(AnyOf(attribute=attribute, any_of=values),))
 
 
 def none_of(attribute: str, *values: str) -> Filter:
+    _check_texts(attribute, values)
     with _typed():
         return Filter(clauses=(AnyOf(attribute=attribute, any_of=values, negated=True),))
 
@@ -169,20 +222,30 @@ def parse_filter(value: Any) -> Filter:
         return Filter.model_validate(value)
 
 
+def field_name(loc: Iterable[str | int]) -> str:
+    """Where in a filter a pydantic error lies, without the names of kinds and validators."""
+    return ".".join(part for part in map(str, loc) if "[" not in part)
+
+
+def _check_texts(attribute: str, values: tuple[Any, ...]) -> None:
+    wrong = [value for value in values if not isinstance(value, str)]
+    if wrong:
+        cure = f'any_of("{attribute}", "one", "other"), or between() for numbers and times'
+        raise BadInput(f"{attribute}: {wrong[0]!r} is no text", where="filter", cure=cure)
+
+
 @contextmanager
 def _typed() -> Iterator[None]:
     """What a value that does not fit raises, is BadInput naming the field."""
     try:
         yield
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        # What a value says of itself tells more than which fields the other kinds of clause would have had.
-        problem = next((one for one in problems if one["type"] == "value_error"), problems[0])
-        place = ".".join(part for part in map(str, problem["loc"]) if "[" not in part) or "all"
+        problem = error.errors(include_url=False)[0]
+        found = repr(problem["input"])
         raise BadInput(
-            problem["msg"],
-            where=f"filter.{place}",
-            cure='a clause looks like {"attribute": "skills", "any_of": ["python"]}',
+            problem["msg"] + (f" (found {found})" if len(found) <= SHOWN else ""),
+            where=f"filter.{field_name(problem['loc']) or 'all'}",
+            cure='a filter looks like {"all": [{"attribute": "skills", "any_of": ["python"]}]}',
         ) from error
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"no number: {error}", where="filter", cure="a finite number or a time") from error

@@ -105,7 +105,7 @@ class JobIndex:
         manifest = read_index_manifest(folder)
         if device is not None and manifest.engine != "exact":
             what = f"device {device!r} for an index with engine {manifest.engine}"
-            raise BadInput(what, where=str(folder), cure="name no device: FAISS takes a GPU where it knows one")
+            raise BadInput(what, where=str(folder), cure="leave the device out: FAISS takes a GPU where it knows one")
         try:
             jobs = pq.read_table(folder / "jobs.parquet")
             vectors = _open_array(folder / "vectors.npy", manifest)

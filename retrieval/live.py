@@ -124,11 +124,15 @@ class Collection:
         vector, for `preselect`, a multiple of 64; capacity: rows to make room for now; device: the PyTorch device that
         scans the vectors, such as "cuda", None: NumPy does. Raises BadInput.
         """
+        for name, given in (("texts", texts), ("numbers", numbers)):
+            if isinstance(given, str):
+                raise BadInput(f"{given!r} is one text", where=name, cure=f'names in a list: {name}=["{given}"]')
         try:
             self.schema = Schema(dim=dim, dtype=dtype, texts=tuple(texts), numbers=tuple(numbers), bits=bits)
         except ValidationError as error:
             problem = error.errors()[0]
-            raise BadInput(problem["msg"], where=".".join(map(str, problem["loc"]))) from error
+            what = f"{problem['msg']} (found {problem['input']!r})"
+            raise BadInput(what, where=".".join(map(str, problem["loc"])), cure="see Collection") from error
         both = set(self.schema.texts) & set(self.schema.numbers)
         if both:
             raise BadInput(f"{', '.join(sorted(both))} is named as a text and as a number", cure="choose one")

@@ -90,7 +90,9 @@ def read_snapshot(folder: Path) -> Snapshot:
     manifest = read_manifest(folder)
     for name, expected in manifest.files.items():
         path = folder / name
-        size = path.stat().st_size if path.is_file() else 0
+        if not path.is_file():
+            raise _broken(path, "missing")
+        size = path.stat().st_size
         if size != expected.bytes:
             raise _broken(path, f"{size:,} bytes, not {expected.bytes:,}")
         if _digest(path) != expected.blake2b:

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from contracts.errors import BadInput, NotReady, RolecallError
 from contracts.machine import cores
+from retrieval.filters import field_name
 from serving.engine import Engine
 from serving.gate import Gate
 from serving.schemas import (
@@ -186,7 +187,7 @@ async def _invalid(_: Request, error: Exception) -> Response:
 
 
 def _field(loc: Sequence[str | int]) -> str:
-    return ".".join(map(str, loc))[:200]
+    return field_name(loc)[:200]
 
 
 def _and(more: int) -> str:

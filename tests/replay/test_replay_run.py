@@ -17,7 +17,7 @@ from replay.results import END_TO_END, Results
 from replay.run import replay
 from replay.summary import read_results, write_summary
 
-RERANKED = ("popularity", "BM25", "MiniLM zero-shot", "retrieval alone", "policy teacher", "click teacher",
+RERANKED = ("popularity", "BM25", "encoder alone", "retrieval alone", "policy teacher", "click teacher",
             "student, relevance", "student, engagement", "whole system")  # fmt: skip
 
 
@@ -32,7 +32,7 @@ def test_every_system_stands_in_its_tables(results: Results) -> None:
     assert tables["rerank_engagement"] == tables["rerank_grades"] == RERANKED
     assert tables["told_apart"] == (
         "BM25",
-        "MiniLM zero-shot",
+        "encoder alone",
         "policy teacher",
         "click teacher",
         "student",
