@@ -5,8 +5,8 @@ system with its interval, into `results/spine.json`.
 
 The protocol's candidates are all jobs of the file, so also those that nobody had looked at when the request was made;
 what other members looked at before the request tells them apart, as it would not among jobs that are all on offer. So
-the whole system is measured once more without those features (`LEFT_OUT`), in a copy of the workspace. And the recipe runs
-once more with an encoder that is trained on the log (`TRAIN`), in a workspace of its own.
+the whole system is measured once more without those features (`LEFT_OUT`), in a copy of the workspace. And the recipe
+runs once more with an encoder that is trained on the log (`TRAIN`), in a workspace of its own.
 """
 
 from __future__ import annotations

@@ -35,9 +35,9 @@ from replay.results import (
 )  # fmt: skip
 from replay.trec import order_against, strictly_falling
 from retrieval.encoder import TextEncoder
-from retrieval.job_index import JobIndex
+from retrieval.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
-from serving.engine import CANDIDATES, RANKED
+from serving.engine import RANKED
 from serving.rank import Ranked, rank
 from serving.rules import settled
 

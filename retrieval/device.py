@@ -130,6 +130,6 @@ def check_device(device: str) -> None:
     try:
         torch.empty(1, device=device).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind of device fails in its own way
-        problem = str(error).splitlines()[0].split(". ")[0].split(":")[0]
+        problem = str(error).splitlines()[0].split(". ")[0]
         cure = "leave the device out: NumPy searches then"
         raise BadInput(f"PyTorch has no device {device!r} here ({problem})", cure=cure) from error

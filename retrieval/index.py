@@ -136,7 +136,8 @@ def build_index(
         log.info("index: version %s is already built", version)
     else:
         _write_folder(folder, write)
-        log.info("index: version %s with %s jobs, engine %s", version, f"{len(kept):,}", engine)
+        told = engine if engine != "faiss" else f"faiss, {faiss.kind or 'by size'}"
+        log.info("index: version %s with %s jobs, engine %s", version, f"{len(kept):,}", told)
     set_current(workspace.indexes, version)
     return folder
 

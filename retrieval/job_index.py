@@ -43,6 +43,8 @@ from retrieval.vectors import Stored
 from retrieval.words import job_words
 
 FORMAT = 2
+CANDIDATES = 500
+"""What a request is answered from where nobody says how many."""
 _NO_NODES = np.zeros(0, np.int32)
 
 
@@ -264,7 +266,7 @@ class JobIndex:
         rows = self.rows(job_ids)
         return rows[rows >= 0]
 
-    def search(self, request: Request, vector: np.ndarray | None = None, k: int = 500) -> Candidates:
+    def search(self, request: Request, vector: np.ndarray | None = None, k: int = CANDIDATES) -> Candidates:
         """Up to k candidates of those that `mask` lets through; fewer where fewer exist.
 
         vector: (dim,) float32, the encoded request text; None: that source is left out.

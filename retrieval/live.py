@@ -24,7 +24,7 @@ from retrieval.device import DeviceEngine, DeviceRows
 from retrieval.exact import ExactEngine, largest
 from retrieval.filters import Clause, Filter
 from retrieval.signs import WORD, Signs, random_directions, sign_codes
-from retrieval.vectors import Dtype, Stored, decode
+from retrieval.vectors import DTYPES, Dtype, Stored, decode
 
 CAPACITY = 1_024
 
@@ -132,7 +132,8 @@ class Collection:
         except ValidationError as error:
             problem = error.errors()[0]
             what = f"{problem['msg']} (found {problem['input']!r})"
-            raise BadInput(what, where=".".join(map(str, problem["loc"])), cure="see Collection") from error
+            cure = f"a width of 1 or more; one of {', '.join(DTYPES)}; bits that 64 divides"
+            raise BadInput(what, where=".".join(map(str, problem["loc"])), cure=cure) from error
         both = set(self.schema.texts) & set(self.schema.numbers)
         if both:
             raise BadInput(f"{', '.join(sorted(both))} is named as a text and as a number", cure="choose one")

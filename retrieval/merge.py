@@ -6,7 +6,7 @@ Source of the fusion: Cormack, Clarke and Buettcher, Reciprocal rank fusion outp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,6 +41,11 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def first(self, k: int) -> Candidates:
+        """The k best of them."""
+        parts = {name: getattr(self, name)[:k] for name in ("rows", "ids", "scores", "fused", "terms", "reasons")}
+        return replace(self, **parts)
 
     def found_by(self, i: int) -> tuple[str, ...]:
         """The sources that found candidate i."""

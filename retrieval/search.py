@@ -13,7 +13,7 @@ from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
 from retrieval.filters import Filter
-from retrieval.job_index import JobIndex
+from retrieval.job_index import CANDIDATES, JobIndex
 from retrieval.merge import Candidates
 from retrieval.places import Reading, read_query
 from retrieval.request import build_request
@@ -22,14 +22,17 @@ from retrieval.rules import find_rules
 
 @dataclass(frozen=True)
 class Found:
-    """filter: what was asked for and what was read in the query; passed: jobs that may be answered with; lacks: why no
-    vectors were searched, empty where they were.
+    """filter: what was asked for and what was read in the query; open: jobs on offer now (`JobIndex.alive`); passed:
+    those that may be answered with; quoted: jobs that hold every phrase in quotes, None where there is none; lacks: why
+    no vectors were searched, empty where they were.
     """
 
     index: JobIndex
     reading: Reading
     filter: Filter
+    open: int
     passed: int
+    quoted: int | None
     lacks: str
     candidates: Candidates
 
@@ -52,8 +55,18 @@ def search(
     wanted, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
     request = build_request("", Activity(), reading.words, "", wanted, datetime.now(UTC), rules=in_force)
     vector, lacks = _encoded(index, workspace, request.request_text)
-    candidates = index.search(request, vector, k)
-    return Found(index, reading, wanted, int(index.mask(request).sum()), lacks, candidates)
+    candidates = index.search(request, vector, max(k, CANDIDATES)).first(k)  # the same order, whatever is asked for
+    alive, quoted = index.alive(np.arange(len(index)), request.time), index.terms.holding(request.words)
+    return Found(
+        index,
+        reading,
+        wanted,
+        open=int(alive.sum()),
+        passed=int(index.mask(request).sum()),
+        quoted=None if quoted is None else int(quoted.sum()),
+        lacks=lacks,
+        candidates=candidates,
+    )
 
 
 def _encoded(index: JobIndex, workspace: Workspace, text: str) -> tuple[np.ndarray | None, str]:

@@ -55,11 +55,20 @@ def main() -> None:
         sys.exit(error.exit_code)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"rolecall {version('rolecall')}")
+        raise typer.Exit
+
+
 @app.callback()
 def settings(
     context: typer.Context,
     params: Annotated[Path | None, typer.Option(help="The recipe's knobs; ./params.yaml where there is one.")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Warnings alone, no progress.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say it.")] = False,
     show_config: Annotated[bool, typer.Option("--show-config", help="Print the knobs in force and go on.")] = False,
 ) -> None:
     show_progress(quiet)
@@ -327,7 +336,7 @@ def serve(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 picks a free one and prints it.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one and prints it.")] = 8080,
     bundle: Annotated[Path | None, typer.Option(help="A bundle's folder; the workspace's current one if none.")] = None,
     index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
     changes: Annotated[

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -129,20 +130,42 @@ def load_params(path: Path | None = None) -> Params:
     try:
         return Params.model_validate(_overridden(content))
     except ValidationError as error:
-        where = str(source or "environment")
-        raise BadInput(_told(error.errors()[0]), where=where, cure="mend the knob") from None
+        problem = error.errors()[0]
+        where = _variable(problem["loc"]) or str(source or "environment")
+        raise BadInput(_told(problem), where=where, cure=_cure(problem)) from None
+
+
+def _variable(loc: Sequence[str | int]) -> str:
+    """The variable of the environment that a knob, or a part of it, has its value from; empty where none."""
+    names = [PREFIX + "__".join(map(str, loc[:depth])).upper() for depth in range(len(loc), 0, -1)]
+    parts = (name for name in sorted(os.environ) if loc and name.startswith(names[0] + "__"))
+    return next((name for name in names if name in os.environ), "") or next(parts, "")
+
+
+def _cure(problem: ErrorDetails) -> str:
+    if problem["type"] != "extra_forbidden":
+        return "mend its value; `rolecall --show-config COMMAND` prints all knobs"
+    *section, knob = map(str, problem["loc"])
+    known: Any = Params
+    for name in section:
+        field = getattr(known, "model_fields", {}).get(name)
+        parts = (field.annotation, *get_args(field.annotation)) if field else ()
+        known = next((part for part in parts if hasattr(part, "model_fields")), None)
+    near = get_close_matches(knob, getattr(known, "model_fields", {}), 1)
+    return f"did you mean {near[0]}?" if near else "`rolecall --show-config COMMAND` prints all knobs"
 
 
 def _told(problem: ErrorDetails) -> str:
     """A knob, what is wrong with it and its value, without what may be a secret: a key where no key belongs."""
-    knob, value = ".".join(map(str, problem["loc"])), problem["input"]
+    knob, value, what = ".".join(map(str, problem["loc"])), problem["input"], problem["msg"]
+    what = "no such knob" if problem["type"] == "extra_forbidden" else what.removeprefix("Value error, ")
     if problem["type"] == "union_tag_invalid":
         return f"{knob}: its kind is not one of {problem['ctx']['expected_tags']}"
     address = isinstance(value, str) and "://" in value
     hidden = isinstance(value, dict | list) or (knob.endswith("base_url") and not address)
     if hidden or problem["type"] == "extra_forbidden":
-        return f"{knob}: {problem['msg']}"
-    return f"{knob}: {problem['msg']} (found {_masked(value) if address else value!r})"
+        return f"{knob}: {what}"
+    return f"{knob}: {what} (found {_masked(value) if address else value!r})"
 
 
 def _masked(address: str) -> str:
@@ -175,8 +198,14 @@ def _yaml(text: str, where: str) -> Any:
 def _overridden(content: dict[str, Any]) -> dict[str, Any]:
     for name, value in sorted(os.environ.items()):
         path = name.removeprefix(PREFIX).lower().split("__")
-        if name.startswith(PREFIX) and name not in NOT_KNOBS and path[0] in Params.model_fields:
+        if not name.startswith(PREFIX) or name in NOT_KNOBS:
+            continue
+        if path[0] in Params.model_fields:
             _set(content, path, _yaml(value, name), name)
+        elif len(path) > 1:  # a name without "__" may be another program's
+            near = get_close_matches(path[0], Params.model_fields, 1)
+            known = near or Params.model_fields
+            raise BadInput(f"no section {path[0]!r}", where=name, cure=f"one of {', '.join(known)}")
     return content
 
 

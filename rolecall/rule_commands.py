@@ -38,6 +38,13 @@ def rules_in_force(context: typer.Context, workspace: Path, given: Path | None) 
     return find_rules(Workspace(workspace), given or knobs.rules.file)
 
 
+def _source(context: typer.Context, workspace: Path, given: Path | None) -> str:
+    """Which file that is, in words."""
+    knobs: Params = context.find_root().obj
+    own = Workspace(workspace).rules
+    return str(given or knobs.rules.file or (own if own.is_file() else "built in"))
+
+
 @rules.command("check")
 def check(file: Annotated[Path, typer.Argument(help="A file of rules.")]) -> None:
     """Check a file of rules; an error names the line, the value and the cure."""
@@ -60,7 +67,7 @@ def show(
     if as_json:
         typer.echo(json.dumps({"version": found.version, **found.model_dump(mode="json", exclude_none=True)}, indent=2))
         return
-    typer.echo(f"rules {found.version}")
+    typer.echo(f"rules {found.version} ({_source(context, workspace, rules_file)})")
     for rule in found.rules:
         typer.echo(f"{'on ' if rule.enabled else 'off'}  {_told(rule)}")
         typer.echo(f"       {' and '.join(rule.surfaces)}: {_when(rule)}")
@@ -104,7 +111,7 @@ def _told(rule: Rule) -> str:
 
 
 def _when(rule: Rule) -> str:
-    return json.dumps(rule.when.model_dump(mode="json", exclude_none=True))
+    return json.dumps(rule.when.model_dump(mode="json", exclude_unset=True))
 
 
 def _as_dict(trial: Trial) -> dict[str, Any]:
@@ -133,10 +140,12 @@ def _lines(trial: Trial) -> list[str]:
 
 
 def _as_table(found: Feedback) -> str:
+    from replay.feedback import NOT_SAID
+
     surfaces = sorted({name for by in found.by_surface.values() for name in by})
     sources = sorted({name for by in found.by_source.values() for name in by})
     total = sum(found.dismissed.values())
-    heads = ["dismissed", "share", *surfaces, *sources]
+    heads = ["dismissed", "share", *surfaces, *("source " + name if name == NOT_SAID else name for name in sources)]
     lines = [f"{'':<18}" + "".join(f"{head:>16}" for head in heads)]
     for reason, count in found.dismissed.items():
         by = [found.by_surface[reason].get(name, 0) for name in surfaces]

@@ -20,7 +20,9 @@ def as_dict(query: str, found: Found) -> dict[str, Any]:
         "filter": found.filter.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "index_version": found.index.version,
         "jobs": len(found.index),
+        "open": found.open,
         "passed": found.passed,
+        "quoted": found.quoted,
         "sources": candidates.sources,
         "lacks": found.lacks,
         "removed": dict(candidates.removed),
@@ -44,7 +46,9 @@ def as_table(told: dict[str, Any]) -> str:
     lacks = f" (no vectors: {told['lacks']})" if told["lacks"] else ""
     head = [
         f"read as {told['words']!r}{where}",
-        f"{told['passed']:,} of {told['jobs']:,} jobs pass; asked {', '.join(told['sources'])}{lacks}",
+        f"{told['jobs']:,} jobs, {told['open']:,} open, {told['passed']:,} pass; "
+        f"asked {', '.join(told['sources'])}{lacks}",
+        *([] if told["quoted"] is None else [f"{told['quoted']:,} jobs hold what stands in quotes"]),
         *(f"{count:,} jobs removed by rule {rule}" for rule, count in told["removed"].items()),
         f"index {told['index_version']}",
         "",

@@ -23,7 +23,7 @@ from feature_repo.online import MemberRow
 from ranking.explain import explain
 from retrieval.attributes import AttributeTable
 from retrieval.filters import AnyOf, Either, Filter
-from retrieval.job_index import JobIndex
+from retrieval.job_index import CANDIDATES, JobIndex
 from retrieval.merge import Candidates, below_others
 from retrieval.popularity import popular_nearby
 from retrieval.request import Request, build_request
@@ -53,7 +53,6 @@ from serving.unopened import read_unopened
 from serving.updates import Updates
 from sources.changes import open_feed
 
-CANDIDATES = 500
 RANKED = 200
 DEADLINE_SECONDS = 1.0
 _WARM_UPS = 3

@@ -95,8 +95,9 @@ def _look_on_hangup(engine: Future[Engine]) -> None:
 def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=2_048)
-    except OSError as error:
-        raise BadInput(f"cannot listen on {host}:{port}: {error.strerror}", cure="--port 0 picks a free one") from error
+    except (OSError, OverflowError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise BadInput(f"cannot listen on {host}:{port}: {problem}", cure="--port 0 picks a free one") from error
 
 
 def _server(engine: Engine | Future[Engine], workers: int | None) -> uvicorn.Server:

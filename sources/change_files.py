@@ -137,5 +137,5 @@ def _unreadable(path: Path, error: Exception) -> UnreadableFile:
 
 def _missing(first: int, last: int, path: Path) -> MissingChanges:
     numbers = f"change {first:,} is" if first == last else f"changes {first:,} to {last:,} are"
-    cure = "put the file that holds them beside it, or build the index anew with records that have them"
+    cure = "put the file that holds them before it, by a name that sorts so, or build the index anew"
     return MissingChanges(f"{numbers} missing", where=str(path), cure=cure)

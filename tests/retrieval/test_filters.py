@@ -199,3 +199,32 @@ def test_a_number_as_text_is_not_read_as_a_time(value: str) -> None:
     with pytest.raises(BadInput):
         parse_filter(json.dumps({"all": [{"attribute": "pay", "at_most": value}]}))
     assert parse_filter({"all": [{"attribute": "posted_at", "at_least": "2026-03-01T12:00:00Z"}]})
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"all": [{"attribute": "pay", "at_least": "a lot"}]}, r"all\.0\.at_least: neither .* \(found 'a lot'\)"),
+        ({"all": [{"attribute": "pay", "at_most": True}]}, r"all\.0\.at_most: neither .* \(found True\)"),
+        ({"all": [{"attribute": "skills", "any_off": ["sql"]}]}, r"all\.0: a clause says any_of, at_least, .*any_off"),
+        ({"all": [{"either": [{"either": []}]}]}, r"all\.0\.either\.0: a condition says any_of"),
+        ({"all": [{"attribute": "skills", "any_of": "sql"}]}, r"all\.0\.any_of: .* \(found 'sql'\)"),
+        ({"all": [{"any_of": ["sql"]}]}, r"all\.0\.attribute: Field required"),
+        ({"attribute": "skills", "any_of": ["sql"]}, r'all: a clause alone: write \{"all": \[\.\.\.\]\} around it'),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place_and_value(value: Any, said: str) -> None:
+    for form in (value, json.dumps(value)):
+        with pytest.raises(BadInput, match=rf"^filter\.{said}.*a filter looks like"):
+            parse_filter(form)
+
+
+def test_values_in_a_list_are_told_from_values() -> None:
+    with pytest.raises(BadInput, match=r"company: \['acme'\] is no text \(any_of\("):
+        any_of("company", ["acme"])  # type: ignore[arg-type]
+
+
+def test_an_error_does_not_repeat_a_long_value() -> None:
+    with pytest.raises(BadInput) as raised:
+        parse_filter({"all": [{"attribute": "pay", "at_least": "9" * 400 + "x"}]})
+    assert len(str(raised.value)) < 250

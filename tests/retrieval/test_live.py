@@ -479,3 +479,23 @@ def test_a_query_of_zeros_finds_all_in_order_of_upsert() -> None:
     jobs.upsert(["a", "b", "c"], [[2, 0, 0], [3, 0, 0], [-1, 0, 0]])
     [found] = jobs.search([0, 0, 0], 2)
     assert found.ids == ["a", "b"] and found.scores.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "said"),
+    [
+        ({"dim": 0}, r"dim: .*\(found 0\)"),
+        ({"dim": 2, "dtype": "bf16"}, r"dtype: .*\(found 'bf16'\) .*float16"),
+        ({"dim": 2, "bits": 7}, r"bits: .*\(found 7\)"),
+        ({"dim": 2, "texts": "skills"}, r"texts: 'skills' is one text \(.*\[\"skills\"\]\)"),
+        ({"dim": 2, "numbers": "pay"}, r"numbers: 'pay' is one text"),
+    ],
+)
+def test_a_collection_that_cannot_be_made_says_why(knobs: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        Collection(**knobs)
+
+
+def test_one_vector_for_one_id_is_told_how_to_be_given() -> None:
+    with pytest.raises(BadInput, match=r"1 ids, 3 vectors.*\[\[\.\.\.\]\]"):
+        collection().upsert(["a"], [1.0, 0.0, 0.0])

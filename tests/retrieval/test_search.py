@@ -84,3 +84,18 @@ def test_what_cannot_be_searched_is_said(workspace: Workspace, tmp_path: Path) -
         search(tmp_path, "nurse", 10, Filter())
     with pytest.raises(UnknownAttribute, match="colour"):
         search(workspace.index, "nurse", 10, any_of("colour", "red"))
+
+
+def test_the_order_does_not_hang_on_how_many_are_asked_for(workspace: Workspace) -> None:
+    whole = search(workspace.index, "truck nurse developer", len(JOBS), Filter()).candidates
+    assert len(whole) == len(JOBS)
+    for k in range(1, len(JOBS)):
+        few = search(workspace.index, "truck nurse developer", k, Filter()).candidates
+        assert few.ids == whole.ids[:k] and [*map(few.found_by, range(k))] == [*map(whole.found_by, range(k))]
+
+
+def test_what_stands_in_quotes_is_counted(workspace: Workspace) -> None:
+    assert search(workspace.index, '"truck driver"', 3, Filter()).quoted == 1
+    assert search(workspace.index, '"registered nurse"', 3, Filter()).quoted == 0
+    found = search(workspace.index, "driver", 3, Filter())
+    assert (found.quoted, found.open, found.passed) == (None, len(JOBS), len(JOBS))

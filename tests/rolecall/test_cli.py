@@ -21,6 +21,11 @@ def test_help_names_every_step_and_where_to_start():
     assert "rolecall doctor" in said
 
 
+def test_the_version_is_said():
+    said = rolecall("--version")
+    assert said.stdout.startswith("rolecall 0.") and said.returncode == 0
+
+
 def test_doctor_prints_findings_for_programs():
     findings = json.loads(rolecall("doctor", "--json").stdout)
     assert {"python", "processor", "memory"} <= {finding["name"] for finding in findings}

@@ -39,8 +39,9 @@ def test_check_says_that_a_file_holds_together_or_what_is_wrong(rolecall: Callab
 def test_show_prints_the_rules_in_force(rolecall: Callable[..., str], tmp_path: Path, file: Path) -> None:
     told = rolecall("rules", "show", "-w", tmp_path)
     assert "on   closed (remove, answers closed)" in told and "off  too_far (demote, answers too_far)" in told
-    assert "far (remove" not in told
+    assert "far (remove" not in told and told.splitlines()[0].endswith("(built in)")
     file.rename(tmp_path / "rules.yaml")
+    assert rolecall("rules", "show", "-w", tmp_path).splitlines()[0].endswith(f"({tmp_path / 'rules.yaml'})")
     own = json.loads(rolecall("rules", "show", "-w", tmp_path, "--json"))
     assert [(rule["name"], rule["enabled"]) for rule in own["rules"]] == [("far", True)]
 
@@ -81,6 +82,8 @@ def test_the_tables_for_people() -> None:
     told = _as_table(
         Feedback({"too_far": 3}, {"too_far": {"search": 3}}, {"too_far": {"dense": 2}}, {"search": 9, "dense": 8})
     )
+    unsaid = Feedback({"too_far": 3}, {"too_far": {"search": 3}}, {"too_far": {"not said": 3}}, {"search": 9})
+    assert _as_table(unsaid).splitlines()[0].split() == ["dismissed", "share", "search", "source", "not", "said"]
     assert [line.split() for line in told.splitlines()] == [
         ["dismissed", "share", "search", "dense"],
         ["too_far", "3", "100.0%", "3", "2"],

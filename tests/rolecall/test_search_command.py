@@ -52,7 +52,7 @@ def test_people_get_a_table_that_says_how_the_query_was_read(
 ) -> None:
     lines = rolecall("search", "nurse in Denver", "-w", workspace.root).splitlines()
     assert lines[0] == "read as 'nurse' in city 'denver'"
-    assert lines[1].startswith("1 of 2 jobs pass; asked terms, popular (no vectors: no encoder in ")
+    assert lines[1].startswith("2 jobs, 2 open, 1 pass; asked terms, popular (no vectors: no encoder in ")
     assert lines[-2].split() == ["rank", "title", "company", "place", "found", "by", "score"]
     assert lines[-1].split()[:7] == ["1", "Nurse", "Mercy", "Denver,", "Colorado", "terms,popular", "0.00770"]
 
