@@ -27,7 +27,7 @@ from replay.results import ENCODER_ALONE, RETRIEVAL, WHOLE
 
 LEFT_OUT = ("views_7d", "days_since_view", "unseen")
 TRAIN = {"max_requests": 3_000}
-NAME = "job views"
+NAME, TRAINED = "job views", ", encoder trained"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,36 +37,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reuse", action="store_true", help="take the summary of an earlier run in the workspace")
     options = parser.parse_args(argv)
-    if not (options.reuse and (options.workspace / "summary.json").is_file()):
-        _run(options.params, options.data, options.workspace)
-    rows = summary_rows(options.workspace, NAME) + _without_views(options) + _trained(options)
+    knobs = yaml.safe_load(options.params.read_text())
+    trained = knobs | {"encoder": {**knobs["encoder"], "train": TRAIN}}
+    rows = _ran(options, options.workspace, knobs)
+    rows += _ran(options, options.workspace.with_name(options.workspace.name + "-trained"), trained, TRAINED)
     result_file.write("spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False)
 
 
-def _without_views(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """The whole system's rows over all jobs, where its blend reads nothing of what others looked at."""
-    copy = options.workspace.with_name(options.workspace.name + "-without-views")
-    shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(options.workspace, copy)
-    knobs = yaml.safe_load(options.params.read_text())
-    knobs["export"]["leave_out"] = list(LEFT_OUT)
-    params = copy / "params.yaml"
-    params.write_text(yaml.safe_dump(knobs))
-    _run(params, options.data, copy, "--from", "export")
-    return _renamed(copy, {WHOLE: f"{WHOLE} without {', '.join(LEFT_OUT)}"})
+def _ran(options: argparse.Namespace, workspace: Path, knobs: dict[str, Any], suffix: str = "") -> list[dict[str, Any]]:
+    """A run's rows, and those over all jobs of its whole system where the blend reads nothing of what others looked at.
 
-
-def _trained(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows over all jobs of a run of its own, with an encoder that learned from the log."""
-    workspace = options.workspace.with_name(options.workspace.name + "-trained")
-    knobs = yaml.safe_load(options.params.read_text())
-    knobs["encoder"]["train"] = TRAIN
+    suffix: behind the names of the systems; of such a run the rows over all jobs of the systems with vectors alone.
+    """
     if not (options.reuse and (workspace / "summary.json").is_file()):
-        workspace.mkdir(parents=True, exist_ok=True)
-        params = workspace / "params.yaml"
-        params.write_text(yaml.safe_dump(knobs))
-        _run(params, options.data, workspace)
-    return _renamed(workspace, {name: f"{name}, encoder trained" for name in (ENCODER_ALONE, RETRIEVAL, WHOLE)})
+        _run(knobs, options.data, workspace)
+    copy = workspace.with_name(workspace.name + "-without-views")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(workspace, copy)
+    _run(knobs | {"export": {**knobs["export"], "leave_out": list(LEFT_OUT)}}, options.data, copy, "--from", "export")
+    without = _renamed(copy, {WHOLE: f"{WHOLE} without {', '.join(LEFT_OUT)}{suffix}"})
+    if not suffix:
+        return summary_rows(workspace, NAME) + without
+    return _renamed(workspace, {name: name + suffix for name in (ENCODER_ALONE, RETRIEVAL, WHOLE)}) + without
 
 
 def _renamed(workspace: Path, names: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -76,7 +68,10 @@ def _renamed(workspace: Path, names: Mapping[str, str]) -> list[dict[str, Any]]:
     return [row | {"system": names[row["system"]]} for row in first if row["system"] in names]
 
 
-def _run(params: Path, data: Path, workspace: Path, *options: str) -> None:
+def _run(knobs: dict[str, Any], data: Path, workspace: Path, *options: str) -> None:
+    workspace.mkdir(parents=True, exist_ok=True)
+    params = workspace / "params.yaml"
+    params.write_text(yaml.safe_dump(knobs))
     command = ["rolecall", "--params", str(params), "run", "--data", str(data), "--workspace", str(workspace)]
     subprocess.run([sys.executable, "-m", *command, *options], check=True)
 
