@@ -15,6 +15,7 @@ import argparse
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -126,7 +127,7 @@ def upserts(vectors: np.ndarray, queries: np.ndarray, scale: Scale, device: str)
     made: Rows = []
     for rate in RATES:
         spent, recall = [], []
-        with upserting(jobs, vectors, rate):
+        with upserting(jobs, vectors, rate) as done:
             end, turn = time.perf_counter() + scale.seconds, 0
             while time.perf_counter() < end:
                 place = turn % len(queries)
@@ -137,6 +138,7 @@ def upserts(vectors: np.ndarray, queries: np.ndarray, scale: Scale, device: str)
                 recall.append(recalls([ids], [truth.setdefault(place, ids)])[0])
                 turn += 1
         name = f"{case}, {rate:,} upserts a second"
+        made.append(row(name, OURS, "upserts_a_second", sum(done) / scale.seconds, "1/s"))
         made.append(row(name, OURS, "ms", np.array(spent), "ms"))
         made.append(row(name, OURS, "p95_ms", np.quantile(spent, 0.95), "ms"))
         made.append(row(name, OURS, "recall", np.array(recall)))
@@ -144,24 +146,24 @@ def upserts(vectors: np.ndarray, queries: np.ndarray, scale: Scale, device: str)
 
 
 @contextmanager
-def upserting(jobs: Collection, vectors: np.ndarray, rate: int) -> Iterator[None]:
-    """Jobs are upserted at `rate` a second while the block runs."""
-    over, random = threading.Event(), np.random.default_rng(rate)
+def upserting(jobs: Collection, vectors: np.ndarray, rate: int) -> Iterator[list[int]]:
+    """Jobs are upserted at `rate` a second while the block runs; gives how many, each time. Raises what that raises."""
+    over, random, done = threading.Event(), np.random.default_rng(rate), list[int]()
 
     def work() -> None:
-        start, done = time.perf_counter(), 0
-        while not over.wait(max(0.0, start + done / rate - time.perf_counter())):
+        start = time.perf_counter()
+        while not over.wait(max(0.0, start + sum(done) / rate - time.perf_counter())):
             rows = random.choice(len(vectors), AT_ONCE, replace=False)
-            jobs.upsert([str(i) for i in rows], vectors[rows])
-            done += AT_ONCE
+            done.append(jobs.upsert([str(i) for i in rows], vectors[rows]))
 
-    thread = threading.Thread(target=work)
-    if rate:
-        thread.start()
-    yield
-    over.set()
-    if rate:
-        thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(work) if rate else None
+        try:
+            yield done
+        finally:
+            over.set()
+        if writer is not None:
+            writer.result()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import numpy as np
 from contracts.errors import BadInput
 from retrieval.exact import ExactEngine, Hits, blocks
 from retrieval.signs import Signs
-from retrieval.vectors import Stored
+from retrieval.vectors import Stored, check_stored
 
 if TYPE_CHECKING:
     import torch
@@ -30,22 +30,24 @@ class DeviceRows(NamedTuple):
 
     @classmethod
     def empty(cls, n: int, dim: int, dtype: str, device: str) -> Self:
-        """Room for n vectors. Raises BadInput for a device that is not there or is too small."""
+        """Room for n vectors. Raises BadInput for a device that is not there or has too little room."""
         check_device(device)
         import torch
 
         kind = {"float32": torch.float32, "float16": torch.float16, "int8": torch.int8}[dtype]
         try:
-            scales = torch.empty(n, device=device) if dtype == "int8" else None
-            return cls(torch.empty((n, dim), dtype=kind, device=device), scales)
-        except torch.OutOfMemoryError as error:
+            with torch.inference_mode(False):
+                scales = torch.empty(n, dtype=torch.float32, device=device) if dtype == "int8" else None
+                return cls(torch.empty((n, dim), dtype=kind, device=device), scales)
+        except RuntimeError as error:  # torch.OutOfMemoryError of a GPU is one, and that of a CPU no more than that
             size = n * dim * kind.itemsize / 2**30
             cure = "store float16 or int8 vectors, or search on the CPU"
-            raise BadInput(f"{n:,} vectors need {size:.1f} GiB, more than is free", where=device, cure=cure) from error
+            raise BadInput(f"no room for {n:,} vectors of {size:.1f} GiB", where=device, cure=cure) from error
 
     @classmethod
     def of(cls, stored: Stored, device: str) -> Self:
-        """A copy of vectors. Raises as `empty`."""
+        """A copy of vectors. Raises as `empty` and `check_stored`."""
+        check_stored(stored)
         n, dim = stored.values.shape
         made = cls.empty(n, dim, stored.values.dtype.name, device)
         made.write(0, stored)
@@ -91,20 +93,40 @@ class DeviceEngine(ExactEngine):
         """For each query the ascending rows that may be among its k best."""
         import torch
 
-        if torch.get_float32_matmul_precision() != "highest":
-            cure = 'torch.set_float32_matmul_precision("highest")'
-            raise BadInput("PyTorch multiplies float32 with less precision here: rows may be missed", cure=cure)
-        device, n = self._held.values.device, len(self.vectors)
+        m = len(self.vectors) if rows is None else len(rows)
+        if not m:
+            return [np.zeros(0, np.int64)] * len(queries)
+        try:
+            with torch.inference_mode(), torch.autocast(self._held.values.device.type, enabled=False):
+                return self._near_by(self._scored(queries, rows, mask), queries, min(k, m), rows)
+        except torch.OutOfMemoryError as error:
+            cure = "fewer queries at once, float16 or int8 vectors, or search on the CPU"
+            raise BadInput(
+                f"no room for the scores of {m:,} rows", where=str(self._held.values.device), cure=cure
+            ) from error
+
+    def _scored(self, queries: np.ndarray, rows: np.ndarray | None, mask: np.ndarray | None) -> torch.Tensor:
+        """(q, m) float32 scores on the device; minus infinity for what `mask` does not pass."""
+        import torch
+
+        _check_precision()
+        device = self._held.values.device
         asked = torch.from_numpy(queries).to(device)
         chosen = None if rows is None else torch.from_numpy(rows).to(device)
-        scores = torch.empty((len(queries), n if rows is None else len(rows)), device=device)
-        if not scores.shape[1]:
-            return [np.zeros(0, np.int64)] * len(queries)
-        for block in blocks(slice(0, scores.shape[1]), DECODED):
+        shape = len(queries), len(self.vectors) if rows is None else len(rows)
+        scores = torch.empty(shape, dtype=torch.float32, device=device)
+        for block in blocks(slice(0, shape[1]), DECODED):
             scores[:, block] = asked @ self._held.decoded(block if chosen is None else chosen[block]).T
         if mask is not None:
-            scores.masked_fill_(~torch.from_numpy(mask).to(device), -torch.inf)
-        last = torch.topk(scores, min(k, scores.shape[1])).values[:, -1].tolist()
+            passing = torch.from_numpy(np.array(mask, dtype=bool)).to(device)
+            scores.masked_fill_(~passing, -torch.inf)
+        return scores
+
+    def _near_by(self, scores: torch.Tensor, queries: np.ndarray, k: int, rows: np.ndarray | None) -> list[np.ndarray]:
+        """As `_near`, by (q, m) scores of which a row has at least k."""
+        import torch
+
+        last = torch.topk(scores, int(k)).values[:, -1].tolist()
         found = []
         for query, own, cut in zip(queries, scores, last, strict=True):
             near = (own >= cut - 2 * self._error(query)) & (own > -torch.inf)
@@ -114,10 +136,23 @@ class DeviceEngine(ExactEngine):
 
 
 def exact_engine(stored: Stored, device: str | None = None) -> ExactEngine:
-    """The exact engine over vectors; on a PyTorch device, where one is named. Raises as `DeviceRows.empty`."""
+    """The exact engine over vectors; on a PyTorch device, where one is named. Raises as `DeviceRows.of`."""
     if device is None:
         return ExactEngine(*stored)
     return DeviceEngine(*stored, held=DeviceRows.of(stored, device))
+
+
+def _check_precision() -> None:
+    """Raises BadInput where the error bound of float32 does not hold."""
+    import torch
+
+    try:
+        exact = torch.get_float32_matmul_precision() == "highest"
+    except RuntimeError:  # it was set for one backend alone
+        exact = False
+    if not exact:
+        cure = 'torch.set_float32_matmul_precision("highest")'
+        raise BadInput("PyTorch multiplies float32 with less precision here: rows may be missed", cure=cure)
 
 
 def check_device(device: str) -> None:
@@ -129,7 +164,9 @@ def check_device(device: str) -> None:
         raise BadInput(f"device {device!r} needs PyTorch", cure=cure) from error
     try:
         torch.empty(1, device=device).cpu()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:  # each kind of device fails in its own way
+    except torch.OutOfMemoryError as error:
+        raise BadInput("no room is left", where=device, cure="make some, or search on the CPU") from error
+    except (RuntimeError, AssertionError, ImportError) as error:  # each kind of device fails in its own way
         problem = str(error).splitlines()[0].split(". ")[0]
         cure = "leave the device out: NumPy searches then"
         raise BadInput(f"PyTorch has no device {device!r} here ({problem})", cure=cure) from error

@@ -18,8 +18,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import reduce
+from numbers import Number
 from typing import Annotated, Any, Protocol, Self
 
 import numpy as np
@@ -89,18 +90,18 @@ def _end(value: Any) -> float | datetime:
         return number
     if number is not None:
         raise PydanticCustomError("number_as_text", "a number as text: write it without quotes")
-    if isinstance(value, str):
+    if isinstance(value, str | date):
         with suppress(ValidationError):
             return _TIME.validate_python(value)
     raise PydanticCustomError("no_end", "neither a finite number nor a time such as 2026-03-01T12:00:00Z")
 
 
 def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, Number | str):
         return None
     try:
-        number = float(value)
-    except (ValueError, OverflowError):
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
@@ -230,8 +231,8 @@ def field_name(loc: Iterable[str | int]) -> str:
 def _check_texts(attribute: str, values: tuple[Any, ...]) -> None:
     wrong = [value for value in values if not isinstance(value, str)]
     if wrong:
-        cure = f'any_of("{attribute}", "one", "other"), or between() for numbers and times'
-        raise BadInput(f"{attribute}: {wrong[0]!r} is no text", where="filter", cure=cure)
+        cure = f'any_of("{attribute}", "one", "other") or none_of(...), and between() for numbers and times'
+        raise BadInput(f"{attribute}: {repr(wrong[0])[:SHOWN]} is no text", where="filter", cure=cure)
 
 
 @contextmanager

@@ -76,7 +76,8 @@ class Contents(NamedTuple):
 
 
 class _Arrays:
-    """Pre-allocated rows; those behind the mark that a view knows may be written. Raises MemoryError alone."""
+    """Pre-allocated rows; those behind the mark that a view knows may be written. Raises MemoryError,
+    and BadInput where the device has no room."""
 
     def __init__(
         self, schema: Schema, capacity: int, device: str | None, attributes: AttributeTable | None = None
@@ -142,7 +143,7 @@ class Collection:
         self._row: dict[str, int] = {}
         self._largest = 0.0
         self._torn = False
-        self._device = device
+        self.device = device
         self._arrays = _Arrays(self.schema, max(capacity, 1), device)
         self._publish(0, 0)
 
@@ -191,7 +192,9 @@ class Collection:
         return self._view.search(asked, k, filter, preselect)
 
     def upsert(self, ids: Sequence[str], vectors: Any, attributes: Sequence[Mapping[str, Any]] | None = None) -> int:
-        """Add ids or replace them, vector and attributes whole; returns how many. Raises as `prepare`, before any."""
+        """Add ids or replace them, vector and attributes whole; returns how many. Raises as `prepare`, and BadInput
+        where the device has no room, before any.
+        """
         batch = prepare(self.schema, ids, vectors, attributes)
         self.apply(batch)
         return len(batch.ids)
@@ -265,7 +268,7 @@ class Collection:
         """New arrays with the live rows alone, in their order."""
         old, n = self._arrays, self._view.n
         rows = np.flatnonzero(old.live[:n])
-        new = _Arrays(self.schema, capacity, self._device, old.attributes.kept(rows))
+        new = _Arrays(self.schema, capacity, self.device, old.attributes.kept(rows))
         new.fill(old, rows)
         self._largest = largest(new.first(len(rows)))  # what was deleted does not count any more
         self._arrays = new

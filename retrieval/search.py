@@ -12,6 +12,7 @@ from contracts.activity import Activity
 from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
+from retrieval.exact import check_count
 from retrieval.filters import Filter
 from retrieval.job_index import CANDIDATES, JobIndex
 from retrieval.merge import Candidates
@@ -46,8 +47,9 @@ def search(
     The encoder is that of the workspace in which the index lies, where it is the one that the index was built with;
     else words are searched alone. rules: as `find_rules` takes it; as_typed: do not look for a place in the query;
     device: as `JobIndex.load`.
-    Raises BadInput for an empty query, and what `JobIndex.load` and `JobIndex.search` raise.
+    Raises BadInput for k < 1 or an empty query, and what `JobIndex.load` and `JobIndex.search` raise.
     """
+    check_count("k", k)
     if not query.strip():
         raise BadInput("an empty query", cure='say what is looked for: `rolecall search "nurse in Denver"`')
     index, workspace = JobIndex.load(folder, device), Workspace(folder.resolve().parent.parent)
@@ -55,7 +57,7 @@ def search(
     wanted, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
     request = build_request("", Activity(), reading.words, "", wanted, datetime.now(UTC), rules=in_force)
     vector, lacks = _encoded(index, workspace, request.request_text)
-    candidates = index.search(request, vector, max(k, CANDIDATES)).first(k)  # the same order, whatever is asked for
+    candidates = index.search(request, vector, max(k, CANDIDATES)).first(k)  # one order for all k up to that
     alive, quoted = index.alive(np.arange(len(index)), request.time), index.terms.holding(request.words)
     return Found(
         index,

@@ -21,6 +21,7 @@ from contracts.errors import BadInput, IndexMismatch, MissingChanges, NotReady, 
 from contracts.workspace import set_current
 from retrieval.batch import checked_ids, prepare
 from retrieval.change_log import ChangeLog, drop_before, read_changes
+from retrieval.device import check_device
 from retrieval.live import Collection, Deleted
 from retrieval.snapshot import Snapshot, read_manifest, read_snapshot, write_snapshot
 
@@ -64,7 +65,8 @@ class Store:
     """The one writer of a folder. `collection` is searched directly; changes to it go through the store."""
 
     def __init__(self, folder: Path | str, new: Collection | None = None, *, device: str | None = None) -> None:
-        """Open a folder, or begin one with `new`, which may hold rows already. device: as `Collection`.
+        """Open a folder, or begin one with `new`, which may hold rows already. device: as `Collection`; None: that
+        of `new`.
 
         Raises OtherWriter where it is open for writing elsewhere, BadInput where `new` is given and a collection is
         there, NotWritten where the folder cannot be written to, and as `load_collection`.
@@ -72,6 +74,9 @@ class Store:
         self.folder = Path(folder)
         self._turn, self._snapshots = threading.Lock(), threading.Lock()
         self._lock = -1
+        device = new.device if new is not None and device is None else device
+        if device is not None:
+            check_device(device)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.folder / "LOCK")
@@ -113,7 +118,8 @@ class Store:
     def snapshot(self) -> str:
         """Write a snapshot of now, make it the current one, and return its version; changes may go on meanwhile.
 
-        Raises NotWritten; the former snapshot, the changes and the collection then stand as before.
+        Raises NotWritten, and BadInput where the device has no room to compact; the former snapshot, the changes and
+        the collection then stand as before.
         """
         with self._snapshots:  # one at a time: each drops what the ones before it left
             former = _current(self.folder).name

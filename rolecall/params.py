@@ -131,20 +131,27 @@ def load_params(path: Path | None = None) -> Params:
         return Params.model_validate(_overridden(content))
     except ValidationError as error:
         problem = error.errors()[0]
-        where = _variable(problem["loc"]) or str(source or "environment")
-        raise BadInput(_told(problem), where=where, cure=_cure(problem)) from None
+        raise BadInput(_told(problem), where=_origin(problem["loc"], source), cure=_cure(problem)) from None
 
 
-def _variable(loc: Sequence[str | int]) -> str:
-    """The variable of the environment that a knob, or a part of it, has its value from; empty where none."""
-    names = [PREFIX + "__".join(map(str, loc[:depth])).upper() for depth in range(len(loc), 0, -1)]
-    parts = (name for name in sorted(os.environ) if loc and name.startswith(names[0] + "__"))
-    return next((name for name in names if name in os.environ), "") or next(parts, "")
+def _origin(loc: Sequence[str | int], source: Path | None) -> str:
+    """Where the value of a knob comes from: a variable, or the file and the variables that set parts of it."""
+    asked, parts = [str(part) for part in loc], []
+    for name in sorted(os.environ):
+        path = name.removeprefix(PREFIX).lower().split("__")
+        if not name.startswith(PREFIX) or name in NOT_KNOBS:
+            continue
+        within = iter(asked)  # which may hold the kind of a section beside the names of knobs
+        if all(part in within for part in path):
+            return name
+        if path[: len(asked)] == asked:
+            parts.append(name)
+    return " and ".join([str(source or "environment"), *parts])
 
 
 def _cure(problem: ErrorDetails) -> str:
     if problem["type"] != "extra_forbidden":
-        return "mend its value; `rolecall --show-config COMMAND` prints all knobs"
+        return "mend its value"
     *section, knob = map(str, problem["loc"])
     known: Any = Params
     for name in section:
@@ -152,7 +159,7 @@ def _cure(problem: ErrorDetails) -> str:
         parts = (field.annotation, *get_args(field.annotation)) if field else ()
         known = next((part for part in parts if hasattr(part, "model_fields")), None)
     near = get_close_matches(knob, getattr(known, "model_fields", {}), 1)
-    return f"did you mean {near[0]}?" if near else "`rolecall --show-config COMMAND` prints all knobs"
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(getattr(known, 'model_fields', {}))}"
 
 
 def _told(problem: ErrorDetails) -> str:
@@ -202,10 +209,10 @@ def _overridden(content: dict[str, Any]) -> dict[str, Any]:
             continue
         if path[0] in Params.model_fields:
             _set(content, path, _yaml(value, name), name)
-        elif len(path) > 1:  # a name without "__" may be another program's
-            near = get_close_matches(path[0], Params.model_fields, 1)
-            known = near or Params.model_fields
-            raise BadInput(f"no section {path[0]!r}", where=name, cure=f"one of {', '.join(known)}")
+        near = get_close_matches(path[0], Params.model_fields, 1)
+        if path[0] not in Params.model_fields and (near or len(path) > 1):  # else it may be another program's
+            cure = f"one of {', '.join(near or Params.model_fields)}"
+            raise BadInput(f"no section {path[0]!r}", where=name, cure=cure)
     return content
 
 

@@ -111,7 +111,7 @@ def _told(rule: Rule) -> str:
 
 
 def _when(rule: Rule) -> str:
-    return json.dumps(rule.when.model_dump(mode="json", exclude_unset=True))
+    return json.dumps({name: told for name, told in rule.when.model_dump(mode="json").items() if told is not None})
 
 
 def _as_dict(trial: Trial) -> dict[str, Any]:

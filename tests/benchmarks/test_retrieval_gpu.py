@@ -45,6 +45,15 @@ def test_jobs_are_upserted_meanwhile_and_the_answers_stay() -> None:
     vectors, queries = drawn(TOY.jobs, TOY.dim, 2)
     rows = upserts(vectors, queries, TOY, "cpu")
     assert [row["value"] for row in rows if row["metric"] == "recall"] == [1.0, 1.0]
+    none, many = (row["value"] for row in rows if row["metric"] == "upserts_a_second")
+    assert none == 0 < many
+
+
+def test_a_writer_that_fails_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, queries = drawn(TOY.jobs, TOY.dim, 2)
+    monkeypatch.setattr(retrieval_gpu, "AT_ONCE", TOY.jobs + 1)
+    with pytest.raises(ValueError, match="larger sample"):
+        upserts(vectors, queries, TOY, "cpu")
 
 
 def test_plain_pytorch_finds_what_passes() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.activity import Activity
-from contracts.errors import BadInput
+from contracts.errors import BadInput, ShapeMismatch
 from contracts.workspace import Workspace
 from retrieval import device
 from retrieval.device import DeviceEngine, DeviceRows, check_device, exact_engine
@@ -24,6 +24,7 @@ from retrieval.job_index import JobIndex
 from retrieval.live import Collection
 from retrieval.request import build_request
 from retrieval.signs import build_signs
+from retrieval.store import Store
 from retrieval.vectors import DTYPES, Stored, decode, encode
 
 from .conftest import NOW, write_workspace
@@ -137,13 +138,6 @@ def test_a_device_without_pytorch_is_an_error_with_a_cure(monkeypatch: pytest.Mo
         Collection(4, device="cuda")
 
 
-def test_a_device_that_is_too_small_is_an_error_with_a_cure() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("only a GPU says that it is full")
-    with pytest.raises(BadInput, match="more than is free"):
-        DeviceRows.empty(2**40, 1_024, "float32", "cuda")
-
-
 @pytest.fixture
 def less_precision() -> Iterator[None]:
     torch.set_float32_matmul_precision("medium")
@@ -156,3 +150,51 @@ def test_lower_precision_is_refused_rather_than_rows_missed() -> None:
     engine = exact_engine(Stored(np.ones((9, 2), np.float32)), CPU)
     with pytest.raises(BadInput, match=r"less precision.*highest"):
         engine.search(np.ones((1, 2), np.float32), None, 1)
+
+
+def test_a_float32_engine_does_not_hear_of_autocast_or_of_the_default_dtype() -> None:
+    random = np.random.default_rng(0)
+    stored = encode(random.standard_normal((5_000, 64)).astype(np.float32), "int8")
+    asked = random.standard_normal((2, 64)).astype(np.float32)
+    expected = ExactEngine(*stored).search(asked, None, 300)
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = exact_engine(stored, CPU).search(asked, None, 300)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [hits.rows.tolist() for hits in found] == [hits.rows.tolist() for hits in expected]
+
+
+def test_scores_that_find_no_room_are_an_error_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "topk", full)
+    with pytest.raises(BadInput, match=r"cpu: no room for the scores of 9 rows.*search on the CPU"):
+        exact_engine(Stored(np.ones((9, 2), np.float32)), CPU).search(np.ones((1, 2), np.float32), None, 1)
+
+
+def test_a_collection_too_large_for_the_device_is_an_error_with_a_cure() -> None:
+    with pytest.raises(BadInput, match=r"cpu: no room for .* vectors of .* GiB.*float16"):
+        DeviceRows.empty(2**40, 1_024, "float32", CPU)
+
+
+@pytest.mark.parametrize("vectors", [np.ones((3, 2)), np.ones(3, np.float32)])
+def test_vectors_that_do_not_fit_are_told_as_without_a_device(vectors: np.ndarray) -> None:
+    with pytest.raises(ShapeMismatch):
+        exact_engine(Stored(vectors), CPU)
+
+
+def test_a_collection_of_inference_mode_may_change_later() -> None:
+    with torch.inference_mode():
+        jobs = Collection(2, device=CPU)
+    jobs.upsert(["a"], [[1.0, 0.0]])
+    assert jobs.search([1.0, 0.0])[0].ids == ["a"]
+
+
+def test_a_store_that_cannot_have_its_device_leaves_no_folder_begun(tmp_path: Any) -> None:
+    with pytest.raises(BadInput, match="no device"):
+        Store(tmp_path, Collection(2), device="cuda:99")
+    with Store(tmp_path, Collection(2, device=CPU)) as store:
+        assert store.collection.device == CPU

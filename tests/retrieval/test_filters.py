@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -228,3 +229,9 @@ def test_an_error_does_not_repeat_a_long_value() -> None:
     with pytest.raises(BadInput) as raised:
         parse_filter({"all": [{"attribute": "pay", "at_least": "9" * 400 + "x"}]})
     assert len(str(raised.value)) < 250
+
+
+@pytest.mark.parametrize("value", [date(2026, 1, 2), Decimal("3.5"), np.int64(3), np.float32(0.5), "2026-01-02"])
+def test_numbers_and_times_of_any_kind_are_ends(value: Any) -> None:
+    [clause] = parse_filter({"all": [{"attribute": "pay", "at_least": value}]}).clauses
+    assert isinstance(clause, Range) and isinstance(clause.at_least, float | datetime)

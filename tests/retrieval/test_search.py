@@ -99,3 +99,9 @@ def test_what_stands_in_quotes_is_counted(workspace: Workspace) -> None:
     assert search(workspace.index, '"registered nurse"', 3, Filter()).quoted == 0
     found = search(workspace.index, "driver", 3, Filter())
     assert (found.quoted, found.open, found.passed) == (None, len(JOBS), len(JOBS))
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_no_jobs_cannot_be_asked_for(workspace: Workspace, k: int) -> None:
+    with pytest.raises(BadInput, match=f"k is {k}"):
+        search(workspace.index, "nurse", k, Filter())

@@ -27,8 +27,10 @@ def file(tmp_path: Path) -> Path:
         (
             "ROLECALL_RETRIEVAL__RECOMMEND__LINKS",
             "0.9",
-            r"^ROLECALL_RETRIEVAL__RECOMMEND__LINKS: .*the shares add up",
+            r"params\.yaml and ROLECALL_RETRIEVAL__RECOMMEND__LINKS: .*shares add",
         ),
+        ("ROLECALL_LABEL__JUDGE", "{kind: rubric, model: 5}", r"^ROLECALL_LABEL__JUDGE: label\.judge\.rubric\.model: "),
+        ("ROLECALL_STUDNT", "{epochs: 1}", r"^ROLECALL_STUDNT: no section 'studnt' \(one of student\)"),
         ("ROLECALL_INDX__ENGINE", "faiss", r"^ROLECALL_INDX__ENGINE: no section 'indx' \(one of index\)"),
         ("ROLECALL_NOTHING__LIKE_IT", "1", r"no section 'nothing' \(one of seed, simulate, ingest"),
     ],
