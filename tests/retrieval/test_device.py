@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -152,17 +153,26 @@ def test_lower_precision_is_refused_rather_than_rows_missed() -> None:
         engine.search(np.ones((1, 2), np.float32), None, 1)
 
 
-def test_a_float32_engine_does_not_hear_of_autocast_or_of_the_default_dtype() -> None:
-    random = np.random.default_rng(0)
-    stored = encode(random.standard_normal((5_000, 64)).astype(np.float32), "int8")
-    asked = random.standard_normal((2, 64)).astype(np.float32)
-    expected = ExactEngine(*stored).search(asked, None, 300)
-    torch.set_default_dtype(torch.bfloat16)
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    torch.set_default_dtype(dtype)
     try:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            found = exact_engine(stored, CPU).search(asked, None, 300)
+        yield
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+@pytest.mark.parametrize(
+    "around", [lambda: torch.autocast("cpu", dtype=torch.bfloat16), lambda: default_dtype(torch.bfloat16)]
+)
+def test_the_scan_is_float32_whatever_the_program_around_it_asks_for(dtype: Any, around: Any) -> None:
+    random = np.random.default_rng(0)
+    stored = encode(random.standard_normal((20_000, 64)).astype(np.float32), dtype)
+    asked = random.standard_normal((20, 64)).astype(np.float32)
+    expected = ExactEngine(*stored).search(asked, None, 1_000)
+    with around():
+        found = exact_engine(stored, CPU).search(asked, None, 1_000)
     assert [hits.rows.tolist() for hits in found] == [hits.rows.tolist() for hits in expected]
 
 
