@@ -27,6 +27,11 @@ GATHER_BELOW = 0.4
 """Share of rows that pass under which gathering costs less than scoring everything (100k x 384 float32, two cores)."""
 BLOCK = 1_024
 """Rows that are gathered or decoded at a time: they stay in the cache until all queries have been scored on them."""
+CACHED = 3 * 2**17
+"""Numbers of such a block where a query is scored on it by itself: fewer, and the time goes to calls."""
+FEW = 4
+"""Queries up to which that is faster than BLAS, whose threads besides turn in circles for a while after each call and
+take the cores from what a service does next."""
 NARROW = 256
 """Rows that are settled at a time, in float64."""
 A_CORE = 131_072
@@ -164,27 +169,32 @@ class ExactEngine:
         n, dim = self._stored.values.shape
         m = n if rows is None else len(rows)
         scores = np.empty((len(queries), m), np.float32)
-        if rows is None and len(queries) == 1 and self._stored.values.dtype == np.float32:
-            np.dot(self._stored.values, queries[0], out=scores[0])  # nothing to keep in the cache: one call, all cores
-            return scores
-        if len(queries) == 1:
-            side_by_side(lambda part: self._score_one(queries[0], rows, part, scores[0]), m, self._a_core)
+        as_they_are = self._as_they_are(rows)
+        if len(queries) <= FEW:
+            size = max(1, m if as_they_are and len(queries) == 1 else CACHED // dim)
+            side_by_side(lambda part: self._score_few(queries, rows, part, size, scores), m, self._a_core)
             return scores
         columns = np.ascontiguousarray(queries.T)
-        as_they_are = rows is None and self._stored.values.dtype == np.float32
         buffer = np.empty((0 if as_they_are else min(WIDE, m), dim), np.float32)
         for wide in blocks(slice(0, m), 8 * WIDE if as_they_are else WIDE):
             vectors = self._stored.values[wide] if as_they_are else self._copied(rows, wide, buffer)
             scores[:, wide] = (vectors @ columns).T
         return scores
 
-    def _score_one(self, query: np.ndarray, rows: np.ndarray | None, part: slice, scores: np.ndarray) -> None:
-        """Fill scores[part] of one query with the vectors at rows[part]."""
-        buffer = np.empty((min(BLOCK, part.stop - part.start), len(query)), np.float32)
-        for block in blocks(part, BLOCK):
+    def _as_they_are(self, rows: np.ndarray | None) -> bool:
+        """Whether the vectors are scored where they lie, without a copy."""
+        return rows is None and self._stored.values.dtype == np.float32
+
+    def _score_few(
+        self, queries: np.ndarray, rows: np.ndarray | None, part: slice, size: int, scores: np.ndarray
+    ) -> None:
+        """Fill scores[:, part] with the vectors at rows[part], of which `size` are held in the cache at a time."""
+        copied = 0 if self._as_they_are(rows) else min(size, part.stop - part.start)
+        buffer = np.empty((copied, queries.shape[1]), np.float32)
+        for block in blocks(part, size):
             vectors = decode(self._stored, block if rows is None else rows[block], buffer)
-            # As fast as BLAS on a block, and without waking its threads for each.
-            np.einsum("ij,j->i", vectors, query, out=scores[block])
+            for found, query in zip(scores, queries, strict=True):
+                np.einsum("ij,j->i", vectors, query, out=found[block])
 
     def _copied(self, rows: np.ndarray | None, wide: slice, buffer: np.ndarray) -> np.ndarray:
         """(w, d) float32 vectors at rows[wide], in the buffer ((>= w, d) float32)."""

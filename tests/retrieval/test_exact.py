@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import BadInput, ShapeMismatch
 from retrieval import side_by_side
-from retrieval.exact import BATCH, BLOCK, ExactEngine, Hits, contenders, top_k
+from retrieval.exact import BATCH, BLOCK, FEW, ExactEngine, Hits, contenders, top_k
 from retrieval.signs import build_signs, random_directions
 from retrieval.vectors import DTYPES, Stored, decode, encode
 
@@ -42,7 +42,7 @@ def brute_force(vectors: np.ndarray, query: np.ndarray, mask: np.ndarray | None,
     share=st.sampled_from(SHARES),
     plan=st.sampled_from(PLANS),
     k=st.sampled_from([1, 5, 100, 1_000_000]),
-    queries=st.sampled_from([1, 2, BATCH + 1]),
+    queries=st.sampled_from([1, 2, FEW + 1, BATCH + 1]),
     seed=st.integers(0, 10_000),
 )
 def test_every_dtype_plan_and_batch_finds_the_rows_and_scores_of_a_plain_loop(
@@ -61,7 +61,7 @@ def test_every_dtype_plan_and_batch_finds_the_rows_and_scores_of_a_plain_loop(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("queries", [1, 2])
+@pytest.mark.parametrize("queries", [1, 2, FEW + 1])
 @pytest.mark.parametrize("plan", ["mask", "gather"])
 def test_a_large_collection_whose_rows_tie_across_blocks_gives_the_lowest_rows(
     dtype: Any, queries: int, plan: Any, monkeypatch: pytest.MonkeyPatch
@@ -110,7 +110,7 @@ def test_a_floor_above_the_kth_score_loses_no_contender() -> None:
     assert contenders(scores, 900, 0.01).tolist() == np.flatnonzero(scores >= cut).tolist()
 
 
-@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("queries", [1, 3, FEW + 1])
 @pytest.mark.parametrize("plan", PLANS)
 def test_scores_that_float32_alone_would_tell_apart_are_ties(queries: int, plan: Any) -> None:
     """The same numbers in another order have the same sum, which float32 gets differently wrong."""
@@ -227,7 +227,7 @@ def test_bad_vectors_and_preselections_are_errors() -> None:
 
 
 @pytest.mark.parametrize("k", [3, 400])
-@pytest.mark.parametrize("queries", [1, 3])
+@pytest.mark.parametrize("queries", [1, 3, FEW + 1])
 def test_rows_that_are_shared_among_cores_are_found_alike(
     k: int, queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
