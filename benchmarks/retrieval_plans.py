@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.retrieval_rivals import KS, QUERIES
 from benchmarks.retrieval_turns import OURS, Rows, Search, drawn, in_turns, masks, recalls, row, rows_found
-from retrieval.exact import GATHER_BELOW, ExactEngine, Plan
+from retrieval.exact import ExactEngine, Plan, gather_below
 from retrieval.signs import BITS, Signs, build_signs
 from retrieval.vectors import DTYPES, Stored, encode
 
@@ -55,7 +55,7 @@ def plans(case: str, vectors: np.ndarray, queries: np.ndarray, signs: Signs, rou
                 times |= in_turns({PRESELECT: kept}, rounds)
             made += [row(f"{name}, {words}", plan, "ms", 1e3 * spent, "ms") for plan, spent in times.items()]
         made.append(row(name, "gather below", "crossover", crossover(ratios), "share"))
-        made.append(row(name, "gather below", "chosen", GATHER_BELOW, "share"))
+        made.append(row(name, "gather below", "chosen", gather_below(q), "share"))
     return made
 
 

@@ -23,8 +23,9 @@ from retrieval.signs import Signs
 from retrieval.vectors import Stored, check_stored, decode
 
 Plan = Literal["mask", "gather"]
-GATHER_BELOW = 0.4
-"""Share of rows that pass under which gathering costs less than scoring everything (100k x 384 float32, two cores)."""
+GATHER_BELOW, GATHER_BELOW_FOR_ONE = 0.4, 0.25
+"""Share of rows that pass under which gathering costs less than scoring everything (100k to 1M float32, two cores). A
+single query is scored where the vectors lie, so that scoring everything costs it less."""
 BLOCK = 1_024
 """Rows that are gathered or decoded at a time: they stay in the cache until all queries have been scored on them."""
 CACHED = 3 * 2**17
@@ -93,7 +94,7 @@ class ExactEngine:
             return self._preselected(queries, mask, k, preselect)
         if mask is None:
             return self._best(queries, k, None, None)
-        if (plan or self._plan(mask)) == "gather":
+        if (plan or _plan(mask, len(queries))) == "gather":
             return self._best(queries, k, np.flatnonzero(mask), None)
         return self._best(queries, k, None, mask)
 
@@ -110,9 +111,6 @@ class ExactEngine:
     def _a_core(self) -> int:
         """Rows that are worth a core of their own."""
         return max(1, A_CORE // max(1, self.vectors.shape[1]))
-
-    def _plan(self, mask: np.ndarray) -> Plan:
-        return "gather" if np.count_nonzero(mask) < GATHER_BELOW * len(mask) else "mask"
 
     def _preselected(self, queries: np.ndarray, mask: np.ndarray | None, k: int, keep: int) -> list[Hits]:
         if self.signs is None:
@@ -254,6 +252,15 @@ def largest(stored: Stored) -> float:
         block = decode(stored, rows)
         found = max(found, float(block.max(initial=0)), -float(block.min(initial=0)))
     return found
+
+
+def gather_below(queries: int) -> float:
+    """The share under which the engine gathers, for so many queries."""
+    return GATHER_BELOW_FOR_ONE if queries == 1 else GATHER_BELOW
+
+
+def _plan(mask: np.ndarray, queries: int) -> Plan:
+    return "gather" if np.count_nonzero(mask) < gather_below(queries) * len(mask) else "mask"
 
 
 def top_k(scores: np.ndarray, k: int, rows: np.ndarray | None = None) -> Hits:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
@@ -44,6 +45,8 @@ def serve(
     Raises what `Engine` raises, and BadInput where the address cannot be listened on.
     """
     to_stderr()
+    # BLAS's threads turn in circles for a while after each call, and take the cores that the next stage's model needs.
+    threadpool_limits(1, user_api="blas")
     listener = _listen(host, port)
     log.info("serving: http://%s:%d/docs", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:

@@ -210,3 +210,19 @@ def _wait(found: Callable[[], Any]) -> Any:
             if time.monotonic() > until:
                 raise
             time.sleep(0.2)
+
+
+def test_blas_keeps_to_one_core_in_a_service() -> None:
+    """In a process of its own: the setting is the process's."""
+    code = """
+from pathlib import Path
+from threadpoolctl import threadpool_info
+from contracts.errors import BadInput
+from contracts.workspace import Workspace
+from serving.run import serve
+try:
+    serve(Workspace(Path(".")), host="256.0.0.1")
+except BadInput:
+    print({found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"})
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "{1}\n"
