@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--reuse", action="store_true", help="take the summary of an earlier run in the workspace")
     options = parser.parse_args(argv)
     knobs = yaml.safe_load(options.params.read_text())
-    trained = knobs | {"encoder": {**knobs["encoder"], "train": TRAIN}}
+    trained = knobs | {"encoder": {**knobs.get("encoder", {}), "train": TRAIN}}
     rows = _ran(options, options.workspace, knobs)
     rows += _ran(options, options.workspace.with_name(options.workspace.name + "-trained"), trained, TRAINED)
     result_file.write("spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False)
@@ -54,7 +54,13 @@ def _ran(options: argparse.Namespace, workspace: Path, knobs: dict[str, Any], su
     copy = workspace.with_name(workspace.name + "-without-views")
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(workspace, copy)
-    _run(knobs | {"export": {**knobs["export"], "leave_out": list(LEFT_OUT)}}, options.data, copy, "--from", "export")
+    _run(
+        knobs | {"export": {**knobs.get("export", {}), "leave_out": list(LEFT_OUT)}},
+        options.data,
+        copy,
+        "--from",
+        "export",
+    )
     without = _renamed(copy, {WHOLE: f"{WHOLE} without {', '.join(LEFT_OUT)}{suffix}"})
     if not suffix:
         return summary_rows(workspace, NAME) + without
