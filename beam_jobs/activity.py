@@ -39,7 +39,7 @@ from contracts.errors import NotReady, UnreadableFile
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
 from contracts.records import Event, Job
 from contracts.tables import parts, write_part
-from contracts.text import job_snippet
+from contracts.text.verbalizer import job_snippet
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")

@@ -12,16 +12,16 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from beam_jobs.asof import JobVersions
 from beam_jobs.lists import Ask
-from beam_jobs.sampling import PastRequest
 from contracts.errors import NotReady
 from contracts.records import Grade, Member
 from contracts.tables import read_table
 from contracts.workspace import Workspace
+from history.as_of import JobVersions
+from history.requests import PastRequest
 from policy import Judge, Judgement, Pair, Policy, RubricJudge, Ungraded
 from policy.config import LlmConfig, LocalConfig, RubricConfig
-from policy.golden import Measured, has_golden, load_golden, require_agreement
+from policy.golden.golden import Measured, has_golden, load_golden, require_agreement
 from retrieval.encoder import TextEncoder
 
 log = logging.getLogger("rolecall")
@@ -34,10 +34,10 @@ def open_judge(config: JudgeKind, policy: Policy, workspace: Workspace, threads:
     if isinstance(config, RubricConfig):
         return RubricJudge(policy, TitleVectors(TextEncoder(workspace.encoder, threads=threads)).cosine)
     if isinstance(config, LlmConfig):
-        from policy.llm_judge import LlmJudge
+        from policy.judges.llm import LlmJudge
 
         return LlmJudge(policy, config, workspace.judge_answers)
-    from policy.local_judge import LocalJudge
+    from policy.judges.local import LocalJudge
 
     return LocalJudge(policy, config)
 

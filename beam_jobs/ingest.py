@@ -41,7 +41,7 @@ from contracts.arrow import to_table
 from contracts.errors import BadInput, TooManyRejects
 from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
-from contracts.text import content_hash
+from contracts.text.verbalizer import content_hash
 from contracts.workspace import Workspace
 from sources.check import check, check_known
 from sources.open import open_source

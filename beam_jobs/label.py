@@ -10,7 +10,7 @@ log without impressions, what the member opened is in it only where retrieval fo
 nothing of are null; in a log without impressions they are 0, for the member opened another one.
 
 Nothing from the future: the member's text and activity are those known at the request's time, job statistics count what
-came before it, each job stands with its first version (see `beam_jobs.asof`), and the judge reads the versions of then.
+came before it, each job stands with its first version (see `history.as_of`), and the judge reads the versions of then.
 
 The judge grades where it agrees with the golden set, if the workspace has one. A pair that it leaves without a grade is
 counted with its cause, and too many of them stop the job.
@@ -36,7 +36,6 @@ import polars as pl
 import pyarrow as pa
 from pydantic import ValidationError
 
-from beam_jobs.asof import JobVersions, first_versions
 from beam_jobs.grading import (
     Chosen,
     JudgeKind,
@@ -50,21 +49,22 @@ from beam_jobs.grading import (
 from beam_jobs.lists import Ask, Sizes, ask_key, asks_as_of, choose_pairs, digest, list_rows
 from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_pipeline, threads_each
 from beam_jobs.progress import Progress
-from beam_jobs.sampling import EVENT_COLUMNS, PastRequest, past_requests
 from contracts.arrow import to_table
 from contracts.errors import BadInput, JudgeFailed, NotReady
 from contracts.examples import SPLITS
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
+from history.as_of import JobVersions, first_versions
+from history.requests import EVENT_COLUMNS, PastRequest, past_requests
 from policy import Judge, Policy, Ungraded, load_policy
 from policy.config import read_judge
-from policy.golden import LEAST_AGREEMENT, Measured
+from policy.golden.golden import LEAST_AGREEMENT, Measured
 from ranking.features import pair_features
 from retrieval.config import RetrievalConfig
 from retrieval.encoder import TextEncoder
-from retrieval.index import build_index
-from retrieval.job_index import JobIndex
+from retrieval.index.build import build_index
+from retrieval.index.job_index import JobIndex
 from retrieval.links.store import current_links
 
 log = logging.getLogger("rolecall")

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from beam_jobs.asof import PastAsk, requests_as_of
-from beam_jobs.sampling import PastRequest, Shown
 from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.features import EVENT_TIME
 from contracts.records import Grade
 from contracts.workspace import Workspace
+from history.as_of import PastAsk, requests_as_of
+from history.requests import PastRequest, Shown
 from ranking.features import pair_features
-from retrieval.job_index import JobIndex
+from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
 
 HARD_POOL = 100

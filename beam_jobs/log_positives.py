@@ -1,6 +1,6 @@
 """Past requests and the jobs that were taken on them: what the retrieval encoder learns from.
 
-Requests of the split `train` alone (beam_jobs/sampling.py), with the outcomes, the member's text and the activity that
+Requests of the split `train` alone (history/requests.py), with the outcomes, the member's text and the activity that
 were known then; of jobs the first versions, and none that came after the last of these requests.
 """
 
@@ -12,15 +12,15 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
-from beam_jobs.asof import KNOWN, PastAsk, first_rows, requests_as_of
-from beam_jobs.sampling import EVENT_COLUMNS, gains, past_requests
 from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import BadInput, NotReady
 from contracts.features import JOB_KEY, JOB_TEXT
 from contracts.tables import read_table
 from contracts.workspace import Workspace
+from history.as_of import KNOWN, PastAsk, first_rows, requests_as_of
+from history.requests import EVENT_COLUMNS, gains, past_requests
 from models.config import EncoderTraining, Precision
-from models.positives import Positives
+from models.encoder.positives import Positives
 
 log = logging.getLogger("rolecall")
 
@@ -32,14 +32,14 @@ def make_encoder(
     """Bring a workspace's retrieval encoder to these knobs; what is as it should be stays as it is.
 
     train: None for the backbone as it came; seed: of the draw of requests. Raises as `log_positives`, `check_lists`,
-    `models.towers.train_encoder` and `models.encoder.export_encoder`.
+    `models.encoder.towers.train_encoder` and `models.encoder.export.export_encoder`.
     """
-    from models.encoder import encoder_version, export_encoder
+    from models.encoder.export import encoder_version, export_encoder
 
     tower = None
     workspace.towers.mkdir(parents=True, exist_ok=True)  # DVC looks for it, trained or not
     if train is not None:
-        from models.towers import train_encoder
+        from models.encoder.towers import train_encoder
 
         if train.lists is not None:
             check_lists(workspace, Workspace(train.lists))

@@ -38,7 +38,7 @@ from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
 from contracts.records import Job, Member
 from contracts.tables import parts, read_table, write_part
-from contracts.text import Percentiles, Verbalizer, content_hash
+from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")

@@ -27,7 +27,7 @@ from beam_jobs import embed, ingest, verbalize
 from benchmarks import result_file
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, JOB_VECTOR, MEMBER_TEXT
 from contracts.tables import latest, parts, read_table, write_part
-from contracts.text import Verbalizer, content_hash
+from contracts.text.verbalizer import Verbalizer, content_hash
 from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
 
@@ -72,7 +72,7 @@ def measure_verbalize(workspace: Workspace, repeats: int) -> list[dict]:
 
 def measure_embed(source: Workspace, workspace: Workspace, texts: int, repeats: int) -> list[dict]:
     """Rows of the result for `embed`, over so many different job texts of `source`, in a workspace of their own."""
-    from models.encoder import export_encoder
+    from models.encoder.export import export_encoder
 
     export_encoder(workspace.encoder)
     table = latest(read_table(source.features / JOB_TEXT), "text_hash", EVENT_TIME).slice(0, texts)

@@ -29,12 +29,12 @@ from contracts.bundle import read_manifest
 from contracts.machine import cpu_flags
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
-from models.distil import load_student
-from models.export import GRAPHS, calibration_feeds, export_graphs, export_teacher, quantize_graphs
-from models.metrics import top_agreement
-from models.rows import Rows, read_rows
-from ranking.held_out import held_out_logits
+from models.student.distil import load_student
+from models.training.metrics import top_agreement
+from models.training.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder, Opener, TeacherScorer
+from release.export import GRAPHS, calibration_feeds, export_graphs, export_teacher, quantize_graphs
+from release.held_out import held_out_logits
 from retrieval.encoder import open_session
 
 FLOAT32 = "student, float32, ONNX Runtime"

@@ -27,21 +27,21 @@ from benchmarks import result_file
 from benchmarks.embeddings_data import SHORT, Search, Task, log_task, onet_task, recipe_workspace
 from benchmarks.embeddings_page import filled
 from contracts.machine import cores
-from contracts.tokens import open_tokenizer, pad, token_ids
-from models.backbone import Backbone, backbone_folder, mean_pool, unit
+from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from models.config import EncoderTraining
-from models.contrast import cut
-from models.encoder import MAX_TOKENS, export_encoder
-from models.rows import by_length
-from models.states import BATCH_TOKENS
-from models.teacher import train_teacher
-from models.towers import train_encoder
-from models.training import Progress, autocast
+from models.encoder.contrast import cut
+from models.encoder.export import MAX_TOKENS, export_encoder
+from models.encoder.towers import train_encoder
+from models.layers.backbone import Backbone, backbone_folder, mean_pool, unit
+from models.teachers.train import train_teacher
+from models.training.loop import Progress, autocast
+from models.training.rows import by_length
+from models.training.states import BATCH_TOKENS
 from replay.measures import mean_estimates
 from retrieval.encoder import TextEncoder
-from retrieval.exact import Hits, top_k
+from retrieval.engines.exact import Hits, top_k
 from retrieval.merge import merge
-from retrieval.terms import best
+from retrieval.words.terms import best
 from rolecall.console import show_progress
 
 NAME = "embeddings"

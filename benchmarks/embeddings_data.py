@@ -16,20 +16,20 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.asof import KNOWN, PastAsk, first_rows, requests_as_of
 from beam_jobs.log_positives import log_positives
 from benchmarks.onet_pairs import CODE, NEAR, pairs_table, related_occupations, titles_of
 from contracts.arrow import to_table
 from contracts.features import JOB_KEY, JOB_TEXT
 from contracts.records import Job
 from contracts.tables import latest, parts, read_table, write_part
-from contracts.text import Verbalizer, request_text
+from contracts.text.verbalizer import Verbalizer, request_text
 from contracts.workspace import Workspace
+from history.as_of import KNOWN, PastAsk, first_rows, requests_as_of
 from models.config import Teacher, TeacherConfig
-from models.positives import Positives
+from models.encoder.positives import Positives
 from replay.holdout import held_out
-from retrieval.terms import TermIndex, build_terms
-from retrieval.words import job_words
+from retrieval.words.terms import TermIndex, build_terms
+from retrieval.words.tokens import job_words
 from sources.onet import OCCUPATIONS, RELEASED, lines
 
 HELD_OUT = 0.3

@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import result_file
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from policy.agreement import agreement
+from policy.golden.agreement import agreement
 from simulator.truth import Truth
 
 RESAMPLES = 1_000

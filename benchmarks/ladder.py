@@ -38,10 +38,10 @@ from benchmarks.ladder_quality import (
 )
 from benchmarks.ladder_speed import Exported, speed_rows
 from models.config import StudentConfig, TeacherConfig
-from models.distil import train_student
-from models.rows import Rows, read_rows
-from models.teacher import train_teacher
-from ranking.held_out import held_out_logits
+from models.student.distil import train_student
+from models.teachers.train import train_teacher
+from models.training.rows import Rows, read_rows
+from release.held_out import held_out_logits
 from rolecall.console import show_progress
 from rolecall.params import Params, load_params
 

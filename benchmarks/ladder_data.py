@@ -17,7 +17,7 @@ from benchmarks.onet_pairs import SIZES, write_pairs
 from contracts.tables import parts
 from contracts.workspace import Workspace
 from models.config import Teacher
-from models.states import TextStates
+from models.training.states import TextStates
 from rolecall.params import Params
 
 SIMULATED, ONET, JOB_VIEWS = "simulated market", "O*NET pairs", "job views"

@@ -13,11 +13,11 @@ import numpy as np
 from benchmarks.judge import kappas
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from models.distil import float_logits
-from models.metrics import auc, calibration_error, list_ndcgs, top_agreement
-from models.rows import Rows
-from models.scores import current_scores, read_scores
-from models.teacher import teacher_logits
+from models.student.distil import float_logits
+from models.teachers.scores import current_scores, read_scores
+from models.teachers.train import teacher_logits
+from models.training.metrics import auc, calibration_error, list_ndcgs, top_agreement
+from models.training.rows import Rows
 from ranking.calibrate import calibrated, fit_isotonic
 from simulator.truth import Truth
 

@@ -23,13 +23,13 @@ from contracts.bundle import Manifest
 from contracts.tasks import TASKS
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
-from models.cross_encoder import load_teacher
-from models.distil import load_student
-from models.export import export_student, export_teacher
-from models.graphs import export_graph, quantize
-from models.rows import Rows
-from models.student import Student
+from models.layers.onnx import export_graph, quantize
+from models.student.distil import load_student
+from models.student.student import Student
+from models.teachers.cross_encoder import load_teacher
+from models.training.rows import Rows
 from ranking.scorer import BundleScorer, ItemEncoder, TeacherScorer
+from release.export import export_student, export_teacher
 from retrieval.encoder import open_session
 
 CANDIDATES = 200

@@ -25,7 +25,7 @@ import pyarrow as pa
 from benchmarks import result_file
 from benchmarks.links_page import filled, liquidity_svg
 from contracts.tables import latest, read_table
-from models.metrics import interval, resamples
+from models.training.metrics import interval, resamples
 from replay.measures import mean_estimates
 from retrieval.links.candidates import Candidates
 from retrieval.links.config import LinksConfig, NonHires

@@ -22,7 +22,7 @@ from contracts.features import EVENT_TIME
 from contracts.records import Job, Member, Position
 from contracts.tables import write_part
 from contracts.tasks import ENGAGEMENT_TASKS
-from contracts.text import Verbalizer, request_text
+from contracts.text.verbalizer import Verbalizer, request_text
 from contracts.workspace import Workspace
 from sources.onet import ATTRIBUTION, OCCUPATIONS, RELATED, RELEASED, TIERS, lines, tasks, technologies
 

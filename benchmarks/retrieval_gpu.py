@@ -24,10 +24,10 @@ import torch
 
 from benchmarks import result_file
 from benchmarks.retrieval_turns import OURS, Rows, Search, drawn, in_turns, masks, recalls, row, rows_found
-from retrieval.device import check_device, exact_engine
-from retrieval.exact import ExactEngine
-from retrieval.live import Collection
-from retrieval.vectors import Dtype, Stored, encode
+from retrieval.collection.live import Collection
+from retrieval.engines.device import check_device, exact_engine
+from retrieval.engines.exact import ExactEngine
+from retrieval.engines.vectors import Dtype, Stored, encode
 
 NAME = "retrieval_gpu"
 DTYPE: Dtype = "float16"

@@ -11,9 +11,9 @@ import numpy as np
 
 from benchmarks.retrieval_rivals import KS, QUERIES
 from benchmarks.retrieval_turns import OURS, Rows, Search, drawn, in_turns, masks, recalls, row, rows_found
-from retrieval.exact import ExactEngine, Plan, gather_below
-from retrieval.signs import BITS, Signs, build_signs
-from retrieval.vectors import DTYPES, Stored, encode
+from retrieval.engines.exact import ExactEngine, Plan, gather_below
+from retrieval.engines.signs import BITS, Signs, build_signs
+from retrieval.engines.vectors import DTYPES, Stored, encode
 
 PLANS: tuple[Plan, ...] = ("gather", "mask")
 PRESELECT = "preselect"

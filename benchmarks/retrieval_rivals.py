@@ -27,7 +27,7 @@ from benchmarks.retrieval_turns import (
     row,
     rows_found,
 )
-from retrieval.exact import ExactEngine
+from retrieval.engines.exact import ExactEngine
 
 BITMAP, ARRAY = "FAISS flat, bitmap selector", "FAISS flat, array selector"
 NUMPY, TORCH = "NumPy", "PyTorch"

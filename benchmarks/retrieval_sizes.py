@@ -19,11 +19,11 @@ import numpy as np
 
 from benchmarks.retrieval_turns import OURS, REST, Rows, drawn, passing, recalls, row
 from retrieval.config import FaissConfig, Kind
-from retrieval.exact import ExactEngine, Hits, largest
-from retrieval.faiss_engine import FaissEngine, build_faiss
-from retrieval.terms import build_terms
-from retrieval.vectors import DTYPES, Stored, encode
-from retrieval.words import FIELD_END
+from retrieval.engines.exact import ExactEngine, Hits, largest
+from retrieval.engines.faiss_engine import FaissEngine, build_faiss
+from retrieval.engines.vectors import DTYPES, Stored, encode
+from retrieval.words.terms import build_terms
+from retrieval.words.tokens import FIELD_END
 
 K = 100
 QUERIES = 32

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from contracts.machine import cores
-from retrieval.exact import ExactEngine
+from retrieval.engines.exact import ExactEngine
 
 OURS = "Rolecall exact"
 CENTRES = 2_000

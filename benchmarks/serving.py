@@ -89,7 +89,7 @@ def market(source: Workspace, jobs: int, encoded: int) -> Workspace:
     """A workspace with the source's bundle and encoder over a simulated market; the one made before where there is."""
     from beam_jobs import activity, ingest, verbalize
     from feature_repo.store import apply, materialize
-    from retrieval.index import build_index
+    from retrieval.index.build import build_index
     from simulator.market import simulate
 
     bundle = source.bundle.name

@@ -22,14 +22,14 @@ import numpy as np
 import torch
 
 from benchmarks import result_file
-from contracts.tokens import open_tokenizer, pad, token_ids
+from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from contracts.workspace import Workspace
-from models.cross_encoder import CrossEncoder, load_teacher
-from models.metrics import auc, list_ndcgs, mean_ndcg
-from models.rows import Rows, read_rows
-from models.scores import TEACHERS, current_scores, read_scores
-from ranking.held_out import held_out_logits
+from models.teachers.cross_encoder import CrossEncoder, load_teacher
+from models.teachers.scores import TEACHERS, current_scores, read_scores
+from models.training.metrics import auc, list_ndcgs, mean_ndcg
+from models.training.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder
+from release.held_out import held_out_logits
 
 RESAMPLES = 1_000
 REST = 1.0

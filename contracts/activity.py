@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
 from contracts.records import Event
-from contracts.text import activity_text
+from contracts.text.verbalizer import activity_text
 
 RECENT = 30
 APPLIED = 1_000
@@ -20,7 +20,7 @@ KNOWN_AFTER = timedelta(milliseconds=1)
 
 
 class Entry(NamedTuple):
-    """One thing done to one job; `snippet` is `contracts.text.job_snippet` of it."""
+    """One thing done to one job; `snippet` is `contracts.text.verbalizer.job_snippet` of it."""
 
     time: datetime
     action: str

@@ -21,7 +21,7 @@ from contracts.errors import BadInput, BundleMismatch, MissingColumn, NotAFeatur
 from contracts.examples import EXAMPLES, TRAINING
 from contracts.features import EVENT_TIME, JOB_KEY, JOB_TEXT, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT, TRAINING_SERVICE
 from contracts.tables import parts, write_part
-from contracts.text import request_text
+from contracts.text.verbalizer import request_text
 from contracts.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -42,7 +42,8 @@ class TeacherConfig(BaseModel):
     """Knobs of one teacher.
 
     backbone: a Hugging Face folder, the embedded MiniLM if none; architecture: how it reads a pair, by the backbone
-    where auto: joint (BERT family; models/cross_encoder.py), encoder or decoder (any family; models/full_text.py).
+    where auto: joint (BERT family; models/teachers/cross_encoder.py), encoder or decoder (any family;
+    models/teachers/full_text.py).
     max_pairs: training pairs at most, whole lists drawn by seed; max_request_tokens, max_job_tokens: text length;
     joint_layers (joint): top layers in which the job's tokens see the request's, below them each text is read alone;
     frozen_layers: lowest layers held fixed; what comes out of fixed layers is kept, up to memory_mb (joint).
@@ -85,7 +86,7 @@ class TeacherConfig(BaseModel):
 
 
 class PruneConfig(BaseModel):
-    """Knobs of structured pruning (models/prune.py).
+    """Knobs of structured pruning (models/student/prune.py).
 
     neurons, heads: shares that go of each layer, at least one of each stays; layers: of the item encoder; steps: equal
     ones that it is done in; epochs: of distillation after each, 0 for none; lists: of calibration.
@@ -150,7 +151,7 @@ class StudentConfig(BaseModel):
 
 
 class EncoderTraining(BaseModel):
-    """Knobs of the trained retrieval encoder, one tower for requests and jobs (models/towers.py).
+    """Knobs of the trained retrieval encoder, one tower for requests and jobs (models/encoder/towers.py).
 
     backbone: a BERT-family folder to begin as, such as that of a trained encoder; the embedded MiniLM if none.
     max_requests: past requests to learn from; max_tokens: text length; frozen_layers: lowest layers held fixed; what

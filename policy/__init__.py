@@ -4,7 +4,7 @@ In: records, a query, and people's grades of a golden set. Out: grades 0 to 4 wi
 and whether a judge may label.
 """
 
-from policy.document import Policy, load_policy
-from policy.judge import Judge, Judgement, Pair, RubricJudge, Ungraded
+from policy.document.document import Policy, load_policy
+from policy.judges.rubric import Judge, Judgement, Pair, RubricJudge, Ungraded
 
 __all__ = ["Judge", "Judgement", "Pair", "Policy", "RubricJudge", "Ungraded", "load_policy"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from contracts.examples import PAIR_FEATURES
-from retrieval.job_index import JobIndex
-from retrieval.popularity import JobActivity
+from retrieval.index.job_index import JobIndex
+from retrieval.index.popularity import JobActivity
 from retrieval.request import RECENT_JOBS, Request
 
 MAX_DAYS = 365.0

@@ -14,7 +14,7 @@ import numpy as np
 
 from contracts.bundle import Manifest, read_manifest
 from contracts.errors import ShapeMismatch
-from contracts.tokens import open_tokenizer, pad, token_ids
+from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from retrieval.encoder import batches_by_length, open_session
 
 BATCH_TOKENS = 4_096
@@ -42,7 +42,7 @@ class BundleScorer:
         self._score = opened(folder / "score.onnx", threads)
 
     def prefix(self, request_text: str) -> np.ndarray:
-        """(L, 2, A, len, D) float32 keys and values of a request's text (`contracts.text.request_text`)."""
+        """(L, 2, A, len, D) float32 keys and values of a request's text (`contracts.text.verbalizer.request_text`)."""
         ids, mask = pad([self._tokenizer.encode(request_text).ids])
         return self._prefix.run(["prefix_kv"], {"input_ids": ids, "attention_mask": mask})[0]
 
@@ -76,7 +76,7 @@ class ItemEncoder:
         self._session = opened(folder / "item.onnx", threads)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, T, H) float32, row i of texts[i] (`contracts.text.Verbalizer.job`). Any n, 0 included."""
+        """(n, T, H) float32, row i of texts[i] (`contracts.text.verbalizer.Verbalizer.job`). Any n, 0 included."""
         items = np.zeros((len(texts), self.manifest.item_tokens, self.manifest.hidden), np.float32)
         tokens = token_ids(self._tokenizer, texts)
         for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
@@ -86,7 +86,7 @@ class ItemEncoder:
 
 
 class TeacherScorer:
-    """A teacher's graph (`models.export.export_teacher`) over the full text of a request and its jobs.
+    """A teacher's graph (`release.export.export_teacher`) over the full text of a request and its jobs.
 
     What a student is measured against: the request is read with every batch of jobs.
     """

@@ -17,19 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from beam_jobs.asof import PastAsk, link
-from beam_jobs.asof import requests_as_of as past_requests_as_of
 from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
+from history.as_of import PastAsk, link
+from history.as_of import requests_as_of as past_requests_as_of
 from ranking.scorer import ItemEncoder
 from replay.holdout import HeldOut
 from retrieval.encoder import TextEncoder
-from retrieval.index import JobIndex, build_index
-from retrieval.job_index import read_index_manifest
+from retrieval.index.build import JobIndex, build_index
+from retrieval.index.job_index import read_index_manifest
 from retrieval.request import Request
-from retrieval.rules import Rule
+from retrieval.rules.rules import Rule
 from serving.load import open_verbalizer
 
 log = logging.getLogger("rolecall")

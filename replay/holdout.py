@@ -1,6 +1,6 @@
 """The held-out requests: what was asked, when, by whom, and what the person then did. The same for every system.
 
-They are the requests that `beam_jobs.sampling` calls "test", which nothing is trained on: of a log with impressions the
+They are the requests that `history.requests` calls "test", which nothing is trained on: of a log with impressions the
 last fifth in time; of a log without, each member's last view, where the candidates are all jobs but those that the
 member viewed before and a job viewed again counts at its first view alone.
 """
@@ -15,10 +15,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_jobs.sampling import EVENT_COLUMNS, gains, past_requests
 from contracts.errors import NotReady
 from contracts.tables import latest, read_table
 from contracts.workspace import Workspace
+from history.requests import EVENT_COLUMNS, gains, past_requests
 
 
 @dataclass(frozen=True)

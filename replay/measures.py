@@ -13,7 +13,7 @@ from typing import NamedTuple
 import ir_measures
 import numpy as np
 
-from models.metrics import RESAMPLES, interval, resamples
+from models.training.metrics import RESAMPLES, interval, resamples
 from replay.trec import decode
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from models.metrics import Bin
+from models.training.metrics import Bin
 
 POPULARITY, BM25, ENCODER_ALONE = "popularity", "BM25", "encoder alone"
 RETRIEVAL, WHOLE = "retrieval alone", "whole system"

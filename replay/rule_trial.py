@@ -14,16 +14,16 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from beam_jobs.asof import PastAsk, requests_as_of
 from contracts.arrow import arrow_schema
 from contracts.errors import NotReady
 from contracts.records import Event
 from contracts.tables import latest, read_table
 from contracts.tasks import INTEREST
 from contracts.workspace import Workspace
-from retrieval.job_index import JobIndex
+from history.as_of import PastAsk, requests_as_of
+from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
-from retrieval.rules import Rule
+from retrieval.rules.rules import Rule
 from serving.load import open_verbalizer
 from serving.unopened import Unopened, unopened_days
 

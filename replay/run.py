@@ -17,18 +17,18 @@ import pyarrow.compute as pc
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table
 from contracts.workspace import Workspace
-from models.metrics import calibration_error, reliability
+from models.training.metrics import calibration_error, reliability
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.asof import jobs_as_of, requests_as_of
 from replay.holdout import HeldOut, asked, has_impressions, held_out
 from replay.measures import recall_curve
-from replay.report import write_report
+from replay.report.page import write_report
+from replay.report.tables import TASKS, Bench, Truth
 from replay.results import Reliability, Results
 from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
-from replay.tables import TASKS, Bench, Truth
 from retrieval.encoder import TextEncoder
-from retrieval.job_index import JobIndex, check_index
-from retrieval.rules import RuleBook
+from retrieval.index.job_index import JobIndex, check_index
+from retrieval.rules.rules import RuleBook
 
 log = logging.getLogger("rolecall")
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from contracts.errors import NotReady, UnreadableFile
 from contracts.machine import machine, versions
 from contracts.workspace import Workspace
-from replay.report import write_report
+from replay.report.page import write_report
 from replay.results import Results
 
 PACKAGES = ("apache-beam", "feast", "onnxruntime", "torch", "transformers", "ir_measures", "numpy", "pyarrow")

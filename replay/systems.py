@@ -21,6 +21,8 @@ from contracts.tasks import GAINS
 from contracts.workspace import Workspace
 from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
+from ranking.eligibility import settled
+from ranking.rank import Ranked, rank
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut
 from replay.results import (
@@ -35,11 +37,9 @@ from replay.results import (
 )  # fmt: skip
 from replay.trec import order_against, strictly_falling
 from retrieval.encoder import TextEncoder
-from retrieval.job_index import CANDIDATES, JobIndex
+from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
 from serving.engine import RANKED
-from serving.rank import Ranked, rank
-from serving.rules import settled
 
 log = logging.getLogger("rolecall")
 

@@ -8,20 +8,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from retrieval.exact import ExactEngine
-    from retrieval.filters import any_of, between, either, none_of, parse_filter
-    from retrieval.live import Collection
-    from retrieval.store import Store, load_collection
+    from retrieval.collection.live import Collection
+    from retrieval.collection.store import Store, load_collection
+    from retrieval.engines.exact import ExactEngine
+    from retrieval.filters.filters import any_of, between, either, none_of, parse_filter
 
 __all__ = [
     "Collection", "ExactEngine", "Store", "any_of", "between", "either", "load_collection", "none_of", "parse_filter",
 ]  # fmt: skip
 _MODULES = {
-    "Collection": "live",
-    "ExactEngine": "exact",
-    "Store": "store",
-    "load_collection": "store",
-    **dict.fromkeys(("any_of", "between", "either", "none_of", "parse_filter"), "filters"),
+    "Collection": "collection.live",
+    "ExactEngine": "engines.exact",
+    "Store": "collection.store",
+    "load_collection": "collection.store",
+    **dict.fromkeys(("any_of", "between", "either", "none_of", "parse_filter"), "filters.filters"),
 }
 
 

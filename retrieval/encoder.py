@@ -1,4 +1,4 @@
-"""Text to vector on a CPU: the retrieval encoder that `models.encoder` exported, run by ONNX Runtime.
+"""Text to vector on a CPU: the retrieval encoder that `models.encoder.export` exported, run by ONNX Runtime.
 
 Knows a folder and nothing of workspaces. It trades a sort by length for padding: texts of like length share a batch.
 """
@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from contracts.encoder import read_encoder
 from contracts.errors import NotReady, UnreadableFile
-from contracts.tokens import open_tokenizer, pad, token_ids
+from contracts.text.token_ids import open_tokenizer, pad, token_ids
 
 BATCH_TOKENS = 4_096
 """Padded tokens a batch: enough to fill two cores, small enough that its activations stay in the cache."""

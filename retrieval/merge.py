@@ -12,7 +12,7 @@ import numpy as np
 
 from contracts.errors import BadInput
 from retrieval.config import Weight
-from retrieval.exact import Hits
+from retrieval.engines.exact import Hits
 from retrieval.fuse import linear_scores
 
 RANK_OFFSET = 60

@@ -13,11 +13,11 @@ from typing import Any
 from contracts.activity import Activity
 from contracts.records import Surface
 from contracts.tasks import INTEREST
-from contracts.text import Percentiles, limit_tokens, request_text
-from retrieval.facts import Facts, read_facts, text_fields
-from retrieval.filters import Filter
-from retrieval.rules import Rule
-from retrieval.term_query import without_quotes
+from contracts.text.verbalizer import Percentiles, limit_tokens, request_text
+from retrieval.filters.filters import Filter
+from retrieval.rules.facts import Facts, read_facts, text_fields
+from retrieval.rules.rules import Rule
+from retrieval.words.term_query import without_quotes
 
 RECENT_JOBS = 5
 RECENT_SNIPPETS = 3

@@ -12,13 +12,13 @@ from contracts.activity import Activity
 from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
-from retrieval.exact import check_count
-from retrieval.filters import Filter
-from retrieval.job_index import CANDIDATES, JobIndex
+from retrieval.engines.exact import check_count
+from retrieval.filters.filters import Filter
+from retrieval.filters.places import Reading, read_query
+from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.merge import Candidates
-from retrieval.places import Reading, read_query
 from retrieval.request import build_request
-from retrieval.rules import find_rules
+from retrieval.rules.rules import find_rules
 
 
 @dataclass(frozen=True)

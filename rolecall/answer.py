@@ -17,7 +17,7 @@ RESULTS = 5
 def serve_once(workspace: Workspace) -> str:
     """Start the service on a free port, ask it for the most active member's jobs, stop it; the answer as text."""
     from serving.engine import Engine
-    from serving.run import running
+    from serving.http.run import running
 
     body = {"member_id": _active_member(workspace), "k": RESULTS}
     with running(Engine(workspace)) as url:

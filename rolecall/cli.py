@@ -12,11 +12,13 @@ import typer
 
 from contracts.errors import RolecallError
 from contracts.workspace import Workspace
-from rolecall import link_commands, policy_commands, rule_commands
+from rolecall.commands import links as link_commands
+from rolecall.commands import policy as policy_commands
+from rolecall.commands import rules as rule_commands
+from rolecall.commands.rules import RulesOption
 from rolecall.console import show_progress
 from rolecall.options import DEFAULT, DeviceOption, JsonOption, WorkspaceOption
 from rolecall.params import Params, load_params
-from rolecall.rule_commands import RulesOption
 
 BEAM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -264,7 +266,7 @@ def train_click(context: typer.Context, workspace: WorkspaceOption = DEFAULT) ->
 
 
 def _train_teacher(kind: Literal["policy", "click"], workspace: Path, knobs: Params) -> None:
-    from models.teacher import train_teacher
+    from models.teachers.train import train_teacher
 
     train_teacher(Workspace(workspace), kind, knobs.policy_teacher if kind == "policy" else knobs.click_teacher)
 
@@ -272,7 +274,7 @@ def _train_teacher(kind: Literal["policy", "click"], workspace: Path, knobs: Par
 @train.command("student")
 def train_student(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Distil the student from the teachers' stored scores."""
-    from models.distil import train_student as distil
+    from models.student.distil import train_student as distil
 
     distil(Workspace(workspace), _params(context).student)
 
@@ -280,7 +282,7 @@ def train_student(context: typer.Context, workspace: WorkspaceOption = DEFAULT) 
 @app.command()
 def export(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Export, quantise, calibrate and check the student, and write the bundle that is served."""
-    from ranking.release import release
+    from release.release import release
 
     release(Workspace(workspace), _params(context).export)
 
@@ -292,7 +294,7 @@ def index(
     position: Annotated[str, typer.Option(help="Of the last change of the feed that the records hold.")] = "",
 ) -> None:
     """Build the job index for the current bundle: vectors, words, attributes, links, item tokens."""
-    from retrieval.index import build_index
+    from retrieval.index.build import build_index
     from retrieval.links.store import current_links
 
     place, knobs = Workspace(workspace), _params(context)
@@ -319,7 +321,7 @@ def search(
     as_json: JsonOption = False,
 ) -> None:
     """Search a job index from here, in the order of retrieval: no member, no ranking model, no service."""
-    from retrieval.filters import Filter, parse_filter
+    from retrieval.filters.filters import Filter, parse_filter
     from retrieval.search import search as search_index
     from rolecall.search import as_dict, as_table
 
@@ -347,7 +349,7 @@ def serve(
     rules_file: RulesOption = None,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs."""
-    from serving.run import serve as listen
+    from serving.http.run import serve as listen
 
     rules = rules_file or _params(context).rules.file
     listen(
@@ -377,7 +379,7 @@ def replay(
 
         knobs |= {"truth": Truth.load(market).fits, "attribution": (read_params(market) or {}).get("attribution", "")}
     if rules_file:
-        from retrieval.rules import load_rules
+        from retrieval.rules.rules import load_rules
 
         knobs |= {"rules": load_rules(rules_file)}
     evaluate(Workspace(workspace), **knobs)

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 from contracts.errors import BadInput, UnreadableFile
 from models.config import EncoderTraining, ExportConfig, StudentConfig, TeacherConfig
 from policy.config import JudgeConfig, RubricConfig
-from policy.golden import LEAST_AGREEMENT
+from policy.golden.golden import LEAST_AGREEMENT
 from retrieval.config import IndexConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
 

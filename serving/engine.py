@@ -20,23 +20,19 @@ from contracts.errors import BadInput
 from contracts.records import Surface
 from contracts.workspace import Workspace
 from feature_repo.online import MemberRow
+from ranking.eligibility import Kept, last_check
 from ranking.explain import explain
-from retrieval.attributes import AttributeTable
-from retrieval.filters import AnyOf, Either, Filter
-from retrieval.job_index import CANDIDATES, JobIndex
+from ranking.rank import Ranked, as_retrieved, rank
+from retrieval.filters.attributes import AttributeTable
+from retrieval.filters.filters import AnyOf, Either, Filter
+from retrieval.index.job_index import CANDIDATES, JobIndex
+from retrieval.index.popularity import popular_nearby
 from retrieval.merge import Candidates, below_others
-from retrieval.popularity import popular_nearby
 from retrieval.request import Request, build_request
-from retrieval.rules import demoted, demoted_by, find_rules
+from retrieval.rules.rules import demoted, demoted_by, find_rules
 from serving.current import Current
-from serving.intake import Intake
-from serving.load import Loaded, load
-from serving.log import EventLog
-from serving.metrics import Metrics
-from serving.rank import Ranked, as_retrieved, rank
-from serving.recent import Recent, Shown
-from serving.rules import Kept, last_check
-from serving.schemas import (
+from serving.event_log import EventLog
+from serving.http.schemas import (
     MAX_QUERY_CHARS,
     Answer,
     Ask,
@@ -47,11 +43,15 @@ from serving.schemas import (
     SearchRequest,
     profile_text,
 )
+from serving.intake import Intake
+from serving.load import Loaded, load
+from serving.metrics import Metrics
+from serving.recent import Recent, Shown
 from serving.stages import Stages
 from serving.swap import Swapper
 from serving.unopened import read_unopened
 from serving.updates import Updates
-from sources.changes import open_feed
+from sources.feeds.changes import open_feed
 
 RANKED = 200
 DEADLINE_SECONDS = 1.0
@@ -70,9 +70,10 @@ class Engine:
     bundle, index: folders; None: the workspace's current ones. rules: a file; None: the workspace's own, else the
     built-in ones. deadline: seconds from a request's arrival after which no further stage begins. threads: cores that
     one model call may use; None: all. device: as `JobIndex.load`. changes: a feed of job changes that is applied while
-    it serves (`sources.changes.open_feed`). poll: seconds after which it looks whether CURRENT names another bundle or
+    it serves (`sources.feeds.changes.open_feed`). poll: seconds after which it looks whether CURRENT names another
+    bundle or
     index, and swaps it in; 0: only when told to `look`.
-    Raises what `serving.load.load`, `retrieval.rules.load_rules` and `open_feed` raise.
+    Raises what `serving.load.load`, `retrieval.rules.rules.load_rules` and `open_feed` raise.
     """
 
     def __init__(

@@ -16,15 +16,15 @@ from pydantic import ValidationError
 
 from contracts.errors import BadInput
 from contracts.records import Event, Job
-from contracts.text import job_snippet
+from contracts.text.verbalizer import job_snippet
 from contracts.workspace import Workspace
 from serving.current import Current
+from serving.event_log import EventLog, logged
+from serving.http.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.lines import log
 from serving.load import Loaded
-from serving.log import EventLog, logged
 from serving.metrics import Metrics
 from serving.recent import Recent
-from serving.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.unopened import Unopened
 
 REMEMBERED = 200_000

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from contracts.bundle import Manifest
 from contracts.encoder import read_encoder
 from contracts.errors import BundleMismatch, NotReady, UnreadableFile
-from contracts.text import Percentiles, Verbalizer
+from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
 from ranking.scorer import BundleScorer, ItemEncoder
 from retrieval.encoder import TextEncoder
-from retrieval.job_index import JobIndex, check_index, read_index_manifest
+from retrieval.index.job_index import JobIndex, check_index, read_index_manifest
 
 
 @dataclass(frozen=True)

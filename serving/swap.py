@@ -15,7 +15,7 @@ from pathlib import Path
 
 from contracts.errors import NotReady, RolecallError
 from contracts.workspace import Workspace
-from retrieval.updates import carried, carry_activity
+from retrieval.index.updates import carried, carry_activity
 from serving.current import Current
 from serving.lines import log
 from serving.load import Loaded, load

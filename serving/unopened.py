@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 
 from contracts.tasks import INTEREST
 from contracts.workspace import Workspace
-from retrieval.conditions import TIMES
-from retrieval.rules import Rule
+from retrieval.rules.conditions import TIMES
+from retrieval.rules.rules import Rule
+from serving.event_log import day_file, logged
 from serving.lines import log
-from serving.log import day_file, logged
 
 MEMBERS, JOBS = 20_000, 100
 """The last members and the last jobs of each that are kept. A job shown once takes 250 bytes, a further time 32:
@@ -58,7 +58,7 @@ class Unopened:
                 self._members.popitem(last=False)
 
     def of(self, member_id: str) -> Mapping[str, tuple[float, ...]]:
-        """Job -> seconds since 1970, as `retrieval.facts.Facts` has it."""
+        """Job -> seconds since 1970, as `retrieval.rules.facts.Facts` has it."""
         with self._lock:
             return {job_id: tuple(times) for job_id, times in self._members.get(member_id, {}).items()}
 

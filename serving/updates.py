@@ -19,16 +19,16 @@ import numpy as np
 from beam_jobs import quarantine
 from contracts.errors import BadInput, RolecallError
 from contracts.records import Job
-from contracts.text import content_hash
+from contracts.text.verbalizer import content_hash
 from contracts.workspace import Workspace
-from retrieval.updates import News, Upsert, is_news, news
+from retrieval.index.updates import News, Upsert, is_news, news
 from serving.current import Current
 from serving.lines import log
 from serving.load import Loaded
 from serving.metrics import Metrics
 from serving.stages import places
-from sources.changes import Change, Feed, RawChange, checked
 from sources.check import reject
+from sources.feeds.changes import Change, Feed, RawChange, checked
 from sources.rows import Reject
 
 PAUSE_SECONDS = 0.5

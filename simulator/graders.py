@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from policy.document import DIMENSIONS, GRADES, load_policy
-from policy.golden import SIMULATED, adjudicate
-from policy.golden_pairs import write_pairs
-from policy.golden_sample import sample_pairs
-from policy.golden_sheets import EVERY_VERSION, accept_policy, write_adjudicated, write_sheet
+from policy.document.document import DIMENSIONS, GRADES, load_policy
+from policy.golden.golden import SIMULATED, adjudicate
+from policy.golden.pairs import write_pairs
+from policy.golden.sample import sample_pairs
+from policy.golden.sheets import EVERY_VERSION, accept_policy, write_adjudicated, write_sheet
 from simulator.truth import Truth
 
 PAIRS = 600

@@ -41,7 +41,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
     from transformers import BertConfig, BertModel
 
-    from models.backbone import backbone_folder
+    from models.layers.backbone import backbone_folder
 
     folder = tmp_path_factory.mktemp("tiny")
     torch.manual_seed(0)
@@ -109,8 +109,8 @@ def labelled(tmp_path: Path) -> Callable[..., Workspace]:
 def distilled(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Workspace:
     """Both teachers and a student of the tiny backbone. Nobody writes to it."""
     from models.config import StudentConfig, TeacherConfig
-    from models.distil import train_student
-    from models.teacher import train_teacher
+    from models.student.distil import train_student
+    from models.teachers.train import train_teacher
 
     workspace = Workspace(tmp_path_factory.mktemp("distilled"))
     write_part(workspace.training, training_table(60))

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from contracts.documents import Lines, Part, at, parse, read_text, wrong
 from contracts.errors import BadInput
-from retrieval.documents import Lines, Part, at, parse, read_text, wrong
 from retrieval.links.candidates import Ends
 from retrieval.links.graph import Link
 from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES, Value, normal

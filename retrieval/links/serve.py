@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from contracts.errors import BadInput
-from retrieval.exact import NOTHING, Hits
+from retrieval.engines.exact import NOTHING, Hits
 
 Score = Literal["best", "mean", "sum"]
 """Of the quality of the links that a member and a job share. Weights of a regression add up: the sum is what the model

@@ -10,8 +10,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from retrieval.attributes import folded
-from retrieval.documents import Part, parse, read_text, wrong
+from contracts.documents import Part, parse, read_text, wrong
+from retrieval.filters.attributes import folded
 from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from contracts.records import Job
-from contracts.text import job_title
-from retrieval.attributes import folded, split_location
+from contracts.text.verbalizer import job_title
+from retrieval.filters.attributes import folded, split_location
 
 Row = Mapping[str, Any]
 """A record as a dict: `model_dump()` of it, or a row of its Arrow table."""

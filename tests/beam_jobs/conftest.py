@@ -81,7 +81,7 @@ def take_in(raw: RawFolder, workspace: Workspace) -> Callable:
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default encoder in float32: its vectors do not depend on what shares a batch."""
-    from models.encoder import export_encoder
+    from models.encoder.export import export_encoder
 
     folder = tmp_path_factory.mktemp("encoder")
     export_encoder(folder, precision="float32")

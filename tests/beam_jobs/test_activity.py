@@ -20,7 +20,7 @@ from contracts.errors import BadInput, NotReady, UnreadableFile
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_STATS, MEMBER_ACTIVITY
 from contracts.records import Event, Job
 from contracts.tables import parts, read_table, write_part
-from contracts.text import job_snippet
+from contracts.text.verbalizer import job_snippet
 from contracts.workspace import Workspace
 
 START = datetime(2024, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 
-from beam_jobs import asof, label, lists
+from beam_jobs import label, lists
 from contracts.activity import Activity
 from contracts.arrow import to_records, to_table
 from contracts.errors import BadInput, NotReady
@@ -21,10 +21,11 @@ from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.records import Event, Grade, Job, Member
 from contracts.tables import latest, parts, read_table, write_part
 from contracts.workspace import Workspace
+from history import as_of as asof
 from policy import load_policy
 from ranking.features import pair_features
-from retrieval.filters import Filter
-from retrieval.job_index import JobIndex
+from retrieval.filters.filters import Filter
+from retrieval.index.job_index import JobIndex
 from retrieval.request import build_request
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -18,10 +18,10 @@ from contracts.records import Grade, Job, Member
 from contracts.tables import latest, read_table
 from contracts.workspace import Workspace
 from policy import Judgement, Pair, RubricJudge, Ungraded, load_policy
-from policy.golden import adjudicate
-from policy.golden_pairs import GoldenPair, write_pairs
-from policy.golden_sheets import write_sheet
-from policy.prompt import build_prompt
+from policy.golden.golden import adjudicate
+from policy.golden.pairs import GoldenPair, write_pairs
+from policy.golden.sheets import write_sheet
+from policy.judges.prompt import build_prompt
 
 FEW = ("--train-lists", "4", "--graded-lists", "2", "--valid-lists", "1", "--test-lists", "2")
 

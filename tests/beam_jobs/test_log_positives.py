@@ -12,14 +12,14 @@ import pyarrow as pa
 import pytest
 
 from beam_jobs.log_positives import check_lists, log_positives, make_encoder
-from beam_jobs.sampling import EVENT_COLUMNS, gains, past_requests
 from contracts.encoder import read_encoder
 from contracts.errors import BadInput, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
+from history.requests import EVENT_COLUMNS, gains, past_requests
 from models.config import EncoderTraining
-from models.encoder import encoder_version
+from models.encoder.export import encoder_version
 
 MANY = 10_000
 

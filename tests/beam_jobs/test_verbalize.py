@@ -12,7 +12,7 @@ from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table, write_part
-from contracts.text import Percentiles, Verbalizer, content_hash
+from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 

@@ -13,7 +13,7 @@ from benchmarks.embeddings_data import Search, Task, onet_task
 from benchmarks.embeddings_page import filled
 from contracts.tables import read_table
 from models.config import EncoderTraining
-from retrieval.terms import build_terms
+from retrieval.words.terms import build_terms
 
 OCCUPATIONS = 40
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.judge import judge_rows
-from policy.agreement import agreement
+from policy.golden.agreement import agreement
 
 
 def test_the_interval_is_over_requests_and_not_over_their_pairs() -> None:

@@ -30,15 +30,15 @@ from benchmarks.ladder_speed import shapes
 from benchmarks.onet_pairs import write_pairs
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from models.backbone import Backbone
 from models.config import StudentConfig
-from models.distil import float_logits, load_student, save_student
-from models.rows import Rows, read_rows
-from models.scores import current_scores, read_scores
-from models.states import TextStates
-from models.student import Student
-from models.teacher import teacher_logits
-from policy.agreement import agreement
+from models.layers.backbone import Backbone
+from models.student.distil import float_logits, load_student, save_student
+from models.student.student import Student
+from models.teachers.scores import current_scores, read_scores
+from models.teachers.train import teacher_logits
+from models.training.rows import Rows, read_rows
+from models.training.states import TextStates
+from policy.golden.agreement import agreement
 from rolecall.params import Label, Params
 
 OCCUPATIONS = 30

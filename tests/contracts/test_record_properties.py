@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.arrow import arrow_schema, to_records, to_table
-from contracts.cleaning import clean_text
 from contracts.records import (
     LEAST_PROPENSITY,
     MAX_POSITION,
@@ -26,7 +25,8 @@ from contracts.records import (
     Preferences,
     Reason,
 )
-from contracts.text import JOB_BUDGET, MEMBER_BUDGET, Percentiles, Verbalizer, limit_tokens
+from contracts.text.cleaning import clean_text
+from contracts.text.verbalizer import JOB_BUDGET, MEMBER_BUDGET, Percentiles, Verbalizer, limit_tokens
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
 TEXT = st.text(max_size=40)

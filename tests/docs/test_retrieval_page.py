@@ -5,8 +5,8 @@ from pathlib import Path
 
 from contracts.arrow import to_table
 from contracts.records import Job
-from retrieval.attributes import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, build_attributes
-from retrieval.filters import parse_filter
+from retrieval.filters.attributes import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, build_attributes
+from retrieval.filters.filters import parse_filter
 
 PAGE = (Path(__file__).parents[2] / "docs" / "retrieval.md").read_text()
 [SECTION] = re.findall(r"^## Filters\n(.*?)^## ", PAGE, re.DOTALL | re.MULTILINE)

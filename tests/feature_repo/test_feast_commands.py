@@ -16,8 +16,7 @@ from contracts.features import VIEWS
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
 from feature_repo.store import open_store
-
-from .conftest import SERVICE, viewed
+from tests.feature_repo.conftest import SERVICE, viewed
 
 PERIOD = ("1900-01-01T00:00:00", "2030-01-01T00:00:00")
 

@@ -19,8 +19,7 @@ from contracts.errors import BadInput, UnreadableFile
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
-
-from .conftest import day, put_activity, put_bundle, put_text
+from tests.feature_repo.conftest import day, put_activity, put_bundle, put_text
 
 Row = tuple[str, int, int, int]
 """(member, hour it holds from, hour it was known, part)"""

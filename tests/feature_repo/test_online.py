@@ -19,8 +19,7 @@ from contracts.workspace import Workspace
 from feature_repo import online
 from feature_repo.online import MemberRow, OnlineMembers
 from feature_repo.store import apply, check_service, materialize, open_store
-
-from .conftest import SERVICE, day, put_activity, put_bundle, put_text, viewed
+from tests.feature_repo.conftest import SERVICE, day, put_activity, put_bundle, put_text, viewed
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from contracts.examples import TRAINING
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
 from feature_repo.store import training_set
-
-from .conftest import put_activity, put_examples, put_text
+from tests.feature_repo.conftest import put_activity, put_examples, put_text
 
 
 def rows(workspace: Workspace) -> list[dict]:

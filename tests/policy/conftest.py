@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from contracts.records import Job, Member
-from policy.golden_pairs import GoldenPair, write_pairs
-from policy.golden_sheets import write_sheet
+from policy.golden.pairs import GoldenPair, write_pairs
+from policy.golden.sheets import write_sheet
 from simulator import simulate
 
 THEN = datetime(2025, 1, 6, tzinfo=UTC)

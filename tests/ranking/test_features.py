@@ -13,16 +13,16 @@ from contracts.arrow import to_table
 from contracts.examples import PAIR_FEATURES
 from contracts.records import Event, Job
 from ranking.features import pair_features
-from retrieval.attributes import build_attributes
-from retrieval.exact import ExactEngine
-from retrieval.filters import Filter
-from retrieval.job_index import IndexManifest, JobIndex
-from retrieval.job_rows import TEXT_HASH
-from retrieval.popularity import JobActivity, build_activity
+from retrieval.engines.exact import ExactEngine
+from retrieval.filters.attributes import build_attributes
+from retrieval.filters.filters import Filter
+from retrieval.index.job_index import IndexManifest, JobIndex
+from retrieval.index.job_rows import TEXT_HASH
+from retrieval.index.popularity import JobActivity, build_activity
 from retrieval.request import Request, build_request
-from retrieval.terms import build_terms
-from retrieval.titles import build_titles
-from retrieval.words import job_words
+from retrieval.words.terms import build_terms
+from retrieval.words.titles import build_titles
+from retrieval.words.tokens import job_words
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 VECTORS = np.array([[1, 0], [0, 1], [0.6, 0.8], [0.8, -0.6]], np.float32)

@@ -25,11 +25,11 @@ from contracts.examples import PAIR_FEATURES, TRAINING, scores_schema
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, MEMBER_KEY
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
-from contracts.text import Verbalizer, content_hash, job_snippet, request_text
+from contracts.text.verbalizer import Verbalizer, content_hash, job_snippet, request_text
 from contracts.workspace import Workspace, set_current
 from ranking.scorer import ItemEncoder
 from retrieval.encoder import TextEncoder
-from retrieval.index import build_index
+from retrieval.index.build import build_index
 
 settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
 settings.load_profile("rolecall")

@@ -9,14 +9,14 @@ from typing import Any
 import ir_measures
 import polars as pl
 
-from beam_jobs.sampling import EVENT_COLUMNS, end_of_training
 from contracts.tables import read_table
 from contracts.workspace import Workspace
+from history.requests import EVENT_COLUMNS, end_of_training
 from replay.results import Results
 from replay.run import replay
 from retrieval.config import Diversity, RecommendShares, RetrievalConfig
-from retrieval.index import build_index
-from retrieval.job_index import JobIndex
+from retrieval.index.build import build_index
+from retrieval.index.job_index import JobIndex
 from retrieval.links.config import LinksConfig
 from retrieval.links.learn import build_links
 from retrieval.links.store import current_links

@@ -11,11 +11,11 @@ import pytest
 
 from contracts.errors import NotReady
 from contracts.records import Event, Job, Member
-from contracts.text import Percentiles
+from contracts.text.verbalizer import Percentiles
 from contracts.workspace import Workspace
 from replay.feedback import feedback
 from replay.rule_trial import Example, try_rules
-from retrieval.rules import Rule
+from retrieval.rules.rules import Rule
 
 
 def rule(when: dict[str, Any], **fields: Any) -> Rule:
@@ -34,7 +34,7 @@ def logged(
     event: Callable[..., Event],
 ) -> Workspace:
     """ann, a senior, applied to j1 (senior) and j3 (intern) and said no to j2 (intern). bob has no level."""
-    from .conftest import shown_market
+    from tests.replay.conftest import shown_market
 
     market = shown_market()
     market.members = [member("ann", "ward nurse").model_copy(update={"seniority": "senior"}), member("bob", "driver")]
@@ -103,7 +103,7 @@ def test_feedback_counts_reasons_by_surface_and_by_source(logged: Workspace) -> 
 def test_replay_answers_by_the_rules_that_it_is_given(logged: Workspace, day: Callable[[float], datetime]) -> None:
     from replay.asof import requests_as_of
     from replay.holdout import HeldOut
-    from retrieval.job_index import JobIndex
+    from retrieval.index.job_index import JobIndex
 
     index = JobIndex.load(logged.index)
     held = [HeldOut("q", "ann", "", day(1), {"j1": 1}, frozenset())]

@@ -18,11 +18,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from contracts.arrow import TIME, to_table
 from contracts.records import Event, Job
 from contracts.tables import write_part
-from contracts.text import Verbalizer, content_hash
+from contracts.text.verbalizer import Verbalizer, content_hash
 from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
-from retrieval.index import build_index
-from retrieval.job_index import JobIndex
+from retrieval.index.build import build_index
+from retrieval.index.job_index import JobIndex
 
 settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
 settings.load_profile("rolecall")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import BadInput
-from retrieval.exact import NOTHING, Hits
+from retrieval.engines.exact import NOTHING, Hits
 from retrieval.fuse import linear_scores
 from retrieval.merge import RANK_OFFSET, Candidates, merge
 

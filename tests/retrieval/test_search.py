@@ -10,11 +10,10 @@ import pytest
 
 from contracts.errors import BadInput, NotReady, UnknownAttribute
 from contracts.workspace import Workspace
-from retrieval.filters import Filter, any_of
-from retrieval.index import build_index
+from retrieval.filters.filters import Filter, any_of
+from retrieval.index.build import build_index
 from retrieval.search import search
-
-from .conftest import job, write_workspace
+from tests.retrieval.conftest import job, write_workspace
 
 JOBS = (
     job("j1", "Truck Driver", company="Acme", location="Austin, Texas"),

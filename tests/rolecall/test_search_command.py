@@ -16,7 +16,7 @@ from contracts.errors import BadInput
 from contracts.records import Job
 from contracts.tables import write_part
 from contracts.workspace import Workspace
-from retrieval.index import build_index
+from retrieval.index.build import build_index
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES = {"Nurse": "Denver, Colorado", "Head Nurse of a very long and tiresome title": "Austin, Texas"}

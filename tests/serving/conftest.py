@@ -16,10 +16,10 @@ from contracts.bundle import Blend, Calibration, Manifest
 from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table
 from contracts.tasks import TASKS
-from contracts.text import Percentiles, Verbalizer
+from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.workspace import Workspace
 from serving.engine import Engine
-from serving.run import running
+from serving.http.run import running
 
 MEMBERS, JOBS, EVENTS = 100, 150, 1_500
 ITEM_TOKENS = 2
@@ -30,7 +30,7 @@ def write_backbone(folder: Path) -> Path:
     import torch
     from transformers import BertConfig, BertModel
 
-    from models.backbone import backbone_folder
+    from models.layers.backbone import backbone_folder
 
     torch.manual_seed(0)
     config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
@@ -41,8 +41,8 @@ def write_backbone(folder: Path) -> Path:
 
 def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
     """The student's real graphs with initial weights, a calibration of all tasks but `hire`, and a blend."""
-    from models.export import Graphs, export_student, write_bundle
-    from models.student import Student
+    from models.student.student import Student
+    from release.export import Graphs, export_student, write_bundle
 
     tasks = tuple(TASKS)
     student = Student(backbone, tasks, item_tokens=ITEM_TOKENS, score_layers=1).eval()
@@ -76,8 +76,8 @@ def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Workspac
     """About 100 members and 150 jobs, with bundle, index and feature store. Nobody writes to it: see `workspace`."""
     from beam_jobs import activity, embed, ingest, verbalize
     from feature_repo.store import apply, materialize
-    from models.encoder import export_encoder
-    from retrieval.index import build_index
+    from models.encoder.export import export_encoder
+    from retrieval.index.build import build_index
     from simulator.market import simulate
 
     workspace = Workspace(tmp_path_factory.mktemp("market"))

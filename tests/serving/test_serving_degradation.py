@@ -18,12 +18,12 @@ from contracts.activity import Activity
 from contracts.tables import parts
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
-from retrieval.filters import Filter
-from retrieval.growing import Stacked
+from retrieval.engines.growing import Stacked
+from retrieval.filters.filters import Filter
 from retrieval.request import build_request
-from retrieval.rules import Rule
+from retrieval.rules.rules import Rule
 from serving.engine import Engine, popular
-from serving.run import running
+from serving.http.run import running
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from contracts.records import Event
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
 from serving.engine import Engine
+from serving.event_log import LogFailed
+from serving.http.run import running
+from serving.http.schemas import MAX_EVENTS
 from serving.intake import CLOCK_SKEW
-from serving.log import LogFailed
-from serving.run import running
-from serving.schemas import MAX_EVENTS
 
 Someone = Callable[[], str]
 

@@ -13,10 +13,10 @@ import pytest
 
 from contracts.records import Event
 from contracts.workspace import Workspace
+from ranking.rank import as_retrieved
 from serving.engine import Engine
-from serving.rank import as_retrieved
-from serving.run import running
-from serving.schemas import RecommendRequest
+from serving.http.run import running
+from serving.http.schemas import RecommendRequest
 
 Someone = Callable[[], str]
 

@@ -10,12 +10,12 @@ import pytest
 
 from contracts.workspace import Workspace
 from retrieval.config import Diversity, RecommendShares, RetrievalConfig
-from retrieval.index import build_index
+from retrieval.index.build import build_index
 from retrieval.links.graph import Link, LinkGraph
 from retrieval.links.store import LinksManifest, LinkStore
 from retrieval.links.values import Value
 from serving.engine import Engine
-from serving.run import running
+from serving.http.run import running
 
 LINK = Link((Value("skills", "unicycling"),), (Value("workplace", "remote"),), 1.7, hires=41)
 SENTENCE = "members with skill unicycling were hired for remote work: 41 hires, weight 1.70"

@@ -20,13 +20,14 @@ from contracts.errors import BundleMismatch, IndexMismatch, NotReady, RolecallEr
 from contracts.tables import parts
 from contracts.workspace import Workspace, set_current
 from feature_repo.store import apply, materialize
-from retrieval.index import build_index
-from retrieval.job_index import JobIndex
-from serving import run, swap
+from retrieval.index.build import build_index
+from retrieval.index.job_index import JobIndex
+from serving import swap
 from serving.engine import Engine
-from serving.run import running
+from serving.http import run
+from serving.http.run import running
+from tests.serving.http.test_run import another_bundle
 
-from .test_serving_start import another_bundle
 from .test_serving_updates import by_words, delete, has_applied, service, upsert, wait, write
 
 

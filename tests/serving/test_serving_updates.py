@@ -20,11 +20,11 @@ from beam_jobs import quarantine
 from contracts.errors import BadInput
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from retrieval.index import build_index
+from retrieval.index.build import build_index
 from serving.engine import Engine
-from serving.run import running
+from serving.http.run import running
 from serving.updates import _PROBE, RUNNING, TRIES
-from sources.change_files import SCHEMA
+from sources.feeds.files import SCHEMA
 
 
 def upsert(job_id: str, title: str, **fields: Any) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.workspace import Workspace
-from retrieval.rules import load_rules
+from retrieval.rules.rules import load_rules
 from serving import unopened
-from serving.log import day_file
+from serving.event_log import day_file
 from serving.unopened import Unopened, read_unopened
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from policy import RubricJudge, load_policy
-from policy.golden import Golden, adjudicate, grader_agreement, load_golden, require_agreement
-from policy.golden_sheets import ADJUDICATED, read_adjudicated
+from policy.golden.golden import Golden, adjudicate, grader_agreement, load_golden, require_agreement
+from policy.golden.sheets import ADJUDICATED, read_adjudicated
 from simulator import Truth
 from simulator.graders import KAPPA
 

@@ -10,7 +10,7 @@ import pytest
 
 from contracts.errors import BadInput
 from contracts.records import Job, Reason
-from contracts.text import Verbalizer
+from contracts.text.verbalizer import Verbalizer
 from simulator import market, simulate
 from sources import Reject, open_source
 from sources.check import check

@@ -1,0 +1,201 @@
+"""The verbaliser: records in, text out. The same pure functions serve Beam, the stream and the request.
+
+Rules (DESIGN section 4; COOKBOOK 1.3): every field has a token budget, numbers become percentile tags, booleans are
+spelled out, a missing field leaves no trace, the newest comes first. Knows nothing of files, models or clocks.
+
+A token here is a run of letters and digits or a single other visible character: close to a word piece, needs no
+tokenizer, and never changes with one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.records import Education, Job, Member, Position
+from contracts.text.cleaning import clean_text
+
+TEXT_FORMAT = 1
+"""Raise it with any change that alters one byte of any text: stored text and vectors are then made again."""
+
+MEMBER_BUDGET: Mapping[str, int] = {
+    "headline": 16, "seniority": 2, "location": 8, "wants": 24, "workplace": 4, "pay": 4,
+    "skills": 40, "worked": 60, "education": 16, "summary": 48,
+}  # fmt: skip
+JOB_BUDGET: Mapping[str, int] = {
+    "title": 16, "company": 8, "location": 8, "workplace": 2, "employment": 3, "seniority": 2, "industry": 6,
+    "pay": 6, "skills": 40, "description": 120,
+}  # fmt: skip
+SNIPPET_BUDGET = 16
+QUERY_BUDGET = 32
+ACTIVITY_PER_ACTION: Mapping[str, int] = {"hire": 2, "apply": 5, "save": 3, "view": 6, "dismiss": 3}
+
+_TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")
+_ACTION_WORDS = {"hire": "hired", "apply": "applied", "save": "saved", "view": "viewed", "dismiss": "dismissed"}
+
+
+class Percentiles(BaseModel):
+    """Break points that turn a number into a percentile tag: for each name, ascending values at even steps.
+
+    They are fixed when a workspace is first verbalised and are part of the text version, so that a tag means the
+    same in training, in a back-fill and in a request.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    breaks: Mapping[str, tuple[float, ...]] = {}
+
+    @classmethod
+    def fit(cls, values: Mapping[str, Sequence[float]], steps: int = 20) -> Self:
+        """Break points at every `100 / steps` percent of each sequence; a name without values gets no tag."""
+        breaks = {}
+        for name, numbers in sorted(values.items()):
+            ordered = sorted(numbers)
+            if ordered:
+                breaks[name] = tuple(ordered[len(ordered) * i // steps] for i in range(1, steps))
+        return cls(breaks=breaks)
+
+    def tag(self, name: str, value: float | None) -> str:
+        """The tag "p65" for a value above 65% of those seen; empty where value or break points are missing."""
+        marks = self.breaks.get(name)
+        if value is None or not marks:
+            return ""
+        return f"p{round(100 * bisect_left(marks, value) / (len(marks) + 1))}"
+
+    def least(self, name: str, tag: str) -> float | None:
+        """What every value of a tag lies above; None for the lowest tag, or for one that `tag` does not give."""
+        marks = self.breaks.get(name, ())
+        steps = (i for i in range(len(marks) + 1) if f"p{round(100 * i / (len(marks) + 1))}" == tag)
+        step = next(steps, 0)
+        return marks[step - 1] if step else None
+
+
+class Verbalizer:
+    """Turns records into text. Holds the percentile break points and nothing else."""
+
+    def __init__(self, percentiles: Percentiles | None = None) -> None:
+        self.percentiles = percentiles or Percentiles()
+        digest = hashlib.sha256(self.percentiles.model_dump_json().encode()).hexdigest()[:8]
+        self.version = f"{TEXT_FORMAT}-{digest}"
+        """The text version: the format and the break points. Bundles, indexes and feature rows carry it."""
+
+    def member(self, member: Member) -> str:
+        wish = member.preferences
+        return _join(
+            MEMBER_BUDGET,
+            headline=member.headline,
+            seniority=member.seniority or "",
+            location=member.location,
+            wants=_list(wish.titles, _prefixed("in", _list(wish.locations))),
+            workplace=_list(wish.workplace),
+            pay=_prefixed("at least", self.percentiles.tag("salary", wish.salary_min)),
+            skills=_list(member.skills),
+            worked=_list(map(_position, _newest_first(member.positions)), separator="; "),
+            education=_list(map(_education, member.education), separator="; "),
+            summary=member.summary,
+        )
+
+    def job(self, job: Job) -> str:
+        low, high = (self.percentiles.tag("salary", v) for v in (job.salary_min, job.salary_max))
+        return _join(
+            JOB_BUDGET,
+            title=job_title(job),
+            company=job.company,
+            location=job.location,
+            workplace=job.workplace or "",
+            employment=(job.employment or "").replace("_", " "),
+            seniority=job.seniority or "",
+            industry=job.industry,
+            pay=f"{low} to {high}" if low and high and low != high else low or high,
+            skills=_list(job.skills),
+            description=job.description,
+        )
+
+
+def job_title(job: Job) -> str:
+    """The title without the employer that adverts append after "@": there it matches for the wrong reason."""
+    title, separator, employer = job.title.partition("@")
+    repeated = separator and (not job.company or employer.strip().casefold() == job.company.casefold())
+    return title.strip() if repeated and title.strip() else job.title
+
+
+def job_snippet(job: Job) -> str:
+    """A job in a few words, for lists of past activity: title, company, location."""
+    return limit_tokens(_list((job_title(job), job.company, job.location)), SNIPPET_BUDGET)
+
+
+def activity_text(entries: Iterable[tuple[str, str]]) -> str:
+    """A member's recent activity, from (action, job snippet) pairs given newest first.
+
+    Grouped by action in the order of `ACTIVITY_PER_ACTION`, at most that many each; impressions are not activity.
+    """
+    groups: dict[str, list[str]] = {action: [] for action in ACTIVITY_PER_ACTION}
+    for action, snippet in entries:
+        group = groups.get(action)
+        if group is not None and snippet not in group and len(group) < ACTIVITY_PER_ACTION[action]:
+            group.append(snippet)
+    return " | ".join(f"{_ACTION_WORDS[a]}: {'; '.join(found)}" for a, found in groups.items() if found)
+
+
+def request_text(member_text: str = "", activity: str = "", query: str = "") -> str:
+    """The prefix of a request: what was asked, what was done lately, who asks. Empty parts leave no trace."""
+    asked = limit_tokens(clean_text(query), QUERY_BUDGET)
+    return " | ".join(part for part in (_prefixed("search:", asked), activity, member_text) if part)
+
+
+def limit_tokens(text: str, budget: int) -> str:
+    """`text` cut after its first `budget` tokens."""
+    if len(text) <= budget:  # a token has at least one character
+        return text
+    for count, match in enumerate(_TOKEN.finditer(text), start=1):
+        if count > budget:
+            return text[: match.start()].rstrip()
+    return text
+
+
+def content_hash(text: str, version: str = "") -> str:
+    """128-bit hex digest of a text under a text version: equal means that nothing has to be embedded again."""
+    return hashlib.blake2b(f"{version}\x00{text}".encode(), digest_size=16).hexdigest()
+
+
+def _join(budgets: Mapping[str, int], **fields: str) -> str:
+    return " | ".join(f"{name}: {limit_tokens(text, budgets[name])}" for name, text in fields.items() if text)
+
+
+def _list(items: Iterable[str], *more: str, separator: str = ", ") -> str:
+    return separator.join(item for item in (*items, *more) if item)
+
+
+def _prefixed(word: str, text: str) -> str:
+    return f"{word} {text}" if text else ""
+
+
+def _newest_first(positions: Sequence[Position]) -> list[Position]:
+    open_ones = [p for p in positions if p.end is None and p.start is not None]
+    dated = [p for p in positions if p.end is not None]
+    rest = [p for p in positions if p.end is None and p.start is None]
+    by_start = sorted(open_ones, key=lambda p: p.start or 0, reverse=True)
+    by_end = sorted(dated, key=lambda p: p.end or 0, reverse=True)
+    return [*by_start, *by_end, *rest]
+
+
+def _position(position: Position) -> str:
+    held = _list((position.title, position.company), separator=" at ")
+    industry = f"({position.industry})" if position.industry else ""
+    years = "current: True" if position.start and position.end is None else _years(position)
+    return " ".join(part for part in (held, industry, years, limit_tokens(position.description, 12)) if part)
+
+
+def _years(position: Position) -> str:
+    if position.start is None or position.end is None:
+        return ""
+    years = round((position.end - position.start).days / 365.25)
+    return f"{years} years" if years > 1 else ""
+
+
+def _education(education: Education) -> str:
+    return _list((education.degree, education.field, education.school))

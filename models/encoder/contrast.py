@@ -1,0 +1,53 @@
+"""What a retrieval encoder is held to: a request nearer to the job that was taken than to other jobs.
+
+b requests and c jobs of one step; scores are cosines.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.layers.backbone import unit
+from models.training.losses import OUT
+
+GOOD = 0.75
+"""Judged relevance (grade / 4) from which a pair is a good one: a grade above 2 (COOKBOOK 1.4)."""
+
+
+def cut(vectors: Tensor, dim: int) -> Tensor:
+    """(n, H) -> (n, dim) of length 1: the first numbers of a vector are a vector (Kusupati et al. 2022)."""
+    return unit(vectors[..., :dim])
+
+
+def contrastive(
+    scores: Tensor, positive: Tensor, allowed: Tensor, weight: Tensor, scale: float, hardest: int | None = None
+) -> Tensor:
+    """The mean over requests, by weight, of the cross-entropy of the taken job among the negatives.
+
+    scores: (b, c); positive: (b,) int64 column of the job that was taken; allowed: (b, c) bool, False for a job that is
+    no negative of a request (its own positive need not be); weight: (b,); hardest: negatives of each request that
+    count, those with the highest scores, None: all. Source: van den Oord et al. 2018; the curriculum is COOKBOOK 5.3.
+    """
+    own = positive[:, None]
+    negatives = scores.masked_fill(~allowed, OUT).scatter(1, own, OUT)
+    if hardest is not None and hardest < scores.shape[1]:
+        kept = torch.zeros_like(allowed).scatter(1, negatives.topk(hardest).indices, True)
+        negatives = negatives.masked_fill(~kept, OUT)
+    taken = scores.gather(1, own)
+    each = torch.logsumexp(torch.cat([taken, negatives], 1) * scale, 1) - taken[:, 0] * scale
+    return (each * weight).sum() / weight.sum()
+
+
+def mined_margin(scores: Tensor, relevance: Tensor, margin: float, mined: int) -> Tensor:
+    """The mean over pairs of max(0, margin - good + bad) of each list's lowest good scores and highest bad ones.
+
+    scores: (lists, n); relevance: (lists, n) judged, in [0, 1], NaN where it is not; mined: how many of either at most.
+    0 where no list has both. Source: COOKBOOK 1.4, hard positives and hard negatives.
+    """
+    most = min(mined, scores.shape[1])
+    good = scores.masked_fill(~(relevance >= GOOD), torch.inf).topk(most, largest=False).values
+    bad = scores.masked_fill(~(relevance < GOOD), -torch.inf).topk(most).values
+    apart = (margin - good[:, :, None] + bad[:, None]).clamp(min=0)  # infinite ones are 0, and so is their gradient
+    pairs = torch.isfinite(good)[:, :, None] & torch.isfinite(bad)[:, None]
+    return apart.masked_fill(~pairs, 0.0).sum() / pairs.sum().clamp(min=1)

@@ -1,0 +1,259 @@
+"""The trained retrieval encoder: one tower for requests and jobs, learned from what was taken on past requests.
+
+Its result is a backbone folder, as the embedded one is, so export, embedding and search do not know that it was
+trained. Lists that were judged or scored before can be learned from beside the log: by a hinge on mined pairs, and by
+the ranker's order. Why not by sentence-transformers' trainer: docs/decisions/0014-one-loop-trains-the-encoder-too.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from contracts.errors import BadInput, NotReady, TrainingFailed
+from contracts.text.token_ids import open_tokenizer, token_ids
+from contracts.workspace import Workspace
+from models.config import MODEL_FORMAT, EncoderTraining, Teacher
+from models.encoder.contrast import contrastive, cut, mined_margin
+from models.encoder.positives import Positives
+from models.layers.backbone import Backbone, backbone_folder, backbone_version, mean_pool, save_backbone, unit
+from models.student.distil import padded
+from models.teachers.scores import current_scores, read_scores
+from models.training.loop import COLLAPSED, autocast, fit
+from models.training.losses import list_divergence
+from models.training.rows import Rows, by_length, read_rows
+from models.training.states import TextStates
+
+log = logging.getLogger("rolecall")
+
+ABOUT = "towers.json"
+TASK: Mapping[Teacher, str] = {"policy": "relevance", "click": "view"}
+"""What a teacher is asked where the retrieval encoder learns its order."""
+CHUNK_TOKENS = 2_048
+"""Padded tokens that are read at once: a step's texts differ in length, and padding costs as much as text."""
+
+
+class Judged(NamedTuple):
+    """Training lists of a pass before. taught: (n,) float32 a teacher's logits, NaN where it has none."""
+
+    rows: Rows
+    taught: np.ndarray
+    version: str
+
+
+class Step(NamedTuple):
+    """pairs: (b,) numbers of positives; easy: (m,) jobs of the inventory; lists: rows of each judged list."""
+
+    pairs: np.ndarray
+    easy: np.ndarray
+    lists: list[np.ndarray]
+
+
+def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> Path:
+    """Train a tower; return the folder of its version below `root`.
+
+    The version is the hash of positives, lists, knobs and backbone; where it is there already, nothing is done.
+    Raises BadInput for widths or layers that the backbone has not, NotReady where lists are asked for that are not
+    there, TrainingFailed where a loss is not finite (<version>.stopped then holds the last good state) or all texts
+    have come to lie in one place.
+    """
+    folder = backbone_folder(config.backbone)
+    judged = read_judged(Workspace(config.lists), config) if config.lists else None
+    version = _version(positives, judged, config, folder)
+    out = root / version
+    if (out / ABOUT).is_file():
+        log.info("encoder: version %s is up to date", version)
+        return out
+    torch.manual_seed(config.seed)
+    backbone = Backbone(folder)
+    if wide := [dim for dim in config.dims if dim > backbone.hidden]:
+        raise BadInput(f"vectors of {wide[0]}, the backbone makes {backbone.hidden}", where="dims", cure="train less")
+    if config.frozen_layers >= backbone.depth:
+        raise BadInput(f"{config.frozen_layers} of {backbone.depth} layers are held fixed", cure="leave one to train")
+    backbone.freeze(config.frozen_layers)
+    loss = Loss(backbone, positives, judged, folder, config)
+
+    def keep(about: Mapping[str, Any]) -> Path:
+        stopped = out.with_name(f"{version}.stopped")
+        save_backbone(backbone, folder, stopped)
+        (stopped / "stopped.json").write_text(json.dumps(about, indent=2))
+        return stopped
+
+    steps = -(-len(positives) // config.batch)
+    stages = (
+        ("encoder", config.epochs, config.learning_rate, None),
+        ("encoder, hard negatives", config.hard_epochs, config.learning_rate * config.hard_rate, config.hardest),
+    )
+    for stage, (name, epochs, rate, hardest) in enumerate(stages):
+        if epochs:
+            loss.begin(hardest)
+            fit(
+                backbone,
+                partial(_steps, positives, judged, config, stage),
+                loss,
+                lambda step: len(step.pairs),
+                name=name,
+                epochs=epochs,
+                steps=epochs * steps,
+                learning_rate=rate,
+                head_rate=rate,
+                head=(),
+                precision=config.precision,
+                describe=lambda step: f"pairs {', '.join(map(str, step.pairs[:8]))} ...",
+                keep=keep,
+            )
+    _check_spread(loss, positives, config)
+    about = {
+        "config": config.model_dump(mode="json"),
+        "backbone": backbone_version(folder),
+        "positives": positives.version,
+        "pairs": len(positives),
+        "jobs": len(positives.jobs),
+        "lists": judged.version if judged else "",
+    }
+    save_backbone(backbone, folder, out)
+    (out / ABOUT).write_text(json.dumps(about, indent=2))
+    log.info("encoder %s: %s positives, %s jobs", version, f"{len(positives):,}", f"{len(positives.jobs):,}")
+    return out
+
+
+def read_judged(workspace: Workspace, config: EncoderTraining) -> Judged:
+    """The training lists of a workspace with what is learned from them. Raises NotReady, BadInput (`read_scores`)."""
+    rows = read_rows(workspace.training)
+    train = np.flatnonzero(rows.splits == "train")
+    if not len(train):
+        raise NotReady("no training list", where=str(workspace.training), cure="run `rolecall label` first")
+    taught, name = np.full(len(rows), np.nan, np.float32), ""
+    if config.distil_weight:
+        path = current_scores(workspace, config.teacher)
+        tasks, logits = read_scores(path, rows, train)
+        if TASK[config.teacher] not in tasks:
+            raise BadInput(f"no answer to {TASK[config.teacher]!r}", where=str(path), cure="name the other teacher")
+        taught, name = logits[:, tasks.index(TASK[config.teacher])], path.stem
+    return Judged(rows.only(train), taught[train], f"{rows.version}/{name}")
+
+
+class Loss:
+    """The loss of a step, and the texts that it reads. `begin` sets what counts from now on."""
+
+    def __init__(self, backbone: Backbone, positives: Positives, judged: Judged | None, folder: Path,
+                 config: EncoderTraining) -> None:  # fmt: skip
+        self._backbone, self._positives, self._judged, self._config = backbone, positives, judged, config
+        tokenizer, memory = open_tokenizer(folder, config.max_tokens), config.memory_mb // 2
+        of_lists = (judged.rows.requests, judged.rows.jobs) if judged else ([], [])
+        self._requests, self._jobs = (
+            TextStates(backbone, token_ids(tokenizer, [*own, *more]), config.frozen_layers, memory, config.precision)
+            for own, more in zip((positives.requests, positives.jobs), of_lists, strict=True)
+        )
+        self._dims = sorted({*config.dims, backbone.hidden})
+        self._hardest: int | None = None
+        self._start: list[tuple[Tensor, Tensor]] = []
+
+    def begin(self, hardest: int | None) -> None:
+        """hardest: as in `contrastive`. The weights of now are those that the anchor holds to."""
+        self._hardest = hardest
+        if self._config.anchor:
+            moving = [weight for weight in self._backbone.parameters() if weight.requires_grad]
+            self._start = [(weight, weight.detach().clone()) for weight in moving]
+
+    def __call__(self, step: Step) -> Tensor:
+        """Scalar, the mean over the widths; products of vectors in float32, as bfloat16 would blur the order."""
+        own = self._positives
+        jobs, column = np.unique(np.concatenate([own.job[step.pairs], step.easy]), return_inverse=True)
+        allowed = torch.from_numpy(own.allowed(step.pairs, jobs))
+        asked, row = np.unique(own.request[step.pairs], return_inverse=True)
+        requests, offered = self._vectors(self._requests, asked), self._vectors(self._jobs, jobs)
+        lists = self._lists(step.lists) if step.lists else None
+        positive, weight = torch.from_numpy(column[: len(step.pairs)]), torch.from_numpy(own.weight[step.pairs])
+        total = requests.new_zeros(())
+        with torch.autocast("cpu", enabled=False):
+            for dim in self._dims:
+                scores = (cut(requests, dim) @ cut(offered, dim).T)[torch.from_numpy(row)]
+                total = total + contrastive(scores, positive, allowed, weight, self._config.scale, self._hardest)
+                if lists is not None:
+                    total = total + self._of_lists(lists, dim)
+            total = total / len(self._dims)
+            for weights, start in self._start:
+                total = total + self._config.anchor * ((weights - start) ** 2).sum()
+        return total
+
+    def vectors(self, requests: np.ndarray, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Unit vectors (n, H), (m, H) float32 of the positives' texts with these numbers."""
+        return self._vectors(self._requests, requests), self._vectors(self._jobs, jobs)
+
+    def _vectors(self, states: TextStates, texts: np.ndarray) -> Tensor:
+        found, order = [], []
+        for some in by_length(states.lengths[texts], CHUNK_TOKENS):
+            hidden, mask = states.batch(texts[some])
+            found.append(mean_pool(self._backbone.run(hidden, mask, states.layers).float(), mask))
+            order.append(some)
+        return unit(torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(order)))])
+
+    def _lists(self, lists: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Vectors of requests (l, H) and of their jobs (l, n, H), relevance and a teacher's logits (l, n) with NaN."""
+        assert self._judged is not None
+        rows, own = self._judged.rows, self._positives
+        chosen = np.concatenate(lists)
+        asked = np.array([rows.request[of_list[0]] for of_list in lists]) + len(own.requests)
+        jobs, which = np.unique(rows.job[chosen] + len(own.jobs), return_inverse=True)
+        packed = torch.from_numpy(padded(which, lists, 0))
+        known = (torch.from_numpy(padded(values[chosen], lists, np.nan))
+                 for values in (rows.target("relevance"), self._judged.taught))  # fmt: skip
+        return self._vectors(self._requests, asked), self._vectors(self._jobs, jobs)[packed], *known  # type: ignore[return-value]
+
+    def _of_lists(self, lists: tuple[Tensor, Tensor, Tensor, Tensor], dim: int) -> Tensor:
+        requests, jobs, relevance, taught = lists
+        config = self._config
+        scores = (cut(requests, dim)[:, None] * cut(jobs, dim)).sum(-1)
+        total = scores.new_zeros(())
+        if config.margin_weight:
+            total = total + config.margin_weight * mined_margin(scores, relevance, config.margin, config.mined)
+        if config.distil_weight:
+            present = torch.isfinite(taught)[..., None]
+            theirs, ours = torch.nan_to_num(taught)[..., None], scores[..., None] * config.scale
+            total = total + config.distil_weight * list_divergence(theirs, ours, present).mean()
+        return total
+
+
+def _steps(positives: Positives, judged: Judged | None, config: EncoderTraining, stage: int, epoch: int
+           ) -> Iterator[Step]:  # fmt: skip
+    """One epoch: every positive once, with fresh easy negatives; lists in turn, as often as steps need them."""
+    rng = np.random.default_rng((config.seed, stage, epoch))
+    order = rng.permutation(len(positives))
+    lists = judged.rows.lists(np.arange(len(judged.rows))) if judged else []
+    turns = itertools.cycle(rng.permutation(len(lists)).tolist())
+    for start in range(0, len(order), config.batch):
+        pairs = order[start : start + config.batch]
+        wanted = round(len(pairs) * config.easy_share / (1 - config.easy_share))
+        easy = rng.choice(len(positives.jobs), min(wanted, len(positives.jobs)), replace=False)
+        yield Step(pairs, easy, [lists[i] for i in itertools.islice(turns, config.lists_a_batch)])
+
+
+def _check_spread(loss: Loss, positives: Positives, config: EncoderTraining) -> None:
+    """Raise TrainingFailed where the scores of a request's jobs are all but the same."""
+    some = [np.arange(min(64, len(texts))) for texts in (positives.requests, positives.jobs)]
+    with torch.inference_mode(), autocast(config.precision):
+        requests, jobs = loss.vectors(*some)
+    spread = float((requests @ jobs.T).std(dim=1).mean())
+    if not spread > COLLAPSED:
+        raise TrainingFailed(
+            f"the scores of a request's jobs do not spread (standard deviation {spread:.2g})",
+            where="encoder",
+            cure="more positives, or a lower learning rate",
+        )
+
+
+def _version(positives: Positives, judged: Judged | None, config: EncoderTraining, folder: Path) -> str:
+    knobs = config.model_dump(mode="json", exclude={"backbone", "lists", "memory_mb", "max_requests"})
+    parts = [MODEL_FORMAT, positives.version, knobs, backbone_version(folder), judged.version if judged else ""]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

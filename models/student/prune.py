@@ -1,0 +1,249 @@
+"""Structured pruning: whole neurons, heads and layers go, and what stays is solved to give what the whole gave.
+
+A feed-forward block ends in a linear map that reads its neurons, attention in one that reads its heads. On calibration
+inputs the output of such a map is to stay as it was: which groups of inputs to keep is searched greedily with swaps,
+and for a kept set the best weights have a closed form. After OSSCAR (arXiv 2403.12983). As there, each map is pruned
+by itself; small steps with distillation between them lose least (COOKBOOK 2.5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from models.config import PruneConfig
+
+if TYPE_CHECKING:
+    from models.student.student import Student
+
+RIDGE = 1e-3
+"""Pull of the weights towards what they were, as a share of the inputs' mean variance."""
+SWAPS = 32
+ROWS_A_CALL = 512
+"""Calibration rows that are taken of each call of a map: some thousands say enough of 1,536 neurons."""
+
+
+class Moments:
+    """Mean and covariance of the rows (n, p) that enter a linear map, in float64."""
+
+    def __init__(self, width: int) -> None:
+        self._count = 0
+        self._total = torch.zeros(width, dtype=torch.float64)
+        self._products = torch.zeros(width, width, dtype=torch.float64)
+
+    def add(self, rows: Tensor) -> None:
+        self._count += len(rows)
+        self._total += rows.sum(0, dtype=torch.float64)
+        self._products += rows.T @ rows
+
+    @property
+    def mean(self) -> Tensor:
+        """(p,)."""
+        return self._total / max(1, self._count)
+
+    @property
+    def covariance(self) -> Tensor:
+        """(p, p), with the ridge on its diagonal: positive definite."""
+        covariance = self._products / max(1, self._count) - torch.outer(self.mean, self.mean)
+        ridge = RIDGE * float(covariance.diagonal().mean().clamp(min=1e-9))
+        return covariance + ridge * torch.eye(len(covariance), dtype=torch.float64)
+
+
+def prune_in_steps(student: Student, config: PruneConfig, calibrate: Callable[[], Tensor],
+                   learn: Callable[[], Any]) -> None:  # fmt: skip
+    """Prune in equal steps, in place. calibrate: as in `prune`; learn: trains the student, after each step."""
+    for step in range(config.steps):
+        before, after = step / config.steps, (step + 1) / config.steps
+        neurons, heads = (
+            1 - (1 - share * after) / (1 - share * before) for share in (config.neurons, config.heads)
+        )  # of what is left
+        prune(student, calibrate, neurons, heads, int(config.layers * after) - int(config.layers * before))
+        if config.epochs:
+            learn()
+
+
+def prune(student: Student, calibrate: Callable[[], Tensor], neurons: float = 0.0, heads: float = 0.0,
+          layers: int = 0) -> None:  # fmt: skip
+    """Take shares of the neurons and heads of every layer, and some layers of the item encoder, in place.
+
+    calibrate: runs the student as it is now on calibration inputs, from the texts on, and returns its logits.
+    neurons, heads: shares in [0, 1); at least one of each stays, and of each layer the same number.
+    """
+    student.eval()
+    with torch.no_grad():
+        for _ in range(layers):
+            _drop_layer(student.item.layers, calibrate)
+        blocks: list[Any] = [*student.prefix.layers, *student.item.layers, *student.score_layers]
+        maps = [layer.output.dense for layer in blocks if neurons]
+        maps += [layer.attention.output.dense for layer in blocks if heads]
+        with recorded(maps) as moments:
+            if maps:
+                calibrate()
+        for layer in blocks:
+            if neurons:
+                _prune_neurons(layer, moments[layer.output.dense], neurons)
+            if heads:
+                _prune_heads(layer, moments[layer.attention.output.dense], heads)
+
+
+@contextlib.contextmanager
+def recorded(maps: Sequence[nn.Linear]) -> Iterator[dict[nn.Linear, Moments]]:
+    """The moments of what enters each map while the context is open."""
+    moments = {linear: Moments(linear.in_features) for linear in maps}
+    draws = torch.Generator().manual_seed(0)
+
+    def record(linear: Any, inputs: tuple[Tensor, ...]) -> None:
+        rows = inputs[0].flatten(0, -2).float()
+        moments[linear].add(rows[torch.randperm(len(rows), generator=draws)[:ROWS_A_CALL]])
+
+    hooks = [linear.register_forward_pre_hook(record) for linear in maps]
+    try:
+        yield moments
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def choose(covariance: Tensor, weight: Tensor, group: int, keep: int, swaps: int = SWAPS) -> Tensor:
+    """Which groups of inputs to keep so that the output changes least, ascending (keep,) int64.
+
+    covariance: (p, p) of the inputs; weight: (d, p) of the map; group: neighbouring inputs that go or stay together.
+    One group after the other goes, each the cheapest given those that went before; then the best that went and the
+    cheapest that stayed change places while that helps.
+
+    The tableau is [C | C W'] after a principal pivot on the kept set: with rows [C^-1 | -W'] where all is kept. A
+    group's block and its right-hand rows say at once what its removal costs or its return gains, and pivoting on the
+    block takes it out or in.
+    """
+    inputs = len(covariance)
+    tableau = torch.cat((torch.linalg.inv(covariance), -weight.T.to(covariance.dtype)), 1)
+    kept = torch.ones(inputs // group, dtype=torch.bool)
+
+    def worth() -> Tensor:
+        right = tableau[:, inputs:].unflatten(0, (-1, group))
+        square = tableau[:, :inputs].unflatten(1, (-1, group)).unflatten(0, (-1, group))
+        blocks = square.diagonal(dim1=0, dim2=2).permute(2, 0, 1)
+        solved = right / blocks if group == 1 else torch.linalg.solve(blocks, right)
+        return (right * solved).sum((1, 2))
+
+    def toggle(index: Tensor) -> None:
+        _pivot(tableau, slice(int(index) * group, (int(index) + 1) * group))
+        kept[index] = ~kept[index]
+
+    def cheapest() -> Tensor:
+        return torch.where(kept, worth(), torch.inf).argmin()
+
+    for _ in range(len(kept) - keep):
+        toggle(cheapest())
+    for _ in range(swaps if keep < len(kept) else 0):
+        best = torch.where(kept, -torch.inf, worth()).argmax()
+        toggle(best)
+        worst = cheapest()
+        toggle(worst)
+        if worst == best:
+            break
+    return kept.nonzero().flatten()
+
+
+def reconstruct(covariance: Tensor, weight: Tensor, kept: Tensor) -> Tensor:
+    """The weights (d, k) of the kept inputs that change the output (d,) of the map least; closed form.
+
+    Minimises |W x - V x_S|^2 over centred x; with the ridge r also r |W_S - V|^2 + r |W without S|^2, so that all kept
+    is the map as it was.
+    """
+    mixed = covariance[kept] @ weight.T.to(covariance.dtype)
+    return torch.linalg.solve(covariance[kept][:, kept], mixed).T
+
+
+def shape(student: Student) -> dict[str, list[list[int]]]:
+    """Heads and neurons of each layer, bottom first, of the prefix encoder, the item encoder and the scorer."""
+    parts = _parts(student).items()
+    return {name: [[heads(layer), layer.output.dense.in_features] for layer in layers] for name, layers in parts}
+
+
+def reshape(student: Student, sizes: dict[str, list[list[int]]]) -> None:
+    """Give an untrained student the shape of a pruned one, so that its weights can be loaded."""
+    for name, layers in _parts(student).items():
+        del layers[len(sizes[name]) :]
+        for layer, (number, neurons) in zip(layers, sizes[name], strict=True):
+            _narrow(layer.intermediate.dense, rows=torch.arange(neurons))
+            _narrow(layer.output.dense, columns=torch.arange(neurons))
+            width = number * layer.attention.self.attention_head_size
+            _keep_heads(layer, torch.arange(width))
+            _narrow(layer.attention.output.dense, columns=torch.arange(width))
+
+
+def heads(layer: Any) -> int:
+    """Attention heads of a layer."""
+    attention = layer.attention.self
+    return attention.query.out_features // attention.attention_head_size
+
+
+def _parts(student: Student) -> dict[str, Any]:
+    return {"prefix": student.prefix.layers, "item": student.item.layers, "score": student.score_layers}
+
+
+def _drop_layer(layers: Any, calibrate: Callable[[], Tensor]) -> None:
+    """Take the layer without which the logits change least."""
+    whole = calibrate()
+    changes = []
+    for place in range(len(layers)):
+        taken = layers[place]
+        del layers[place]
+        changes.append(float((calibrate() - whole).square().mean()))
+        layers.insert(place, taken)
+    del layers[min(range(len(layers)), key=changes.__getitem__)]
+
+
+def _prune_neurons(layer: Any, moments: Moments, share: float) -> None:
+    neurons = _fit_kept(layer.output.dense, moments, 1, share)
+    _narrow(layer.intermediate.dense, rows=neurons)
+
+
+def _prune_heads(layer: Any, moments: Moments, share: float) -> None:
+    inputs = _fit_kept(layer.attention.output.dense, moments, layer.attention.self.attention_head_size, share)
+    _keep_heads(layer, inputs)
+
+
+def _fit_kept(linear: nn.Linear, moments: Moments, group: int, share: float) -> Tensor:
+    """Cut a map to the inputs that it is to keep (k,), with the weights and the bias that make up for the others."""
+    groups = linear.in_features // group
+    covariance, mean, weight = moments.covariance, moments.mean, linear.weight.double()
+    chosen = choose(covariance, weight, group, max(1, round(groups * (1 - share))))
+    kept = (chosen[:, None] * group + torch.arange(group)).flatten()
+    solved = reconstruct(covariance, weight, kept)
+    _narrow(linear, columns=kept)
+    linear.weight.copy_(solved)
+    linear.bias.add_(weight @ mean - solved @ mean[kept])
+    return kept
+
+
+def _keep_heads(layer: Any, inputs: Tensor) -> None:
+    """Cut queries, keys and values to the rows (k,) of the heads that stay."""
+    attention = layer.attention.self
+    for linear in (attention.query, attention.key, attention.value):
+        _narrow(linear, rows=inputs)
+    attention.num_attention_heads, attention.all_head_size = heads(layer), len(inputs)
+
+
+def _narrow(linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None = None) -> None:
+    """Keep these outputs and inputs of a map, in place."""
+    for name, index, places in (("weight", 0, rows), ("bias", 0, rows), ("weight", 1, columns)):
+        if places is not None:
+            old = getattr(linear, name)
+            setattr(linear, name, nn.Parameter(old.detach().index_select(index, places), old.requires_grad))
+    linear.out_features, linear.in_features = linear.weight.shape
+
+
+def _pivot(tableau: Tensor, at: slice) -> None:
+    """Principal pivot on a block, in place; a second one undoes it (Tucker 1960)."""
+    block = torch.linalg.inv(tableau[at, at])
+    columns, rows = tableau[:, at].clone(), block @ tableau[at]
+    tableau.addmm_(columns, rows, alpha=-1)
+    tableau[at] = -rows
+    tableau[:, at] = columns @ block
+    tableau[at, at] = block

@@ -1,0 +1,198 @@
+"""Teachers that read request and job as one text, on a Hugging Face backbone of any family.
+
+Every layer sees both sides, and every pair costs the whole of both texts. An encoder answers all tasks in one pass; a
+decoder is asked one task at a time and answers by the next token, yes or no.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import load_model
+from torch import Tensor, nn
+
+from contracts.errors import BadInput
+from contracts.tasks import TASKS
+from contracts.text.token_ids import open_tokenizer
+from models.config import TeacherConfig
+from models.layers.backbone import TaskHead, mean_pool, unit
+from models.teachers.prompts import Frame, answer_ids, decoder_frame, encoder_frame
+from models.teachers.teacher_model import TeacherModel, other_shape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class FullText(TeacherModel):
+    """frame: what stands around the two texts; longest: tokens of a pair at most, None where there is no limit."""
+
+    backbone: PreTrainedModel
+    frame: Frame
+
+    @property
+    def longest(self) -> int | None:
+        return getattr(self.backbone.config, "max_position_embeddings", None)
+
+    @abstractmethod
+    def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+        """Logits (n, tasks) float32 of n pairs, from `prompts.Texts.batch` with this model's frame."""
+
+    def layers(self) -> list[nn.Module]:
+        depth = self.backbone.config.num_hidden_layers
+        found = (part for part in self.backbone.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
+        return list(next(found))
+
+    def units(self) -> list[nn.Module]:
+        return self.layers()
+
+    def freeze(self, layers: int) -> None:
+        if layers:
+            self.backbone.get_input_embeddings().requires_grad_(False)
+        for layer in self.layers()[:layers]:
+            layer.requires_grad_(False)
+
+    def remember_less(self) -> None:
+        self.backbone.activation_checkpointing_enable({"use_reentrant": False})
+
+    def start_from(self, other: TeacherModel, where: str) -> None:
+        own, found = _sizes(self.backbone), _sizes(other.backbone) if isinstance(other, FullText) else ""
+        if other.architecture != self.architecture or own != found:
+            raise other_shape(f"{found} ({other.architecture})".strip(), own, where)
+        self.backbone.load_state_dict(other.backbone.state_dict())
+
+
+class FullTextEncoder(FullText):
+    """A plain cross-encoder (Nogueira and Cho 2019): the mean over all tokens ends in one logit a task, beside the
+    cosine of the mean over the request's and that over the job's."""
+
+    architecture = "encoder"
+
+    def __init__(self, folder: Path, tasks: tuple[str, ...], ordinal: bool = False, trained: bool = True,
+                 dtype: torch.dtype = torch.float32) -> None:  # fmt: skip
+        from transformers import AutoModel
+
+        super().__init__(tasks, ordinal)
+        self.backbone = _open(AutoModel, folder, trained, dtype)
+        self.frame = encoder_frame(folder)
+        self.head = TaskHead(tasks, self._sentences(folder))
+        self._types = getattr(self.backbone.config, "type_vocab_size", 0) > 1
+
+    def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+        types = {"token_type_ids": _types(segments, mask)} if self._types else {}
+        hidden = self.backbone(input_ids=ids, attention_mask=mask, **types).last_hidden_state.float()
+        request, job = (unit(mean_pool(hidden, segments == side)) for side in (1, 2))
+        return self.head(mean_pool(hidden, mask), request * job)
+
+    def fresh(self) -> Iterator[nn.Parameter]:
+        yield from self.head.parameters()
+        yield from super().fresh()
+
+    def task_bias(self) -> nn.Parameter:
+        return self.head.bias
+
+    def start_from(self, other: TeacherModel, where: str) -> None:
+        super().start_from(other, where)
+        assert isinstance(other, FullTextEncoder)
+        self.head.start_from(other.head)
+
+    def _sentences(self, folder: Path) -> Tensor:
+        """Unit vectors (tasks, H) of the tasks' sentences by the backbone as it came."""
+        tokenizer = open_tokenizer(folder, 64)
+        with torch.no_grad():
+            read = [torch.tensor([tokenizer.encode(TASKS[task]).ids]) for task in self.tasks]
+            vectors = [self.backbone(input_ids=ids).last_hidden_state[0].float().mean(0) for ids in read]
+        return unit(torch.stack(vectors))
+
+
+class Decoder(FullText):
+    """A language model that is asked each task as a question about the pair: logit = logit(yes) - logit(no) + bias.
+
+    The softmax over the two tokens at the first place of the answer (COOKBOOK 1.2, step D; monoT5, Nogueira et al.
+    2020). Of the vocabulary these two rows alone are computed.
+    """
+
+    architecture = "decoder"
+
+    def __init__(self, folder: Path, tasks: tuple[str, ...], ordinal: bool = False, trained: bool = True,
+                 dtype: torch.dtype = torch.float32, frame: Frame | None = None,
+                 words: tuple[int, int] | None = None) -> None:  # fmt: skip
+        """frame, words: of a stored teacher, whose folder has no chat template."""
+        from transformers import AutoModelForCausalLM
+
+        super().__init__(tasks, ordinal)
+        self.backbone = _open(AutoModelForCausalLM, folder, trained, dtype)
+        self.frame = frame or decoder_frame(folder, tasks)
+        self.words = words or answer_ids(folder)
+        self.bias = nn.Parameter(torch.zeros(len(tasks)))
+
+    def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+        hidden = self.backbone.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+        last = hidden[torch.arange(len(ids)), mask.sum(1) - 1].float()
+        vocabulary: Any = self.backbone.get_output_embeddings()
+        yes, no = (vocabulary.weight[word].float() for word in self.words)
+        margin = (last * (yes - no)).sum(-1)  # a product would be rounded under autocast
+        if vocabulary.bias is not None:
+            margin = margin + vocabulary.bias[self.words[0]] - vocabulary.bias[self.words[1]]
+        return margin.unflatten(0, (-1, len(self.tasks))) + self.bias
+
+    def about(self) -> dict[str, Any]:
+        return {"frame": self.frame, "words": self.words}
+
+    def fresh(self) -> Iterator[nn.Parameter]:
+        yield self.bias
+        yield from super().fresh()
+
+    def task_bias(self) -> nn.Parameter:
+        return self.bias
+
+
+ARCHITECTURES: dict[str, type[FullTextEncoder] | type[Decoder]] = {"encoder": FullTextEncoder, "decoder": Decoder}
+
+
+def load_full_text(folder: Path) -> tuple[FullText, TeacherConfig]:
+    """A trained full-text teacher and its knobs, from the folder of its version."""
+    about = json.loads((folder / "teacher.json").read_text())
+    config = TeacherConfig.model_validate(about["config"])
+    tasks, ordinal = tuple(about["tasks"]), config.targets == "ordinal"
+    model: FullText
+    if about["architecture"] == "decoder":
+        frame, words = Frame(*about["frame"]), tuple(about["words"])
+        model = Decoder(folder, tasks, ordinal, trained=False, frame=frame, words=words)
+    else:
+        model = FullTextEncoder(folder, tasks, ordinal, trained=False)
+    load_model(model, str(folder / "model.safetensors"))
+    return model.eval(), config
+
+
+def _open(family: Any, folder: Path, trained: bool, dtype: torch.dtype) -> PreTrainedModel:
+    from transformers import AutoConfig
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    if not trained:
+        return family.from_config(AutoConfig.from_pretrained(str(folder)), dtype=dtype)
+    model, found = family.from_pretrained(str(folder), dtype=dtype, use_safetensors=True, output_loading_info=True)
+    absent = sorted(name for name in found["missing_keys"] if "pooler" not in name)
+    if absent:
+        raise BadInput(
+            f"no weights of {absent[0]} and {len(absent) - 1} others",
+            where=str(folder),
+            cure="give the folder of a model of this architecture",
+        )
+    return model
+
+
+def _types(segments: Tensor, mask: Tensor) -> Tensor:
+    """0 up to the job's first token, 1 from there on: the token types of a pair of texts."""
+    return (torch.cumsum(segments == 2, 1) > 0).long() * mask
+
+
+def _sizes(backbone: PreTrainedModel) -> str:
+    config = backbone.config
+    return f"{config.num_hidden_layers} layers of {config.hidden_size} ({config.model_type})"

@@ -1,0 +1,307 @@
+"""The golden set: pairs that people graded, how far they agree, and the gate that a judge has to pass before it labels.
+
+It is a folder that people keep with their data: `pairs.jsonl` (`policy.golden.pairs`), and beside it the sheets, the
+adjudicated grades and the accepted policy versions (`policy.golden.sheets`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from contracts.errors import BadInput, JudgeFailed, NotAgreed, NotReady, OtherPolicy
+from policy.document.document import DIMENSIONS
+from policy.golden.agreement import Agreement, agreement
+from policy.golden.pairs import PAIRS, GoldenPair, read_pairs
+from policy.golden.sheets import (
+    ACCEPTED,
+    ADJUDICATED,
+    AGREED,
+    CHANGED,
+    EVERY_VERSION,
+    LEFT_OUT,
+    MEDIAN,
+    Decision,
+    Sheet,
+    accept_policy,
+    accepted_versions,
+    read_adjudicated,
+    read_sheets,
+    told_cell,
+    write_adjudicated,
+)
+from policy.judges.rubric import Judge, Judgement
+
+Of = Literal["all", "stratum", "kind", "dimension"]
+SIMULATED = "simulated-"
+"""What the names of simulated graders begin with."""
+LEAST_AGREEMENT = 0.8
+"""Quadratic kappa from which graders count as one (LinkedIn asks so much weighted kappa of its own before their grades
+count as truth: Reimagining search, engineering blog, January 2026)."""
+LEAST_PAIRS = 30
+"""Below it the interval of a kappa is too wide to let a judge pass."""
+LEAST_IN_STRATUM = 10
+"""Pairs from which a stratum is named as the worst."""
+MOST_UNGRADED = 0.05
+"""Share of the pairs that a judge may leave without a grade."""
+REPORT = "agreement.json"
+_FIELDS: tuple[Literal["stratum", "kind"], ...] = ("stratum", "kind")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Graded pairs. adjudicated: (pairs,) int8, the grade that counts, in the order of `pairs` and of the sheets."""
+
+    pairs: tuple[GoldenPair, ...]
+    sheets: tuple[Sheet, ...]
+    adjudicated: np.ndarray
+    policy_version: str
+
+    @property
+    def simulated(self) -> bool:
+        return is_simulated([sheet.grader for sheet in self.sheets])
+
+
+class Group(NamedTuple):
+    """How far the two graders agree who agree least, of some of the pairs. of: what the pairs have in common."""
+
+    of: Of
+    name: str
+    graders: tuple[str, str]
+    agreement: Agreement
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the gate measured. graders: the two who agree least; judge: against the adjudicated grades, and so by
+    stratum; ungraded: pairs without a grade of the judge, left out of its agreement."""
+
+    pairs: int
+    graders: Agreement
+    judge: Agreement
+    strata: Mapping[str, Agreement]
+    ungraded: int
+    least: float
+    simulated: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "pairs": self.pairs,
+            "graders": self.graders.as_dict(),
+            "judge": self.judge.as_dict(),
+            "strata": {name: found.as_dict() for name, found in self.strata.items()},
+            "ungraded": self.ungraded,
+            "least": self.least,
+            "simulated": self.simulated,
+        }
+
+    def __str__(self) -> str:
+        who = "simulated graders" if self.simulated else "graders"
+        told = f"{who} {self.graders.quadratic}, the judge against them {self.judge.quadratic}{_worst(self.strata)}"
+        missing = f", {self.ungraded} without a grade" if self.ungraded else ""
+        return f"quadratic kappa of {self.pairs} golden pairs: {told}{missing}"
+
+
+def is_simulated(graders: Iterable[str]) -> bool:
+    return all(grader.startswith(SIMULATED) for grader in graders)
+
+
+def has_golden(folder: Path) -> bool:
+    """Whether a workspace's golden folder holds pairs: data may come without a golden set."""
+    return (folder / PAIRS).is_file()
+
+
+def load_golden(folder: Path, policy_version: str) -> Golden:
+    """The golden set of a folder, complete and checked against the policy in force.
+
+    Raises NotReady where pairs, sheets or decisions are missing, OtherPolicy for grades by another version of the
+    policy that nobody accepted, BadInput as `read_sheets` does and for a decision upon other grades than the sheets'.
+    """
+    pairs = read_pairs(folder)
+    sheets = read_sheets(folder, pairs)
+    version = sheets[0].policy_version
+    if version != policy_version and not accepted_versions(folder) & {policy_version, EVERY_VERSION}:
+        raise OtherPolicy(
+            f"graded by policy {told_cell(version)}, and the policy in force is {policy_version}",
+            where=str(folder),
+            cure="grade new sheets, or, where the grades still hold, let a person confirm it: "
+            "`rolecall golden import --data DATA --accept-policy NAME`",
+        )
+    decisions = read_adjudicated(folder, pairs)
+    told = _told_grades(sheets)
+    cure = f"run `rolecall golden adjudicate {folder}`"
+    if not decisions:
+        raise NotReady(f"no adjudicated grades in {folder}", cure=cure)
+    open_ = [one.pair_id for one in decisions if one.grade is None]
+    if open_:
+        what = f"{len(open_)} pairs wait for a decision, the first {open_[0]!r}"
+        raise NotReady(what, where=str(folder / ADJUDICATED), cure="fill in the column grade, 0 to 4")
+    for one, grades in zip(decisions, told, strict=True):
+        if (one.grades, one.policy_version) != (grades, version):
+            what = f"pair {one.pair_id!r} was decided upon other grades than the sheets hold"
+            raise BadInput(what, where=str(folder / ADJUDICATED), cure=cure)
+    return Golden(pairs, tuple(sheets), np.array([one.grade for one in decisions], np.int8), version)
+
+
+def adjudicate(folder: Path, differ_by: int = 0) -> list[Decision]:
+    """Write `adjudicated.csv`: a grade where the sheets differ by at most so much, else an open row for a person.
+
+    A decision that a person took stays as long as the grades that it was taken upon; another grade in a row that
+    needed nobody is one too. Equal grades are taken, grades that differ by at most `differ_by` become their lower
+    median. Raises as `read_sheets` does.
+    """
+    pairs = read_pairs(folder)
+    sheets = read_sheets(folder, pairs)
+    version = sheets[0].policy_version
+    grades = np.stack([sheet.grades for sheet in sheets])
+    spread = grades.max(axis=0) - grades.min(axis=0)
+    median = np.sort(grades, axis=0)[(len(sheets) - 1) // 2]
+    known = {one[:3]: one for one in read_adjudicated(folder, pairs) if one.grade is not None}
+    decisions = []
+    for i, told in enumerate(_told_grades(sheets)):
+        key = (pairs[i].pair_id, version, told)
+        before = known.get(key)
+        if before and before.decided_by not in (AGREED, MEDIAN):
+            decisions.append(before)
+        elif before and before.grade != median[i]:
+            decisions.append(before._replace(decided_by=CHANGED))
+        elif spread[i] <= differ_by:
+            decisions.append(Decision(*key, int(median[i]), MEDIAN if spread[i] else AGREED))
+        else:
+            decisions.append(Decision(*key, None, ""))
+    write_adjudicated(folder, pairs, decisions)
+    return decisions
+
+
+def grader_agreement(pairs: Sequence[GoldenPair], sheets: Sequence[Sheet]) -> list[Group]:
+    """Of all pairs, of each stratum and kind, and of each dimension's scores where two graders gave any."""
+    grades = {sheet.grader: sheet.grades for sheet in sheets}
+    rows: dict[tuple[Of, str], np.ndarray] = {("all", ""): np.arange(len(pairs))}
+    rows |= {(of, name): found for of in _FIELDS for name, found in _rows_by(pairs, of)}
+    groups = [
+        _least(*named, {grader: given[chosen] for grader, given in grades.items()}) for named, chosen in rows.items()
+    ]
+    for i, dimension in enumerate(DIMENSIONS):
+        groups.append(_least("dimension", dimension, {sheet.grader: sheet.scores[:, i] for sheet in sheets}))
+    return [group for group in groups if group]
+
+
+def require_agreement(golden: Golden, judge: Judge, least: float = LEAST_AGREEMENT) -> Measured:
+    """Let a judge grade the golden pairs, and measure; a judge that may not label does not come back.
+
+    Raises NotAgreed where two graders, or the judge and the adjudicated grades, have a quadratic kappa below `least`,
+    and where there are fewer than LEAST_PAIRS pairs; JudgeFailed where it leaves more than MOST_UNGRADED of them out.
+    """
+    if len(golden.pairs) < LEAST_PAIRS:
+        raise NotAgreed(f"{len(golden.pairs)} golden pairs tell too little", cure=f"grade {LEAST_PAIRS} or more")
+    people = grader_agreement(golden.pairs, golden.sheets)
+    graders = people[0].agreement
+    if graders.quadratic.value < least:
+        strata = {group.name: group.agreement for group in people if group.of == "stratum"}
+        raise NotAgreed(
+            f"the graders {' and '.join(people[0].graders)} agree with quadratic kappa {graders.quadratic}, "
+            f"which is under {least:g}{_worst(strata)}",
+            cure="talk through the pairs that they grade apart, sharpen the policy's anchors, and grade again",
+        )
+    outcomes = judge.grade_many([pair.pair for pair in golden.pairs])
+    graded = np.array([isinstance(one, Judgement) for one in outcomes])
+    ungraded = int((~graded).sum())
+    if ungraded > MOST_UNGRADED * len(outcomes):
+        what = f"judge {judge.name!r} left {ungraded} of {len(outcomes)} golden pairs without a grade"
+        raise JudgeFailed(what, cure="see whether it answers, and in the form that is asked for")
+    said = np.array([one.grade if isinstance(one, Judgement) else 0 for one in outcomes])
+    found = agreement(said[graded], golden.adjudicated[graded])
+    strata = {}
+    for name, rows in _rows_by(golden.pairs, "stratum"):
+        kept = rows[graded[rows]]
+        if len(kept):
+            strata[name] = agreement(said[kept], golden.adjudicated[kept])
+    if found.quadratic.value < least:
+        raise NotAgreed(
+            f"judge {judge.name!r} and the golden set agree with quadratic kappa {found.quadratic}, "
+            f"which is under {least:g}{_worst(strata)}",
+            cure="mend the policy's criteria, or take another judge",
+        )
+    return Measured(len(golden.pairs), graders, found, strata, ungraded, least, golden.simulated)
+
+
+def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str = "") -> list[Group] | None:
+    """Check the golden set at `data` and copy it to `place` with `agreement.json`; the graders' agreement comes back.
+
+    None where there is no folder `data`: then `place` is left without pairs. accepted_by: who confirms that the grades
+    hold under this version of the policy; it is noted at `data`. Raises as `load_golden` does.
+    """
+    groups: list[Group] | None = None
+    report: dict[str, Any] = {"pairs": 0}
+    files: list[Path] = []
+    if data.is_dir():
+        if accepted_by:
+            accept_policy(data, policy_version, accepted_by)
+        golden = load_golden(data, policy_version)
+        groups = grader_agreement(golden.pairs, golden.sheets)
+        report = agreement_report(golden.pairs, golden.sheets, groups)
+        named = (data / PAIRS, data / ADJUDICATED, data / ACCEPTED, *data.glob("sheet-*.csv"))
+        files = [path for path in named if path.is_file()]
+    staged = place.with_name(f"{place.name}.staged")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    for path in files:
+        shutil.copyfile(path, staged / path.name)
+    (staged / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+    shutil.rmtree(place, ignore_errors=True)
+    staged.replace(place)
+    return groups
+
+
+def agreement_report(pairs: Sequence[GoldenPair], sheets: Sequence[Sheet], groups: Sequence[Group]) -> dict[str, Any]:
+    """What `agreement.json` holds."""
+    return {
+        "pairs": len(pairs),
+        "policy_version": sheets[0].policy_version,
+        "graders": [sheet.grader for sheet in sheets],
+        "simulated": is_simulated(sheet.grader for sheet in sheets),
+        "groups": [
+            {"of": group.of, "name": group.name, "graders": list(group.graders), **group.agreement.as_dict()}
+            for group in groups
+        ],
+    }
+
+
+def _least(of: Of, name: str, grades: Mapping[str, np.ndarray]) -> Group | None:
+    """The two graders who agree least, of the pairs that both gave a score; None where there is no such pair."""
+    groups = []
+    for one, other in combinations(grades, 2):
+        both = (grades[one] != LEFT_OUT) & (grades[other] != LEFT_OUT)
+        if both.any():
+            groups.append(Group(of, name, (one, other), agreement(grades[one][both], grades[other][both])))
+    return min(groups, key=lambda group: group.agreement.quadratic.value, default=None)
+
+
+def _told_grades(sheets: Sequence[Sheet]) -> list[str]:
+    """What the graders gave each pair, as it stands in `adjudicated.csv`: "ann 3; bob 1"."""
+    return [
+        "; ".join(f"{sheet.grader} {grade}" for sheet, grade in zip(sheets, grades, strict=True))
+        for grades in zip(*(sheet.grades.tolist() for sheet in sheets), strict=True)
+    ]
+
+
+def _rows_by(pairs: Sequence[GoldenPair], field: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Each value of a field with the rows of its pairs, by name."""
+    values = np.array([getattr(pair, field) for pair in pairs])
+    for name in sorted(set(values.tolist())):
+        yield name, np.flatnonzero(values == name)
+
+
+def _worst(strata: Mapping[str, Agreement]) -> str:
+    enough = {name: found for name, found in strata.items() if found.pairs >= LEAST_IN_STRATUM}
+    if len(enough) < 2:
+        return ""
+    name, found = min(enough.items(), key=lambda item: item[1].quadratic.value)
+    return f"; least in stratum {name!r}: {found.quadratic} of {found.pairs}"

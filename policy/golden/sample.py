@@ -1,0 +1,274 @@
+"""Which pairs people are asked to grade: a seeded draw over patterns of queries and kinds of profiles.
+
+Queries fall into patterns (title, title+company, title+place, skill, ...; a recommendation has none), and each pattern
+into what members are and what they wish to become, as LinkedIn builds its golden set (Reimagining search, engineering
+blog, January 2026). Beside jobs that were shown or retrieved stand random ones, so that the low grades are there too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from contracts.errors import NotReady
+from contracts.records import Job, Member
+from contracts.tables import parts, read_table
+from policy.document.document import Policy
+from policy.golden.pairs import GoldenPair, Kind, Source
+from policy.rubric.titles import TitleReader, stems
+
+log = logging.getLogger("rolecall")
+
+RANDOM_SHARE = 0.25
+POOL = 12
+"""Rows of the log that are looked at for each pair that is asked for."""
+TRIES = 50
+"""Jobs that are drawn for an asker until one was open then."""
+RECOMMENDATION = "recommendation"
+_KEYS = ("member_id", "query", "job_id", "time")
+_SHOWN = pc.field("action").isin(["impression", "view"])
+
+
+class Candidate(NamedTuple):
+    """A pair that could be graded. member: the record as it was, None where nothing is known of who asks."""
+
+    member_id: str
+    query: str
+    job_id: str
+    time: datetime
+    source: Source
+    member: Mapping[str, Any] | None
+
+
+def sample_pairs(
+    records: Path, policy: Policy, pairs: int, seed: int = 0, examples: Path | None = None
+) -> list[GoldenPair]:
+    """About `pairs` pairs, fewer where the log holds fewer, mixed in order; the same arguments give the same pairs.
+
+    records: a folder with tables members, jobs and events; examples: what `label` made, where it has run: its retrieved
+    jobs are drawn too. Raises NotReady where jobs or events are missing.
+    """
+    rng = np.random.default_rng([seed, 17])
+    candidates = _with_members(records, [*_logged(records, examples, POOL * pairs, rng)])
+    candidates += _random(records, candidates, rng)
+    queries = {one.query for one in candidates if one.query}
+    vocabulary, titles = Vocabulary.read(records, queries), TitleReader(policy)
+    near = policy.dimensions.function.steps[2]
+    cells: dict[tuple[str, Kind], list[Candidate]] = defaultdict(list)
+    for one in candidates:
+        if one.member is not None or one.query:
+            cells[vocabulary.pattern(one.query), _kind(titles, one, near)].append(one)
+    rooms = _rooms({cell: len(found) for cell, found in cells.items()}, pairs)
+    chosen = [(cell, one) for cell, room in sorted(rooms.items()) for one in _mixed(cells[cell], room)]
+    if len(chosen) < pairs:
+        log.info("golden: %d pairs, not %d: the log holds no more", len(chosen), pairs)
+    jobs = rows_as_of(records / "jobs", [(one.job_id, one.time) for _, one in chosen])
+    found = [
+        GoldenPair(
+            pair_id=_pair_id(one),
+            stratum=pattern,
+            kind=kind,
+            source=one.source,
+            member=Member.model_validate(one.member) if one.member else None,
+            query=one.query,
+            job=Job.model_validate(job),
+        )
+        for ((pattern, kind), one), job in zip(chosen, jobs, strict=True)
+        if job
+    ]
+    return sorted({pair.pair_id: pair for pair in found}.values(), key=lambda pair: pair.pair_id)
+
+
+class Vocabulary:
+    """What the words of a query can name: companies, places and skills by their stems, and whole titles."""
+
+    def __init__(
+        self, companies: Iterable[str], places: Iterable[str], skills: Iterable[str], titles: Iterable[str]
+    ) -> None:
+        self._companies, self._skills = _phrases(companies), _phrases(skills)
+        self._places = _phrases(part for place in places for part in (place, *place.split(",")))
+        self._titles = {title.casefold().strip() for title in titles}
+
+    @classmethod
+    def read(cls, records: Path, queries: Collection[str]) -> Vocabulary:
+        jobs = read_table(records / "jobs", ["title", "company", "location", "skills"])
+        wanted = pa.array(sorted({query.casefold() for query in queries}), pa.string())
+        lower = pc.utf8_lower(jobs["title"])
+        return cls(
+            pc.unique(jobs["company"]).to_pylist(),
+            pc.unique(jobs["location"]).to_pylist(),
+            pc.unique(pc.list_flatten(jobs["skills"])).to_pylist(),
+            pc.unique(lower.filter(pc.is_in(lower, wanted))).to_pylist(),
+        )
+
+    def pattern(self, query: str) -> str:
+        """Such as "title", "title+company+place", "skill"; a recommendation for no query."""
+        if not query.strip():
+            return RECOMMENDATION
+        if query.casefold().strip() in self._titles:
+            return "title"
+        words = stems(query)
+        place = next((size for size in range(len(words), 0, -1) if words[-size:] in self._places), 0)
+        words = words[: len(words) - place]
+        kept = _without(words, self._companies)
+        parts_ = [
+            ("skill" if kept in self._skills else "title") if kept else "",
+            "company" if len(kept) < len(words) else "",
+            "place" if place else "",
+        ]
+        return "+".join(filter(None, parts_)) or "title"
+
+
+def rows_as_of(folder: Path, asked: Sequence[tuple[str, datetime]]) -> list[dict[str, Any] | None]:
+    """The newest version of each record by a time, the first one where it is asked before it was known, None where it
+    is not there. A version that came later would tell a grader what nobody knew."""
+    ids = pa.array(sorted({name for name, _ in asked}), pa.string())
+    table = read_table(folder, filter=pc.field("id").isin(ids)).sort_by("updated_at")
+    table = table.drop([name for name in ("row_hash",) if name in table.column_names])
+    versions: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in table.to_pylist():
+        versions[row["id"]].append(row)
+    found = []
+    for name, time in asked:
+        known = versions.get(name, [])
+        found.append(next((row for row in reversed(known) if row["updated_at"] <= time), known[0] if known else None))
+    return found
+
+
+def _logged(records: Path, examples: Path | None, limit: int, rng: np.random.Generator) -> Iterator[Candidate]:
+    """What was shown or viewed, and what retrieval found, drawn evenly and each once."""
+    tables: list[tuple[Source, pl.DataFrame]] = [("logged", _some_rows(records / "events", _KEYS, _SHOWN, limit, rng))]
+    if examples and parts(examples):
+        columns = ("member_id", "query", "job_id", "event_timestamp")
+        tables.append(("retrieved", _some_rows(examples, columns, pc.field("stratum") == "retrieved", limit, rng)))
+    seen: set[tuple[str, str, str]] = set()
+    for source, table in tables:
+        for member_id, query, job_id, time in table.iter_rows():
+            if (member_id, query, job_id) not in seen:
+                seen.add((member_id, query, job_id))
+                yield Candidate(member_id, query, job_id, time, source, None)
+
+
+def _some_rows(
+    folder: Path, columns: Sequence[str], keep: pc.Expression, limit: int, rng: np.random.Generator
+) -> pl.DataFrame:
+    """At most `limit` rows of a table, drawn evenly; memory holds them and one batch of the file."""
+    found = parts(folder)
+    if not found:
+        raise NotReady(f"no table in {folder}", cure="run `rolecall ingest --data FOLDER --workspace W` first")
+    drawn: pl.DataFrame | None = None
+    for batch in ds.dataset([str(path) for path in found], format="parquet").to_batches(list(columns), filter=keep):
+        rows = pl.DataFrame(pa.table(batch)).with_columns(pl.Series("lot", rng.random(batch.num_rows)))
+        drawn = (rows if drawn is None else pl.concat([drawn, rows])).bottom_k(limit, by="lot").sort("lot")
+    if drawn is None or not len(drawn):
+        raise NotReady(f"no request in {folder}", cure="ingest a log with impressions or views")
+    return drawn.drop("lot")
+
+
+def _with_members(records: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+    known = parts(records / "members")
+    members = rows_as_of(records / "members", [(one.member_id, one.time) for one in candidates]) if known else None
+    found = members or [None] * len(candidates)
+    return [one._replace(member=member) for one, member in zip(candidates, found, strict=True)]
+
+
+def _random(records: Path, candidates: Sequence[Candidate], rng: np.random.Generator) -> list[Candidate]:
+    """Each asker once with a job drawn from those that were open then."""
+    jobs = pl.DataFrame(read_table(records / "jobs", ["id", "posted_at", "expires_at"])).unique(
+        "id", maintain_order=True
+    )
+    posted, expires = (jobs[name].cast(pl.Int64).to_numpy() for name in ("posted_at", "expires_at"))
+    ids = jobs["id"].to_list()
+    asked = list({(one.member_id, one.query): one for one in candidates}.values())
+    now = np.array([one.time.timestamp() * 1e6 for one in asked])[:, None]
+    drawn = rng.integers(0, len(ids), (len(asked), TRIES))
+    open_ = ~(posted[drawn] > now) & ~(expires[drawn] <= now)  # a time that is not known is NaN and excludes nothing
+    return [
+        one._replace(job_id=ids[drawn[i, open_[i].argmax()]], source="random")
+        for i, one in enumerate(asked)
+        if open_[i].any()
+    ]
+
+
+def _kind(titles: TitleReader, one: Candidate, near: float) -> Kind:
+    """Aspirational: they ask for work, or a skill, that nothing they are or have been is near to."""
+    member = one.member
+    if member is None:
+        return "existing"
+    own = [member["headline"], *(position["title"] for position in member["positions"] or ())]
+    own = [title for title in own if title]
+    asked = [one.query] if one.query else member["preferences"]["titles"] or []
+    if not own or not asked:
+        return "existing"
+    if one.query and stems(one.query) in {stems(skill) for skill in member["skills"] or ()}:
+        return "existing"
+    close = max(titles.closeness(wish, title) for wish in asked for title in own)
+    return "existing" if close >= near else "aspirational"
+
+
+def _rooms(sizes: Mapping[Any, int], total: int) -> dict[Any, int]:
+    """How many each cell gives: by the square root of its size, `total` together where there are so many.
+
+    Between equal shares, which a rare pattern would rule, and the log's own, in which it would hardly be seen (power
+    allocation: Bankier, The American Statistician 42, 1988).
+    """
+    rooms = dict.fromkeys(sizes, 0)
+    while (left := total - sum(rooms.values())) > 0:
+        open_ = {cell: size**0.5 for cell, size in sorted(sizes.items()) if rooms[cell] < size}
+        if not open_:
+            break
+        whole = sum(open_.values())
+        for cell, weight in open_.items():
+            given = min(max(int(left * weight / whole), 1), sizes[cell] - rooms[cell], total - sum(rooms.values()))
+            rooms[cell] += given
+    return rooms
+
+
+def _mixed(candidates: Sequence[Candidate], room: int) -> list[Candidate]:
+    """RANDOM_SHARE random ones, and as many retrieved as logged ones, as far as there are; an asker's second pair
+    comes after everybody's first."""
+    times: dict[tuple[str, str, str], int] = defaultdict(int)
+    places: list[tuple[int, int]] = []
+    for i, one in enumerate(candidates):
+        asker = one.member_id, one.query, one.source
+        places.append((times[asker], i))
+        times[asker] += 1
+    ordered = [candidates[i] for _, i in sorted(places)]
+    by_source = {
+        source: [one for one in ordered if one.source == source] for source in ("random", "retrieved", "logged")
+    }
+    others = [source for source in ("retrieved", "logged") if by_source[source]]
+    wanted = {"random": round(RANDOM_SHARE * room) if others else room}
+    wanted |= {source: -(-(room - wanted["random"]) // len(others)) for source in others}
+    first = [one for source, count in wanted.items() for one in by_source[source][:count]]
+    rest = [one for source, count in wanted.items() for one in by_source[source][count:]]
+    return (first + rest)[:room]
+
+
+def _without(words: tuple[str, ...], phrases: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+    """Words without the longest phrase in them that is one of `phrases`; all of them where there is none."""
+    for size in range(len(words), 0, -1):
+        for start in range(len(words) - size + 1):
+            if words[start : start + size] in phrases:
+                return words[:start] + words[start + size :]
+    return words
+
+
+def _phrases(texts: Iterable[str | None]) -> set[tuple[str, ...]]:
+    return {words for text in texts if text and (words := stems(text))}
+
+
+def _pair_id(one: Candidate) -> str:
+    key = "\x00".join((one.member_id, one.query, one.job_id, one.time.isoformat()))
+    return "g" + hashlib.blake2b(key.encode(), digest_size=5).hexdigest()

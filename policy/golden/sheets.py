@@ -1,0 +1,307 @@
+"""Golden grades on paper: CSV files that people open in a spreadsheet, fill in and save again.
+
+`sheet-<grader>.csv` holds one person's grades, `adjudicated.csv` the grade that counts for each pair, `accepted.csv`
+the policy versions under which these grades still hold. What is written can be opened without harm: a cell that a
+spreadsheet would run as a formula gets an apostrophe before it (OWASP, CSV Injection). What is read may have been saved
+with commas, semicolons or tabs, with or without a byte order mark.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.errors import BadInput, MissingColumn, NotReady
+from contracts.records import Job, Member
+from contracts.text.verbalizer import job_title
+from policy.document.document import DIMENSIONS, GRADES
+from policy.golden.pairs import GoldenPair
+
+ADJUDICATED, ACCEPTED = "adjudicated.csv", "accepted.csv"
+EVERY_VERSION = "*"
+"""In `accepted.csv`: the grades hold whatever the policy says. The simulator writes it: its graders read the truth."""
+AGREED, MEDIAN = "agreed", "median"
+"""Who decided where nobody had to: equal grades, and the lower median of grades that differ little."""
+CHANGED = "changed by hand"
+"""Who decided where a person put another grade in such a row and no name."""
+READABLE = ("who", "query", "job")
+SHEET_COLUMNS = ("pair_id", "policy_version", *READABLE, *DIMENSIONS, "grade", "note")
+ADJUDICATED_COLUMNS = ("pair_id", "policy_version", *READABLE, "grades", "grade", "decided_by", "note")
+ACCEPTED_COLUMNS = ("policy_version", "accepted_by", "time")
+LEFT_OUT = -1
+MAX_CHARS = 600
+"""Of a description in a cell."""
+
+_FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
+_GRADER = re.compile(r"[\w-]{1,60}", re.ASCII)
+_WORD = re.compile(r"\S{0,20}")
+
+
+class Sheet(NamedTuple):
+    """One grader's sheet. grades: (pairs,) int8, 0 to 4; scores: (pairs, dimensions) int8, LEFT_OUT where not given;
+    both in the order of the pairs and of `DIMENSIONS`. policy_version: what was graded by."""
+
+    grader: str
+    policy_version: str
+    grades: np.ndarray
+    scores: np.ndarray
+
+
+class Decision(NamedTuple):
+    """A row of `adjudicated.csv`. grade None: a person has yet to decide; grades: what it was decided upon."""
+
+    pair_id: str
+    policy_version: str
+    grades: str
+    grade: int | None
+    decided_by: str
+    note: str = ""
+
+
+def sheet_path(folder: Path, grader: str) -> Path:
+    """Raises BadInput for a name that is no file's."""
+    if not _GRADER.fullmatch(grader):
+        raise BadInput(f"grader {grader!r}", cure="use a name of letters, digits, - and _")
+    return folder / f"sheet-{grader}.csv"
+
+
+def write_sheet(
+    folder: Path,
+    grader: str,
+    pairs: Sequence[GoldenPair],
+    policy_version: str,
+    answers: Sequence[Mapping[str, object]] = (),
+) -> Path:
+    """A grader's sheet, empty where no answers are given: (pairs,) of columns of dimensions, grade and note."""
+    path = sheet_path(folder, grader)
+    given = answers or [{}] * len(pairs)
+    rows = (
+        {"pair_id": pair.pair_id, "policy_version": policy_version, **_readable(pair), **answer}
+        for pair, answer in zip(pairs, given, strict=True)
+    )
+    _write(path, SHEET_COLUMNS, rows)
+    return path
+
+
+def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
+    """Every grader's sheet, by name, each checked against the pairs.
+
+    Raises NotReady where there is none, BadInput for one grader only, for sheets of several policy versions, and with
+    file and row for a sheet without grades, a grade off the scale, and a pair that is unknown, missing or there twice.
+    """
+    paths = sorted(folder.glob("sheet-*.csv"))
+    if not paths:
+        raise NotReady(
+            f"no grading sheet in {folder}", cure=f"run `rolecall golden sheet {folder} --grader NAME` for two people"
+        )
+    for path in paths:
+        if not _GRADER.fullmatch(path.stem.removeprefix("sheet-")):
+            cure = "name it sheet-NAME.csv, NAME of letters, digits, - and _; a copy of a sheet is no second grader"
+            raise BadInput(f"{path.stem.removeprefix('sheet-')!r} names no grader", where=str(path), cure=cure)
+    sheets = [_read_sheet(path, pairs) for path in paths]
+    if len(sheets) == 1:
+        cure = f"let another person grade too: `rolecall golden sheet {folder} --grader NAME`"
+        raise BadInput(f"one grader only, {sheets[0].grader!r}", where=str(folder), cure=cure)
+    versions = {sheet.policy_version: sheet.grader for sheet in sheets}
+    if len(versions) > 1:
+        told = ", ".join(f"{grader} by {told_cell(version)}" for version, grader in versions.items())
+        raise BadInput(
+            f"sheets of several policy versions: {told}", where=str(folder), cure="grade the older one again"
+        )
+    return sheets
+
+
+def write_adjudicated(folder: Path, pairs: Sequence[GoldenPair], decisions: Sequence[Decision]) -> None:
+    rows = ({**one._asdict(), **_readable(pair)} for pair, one in zip(pairs, decisions, strict=True))
+    _write(folder / ADJUDICATED, ADJUDICATED_COLUMNS, rows)
+
+
+def read_adjudicated(folder: Path, pairs: Sequence[GoldenPair]) -> list[Decision]:
+    """The decisions in the order of the pairs; empty where there is no file. Raises BadInput as `read_sheets` does."""
+    path = folder / ADJUDICATED
+    if not path.is_file():
+        return []
+    columns = ("pair_id", "policy_version", "grades", "grade")
+    return [
+        Decision(
+            pair.pair_id,
+            row["policy_version"],
+            row["grades"],
+            _grade(row["grade"], where, "grade"),
+            row.get("decided_by", ""),
+            row.get("note", ""),
+        )
+        for pair, (row, where) in zip(pairs, _rows_of(path, columns, pairs), strict=True)
+    ]
+
+
+def accept_policy(folder: Path, policy_version: str, accepted_by: str, time: datetime | None = None) -> None:
+    """Note that somebody confirms the golden grades under this version of the policy; time: now where None."""
+    path = folder / ACCEPTED
+    known = [row for row, _ in _read(path, ACCEPTED_COLUMNS)] if path.is_file() else []
+    when = (time or datetime.now(UTC)).isoformat(timespec="seconds")
+    new = {"policy_version": policy_version, "accepted_by": accepted_by, "time": when}
+    _write(path, ACCEPTED_COLUMNS, [*known, new])
+
+
+def accepted_versions(folder: Path) -> set[str]:
+    path = folder / ACCEPTED
+    return {row["policy_version"] for row, _ in _read(path, ACCEPTED_COLUMNS)} if path.is_file() else set()
+
+
+def _read_sheet(path: Path, pairs: Sequence[GoldenPair]) -> Sheet:
+    rows = _rows_of(path, ("pair_id", "policy_version", "grade"), pairs)
+    grades = [_grade(row["grade"], where, "grade") for row, where in rows]
+    lacking = [pair.pair_id for pair, grade in zip(pairs, grades, strict=True) if grade is None]
+    if len(lacking) == len(pairs):
+        raise BadInput("no grade in it", where=str(path), cure="fill in the column grade, 0 to 4")
+    if lacking:
+        what = f"no grade for {len(lacking)} of {len(pairs)} pairs, the first {lacking[0]!r}"
+        raise BadInput(what, where=str(path), cure="fill in the column grade, 0 to 4")
+    versions = sorted({row["policy_version"] for row, _ in rows})
+    if len(versions) > 1:
+        raise BadInput(
+            f"rows of several policy versions: {', '.join(map(told_cell, versions))}",
+            where=str(path),
+            cure="grade them all by one version of the policy",
+        )
+    scores = [[_grade(row.get(name, ""), where, name) for name in DIMENSIONS] for row, where in rows]
+    filled = [[LEFT_OUT if score is None else score for score in row] for row in scores]
+    return Sheet(path.stem.removeprefix("sheet-"), versions[0], np.array(grades, np.int8), np.array(filled, np.int8))
+
+
+def _rows_of(path: Path, columns: Sequence[str], pairs: Sequence[GoldenPair]) -> list[tuple[dict[str, str], str]]:
+    """A file's rows in the order of the pairs, each with where it stands."""
+    known = {pair.pair_id for pair in pairs}
+    found: dict[str, tuple[dict[str, str], str]] = {}
+    for row, where in _read(path, columns):
+        name = row["pair_id"]
+        if name not in known:
+            cure = "remove the row, or give the pairs.jsonl that the sheet was made from"
+            raise BadInput(f"unknown pair {told_cell(name)} in column pair_id", where=where, cure=cure)
+        if name in found:
+            raise BadInput(f"pair {name!r} stands twice", where=where, cure="keep one of the rows")
+        found[name] = row, where
+    missing = [pair.pair_id for pair in pairs if pair.pair_id not in found]
+    if missing:
+        what = f"no row for {len(missing)} of {len(pairs)} pairs, the first {missing[0]!r}"
+        raise BadInput(what, where=str(path), cure="put the rows back, or write the sheet again")
+    return [found[pair.pair_id] for pair in pairs]
+
+
+def _grade(cell: str, where: str, column: str) -> int | None:
+    """A cell as a grade; a spreadsheet may have written 3 as 3.0."""
+    if not cell.strip():
+        return None
+    try:
+        value = float(cell.strip().replace(",", "."))
+    except ValueError:
+        value = -1
+    if value not in GRADES:
+        what = f"{column} {told_cell(cell.strip())} is not on the scale"
+        raise BadInput(what, where=where, cure="grades are 0 to 4")
+    return int(value)
+
+
+def told_cell(cell: str) -> str:
+    """A cell for an error: a short word as it is. Where columns slipped, anything longer may be what a member wrote."""
+    return repr(cell) if _WORD.fullmatch(cell) else f"a text of {len(cell)} characters"
+
+
+def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
+    """With a byte order mark: without it spreadsheets take UTF-8 for the machine's old code page."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns)
+    writer.writeheader()
+    writer.writerows({name: guard(row.get(name)) for name in columns} for row in rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_suffix(".staged")
+    staged.write_text(text.getvalue(), "utf-8-sig", newline="")
+    staged.replace(path)
+
+
+def _read(path: Path, columns: Sequence[str]) -> list[tuple[dict[str, str], str]]:
+    """The rows below the header, each with where a spreadsheet shows it; blank ones are left out."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"not UTF-8 text: {error.reason}", where=str(path), cure="save it as CSV UTF-8") from error
+    head = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), restval="")
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise MissingColumn(
+            f"no column {', '.join(missing)}", where=str(path), cure="keep the header of the sheet that was exported"
+        )
+    rows = []
+    try:
+        for number, row in enumerate(reader, start=2):
+            cells = {name: bare(value) for name, value in row.items() if name is not None}
+            if any(cells.values()):
+                rows.append((cells, f"{path}, row {number}"))
+    except csv.Error as error:
+        raise BadInput(f"not CSV: {error}", where=str(path), cure="save it as CSV again") from error
+    return rows
+
+
+def guard(value: object) -> str:
+    """A cell that no spreadsheet takes for a formula."""
+    text = "" if value is None else str(value)
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def bare(cell: str) -> str:
+    """A cell as it was before `guard`."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def _readable(pair: GoldenPair) -> dict[str, str]:
+    return {"who": _who(pair.member), "query": pair.query, "job": _what(pair.job)}
+
+
+def _who(member: Member | None) -> str:
+    if member is None:
+        return "anonymous"
+    wishes = member.preferences
+    held = (
+        f"{position.title} ({position.industry})" if position.industry else position.title
+        for position in member.positions
+    )
+    return _told(
+        ("", member.headline),
+        ("level", member.seniority),
+        ("lives in", member.location),
+        ("held", ", ".join(held)),
+        ("skills", ", ".join(member.skills)),
+        ("wishes for", ", ".join(wishes.titles)),
+        ("would work in", ", ".join(wishes.locations)),
+        ("ways of working", ", ".join(wishes.workplace)),
+        ("asks a year", wishes.salary_min and f"{wishes.salary_min:,.0f}"),
+    )
+
+
+def _what(job: Job) -> str:
+    low, high = job.salary_min, job.salary_max
+    pay = " to ".join(f"{amount:,.0f}" for amount in (low, high) if amount is not None)
+    return _told(
+        ("", job_title(job)),
+        ("at", job.company),
+        ("in", job.location),
+        ("way of working", job.workplace),
+        ("level", job.seniority),
+        ("industry", job.industry),
+        ("skills", ", ".join(job.skills)),
+        ("pays a year", pay and f"{pay} {job.currency}"),
+        ("text", job.description[:MAX_CHARS]),
+    )
+
+
+def _told(*parts: tuple[str, str | float | None]) -> str:
+    return "; ".join(f"{name} {value}".strip() for name, value in parts if value)

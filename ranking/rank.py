@@ -1,0 +1,130 @@
+"""Candidates in their final order: the student's logits and the pair features through the bundle's blend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from contracts.bundle import Blend, Manifest
+from ranking.blend import blend_inputs, contributions
+from ranking.calibrate import probabilities
+from ranking.explain import FOUND_BY, MEANING, demotion
+from ranking.features import pair_features
+from ranking.scorer import BundleScorer
+from retrieval.index.job_index import JobIndex
+from retrieval.merge import Candidates, below_others
+from retrieval.request import Request
+
+REASONS = 3
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the student said of the first m jobs of an order.
+
+    manifest: of the bundle; logits: (m, tasks) float32; inputs: (m, F) float32 that its blend read, None without one.
+    """
+
+    manifest: Manifest
+    logits: np.ndarray
+    inputs: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """n jobs, best first; what an answer says of one is made when it is asked for, since most are not shown.
+
+    rows: (n,) int32; scores: (n,) float64; order: (n,) int, each one's place among the candidates; scored: None where
+    the order is that of retrieval.
+    """
+
+    rows: np.ndarray
+    scores: np.ndarray
+    candidates: Candidates
+    order: np.ndarray
+    scored: Scored | None
+
+    def found_by(self, i: int) -> tuple[str, ...]:
+        return self.candidates.found_by(int(self.order[i]))
+
+    def demoted_by(self, i: int) -> tuple[str, ...]:
+        return self.candidates.demoted.get(int(self.rows[i]), ())
+
+    def probabilities(self, shown: Sequence[int]) -> list[dict[str, float]]:
+        """Of the jobs `shown`, in the order in which they are: task -> calibrated probability.
+
+        Empty where the student did not score a job. A bundle may know that the place in an answer matters, so this is
+        said once it is known what is shown.
+        """
+        found: list[dict[str, float]] = [{} for _ in shown]
+        if self.scored is None:
+            return found
+        places = [place for place, i in enumerate(shown) if i < len(self.scored.logits)]
+        logits = self.scored.logits[[shown[place] for place in places]]
+        by_task = probabilities(self.scored.manifest, logits, np.array(places, np.int64) + 1)
+        for row, place in enumerate(places):
+            found[place] = {task: round(float(values[row]), 6) for task, values in by_task.items()}
+        return found
+
+    def blended(self, i: int) -> np.ndarray | None:
+        """(F,) float32 what the blend read of job i; None where it was not blended."""
+        inputs = self.scored.inputs if self.scored else None
+        return inputs[i] if inputs is not None and i < len(inputs) else None
+
+    @property
+    def blend(self) -> Blend | None:
+        return self.scored.manifest.blend if self.scored else None
+
+    def reason(self, i: int) -> str:
+        """Why retrieval found job i, in a sentence; empty where the names of its sources say it all."""
+        reasons = self.candidates.reasons
+        return reasons[int(self.order[i])] if reasons else ""
+
+    def why(self, i: int) -> tuple[str, ...]:
+        """The strongest reasons for job i, in words, the sentence of retrieval, and the rules that demote it.
+
+        The reasons are what found it, where the order is that of retrieval.
+        """
+        inputs, reason = self.blended(i), self.reason(i)
+        own = (*((reason,) if reason else ()), *map(demotion, self.demoted_by(i)))
+        if self.blend is None or inputs is None:
+            return (*(FOUND_BY.get(source, source) for source in self.found_by(i)), *own)
+        parts = contributions(self.blend, inputs[None])[0]
+        strongest = np.argsort(-parts, kind="stable")[:REASONS]
+        names = (self.blend.names[j] for j in strongest if parts[j] > 0)
+        return (*(MEANING.get(name, name) for name in names), *own)
+
+
+def as_retrieved(candidates: Candidates) -> Ranked:
+    """The order of retrieval, without the student."""
+    return Ranked(
+        candidates.rows, candidates.fused.astype(np.float64), candidates, np.arange(len(candidates)), scored=None
+    )
+
+
+def rank(
+    index: JobIndex, scorer: BundleScorer, request: Request, candidates: Candidates, vector: np.ndarray | None, top: int
+) -> Ranked:
+    """The first `top` candidates by the bundle's blend, the others after them in the order of retrieval.
+
+    What a rule demotes stays behind the rest.
+
+    vector: (dim,) float32, the encoded request text. A bundle without a blend keeps the order of retrieval and adds its
+    probabilities.
+    """
+    rows = candidates.rows[:top]
+    logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows))
+    retrieved, blend = as_retrieved(candidates), scorer.manifest.blend
+    scores, order, inputs = retrieved.scores, retrieved.order, None
+    if blend is not None and len(rows):
+        features = pair_features(index, index.activity, request, rows, vector, candidates.terms[:top])
+        inputs = blend_inputs(blend.names, features, logits, scorer.tasks)
+        down = np.array([int(row) in candidates.demoted for row in rows])
+        final = below_others(contributions(blend, inputs).sum(axis=1), down)
+        best = np.argsort(-final, kind="stable")
+        after = final.min() - 1 - np.arange(len(candidates) - len(rows))
+        order = np.concatenate([best, order[len(rows) :]])
+        scores, logits, inputs = np.concatenate([final[best], after]), logits[best], inputs[best]
+    return Ranked(candidates.rows[order], scores, candidates, order, Scored(scorer.manifest, logits, inputs))

@@ -1,0 +1,147 @@
+"""The report: one HTML page that opens anywhere, from the results of a replay and the costs of the stages.
+
+It shows counts, versions and measures. It is given no member's text, so it cannot show any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from contracts.workspace import Workspace
+from replay.report.charts import Bar, Point, agreement, bars, curves
+from replay.results import BM25, ENCODER_ALONE, POPULARITY, RETRIEVAL, WHOLE, Cell, Results, Table
+
+METRICS: Mapping[str, str] = {
+    "nDCG@10": "NDCG@10",
+    "R@10": "Recall@10",
+    "R@100": "Recall@100",
+    "RR": "MRR",
+    "P(rel=3)@10": "Good fits in the first 10",
+    "AUC view": "AUC, opened",
+    "AUC apply": "AUC, applied",
+}
+MINUS = "\u2212"
+"""A true minus sign, which stands as wide as the plus."""
+KINDS: Mapping[str, str] = {
+    POPULARITY: "popularity",
+    BM25: "bm25",
+    ENCODER_ALONE: "encoder",
+    RETRIEVAL: "retrieval",
+    WHOLE: "whole",
+}
+
+
+def write_report(workspace: Workspace, results: Results, stages: Sequence[Mapping[str, Any]] = ()) -> Path:
+    """Write `report.html` of a workspace; stages: see `render`."""
+    out = workspace.root / "report.html"
+    staged = out.with_suffix(".staged")
+    staged.write_text(render(results, stages), "utf-8")
+    staged.replace(out)
+    return out
+
+
+def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: datetime | None = None) -> str:
+    """The page. stages: {name, seconds, peak_mb} each, in their order; made: now where None."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"metric": _metric, "number": _number, "signed": _signed}
+    return environment.get_template("report.html").render(
+        r=results,
+        headline=headline(results),
+        tables=[(table, _plots(table, results)) for table in results.tables],
+        reliability=[_reliability(found.task, found.bins) for found in results.reliability],
+        calibration=results.reliability,
+        stages=stages,
+        costs=_costs(stages),
+        seconds=sum(stage["seconds"] for stage in stages),
+        peak=max((stage["peak_mb"] for stage in stages), default=0),
+        made=made or datetime.now(UTC),
+        quarantined=sum(results.quarantine.values()),
+    )
+
+
+def headline(results: Results) -> tuple[str, str]:
+    """What was found, in a sentence, and the numbers behind it with their uncertainty."""
+    table = results.table("end_to_end")
+    assert table is not None  # the one table that every replay has
+    whole, words = table.cell(WHOLE, "nDCG@10"), table.cell(BM25, "nDCG@10")
+    assert whole.difference is not None
+    by, low, high = whole.difference
+    where = "On a simulated market, the" if results.simulated else "The"
+    if low > 0:
+        verdict = "ranks better than BM25"
+    elif high < 0:
+        verdict = "ranks worse than BM25"
+    else:
+        verdict = "cannot be told apart from BM25"
+    share = f" ({by / words.value:+.0%})".replace("-", MINUS) if words.value else ""
+    return (
+        f"{where} whole system {verdict}: NDCG@10 {whole.value:.3f} against {words.value:.3f}.",
+        f"The paired difference is {_signed(by)}{share}, 95% interval {_signed(low)} to {_signed(high)}, over "
+        f"{results.requests:,} held-out requests and {results.jobs:,} jobs. The whole system finds "
+        f"{table.cell(WHOLE, 'R@100').value:.0%} of the jobs that people went on to among its first 100, BM25 "
+        f"{table.cell(BM25, 'R@100').value:.0%}.",
+    )
+
+
+def _plots(table: Table, results: Results) -> list[Markup]:
+    coin = table.name == "told_apart"  # where 0.5 says nothing, the axis begins there
+    drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@10", "R@100")
+    plots = [
+        bars(
+            f"{_metric(metric)}, axis from 0.5" if coin else _metric(metric),
+            [_bar(table.cell(system, metric)) for system in table.systems],
+            lambda value: f"{value:.3f}",
+            0.5 if coin else 0.0,
+        )
+        for metric in drawn
+    ]
+    if table.name == "end_to_end":
+        kinds = {system: KINDS[system] for system in results.recall}
+        plots.append(curves("Recall at K", results.recall, kinds, "K, the number of jobs shown"))
+    return plots
+
+
+def _bar(cell: Cell) -> Bar:
+    return Bar(cell.system, cell.value, cell.low, cell.high, KINDS.get(cell.system, _family(cell.system)))
+
+
+def _family(system: str) -> str:
+    return "student" if system.startswith("student") else "teacher"
+
+
+def _reliability(task: str, bins: Sequence[Any]) -> Markup:
+    points = [Point(b.predicted, b.observed, b.low, b.high, b.n) for b in bins]
+    return agreement(f"{task.capitalize()}: said and seen", points, "predicted probability", "observed rate")
+
+
+def _costs(stages: Sequence[Mapping[str, Any]]) -> list[Markup]:
+    if not stages:
+        return []
+    names = [stage["name"].replace("_", " ") for stage in stages]
+    seconds = [Bar(name, stage["seconds"], kind="cost") for name, stage in zip(names, stages, strict=True)]
+    memory = [Bar(name, stage["peak_mb"], kind="cost") for name, stage in zip(names, stages, strict=True)]
+    return [
+        bars("Wall time, seconds", seconds, lambda v: f"{v:,.1f}"),
+        bars("Peak memory, MB", memory, lambda v: f"{v:,.0f}"),
+    ]
+
+
+def _metric(name: str) -> str:
+    return METRICS.get(name, name)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", MINUS)

@@ -1,0 +1,289 @@
+"""The attributes of jobs in columns that a filter can be evaluated on: value -> rows, and numbers by row.
+
+A text attribute is multi-valued and stored inverted (sorted values, and for each the rows that hold it), so that a
+condition costs as much as the rows it finds and not as much as the corpus. Times are numbers: seconds since 1970.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.errors import BadInput, UnknownAttribute
+from retrieval.engines.growing import Buffer, Posting
+
+TEXT_ATTRIBUTES = (
+    "company", "location", "place", "city", "region", "industry", "skills", "workplace", "employment", "seniority",
+    "currency",
+)  # fmt: skip
+NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
+CODED = ("company", "place", "region")
+
+Values = Mapping[str, "tuple[str, ...] | float"]
+"""Attributes of one row: folded values of a text, the number of a number; an attribute that is left out is missing."""
+
+
+class Column(NamedTuple):
+    """A text attribute. values: sorted, case-folded; the rows of values[v] are rows[offsets[v]:offsets[v + 1]]."""
+
+    values: list[str]
+    offsets: np.ndarray
+    rows: np.ndarray
+
+
+class AttributeTable:
+    """n rows of text and number attributes. `holds_any` and `within` answer a filter's conditions.
+
+    An immutable value: `extended` makes a larger one that shares its memory. Of the values made in this way from one,
+    only the newest may be extended; readers of the older ones go on without a lock.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, Column], numbers: Mapping[str, np.ndarray], n: int, coded: Iterable[str] = ()
+    ) -> None:
+        """coded: text attributes of at most one value a row that `codes` is asked for."""
+        self._texts, self._n = texts, n
+        self._later: dict[str, dict[str, Posting]] = {name: {} for name in texts}
+        self._numbers = {name: Buffer(held) for name, held in numbers.items()}
+        self._codes = {name: Buffer(_codes(texts[name], n)) for name in coded}
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self._texts, *self._numbers)
+
+    def holds_any(self, attribute: str, values: Iterable[str]) -> np.ndarray:
+        """(n,) bool: the row has at least one of the values. An unknown value is held by no row.
+
+        Raises UnknownAttribute, BadInput for an attribute of numbers.
+        """
+        if attribute in self._numbers:
+            raise BadInput(f"{attribute} is a number", where="filter", cure="use at_least and at_most")
+        if attribute not in self._texts:
+            raise self._unknown(attribute)
+        mask = np.zeros(self._n, dtype=bool)
+        for value in {folded(value) for value in values}:
+            for rows in self._held(attribute, value):
+                mask[rows] = True
+        return mask
+
+    def has(self, attribute: str) -> np.ndarray:
+        """(n,) bool: the row has a value of a text attribute."""
+        mask = np.zeros(self._n, dtype=bool)
+        mask[self._texts[attribute].rows] = True
+        for later in list(self._later[attribute].values()):
+            mask[later.before(self._n)] = True
+        return mask
+
+    def within(self, attribute: str, at_least: float | None, at_most: float | None) -> np.ndarray:
+        """(n,) bool: at_least <= number <= at_most; a missing number is never within.
+
+        Raises UnknownAttribute, BadInput for an attribute of text.
+        """
+        if attribute in self._texts:
+            raise BadInput(f"{attribute} is not a number", where="filter", cure="use any_of")
+        if attribute not in self._numbers:
+            raise self._unknown(attribute)
+        numbers = self.number(attribute)
+        mask = ~np.isnan(numbers)
+        if at_least is not None:
+            mask &= numbers >= at_least
+        if at_most is not None:
+            mask &= numbers <= at_most
+        return mask
+
+    def number(self, attribute: str) -> np.ndarray:
+        """(n,) float64, NaN where missing."""
+        return self._numbers[attribute].first(self._n)
+
+    def codes(self, attribute: str) -> np.ndarray:
+        """(n,) int32: the number of each row's value, -1 where it has none; for the attributes that are coded."""
+        return self._codes[attribute].first(self._n)
+
+    def code(self, attribute: str, value: str) -> int:
+        """The number of a value in `codes(attribute)`; -2 for a value that no row has, so that it equals none."""
+        value = folded(value)
+        found = _code(self._texts[attribute].values, value)
+        later = self._later[attribute].get(value)
+        return found if found >= 0 else later.code if later else -2
+
+    def extended(self, rows: Sequence[Values]) -> AttributeTable:
+        """This table with more rows behind its own."""
+        for name, numbers in self._numbers.items():
+            numbers.add(np.array([values.get(name, np.nan) for values in rows], np.float64))
+        for name, codes in self._codes.items():
+            first = [next(iter(_held_texts(values, name)), None) for values in rows]
+            codes.add(np.array([-1 if text is None else self._posting(name, text).code for text in first], np.int32))
+        for name in self._texts:
+            found: dict[str, list[int]] = {}
+            for row, values in enumerate(rows, self._n):
+                for text in _held_texts(values, name):
+                    found.setdefault(text, []).append(row)
+            for text, held in found.items():
+                self._posting(name, text).add(held)
+        made = copy(self)
+        made._n += len(rows)
+        return made
+
+    def kept(self, rows: np.ndarray) -> AttributeTable:
+        """A table of its own of `rows` ((m,) ascending), which become rows 0 to m - 1."""
+        place = np.full(self._n, -1, np.int32)
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        numbers = {name: self.number(name)[rows] for name in self._numbers}
+        return AttributeTable(self.columns(place), numbers, len(rows), self._codes)
+
+    def columns(self, place: np.ndarray | None = None) -> dict[str, Column]:
+        """Text attributes, inverted, values sorted; those without rows are left out.
+
+        place: (n,) int32, where each row is to stand, ascending, -1: nowhere; None: where it is.
+        """
+        found = {}
+        for name, column in self._texts.items():
+            held: dict[str, np.ndarray] = {}
+            # One call for the later ones, which no other thread can come between while the writer adds values.
+            for value in sorted({*column.values, *list(self._later[name])}):
+                rows = np.concatenate(self._held(name, value))
+                rows = rows if place is None else place[rows]
+                rows = rows[rows >= 0]
+                if len(rows):
+                    held[value] = rows
+            found[name] = _column(held)
+        return found
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """(n,) float64 each, NaN where missing."""
+        return {name: self.number(name) for name in self._numbers}
+
+    def _held(self, attribute: str, value: str) -> list[np.ndarray]:
+        """Ascending numbers of the rows that hold a value: of those that it was built with, then of later ones."""
+        column, later = self._texts[attribute], self._later[attribute].get(value)
+        code = _code(column.values, value)
+        built = column.rows[column.offsets[code] : column.offsets[code + 1]] if code >= 0 else column.rows[:0]
+        return [built, later.before(self._n)] if later else [built]
+
+    def _posting(self, attribute: str, value: str) -> Posting:
+        found = self._later[attribute].get(value)
+        if found is None:
+            column, later = self._texts[attribute], self._later[attribute]
+            code = _code(column.values, value)
+            found = later[value] = Posting(code if code >= 0 else len(column.values) + len(later))
+        return found
+
+    def _unknown(self, attribute: str) -> UnknownAttribute:
+        names = ", ".join(sorted(self.names)) or "none: it was made without any"
+        return UnknownAttribute(f"no attribute {attribute!r}", where="filter", cure=f"one of {names}")
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, column in self.columns().items():
+            lists = pa.ListArray.from_arrays(pa.array(column.offsets, pa.int32()), pa.array(column.rows, pa.int32()))
+            values = pa.array(column.values, pa.string())
+            pq.write_table(pa.table({"value": values, "rows": lists}), folder / f"{name}.parquet")
+        pq.write_table(pa.table(self.numbers()), folder / "numbers.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> AttributeTable:
+        texts = {}
+        for name in TEXT_ATTRIBUTES:
+            table = pq.read_table(folder / f"{name}.parquet").combine_chunks()
+            lengths = table["rows"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+            rows = table["rows"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            texts[name] = Column(table["value"].to_pylist(), np.concatenate([[0], np.cumsum(lengths)]), rows)
+        numbers = pq.read_table(folder / "numbers.parquet")
+        columns = {name: numbers[name].to_numpy() for name in numbers.column_names}
+        return cls(texts, columns, numbers.num_rows, CODED)
+
+
+def build_attributes(jobs: pa.Table) -> AttributeTable:
+    """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order."""
+    texts = {name: _invert(_texts(name, cell) for cell in jobs[_field(name)].to_pylist()) for name in TEXT_ATTRIBUTES}
+    return AttributeTable(texts, {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}, jobs.num_rows, CODED)
+
+
+def job_attributes(job: Mapping[str, Any]) -> Values:
+    """The attributes of one job record, as `build_attributes` has them."""
+    found: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
+    for name in NUMBER_ATTRIBUTES:
+        value = job[name]
+        if value is not None:
+            found[name] = value.timestamp() if isinstance(value, datetime) else float(value)
+    return found
+
+
+class Place(NamedTuple):
+    """place: "austin, texas", since names of cities repeat; city: "austin"; region: "texas". Empty: not known."""
+
+    place: str
+    city: str
+    region: str
+
+
+@lru_cache(maxsize=10_000)
+def split_location(location: str) -> Place:
+    """The place that "City, Region[, Country]" names. A lone part is taken as a city and as its own region."""
+    parts = [part for part in map(folded, location.split(",")) if part]
+    return Place(", ".join(parts[:2]), parts[0], parts[min(1, len(parts) - 1)]) if parts else Place("", "", "")
+
+
+def folded(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _held_texts(values: Values, name: str) -> tuple[str, ...]:
+    found = values.get(name, ())
+    return found if isinstance(found, tuple) else ()
+
+
+def _field(name: str) -> str:
+    """The field of a job record that an attribute comes from."""
+    return "location" if name in Place._fields else name
+
+
+def _texts(name: str, cell: Any) -> tuple[str, ...]:
+    """The distinct values of a text attribute, folded, from its field of a job record."""
+    if name in Place._fields:
+        cell = getattr(split_location(cell), name)
+    return tuple(sorted({folded(text) for text in ((cell or ()) if name == "skills" else (cell,)) if text} - {""}))
+
+
+def _invert(held: Iterable[Sequence[str]]) -> Column:
+    found: dict[str, list[int]] = {}
+    for row, values in enumerate(held):
+        for value in values:
+            found.setdefault(value, []).append(row)
+    return _column({value: np.array(found[value], np.int32) for value in sorted(found)})
+
+
+def _column(held: Mapping[str, np.ndarray]) -> Column:
+    """held: value -> its rows, in order of value."""
+    offsets = np.cumsum([0, *map(len, held.values())], dtype=np.int64)
+    return Column(list(held), offsets, np.concatenate([np.zeros(0, np.int32), *held.values()]))
+
+
+def _codes(column: Column, n: int) -> np.ndarray:
+    codes = np.full(n, -1, np.int32)
+    codes[column.rows] = np.repeat(np.arange(len(column.values), dtype=np.int32), np.diff(column.offsets))
+    return codes
+
+
+def _numbers(column: Any) -> np.ndarray:
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
+        return column.to_numpy().astype(np.float64) / 1e6
+    return column.cast(pa.float64()).to_numpy().astype(np.float64)
+
+
+def _code(values: list[str], value: str) -> int:
+    place = bisect_left(values, value)
+    return place if place < len(values) and values[place] == value else -1

@@ -1,0 +1,60 @@
+"""Places that a text names, as the jobs' attributes know them: "Austin, Texas, Denver", or "nurse in Denver"."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from retrieval.filters.attributes import AttributeTable, folded
+from retrieval.filters.filters import AnyOf, Either, Filter
+
+_IN = re.compile(r"(?:^|.*\s)in\s+(?=\S)", re.IGNORECASE | re.DOTALL)
+"""All up to the place that stands after the last "in"."""
+
+
+class Named(NamedTuple):
+    """found: (attribute, value) in the order of the text; unknown: parts that no job has as city or region."""
+
+    found: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...]
+
+
+def named_places(text: str, attributes: AttributeTable) -> Named:
+    """The places in "City, Region, City, ...". A name that is a city and a region, as New York, is both."""
+    parts = [part for part in map(folded, text.split(",")) if part]
+    found: list[tuple[str, str]] = []
+    unknown: list[str] = []
+    at = 0
+    while at < len(parts):
+        both = ", ".join(parts[at : at + 2])
+        if at + 1 < len(parts) and attributes.code("place", both) >= 0:
+            found.append(("place", both))
+            at += 2
+            continue
+        here = [(name, parts[at]) for name in ("city", "region") if attributes.code(name, parts[at]) >= 0]
+        found += here
+        unknown += [] if here else [parts[at]]
+        at += 1
+    return Named(tuple(found), tuple(unknown))
+
+
+class Reading(NamedTuple):
+    """How a query was understood. words: what is looked for; filter: where; place: the same in words, or empty."""
+
+    words: str
+    filter: Filter
+    place: str
+
+
+def read_query(query: str, attributes: AttributeTable) -> Reading:
+    """A query whose words after the last "in" are places of the index, and nothing else, is taken to ask for these.
+
+    Any other is taken as it was typed.
+    """
+    start = _IN.match(query)
+    named = named_places(query[start.end() :], attributes) if start else Named((), ())
+    if not start or not named.found or named.unknown:
+        return Reading(query, Filter(), "")
+    words = query[: start.end()].rstrip()[: -len("in")].strip()
+    wanted = Either(either=tuple(AnyOf(attribute=name, any_of=(value,)) for name, value in named.found))
+    return Reading(words, Filter(clauses=(wanted,)), " or ".join(f"{name} {value!r}" for name, value in named.found))

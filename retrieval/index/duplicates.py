@@ -1,0 +1,40 @@
+"""Which jobs of an index are one that was posted more than once: of one company, title and place, and nearly one text.
+
+A job elsewhere, or of an employer that is not named, is another job.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.records import Job
+from contracts.text.verbalizer import job_title
+from retrieval.filters.attributes import folded, split_location
+
+_ROUNDING = 1e-6
+
+
+def duplicate_groups(jobs: pa.Table, vectors: np.ndarray, above: float | None) -> np.ndarray:
+    """(n,) int32: the group of each job, named by its first row.
+
+    jobs: n records (`contracts.records.Job` as Arrow); vectors: (n, dim) float32 unit vectors of their texts; above:
+    cosine with the group's first job from which one belongs to it; None: no two jobs are one.
+    """
+    groups = np.arange(jobs.num_rows, dtype=np.int32)
+    if above is None:
+        return groups
+    alike: dict[tuple[str, str, str], list[int]] = {}
+    for row, job in enumerate(jobs.select(["title", "company", "location"]).to_pylist()):
+        company = folded(job["company"] or "")
+        if company:
+            key = company, folded(job_title(Job.model_construct(**job))), split_location(job["location"] or "").place
+            alike.setdefault(key, []).append(row)
+    for found in alike.values():
+        rows = np.array(found)
+        while len(rows) > 1:
+            same = vectors[rows] @ vectors[rows[0]] >= above - _ROUNDING
+            same[0] = True
+            groups[rows[same]] = rows[0]
+            rows = rows[~same]
+    return groups

@@ -1,0 +1,125 @@
+"""Which job stands in which row of an index, whether it may be shown, and what a person is shown of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from copy import copy
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.errors import OtherWriter
+from contracts.records import Job
+from retrieval.engines.growing import Buffer
+
+SHOWN = (
+    "id", "title", "company", "location", "workplace", "employment", "seniority", "industry", "salary_min",
+    "salary_max", "currency", "posted_at", "expires_at", "hidden", "updated_at",
+)  # fmt: skip
+"""Of a job record what an index holds: all but the long texts."""
+TEXT_HASH = "text_hash"
+_OPEN, _HIDDEN, _ENDED = 0, 1, 2
+
+
+class JobRows:
+    """n rows. A row holds one version of a job for good; a job that changes gets a new row, and its old one ends.
+
+    ids: of the first n rows, to which others may add. An immutable value; `extended` makes the next one, which shares
+    its memory. `version` tells the writer what it has seen, and is that of the newest value.
+    """
+
+    def __init__(self, jobs: pa.Table) -> None:
+        """jobs: the columns `SHOWN` and `TEXT_HASH`."""
+        self.ids: list[str] = jobs["id"].to_pylist()
+        self.n = self.built = len(self.ids)
+        self._jobs, self._added = jobs.select(SHOWN), list[Job]()
+        self._hashes, self._added_hashes = jobs[TEXT_HASH], list[str]()
+        self._row = {job_id: row for row, job_id in enumerate(self.ids)}
+        self._later: dict[str, list[int]] = {}
+        self._deleted: dict[str, datetime] = {}
+        self._state = np.array(jobs["hidden"].to_numpy(zero_copy_only=False), np.uint8)  # _OPEN or _HIDDEN
+        self._ended, self._gone = Buffer(np.zeros(0, np.int64)), 0
+        self._writing = threading.Lock()
+
+    def __len__(self) -> int:
+        return self.n
+
+    @property
+    def held(self) -> int:
+        """How many jobs there are: the rows that have not ended."""
+        return self.n - self._gone
+
+    @property
+    def ended(self) -> np.ndarray:
+        """(m,) int64: the rows of jobs that were replaced or deleted."""
+        return self._ended.first(self._gone)
+
+    @property
+    def worn(self) -> int:
+        """How many of the rows that came since the index was built have ended: loading it again is without them."""
+        return int(np.count_nonzero(self.ended >= self.built))
+
+    def open(self, rows: np.ndarray) -> np.ndarray:
+        """(m,) bool: neither hidden nor ended."""
+        return self._state[rows] == _OPEN
+
+    def row(self, job_id: str, ended: bool = False) -> int:
+        """The row of a job, -1 where there is none. ended: the last one that it had, though it was deleted."""
+        later = [row for row in self._later.get(job_id, ()) if row < self.n]
+        row = later[-1] if later else self._row.get(job_id, -1)
+        return -1 if row >= 0 and not ended and self._state[row] == _ENDED else row
+
+    def display(self, row: int) -> dict[str, Any]:
+        """`SHOWN` of a job record."""
+        if row < self.built:
+            return self._jobs.slice(row, 1).to_pylist()[0]
+        return self._added[row - self.built].model_dump(include=set(SHOWN))
+
+    def text_hash(self, row: int) -> str:
+        """`contracts.text.verbalizer.content_hash` of the text that the job's vector and item tokens were made from."""
+        return self._hashes[row].as_py() if row < self.built else self._added_hashes[row - self.built]
+
+    def version(self, job_id: str) -> tuple[datetime, bool] | None:
+        """When the newest that is known of a job was true, and whether it is that the job was deleted; None: nothing.
+
+        Versions compare as they follow each other: of an upsert and a delete at one moment the delete is the later.
+        """
+        row = self.row(job_id, ended=True)
+        found = [(time, True) for time in (self._deleted.get(job_id),) if time]
+        if row >= self.built:
+            found.append((self._added[row - self.built].updated_at, False))
+        elif row >= 0:
+            found.append((self._jobs["updated_at"][row].as_py(), False))
+        return max(found, default=None)
+
+    def added(self) -> tuple[dict[int, Job], dict[str, datetime]]:
+        """What came since the index was built: row -> the job that it holds, and id -> when it was deleted."""
+        rows = np.flatnonzero(self._state[self.built :] != _ENDED) + self.built
+        # A list, since whoever extends the newest value adds to the dict meanwhile.
+        deleted = {job_id: time for job_id, time in list(self._deleted.items()) if self.row(job_id) < 0}
+        return {row: self._added[row - self.built] for row in rows.tolist()}, deleted
+
+    def extended(self, jobs: Sequence[Job], hashes: Sequence[str], deleted: Mapping[str, datetime]) -> JobRows:
+        """These rows with one for each job behind them, without those of `deleted` (id -> when) and those replaced.
+
+        hashes: of the jobs' texts. Raises OtherWriter where this value was already extended.
+        """
+        made = copy(self)
+        with self._writing:  # that of all values made from one: of two writers the second is told
+            if (len(self.ids), self._ended.n) != (self.n, self._gone):
+                raise OtherWriter(f"these {self.n:,} rows were already changed", cure="change the newest index")
+            ended = [row for job_id in (*(job.id for job in jobs), *deleted) if (row := self.row(job_id)) >= 0]
+            made.n, made._gone = self.n + len(jobs), self._gone + len(ended)
+            made._state = np.concatenate([self._state, np.array([job.hidden for job in jobs], np.uint8)])
+            made._state[ended] = _ENDED
+            self._ended.add(np.array(ended, np.int64))
+            self._deleted.update(deleted)
+            self._added += jobs
+            self._added_hashes += hashes
+            for row, job in enumerate(jobs, self.n):
+                self._later.setdefault(job.id, []).append(row)
+            self.ids += [job.id for job in jobs]
+        return made

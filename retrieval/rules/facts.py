@@ -1,0 +1,62 @@
+"""What a request tells of the member that rules hold jobs against: read from the member text and what they did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from contracts.text.verbalizer import Percentiles
+
+_WISHED_PLACES = re.compile(r"(?:^|, )in (.+)$")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Empty or None: not known.
+
+    seniority: a rung; places: "City, Region, ...", where they wish to work; workplace: the ways that they wish;
+    salary_min: what the pay that they wish for is above; dismissed: (job id, reason or empty), newest first; unopened:
+    job id -> when it was shown (seconds since 1970), of those that were not opened since.
+    """
+
+    seniority: str = ""
+    skills: tuple[str, ...] = ()
+    places: str = ""
+    workplace: tuple[str, ...] = ()
+    salary_min: float | None = None
+    dismissed: tuple[tuple[str, str], ...] = ()
+    unopened: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+
+def read_facts(
+    fields: Mapping[str, str],
+    percentiles: Percentiles,
+    dismissed: tuple[tuple[str, str], ...],
+    unopened: Mapping[str, tuple[float, ...]],
+) -> Facts:
+    """fields: of `text_fields`; percentiles: of the verbaliser that wrote them, for a wished pay is said as a tag."""
+    places = _WISHED_PLACES.search(fields.get("wants", ""))
+    return Facts(
+        seniority=fields.get("seniority", ""),
+        skills=_listed(fields.get("skills", "")),
+        places=places[1] if places else "",
+        workplace=_listed(fields.get("workplace", "")),
+        salary_min=percentiles.least("salary", fields.get("pay", "").removeprefix("at least ")),
+        dismissed=dismissed,
+        unopened=unopened,
+    )
+
+
+def text_fields(member_text: str) -> dict[str, str]:
+    """The verbaliser's fields by name; the first of a name counts, since a member may write the separator too."""
+    found: dict[str, str] = {}
+    for part in member_text.split(" | "):
+        name, separator, value = part.partition(": ")
+        if separator:
+            found.setdefault(name, value)
+    return found
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part for part in text.split(", ") if part)

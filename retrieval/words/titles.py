@@ -1,0 +1,99 @@
+"""The words of every job's title, in a matrix that answers "how much of this title was asked for" for many jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import copy
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from retrieval.engines.growing import Buffer
+from retrieval.words.tokens import split_words
+
+WIDTH = 8
+"""Distinct words of a title that count."""
+_NONE = -1
+
+
+class TitleWords:
+    """n titles. codes: (n, WIDTH) int32, numbers of words in `vocabulary`, filled up with -1.
+
+    An immutable value; `extended` as `AttributeTable.extended`.
+    """
+
+    def __init__(self, codes: np.ndarray, vocabulary: Iterable[str]) -> None:
+        self._rows, self._n = Buffer(codes), len(codes)
+        self._code = {word: code for code, word in enumerate(vocabulary)}
+
+    def __len__(self) -> int:
+        return self._n
+
+    def overlap(self, rows: np.ndarray, text: str, like: np.ndarray) -> np.ndarray:
+        """(m,) float32: share of each title's words that occur in `text` or in the titles of the rows `like`."""
+        codes = self._rows.first(self._n)
+        typed = self._known(text)
+        wanted = np.zeros(len(self._code) + 1, dtype=bool)  # after `typed`, since words may be added meanwhile
+        wanted[list(typed)] = True
+        wanted[codes[like]] = True
+        wanted[_NONE] = False
+        own = codes[rows]
+        return wanted[own].sum(axis=1, dtype=np.float32) / np.maximum(1, (own != _NONE).sum(axis=1, dtype=np.float32))
+
+    def extended(self, titles: Iterable[str]) -> TitleWords:
+        """These titles with more behind them."""
+        codes = _codes(titles, self._code)
+        self._rows.add(codes)
+        made = copy(self)
+        made._n += len(codes)
+        return made
+
+    def shares_none(self, text: str, but: Iterable[str] = ()) -> np.ndarray | None:
+        """(n,) bool: the title has a word, and none of its words is in `text`; the words `but` are none.
+
+        None where no title has a word of `text`.
+        """
+        skipped = self._known(" ".join(but))
+        asked = self._known(text) - skipped
+        if not asked:
+            return None
+        codes = self._rows.first(self._n)
+        counts = np.ones(len(self._code) + 1, dtype=bool)  # after `asked`, since words may be added meanwhile
+        counts[[*skipped, _NONE]] = False
+        wanted = np.zeros(len(counts), dtype=bool)
+        wanted[list(asked)] = True
+        return np.asarray(counts[codes].any(axis=1) & ~wanted[codes].any(axis=1))
+
+    def _known(self, text: str) -> set[int]:
+        """The codes of the words of a text that some title has."""
+        return {self._code[word] for word in split_words(text) if word in self._code}
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "codes.npy", self._rows.first(self._n), allow_pickle=False)
+        pq.write_table(pa.table({"word": pa.array(list(self._code), pa.string())}), folder / "words.parquet")
+
+    @classmethod
+    def load(cls, folder: Path) -> TitleWords:
+        codes = np.load(folder / "codes.npy", allow_pickle=False)
+        return cls(codes, pq.read_table(folder / "words.parquet")["word"].to_pylist())
+
+
+def build_titles(titles: Iterable[str]) -> TitleWords:
+    vocabulary: dict[str, int] = {}
+    codes = _codes(titles, vocabulary)
+    return TitleWords(codes, vocabulary)
+
+
+def _codes(titles: Iterable[str], vocabulary: dict[str, int]) -> np.ndarray:
+    """(n, WIDTH) int32; words that the vocabulary lacks are added to it."""
+    found = [
+        [vocabulary.setdefault(word, len(vocabulary)) for word in list(dict.fromkeys(split_words(title)))[:WIDTH]]
+        for title in titles
+    ]
+    codes = np.full((len(found), WIDTH), _NONE, np.int32)
+    for row, words in enumerate(found):
+        codes[row, : len(words)] = words
+    return codes

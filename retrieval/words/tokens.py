@@ -1,0 +1,58 @@
+"""Text as words, and a job record as the words of its fields."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from itertools import islice
+
+import pyarrow as pa
+
+from contracts.records import Job
+from contracts.text.verbalizer import job_title
+from retrieval.config import FieldWeights
+
+DESCRIPTION_WORDS = 200
+FIELD_END = ""
+"""Stands after each field among a document's words: no phrase reaches across it."""
+
+_WORD = re.compile(r"[^\W_]+[+#]*")
+
+
+def job_words(jobs: pa.Table, weights: FieldWeights | None = None) -> Iterable[list[str]]:
+    """The words of each job record (Arrow), fields repeated by their weight, each of them and each skill ended."""
+    fields = {name: weight for name, weight in (weights or FieldWeights()).model_dump().items() if weight}
+    columns = ["title", *(name for name in fields if name != "title")]
+    for job in jobs.select(columns).to_pylist():
+        words: list[str] = []
+        for name, weight in fields.items():
+            value = _title(job) if name == "title" else job[name] or ""
+            texts = [value] if isinstance(value, str) else value
+            limit = DESCRIPTION_WORDS if name == "description" else None
+            found = [list(islice(split_words(text), limit)) for text in texts]
+            words += [word for field in found if field for word in (*field, FIELD_END)] * weight
+        yield words
+
+
+def split_words(text: str) -> Iterable[str]:
+    """Lower-case words without accents or plural endings; "c++" and "c#" stay whole.
+
+    Source of the endings: Harman, How effective is suffixing? (1991), the S stemmer.
+    """
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(c for c in plain if not unicodedata.combining(c)) if not plain.isascii() else plain
+    for match in _WORD.finditer(plain):
+        yield _singular(match.group())
+
+
+def _singular(word: str) -> str:
+    if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us")):
+        return word
+    if word.endswith("ies"):
+        return word if word.endswith(("eies", "aies")) else word[:-3] + "y"
+    return word[:-1]
+
+
+def _title(job: dict) -> str:
+    return job_title(Job.model_construct(**job))

@@ -1,0 +1,101 @@
+"""The commands of learned links: `rolecall links`."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.errors import BadInput, TooFewHires
+from contracts.workspace import Workspace
+from rolecall.options import DEFAULT, JsonOption, WorkspaceOption
+from rolecall.params import Params
+
+log = logging.getLogger("rolecall")
+
+links = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="""Links from what members have to what jobs ask for, learned from confirmed hires.
+
+    `learn` writes them, `show` prints those of one member. Knobs: section `links` of the params.""",
+)
+
+
+@links.command("learn")
+def learn(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    templates: Annotated[
+        Path | None, typer.Option(help="Admissible attribute pairs; that of the params if none.")
+    ] = None,
+    edits: Annotated[Path | None, typer.Option(help="Links to add, forbid or pin; that of the params if none.")] = None,
+    or_none: Annotated[
+        bool, typer.Option("--or-none", help="Where hires are too few, say so and leave the workspace without links.")
+    ] = False,
+) -> None:
+    """Learn the links of a workspace from its hires, apply what people edited, and give each member theirs.
+
+    Hires from the first held-out request on are left to measure by.
+    """
+    import polars as pl
+
+    from contracts.tables import read_table
+    from history.requests import EVENT_COLUMNS, end_of_training
+    from retrieval.links.learn import build_links, leave_without_links
+
+    knobs: Params = context.find_root().obj
+    given = {name: path for name, path in (("templates", templates), ("edits", edits)) if path is not None}
+    place = Workspace(workspace)
+    until = end_of_training(pl.DataFrame(read_table(place.records / "events", EVENT_COLUMNS)).unique("id"))
+    try:
+        typer.echo(build_links(place, knobs.links.model_copy(update=given), until))
+    except TooFewHires as error:
+        if not or_none:
+            raise
+        log.warning("links: none: %s", error)
+        leave_without_links(place)
+
+
+@links.command("show")
+def show(
+    member: Annotated[str, typer.Argument(help="A member's id.")],
+    workspace: WorkspaceOption = DEFAULT,
+    jobs: Annotated[int, typer.Option(min=0, help="Print so many of the jobs found, with the reasons.")] = 5,
+    svg: Annotated[Path | None, typer.Option(help="Draw the links to this file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print one member's links, best first, with how many jobs each leads to and why it is there."""
+    from retrieval.links.draw import links_svg
+    from retrieval.links.store import LinkStore
+
+    store = LinkStore.load(Workspace(workspace).link_graph)
+    if not store.knows(member):
+        raise BadInput(f"no member {member!r} in links {store.version}", cure="give an id, or learn the links again")
+    nodes = store.nodes(member)
+    own = [store.graph.links[node] for node in nodes]
+    reach = [len(store.jobs.rows(node)) for node in nodes]
+    hits = store.search(member, max(len(store.job_ids), 1))
+    if svg is not None:
+        svg.write_text(links_svg(f"Member {member}", own, reach), "utf-8")
+    found = [
+        {"job_id": store.job_ids[row], "score": round(float(score), 4),
+         "because": [link.explain() for link in store.shared(member, row)]}
+        for row, score in zip(hits.rows[:jobs], hits.scores[:jobs], strict=True)
+    ]  # fmt: skip
+    told = [{"quality": link.quality, "jobs": count, "because": link.explain()}
+            for link, count in zip(own, reach, strict=True)]  # fmt: skip
+    if as_json:
+        answer = {"version": store.version, "member_id": member, "links": told, "jobs": len(hits.rows), "first": found}
+        typer.echo(json.dumps(answer, indent=2))
+        return
+    typer.echo(f"member {member}: {len(own):,} links to {len(hits.rows):,} jobs (links {store.version})")
+    for line in told:
+        typer.echo(f"  {line['jobs']:>6,} jobs  {line['because']}")
+    for one in found:
+        typer.echo(f"{one['job_id']}  {one['score']:.2f}")
+        for reason in one["because"]:
+            typer.echo(f"    {reason}")

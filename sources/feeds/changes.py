@@ -1,0 +1,118 @@
+"""A feed of changes of jobs: what a service reads while it serves. Files or a stream in, checked changes out.
+
+A change has an `op` (upsert or delete), an `id`, a `time`, and of an upsert the whole job (`contracts.records.Job`,
+whose `updated_at` may be left out where it is the time of the change). Every change has a position in its feed, from
+where reading can go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from pydantic import ValidationError
+
+from contracts.errors import BadInput
+from contracts.records import Identifier, Job, Record, Time
+from sources.check import check, explain, in_future, reject
+from sources.rows import RawRow, Reject
+
+BATCH = 256
+"""Changes that are read, encoded and made searchable together."""
+TABLE = "changes"
+STREAM = "job_changes"
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+class RawChange(NamedTuple):
+    """One change as it was read; row.value holds op, id, time and, as a mapping, job."""
+
+    position: str
+    row: RawRow
+
+
+class Change(NamedTuple):
+    """What happened to a job; job: None where it was deleted."""
+
+    position: str
+    job_id: str
+    time: datetime
+    job: Job | None
+
+    @property
+    def version(self) -> tuple[datetime, bool]:
+        """As `retrieval.index.job_rows.JobRows.version`."""
+        return (self.time, True) if self.job is None else (self.job.updated_at, False)
+
+
+class Feed(Protocol):
+    """Changes in their order. Used by one thread."""
+
+    @property
+    def name(self) -> str:
+        """Where it is, without what is secret."""
+
+    def read(self, after: str) -> list[RawChange]:
+        """The next changes, at most `BATCH`, none where there is none now; it may wait a second for them.
+
+        after: position of the last change that was read; empty: from the first that there is.
+        Raises MissingChanges where changes between were lost, and a typed error for what cannot be read; the next
+        call tries again.
+        """
+
+    def close(self) -> None: ...
+
+
+class _Head(Record):
+    op: Literal["upsert", "delete"]
+    id: Identifier
+    time: Time
+
+
+def open_feed(address: str) -> Feed:
+    """A folder of Parquet files, or `redis://host:port/db#stream` (the stream `job_changes` where none is named).
+
+    Raises BadInput where it is neither. Whether a server answers is known when it is first read.
+    """
+    if address.startswith(_SCHEMES):
+        from sources.feeds.stream import ChangeStream
+
+        return ChangeStream(address)
+    if not Path(address).is_dir():
+        raise BadInput(f"no folder {address}", where="changes", cure="make it, or give redis://host:port#stream")
+    from sources.feeds.files import ChangeFiles
+
+    return ChangeFiles(Path(address))
+
+
+def checked(raw: RawChange, now: datetime) -> Change | Reject:
+    """The change that a row tells of, or why it tells of none. Jobs are checked as `ingest` checks them."""
+    row = raw.row
+    if row.value is None:
+        return reject(row, row.reason, row.detail)
+    try:
+        head = _Head.model_validate({name: row.value[name] for name in _Head.model_fields if name in row.value})
+    except ValidationError as error:
+        return reject(row, *explain(error))
+    late = in_future(row, "time", head.time, now)
+    if late is not None:
+        return late
+    if head.op == "delete":
+        return Change(raw.position, head.id, head.time, None)
+    job = _job(row, head, now)
+    return job if isinstance(job, Reject) else Change(raw.position, head.id, head.time, job)
+
+
+def _job(row: RawRow, head: _Head, now: datetime) -> Job | Reject:
+    value: Any = (row.value or {}).get("job")
+    if not isinstance(value, Mapping):
+        return reject(row, "missing_field", "job: an upsert without the job's record; give the row this field")
+    found = check(RawRow("jobs", row.source, row.row, {"id": head.id, "updated_at": head.time} | dict(value)), now)
+    if isinstance(found, Reject):
+        return reject(row, found.reason, f"job.{found.detail}")
+    assert isinstance(found, Job)
+    if found.id != head.id:
+        return reject(row, "other_id", f"job.id {found.id!r} is not the change's id {head.id!r}; leave it out")
+    return found

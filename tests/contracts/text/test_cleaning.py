@@ -1,0 +1,139 @@
+"""Text comes out of cleaning as plain characters, and cleaning again changes nothing."""
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from contracts.text import cleaning
+from contracts.text.cleaning import clean_text
+
+PIECES = [
+    "<b>",
+    "</b>",
+    "&amp;",
+    "&lt;",
+    "lt;",
+    "p>",
+    "<",
+    ">",
+    "&",
+    "#60;",
+    " ",
+    "\u200b",
+    "\x00",
+    "é",
+    "e\u0301",
+    "a",
+]
+MARKUP = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+
+STRETCHES = [
+    "<script",
+    "</script",
+    "<STYLE",
+    "</style",
+    "<!--",
+    "-->",
+    "<!",
+    "--",
+    "<b",
+    "</b",
+    "<a ",
+    "<scripts",
+    ">",
+    "<",
+]
+STRETCHES += ["\n", " ", "x", "é", "\xa0"]
+
+
+def _by_one_expression(text: str) -> str:
+    """What a stretch of markup is, said by one expression; quadratic where its end is missing."""
+    block = re.compile(r"<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+    tag = re.compile(r"</?[A-Za-z][^<>]{0,2000}>|<!--.*?-->", re.DOTALL)
+    return tag.sub(" ", block.sub(" ", text))
+
+
+@settings(max_examples=2_000)
+@given(st.lists(st.sampled_from(STRETCHES), max_size=16).map("".join))
+@example("<!-- <b --> >-->")
+@example("<script><style></script><style></style>")
+@example("<style>a</script><style></style>")
+@example("<a<!-- x -->b>")
+def test_markup_is_what_one_expression_for_it_finds(text: str) -> None:
+    assert cleaning._without(cleaning._TAG, cleaning._without(cleaning._BLOCK, text)) == _by_one_expression(text)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    ["<!--", "<script>", "<script", "<style>", "<script><style>", "<!-- --", "</script ", "<b", "<b ", "&lt;!--", "&#",
+     "\u0300\u0316", "\u0f73\u0f71", "a\u0300\u0316"],
+)  # fmt: skip
+def test_a_megabyte_of_hostile_text_is_cleaned(hostile: str) -> None:
+    clean_text(hostile * (1_000_000 // len(hostile)))  # in a second, where quadratic time would be an hour
+
+
+def test_a_number_too_long_for_any_character_is_no_error() -> None:
+    assert clean_text("a&#" + "9" * 5_000 + ";b") == clean_text("a&#99999999;b") == "ab"
+
+
+def test_a_missing_end_is_looked_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    class Counted:
+        def __init__(self, rest: re.Pattern[str]) -> None:
+            self.rest = rest
+
+        def match(self, text: str, at: int) -> re.Match[str] | None:
+            looked.append(at)
+            return self.rest.match(text, at)
+
+    monkeypatch.setattr(cleaning, "_REST", {name: Counted(rest) for name, rest in cleaning._REST.items()})
+    text = "<script><style><!--" * 1_000
+    assert cleaning._without(cleaning._TAG, cleaning._without(cleaning._BLOCK, text)) == _by_one_expression(text)
+    assert len(looked) == 3
+
+
+@given(st.text("ae\u0300\u0316\u0323é\u0f73ก\u0e48", max_size=60))
+def test_thirty_marks_in_a_row_are_kept(text: str) -> None:
+    marks = re.findall(r"[^\w\s]{31,}", text)
+    if not marks:
+        assert clean_text(text) == unicodedata.normalize("NFC", text).strip()
+
+
+def test_more_marks_than_thirty_in_a_row_are_cut() -> None:
+    assert clean_text("b" + "\u0316" * 40 + "c") == "b" + "\u0316" * 30 + "c"
+
+
+@given(st.one_of(st.text(), MARKUP))
+@example("&amp;lt;b&amp;gt;")
+@example("<\x00b>")
+def test_cleaning_is_idempotent(text: str) -> None:
+    once = clean_text(text)
+    assert clean_text(once) == once
+
+
+@given(st.text())
+def test_cleaned_text_is_normal_and_has_no_control_characters(text: str) -> None:
+    cleaned = clean_text(text)
+    assert cleaned == unicodedata.normalize("NFC", cleaned)
+    assert not any(unicodedata.category(c) == "Cc" for c in cleaned)
+    assert cleaned == " ".join(cleaned.split())
+
+
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("Caf\u00e9 &amp; Bar", "Café & Bar"),
+        ("<p>Pay:&nbsp;<b>good</b></p>", "Pay: good"),
+        ("<script>alert(1)</script>Nurse", "Nurse"),
+        ("salary < 50 and > 20", "salary < 50 and > 20"),
+        ("right\u202eto left", "rightto left"),
+        ("stray \ufffd byte", "stray byte"),
+        ("C++ & C#", "C++ & C#"),
+    ],
+)
+def test_markup_goes_and_words_stay(raw: str, clean: str) -> None:
+    assert clean_text(raw) == clean

@@ -1,0 +1,121 @@
+"""The verbaliser's exact text. A change here is a new TEXT_FORMAT: stored text and vectors are made again."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.records import Education, Job, Member, Position, Preferences
+from contracts.text.verbalizer import (
+    TEXT_FORMAT,
+    Percentiles,
+    Verbalizer,
+    activity_text,
+    content_hash,
+    job_snippet,
+    job_title,
+    request_text,
+)
+
+DAY = datetime(2025, 3, 1, tzinfo=UTC)
+PAY = Percentiles.fit({"salary": range(0, 100_000, 1_000)})
+NURSE = Member(
+    id="m1",
+    headline="Registered nurse",
+    summary="Ten years on a surgical ward.",
+    location="Austin, TX",
+    seniority="senior",
+    skills=("triage", "wound care"),
+    positions=(
+        Position(title="Nurse", company="North Clinic", start=datetime(2010, 1, 1), end=datetime(2015, 1, 1)),
+        Position(title="Ward nurse", company="City Hospital", industry="Hospitals", start=datetime(2015, 2, 1)),
+    ),
+    education=(Education(degree="BSc", field="Nursing", school="State College"),),
+    preferences=Preferences(
+        titles=("Charge nurse",), locations=("Dallas, TX",), workplace=("onsite",), salary_min=66_000
+    ),
+    updated_at=DAY,
+)
+JOB = Job(
+    id="j1",
+    title="Charge Nurse @ City Hospital",
+    company="City Hospital",
+    location="Dallas, TX",
+    workplace="onsite",
+    employment="full_time",
+    seniority="senior",
+    industry="Hospitals",
+    skills=("triage",),
+    description="Lead a shift of <b>six</b> nurses.",
+    salary_min=61_000,
+    salary_max=81_000,
+    updated_at=DAY,
+)
+
+
+def test_member_text_is_this_text() -> None:
+    assert TEXT_FORMAT == 1
+    assert Verbalizer(PAY).member(NURSE) == (
+        "headline: Registered nurse | seniority: senior | location: Austin, TX | wants: Charge nurse, in Dallas, TX | "
+        "workplace: onsite | pay: at least p65 | skills: triage, wound care | "
+        "worked: Ward nurse at City Hospital (Hospitals) current: True; Nurse at North Clinic 5 years | "
+        "education: BSc, Nursing, State College | summary: Ten years on a surgical ward."
+    )
+
+
+def test_job_text_is_this_text() -> None:
+    assert Verbalizer(PAY).job(JOB) == (
+        "title: Charge Nurse | company: City Hospital | location: Dallas, TX | workplace: onsite | "
+        "employment: full time | seniority: senior | industry: Hospitals | pay: p60 to p80 | skills: triage | "
+        "description: Lead a shift of six nurses."
+    )
+
+
+def test_a_record_of_nothing_but_its_id_has_no_text() -> None:
+    assert Verbalizer().member(Member(id="m", updated_at=DAY)) == ""
+
+
+def test_new_break_points_are_a_new_text_version() -> None:
+    assert Verbalizer(PAY).version != Verbalizer().version
+    assert Verbalizer(PAY).version == Verbalizer(Percentiles.fit({"salary": range(0, 100_000, 1_000)})).version
+
+
+def test_only_the_employer_is_taken_from_behind_the_at_sign() -> None:
+    assert job_title(JOB) == "Charge Nurse"
+    assert job_title(JOB.model_copy(update={"title": "Barista @ the airport"})) == "Barista @ the airport"
+    assert job_title(JOB.model_copy(update={"title": "@ City Hospital"})) == "@ City Hospital"
+
+
+def test_activity_is_grouped_by_action_newest_first_and_skips_impressions() -> None:
+    entries = [("view", "A"), ("apply", "B"), ("impression", "C"), ("view", "D"), ("view", "A")]
+    assert activity_text(entries) == "applied: B | viewed: A; D"
+
+
+def test_a_request_is_what_was_asked_then_done_then_who_asks() -> None:
+    assert (
+        request_text("headline: Nurse", "viewed: A", "ward nurse") == "search: ward nurse | viewed: A | headline: Nurse"
+    )
+    assert request_text("headline: Nurse") == "headline: Nurse"
+    assert request_text() == ""
+
+
+def test_a_snippet_names_title_company_and_place() -> None:
+    assert job_snippet(JOB) == "Charge Nurse, City Hospital, Dallas, TX"
+
+
+def test_the_content_hash_depends_on_text_and_version() -> None:
+    assert content_hash("a", "1") != content_hash("a", "2") != content_hash("b", "2")
+    assert len(content_hash("a", "1")) == 32
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.floats(0, 1e6), st.sampled_from([4, 20, 150]))
+def test_a_value_lies_above_the_least_of_its_tag(values: list[float], value: float, steps: int) -> None:
+    fitted = Percentiles.fit({"salary": values}, steps)
+    least = fitted.least("salary", fitted.tag("salary", value))
+    assert least is None or (least < value and least in fitted.breaks["salary"])
+    assert least is not None or fitted.tag("salary", value) == "p0"
+
+
+def test_a_tag_that_is_never_given_has_no_least_value() -> None:
+    assert [PAY.least("salary", tag) for tag in ("", "p0", "p33", "p65 x")] == [None] * 4
+    assert PAY.least("salary", "p65") == 65_000 and PAY.least("height", "p65") is None

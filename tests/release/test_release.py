@@ -1,0 +1,151 @@
+"""From a trained student to a bundle: what is fitted on the way, and when there is none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from contracts.bundle import Manifest, read_manifest
+from contracts.errors import ExportRefused, NotReady, TrainingFailed
+from contracts.examples import PAIR_FEATURES
+from contracts.tables import read_table, write_part
+from contracts.workspace import Workspace
+from models.config import ExportConfig
+from models.training.rows import read_rows
+from ranking.scorer import BundleScorer, ItemEncoder
+from release.release import _blend, _calibration, _features, release
+
+if TYPE_CHECKING:
+    from release.export import Graphs
+
+LENIENT = ExportConfig(least_agreement=0, least_rank_correlation=-1, most_calibration_error=1)
+
+
+@pytest.fixture(scope="module")
+def graphs(distilled: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Graphs:
+    """The student's graphs, exported once, since that takes longer than all the rest."""
+    from release.export import export_graphs
+
+    root = tmp_path_factory.mktemp("graphs") / "workspace"
+    shutil.copytree(distilled.root, root)
+    return export_graphs(Workspace(root), "int8")
+
+
+@pytest.fixture
+def trained(distilled: Workspace, graphs: Graphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace of its own with a student, and a log of what a service showed."""
+    shutil.copytree(distilled.root, tmp_path / "workspace")
+    workspace = Workspace(tmp_path / "workspace")
+    mine = replace(graphs, folder=shutil.copytree(graphs.folder, tmp_path / "graphs"))
+    monkeypatch.setattr("release.export.export_graphs", lambda *_: mine)
+    write_log(workspace, "bundle/index")
+    return workspace
+
+
+def write_log(workspace: Workspace, signed: str) -> None:
+    shutil.rmtree(workspace.records / "events", ignore_errors=True)
+    write_part(workspace.records / "events", pa.table({"logged_by": [signed]}))
+
+
+def released(workspace: Workspace, knobs: ExportConfig = LENIENT) -> Manifest:
+    return read_manifest(release(workspace, knobs))
+
+
+def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace) -> None:
+    manifest = released(trained, LENIENT.model_copy(update={"leave_out": ("unseen", "views_7d")}))
+    assert trained.bundle.name == manifest.version and not manifest.lineage["simulated"]
+    assert manifest.tasks == ("relevance", "view", "apply", "dismiss"), "nobody was hired"
+    assert set(manifest.calibration) == {"relevance", "view", "apply"}, "too few dismissed"
+    assert manifest.blend is not None
+    assert set(manifest.blend.names) == {*PAIR_FEATURES, *manifest.tasks} - {"unseen", "views_7d"}
+    weights = dict(zip(manifest.blend.names, manifest.blend.weights, strict=True))
+    assert weights["view"] > 0.1, "who matches is said by the words alone, and the student has learned it"
+    assert not any(weights.get(name) for name in PAIR_FEATURES), "a constant has no say"
+    assert manifest.metrics["served_view_auc"] > 0.6 and "dismiss" in manifest.uncalibrated
+    for figure in ("relevance_ndcg@1_agreement", "view_rank_correlation", "apply_ece"):
+        assert 0 <= manifest.metrics[figure] <= 1
+    low, high = manifest.intervals["apply_ece"]
+    assert 0 <= low < high <= 1
+    assert json.loads(trained.export_metrics.read_text()) == manifest.metrics, "what DVC compares runs by"
+    assert {"reliability_relevance.svg", "reliability_view.svg"} <= set(manifest.files)
+    assert "(reliability_view.svg)" in (trained.bundle / "README.md").read_text()
+    scorer = BundleScorer(trained.bundle)
+    items = ItemEncoder(trained.bundle).encode(["title: nurse | location: Boise"])
+    assert scorer.logits(scorer.prefix("headline: nurse"), items).shape == (1, 4)
+
+
+def test_a_feature_that_nobody_knows_cannot_be_left_out() -> None:
+    with pytest.raises(ValueError, match="color: not of dense"):
+        ExportConfig(leave_out=("color",))
+
+
+def test_an_export_that_disagrees_with_the_student_is_refused(
+    trained: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.student.distil.float_logits", lambda _, rows, chosen: -np.ones((len(chosen), 4)))
+    with pytest.raises(ExportRefused, match=r"relevance: rank correlation .* is nan, under 0\.85"):
+        release(trained, ExportConfig(most_calibration_error=1))
+    assert not (trained.bundles / "CURRENT").exists() and not trained.export_metrics.exists()
+
+
+def test_served_scores_that_collapsed_are_refused(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BundleScorer, "logits", lambda self, prefix, items: np.full((len(items), 4), 0.3, np.float32))
+    with pytest.raises(TrainingFailed, match=r"export.*the scores of task 'relevance' do not spread"):
+        release(trained, LENIENT)
+
+
+def test_without_a_positive_there_is_no_blend_and_what_a_simulator_logged_is_simulated(trained: Workspace) -> None:
+    write_log(trained, "simulator/0-1")
+    table = read_table(trained.training)
+    shutil.rmtree(trained.training)
+    for name in ("view", "apply"):
+        column = pa.array([0.0] * len(table), pa.float32())
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    write_part(trained.training, table)
+    manifest = released(trained)
+    assert manifest.blend is None and manifest.lineage["simulated"]
+
+
+def test_what_people_did_is_calibrated_by_place_where_asked_for_and_grades_never(
+    labelled: Callable[..., Workspace],
+) -> None:
+    rows = read_rows(labelled(60).training)
+    valid = np.flatnonzero(rows.splits == "valid")
+    logits = np.random.default_rng(0).normal(size=len(valid))
+    ranks = [one.from_rank for one in _calibration(logits, rows, valid, "view", True)]
+    assert ranks == [0, 1, 2, 4], "of six places; a later one is held to be as the last"
+    assert len(_calibration(logits, rows, valid, "view", False)) == 1
+    assert len(_calibration(logits, rows, valid, "relevance", True)) == 1
+    assert _calibration(logits, rows, valid, "dismiss", True) == (), "too few"
+
+
+def test_a_job_that_was_not_shown_counts_as_not_chosen_in_the_blend(
+    labelled: Callable[..., Workspace], table: Callable[..., pa.Table]
+) -> None:
+    """Only shown jobs hold words of the request: what tells them from the others must weigh."""
+    made = table(40)
+    shown = made["position"].to_numpy() <= 3
+    terms = pa.array(shown.astype("float32"))
+    made = made.set_column(made.schema.get_field_index("terms"), "terms", terms)
+    for name in ("view", "apply", "dismiss"):
+        column = pa.array([v if s else None for v, s in zip(made[name].to_pylist(), shown, strict=True)], pa.float32())
+        made = made.set_column(made.schema.get_field_index(name), name, column)
+    workspace = labelled(table=made)
+    rows = read_rows(workspace.training)
+    features = _features(workspace, rows.list_ids, rows.job_ids)
+    valid, logits = np.flatnonzero(rows.splits == "valid"), np.zeros((len(rows), 1), np.float32)
+    blend = _blend(rows, valid, features, logits, ("relevance",), LENIENT)
+    assert blend is not None and dict(zip(blend.names, blend.weights, strict=True))["terms"] > 0.1
+
+
+def test_without_a_student_the_error_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(NotReady, match="rolecall train student"):
+        release(Workspace(tmp_path), LENIENT)

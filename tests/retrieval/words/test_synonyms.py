@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.errors import BadInput, NotReady
+from retrieval.words.synonyms import Expansion, Synonyms, load_synonyms
+from retrieval.words.term_query import MAX_WORDS, read_query, without_quotes
+
+NURSES = Synonyms(groups=(("RN", "registered nurses"), ("nurse", "carer")))
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "synonyms.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_what_stands_in_quotes_is_a_phrase_and_all_words_are_looked_for() -> None:
+    query = read_query('Night “registered nurses” in "the ICU" "ICU"', Synonyms())
+    assert query.phrases == (("registered", "nurse"), ("the", "icu"), ("icu",))
+    assert query.words == ("night", "registered", "nurse", "in", "the", "icu", "icu")
+
+
+@pytest.mark.parametrize("text", ['10" pipe', 'a "b', '""', '" "', 'pipes 10" x 12" long', 'rock"n"roll'])
+def test_an_inch_a_lone_quote_and_an_empty_one_ask_for_no_phrase(text: str) -> None:
+    assert read_query(text, Synonyms()).phrases == ()
+
+
+@given(st.text(alphabet='ab "“”\n+9', max_size=30))
+def test_any_text_is_read_and_without_quotes_it_has_the_same_words_and_no_phrase(text: str) -> None:
+    query, plain = read_query(text, NURSES), read_query(without_quotes(text), NURSES)
+    assert query.words == plain.words and plain.phrases == ()
+
+
+def test_words_beyond_the_bound_are_not_read() -> None:
+    assert len(read_query("word " * 3_000, Synonyms()).words) == MAX_WORDS
+
+
+def test_a_word_expands_to_its_group_and_the_longest_entry_wins() -> None:
+    assert read_query("night RN", NURSES).expansions == (Expansion(("rn",), ("registered", "nurse"), 0.5),)
+    assert read_query("Registered Nurse", NURSES).expansions == (Expansion(("registered", "nurse"), ("rn",), 0.5),)
+    assert read_query("nurses", NURSES).expansions == (Expansion(("nurse",), ("carer",), 0.5),)
+
+
+def test_what_the_query_holds_already_and_what_stands_in_quotes_expands_to_nothing() -> None:
+    assert read_query("RN registered nurse", NURSES).expansions == ()
+    assert read_query('"RN" night', NURSES).expansions == ()
+    assert read_query('registered "night" nurse', NURSES).expansions == (Expansion(("nurse",), ("carer",), 0.5),), (
+        "the words do not stand together"
+    )
+
+
+def test_an_expansion_tells_what_it_is_in_words() -> None:
+    [found] = read_query("RN", NURSES).expansions
+    assert str(found) == "“registered nurse” counts 0.5 of “rn”, as a synonym of it"
+
+
+def test_a_file_is_read_with_its_weight_and_none_means_none(tmp_path: Path) -> None:
+    path = written(tmp_path, "weight: 0.3\ngroups:\n  - [RN, registered nurses]\n")
+    assert read_query("rn", load_synonyms(path)).expansions[0].weight == 0.3
+    assert load_synonyms(None).groups == ()
+    assert read_query("RN", load_synonyms("builtin")).expansions
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("groups:\n  - [rn]\n", r"line 2: groups\.0: \[rn\] is a group of one \(a group has two"),
+        ("groups:\n  - [nurse, Nurses]\n", "is a group of one"),
+        ("groups:\n  - [rn, '!!']\n", "'!!' holds 0 words"),
+        ("groups:\n  - [no, yes]\n", r"line 2: groups\.0\.0.*string"),
+        ("weight: 2\ngroups: []\n", "line 1: weight"),
+        ("group: []\n", "line 1: group"),
+        ("- a\n", "it holds list, not fields"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(BadInput, match=told):
+        load_synonyms(written(tmp_path, text))
+    with pytest.raises(NotReady, match="no file"):
+        load_synonyms(tmp_path / "none.yaml")

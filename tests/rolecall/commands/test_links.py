@@ -1,0 +1,122 @@
+"""`rolecall links`, from a log to one member's links, and the benchmark over the same market."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from contracts.errors import BadInput, NotReady, TooFewHires
+from contracts.workspace import Workspace
+from simulator import simulate
+
+START = datetime(2025, 1, 6, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def workspace(rolecall: Callable[..., str], tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    data, place = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("workspace")
+    simulate(data, members=200, jobs=300, events=60_000, seed=5, start=START)
+    (place / "records").symlink_to(data)
+    rolecall("-q", "links", "learn", "-w", place)
+    return Workspace(place)
+
+
+def member_with_links(workspace: Workspace) -> str:
+    from retrieval.links.store import LinkStore
+
+    store = LinkStore.load(workspace.link_graph)
+    return next(f"m{i:08}" for i in range(200) if len(store.nodes(f"m{i:08}")))
+
+
+def test_show_prints_the_links_and_the_jobs_with_their_reasons(rolecall: Callable[..., str], workspace: Workspace):
+    member = member_with_links(workspace)
+    told = rolecall("links", "show", member, "-w", workspace.root, "--jobs", 2)
+    assert told.startswith(f"member {member}: ") and workspace.link_graph.name in told
+    assert "were hired" in told and "hires, weight" in told
+    found = json.loads(rolecall("links", "show", member, "-w", workspace.root, "--jobs", 2, "--json"))
+    assert len(found["first"]) == 2 and all(one["because"] for one in found["first"])
+    assert all(one["because"] in told for one in found["links"])
+
+
+def test_show_draws_the_links(rolecall: Callable[..., str], workspace: Workspace, tmp_path: Path):
+    member = member_with_links(workspace)
+    rolecall("links", "show", member, "-w", workspace.root, "--svg", tmp_path / "m.svg")
+    root = ElementTree.parse(tmp_path / "m.svg").getroot()
+    assert root.tag.endswith("svg") and "were hired" in (root[1].text or "")
+
+
+def test_an_unknown_member_is_said(rolecall: Callable[..., str], workspace: Workspace):
+    with pytest.raises(BadInput, match="no member 'nobody'"):
+        rolecall("links", "show", "nobody", "-w", workspace.root)
+
+
+def test_show_before_learn_names_the_command(rolecall: Callable[..., str], tmp_path: Path):
+    with pytest.raises(NotReady, match="rolecall links learn"):
+        rolecall("links", "show", "m00000000", "-w", tmp_path)
+
+
+def test_edits_and_who_made_them_are_kept_with_the_graph(
+    rolecall: Callable[..., str], workspace: Workspace, tmp_path: Path
+):
+    before = json.loads((workspace.link_graph / "about.json").read_text())
+    place = tmp_path / "workspace"
+    place.mkdir()
+    (place / "records").symlink_to((workspace.root / "records").resolve())
+    edits = tmp_path / "edits.yaml"
+    edits.write_text("edits:\n  - forbid: {member: {seniority: mid}, job: {seniority: mid}}\n"
+                     "    who: ann\n    when: 2026-02-01\n    why: levels are not enough\n")  # fmt: skip
+    rolecall("-q", "links", "learn", "-w", place, "--edits", edits)
+    about = json.loads((Workspace(place).link_graph / "about.json").read_text())
+    assert about["edits"][0].startswith("forbidden by ann on 2026-02-01: levels are not enough (")
+    assert about["version"] != before["version"] and not before["edits"]
+
+
+def test_links_are_learned_from_what_came_before_the_held_out_requests(workspace: Workspace):
+    import polars as pl
+
+    from contracts.tables import read_table
+    from history.requests import EVENT_COLUMNS, past_requests
+
+    about = json.loads((workspace.link_graph / "about.json").read_text())
+    events = read_table(workspace.records / "events", EVENT_COLUMNS)
+    everything = dict.fromkeys(("train", "valid", "test"), events.num_rows)
+    requests = past_requests(pl.DataFrame(events), everything, 0)
+    until = datetime.fromisoformat(about["until"])
+    assert until == min(request.time for request in requests if request.split != "train")
+    hires = [row["time"] for row in events.to_pylist() if row["action"] == "hire"]
+    assert 0 < about["counts"]["hires"] <= sum(time < until for time in hires) < len(hires)
+
+
+def test_a_log_without_hires_ends_the_stage_without_links_where_that_is_allowed(
+    rolecall: Callable[..., str], workspace: Workspace, tmp_path: Path
+):
+    import pyarrow.compute as pc
+
+    from contracts.tables import read_table, write_part
+
+    place = Workspace(tmp_path)
+    for table in ("members", "jobs", "events"):
+        rows = read_table(workspace.records / table)
+        if table == "events":
+            rows = rows.filter(pc.not_equal(rows["action"], "hire"))
+        write_part(place.records / table, rows)
+    place.links.mkdir()
+    (place.links / "CURRENT").write_text("of former records")
+    with pytest.raises(TooFewHires, match="no hire among"):
+        rolecall("-q", "links", "learn", "-w", tmp_path)
+    assert rolecall("-q", "links", "learn", "-w", tmp_path, "--or-none") == ""
+    assert not (place.links / "CURRENT").exists()
+
+
+def test_the_command_line_starts_without_what_links_need():
+    heavy = ("sklearn", "polars", "retrieval.links.learn", "beam_jobs")
+    code = f"import rolecall.cli, sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
