@@ -50,7 +50,7 @@ def test_a_second_writer_is_refused_in_this_process_and_in_another(tmp_path: Pat
     with begun(tmp_path):
         with pytest.raises(OtherWriter, match="process"):
             Store(tmp_path)
-        code = f"from retrieval.store import Store; Store({str(tmp_path)!r})"
+        code = f"from retrieval.collection.store import Store; Store({str(tmp_path)!r})"
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert "OtherWriter" in other.stderr
         assert ids(load_collection(tmp_path)[0]) == ["j2", "j1", "j0"]
