@@ -137,9 +137,17 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         lists = sum(len(batch.asks) for batch in todo)
         progress = Progress("label", "lists", lists // min(processes(options), len(todo)))
         work = LabelLists(
-            workspace, index_folder, policy, kind, sizes, own.seed, own.most_ungraded, threads_each(options), staging,
+            workspace,
+            index_folder,
+            policy,
+            kind,
+            sizes,
+            own.seed,
+            own.most_ungraded,
+            threads_each(options),
+            staging,
             progress,
-        )  # fmt: skip
+        )
         found = run_pipeline(
             options,
             lambda pipeline: pipeline | "requests" >> beam.Create(todo) | "label" >> beam.ParDo(work),

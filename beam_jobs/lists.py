@@ -125,8 +125,13 @@ def _hardest(index: JobIndex, request: Request, found: Sequence[str], number: in
 
 def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: np.ndarray) -> pa.Table:
     past, n = ask.past, len(pairs.job_ids)
-    same = {"list_id": past.list_id, "member_id": past.member_id, "query": past.query, "split": past.split,
-            EVENT_TIME: past.time}  # fmt: skip
+    same = {
+        "list_id": past.list_id,
+        "member_id": past.member_id,
+        "query": past.query,
+        "split": past.split,
+        EVENT_TIME: past.time,
+    }
     columns: dict[str, Any] = {name: [value] * n for name, value in same.items()}
     columns |= {"job_id": pairs.job_ids, "stratum": pairs.strata}
     for name in ("position", "propensity", "view", "apply", "dismiss", "hire"):

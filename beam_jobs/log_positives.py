@@ -26,9 +26,12 @@ log = logging.getLogger("rolecall")
 
 
 def make_encoder(
-    workspace: Workspace, precision: Precision = "int8", dim: int | None = None,
-    train: EncoderTraining | None = None, seed: int = 0,
-) -> None:  # fmt: skip
+    workspace: Workspace,
+    precision: Precision = "int8",
+    dim: int | None = None,
+    train: EncoderTraining | None = None,
+    seed: int = 0,
+) -> None:
     """Bring a workspace's retrieval encoder to these knobs; what is as it should be stays as it is.
 
     train: None for the backbone as it came; seed: of the draw of requests. Raises as `log_positives`, `check_lists`,
@@ -71,13 +74,18 @@ def log_positives(workspace: Workspace, most: int, seed: int) -> Positives:
         log.info("encoder: %s of %s past requests say nothing of who asked", f"{silent:,}", f"{len(past):,}")
     rows = [
         (text, texts[job], gain, one.member_id or text)
-        for one, text in said for job, gain in gains(one).items() if job in texts
-    ]  # fmt: skip
+        for one, text in said
+        for job, gain in gains(one).items()
+        if job in texts
+    ]
     requests, jobs, weights, askers = zip(*rows, strict=True) if rows else ((), (), (), ())
     also_taken = (
         (one.member_id, texts[job])
-        for one in every if one.member_id for job in {*gains(one), *one.viewed, *one.other_views} if job in texts
-    )  # fmt: skip
+        for one in every
+        if one.member_id
+        for job in {*gains(one), *one.viewed, *one.other_views}
+        if job in texts
+    )
     return Positives.of(requests, jobs, weights, askers, list(texts.values()), also_taken)
 
 

@@ -103,8 +103,9 @@ def systems(workspace: Workspace, rows: Rows, scratch: Path, threads: int) -> di
     return found
 
 
-def speed(workspace: Workspace, rows: Rows, students: Mapping[str, System], candidates: int, rounds: int,
-          threads: int) -> list[dict[str, Any]]:  # fmt: skip
+def speed(
+    workspace: Workspace, rows: Rows, students: Mapping[str, System], candidates: int, rounds: int, threads: int
+) -> list[dict[str, Any]]:
     """Rows on pairs a second, with the request read each time: the median, and the range of nine in ten."""
     rng = np.random.default_rng(0)
     jobs = [rows.jobs[i] for i in rng.choice(len(rows.jobs), candidates, replace=len(rows.jobs) < candidates)]
@@ -147,10 +148,14 @@ def agreement(rows: Rows, students: Mapping[str, System], most: int) -> list[dic
     }
     case = f"{PRECISIONS}{len(lists)} held-out lists"
     return [
-        {"case": case, "system": name, "metric": "ndcg@1_agreement",
-         "value": top_agreement(logits, found[FLOAT32], lists)}
+        {
+            "case": case,
+            "system": name,
+            "metric": "ndcg@1_agreement",
+            "value": top_agreement(logits, found[FLOAT32], lists),
+        }
         for name, logits in found.items()
-    ]  # fmt: skip
+    ]
 
 
 class open_openvino:  # called as `open_session` is
@@ -184,8 +189,15 @@ def _policy_teacher(workspace: Workspace) -> Path:
 
 def _measured(case: str, name: str, metric: str, values: np.ndarray, unit: str) -> dict[str, Any]:
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
-    return {"case": case, "system": name, "metric": metric, "value": float(middle), "low": float(low),
-            "high": float(high), "unit": unit}  # fmt: skip
+    return {
+        "case": case,
+        "system": name,
+        "metric": metric,
+        "value": float(middle),
+        "low": float(low),
+        "high": float(high),
+        "unit": unit,
+    }
 
 
 if __name__ == "__main__":

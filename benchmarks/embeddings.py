@@ -189,8 +189,14 @@ def vectors_of(folder: Path, search: Search, out: Path) -> tuple[np.ndarray, np.
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         backbone, staged = Backbone(folder).eval(), path.with_suffix(".staged.npz")
-        np.savez(staged, allow_pickle=False, **{name: _encode(backbone, folder, texts)
-                            for name, texts in (("requests", search.requests), ("jobs", search.jobs))})  # fmt: skip
+        np.savez(
+            staged,
+            allow_pickle=False,
+            **{
+                name: _encode(backbone, folder, texts)
+                for name, texts in (("requests", search.requests), ("jobs", search.jobs))
+            },
+        )
         staged.replace(path)
     with np.load(path) as kept:
         return kept["requests"], kept["jobs"]
@@ -252,8 +258,14 @@ def rows_of(
             tables.append(([f"{name} above {above[system]}" for name in names], found - values[above[system]]))
         for metrics, table in tables:
             for metric, estimate in zip(metrics, mean_estimates(table, seed=0, groups=np.array(groups)), strict=True):
-                yield {"system": system, "metric": metric, "value": estimate.value, "low": estimate.low,
-                       "high": estimate.high, "unit": ""}  # fmt: skip
+                yield {
+                    "system": system,
+                    "metric": metric,
+                    "value": estimate.value,
+                    "low": estimate.low,
+                    "high": estimate.high,
+                    "unit": "",
+                }
 
 
 if __name__ == "__main__":

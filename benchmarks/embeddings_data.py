@@ -117,8 +117,9 @@ def onet_task(folder: Path, out: Path, titles: int, requests: int, lists: int, s
     return Task(search, positives, judged, "policy")
 
 
-def _graded(chosen: dict[str, set[str]], known: Sequence[str], text: dict[str, str], folder: Path,
-            rng: np.random.Generator) -> list[tuple]:  # fmt: skip
+def _graded(
+    chosen: dict[str, set[str]], known: Sequence[str], text: dict[str, str], folder: Path, rng: np.random.Generator
+) -> list[tuple]:
     """Rows of `pairs_table`: of each title its occupations, related ones and any others, none of them held out."""
     near = related_occupations(folder)
     rows = []

@@ -83,8 +83,10 @@ def _quality(rows: Sequence[Row], case: str) -> str:
     found = {(row["system"], row["metric"]): row for row in rows if row["case"] == case}
     columns = [name for name in COLUMNS if any(metric == name for _, metric in found)]
     systems = [name for name in dict.fromkeys(system for system, _ in found) if (name, "ndcg@10") in found]
-    lines = [[name, *(with_interval(found[name, column]) if (name, column) in found else "" for column in columns)]
-             for name in systems]  # fmt: skip
+    lines = [
+        [name, *(with_interval(found[name, column]) if (name, column) in found else "" for column in columns)]
+        for name in systems
+    ]
     return markdown_table(["rung", *(COLUMNS[column] for column in columns)], lines)
 
 
@@ -93,13 +95,17 @@ def _speed(rows: Sequence[Row]) -> str:
     systems = [name for name in dict.fromkeys(system for system, _ in found) if (name, "pairs_per_s") in found]
     columns = ("pairs_per_s", f"times_{TEACHER}", f"times_{TEACHER_INT8}")
     heads = ("system", "pairs a second", "times the teacher in PyTorch", "times the teacher as INT8 ONNX")
-    lines = [[name, *(with_interval(found[name, column]) if (name, column) in found else "" for column in columns)]
-             for name in systems]  # fmt: skip
+    lines = [
+        [name, *(with_interval(found[name, column]) if (name, column) in found else "" for column in columns)]
+        for name in systems
+    ]
     return (
         "The median of all requests in all rounds, in brackets the range of nine in ten of them; a ratio is taken"
         " request by request. Systems took turns in one run. Of several rungs with one shape one stands here.\n\n"
-        + markdown_table(heads, lines) + "\n" + _limit(found)
-    )  # fmt: skip
+        + markdown_table(heads, lines)
+        + "\n"
+        + _limit(found)
+    )
 
 
 def _limit(found: Mapping[tuple[str, str], Row]) -> str:
@@ -122,9 +128,17 @@ def _limit(found: Mapping[tuple[str, str], Row]) -> str:
         " products; bytes are its item tokens and its share of the scoring weights. At those rates, with the prefix for"
         " nothing, a student could at most score:\n\n"
         + markdown_table(
-            ["system", "operations a pair", "bytes a pair", "pairs a second by arithmetic", "by memory",
-             "share of the lower that is reached"], lines)
-    )  # fmt: skip
+            [
+                "system",
+                "operations a pair",
+                "bytes a pair",
+                "pairs a second by arithmetic",
+                "by memory",
+                "share of the lower that is reached",
+            ],
+            lines,
+        )
+    )
 
 
 def _sums(rows: Sequence[Row]) -> str:

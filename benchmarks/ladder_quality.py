@@ -122,8 +122,15 @@ def over_seeds(samples: np.ndarray) -> np.ndarray:
 def row(case: str, system: str, metric: str, samples: np.ndarray, unit: str = "ratio") -> dict[str, Any]:
     """A result row of the value and the 95% interval of its draws."""
     low, high = np.nanquantile(samples[1:], [0.025, 0.975])
-    return {"case": case, "system": system, "metric": metric, "value": float(samples[0]), "low": float(low),
-            "high": float(high), "unit": unit}  # fmt: skip
+    return {
+        "case": case,
+        "system": system,
+        "metric": metric,
+        "value": float(samples[0]),
+        "low": float(low),
+        "high": float(high),
+        "unit": unit,
+    }
 
 
 def top_rows(held: Held, tasks: Sequence[str], logits: np.ndarray, whole: np.ndarray) -> np.ndarray:

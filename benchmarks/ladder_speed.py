@@ -52,11 +52,15 @@ class Exported:
         config = StudentConfig.model_validate(about["config"])
         export_student(student, folder / "tokenizer.json", place, precision)
         self.manifest = Manifest(
-            text_version=about["text_version"], tasks=student.head.tasks,
-            task_sentences={task: TASKS[task] for task in student.head.tasks}, item_tokens=student.item_tokens,
-            hidden=student.hidden, max_prefix_tokens=config.max_prefix_tokens, max_item_tokens=config.max_item_tokens,
+            text_version=about["text_version"],
+            tasks=student.head.tasks,
+            task_sentences={task: TASKS[task] for task in student.head.tasks},
+            item_tokens=student.item_tokens,
+            hidden=student.hidden,
+            max_prefix_tokens=config.max_prefix_tokens,
+            max_item_tokens=config.max_item_tokens,
             precision=precision,
-        )  # fmt: skip
+        )
         self.operations = _operations_a_pair(student)
         self.bytes = _bytes_of_graphs(place)
         self.bytes_a_pair = _bytes_a_pair(student, place / "score.onnx")
@@ -69,8 +73,9 @@ class Exported:
         return self.scorer.logits(self.scorer.prefix(request), self._items)
 
 
-def speed_rows(quality: str, workspace: Workspace, rows: Rows, students: Mapping[str, Path],
-               threads: int) -> list[dict[str, Any]]:  # fmt: skip
+def speed_rows(
+    quality: str, workspace: Workspace, rows: Rows, students: Mapping[str, Path], threads: int
+) -> list[dict[str, Any]]:
     """Pairs a second, bytes and operations of a student of each shape, as INT8 graphs, and of the policy teacher.
 
     students: rung -> folder; quality: the case of the rungs' figures, to which what its shape costs is added.
@@ -83,8 +88,10 @@ def speed_rows(quality: str, workspace: Workspace, rows: Rows, students: Mapping
     measured = shapes(students)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        served = {rung: Exported(students[rung], "int8", jobs, threads, place / str(i))
-                  for i, rung in enumerate(dict.fromkeys(measured.values()))}  # fmt: skip
+        served = {
+            rung: Exported(students[rung], "int8", jobs, threads, place / str(i))
+            for i, rung in enumerate(dict.fromkeys(measured.values()))
+        }
         quantised = TeacherScorer(export_teacher(teacher, place / "teacher", "int8"), threads)
         teacher_bytes = _bytes_of_graphs(place / "teacher")
         systems: dict[str, Callable[[str], Any]] = {
@@ -130,8 +137,15 @@ def _one(case: str, system: str, metric: str, value: float) -> dict[str, Any]:
 def _row(case: str, system: str, metric: str, values: np.ndarray, unit: str) -> dict[str, Any]:
     """The median over requests and rounds, and the range of nine in ten."""
     low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
-    return {"case": case, "system": system, "metric": metric, "value": float(middle), "low": float(low),
-            "high": float(high), "unit": unit}  # fmt: skip
+    return {
+        "case": case,
+        "system": system,
+        "metric": metric,
+        "value": float(middle),
+        "low": float(low),
+        "high": float(high),
+        "unit": unit,
+    }
 
 
 def rates(systems: Mapping[str, Callable[[str], Any]], requests: list[str]) -> Rates:

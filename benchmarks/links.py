@@ -172,10 +172,20 @@ def size_rows(sizes: Mapping[str, np.ndarray], hired: np.ndarray) -> Iterator[di
             yield {"case": case, "system": name, "metric": "times the L1 graph", "value": mean[0], **_between(mean)}
     for name, size in sizes.items():
         whole = mean_estimates(np.isfinite(size[hired])[:, None].astype(np.float64), 0)[0]
-        yield {"case": "whole graph", "system": name, "metric": "recall", "value": whole.value, "low": whole.low,
-               "high": whole.high}  # fmt: skip
-        yield {"case": "whole graph", "system": name, "metric": "non-hires joined",
-               "value": float(np.isfinite(size[~hired]).mean())}  # fmt: skip
+        yield {
+            "case": "whole graph",
+            "system": name,
+            "metric": "recall",
+            "value": whole.value,
+            "low": whole.low,
+            "high": whole.high,
+        }
+        yield {
+            "case": "whole graph",
+            "system": name,
+            "metric": "non-hires joined",
+            "value": float(np.isfinite(size[~hired]).mean()),
+        }
 
 
 def size_at(sizes: np.ndarray, recall: float, counts: np.ndarray) -> np.ndarray:
@@ -213,8 +223,14 @@ def liquidity_rows(name: str, graph: LinkGraph, people: People, pairs: Outcomes)
             reached[member] = mask
         values = np.array([[reached[m][j], reached[m].sum()] for m, j in hires], np.float64)
         for metric, found in zip(("recall", "jobs a member"), mean_estimates(values, 0), strict=True):
-            yield {"case": f"liquidity {liquidity}", "system": name, "metric": metric, "value": found.value,
-                   "low": found.low, "high": found.high}  # fmt: skip
+            yield {
+                "case": f"liquidity {liquidity}",
+                "system": name,
+                "metric": metric,
+                "value": found.value,
+                "low": found.low,
+                "high": found.high,
+            }
 
 
 if __name__ == "__main__":

@@ -201,8 +201,14 @@ def _rows(case: str, found: Mapping[str, np.ndarray]) -> Iterator[dict[str, Any]
             for metric in METRICS:
                 one = next(estimates)
                 if not (suffix and name == REFERENCE):
-                    yield {"case": case, "system": name, "metric": metric + suffix, "value": one.value, "low": one.low,
-                           "high": one.high}  # fmt: skip
+                    yield {
+                        "case": case,
+                        "system": name,
+                        "metric": metric + suffix,
+                        "value": one.value,
+                        "low": one.low,
+                        "high": one.high,
+                    }
 
 
 if __name__ == "__main__":

@@ -51,8 +51,9 @@ def write_pairs(folder: Path, workspace: Workspace, seed: int) -> int:
     for code, split in split_of.items():
         title = str(rng.choice(reported[code]))
         work = Position(title=title, description=" ".join(duties.get(code, [])[:2]))
-        member = Member(id=code, headline=title, skills=tuple(tools.get(code, ())[:8]), positions=(work,),
-                        updated_at=RELEASED)  # fmt: skip
+        member = Member(
+            id=code, headline=title, skills=tuple(tools.get(code, ())[:8]), positions=(work,), updated_at=RELEASED
+        )
         asked = request_text(member_text=verbalizer.member(member))
         open_to = [other for other in names if other != code and not _asks_later(split_of.get(other, split), split)]
         others = [other for other in open_to if other not in near[code]]
@@ -105,9 +106,20 @@ def pairs_table(rows: list[tuple], text_version: str) -> pa.Table:
     list_ids, job_ids, splits, grades, requests, jobs = (list(column) for column in zip(*rows, strict=True))
     n = len(rows)
     columns = {
-        "list_id": list_ids, "member_id": list_ids, "query": [""] * n, "job_id": job_ids, EVENT_TIME: [RELEASED] * n,
-        "split": splits, "stratum": ["onet"] * n, "position": [None] * n, "propensity": [None] * n, "grade": grades,
-        "request_text": requests, "job_text": jobs, "text_version": [text_version] * n,
-        **{name: [None] * n for name in ("expected", *ENGAGEMENT_TASKS)}, **{name: [0.0] * n for name in PAIR_FEATURES},
-    }  # fmt: skip
+        "list_id": list_ids,
+        "member_id": list_ids,
+        "query": [""] * n,
+        "job_id": job_ids,
+        EVENT_TIME: [RELEASED] * n,
+        "split": splits,
+        "stratum": ["onet"] * n,
+        "position": [None] * n,
+        "propensity": [None] * n,
+        "grade": grades,
+        "request_text": requests,
+        "job_text": jobs,
+        "text_version": [text_version] * n,
+        **{name: [None] * n for name in ("expected", *ENGAGEMENT_TASKS)},
+        **{name: [0.0] * n for name in PAIR_FEATURES},
+    }
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in TRAINING}, schema=TRAINING)

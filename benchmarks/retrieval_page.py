@@ -63,10 +63,14 @@ def filled(page: str, rows: Sequence[Row]) -> str:
     """`page` with the tables of these rows between their marks."""
     found = {(row["case"], row["system"], row["metric"]): row for row in rows}
     tables = {
-        "engines": _engines(found), "rivals": _rivals(found), "bandwidth": _bandwidth(found),
-        "crossover": _crossover(found), "dtypes": _dtypes(found), "preselection": _preselection(found),
+        "engines": _engines(found),
+        "rivals": _rivals(found),
+        "bandwidth": _bandwidth(found),
+        "crossover": _crossover(found),
+        "dtypes": _dtypes(found),
+        "preselection": _preselection(found),
         "sizes": _sizes(found),
-    }  # fmt: skip
+    }
     for name, table in tables.items():
         page = between_marks(page, name, table)
     return page
@@ -80,16 +84,35 @@ def _engines(found: Found) -> str:
         case = cases[-1] if cases else ""
         recall = found.get((f"{case}, {passing(1.0)}", system, "recall"))
         times = [found.get((f"{case}, {passing(share)}", system, "ms")) for share in SHARES]
-        lines.append([
-            system, about.params, about.good_for, case, with_interval(recall) if recall else "",
-            *(_plain(row) for row in times), *(_plain(found.get((case, system, name))) for name in ("mb", "build_s")),
-            about.filters, about.updates,
-        ])  # fmt: skip
+        lines.append(
+            [
+                system,
+                about.params,
+                about.good_for,
+                case,
+                with_interval(recall) if recall else "",
+                *(_plain(row) for row in times),
+                *(_plain(found.get((case, system, name))) for name in ("mb", "build_s")),
+                about.filters,
+                about.updates,
+            ]
+        )
     times_heads = [f"ms, {passing(share)}" for share in SHARES]
     return markdown_table(
-        ["engine", "params", "for", "measured at", f"recall@{K}", *times_heads, "memory", "build", "filters",
-         "changes"], lines,
-    )  # fmt: skip
+        [
+            "engine",
+            "params",
+            "for",
+            "measured at",
+            f"recall@{K}",
+            *times_heads,
+            "memory",
+            "build",
+            "filters",
+            "changes",
+        ],
+        lines,
+    )
 
 
 def _rivals(found: Found) -> str:
@@ -102,9 +125,17 @@ def _rivals(found: Found) -> str:
             ours = [with_interval(found[case, OURS, name]) for name in ("ms", "times_fastest_rival")]
             lines.append([vectors, share, queries, k, *ours, *ratios])
     return markdown_table(
-        ["vectors", "passing", "queries", "k", OURS, "of the fastest rival's time",
-         *(f"{rival}: times ours" for rival in RIVALS)], lines,
-    )  # fmt: skip
+        [
+            "vectors",
+            "passing",
+            "queries",
+            "k",
+            OURS,
+            "of the fastest rival's time",
+            *(f"{rival}: times ours" for rival in RIVALS),
+        ],
+        lines,
+    )
 
 
 def _bandwidth(found: Found) -> str:
@@ -248,9 +279,12 @@ def _recall_panels(found: Found) -> Iterator[Panel]:
 
 def _size_panels(found: Found) -> Iterator[Panel]:
     """Build time, memory and latency by the number of jobs."""
-    for metric, suffix, y in (("build_s", "", "build, s"), ("mb", "", "memory, MB"),
-                              ("ms", f", {passing(1.0)}", "one query, all pass, ms"),
-                              ("ms", f", {passing(SHARES[1])}", f"one query, {passing(SHARES[1])}, ms")):  # fmt: skip
+    for metric, suffix, y in (
+        ("build_s", "", "build, s"),
+        ("mb", "", "memory, MB"),
+        ("ms", f", {passing(1.0)}", "one query, all pass, ms"),
+        ("ms", f", {passing(SHARES[1])}", f"one query, {passing(SHARES[1])}, ms"),
+    ):
         lines: dict[str, list[tuple[float, float]]] = {}
         for case in _cases(found):
             for system in ENGINES:

@@ -62,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         result_file.write("spine", result_file.command_line("benchmarks.student"), made, simulated)
 
 
-def speed(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: ItemEncoder, candidates: int,
-          rounds: int) -> list[dict[str, Any]]:  # fmt: skip
+def speed(
+    workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: ItemEncoder, candidates: int, rounds: int
+) -> list[dict[str, Any]]:
     """Rows on pairs a second at `candidates` a request: the median, and the extremes of all requests."""
     folder = workspace.teachers / "policy"
     folder = folder / (folder / "CURRENT").read_text().strip()
@@ -119,8 +120,17 @@ def quality(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: Ite
             for system, value in ((f"{teacher} teacher", pair[1]), ("student, INT8 ONNX", pair[0])):
                 made.append({"case": "held-out lists", "system": system, "metric": measure, "value": value})
             low, high = np.nanquantile(pair[2], [0.025, 0.975]) if np.isfinite(pair[2]).any() else (None, None)
-            made.append({"case": "held-out lists", "system": "student, INT8 ONNX", "metric": f"{measure}_of_teacher",
-                         "value": pair[0] / pair[1], "low": low, "high": high, "unit": "x"})  # fmt: skip
+            made.append(
+                {
+                    "case": "held-out lists",
+                    "system": "student, INT8 ONNX",
+                    "metric": f"{measure}_of_teacher",
+                    "value": pair[0] / pair[1],
+                    "low": low,
+                    "high": high,
+                    "unit": "x",
+                }
+            )
     return [row for row in made if np.isfinite(row["value"])]
 
 
@@ -186,9 +196,14 @@ def _clock(run: Callable[[], Any]) -> float:
 
 def _row(case: str, system: str, metric: str, values: np.ndarray, unit: str) -> dict[str, Any]:
     return {
-        "case": case, "system": system, "metric": metric, "value": float(np.median(values)),
-        "low": float(values.min()), "high": float(values.max()), "unit": unit,
-    }  # fmt: skip
+        "case": case,
+        "system": system,
+        "metric": metric,
+        "value": float(np.median(values)),
+        "low": float(values.min()),
+        "high": float(values.max()),
+        "unit": unit,
+    }
 
 
 if __name__ == "__main__":

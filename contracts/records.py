@@ -25,9 +25,17 @@ Surface = Literal["search", "recommendation"]
 Action = Literal["impression", "view", "apply", "save", "dismiss", "hire"]
 Seniority = Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"]
 Reason = Literal[
-    "wrong_occupation", "wrong_skills", "wrong_level", "too_far", "wrong_workplace", "wrong_pay", "seen_before",
-    "closed", "bad_company", "other",
-]  # fmt: skip
+    "wrong_occupation",
+    "wrong_skills",
+    "wrong_level",
+    "too_far",
+    "wrong_workplace",
+    "wrong_pay",
+    "seen_before",
+    "closed",
+    "bad_company",
+    "other",
+]
 """Why a member dismissed a job. Rules answer these (`retrieval.rules.rules`)."""
 Workplace = Literal["onsite", "hybrid", "remote"]
 Employment = Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"]

@@ -61,9 +61,12 @@ def declare(repo: Path, workspace: str) -> dict[str, Any]:
     }
     training = FeatureService(
         name=TRAINING_SERVICE,
-        features=[views[MEMBER_TEXT][["text"]], views[MEMBER_ACTIVITY][["activity_text"]],
-                  views[JOB_TEXT][["text", "text_version"]]],
-    )  # fmt: skip
+        features=[
+            views[MEMBER_TEXT][["text"]],
+            views[MEMBER_ACTIVITY][["activity_text"]],
+            views[JOB_TEXT][["text", "text_version"]],
+        ],
+    )
     # Not `precompute_online`: Feast 0.67 computes ahead on Redis alone, again for every member at each push, and raises
     # for a member it does not know.
     services = {

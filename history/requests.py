@@ -22,8 +22,16 @@ from contracts.tasks import GAINS, INTEREST
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 EVENT_COLUMNS = [
-    "id", "time", "request_id", "member_id", "query", "job_id", "position", "action", "propensity",
-]  # fmt: skip
+    "id",
+    "time",
+    "request_id",
+    "member_id",
+    "query",
+    "job_id",
+    "position",
+    "action",
+    "propensity",
+]
 
 
 class Shown(NamedTuple):
@@ -115,11 +123,16 @@ def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -
     shown = _shown(told.join(drawn.select("list_id"), left_on="request_id", right_on="list_id", how="semi"))
     return [
         PastRequest(
-            row["list_id"], row["member_id"], row["query"], row["time"], row["split"],
-            shown[row["list_id"]], complete=True,
+            row["list_id"],
+            row["member_id"],
+            row["query"],
+            row["time"],
+            row["split"],
+            shown[row["list_id"]],
+            complete=True,
         )
         for row in drawn.iter_rows(named=True)
-    ]  # fmt: skip
+    ]
 
 
 def _told(named: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
@@ -201,12 +214,17 @@ def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list
         positive = Shown(row["job_id"], None, None, 1, None, None, None)
         found.append(
             PastRequest(
-                row["list_id"], row["member_id"], row["query"], row["time"], row["split"],
-                (positive,), complete=False,
+                row["list_id"],
+                row["member_id"],
+                row["query"],
+                row["time"],
+                row["split"],
+                (positive,),
+                complete=False,
                 viewed=frozenset(job for job, _ in own[: row["place"]]),
                 other_views=frozenset(job for job, test in own if not test and job != row["job_id"]),
             )
-        )  # fmt: skip
+        )
     return found
 
 

@@ -27,8 +27,9 @@ SCORED_AT_ONCE = 1_024
 class BundleScorer:
     """Scores candidates with one bundle; safe to share between threads."""
 
-    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None,
-                 opened: Opener = open_session) -> None:  # fmt: skip
+    def __init__(
+        self, folder: Path, threads: int | None = None, manifest: Manifest | None = None, opened: Opener = open_session
+    ) -> None:
         """folder: a bundle. threads: cores that one call may use; None: all.
 
         manifest: of graphs that are not a bundle yet; None: the folder's own, verified with every file's hash.
@@ -68,8 +69,9 @@ class BundleScorer:
 class ItemEncoder:
     """Job texts to item tokens with one bundle: done offline, kept beside the index."""
 
-    def __init__(self, folder: Path, threads: int | None = None, manifest: Manifest | None = None,
-                 opened: Opener = open_session) -> None:  # fmt: skip
+    def __init__(
+        self, folder: Path, threads: int | None = None, manifest: Manifest | None = None, opened: Opener = open_session
+    ) -> None:
         """As `BundleScorer`."""
         self.manifest = manifest or read_manifest(folder)
         self._tokenizer = open_tokenizer(folder, self.manifest.max_item_tokens)

@@ -124,8 +124,14 @@ def _quality(manifest: Manifest) -> str:
     rows = []
     for name, teacher in _ratios(manifest):
         value, ratio = metrics[name], metrics[name] / teacher if teacher else float("nan")
-        rows.append((_named(name), _figure(manifest, name), f"{teacher:.4f}" if teacher else "-",
-                     f"{ratio:.3f}" if teacher and value else "-"))  # fmt: skip
+        rows.append(
+            (
+                _named(name),
+                _figure(manifest, name),
+                f"{teacher:.4f}" if teacher else "-",
+                f"{ratio:.3f}" if teacher and value else "-",
+            )
+        )
     said = (
         "On the held-out test lists of the same source, as the exported graphs rank them; 95% intervals over lists. "
         "The teachers are those above, on the same pairs, before distillation and export."
@@ -171,8 +177,11 @@ def _calibration(manifest: Manifest) -> str:
         )
         for task, maps in manifest.calibration.items()
     ]
-    drawn = [f"![{task}: said and seen]({name})" for task in manifest.calibration
-             if (name := f"reliability_{task}.svg") in manifest.lineage.get("bytes", {})]  # fmt: skip
+    drawn = [
+        f"![{task}: said and seen]({name})"
+        for task in manifest.calibration
+        if (name := f"reliability_{task}.svg") in manifest.lineage.get("bytes", {})
+    ]
     said = (
         "Isotonic regression on the validation lists turns logits into probabilities. The error is the mean distance, "
         "on the test lists, between how likely ten groups of pairs were said to be and how often it happened."

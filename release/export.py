@@ -182,8 +182,9 @@ def export_graphs(workspace: Workspace, precision: Precision = "int8") -> Graphs
     return Graphs(folder, manifest)
 
 
-def export_student(student: Student, tokenizer: Path, out: Path, precision: Precision,
-                   feeds: Feeds | None = None) -> None:  # fmt: skip
+def export_student(
+    student: Student, tokenizer: Path, out: Path, precision: Precision, feeds: Feeds | None = None
+) -> None:
     """Write the three graphs and the tokenizer to `out`. The head stays float32 at any precision (COOKBOOK 2.3).
 
     feeds: from `calibration_feeds`, for int8_static, which raises BadInput without them.
@@ -213,8 +214,9 @@ def quantize_graphs(folder: Path, precision: Precision, feeds: Feeds | None = No
 
 def calibration_feeds(student: Student, folder: Path, config: StudentConfig, rows: Rows) -> Feeds:
     """Inputs of the three graphs, from training lists. folder: the student's, with its tokenizer."""
-    of_request, of_job = (open_tokenizer(folder, longest) for longest in
-                          (config.max_prefix_tokens, config.max_item_tokens))  # fmt: skip
+    of_request, of_job = (
+        open_tokenizer(folder, longest) for longest in (config.max_prefix_tokens, config.max_item_tokens)
+    )
     feeds: Feeds = {name: [] for name in GRAPHS}
     graphs = ItemGraph(student), PrefixGraph(student)
     for of_list in rows.lists(np.flatnonzero(rows.splits == "train"))[:CALIBRATION_LISTS]:

@@ -42,8 +42,9 @@ class Figures:
             self.add(name, values[known].mean(), mean_interval(values, self.seed))
 
 
-def agreements(figures: Figures, tasks: Sequence[str], served: np.ndarray, whole: np.ndarray,
-               lists: Sequence[np.ndarray]) -> None:  # fmt: skip
+def agreements(
+    figures: Figures, tasks: Sequence[str], served: np.ndarray, whole: np.ndarray, lists: Sequence[np.ndarray]
+) -> None:
     """How far what is served ranks as the float32 student. served, whole: (n, tasks) logits; lists: of their rows."""
     from models.training.metrics import rank_correlation, top_agreement
 
@@ -52,8 +53,14 @@ def agreements(figures: Figures, tasks: Sequence[str], served: np.ndarray, whole
         figures.add(f"{task}_rank_correlation", rank_correlation(served[:, column], whole[:, column], lists))
 
 
-def calibrations(figures: Figures, calibration: Mapping[str, Sequence[Calibration]], rows: Rows, tasks: Sequence[str],
-                 logits: np.ndarray, test: np.ndarray) -> dict[str, np.ndarray]:  # fmt: skip
+def calibrations(
+    figures: Figures,
+    calibration: Mapping[str, Sequence[Calibration]],
+    rows: Rows,
+    tasks: Sequence[str],
+    logits: np.ndarray,
+    test: np.ndarray,
+) -> dict[str, np.ndarray]:
     """Calibration error of each calibrated task on the test rows, and what was said and seen there on average.
 
     Returns task -> (len(test),) probabilities.
@@ -71,8 +78,15 @@ def calibrations(figures: Figures, calibration: Mapping[str, Sequence[Calibratio
     return said
 
 
-def qualities(figures: Figures, rows: Rows, tasks: Sequence[str], logits: np.ndarray, final: np.ndarray | None,
-              slices: Mapping[str, Sequence[np.ndarray]], test: np.ndarray) -> None:  # fmt: skip
+def qualities(
+    figures: Figures,
+    rows: Rows,
+    tasks: Sequence[str],
+    logits: np.ndarray,
+    final: np.ndarray | None,
+    slices: Mapping[str, Sequence[np.ndarray]],
+    test: np.ndarray,
+) -> None:
     """NDCG@10 by grades, AUC of what people did, NDCG@10 of the blended order by that; the first and last by slice.
 
     logits: (rows, tasks); final: (rows,) blended scores, None without a blend; slices: name -> lists of row numbers,

@@ -76,17 +76,25 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
     qualities(figures, rows, tasks, logits, final, groups, test)
     made_from = provenance(workspace, rows, graphs.manifest.lineage["teachers"])
     _draw(graphs.folder, rows, said, test)
-    lineage = dict(graphs.manifest.lineage) | made_from | {
-        "export": config.model_dump(mode="json"),
-        "model_format": MODEL_FORMAT,
-        "slices": {name: len(lists) for name, lists in groups.items() if name},
-        "bytes": {path.name: path.stat().st_size for path in sorted(graphs.folder.iterdir())},
-    }  # fmt: skip
+    lineage = (
+        dict(graphs.manifest.lineage)
+        | made_from
+        | {
+            "export": config.model_dump(mode="json"),
+            "model_format": MODEL_FORMAT,
+            "slices": {name: len(lists) for name, lists in groups.items() if name},
+            "bytes": {path.name: path.stat().st_size for path in sorted(graphs.folder.iterdir())},
+        }
+    )
     manifest = graphs.manifest.model_copy(update={"lineage": lineage, "intervals": figures.intervals})
     folder = write_bundle(
-        replace(graphs, manifest=manifest), workspace, calibration=calibration, blend=blend,
-        metrics=figures.metrics, simulated=made_from["simulated"],
-    )  # fmt: skip
+        replace(graphs, manifest=manifest),
+        workspace,
+        calibration=calibration,
+        blend=blend,
+        metrics=figures.metrics,
+        simulated=made_from["simulated"],
+    )
     _publish(workspace, folder)
     told = (f"{name} {value:.3f}" for name, value in figures.metrics.items() if "/" not in name)
     log.info("bundle %s: %s", folder.name, ", ".join(told))
@@ -98,8 +106,9 @@ def _lists_within(lists: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]
     return [np.searchsorted(rows, of_list) for of_list in lists]
 
 
-def _calibration(logits: np.ndarray, rows: Rows, valid: np.ndarray, task: str,
-                 by_position: bool) -> tuple[Calibration, ...]:  # fmt: skip
+def _calibration(
+    logits: np.ndarray, rows: Rows, valid: np.ndarray, task: str, by_position: bool
+) -> tuple[Calibration, ...]:
     """The maps of a task from the logits of the valid rows; none where too few labels tell of it."""
     labels = rows.target(task)[valid]
     if np.nansum(labels) < LEAST_POSITIVES:
@@ -134,8 +143,14 @@ def _features(workspace: Workspace, list_ids: np.ndarray, job_ids: np.ndarray) -
     return np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1)
 
 
-def _blend(rows: Rows, valid: np.ndarray, features: np.ndarray, logits: np.ndarray, tasks: tuple[str, ...],
-           config: ExportConfig) -> Blend | None:  # fmt: skip
+def _blend(
+    rows: Rows,
+    valid: np.ndarray,
+    features: np.ndarray,
+    logits: np.ndarray,
+    tasks: tuple[str, ...],
+    config: ExportConfig,
+) -> Blend | None:
     """Fitted on the validation lists: what members did there and, if asked for, what the judge says of them.
 
     A job that was not shown counts as not chosen: the blend orders all that retrieval finds, of which members saw few,

@@ -34,7 +34,7 @@ from replay.results import (
     STUDENT_ENGAGEMENT,
     STUDENT_RELEVANCE,
     WHOLE,
-)  # fmt: skip
+)
 from replay.trec import order_against, strictly_falling
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import CANDIDATES, JobIndex
@@ -247,8 +247,9 @@ def _teacher_scores(workspace: Workspace, teacher: str, table: pa.Table) -> dict
     if (rows < 0).any():
         raise BadInput(
             f"{int((rows < 0).sum()):,} of {len(rows):,} held-out pairs have no score of the {teacher} teacher",
-            where=str(path), cure=f"run `rolecall train {teacher}` again",
-        )  # fmt: skip
+            where=str(path),
+            cure=f"run `rolecall train {teacher}` again",
+        )
     tasks = [name for name in scores.column_names if name not in ("list_id", "job_id")]
     return {task: scores[task].to_numpy()[rows].astype(np.float64) for task in tasks}
 

@@ -14,8 +14,16 @@ if TYPE_CHECKING:
     from retrieval.filters.filters import any_of, between, either, none_of, parse_filter
 
 __all__ = [
-    "Collection", "ExactEngine", "Store", "any_of", "between", "either", "load_collection", "none_of", "parse_filter",
-]  # fmt: skip
+    "Collection",
+    "ExactEngine",
+    "Store",
+    "any_of",
+    "between",
+    "either",
+    "load_collection",
+    "none_of",
+    "parse_filter",
+]
 _MODULES = {
     "Collection": "collection.live",
     "ExactEngine": "engines.exact",

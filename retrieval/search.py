@@ -39,9 +39,14 @@ class Found:
 
 
 def search(
-    folder: Path, query: str, k: int, filter: Filter, rules: Path | None = None, as_typed: bool = False,
+    folder: Path,
+    query: str,
+    k: int,
+    filter: Filter,
+    rules: Path | None = None,
+    as_typed: bool = False,
     device: str | None = None,
-) -> Found:  # fmt: skip
+) -> Found:
     """The k best jobs of an index in the order of retrieval, and how the query was read.
 
     The encoder is that of the workspace in which the index lies, where it is the one that the index was built with;

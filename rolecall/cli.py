@@ -299,9 +299,15 @@ def index(
 
     place, knobs = Workspace(workspace), _params(context)
     build_index(
-        place, place.bundle, knobs.index.engine, faiss=knobs.index.faiss, terms=knobs.index.terms,
-        retrieval=knobs.retrieval, links=current_links(place), position=position,
-    )  # fmt: skip
+        place,
+        place.bundle,
+        knobs.index.engine,
+        faiss=knobs.index.faiss,
+        terms=knobs.index.terms,
+        retrieval=knobs.retrieval,
+        links=current_links(place),
+        position=position,
+    )
 
 
 # --- serving and replay ----------------------------------------------------------------------------------------------
@@ -353,9 +359,16 @@ def serve(
 
     rules = rules_file or _params(context).rules.file
     listen(
-        Workspace(workspace), host=host, port=port, bundle=bundle, index=index,
-        rules=rules, device=device, changes=changes, poll=poll,
-    )  # fmt: skip
+        Workspace(workspace),
+        host=host,
+        port=port,
+        bundle=bundle,
+        index=index,
+        rules=rules,
+        device=device,
+        changes=changes,
+        poll=poll,
+    )
 
 
 @app.command()

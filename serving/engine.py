@@ -102,9 +102,16 @@ class Engine:
         self._intake = Intake(workspace, current, self._recent, self._unopened, self._log, self.metrics)
         self._warm_up(loaded)
         self._swapper = Swapper(
-            workspace, current, self.metrics, self._warm_up,
-            bundle=bundle, index=index, threads=threads, device=device, poll=poll,
-        )  # fmt: skip
+            workspace,
+            current,
+            self.metrics,
+            self._warm_up,
+            bundle=bundle,
+            index=index,
+            threads=threads,
+            device=device,
+            poll=poll,
+        )
         self.updates = Updates(workspace, current, feed, self.metrics) if feed else None
 
     @property
@@ -183,13 +190,19 @@ class Engine:
             read = stages.run("features", lambda: self._read(loaded, ask.member_id, stages), instead=lambda: None)
         member = _with_profile(loaded, read or MemberRow(known=False), ask)
         request = build_request(
-            member.text, member.activity, query, member.location, ask.filter, now, ask.exclude,
+            member.text,
+            member.activity,
+            query,
+            member.location,
+            ask.filter,
+            now,
+            ask.exclude,
             member_id=ask.member_id,
             member=ask.profile.model_dump() if ask.profile else None,
             rules=self.rules.enabled,
             percentiles=loaded.verbalizer.percentiles,
             unopened=self._unopened.of(ask.member_id),
-        )  # fmt: skip
+        )
         vector = None
         if request.request_text:
             vector = stages.run("encoder", lambda: _encode(loaded, request.request_text), instead=lambda: None)

@@ -82,8 +82,10 @@ class Intake:
         new = self._claim(unseen)
         late = not self._fold(loaded, new)
         for outcome, count in (
-            ("accepted", len(new)), ("duplicate", len(good) - len(new)), ("rejected", len(rejected)),
-        ):  # fmt: skip
+            ("accepted", len(new)),
+            ("duplicate", len(good) - len(new)),
+            ("rejected", len(rejected)),
+        ):
             self._metrics.events.labels(outcome).inc(count)
         return EventsReply(
             accepted=len(new),

@@ -33,16 +33,20 @@ class Metrics:
             "changes", "Changes of the feed: applied, skipped as not news, bad, unknown (deletes of no job).", "outcome"
         )
         self.change_seconds = Histogram(
-            "rolecall_change_seconds", "Time from a change's own time until the job is found.", buckets=CHANGE_SECONDS,
+            "rolecall_change_seconds",
+            "Time from a change's own time until the job is found.",
+            buckets=CHANGE_SECONDS,
             registry=self._registry,
-        )  # fmt: skip
+        )
         self.feed_running = Gauge(
-            "rolecall_feed_running", "1 while the feed is read, 0 while it waits for an error to be gone.",
+            "rolecall_feed_running",
+            "1 while the feed is read, 0 while it waits for an error to be gone.",
             registry=self._registry,
-        )  # fmt: skip
+        )
         self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
-        self._jobs = Gauge("rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"],
-                           registry=self._registry)  # fmt: skip
+        self._jobs = Gauge(
+            "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry
+        )
         self._served = ("", "")
 
     def serves(self, bundle: str, index: str, jobs: int) -> None:

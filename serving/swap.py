@@ -103,8 +103,9 @@ class Swapper:
         if failing and (worse := failing - self._warm_up(former)):
             raise NotReady(
                 f"{', '.join(sorted(worse))} fails with bundle {new.manifest.version} and index {new.index.version}",
-                where=str(new.folders[1]), cure="see the log for why, and make them anew",
-            )  # fmt: skip
+                where=str(new.folders[1]),
+                cure="see the log for why, and make them anew",
+            )
 
     def _watch(self) -> None:
         while not self._closed:

@@ -252,8 +252,10 @@ def _onet_titles(folder: Path) -> dict[str, list[str]]:
     ):
         for line in onet.lines(folder, file):
             found[line["O*NET-SOC Code"]][line[column].partition(" (")[0]] = None
-    return {line["O*NET-SOC Code"]: list(found[line["O*NET-SOC Code"]] or {line["Title"]: None})
-            for line in onet.lines(folder, onet.OCCUPATIONS)}  # fmt: skip
+    return {
+        line["O*NET-SOC Code"]: list(found[line["O*NET-SOC Code"]] or {line["Title"]: None})
+        for line in onet.lines(folder, onet.OCCUPATIONS)
+    }
 
 
 _MAJOR_GROUPS: Mapping[str, str] = {

@@ -24,13 +24,29 @@ TEXT_FORMAT = 1
 """Raise it with any change that alters one byte of any text: stored text and vectors are then made again."""
 
 MEMBER_BUDGET: Mapping[str, int] = {
-    "headline": 16, "seniority": 2, "location": 8, "wants": 24, "workplace": 4, "pay": 4,
-    "skills": 40, "worked": 60, "education": 16, "summary": 48,
-}  # fmt: skip
+    "headline": 16,
+    "seniority": 2,
+    "location": 8,
+    "wants": 24,
+    "workplace": 4,
+    "pay": 4,
+    "skills": 40,
+    "worked": 60,
+    "education": 16,
+    "summary": 48,
+}
 JOB_BUDGET: Mapping[str, int] = {
-    "title": 16, "company": 8, "location": 8, "workplace": 2, "employment": 3, "seniority": 2, "industry": 6,
-    "pay": 6, "skills": 40, "description": 120,
-}  # fmt: skip
+    "title": 16,
+    "company": 8,
+    "location": 8,
+    "workplace": 2,
+    "employment": 3,
+    "seniority": 2,
+    "industry": 6,
+    "pay": 6,
+    "skills": 40,
+    "description": 120,
+}
 SNIPPET_BUDGET = 16
 QUERY_BUDGET = 32
 ACTIVITY_PER_ACTION: Mapping[str, int] = {"hire": 2, "apply": 5, "save": 3, "view": 6, "dismiss": 3}

@@ -31,9 +31,14 @@ class Positives:
 
     @classmethod
     def of(
-        cls, requests: Sequence[str], jobs: Sequence[str], weights: Sequence[float], askers: Sequence[str],
-        inventory: Sequence[str], also_taken: Iterable[tuple[str, str]] = (),
-    ) -> Self:  # fmt: skip
+        cls,
+        requests: Sequence[str],
+        jobs: Sequence[str],
+        weights: Sequence[float],
+        askers: Sequence[str],
+        inventory: Sequence[str],
+        also_taken: Iterable[tuple[str, str]] = (),
+    ) -> Self:
         """From one request, job, weight and asker a pair, and the texts of other jobs.
 
         also_taken: asker and text of jobs that were taken too, on occasions that are not learned from.
@@ -46,8 +51,10 @@ class Positives:
         if not (weight > 0).all() or not np.isfinite(weight).all():
             wrong = weight[~(np.isfinite(weight) & (weight > 0))][0]
             raise BadInput(f"a positive weighs {wrong}", cure="leave out what does not count")
-        places = [{text: i for i, text in enumerate(dict.fromkeys(texts))}
-                  for texts in (requests, (*jobs, *inventory), askers)]  # fmt: skip
+        places = [
+            {text: i for i, text in enumerate(dict.fromkeys(texts))}
+            for texts in (requests, (*jobs, *inventory), askers)
+        ]
         if len(places[1]) < 2:
             raise BadInput("one job, and nothing to tell it from", cure="give the texts of more jobs")
         request, job, asker = (

@@ -146,8 +146,9 @@ def read_judged(workspace: Workspace, config: EncoderTraining) -> Judged:
 class Loss:
     """The loss of a step, and the texts that it reads. `begin` sets what counts from now on."""
 
-    def __init__(self, backbone: Backbone, positives: Positives, judged: Judged | None, folder: Path,
-                 config: EncoderTraining) -> None:  # fmt: skip
+    def __init__(
+        self, backbone: Backbone, positives: Positives, judged: Judged | None, folder: Path, config: EncoderTraining
+    ) -> None:
         self._backbone, self._positives, self._judged, self._config = backbone, positives, judged, config
         tokenizer, memory = open_tokenizer(folder, config.max_tokens), config.memory_mb // 2
         of_lists = (judged.rows.requests, judged.rows.jobs) if judged else ([], [])
@@ -207,8 +208,10 @@ class Loss:
         asked = np.array([rows.request[of_list[0]] for of_list in lists]) + len(own.requests)
         jobs, which = np.unique(rows.job[chosen] + len(own.jobs), return_inverse=True)
         packed = torch.from_numpy(padded(which, lists, 0))
-        known = (torch.from_numpy(padded(values[chosen], lists, np.nan))
-                 for values in (rows.target("relevance"), self._judged.taught))  # fmt: skip
+        known = (
+            torch.from_numpy(padded(values[chosen], lists, np.nan))
+            for values in (rows.target("relevance"), self._judged.taught)
+        )
         return self._vectors(self._requests, asked), self._vectors(self._jobs, jobs)[packed], *known  # type: ignore[return-value]
 
     def _of_lists(self, lists: tuple[Tensor, Tensor, Tensor, Tensor], dim: int) -> Tensor:
@@ -225,8 +228,9 @@ class Loss:
         return total
 
 
-def _steps(positives: Positives, judged: Judged | None, config: EncoderTraining, stage: int, epoch: int
-           ) -> Iterator[Step]:  # fmt: skip
+def _steps(
+    positives: Positives, judged: Judged | None, config: EncoderTraining, stage: int, epoch: int
+) -> Iterator[Step]:
     """One epoch: every positive once, with fresh easy negatives; lists in turn, as often as steps need them."""
     rng = np.random.default_rng((config.seed, stage, epoch))
     order = rng.permutation(len(positives))

@@ -87,8 +87,15 @@ def quantize(
     with _quiet(logging.getLogger()):
         if precision == "int8_static":
             float_output = {"OpTypesToExcludeOutputQuantization": ["MatMul", "Gemm"]}
-            quantize_static(path, path, _Feeds(feeds, path), quant_format=QuantFormat.QDQ,
-                            activation_type=QuantType.QUInt8, extra_options=float_output, **chosen)  # fmt: skip
+            quantize_static(
+                path,
+                path,
+                _Feeds(feeds, path),
+                quant_format=QuantFormat.QDQ,
+                activation_type=QuantType.QUInt8,
+                extra_options=float_output,
+                **chosen,
+            )
         else:
             quantize_dynamic(path, path, **chosen)
 

@@ -47,9 +47,14 @@ class Texts:
     """Requests and jobs of a training set, as the states that enter the student's first trained layers."""
 
     def __init__(
-        self, rows: Rows, student: Student, folder: Path, config: StudentConfig, frozen: tuple[int, int],
+        self,
+        rows: Rows,
+        student: Student,
+        folder: Path,
+        config: StudentConfig,
+        frozen: tuple[int, int],
         precision: Arithmetic = "auto",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """folder: where the tokenizer lies; frozen: fixed layers of the prefix and of the item encoder; precision: of
         the products in them."""
         self.rows = rows
@@ -183,8 +188,9 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     return out
 
 
-def _beginning(workspace: Workspace, config: StudentConfig, folder: Path, rows: Rows, tasks: tuple[str, ...],
-               taught: np.ndarray) -> Student:  # fmt: skip
+def _beginning(
+    workspace: Workspace, config: StudentConfig, folder: Path, rows: Rows, tasks: tuple[str, ...], taught: np.ndarray
+) -> Student:
     """The untrained student, as its base, as the mean of its teachers, or as the backbone alone."""
     torch.manual_seed(config.seed)
     student = Student(folder, tasks, (*config.via, config.item_tokens)[0], config.score_layers)
@@ -259,8 +265,9 @@ def _learn(student: Student, rows: Rows, taught: np.ndarray, folder: Path, confi
     return texts
 
 
-def _prune(student: Student, rows: Rows, taught: np.ndarray, folder: Path, config: StudentConfig,
-           knobs: PruneConfig) -> Texts:  # fmt: skip
+def _prune(
+    student: Student, rows: Rows, taught: np.ndarray, folder: Path, config: StudentConfig, knobs: PruneConfig
+) -> Texts:
     """Make the student smaller, with distillation after each step."""
     whole = Texts(rows, student, folder, config, (0, 0))  # from the texts on: layers whose states are kept change too
     lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)[: knobs.lists]

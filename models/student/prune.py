@@ -53,8 +53,9 @@ class Moments:
         return covariance + ridge * torch.eye(len(covariance), dtype=torch.float64)
 
 
-def prune_in_steps(student: Student, config: PruneConfig, calibrate: Callable[[], Tensor],
-                   learn: Callable[[], Any]) -> None:  # fmt: skip
+def prune_in_steps(
+    student: Student, config: PruneConfig, calibrate: Callable[[], Tensor], learn: Callable[[], Any]
+) -> None:
     """Prune in equal steps, in place. calibrate: as in `prune`; learn: trains the student, after each step."""
     for step in range(config.steps):
         before, after = step / config.steps, (step + 1) / config.steps
@@ -66,8 +67,9 @@ def prune_in_steps(student: Student, config: PruneConfig, calibrate: Callable[[]
             learn()
 
 
-def prune(student: Student, calibrate: Callable[[], Tensor], neurons: float = 0.0, heads: float = 0.0,
-          layers: int = 0) -> None:  # fmt: skip
+def prune(
+    student: Student, calibrate: Callable[[], Tensor], neurons: float = 0.0, heads: float = 0.0, layers: int = 0
+) -> None:
     """Take shares of the neurons and heads of every layer, and some layers of the item encoder, in place.
 
     calibrate: runs the student as it is now on calibration inputs, from the texts on, and returns its logits.

@@ -51,8 +51,9 @@ class Student(nn.Module):
     Raises BadInput for more scoring layers than the backbone has.
     """
 
-    def __init__(self, folder: Path, tasks: tuple[str, ...], item_tokens: int, score_layers: int,
-                 trained: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self, folder: Path, tasks: tuple[str, ...], item_tokens: int, score_layers: int, trained: bool = True
+    ) -> None:
         super().__init__()
         prefix = Backbone(folder, trained)
         if score_layers > prefix.depth:
@@ -159,8 +160,9 @@ class Student(nn.Module):
         pooled = hidden.unflatten(1, (count, tokens)).mean(2)
         return self.head(pooled, prefix.vector[:, None] * unit(items.mean(2))), pooled
 
-    def read_text(self, prefix: Prefix, bias: Tensor, request: Tensor, text: Tensor,
-                  mask: Tensor) -> tuple[Tensor, Tensor]:  # fmt: skip
+    def read_text(
+        self, prefix: Prefix, bias: Tensor, request: Tensor, text: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Logits (p, tasks) and states (p, H) of p pairs whose job is read token by token, not as item tokens.
 
         bias: (b, 1, 1, len) of the prefixes; request: (p,) int64, whose prefix a pair has; text: (p, m, H) last states
@@ -169,13 +171,26 @@ class Student(nn.Module):
         hidden, both = text, torch.cat((bias[request], mask_bias(mask, text.dtype)), -1)
         for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
             own_keys, own_values = keys_values(layer, hidden)
-            hidden = run_layer(layer, hidden, torch.cat((keys[request], own_keys), 2),
-                               torch.cat((values[request], own_values), 2), both)  # fmt: skip
+            hidden = run_layer(
+                layer,
+                hidden,
+                torch.cat((keys[request], own_keys), 2),
+                torch.cat((values[request], own_values), 2),
+                both,
+            )
         pooled = mean_pool(hidden, mask)
         return self.head(pooled, prefix.vector[request] * unit(mean_pool(text, mask))), pooled
 
-    def _attend(self, layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None,
-                count: int, tokens: int) -> Tensor:  # fmt: skip
+    def _attend(
+        self,
+        layer: nn.Module,
+        hidden: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        bias: Tensor | None,
+        count: int,
+        tokens: int,
+    ) -> Tensor:
         attention = layer.attention.self  # type: ignore[union-attr]
         queries = attention.query(hidden).unflatten(-1, (-1, keys.shape[-1])) / math.sqrt(keys.shape[-1])  # type: ignore
         own_keys = attention.key(hidden).unflatten(-1, (-1, keys.shape[-1]))  # type: ignore

@@ -41,16 +41,18 @@ class CrossEncoder(TeacherModel):
     architecture = "joint"
     backbone: Backbone
 
-    def __init__(self, folder: Path, tasks: tuple[str, ...], joint_layers: int, trained: bool = True,
-                 ordinal: bool = False) -> None:  # fmt: skip
+    def __init__(
+        self, folder: Path, tasks: tuple[str, ...], joint_layers: int, trained: bool = True, ordinal: bool = False
+    ) -> None:
         super().__init__(tasks, ordinal)
         self.backbone = Backbone(folder, trained)
         self.split = max(0, self.backbone.depth - joint_layers)
         self.segment = nn.Parameter(torch.zeros(self.backbone.hidden))
         self.head = TaskHead(tasks, sentence_vectors(self.backbone, folder, tasks))
 
-    def forward(self, requests: tuple[Tensor, Tensor], jobs: tuple[Tensor, Tensor], request: Tensor, job: Tensor,
-                first: int = 0) -> Tensor:  # fmt: skip
+    def forward(
+        self, requests: tuple[Tensor, Tensor], jobs: tuple[Tensor, Tensor], request: Tensor, job: Tensor, first: int = 0
+    ) -> Tensor:
         """Logits (n, tasks) float32 of n pairs.
 
         requests, jobs: states (texts, len, H) that enter layer `first` (not above the joint layers) and mask (texts,

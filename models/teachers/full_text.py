@@ -72,8 +72,14 @@ class FullTextEncoder(FullText):
 
     architecture = "encoder"
 
-    def __init__(self, folder: Path, tasks: tuple[str, ...], ordinal: bool = False, trained: bool = True,
-                 dtype: torch.dtype = torch.float32) -> None:  # fmt: skip
+    def __init__(
+        self,
+        folder: Path,
+        tasks: tuple[str, ...],
+        ordinal: bool = False,
+        trained: bool = True,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         from transformers import AutoModel
 
         super().__init__(tasks, ordinal)
@@ -118,9 +124,16 @@ class Decoder(FullText):
 
     architecture = "decoder"
 
-    def __init__(self, folder: Path, tasks: tuple[str, ...], ordinal: bool = False, trained: bool = True,
-                 dtype: torch.dtype = torch.float32, frame: Frame | None = None,
-                 words: tuple[int, int] | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        folder: Path,
+        tasks: tuple[str, ...],
+        ordinal: bool = False,
+        trained: bool = True,
+        dtype: torch.dtype = torch.float32,
+        frame: Frame | None = None,
+        words: tuple[int, int] | None = None,
+    ) -> None:
         """frame, words: of a stored teacher, whose folder has no chat template."""
         from transformers import AutoModelForCausalLM
 

@@ -37,8 +37,15 @@ class Frame(NamedTuple):
 class Texts:
     """Requests and jobs of a training set as token ids. Raises BadInput where a pair is longer than the model reads."""
 
-    def __init__(self, folder: Path, requests: Sequence[str], jobs: Sequence[str], lengths: tuple[int, int],
-                 frame: Frame, longest: int | None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        folder: Path,
+        requests: Sequence[str],
+        jobs: Sequence[str],
+        lengths: tuple[int, int],
+        frame: Frame,
+        longest: int | None,
+    ) -> None:
         """lengths: of a request and of a job at most; longest: of all together, None where there is no limit."""
         self._frame = frame
         self._requests, self._jobs = (

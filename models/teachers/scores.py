@@ -16,8 +16,9 @@ from models.training.rows import KEYS, Rows
 TEACHERS = ("policy", "click")
 
 
-def write_scores(workspace: Workspace, teacher: str, version: str, rows: Rows, tasks: tuple[str, ...],
-                 logits: np.ndarray) -> Path:  # fmt: skip
+def write_scores(
+    workspace: Workspace, teacher: str, version: str, rows: Rows, tasks: tuple[str, ...], logits: np.ndarray
+) -> Path:
     """Store logits (n, tasks) float32 of n rows under the teacher's version; rows of NaN were not scored."""
     folder = workspace.scores / teacher
     folder.mkdir(parents=True, exist_ok=True)

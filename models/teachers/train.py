@@ -102,8 +102,15 @@ def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> di
     return {name: value for name, value in metrics.items() if np.isfinite(value)}
 
 
-def _train(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, architecture: Architecture,
-           parent: Path | None, out: Path) -> tuple[Pairs, int]:  # fmt: skip
+def _train(
+    rows: Rows,
+    kind: Kind,
+    config: TeacherConfig,
+    folder: Path,
+    architecture: Architecture,
+    parent: Path | None,
+    out: Path,
+) -> tuple[Pairs, int]:
     """The pairs with the trained model, and how many it was trained on."""
     torch.manual_seed(config.seed)
     targets = masked_targets(rows, TEACHER_TASKS[kind])
@@ -264,8 +271,9 @@ def _rates(targets: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.nanmean(targets, axis=0)), torch.from_numpy(above)
 
 
-def _weights(rows: Rows, tasks: tuple[str, ...], targets: np.ndarray, trained_on: np.ndarray,
-             config: TeacherConfig) -> np.ndarray:  # fmt: skip
+def _weights(
+    rows: Rows, tasks: tuple[str, ...], targets: np.ndarray, trained_on: np.ndarray, config: TeacherConfig
+) -> np.ndarray:
     """(n, tasks) float32 weights of positives: inverse propensities for what members did, where they are asked for."""
     weights = np.ones_like(targets)
     done = np.flatnonzero(np.isin(tasks, ENGAGEMENT_TASKS))

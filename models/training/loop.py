@@ -91,8 +91,15 @@ def fit(
     progress.close()
 
 
-def _stopped(name: str, loss: float, norm: float, epoch: int, step: str, batch: str | None,
-             keep: Callable[[dict[str, str | int]], Path] | None) -> TrainingFailed:  # fmt: skip
+def _stopped(
+    name: str,
+    loss: float,
+    norm: float,
+    epoch: int,
+    step: str,
+    batch: str | None,
+    keep: Callable[[dict[str, str | int]], Path] | None,
+) -> TrainingFailed:
     what = f"loss {loss}" if not math.isfinite(loss) else f"gradient {norm}"
     place = f"epoch {epoch + 1}" + (f", {batch}" if batch else "")
     kept = ""
@@ -123,8 +130,13 @@ class Progress:
             left = passed / self._done * max(0, self._total - self._done)
             log.info(
                 "%s: %d/%d %s, %.0f pairs/s, %.0f s left",
-                self._name, self._done, self._total, self._unit, self._pairs / passed, left,
-            )  # fmt: skip
+                self._name,
+                self._done,
+                self._total,
+                self._unit,
+                self._pairs / passed,
+                left,
+            )
             self._reported = now
 
     def close(self) -> None:
@@ -132,8 +144,12 @@ class Progress:
         passed = max(time.monotonic() - self._started, 1e-9)
         log.info(
             "%s: %d pairs in %.0f s, %.0f pairs/s, %.2f ms/pair",
-            self._name, self._pairs, passed, self._pairs / passed, 1000 * passed / max(self._pairs, 1),
-        )  # fmt: skip
+            self._name,
+            self._pairs,
+            passed,
+            self._pairs / passed,
+            1000 * passed / max(self._pairs, 1),
+        )
 
 
 def check_spread(logits: np.ndarray, lists: Sequence[np.ndarray], tasks: tuple[str, ...], name: str) -> None:

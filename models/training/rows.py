@@ -62,12 +62,18 @@ class Rows:
         kept_jobs, job = np.unique(self.job[chosen], return_inverse=True)
         return replace(
             self,
-            list_ids=self.list_ids[chosen], job_ids=self.job_ids[chosen], splits=self.splits[chosen],
-            strata=self.strata[chosen], targets=self.targets[chosen], position=self.position[chosen],
+            list_ids=self.list_ids[chosen],
+            job_ids=self.job_ids[chosen],
+            splits=self.splits[chosen],
+            strata=self.strata[chosen],
+            targets=self.targets[chosen],
+            position=self.position[chosen],
             propensity=self.propensity[chosen],
-            requests=[self.requests[i] for i in kept_requests], request=request,
-            jobs=[self.jobs[i] for i in kept_jobs], job=job,
-        )  # fmt: skip
+            requests=[self.requests[i] for i in kept_requests],
+            request=request,
+            jobs=[self.jobs[i] for i in kept_jobs],
+            job=job,
+        )
 
     def lists(self, rows: np.ndarray) -> list[np.ndarray]:
         """Row numbers grouped by list, in the order in which the lists first appear."""

@@ -24,8 +24,14 @@ class TextStates:
     computed again at each use.
     """
 
-    def __init__(self, backbone: Backbone, tokens: Sequence[Sequence[int]], layers: int, memory_mb: int,
-                 precision: Arithmetic = "auto") -> None:  # fmt: skip
+    def __init__(
+        self,
+        backbone: Backbone,
+        tokens: Sequence[Sequence[int]],
+        layers: int,
+        memory_mb: int,
+        precision: Arithmetic = "auto",
+    ) -> None:
         self.layers, self._precision = layers, precision
         self.lengths = np.array([len(ids) for ids in tokens], np.int64)
         self._backbone, self._tokens = backbone, tokens

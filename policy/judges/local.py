@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 NEEDED = ("config.json", "tokenizer.json")
 TEMPLATES = (
-    "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "chat_template.jinja", "chat_template.json",
-)  # fmt: skip
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
 """Files of which a folder may hold some, and that change what the model reads."""
 SHARDS = "model.safetensors.index.json"
 _CURE = "give a complete Hugging Face folder of a decoder with safetensors weights"

@@ -20,9 +20,20 @@ from policy.rubric.dimensions import Scores, score_dimensions
 from policy.rubric.titles import Similarity, TitleReader
 
 Cause = Literal[
-    "empty", "prose", "malformed", "wrong schema", "off the scale", "cut off", "refused",
-    "rate limited", "server error", "timeout", "unreachable", "rejected", "nothing known",
-]  # fmt: skip
+    "empty",
+    "prose",
+    "malformed",
+    "wrong schema",
+    "off the scale",
+    "cut off",
+    "refused",
+    "rate limited",
+    "server error",
+    "timeout",
+    "unreachable",
+    "rejected",
+    "nothing known",
+]
 """Why a pair has no grade: what can be wrong with an answer, what can come instead of one, records that say nothing."""
 
 

@@ -98,10 +98,8 @@ def _seniority(policy: Policy, titles: TitleReader, member: Member | None, job: 
         return None
     unmarked = policy.dimensions.seniority.unmarked_rungs
     distance = min(
-        abs(a - b)
-        for a in (unmarked if theirs is None else (theirs,))
-        for b in (unmarked if its is None else (its,))
-    )  # fmt: skip
+        abs(a - b) for a in (unmarked if theirs is None else (theirs,)) for b in (unmarked if its is None else (its,))
+    )
     return policy.dimensions.seniority.by_distance[min(distance, 3)]
 
 

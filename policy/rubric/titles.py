@@ -25,9 +25,27 @@ _WORD = re.compile(r"[^\W_]+[+#]*")
 _ENDINGS = ("ship", "ment", "ing", "ers", "ors", "ist", "ant", "ies", "es", "er", "or", "s", "e", "y")
 _STEM = 4
 _STOP = {
-    "a", "an", "and", "at", "by", "for", "from", "i", "in", "my", "of", "on", "or", "our", "the", "to", "we", "with",
-    "you", "your",
-}  # fmt: skip
+    "a",
+    "an",
+    "and",
+    "at",
+    "by",
+    "for",
+    "from",
+    "i",
+    "in",
+    "my",
+    "of",
+    "on",
+    "or",
+    "our",
+    "the",
+    "to",
+    "we",
+    "with",
+    "you",
+    "your",
+}
 
 Similarity = Callable[[str, str], float]
 """Cosine of two titles' vectors."""

@@ -49,9 +49,12 @@ def write_report(workspace: Workspace, results: Results, stages: Sequence[Mappin
 def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: datetime | None = None) -> str:
     """The page. stages: {name, seconds, peak_mb} each, in their order; made: now where None."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {"metric": _metric, "number": _number, "signed": _signed}
     return environment.get_template("report.html").render(
         r=results,

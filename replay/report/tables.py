@@ -56,9 +56,15 @@ class Bench:
             for system, measure in keys
         ]
         return Table(
-            name=name, title=title, about=about, requests=len(requests), systems=tuple(runs), metrics=tuple(measures),
-            reference=BM25, cells=tuple(cells),
-        )  # fmt: skip
+            name=name,
+            title=title,
+            about=about,
+            requests=len(requests),
+            systems=tuple(runs),
+            metrics=tuple(measures),
+            reference=BM25,
+            cells=tuple(cells),
+        )
 
     def end_to_end(self, held: Sequence[HeldOut], answers: Mapping[str, Answers]) -> Table:
         """Every system over all jobs, judged by what people did."""
@@ -88,11 +94,21 @@ class Bench:
         worth = np.stack([pairs.labels[action] * gain for action, gain in GAINS.items()])
         engaged = np.where(np.isnan(worth).all(axis=0), np.nan, np.nan_to_num(worth).max(axis=0))
         kinds = [
-            ("rerank_engagement", "Same candidates, what people did", ("nDCG@10", "RR"), engaged,
-             "Each system orders the same candidates, those whose outcome is known."),
-            ("rerank_grades", "Same candidates, the policy's grades", ("nDCG@10",), pairs.grades,
-             "Each system orders the same graded candidates; the judge's grades, 0 to 4, are the gains."),
-        ]  # fmt: skip
+            (
+                "rerank_engagement",
+                "Same candidates, what people did",
+                ("nDCG@10", "RR"),
+                engaged,
+                "Each system orders the same candidates, those whose outcome is known.",
+            ),
+            (
+                "rerank_grades",
+                "Same candidates, the policy's grades",
+                ("nDCG@10",),
+                pairs.grades,
+                "Each system orders the same graded candidates; the judge's grades, 0 to 4, are the gains.",
+            ),
+        ]
         if truth is not None:
             grades = truth(pairs.members, pairs.jobs.tolist(), pairs.queries).astype(np.float64)
             about = "Each system orders all candidates of a list; the gain is the true fit, 0 to 4, that no system saw."
@@ -124,10 +140,15 @@ class Bench:
         title = ", ".join(TASKS[task] for task in drawn).capitalize()
         about = "Area under the ROC curve over the candidates whose outcome is known: 0.5 is a coin, 1 is perfect."
         return Table(
-            name="told_apart", title=title, about=about, requests=requests,
-            systems=systems, metrics=tuple(f"AUC {task}" for task in drawn), reference="",
+            name="told_apart",
+            title=title,
+            about=about,
+            requests=requests,
+            systems=systems,
+            metrics=tuple(f"AUC {task}" for task in drawn),
+            reference="",
             cells=tuple(cells),
-        )  # fmt: skip
+        )
 
 
 def slug(system: str) -> str:
@@ -159,6 +180,10 @@ def _orders(pairs: Pairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, Run]]:
 
 def _cell(system: str, metric: str, mean: Estimate, apart: Estimate | None = None) -> Cell:
     return Cell(
-        system=system, metric=metric, value=mean.value, low=mean.low, high=mean.high,
+        system=system,
+        metric=metric,
+        value=mean.value,
+        low=mean.low,
+        high=mean.high,
         difference=None if apart is None else (apart.value, apart.low, apart.high),
-    )  # fmt: skip
+    )

@@ -118,9 +118,16 @@ class Collection:
     """Vectors and attributes by id, in memory. Any number of threads may search and write; writes take turns."""
 
     def __init__(
-        self, dim: int, *, texts: Iterable[str] = (), numbers: Iterable[str] = (), dtype: Dtype = "float32",
-        bits: int = 0, capacity: int = CAPACITY, device: str | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        dim: int,
+        *,
+        texts: Iterable[str] = (),
+        numbers: Iterable[str] = (),
+        dtype: Dtype = "float32",
+        bits: int = 0,
+        capacity: int = CAPACITY,
+        device: str | None = None,
+    ) -> None:
         """dim: width of the vectors; texts, numbers: names of attributes; dtype: how vectors are stored; bits: signs a
         vector, for `preselect`, a multiple of 64; capacity: rows to make room for now; device: the PyTorch device that
         scans the vectors, such as "cuda", None: NumPy does. Raises BadInput.
@@ -152,9 +159,14 @@ class Collection:
         """A collection that holds `contents`. Raises BadInput for a vector that is not finite, and for the device."""
         about, n = contents.schema, len(contents.ids)
         made = cls(
-            about.dim, texts=about.texts, numbers=about.numbers, dtype=about.dtype, bits=about.bits, capacity=1,
+            about.dim,
+            texts=about.texts,
+            numbers=about.numbers,
+            dtype=about.dtype,
+            bits=about.bits,
+            capacity=1,
             device=device,
-        )  # fmt: skip
+        )
         made._largest = largest(contents.stored)
         capacity = max(CAPACITY, n + n // 2)
         made._arrays = _Arrays(about, capacity, device, AttributeTable(contents.columns, contents.numbers, n))

@@ -77,9 +77,14 @@ class ExactEngine:
         check_stored(self._stored)
 
     def search(
-        self, vectors: np.ndarray, mask: np.ndarray | None, k: int, *, preselect: int | None = None,
+        self,
+        vectors: np.ndarray,
+        mask: np.ndarray | None,
+        k: int,
+        *,
+        preselect: int | None = None,
         plan: Plan | None = None,
-    ) -> list[Hits]:  # fmt: skip
+    ) -> list[Hits]:
         """The k rows with the highest inner product for each query; ties by row, lower first.
 
         vectors: (q, d) float32 queries; mask: (n,) bool, the rows that may be returned, None: all; preselect: how many

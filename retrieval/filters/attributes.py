@@ -22,9 +22,18 @@ from contracts.errors import BadInput, UnknownAttribute
 from retrieval.engines.growing import Buffer, Posting
 
 TEXT_ATTRIBUTES = (
-    "company", "location", "place", "city", "region", "industry", "skills", "workplace", "employment", "seniority",
+    "company",
+    "location",
+    "place",
+    "city",
+    "region",
+    "industry",
+    "skills",
+    "workplace",
+    "employment",
+    "seniority",
     "currency",
-)  # fmt: skip
+)
 NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
 CODED = ("company", "place", "region")
 

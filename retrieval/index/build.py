@@ -50,10 +50,16 @@ _BATCH = 4_096
 
 
 def build_index(
-    workspace: Workspace, bundle: Path | None = None, engine: str = "exact", *, faiss: FaissConfig | None = None,
-    terms: TermsConfig | None = None, retrieval: RetrievalConfig | None = None, links: Path | None = None,
+    workspace: Workspace,
+    bundle: Path | None = None,
+    engine: str = "exact",
+    *,
+    faiss: FaissConfig | None = None,
+    terms: TermsConfig | None = None,
+    retrieval: RetrievalConfig | None = None,
+    links: Path | None = None,
     position: str = "",
-) -> Path:  # fmt: skip
+) -> Path:
     """Write `workspace.indexes/<version>/`, make it the current one, and return it.
 
     bundle: the folder of the bundle whose item tokens go in; None: an index for retrieval alone. faiss, terms,
@@ -108,10 +114,20 @@ def build_index(
     version = _content_version(versions, jobs, vectors, events)
     folder = workspace.indexes / version
     about = IndexManifest(
-        version=version, engine=engine, bundle_version=bundle_version, encoder_version=encoder.version,
-        text_version=text_version, jobs=len(kept), dim=encoder.dim, left_out={k: v for k, v in left_out.items() if v},
-        faiss=faiss, terms=terms, retrieval=retrieval, links=links_version, position=position,
-    )  # fmt: skip
+        version=version,
+        engine=engine,
+        bundle_version=bundle_version,
+        encoder_version=encoder.version,
+        text_version=text_version,
+        jobs=len(kept),
+        dim=encoder.dim,
+        left_out={k: v for k, v in left_out.items() if v},
+        faiss=faiss,
+        terms=terms,
+        retrieval=retrieval,
+        links=links_version,
+        position=position,
+    )
 
     def write(staged: Path) -> None:
         hashes = pa.array([wanted[row][1] for row in kept], pa.string())
@@ -204,8 +220,9 @@ def _fill(out: np.ndarray, folder: Path, column: str, places: np.ndarray) -> Non
             if (widths != out.shape[1]).any():
                 raise IndexMismatch(
                     f"a {column} of {widths[widths != out.shape[1]][0]:,} numbers, expected {out.shape[1]:,}",
-                    where=str(part), cure="run `rolecall embed` again",
-                )  # fmt: skip
+                    where=str(part),
+                    cure="run `rolecall embed` again",
+                )
             out[rows[wanted]] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, out.shape[1])
 
 

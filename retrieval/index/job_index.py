@@ -305,9 +305,16 @@ class JobIndex:
             reasons = [told.get(place, "") for place in range(len(rows))]
         ids = [self.ids[row] for row in rows]
         return Candidates(
-            rows, ids, names, scores, fused, shares[rows], reasons=reasons, removed=removed,
+            rows,
+            ids,
+            names,
+            scores,
+            fused,
+            shares[rows],
+            reasons=reasons,
+            removed=removed,
             demoted=demoted_by(down, rows),
-        )  # fmt: skip
+        )
 
     def member_nodes(self, request: Request, mask: np.ndarray) -> np.ndarray:
         """(q,) int32: the learned links of who asks, best first; none without a member, or one who is not known.

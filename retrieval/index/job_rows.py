@@ -16,9 +16,22 @@ from contracts.records import Job
 from retrieval.engines.growing import Buffer
 
 SHOWN = (
-    "id", "title", "company", "location", "workplace", "employment", "seniority", "industry", "salary_min",
-    "salary_max", "currency", "posted_at", "expires_at", "hidden", "updated_at",
-)  # fmt: skip
+    "id",
+    "title",
+    "company",
+    "location",
+    "workplace",
+    "employment",
+    "seniority",
+    "industry",
+    "salary_min",
+    "salary_max",
+    "currency",
+    "posted_at",
+    "expires_at",
+    "hidden",
+    "updated_at",
+)
 """Of a job record what an index holds: all but the long texts."""
 TEXT_HASH = "text_hash"
 _OPEN, _HIDDEN, _ENDED = 0, 1, 2

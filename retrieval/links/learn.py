@@ -61,8 +61,11 @@ def _rows(table: pa.Table) -> Iterator[Row]:
 
 def known(pairs: Outcomes, people: People) -> Outcomes:
     """The pairs whose member and job have a record."""
-    rows = [i for i, (m, j) in enumerate(zip(pairs.members, pairs.jobs, strict=True))
-            if m in people.members and j in people.jobs]  # fmt: skip
+    rows = [
+        i
+        for i, (m, j) in enumerate(zip(pairs.members, pairs.jobs, strict=True))
+        if m in people.members and j in people.jobs
+    ]
     return Outcomes([pairs.members[i] for i in rows], [pairs.jobs[i] for i in rows], pairs.hired[rows])
 
 
@@ -117,9 +120,12 @@ def learn(
     links, told = apply_edits(kept, every, decisions, str(config.edits))
     hires = int(pairs.hired.sum())
     counts = {
-        "hires": hires, "non_hires": len(pairs.hired) - hires, "candidates": len(every), "learned": len(kept),
+        "hires": hires,
+        "non_hires": len(pairs.hired) - hires,
+        "candidates": len(every),
+        "learned": len(kept),
         "links": len(links),
-    }  # fmt: skip
+    }
     return Learned(LinkGraph(links), counts, told)
 
 

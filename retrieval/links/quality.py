@@ -48,9 +48,14 @@ def solve_l1(
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(
-        l1_ratio=1.0, C=strength, solver="liblinear", intercept_scaling=INTERCEPT_SCALE, tol=TOLERANCE, max_iter=1_000,
+        l1_ratio=1.0,
+        C=strength,
+        solver="liblinear",
+        intercept_scaling=INTERCEPT_SCALE,
+        tol=TOLERANCE,
+        max_iter=1_000,
         random_state=0,
-    )  # fmt: skip
+    )
     matrix = sparse.csr_matrix(features)
     matrix.indices, matrix.indptr = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)  # all it reads
     model.fit(matrix, positive, sample_weight=np.where(positive, 1.0, weight))

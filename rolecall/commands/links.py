@@ -82,12 +82,17 @@ def show(
     if svg is not None:
         svg.write_text(links_svg(f"Member {member}", own, reach), "utf-8")
     found = [
-        {"job_id": store.job_ids[row], "score": round(float(score), 4),
-         "because": [link.explain() for link in store.shared(member, row)]}
+        {
+            "job_id": store.job_ids[row],
+            "score": round(float(score), 4),
+            "because": [link.explain() for link in store.shared(member, row)],
+        }
         for row, score in zip(hits.rows[:jobs], hits.scores[:jobs], strict=True)
-    ]  # fmt: skip
-    told = [{"quality": link.quality, "jobs": count, "because": link.explain()}
-            for link, count in zip(own, reach, strict=True)]  # fmt: skip
+    ]
+    told = [
+        {"quality": link.quality, "jobs": count, "because": link.explain()}
+        for link, count in zip(own, reach, strict=True)
+    ]
     if as_json:
         answer = {"version": store.version, "member_id": member, "links": told, "jobs": len(hits.rows), "first": found}
         typer.echo(json.dumps(answer, indent=2))

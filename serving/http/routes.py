@@ -107,13 +107,23 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
         arrived = time.monotonic()
         return await answer(lambda engine: engine.search(_checked(SearchRequest, posted), arrived))
 
-    @app.get("/v1/explain/{request_id}/{job_id}", response_model=ExplainReply, tags=["jobs"], summary="Why a job?",
-             responses={404: {"model": Problem, "description": "No such recent answer."}})  # fmt: skip
+    @app.get(
+        "/v1/explain/{request_id}/{job_id}",
+        response_model=ExplainReply,
+        tags=["jobs"],
+        summary="Why a job?",
+        responses={404: {"model": Problem, "description": "No such recent answer."}},
+    )
     async def explain(request_id: str, job_id: str) -> Response:
         return await answer(lambda engine: engine.explain(request_id, job_id))
 
-    @app.post("/v1/events", response_model=EventsReply, tags=["events"], summary="What members did",
-              openapi_extra={"requestBody": EVENTS_BODY})  # fmt: skip
+    @app.post(
+        "/v1/events",
+        response_model=EventsReply,
+        tags=["events"],
+        summary="What members did",
+        openapi_extra={"requestBody": EVENTS_BODY},
+    )
     async def events(posted: Annotated[Any, Body()]) -> Response:
         return await answer(lambda engine: engine.record(posted))
 

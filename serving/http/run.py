@@ -51,9 +51,17 @@ def serve(
     log.info("serving: http://%s:%d/docs", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
         engine = loader.submit(
-            Engine, workspace, bundle, index,
-            rules=rules, deadline=deadline, threads=threads, device=device, changes=changes, poll=poll,
-        )  # fmt: skip
+            Engine,
+            workspace,
+            bundle,
+            index,
+            rules=rules,
+            deadline=deadline,
+            threads=threads,
+            device=device,
+            changes=changes,
+            poll=poll,
+        )
         server = _server(engine, workers)
 
         def loaded(promise: Future[Engine]) -> None:

@@ -120,9 +120,10 @@ def _numbers(path: Path) -> np.ndarray:
             lacking = [name for name in COLUMNS if name not in names]
             if lacking:
                 raise MissingColumn(
-                    f"column {', '.join(lacking)} is missing; the file has {', '.join(names)}", where=str(path),
+                    f"column {', '.join(lacking)} is missing; the file has {', '.join(names)}",
+                    where=str(path),
                     cure="write the file again with it",
-                )  # fmt: skip
+                )
             column = file.read(columns=["sequence"])["sequence"]
             if column.null_count:
                 raise UnreadableFile(f"{column.null_count:,} changes without a sequence number", where=str(path))

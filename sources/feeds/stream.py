@@ -37,9 +37,13 @@ class ChangeStream:
         try:
             # What is no UTF-8 becomes replacement characters, which cleaning removes.
             self._redis: Any = redis.Redis.from_url(
-                url, protocol=2, decode_responses=True, encoding_errors="replace", socket_timeout=_TIMEOUT_SECONDS,
+                url,
+                protocol=2,
+                decode_responses=True,
+                encoding_errors="replace",
+                socket_timeout=_TIMEOUT_SECONDS,
                 socket_connect_timeout=_TIMEOUT_SECONDS,
-            )  # fmt: skip
+            )
         except ValueError as error:
             raise BadInput(f"no address of a Redis server: {error}", where="changes") from error
         place = urlsplit(url)
@@ -71,9 +75,10 @@ class ChangeStream:
         for position, _ in self._redis.xrange(self._stream, count=1):
             if _moment(position) > known:
                 raise MissingChanges(
-                    f"the stream begins at {position}, and changes behind {after} may be gone", where=self.name,
+                    f"the stream begins at {position}, and changes behind {after} may be gone",
+                    where=self.name,
                     cure="build the index anew, with the position of the last change that its records have",
-                )  # fmt: skip
+                )
 
 
 def _change(source: str, row: int, position: str, fields: dict[str, str]) -> RawChange:

@@ -120,9 +120,16 @@ def write_item_bundle(folder: Path, text_version: str) -> Path:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
     manifest = Manifest(
-        text_version=text_version, tasks=("view",), task_sentences={}, item_tokens=2, hidden=4, max_prefix_tokens=16,
-        max_item_tokens=16, precision="float32", files={path.name: file_hash(path) for path in folder.iterdir()},
-    )  # fmt: skip
+        text_version=text_version,
+        tasks=("view",),
+        task_sentences={},
+        item_tokens=2,
+        hidden=4,
+        max_prefix_tokens=16,
+        max_item_tokens=16,
+        precision="float32",
+        files={path.name: file_hash(path) for path in folder.iterdir()},
+    )
     manifest = manifest.model_copy(update={"version": content_version(manifest)})
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     return folder

@@ -49,11 +49,18 @@ def views(
         "members": [{"id": f"m{i}", "headline": words[i % 5], "location": "Austin, TX"} for i in range(11)],
         "jobs": [{"id": f"j{i}", "title": f"{words[i % 5]} {i}", "location": "Austin, TX"} for i in range(40)],
         "events": [
-            {"id": f"v{m}-{k}", "request_id": f"v{m}-{k}", "member_id": f"m{m}", "job_id": f"j{(m + 5 * k) % 40}",
-             "action": "view", "time": (START + timedelta(days=1 + k, minutes=m)).isoformat()}
-            for m in range(11) for k in range(1 if m == 10 else 3 + m % 2)
+            {
+                "id": f"v{m}-{k}",
+                "request_id": f"v{m}-{k}",
+                "member_id": f"m{m}",
+                "job_id": f"j{(m + 5 * k) % 40}",
+                "action": "view",
+                "time": (START + timedelta(days=1 + k, minutes=m)).isoformat(),
+            }
+            for m in range(11)
+            for k in range(1 if m == 10 else 3 + m % 2)
         ],
-    }  # fmt: skip
+    }
     for table, found in tables.items():
         (raw / table).mkdir()
         full = [row if table == "events" else {**row, "updated_at": START.isoformat()} for row in found]
@@ -88,8 +95,10 @@ def test_lists_have_the_sizes_asked_for(rows: pl.DataFrame) -> None:
     held_out = rows.filter(pl.col("split") != "train")
     assert set(held_out["stratum"]) == {"logged", "retrieved"}
     assert rows.group_by("split").agg(pl.col("list_id").n_unique()).sort("split").rows() == [
-        ("test", 8), ("train", 30), ("valid", 4),
-    ]  # fmt: skip
+        ("test", 8),
+        ("train", 30),
+        ("valid", 4),
+    ]
 
 
 def test_splits_follow_each_other_in_time(rows: pl.DataFrame) -> None:
@@ -160,8 +169,10 @@ def test_held_out_lists_and_the_asked_share_of_train_are_graded_whole(rows: pl.D
     by_list = rows.group_by("list_id", "split").agg(pl.col("grade").is_not_null().mean().alias("share"))
     assert set(by_list["share"]) == {0.0, 1.0}
     assert by_list.filter(pl.col("share") == 1).group_by("split").len().sort("split").rows() == [
-        ("test", 8), ("train", 12), ("valid", 4),
-    ]  # fmt: skip
+        ("test", 8),
+        ("train", 12),
+        ("valid", 4),
+    ]
 
 
 def test_grades_are_kept_with_who_gave_them_by_what(market: Workspace, rows: pl.DataFrame) -> None:
@@ -244,11 +255,15 @@ def test_planted_future_events_and_texts_change_no_earlier_row(
     asked = rows.filter(pl.col("event_timestamp") <= moment).unique("list_id").iter_rows(named=True)
     clicks += [
         Event(
-            id=f"late{i}", time=late, request_id=row["list_id"], member_id=row["member_id"], job_id=row["job_id"],
+            id=f"late{i}",
+            time=late,
+            request_id=row["list_id"],
+            member_id=row["member_id"],
+            job_id=row["job_id"],
             action="apply",
         )
         for i, row in enumerate(asked)
-    ]  # fmt: skip
+    ]
     for table, records, model in (("jobs", edits, Job), ("members", moved, Member), ("events", clicks, Event)):
         assert records
         write_part(raw / table, to_table(records, model), "planted")

@@ -64,8 +64,12 @@ def test_a_language_model_grades_with_its_name_and_its_cost(
     assert f"graded {len(graded)} pairs" in caplog.text and f"{money:.6f} in money a pair" in caplog.text
     report = json.loads(workspace.judge_report.read_text())
     assert report == {
-        "grader": name, "policy_version": load_policy().version, "golden": None, "pairs": len(graded), "ungraded": 0,
-    }  # fmt: skip
+        "grader": name,
+        "policy_version": load_policy().version,
+        "golden": None,
+        "pairs": len(graded),
+        "ungraded": 0,
+    }
 
 
 def test_another_judge_grades_all_lists_anew(
@@ -138,10 +142,13 @@ def test_a_judge_that_cannot_be_asked_stops_the_job_from_a_worker_of_its_own(
 
 @pytest.mark.parametrize(
     ("judge", "error", "match"),
-    [("oracle", BadInput, "rubric, llm, local"), ("llm", BadInput, "model"),
-     ("{kind: local, folder: /nowhere}", BadInput, "config.json"),
-     ("{kind: llm, model: m, api_key_env: NO_SUCH_KEY}", NotReady, "NO_SUCH_KEY is not set")],
-)  # fmt: skip
+    [
+        ("oracle", BadInput, "rubric, llm, local"),
+        ("llm", BadInput, "model"),
+        ("{kind: local, folder: /nowhere}", BadInput, "config.json"),
+        ("{kind: llm, model: m, api_key_env: NO_SUCH_KEY}", NotReady, "NO_SUCH_KEY is not set"),
+    ],
+)
 def test_a_judge_that_is_not_there_stops_before_any_work(
     market: Workspace, judge: str, error: type[Exception], match: str
 ) -> None:

@@ -81,9 +81,10 @@ def test_planted_future_events_change_no_positive(market: Workspace, copy: Calla
     events = pl.DataFrame(read_table(workspace.records / "events"))
     shown = events.filter(pl.col("action") == "impression")
     planted = shown.with_columns(
-        pl.lit("apply").alias("action"), ("planted" + pl.col("id")).alias("id"),
+        pl.lit("apply").alias("action"),
+        ("planted" + pl.col("id")).alias("id"),
         pl.max_horizontal(pl.col("time"), pl.lit(last)) + timedelta(seconds=1),
-    )  # fmt: skip
+    )
     write_part(workspace.records / "events", planted.to_arrow().cast(read_table(workspace.records / "events").schema))
     assert len(requests_of(workspace)) == len(requests_of(market))
     assert log_positives(workspace, MANY, seed=0).version == before
@@ -97,7 +98,7 @@ def test_a_job_that_came_later_is_not_in_the_inventory_nor_is_a_later_text(marke
     times = [pl.lit(last).alias(name).cast(table[name].dtype) for name in (EVENT_TIME, CREATED_TIME)]
     later = table.head(2).with_columns(
         pl.Series(JOB_KEY, ["new", table[JOB_KEY][1]]), pl.Series("text", ["title: new", "title: edited"]), *times
-    )  # fmt: skip
+    )
     write_part(workspace.features / JOB_TEXT, later.to_arrow().cast(read_table(workspace.features / JOB_TEXT).schema))
     assert log_positives(workspace, MANY, seed=0).version == before
 

@@ -60,8 +60,11 @@ def test_nothing_of_a_held_out_occupation_is_learned_from(task: Task) -> None:
 
 def test_a_title_finds_all_occupations_that_have_it(task: Task) -> None:
     found = dict(zip(task.search.words, task.search.relevant, strict=True))
-    assert all(rows.tolist() == [2 * int(word.split()[1]), 2 * int(word.split()[1]) + 1]
-               for word, rows in found.items() if word.startswith("shared"))  # fmt: skip
+    assert all(
+        rows.tolist() == [2 * int(word.split()[1]), 2 * int(word.split()[1]) + 1]
+        for word, rows in found.items()
+        if word.startswith("shared")
+    )
     assert all(rows.tolist() == [int(word.split()[1])] for word, rows in found.items() if word.startswith("title"))
 
 
@@ -112,9 +115,13 @@ def test_gains_are_paired_differences() -> None:
     values = {"a": np.array([[0.0, 1.0], [0.0, 1.0]]), "b": np.array([[1.0, 1.0], [0.0, 0.0]])}
     rows = {(row["system"], row["metric"]): row["value"] for row in rows_of(values, {"b": "a"}, ["x", "y"])}
     assert rows == {
-        ("a", "recall@10"): 0.0, ("a", "recall@100"): 1.0, ("b", "recall@10"): 0.5, ("b", "recall@100"): 0.5,
-        ("b", "recall@10 above a"): 0.5, ("b", "recall@100 above a"): -0.5,
-    }  # fmt: skip
+        ("a", "recall@10"): 0.0,
+        ("a", "recall@100"): 1.0,
+        ("b", "recall@10"): 0.5,
+        ("b", "recall@100"): 0.5,
+        ("b", "recall@10 above a"): 0.5,
+        ("b", "recall@100 above a"): -0.5,
+    }
 
 
 def test_every_variant_can_be_trained_after_those_that_it_hangs_on(tmp_path: Path) -> None:

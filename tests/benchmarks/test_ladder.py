@@ -243,11 +243,17 @@ def test_the_page_shows_every_system_of_the_result(tmp_path: Path) -> None:
     costs = {"pairs_per_s": 5_000.0, "bytes": 123_456, "operations_a_pair": 2e6, "bytes_a_pair": 1e4}
     speed = {"case": f"{SPEED}200 candidates a request, 2 threads", "system": f"{WARM}, INT8"}
     rows += [speed | {"metric": metric, "value": value} for metric, value in costs.items()]
-    rows += [speed | {"system": "products, int8", "metric": "operations_per_s", "value": 1e11},
-             speed | {"system": "memory", "metric": "bytes_per_s", "value": 1e9},
-             {"case": case, "system": WARM, "metric": "bytes", "value": 123_456},
-             {"case": f"{PRECISIONS}200 candidates a request, 2 threads", "system": "of another program",
-              "metric": "pairs_per_s", "value": 1.0}]  # fmt: skip
+    rows += [
+        speed | {"system": "products, int8", "metric": "operations_per_s", "value": 1e11},
+        speed | {"system": "memory", "metric": "bytes_per_s", "value": 1e9},
+        {"case": case, "system": WARM, "metric": "bytes", "value": 123_456},
+        {
+            "case": f"{PRECISIONS}200 candidates a request, 2 threads",
+            "system": "of another program",
+            "metric": "pairs_per_s",
+            "value": 1.0,
+        },
+    ]
     rows += [
         {"case": BRANCH, "system": system, "metric": "seconds", "value": value}
         for system, value in {FULL: 30.0, f"{FULL}, label": 20.0, PARTIAL: 10.0}.items()

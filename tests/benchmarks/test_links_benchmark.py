@@ -49,8 +49,10 @@ def test_ties_of_the_ratio_are_cut_by_hires():
 def test_the_chart_is_drawn_from_the_rows_alone():
     rows = [
         {"case": f"liquidity {n}", "system": name, "metric": metric, "value": n / 100, "low": 0.0, "high": n / 50}
-        for n in (10, 100) for name in (L1, RATIO) for metric in ("recall", "jobs a member")
-    ]  # fmt: skip
+        for n in (10, 100)
+        for name in (L1, RATIO)
+        for metric in ("recall", "jobs a member")
+    ]
     drawn = liquidity_svg(rows, "liquidity ")
     assert drawn == liquidity_svg(
         [*rows, {"case": "recall 0.5", "system": L1, "metric": "links", "value": 3}], "liquidity "

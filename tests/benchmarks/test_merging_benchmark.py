@@ -23,8 +23,9 @@ def test_ndcg_is_that_of_ir_measures(gains: list[int]):
 def test_the_other_sources_share_what_the_links_leave_in_their_proportions(share: float):
     config = with_links(RetrievalConfig(), share)
     for found, own, mine in (
-        (config.recommend, RecommendShares(), share), (config.search, SearchShares(), share / 4),
-    ):  # fmt: skip
+        (config.recommend, RecommendShares(), share),
+        (config.search, SearchShares(), share / 4),
+    ):
         assert found.links == mine and sum(found.of().values()) == pytest.approx(sum(own.of().values()))
         ratios = {found.of()[name] / own.of()[name] for name in SOURCES if name != "links"}
         assert max(ratios) == pytest.approx(min(ratios))

@@ -67,8 +67,9 @@ def test_vectors_have_length_one_and_queries_are_none_of_the_jobs() -> None:
 
 def test_systems_that_find_other_rows_are_not_compared() -> None:
     systems: dict[str, Callable[[], np.ndarray]] = {
-        OURS: lambda: np.array([[1, 2, 3, 4]]), "other": lambda: np.array([[4, 3, 2, 9]])
-    }  # fmt: skip
+        OURS: lambda: np.array([[1, 2, 3, 4]]),
+        "other": lambda: np.array([[4, 3, 2, 9]]),
+    }
     assert recalls(systems["other"](), systems[OURS]()).tolist() == [0.75]
     assert set(in_turns(systems, 1, agree=0.75)) == {OURS, "other"}
     with pytest.raises(ValueError, match="other finds other rows than Rolecall exact"):

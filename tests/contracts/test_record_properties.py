@@ -169,9 +169,16 @@ def test_text_keeps_to_the_sum_of_its_budgets(record: Member | Job) -> None:
 @given(MEMBERS)
 def test_a_missing_field_leaves_no_trace(member: Member) -> None:
     text = VERBALIZER.member(member.model_copy(update={"headline": "", "seniority": None, "summary": "", "skills": ()}))
-    bare = VERBALIZER.member(Member(id="m", location=member.location, positions=member.positions,
-                                    education=member.education, preferences=member.preferences,
-                                    updated_at=member.updated_at))  # fmt: skip
+    bare = VERBALIZER.member(
+        Member(
+            id="m",
+            location=member.location,
+            positions=member.positions,
+            education=member.education,
+            preferences=member.preferences,
+            updated_at=member.updated_at,
+        )
+    )
     assert text == bare
 
 

@@ -15,8 +15,14 @@ ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers
 
 @given(ROWS)
 def test_latest_is_the_highest_row_of_each_key(rows: list[tuple[str, int, int]]) -> None:
-    table = pa.table({"key": [r[0] for r in rows], "time": [r[1] for r in rows], "created": [r[2] for r in rows],
-                      "number": list(range(len(rows)))})  # fmt: skip
+    table = pa.table(
+        {
+            "key": [r[0] for r in rows],
+            "time": [r[1] for r in rows],
+            "created": [r[2] for r in rows],
+            "number": list(range(len(rows))),
+        }
+    )
     best: dict[str, tuple[int, int, int]] = {}
     for number, (key, time, created) in enumerate(rows):
         best[key] = max(best.get(key, (-1, -1, -1)), (time, created, number))
@@ -61,5 +67,7 @@ def test_a_column_that_older_parts_lack_is_null_there(tmp_path: Path) -> None:
     write_part(tmp_path, pa.table({"x": [3], "why": ["far"]}), "b")
     schema = pa.schema([("x", pa.int64()), ("why", pa.string())])
     assert read_table(tmp_path, ["x", "why"], schema=schema).to_pylist() == [
-        {"x": 1, "why": None}, {"x": 2, "why": None}, {"x": 3, "why": "far"},
-    ]  # fmt: skip
+        {"x": 1, "why": None},
+        {"x": 2, "why": None},
+        {"x": 3, "why": "far"},
+    ]

@@ -17,9 +17,14 @@ def test_the_filter_of_the_page_is_one_and_passes_what_the_page_says():
     found = parse_filter(written)
     assert parse_filter(found.to_json()) == found
     fits = {
-        "title": "Developer", "skills": ["SQL"], "company": "Initech", "salary_max": 90_000,
-        "location": "Austin, Texas", "posted_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-02T00:00:00Z",
-    }  # fmt: skip
+        "title": "Developer",
+        "skills": ["SQL"],
+        "company": "Initech",
+        "salary_max": 90_000,
+        "location": "Austin, Texas",
+        "posted_at": "2026-01-02T00:00:00Z",
+        "updated_at": "2026-01-02T00:00:00Z",
+    }
     others = {
         "skills": ["care"],
         "company": "ACME",

@@ -13,16 +13,29 @@ from history.requests import PastRequest, end_of_training, past_requests
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ALL = {"train": 10_000, "valid": 10_000, "test": 10_000}
 SCHEMA = {
-    "id": pl.String, "time": pl.Datetime("us", "UTC"), "request_id": pl.String, "member_id": pl.String,
-    "query": pl.String, "job_id": pl.String, "position": pl.Int64, "action": pl.String, "propensity": pl.Float64,
-}  # fmt: skip
+    "id": pl.String,
+    "time": pl.Datetime("us", "UTC"),
+    "request_id": pl.String,
+    "member_id": pl.String,
+    "query": pl.String,
+    "job_id": pl.String,
+    "position": pl.Int64,
+    "action": pl.String,
+    "propensity": pl.Float64,
+}
 
 
 def event(minute: float, member: str, job: str, action: str = "view", request: str = "", position: int | None = None):
     return {
-        "time": START + timedelta(minutes=minute), "request_id": request, "member_id": member, "query": "",
-        "job_id": job, "position": position, "action": action, "propensity": 0.5 if position else None,
-    }  # fmt: skip
+        "time": START + timedelta(minutes=minute),
+        "request_id": request,
+        "member_id": member,
+        "query": "",
+        "job_id": job,
+        "position": position,
+        "action": action,
+        "propensity": 0.5 if position else None,
+    }
 
 
 def drawn(events: list[dict], lists: dict[str, int] = ALL, seed: int = 0) -> dict[str, PastRequest]:

@@ -58,9 +58,12 @@ def write_bundle(folder: Path) -> Path:
     ]
     head = np.random.default_rng(2).standard_normal((TOKENS, len(TASKS))).astype(np.float32)
     _save(
-        folder / "score.onnx", score, inputs, _output("logits", ["n", len(TASKS)]),
+        folder / "score.onnx",
+        score,
+        inputs,
+        _output("logits", ["n", len(TASKS)]),
         {"all": np.array([0, 1, 2, 3]), "head": head},
-    )  # fmt: skip
+    )
     tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -68,10 +71,16 @@ def write_bundle(folder: Path) -> Path:
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     manifest = Manifest(
-        text_version="1-test", tasks=TASKS, task_sentences={}, item_tokens=TOKENS, hidden=HIDDEN,
-        max_prefix_tokens=16, max_item_tokens=16, precision="float32",
+        text_version="1-test",
+        tasks=TASKS,
+        task_sentences={},
+        item_tokens=TOKENS,
+        hidden=HIDDEN,
+        max_prefix_tokens=16,
+        max_item_tokens=16,
+        precision="float32",
         files={path.name: file_hash(path) for path in folder.iterdir()},
-    )  # fmt: skip
+    )
     manifest = manifest.model_copy(update={"version": content_version(manifest)})
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     return folder

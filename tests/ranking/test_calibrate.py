@@ -47,9 +47,16 @@ def test_between_knots_it_is_linear_and_outside_it_is_flat() -> None:
 
 def manifest(**calibration: tuple[Calibration, ...]) -> Manifest:
     return Manifest(
-        text_version="1", tasks=("view", "apply"), task_sentences={}, item_tokens=1, hidden=1, max_prefix_tokens=1,
-        max_item_tokens=1, precision="int8", calibration=calibration,
-    )  # fmt: skip
+        text_version="1",
+        tasks=("view", "apply"),
+        task_sentences={},
+        item_tokens=1,
+        hidden=1,
+        max_prefix_tokens=1,
+        max_item_tokens=1,
+        precision="int8",
+        calibration=calibration,
+    )
 
 
 def test_a_task_without_calibration_has_no_probability() -> None:

@@ -42,15 +42,28 @@ def index_of(companies: list[str], groups: list[int], diversity: Diversity | Non
     jobs = [Job(id=f"j{i:02}", title="Nurse", company=company, updated_at=NOW) for i, company in enumerate(companies)]
     table = to_table(jobs, Job).append_column("text_hash", pa.array([""] * n))
     manifest = IndexManifest(
-        version="v", engine="exact", bundle_version="", encoder_version="", text_version="", jobs=n, dim=2,
+        version="v",
+        engine="exact",
+        bundle_version="",
+        encoder_version="",
+        text_version="",
+        jobs=n,
+        dim=2,
         retrieval=RetrievalConfig(diversity=diversity),
-    )  # fmt: skip
+    )
     nothing = Timeline(n, NONE.astype(np.int32), NONE)
     return JobIndex(
-        manifest, table, ExactEngine(np.ones((n, 2), np.float32)), build_terms([[] for _ in jobs]),
-        build_titles([]), build_attributes(table), JobActivity(nothing, nothing, n), None, None,
+        manifest,
+        table,
+        ExactEngine(np.ones((n, 2), np.float32)),
+        build_terms([[] for _ in jobs]),
+        build_titles([]),
+        build_attributes(table),
+        JobActivity(nothing, nothing, n),
+        None,
+        None,
         np.array(groups, np.int32),
-    )  # fmt: skip
+    )
 
 
 @st.composite

@@ -56,9 +56,15 @@ def index() -> JobIndex:
     )
     rows = table.append_column(TEXT_HASH, pa.array([""] * len(JOBS)))
     return JobIndex(
-        manifest, rows, ExactEngine(VECTORS), build_terms(list(job_words(table))),
-        build_titles([j.title for j in JOBS]), build_attributes(table), activity(), None,
-    )  # fmt: skip
+        manifest,
+        rows,
+        ExactEngine(VECTORS),
+        build_terms(list(job_words(table))),
+        build_titles([j.title for j in JOBS]),
+        build_attributes(table),
+        activity(),
+        None,
+    )
 
 
 def ask(query: str = "", **fields: Any) -> Request:

@@ -15,9 +15,16 @@ def test_probabilities_are_those_of_the_place_in_the_answer_and_not_of_the_place
     rates = {0: 0.9, 1: 0.5, 2: 0.3}
     maps = tuple(Calibration(from_rank=rank, logits=(0.0,), probabilities=(p,)) for rank, p in rates.items())
     manifest = Manifest(
-        text_version="1", tasks=("view", "hire"), task_sentences={}, item_tokens=1, hidden=1, max_prefix_tokens=1,
-        max_item_tokens=1, precision="int8", calibration={"view": maps},
-    )  # fmt: skip
+        text_version="1",
+        tasks=("view", "hire"),
+        task_sentences={},
+        item_tokens=1,
+        hidden=1,
+        max_prefix_tokens=1,
+        max_item_tokens=1,
+        precision="int8",
+        calibration={"view": maps},
+    )
     scored = Scored(manifest, np.zeros((4, 2), np.float32), None)
     ranked = Ranked(np.arange(6, dtype=np.int32), -np.arange(6.0), NOBODY, np.arange(6), scored)
     assert ranked.probabilities([1, 3, 4, 5]) == [{"view": 0.5}, {"view": 0.3}, {}, {}]

@@ -10,19 +10,32 @@ from release.card import model_card
 
 MAP = Calibration(logits=(0.0, 1.0), probabilities=(0.1, 0.9))
 DATA = {
-    "lists": 10, "pairs": 100, "first": "2026-01-01", "last": "2026-02-01",
-    "known": {"relevance": 100, "view": 60, "hire": 60}, "sum": {"relevance": 120.5, "view": 400, "hire": 3},
-}  # fmt: skip
+    "lists": 10,
+    "pairs": 100,
+    "first": "2026-01-01",
+    "last": "2026-02-01",
+    "known": {"relevance": 100, "view": 60, "hire": 60},
+    "sum": {"relevance": 120.5, "view": 400, "hire": 3},
+}
 
 
 def card(metrics: dict[str, float], intervals: dict[str, tuple[float, float]] | None = None, **lineage: Any) -> str:
     return model_card(
         Manifest(
-            text_version="1-a", tasks=("relevance", "view", "hire"), task_sentences={"view": "Will they open it?"},
-            item_tokens=4, hidden=8, max_prefix_tokens=64, max_item_tokens=32, precision="int8", metrics=metrics,
-            intervals=intervals or {}, lineage=lineage, calibration={"relevance": (MAP,), "view": (MAP,)},
+            text_version="1-a",
+            tasks=("relevance", "view", "hire"),
+            task_sentences={"view": "Will they open it?"},
+            item_tokens=4,
+            hidden=8,
+            max_prefix_tokens=64,
+            max_item_tokens=32,
+            precision="int8",
+            metrics=metrics,
+            intervals=intervals or {},
+            lineage=lineage,
+            calibration={"relevance": (MAP,), "view": (MAP,)},
         )
-    )  # fmt: skip
+    )
 
 
 def fails(text: str) -> str:

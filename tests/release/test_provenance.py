@@ -60,10 +60,13 @@ def test_data_graders_judge_and_teachers_are_told(workspace: Workspace) -> None:
     found = provenance(workspace, rows, {"policy": "p0", "click": "c1"})
     valid = rows.splits == "valid"
     assert found["data"]["valid"] == {
-        "pairs": 48, "lists": 8, "first": "2026-01-01", "last": "2026-01-01",
+        "pairs": 48,
+        "lists": 8,
+        "first": "2026-01-01",
+        "last": "2026-01-01",
         "known": {"relevance": 48, "view": 48, "apply": 48, "dismiss": 48, "hire": 0},
         "sum": {task: round(float(np.nansum(rows.target(task)[valid])), 2) for task in rows.tasks},
-    }  # fmt: skip
+    }
     assert found["graders"] == {"rubric": 3} and found["policy"] == "p1" and found["judge"]["grader"] == "rubric"
     assert found["teachers_measured"] == {"policy": {}, "click": {"view_auc": 0.7}}
     assert found["teachers_config"]["click"] == {"epochs": 2} and not found["simulated"]

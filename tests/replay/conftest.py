@@ -53,9 +53,14 @@ def job(job_id: str, title: str, known: float = 0, location: str = "Austin, Texa
 
 def event(event_id: str, at: float, member_id: str, job_id: str, action: str, request_id: str = "") -> Event:
     return Event(
-        id=event_id, time=day(at), request_id=request_id, member_id=member_id, job_id=job_id, action=action,  # type: ignore[arg-type]
+        id=event_id,
+        time=day(at),
+        request_id=request_id,
+        member_id=member_id,
+        job_id=job_id,
+        action=action,  # type: ignore[arg-type]
         position=1 if action == "impression" else None,
-    )  # fmt: skip
+    )
 
 
 @dataclass
@@ -89,8 +94,9 @@ class Market:
 
     def _texts(self, workspace: Workspace, verbalizer: Verbalizer, encoder: TextEncoder, items: ItemEncoder) -> None:
         for kind, key, rows, make in (
-            ("member", MEMBER_KEY, self.members, verbalizer.member), ("job", JOB_KEY, self.jobs, verbalizer.job),
-        ):  # fmt: skip
+            ("member", MEMBER_KEY, self.members, verbalizer.member),
+            ("job", JOB_KEY, self.jobs, verbalizer.job),
+        ):
             texts = [make(row) for row in rows]  # type: ignore[operator]
             hashes = [content_hash(text, verbalizer.version) for text in texts]
             times = pa.array([row.updated_at for row in rows], TIME)
@@ -135,15 +141,28 @@ class Market:
         rng = np.random.default_rng(0)
         rows = [
             {
-                "list_id": list_id, "member_id": member_id, "query": "", "job_id": job_id, "event_timestamp": day(at),
-                "split": "test", "stratum": "logged", "position": place + 1, "propensity": 0.5,
-                "view": float(place == 0), "apply": 0.0 if "apply" in self.tasks else None, "dismiss": None,
-                "hire": None, "grade": max(4 - place, 0),
-                **{name: float(rng.random()) for name in PAIR_FEATURES}, "request_text": request_text(about[member_id]),
-                "job_text": texts[job_id], "text_version": verbalizer.version,
+                "list_id": list_id,
+                "member_id": member_id,
+                "query": "",
+                "job_id": job_id,
+                "event_timestamp": day(at),
+                "split": "test",
+                "stratum": "logged",
+                "position": place + 1,
+                "propensity": 0.5,
+                "view": float(place == 0),
+                "apply": 0.0 if "apply" in self.tasks else None,
+                "dismiss": None,
+                "hire": None,
+                "grade": max(4 - place, 0),
+                **{name: float(rng.random()) for name in PAIR_FEATURES},
+                "request_text": request_text(about[member_id]),
+                "job_text": texts[job_id],
+                "text_version": verbalizer.version,
             }
-            for list_id, member_id, at, jobs in self.tests for place, job_id in enumerate(jobs)
-        ]  # fmt: skip
+            for list_id, member_id, at, jobs in self.tests
+            for place, job_id in enumerate(jobs)
+        ]
         table = pa.Table.from_pylist(rows, schema=TRAINING)
         write_part(workspace.training, table)
         write_part(workspace.examples, table.drop(["request_text", "job_text", "text_version"]))
@@ -200,12 +219,18 @@ def write_bundle(workspace: Workspace, text_version: str, tasks: tuple[str, ...]
     names = (*PAIR_FEATURES, *tasks)
     even = (1.0,) * len(names)
     manifest = Manifest(
-        text_version=text_version, tasks=tasks, task_sentences={}, item_tokens=1, hidden=WIDTH, max_prefix_tokens=32,
-        max_item_tokens=32, precision="float32",
+        text_version=text_version,
+        tasks=tasks,
+        task_sentences={},
+        item_tokens=1,
+        hidden=WIDTH,
+        max_prefix_tokens=32,
+        max_item_tokens=32,
+        precision="float32",
         blend=Blend(names=names, weights=even, means=(0.0,) * len(names), scales=even),
         lineage={"teachers": {"policy": "v1", "click": "v1"}},
         files={path.name: file_hash(path) for path in folder.iterdir()},
-    )  # fmt: skip
+    )
     manifest = manifest.model_copy(update={"version": content_version(manifest)})
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     bundle = folder.rename(workspace.bundles / manifest.version)
@@ -215,8 +240,11 @@ def write_bundle(workspace: Workspace, text_version: str, tasks: tuple[str, ...]
 
 CONSTANTS = {
     "table": np.random.default_rng(1).standard_normal((len(WORDS), WIDTH)).astype(np.float32),
-    "last": np.array([2]), "middle": np.array([1]), "front": np.array([0, 1]), "all": np.array([0, 1, 2, 3]),
-}  # fmt: skip
+    "last": np.array([2]),
+    "middle": np.array([1]),
+    "front": np.array([0, 1]),
+    "all": np.array([0, 1, 2, 3]),
+}
 
 
 def _word_nodes() -> list:
@@ -265,9 +293,10 @@ def shown_market() -> Market:
         events += [event(f"{request}i{n}", at, who, f"j{n}", "impression", request) for n in shown]
         events.append(event(f"{request}v", at + 0.01, who, f"j{shown[0]}", "view", request))
     events += [
-        event("r1a", 1.1, "m1", "j1", "apply", "r1"), event("r4a", 9.1, "m2", "j4", "apply", "r4"),
+        event("r1a", 1.1, "m1", "j1", "apply", "r1"),
+        event("r4a", 9.1, "m2", "j4", "apply", "r4"),
         event("r4w", 9.2, "m2", "j8", "view", "r4"),
-    ]  # fmt: skip
+    ]
     tests = [("r3", "m1", 8.0, ["j2", "j4", "j6"]), ("r4", "m2", 9.0, ["j4", "j1", "j8"])]
     return Market(members, jobs, events, tests)
 
@@ -276,9 +305,14 @@ def viewed_market() -> Market:
     """A log of views alone: m1 viewed three jobs and one of them again, m2 two, m3 one."""
     market = shown_market()
     views = [
-        ("e1", 1, "m1", "j1"), ("e2", 2, "m1", "j2"), ("e3", 3, "m2", "j3"), ("e4", 4, "m2", "j4"),
-        ("e5", 5, "m1", "j7"), ("e6", 6, "m1", "j1"), ("e7", 7, "m3", "j5"),
-    ]  # fmt: skip
+        ("e1", 1, "m1", "j1"),
+        ("e2", 2, "m1", "j2"),
+        ("e3", 3, "m2", "j3"),
+        ("e4", 4, "m2", "j4"),
+        ("e5", 5, "m1", "j7"),
+        ("e6", 6, "m1", "j1"),
+        ("e7", 7, "m3", "j5"),
+    ]
     market.events = [event(name, at, who, what, "view", f"q{name}") for name, at, who, what in views]
     market.tasks = ("relevance", "view")  # nothing tells of applications, so nothing learned them
     market.tests = [("qe5", "m1", 5.0, ["j7", "j3"]), ("qe4", "m2", 4.0, ["j4", "j1"])]

@@ -17,8 +17,17 @@ from replay.results import END_TO_END, Results
 from replay.run import replay
 from replay.summary import read_results, write_summary
 
-RERANKED = ("popularity", "BM25", "encoder alone", "retrieval alone", "policy teacher", "click teacher",
-            "student, relevance", "student, engagement", "whole system")  # fmt: skip
+RERANKED = (
+    "popularity",
+    "BM25",
+    "encoder alone",
+    "retrieval alone",
+    "policy teacher",
+    "click teacher",
+    "student, relevance",
+    "student, engagement",
+    "whole system",
+)
 
 
 @pytest.fixture(scope="module")

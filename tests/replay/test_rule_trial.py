@@ -49,14 +49,19 @@ def logged(
     no = event("no", 2.1, "ann", "j2", "dismiss", "r1").model_copy(update={"reason": "wrong_level"})
     market.events = [
         *shown("r1", 2, "ann", "j1", "j2", "gone"),
-        event("v", 2.1, "ann", "j1", "view", "r1"), event("a", 2.2, "ann", "j1", "apply", "r1"), no,
+        event("v", 2.1, "ann", "j1", "view", "r1"),
+        event("a", 2.2, "ann", "j1", "apply", "r1"),
+        no,
         *shown("r2", 3, "ann", "j3", "j2"),
-        event("b", 3.2, "ann", "j3", "apply", "r2"), event("h", 9, "ann", "j3", "hire", "r2"),
-        *shown("r3", 4, "bob", "j2"), event("nb", 4.1, "bob", "j2", "dismiss", "r3"),
-        *shown("r4", 5, "ann", "j2"), event("s", 5.1, "ann", "j2", "save", "r4"),
+        event("b", 3.2, "ann", "j3", "apply", "r2"),
+        event("h", 9, "ann", "j3", "hire", "r2"),
+        *shown("r3", 4, "bob", "j2"),
+        event("nb", 4.1, "bob", "j2", "dismiss", "r3"),
+        *shown("r4", 5, "ann", "j2"),
+        event("s", 5.1, "ann", "j2", "save", "r4"),
         event("w", 5.2, "ann", "j2", "view", "r4"),
         event("unnamed", 6, "ann", "j1", "impression"),
-    ]  # fmt: skip
+    ]
     workspace = market.write(tmp_path_factory.mktemp("logged"))
     workspace.percentiles.write_text(Percentiles().model_dump_json())
     return workspace

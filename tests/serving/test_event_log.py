@@ -47,12 +47,16 @@ def test_every_job_shown_is_one_line_that_is_an_event(served_once: tuple[Workspa
     shown = [event for event in events if event.action == "impression"]
     assert [event.job_id for event in shown] == [result["job_id"] for result in answer["results"]]
     assert [event.position for event in shown] == [1, 2, 3, 4]
-    assert {
-        (e.request_id, e.member_id, e.surface, e.query, e.logged_by, e.propensity) for e in shown
-    } == {
-        (answer["request_id"], member_id, "search", "registered nurse",
-         f"{answer['bundle_version']}/{answer['index_version']}", None)
-    }  # fmt: skip
+    assert {(e.request_id, e.member_id, e.surface, e.query, e.logged_by, e.propensity) for e in shown} == {
+        (
+            answer["request_id"],
+            member_id,
+            "search",
+            "registered nurse",
+            f"{answer['bundle_version']}/{answer['index_version']}",
+            None,
+        )
+    }
 
 
 def test_an_event_is_logged_with_what_its_request_says_of_it(

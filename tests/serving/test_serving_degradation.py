@@ -143,10 +143,17 @@ def test_what_is_popular_comes_after_the_others_where_a_rule_demotes_it(engine: 
     request = build_request("", Activity(), "", "", Filter(), now)
     plain = popular(index, request, 500)
     company = index.display(int(plain.rows[0]))["company"]
-    rule = Rule.model_validate({
-        "name": "one", "reason": "bad_company", "action": "demote", "enabled": True, "because": "so",
-        "surfaces": ["recommendation"], "when": {"company": {"dismissed_for": []}},
-    })  # fmt: skip
+    rule = Rule.model_validate(
+        {
+            "name": "one",
+            "reason": "bad_company",
+            "action": "demote",
+            "enabled": True,
+            "because": "so",
+            "surfaces": ["recommendation"],
+            "when": {"company": {"dismissed_for": []}},
+        }
+    )
     facts = replace(request.facts, dismissed=((plain.ids[0], ""),))
     found = popular(index, replace(request, rules=(rule,), facts=facts), 500)
     down = [index.display(int(row))["company"] == company for row in found.rows]

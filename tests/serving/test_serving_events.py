@@ -109,8 +109,12 @@ def test_a_batch_is_taken_in_event_by_event_with_a_reason_for_each_rejected(
     )
     assert (found["accepted"], found["rejected"]) == (1, 5)
     assert [(r["index"], r["reason"]) for r in found["reasons"]] == [
-        (1, "unknown_job"), (2, "bad_event"), (3, "future"), (4, "bad_event"), (5, "unknown_job"),
-    ]  # fmt: skip
+        (1, "unknown_job"),
+        (2, "bad_event"),
+        (3, "future"),
+        (4, "bad_event"),
+        (5, "unknown_job"),
+    ]
 
 
 def test_the_request_fills_in_what_an_event_leaves_out(

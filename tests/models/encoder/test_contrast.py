@@ -78,8 +78,10 @@ def test_a_request_without_any_negative_teaches_nothing() -> None:
 
 def test_a_positive_counts_by_its_weight() -> None:
     drawn = Drawn(3)
-    alone = [contrastive(drawn.scores[i:i + 1], drawn.positive[i:i + 1], drawn.allowed[i:i + 1], torch.ones(1), SCALE)
-             for i in range(5)]  # fmt: skip
+    alone = [
+        contrastive(drawn.scores[i : i + 1], drawn.positive[i : i + 1], drawn.allowed[i : i + 1], torch.ones(1), SCALE)
+        for i in range(5)
+    ]
     assert float(drawn.loss()) == pytest.approx(float((torch.stack(alone) * drawn.weight).sum() / drawn.weight.sum()))
 
 

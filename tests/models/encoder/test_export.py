@@ -52,9 +52,7 @@ def test_int8_vectors_point_the_same_way(tmp_path: Path, inputs: dict, expected:
 def test_the_encoder_says_what_it_is(tmp_path: Path, tiny: Path) -> None:
     version = export_encoder(tmp_path / "encoder", tiny, "float32")
     about = json.loads((tmp_path / "encoder" / "encoder.json").read_text())
-    assert about == {
-        "name": tiny.name, "version": version, "dim": 32, "max_tokens": MAX_TOKENS, "precision": "float32"
-    }  # fmt: skip
+    assert about == {"name": tiny.name, "version": version, "dim": 32, "max_tokens": MAX_TOKENS, "precision": "float32"}
 
 
 def test_versions_tell_precisions_apart(tmp_path: Path, tiny: Path) -> None:

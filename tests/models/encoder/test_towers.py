@@ -34,8 +34,10 @@ JOBS = [f"title: {trade} | location: {place}" for trade in SLANG for place in ("
 def slang(places: tuple[str, ...] = ("Dayton", "Boise", "Tampa")) -> Positives:
     pairs = [
         (f"search: {word} near {i}", f"title: {trade} | location: {place}")
-        for trade, word in SLANG.items() for place in places for i in range(4)
-    ]  # fmt: skip
+        for trade, word in SLANG.items()
+        for place in places
+        for i in range(4)
+    ]
     requests, jobs = zip(*pairs, strict=True)
     return Positives.of(requests, jobs, [1.0] * len(pairs), requests, JOBS)
 
@@ -59,10 +61,12 @@ def encode(folder: Path, texts: list[str], dim: int = 32) -> Tensor:
 def recall(folder: Path) -> float:
     """Of unseen requests, the share of their trade's jobs among the first four."""
     scores = encode(folder, [f"search: {word} near me" for word in SLANG.values()]) @ encode(folder, JOBS).T
-    return np.mean([
-        sum(f"title: {trade} " in JOBS[i] for i in row.topk(4).indices.tolist()) / 4
-        for trade, row in zip(SLANG, scores, strict=True)
-    ])  # fmt: skip
+    return np.mean(
+        [
+            sum(f"title: {trade} " in JOBS[i] for i in row.topk(4).indices.tolist()) / 4
+            for trade, row in zip(SLANG, scores, strict=True)
+        ]
+    )
 
 
 # --- what is learned -------------------------------------------------------------------------------------------------
@@ -183,8 +187,9 @@ def test_distillation_without_scores_says_what_to_run(tmp_path: Path, labelled: 
         train_encoder(tmp_path, slang(), knobs(lists=tmp_path / "absent", margin_weight=1.0))
 
 
-def test_a_list_that_lies_apart_is_another_version(labelled: Callable, knobs: Callable, table: Callable,
-                                                   tiny: Path) -> None:  # fmt: skip
+def test_a_list_that_lies_apart_is_another_version(
+    labelled: Callable, knobs: Callable, table: Callable, tiny: Path
+) -> None:
     one = labelled(20, name="one")
     two = labelled(table=table(20, seed=1), name="two")
     config = knobs(lists=one.root, margin_weight=1.0)
@@ -233,8 +238,9 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(
     assert all(torch.isfinite(weight).all() for weight in weights if weight.is_floating_point())
 
 
-def test_a_tower_that_says_the_same_of_all_texts_is_refused(tmp_path: Path, tiny: Path, knobs: Callable,
-                                                             monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_tower_that_says_the_same_of_all_texts_is_refused(
+    tmp_path: Path, tiny: Path, knobs: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(towers, "contrastive", lambda scores, *rest: (1 - scores).mean())
     with pytest.raises(TrainingFailed, match="do not spread"):
         train_encoder(tmp_path, slang(), knobs(epochs=60, learning_rate=1e-2))
@@ -255,8 +261,9 @@ def test_widths_and_layers_that_the_backbone_has_not_are_refused(tmp_path: Path,
 
 
 @pytest.mark.parametrize("dim", [None, 8])
-def test_the_exported_graph_gives_the_vectors_that_were_trained(tmp_path: Path, knobs: Callable, dim: int | None
-                                                                ) -> None:  # fmt: skip
+def test_the_exported_graph_gives_the_vectors_that_were_trained(
+    tmp_path: Path, knobs: Callable, dim: int | None
+) -> None:
     trained = train_encoder(tmp_path, slang(), knobs(epochs=1, dims=(8,)))
     version = export_encoder(tmp_path / "encoder", trained, "float32", dim)
     served = TextEncoder(tmp_path / "encoder").encode(JOBS)

@@ -142,8 +142,10 @@ def test_a_student_grows_a_task_and_keeps_its_item_tokens(own: Workspace, tiny: 
     grown, about = load_student(train_student(own, config))
     assert about["tasks"] != ["relevance"] and "view" in about["tasks"]
     texts = [Texts(rows, student, smaller, knobs, (0, 0)) for student in (load_student(smaller)[0], grown)]
-    first, second = (student.encode_items(*of.jobs.batch(np.arange(4)))
-                     for student, of in zip((load_student(smaller)[0], grown), texts, strict=True))  # fmt: skip
+    first, second = (
+        student.encode_items(*of.jobs.batch(np.arange(4)))
+        for student, of in zip((load_student(smaller)[0], grown), texts, strict=True)
+    )
     assert torch.equal(first, second)
     assert metrics(own)["view_auc"] > 0.5
 

@@ -260,10 +260,16 @@ def test_layers_that_were_fixed_are_distilled_again(distilled: Workspace, tiny: 
     base = distilled.student / (distilled.student / "CURRENT").read_text().strip()
     knobs = {"frozen_layers": 1, "frozen_item_layers": 3, "learning_rate": 1e-3}
     pruned = [
-        StudentConfig(backbone=tiny, base=base, epochs=0, item_tokens=2, **knobs,
-                      prune=PruneConfig(neurons=0.5, steps=1, epochs=epochs, lists=4))
+        StudentConfig(
+            backbone=tiny,
+            base=base,
+            epochs=0,
+            item_tokens=2,
+            **knobs,
+            prune=PruneConfig(neurons=0.5, steps=1, epochs=epochs, lists=4),
+        )
         for epochs in (0, 1)
-    ]  # fmt: skip
+    ]
     before, after = (load_student(train_student(distilled, config))[0] for config in pruned)
     for part in (lambda student: student.prefix.layers[0], lambda student: student.item.layers[0]):
         assert not torch.equal(part(before).output.dense.weight, part(after).output.dense.weight)

@@ -135,8 +135,13 @@ def test_a_click_decoder_starts_as_the_policy_decoder_and_teaches_a_student(
     config = knobs(backbones["llama"], architecture="decoder")
     train_teacher(workspace, "policy", config)
     click = train_teacher(workspace, "click", config.model_copy(update={"learning_rate": 1e-9, "head_rate": 1e-9}))
-    start, now = (load_file(str(folder / "model.safetensors")) for folder in (workspace.teachers / "policy" /
-                  (workspace.teachers / "policy" / "CURRENT").read_text().strip(), click))  # fmt: skip
+    start, now = (
+        load_file(str(folder / "model.safetensors"))
+        for folder in (
+            workspace.teachers / "policy" / (workspace.teachers / "policy" / "CURRENT").read_text().strip(),
+            click,
+        )
+    )
     assert torch.allclose(start["backbone.lm_head.weight"], now["backbone.lm_head.weight"], atol=1e-6)
     student = {"backbone": tiny, "epochs": 1, "item_tokens": 1, "frozen_layers": 0, "frozen_item_layers": 0}
     with pytest.raises(BadInput, match=r"architecture is decoder .*warm_start: false"):

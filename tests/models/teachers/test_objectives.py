@@ -143,9 +143,21 @@ class LogOfTwo:
         names = np.repeat([f"r{i}" for i in range(lists)], 2)
         self.model = ByJob()
         self.rows = Rows(
-            names, job.astype(str), np.full(2 * lists, "train"), names, [], job, [], job, ("view",),
-            clicked[:, None].astype(np.float32), place, put.astype(np.float32), "", "",
-        )  # fmt: skip
+            names,
+            job.astype(str),
+            np.full(2 * lists, "train"),
+            names,
+            [],
+            job,
+            [],
+            job,
+            ("view",),
+            clicked[:, None].astype(np.float32),
+            place,
+            put.astype(np.float32),
+            "",
+            "",
+        )
 
     def logits(self, chosen: np.ndarray) -> Tensor:
         return self.model.jobs[self.rows.job[chosen], None].expand(-1, len(self.model.tasks))
@@ -153,9 +165,15 @@ class LogOfTwo:
 
 @pytest.mark.parametrize(
     "position, ranking, better",
-    [("none", "none", 0), ("tower", "none", 1), ("propensity", "none", 1), ("none", "pairwise", 0),
-     ("propensity", "pairwise", 1), ("propensity", "listwise", 1)],
-)  # fmt: skip
+    [
+        ("none", "none", 0),
+        ("tower", "none", 1),
+        ("propensity", "none", 1),
+        ("none", "pairwise", 0),
+        ("propensity", "pairwise", 1),
+        ("propensity", "listwise", 1),
+    ],
+)
 def test_corrected_clicks_rank_by_quality_and_others_by_place(position: str, ranking: str, better: int) -> None:
     """Job 1 is better by two to one, job 0 has more clicks: it was shown first nine times in ten."""
     log = LogOfTwo()

@@ -51,14 +51,25 @@ def test_two_processes_learn_what_one_does(
     batch of 11 and one of 1, in which a process has no list."""
     knobs = {
         "joint": TeacherConfig(
-            backbone=tiny, frozen_layers=0, epochs=2, precision="float32", learning_rate=1e-4, ranking="pairwise",
-            targets="ordinal", batch_pairs=66,
+            backbone=tiny,
+            frozen_layers=0,
+            epochs=2,
+            precision="float32",
+            learning_rate=1e-4,
+            ranking="pairwise",
+            targets="ordinal",
+            batch_pairs=66,
         ),
         "decoder": TeacherConfig(
-            backbone=decoder, frozen_layers=0, epochs=1, precision="float32", learning_rate=1e-4, max_request_tokens=24,
+            backbone=decoder,
+            frozen_layers=0,
+            epochs=1,
+            precision="float32",
+            learning_rate=1e-4,
+            max_request_tokens=24,
             max_job_tokens=24,
         ),
-    }  # fmt: skip
+    }
     arguments = []
     for name, config in knobs.items():
         (tmp_path / f"{name}.yaml").write_text(f"policy_teacher: {config.model_dump_json()}")

@@ -75,9 +75,19 @@ def test_a_stop_names_epoch_and_batch_and_keeps_the_last_good_state(tmp_path: Pa
     told: dict[str, str | int] = {}
     with pytest.raises(TrainingFailed, match=rf"loss nan at step 6 of 9 \(epoch 2, lists poisoned\).* in {tmp_path}"):
         fit(
-            model, lambda epoch: batches, loss, len, name="line", epochs=3, steps=9, learning_rate=0.05, head_rate=0.05,
-            head=[model.bias], describe=lambda batch: f"lists {batch}", keep=keep,
-        )  # fmt: skip
+            model,
+            lambda epoch: batches,
+            loss,
+            len,
+            name="line",
+            epochs=3,
+            steps=9,
+            learning_rate=0.05,
+            head_rate=0.05,
+            head=[model.bias],
+            describe=lambda batch: f"lists {batch}",
+            keep=keep,
+        )
     assert told == {"found": "loss nan", "epoch": 2, "step": "6 of 9", "batch": "lists poisoned"}
     assert torch.equal(load_file(str(tmp_path / "kept.safetensors"))["weight"], seen[5])
 

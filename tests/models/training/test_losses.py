@@ -99,8 +99,10 @@ def test_padded_lists_lose_what_their_pairs_lose_alone(seed: int, kind: Divergen
         (drawn(seed + 2, unknown=0.3) > 0).float().masked_fill(torch.isnan(drawn(seed + 2, unknown=0.3)), torch.nan)
     )
     found = distillation_loss(logits, Wanted(teacher, labels), kind, listwise=0.7, labels=0.2)
-    wanted = [np.mean([plain(teacher[i, :, t], labels[i, :, t], logits[i, :, t], kind) for i in range(LISTS)])
-              for t in range(TASKS)]  # fmt: skip
+    wanted = [
+        np.mean([plain(teacher[i, :, t], labels[i, :, t], logits[i, :, t], kind) for i in range(LISTS)])
+        for t in range(TASKS)
+    ]
     assert found.tolist() == pytest.approx(wanted, rel=1e-3, abs=1e-4)
 
 

@@ -103,10 +103,14 @@ def test_no_more_requests_are_on_their_way_than_asked_for(chat_server: Any, judg
 def tokens(*told: tuple[str, dict[str, float]]) -> dict:
     """`logprobs` of a choice: each token with its alternatives' probabilities."""
     content = [
-        {"token": token, "logprob": -0.1, "bytes": None,
-         "top_logprobs": [{"token": one, "logprob": math.log(p), "bytes": None} for one, p in others.items()]}
+        {
+            "token": token,
+            "logprob": -0.1,
+            "bytes": None,
+            "top_logprobs": [{"token": one, "logprob": math.log(p), "bytes": None} for one, p in others.items()],
+        }
         for token, others in told
-    ]  # fmt: skip
+    ]
     return {"content": content}
 
 
@@ -115,9 +119,11 @@ def test_probabilities_are_those_of_the_grades_digit(
     chat_server: Any, judge: Callable[..., LlmJudge], digit: str
 ) -> None:
     told = tokens(
-        ('{"', {}), ('grade":', {'grade":': 1.0}), (digit, {digit: 0.6, "4": 0.2, " 2": 0.15, "x": 0.05}),
+        ('{"', {}),
+        ('grade":', {'grade":': 1.0}),
+        (digit, {digit: 0.6, "4": 0.2, " 2": 0.15, "x": 0.05}),
         (', "rationale": "a 1"}', {"1": 1.0}),
-    )  # fmt: skip
+    )
     chat_server.reply = lambda body: chat_server.completion(GOOD, logprobs=told)
     (found,) = judge().grade_many(pairs(1))
     assert isinstance(found, Judgement)
@@ -146,8 +152,11 @@ def test_what_a_server_leaves_null_is_not_missed(chat_server: Any, judge: Callab
 def test_what_a_server_does_not_know_is_asked_for_once(
     chat_server: Any, judge: Callable[..., LlmJudge], known: int
 ) -> None:
-    chat_server.reply = lambda body: GOOD if all(name in WISHES[known] or name in ("model", "messages", "temperature",
-                                                 "max_tokens") for name in body) else 400  # fmt: skip
+    chat_server.reply = lambda body: (
+        GOOD
+        if all(name in WISHES[known] or name in ("model", "messages", "temperature", "max_tokens") for name in body)
+        else 400
+    )
     asked = judge(concurrency=1)
     assert all(isinstance(one, Judgement) for one in asked.grade_many(pairs(4)))
     assert asked.spent["calls"] == 4 + known
@@ -434,13 +443,21 @@ def test_a_judge_is_named_or_described() -> None:
 
 @pytest.mark.parametrize(
     ("text", "field"),
-    [("llm", "model"), ("oracle", "kind"), ("{kind: llm, model: m, key: s3cr3t}", "key"), ("{kind: local}", "folder"),
-     ("{kind: llm, model: m, base_url: ftp://x}", "base_url"),
-     ("{kind: llm, model: m, base_url: 'https://me:s3cr3t@x/v1'}", "base_url.*api_key_env"),
-     ("{kind: llm, model: m, base_url: 'https://x/v1?key=s3cr3t'}", "base_url.*api_key_env"),
-     ("{kind: llm, model: m, base_url: 'http://x:s3cr3t/v1'}", "base_url: .*not an address"),
-     ("https://x/v1?key=s3cr3t", "kind"), ("{kind: [", "YAML"), ("2024-99-99", "YAML"), ("7", "judge")],
-)  # fmt: skip
+    [
+        ("llm", "model"),
+        ("oracle", "kind"),
+        ("{kind: llm, model: m, key: s3cr3t}", "key"),
+        ("{kind: local}", "folder"),
+        ("{kind: llm, model: m, base_url: ftp://x}", "base_url"),
+        ("{kind: llm, model: m, base_url: 'https://me:s3cr3t@x/v1'}", "base_url.*api_key_env"),
+        ("{kind: llm, model: m, base_url: 'https://x/v1?key=s3cr3t'}", "base_url.*api_key_env"),
+        ("{kind: llm, model: m, base_url: 'http://x:s3cr3t/v1'}", "base_url: .*not an address"),
+        ("https://x/v1?key=s3cr3t", "kind"),
+        ("{kind: [", "YAML"),
+        ("2024-99-99", "YAML"),
+        ("7", "judge"),
+    ],
+)
 def test_a_wrong_judge_names_the_field(text: str, field: str) -> None:
     with pytest.raises(BadInput, match=field) as raised:
         read_judge(text)

@@ -103,9 +103,15 @@ def test_the_headline_claims_no_more_than_the_interval_allows(
         *(Cell(system=name, metric="R@100", value=0.5, low=0.4, high=0.6) for name in ("BM25", "whole system")),
     ]
     table = Table(
-        name="end_to_end", title="", about="", requests=2, systems=("BM25", "whole system"),
-        metrics=("nDCG@10", "R@100"), reference="BM25", cells=tuple(cells),
-    )  # fmt: skip
+        name="end_to_end",
+        title="",
+        about="",
+        requests=2,
+        systems=("BM25", "whole system"),
+        metrics=("nDCG@10", "R@100"),
+        reference="BM25",
+        cells=tuple(cells),
+    )
     assert said in headline(results.model_copy(update={"tables": (table,)}))[0]
 
 

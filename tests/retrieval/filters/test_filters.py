@@ -129,9 +129,16 @@ def test_a_condition_of_the_wrong_kind_names_the_right_one() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["{", "[]", {"all": [{"attribute": "skills"}]}, {"all": [{"attribute": "salary_max", "at_least": float("nan")}]},
-     {"any": []}, {"all": [{"attribute": "salary_max"}]}, None],
-)  # fmt: skip
+    [
+        "{",
+        "[]",
+        {"all": [{"attribute": "skills"}]},
+        {"all": [{"attribute": "salary_max", "at_least": float("nan")}]},
+        {"any": []},
+        {"all": [{"attribute": "salary_max"}]},
+        None,
+    ],
+)
 def test_what_is_no_filter_is_bad_input(value: Any) -> None:
     with pytest.raises(BadInput, match="filter"):
         parse_filter(value)
@@ -167,9 +174,14 @@ def test_codes_tell_equal_values_from_missing_and_unknown_ones() -> None:
 
 @pytest.mark.parametrize(
     ("location", "place"),
-    [("Austin, Texas", Place("austin, texas", "austin", "texas")), ("", Place("", "", "")), (" , ", Place("", "", "")),
-     ("Texas", Place("texas", "texas", "texas")), ("Ulm,  BW , DE", Place("ulm, bw", "ulm", "bw"))],
-)  # fmt: skip
+    [
+        ("Austin, Texas", Place("austin, texas", "austin", "texas")),
+        ("", Place("", "", "")),
+        (" , ", Place("", "", "")),
+        ("Texas", Place("texas", "texas", "texas")),
+        ("Ulm,  BW , DE", Place("ulm, bw", "ulm", "bw")),
+    ],
+)
 def test_a_location_is_a_place_in_a_region(location: str, place: Place) -> None:
     assert split_location(location) == place
 

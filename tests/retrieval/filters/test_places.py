@@ -10,8 +10,14 @@ from retrieval.filters.attributes import build_attributes
 from retrieval.filters.places import named_places, read_query
 from tests.retrieval.conftest import job
 
-PLACES = ("Denver, Colorado, United States", "Austin, Texas", "New York, New York", "Springfield, Ohio",
-          "Springfield, Maine", "Remote")  # fmt: skip
+PLACES = (
+    "Denver, Colorado, United States",
+    "Austin, Texas",
+    "New York, New York",
+    "Springfield, Ohio",
+    "Springfield, Maine",
+    "Remote",
+)
 TABLE = build_attributes(to_table([job(f"j{i}", "Nurse", location=place) for i, place in enumerate(PLACES)], Job))
 
 

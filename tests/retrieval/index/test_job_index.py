@@ -268,9 +268,16 @@ def test_an_index_with_a_broken_part_is_refused(tmp_path: Path) -> None:
 
 def test_an_index_built_by_another_bundle_is_refused(index: JobIndex) -> None:
     manifest = Manifest(
-        version="b1", text_version=index.text_version, tasks=("view",), task_sentences={}, item_tokens=2, hidden=4,
-        max_prefix_tokens=8, max_item_tokens=8, precision="int8",
-    )  # fmt: skip
+        version="b1",
+        text_version=index.text_version,
+        tasks=("view",),
+        task_sentences={},
+        item_tokens=2,
+        hidden=4,
+        max_prefix_tokens=8,
+        max_item_tokens=8,
+        precision="int8",
+    )
     with pytest.raises(IndexMismatch, match="bundle none, not b1"):
         check_index(index, manifest)
 

@@ -69,16 +69,26 @@ def events(*rows: tuple[str, str, str]) -> pa.Table:
 
 
 LOG = events(
-    ("m1", "j1", "impression"), ("m1", "j1", "apply"), ("m1", "j1", "hire"), ("m1", "j2", "impression"),
-    ("m2", "j1", "apply"), ("m2", "j2", "view"), ("m3", "j3", "impression"),
-)  # fmt: skip
+    ("m1", "j1", "impression"),
+    ("m1", "j1", "apply"),
+    ("m1", "j1", "hire"),
+    ("m1", "j2", "impression"),
+    ("m2", "j1", "apply"),
+    ("m2", "j2", "view"),
+    ("m3", "j3", "impression"),
+)
 
 
 def test_a_pair_counts_once_and_is_a_hire_whatever_else_happened():
     found = outcomes(LOG)
     rows = set(zip(found.members, found.jobs, found.hired.tolist(), strict=True))
-    assert rows == {("m1", "j1", True), ("m1", "j2", False), ("m2", "j1", False), ("m2", "j2", False),
-                    ("m3", "j3", False)}  # fmt: skip
+    assert rows == {
+        ("m1", "j1", True),
+        ("m1", "j2", False),
+        ("m2", "j1", False),
+        ("m2", "j2", False),
+        ("m3", "j3", False),
+    }
     assert found.hired[0] and len(found.members) == 5
 
 

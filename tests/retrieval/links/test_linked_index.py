@@ -57,11 +57,15 @@ def market() -> tuple[list[Member], list[Job], list[Event]]:
     jobs = [job(i, trade, company=f"Firm {i}") for i, trade in enumerate(trades)]
     events = [
         event(
-            f"e{m}-{j}", m, j, "hire" if trades[m] == trades[j] and j < 3 else "impression",
+            f"e{m}-{j}",
+            m,
+            j,
+            "hire" if trades[m] == trades[j] and j < 3 else "impression",
             SPLIT - timedelta(days=20, minutes=-m),
         )
-        for m in range(len(trades)) for j in range(6)
-    ]  # fmt: skip
+        for m in range(len(trades))
+        for j in range(6)
+    ]
     return members, jobs, events
 
 

@@ -52,9 +52,12 @@ def test_the_objective_is_no_worse_than_that_of_another_solver():
 
     n = holds.shape[1]
     split = optimize.minimize(  # w = positive part - negative part, so that |w| is smooth
-        lambda x: objective(x[:n] - x[n:-1], x[-1]), np.full(2 * n + 1, 0.1),
-        bounds=[(0, None)] * (2 * n) + [(None, None)], method="L-BFGS-B", options={"maxfun": 200_000, "maxiter": 2_000},
-    )  # fmt: skip
+        lambda x: objective(x[:n] - x[n:-1], x[-1]),
+        np.full(2 * n + 1, 0.1),
+        bounds=[(0, None)] * (2 * n) + [(None, None)],
+        method="L-BFGS-B",
+        options={"maxfun": 200_000, "maxiter": 2_000},
+    )
     found, intercept = solve_l1(sparse.csc_array(holds.astype(float)), hired, strength, weight)
     assert objective(found, intercept) <= split.fun + 1e-2
 

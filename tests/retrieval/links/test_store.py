@@ -39,8 +39,9 @@ def market(root: Path, hires: bool = True) -> Workspace:
     ]
     seen = [
         (m, j, "hire" if hires and trades[m] == trades[j] and j < 3 else "impression")
-        for m in range(len(trades)) for j in range(6)
-    ]  # fmt: skip
+        for m in range(len(trades))
+        for j in range(6)
+    ]
     events = [
         Event(id=f"e{n}", time=START + timedelta(minutes=n), member_id=f"m{m:02}", job_id=f"j{j:02}", action=action)
         for n, (m, j, action) in enumerate(seen)
@@ -180,8 +181,10 @@ def test_a_folder_is_written_whole_or_not_at_all(store: LinkStore, tmp_path: Pat
 
 def test_edits_that_do_not_fit_leave_the_links_as_they_were(built: Workspace, tmp_path: Path):
     before, path = built.link_graph, tmp_path / "edits.yaml"
-    path.write_text("edits:\n  - forbid: {member: {skills: Singing}, job: {title: Nurse}}\n"
-                    "    who: ann\n    when: 2026-02-01\n    why: none\n")  # fmt: skip
+    path.write_text(
+        "edits:\n  - forbid: {member: {skills: Singing}, job: {title: Nurse}}\n"
+        "    who: ann\n    when: 2026-02-01\n    why: none\n"
+    )
     with pytest.raises(BadInput, match="no member has skills 'Singing'"):
         build_links(built, KNOBS.model_copy(update={"edits": path}))
     assert built.link_graph == before
@@ -190,7 +193,11 @@ def test_edits_that_do_not_fit_leave_the_links_as_they_were(built: Workspace, tm
 def test_values_are_read_from_every_part_of_a_record():
     member = Member.model_validate(
         {
-            "id": "m", "updated_at": START, "location": "Austin, TX", "seniority": "senior", "skills": ["Go "],
+            "id": "m",
+            "updated_at": START,
+            "location": "Austin, TX",
+            "seniority": "senior",
+            "skills": ["Go "],
             "positions": [
                 {"title": "Junior Baker", "industry": "Food", "start": "2010-01-01", "end": "2012-01-01"},
                 {"title": "Lead Nurse", "company": "Mercy", "industry": "Health", "start": "2012-02-01"},
@@ -198,18 +205,45 @@ def test_values_are_read_from_every_part_of_a_record():
             "education": [{"degree": "BSc"}],
             "preferences": {"titles": ["Senior Midwife"], "locations": ["Boise, ID"], "workplace": ["remote"]},
         }
-    )  # fmt: skip
+    )
     assert set(map(str, member_values(member.model_dump(), title))) == {
-        "title=nurse", "company=mercy", "wish=midwife", "skills=go", "seniority=senior", "industry=food",
-        "industry=health", "place=austin, tx", "region=tx", "place=boise, id", "region=id", "workplace=remote",
+        "title=nurse",
+        "company=mercy",
+        "wish=midwife",
+        "skills=go",
+        "seniority=senior",
+        "industry=food",
+        "industry=health",
+        "place=austin, tx",
+        "region=tx",
+        "place=boise, id",
+        "region=id",
+        "workplace=remote",
         "degree=bsc",
-    }  # fmt: skip
-    job = Job(id="j", title="Nurse @ Mercy", company="Mercy", location="Austin, TX", workplace="remote", skills=("Go",),
-              seniority="senior", employment="contract", industry="Health", updated_at=START)  # fmt: skip
+    }
+    job = Job(
+        id="j",
+        title="Nurse @ Mercy",
+        company="Mercy",
+        location="Austin, TX",
+        workplace="remote",
+        skills=("Go",),
+        seniority="senior",
+        employment="contract",
+        industry="Health",
+        updated_at=START,
+    )
     assert set(map(str, job_values(job.model_dump(), title))) == {
-        "title=nurse", "company=mercy", "place=austin, tx", "region=tx", "workplace=remote", "skills=go",
-        "seniority=senior", "employment=contract", "industry=health",
-    }  # fmt: skip
+        "title=nurse",
+        "company=mercy",
+        "place=austin, tx",
+        "region=tx",
+        "workplace=remote",
+        "skills=go",
+        "seniority=senior",
+        "employment=contract",
+        "industry=health",
+    }
 
 
 def title(text: str) -> str:

@@ -28,16 +28,39 @@ from retrieval.rules.rules import Rule, find_rules, load_rules
 from tests.retrieval.conftest import NOW, job, write_workspace
 
 JOBS = (
-    job("nurse", "Senior Nurse", company="Mercy", location="Austin, Texas", seniority="senior", skills=("care",),
-        salary_max=90_000, workplace="onsite"),
-    job("driver", "Truck Driver", company="Acme", location="Dallas, Texas", seniority="entry", skills=("driving",),
-        salary_max=40_000, workplace="onsite"),
-    job("remote", "Remote Nurse", company="Acme", location="Boston, Massachusetts", workplace="remote",
-        salary_max=40_000, currency="EUR"),
+    job(
+        "nurse",
+        "Senior Nurse",
+        company="Mercy",
+        location="Austin, Texas",
+        seniority="senior",
+        skills=("care",),
+        salary_max=90_000,
+        workplace="onsite",
+    ),
+    job(
+        "driver",
+        "Truck Driver",
+        company="Acme",
+        location="Dallas, Texas",
+        seniority="entry",
+        skills=("driving",),
+        salary_max=40_000,
+        workplace="onsite",
+    ),
+    job(
+        "remote",
+        "Remote Nurse",
+        company="Acme",
+        location="Boston, Massachusetts",
+        workplace="remote",
+        salary_max=40_000,
+        currency="EUR",
+    ),
     job("closed", "Nurse", location="Boston, Massachusetts", expires_at=NOW),
     job("old", "Nurse", company="Mercy", location="Boston, Massachusetts", posted_at=NOW - timedelta(days=91)),
     job("bare", "Senior"),
-)  # fmt: skip
+)
 PAY = Percentiles.fit({"salary": range(20_000, 120_000, 1_000)})
 DAY = 86_400.0
 
@@ -149,8 +172,11 @@ def test_the_member_text_of_the_verbaliser_is_what_facts_are_read_from() -> None
     )
     facts = build_request(Verbalizer(PAY).member(someone), Activity(), "", "", Filter(), NOW, percentiles=PAY).facts
     assert (facts.seniority, facts.skills, facts.places, facts.workplace) == (
-        "lead", ("care",), "Dallas, Texas", ("remote",),
-    )  # fmt: skip
+        "lead",
+        ("care",),
+        "Dallas, Texas",
+        ("remote",),
+    )
     assert facts.salary_min is not None and facts.salary_min < 66_500
 
 

@@ -133,13 +133,15 @@ def test_a_word_of_the_title_weighs_more_than_one_of_the_description() -> None:
 
 
 def test_a_phrase_is_found_in_one_field_and_not_across_two_or_in_another_order() -> None:
-    index = build_terms([
-        ["registered", "nurse", FIELD_END],
-        ["registered", FIELD_END, "nurse", FIELD_END],
-        ["nurse", "registered", FIELD_END],
-        ["nurse", FIELD_END],
-        ["registered", "nurse", FIELD_END, "night", FIELD_END],
-    ])  # fmt: skip
+    index = build_terms(
+        [
+            ["registered", "nurse", FIELD_END],
+            ["registered", FIELD_END, "nurse", FIELD_END],
+            ["nurse", "registered", FIELD_END],
+            ["nurse", FIELD_END],
+            ["registered", "nurse", FIELD_END, "night", FIELD_END],
+        ]
+    )
     assert index.search('"Registered Nurses"', 9).rows.tolist() == [0, 4]
     assert index.search('"Registered Nurses" "night"', 9).rows.tolist() == [4]
     assert index.search('"Registered Nurses" day', 9).rows.tolist() == [0, 4]

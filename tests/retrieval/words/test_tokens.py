@@ -14,8 +14,14 @@ def words_of(weights: FieldWeights | None = None, **fields: object) -> list[str]
 
 def test_words_lose_case_accents_and_plural() -> None:
     assert list(split_words("Nurses' C++, C# & Résumé: companies_bus class")) == [
-        "nurse", "c++", "c#", "resume", "company", "bus", "class",
-    ]  # fmt: skip
+        "nurse",
+        "c++",
+        "c#",
+        "resume",
+        "company",
+        "bus",
+        "class",
+    ]
 
 
 def test_fields_are_repeated_by_their_weights_and_each_time_ended() -> None:

@@ -70,8 +70,10 @@ def test_edits_and_who_made_them_are_kept_with_the_graph(
     place.mkdir()
     (place / "records").symlink_to((workspace.root / "records").resolve())
     edits = tmp_path / "edits.yaml"
-    edits.write_text("edits:\n  - forbid: {member: {seniority: mid}, job: {seniority: mid}}\n"
-                     "    who: ann\n    when: 2026-02-01\n    why: levels are not enough\n")  # fmt: skip
+    edits.write_text(
+        "edits:\n  - forbid: {member: {seniority: mid}, job: {seniority: mid}}\n"
+        "    who: ann\n    when: 2026-02-01\n    why: levels are not enough\n"
+    )
     rolecall("-q", "links", "learn", "-w", place, "--edits", edits)
     about = json.loads((Workspace(place).link_graph / "about.json").read_text())
     assert about["edits"][0].startswith("forbidden by ann on 2026-02-01: levels are not enough (")

@@ -59,13 +59,30 @@ def test_a_filter_with_ten_thousand_skills_is_refused_with_the_limit(client: htt
 @pytest.mark.parametrize(
     "body",
     [
-        {"k": 0}, {"k": -1}, {"k": 501}, {"k": "many"}, {"k": None}, {"exclude": "j1"}, {"exclude": ["j"] * 1_001},
-        {"member_id": {"id": 1}}, {"member_id": "m" * 201}, {"profile": {"name": "A"}}, {"profile": []}, {"kk": 5},
-        {"profile": {"positions": [{"title": "A", "start": "1850-01-01"}]}}, {"filter": {"all": "company"}},
-        {"filter": {"all": [{"attribute": "company"}]}}, {"filter": {"all": [{"attribute": "salary_max"}]}},
-        {"filter": {"all": [any_of("company", "A")] * 101}}, {"location": "x" * 201}, [], "nurse", 7, None,
+        {"k": 0},
+        {"k": -1},
+        {"k": 501},
+        {"k": "many"},
+        {"k": None},
+        {"exclude": "j1"},
+        {"exclude": ["j"] * 1_001},
+        {"member_id": {"id": 1}},
+        {"member_id": "m" * 201},
+        {"profile": {"name": "A"}},
+        {"profile": []},
+        {"kk": 5},
+        {"profile": {"positions": [{"title": "A", "start": "1850-01-01"}]}},
+        {"filter": {"all": "company"}},
+        {"filter": {"all": [{"attribute": "company"}]}},
+        {"filter": {"all": [{"attribute": "salary_max"}]}},
+        {"filter": {"all": [any_of("company", "A")] * 101}},
+        {"location": "x" * 201},
+        [],
+        "nurse",
+        7,
+        None,
     ],
-)  # fmt: skip
+)
 def test_a_value_out_of_bounds_is_refused_with_a_reason(client: httpx.Client, body: Any) -> None:
     problem = refused(client.post("/v1/recommend", json=body), 422)
     assert problem.reason == "bad_input"
@@ -282,8 +299,15 @@ def test_metrics_count_a_bug_as_a_500(engine: Engine, served: httpx.Client, monk
 def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     assert document["openapi"].startswith("3.")
-    assert {"/v1/recommend", "/v1/search", "/v1/events", "/v1/explain/{request_id}/{job_id}", "/healthz", "/readyz",
-            "/metrics"} == set(document["paths"])  # fmt: skip
+    assert {
+        "/v1/recommend",
+        "/v1/search",
+        "/v1/events",
+        "/v1/explain/{request_id}/{job_id}",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    } == set(document["paths"])
     for reference in references(document):
         assert resolve(document, reference)
     for path in document["paths"].values():
