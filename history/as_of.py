@@ -33,7 +33,6 @@ from contracts.text.verbalizer import Percentiles
 from contracts.workspace import Workspace
 from retrieval.filters.filters import Filter
 from retrieval.request import Request, build_request
-from retrieval.rules.rules import Rule
 
 KNOWN = (EVENT_TIME, CREATED_TIME)
 """When a value was true from, and when it was known from: the past holds only what was both."""
@@ -52,12 +51,11 @@ class PastAsk(NamedTuple):
 def requests_as_of(
     workspace: Workspace,
     asked: Sequence[PastAsk],
-    rules: tuple[Rule, ...] = (),
     percentiles: Percentiles | None = None,
 ) -> list[Request]:
     """Each request as it would have been made, with the member's text, activity and record as known at its time.
 
-    rules: those that are in force; percentiles: of the member texts.
+    percentiles: of the member texts, for rules that compare pay.
     """
     keys = [(one.member_id, one.time) for one in asked]
     texts = values_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, keys, ["text", "location"], KNOWN)
@@ -73,7 +71,6 @@ def requests_as_of(
             filter=Filter(),
             time=one.time,
             exclude=one.exclude,
-            rules=rules,
             percentiles=percentiles,
             member=member,
         )

@@ -65,7 +65,7 @@ def explain(
 
     found_by: its retrieval sources; probabilities: task -> calibrated probability; features: (F,) in the order of
     `blend.names`, None where the answer was not blended; demoted_by: names of rules; reason: see
-    `retrieval.merge.Candidates.reasons`.
+    `retrieval.candidates.Candidates.reasons`.
     """
     parts: dict[str, float] = {}
     if blend is not None and features is not None:

@@ -13,8 +13,9 @@ from ranking.calibrate import probabilities
 from ranking.explain import FOUND_BY, MEANING, demotion
 from ranking.features import pair_features
 from ranking.scorer import BundleScorer
+from retrieval.candidates import Candidates
 from retrieval.index.job_index import JobIndex
-from retrieval.merge import Candidates, below_others
+from retrieval.merge import below_others
 from retrieval.request import Request
 
 REASONS = 3

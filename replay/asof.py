@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.tables import parts, read_table, write_part
+from contracts.text.verbalizer import Percentiles
 from contracts.workspace import Workspace
 from history.as_of import PastAsk, link
 from history.as_of import requests_as_of as past_requests_as_of
@@ -29,8 +30,6 @@ from retrieval.encoder import TextEncoder
 from retrieval.index.build import JobIndex, build_index
 from retrieval.index.job_index import read_index_manifest
 from retrieval.request import Request
-from retrieval.rules.rules import Rule
-from serving.load import open_verbalizer
 
 log = logging.getLogger("rolecall")
 
@@ -41,12 +40,12 @@ def requests_as_of(
     workspace: Workspace,
     held: Sequence[HeldOut],
     unknown_until: Mapping[str, datetime],
-    rules: tuple[Rule, ...] = (),
+    percentiles: Percentiles | None = None,
 ) -> list[Request]:
     """The request of each held-out one, with the member's text and activity as known just before it.
 
-    unknown_until: jobs that were not there from the start, and when they became known; see `JobsAsOf`. rules: in force;
-    what was shown before a request is not told to them.
+    unknown_until: jobs that were not there from the start, and when they became known; see `JobsAsOf`. percentiles: of
+    the member texts, for rules that compare pay. What was shown before a request is not known to a rule.
     """
     asked = [
         PastAsk(
@@ -57,7 +56,7 @@ def requests_as_of(
         )
         for request in held
     ]
-    return past_requests_as_of(workspace, asked, rules, open_verbalizer(workspace).percentiles if rules else None)
+    return past_requests_as_of(workspace, asked, percentiles)
 
 
 @dataclass(frozen=True)

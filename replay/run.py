@@ -29,6 +29,7 @@ from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex, check_index
 from retrieval.rules.rules import RuleBook
+from serving.load import open_verbalizer
 
 log = logging.getLogger("rolecall")
 
@@ -63,7 +64,9 @@ def replay(
     with jobs_as_of(workspace, held[0].time, items, encoder) as jobs:
         check_index(jobs.index, scorer.manifest, encoder)
         ranker = Ranker(jobs.index, encoder, scorer, items)
-        runs = answers(ranker, held, requests_as_of(workspace, held, jobs.unknown_until, in_force))
+        percentiles = open_verbalizer(workspace).percentiles if in_force else None
+        requested = requests_as_of(workspace, held, jobs.unknown_until, percentiles)
+        runs = answers(ranker, held, requested, in_force)
         test = read_table(workspace.training, filter=pc.field("split") == "test")
         lists = asked(test)
         again = requests_as_of(workspace, lists, jobs.unknown_until)

@@ -39,6 +39,7 @@ from replay.trec import order_against, strictly_falling
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
+from retrieval.rules.rules import Rule
 from serving.engine import RANKED
 
 log = logging.getLogger("rolecall")
@@ -66,10 +67,13 @@ class Ranker:
     items: ItemEncoder
 
 
-def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]) -> dict[str, Answers]:
+def answers(
+    ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request], rules: Sequence[Rule] = ()
+) -> dict[str, Answers]:
     """System -> its answer to each held-out request, for every system of `END_TO_END`.
 
-    A job without a single shared word (BM25) or without any view (popularity) is not found by that system.
+    A job without a single shared word (BM25) or without any view (popularity) is not found by that system. rules: those
+    in force.
     """
     index, runs = ranker.index, {system: Answers() for system in END_TO_END}
     started = said = monotonic()
@@ -80,10 +84,10 @@ def answers(ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request]
         dense = vectors @ np.asarray(index.vectors).T
         for i, (outcome, request) in enumerate(zip(held[start : start + size], block, strict=True)):
             gains = _gains(index, outcome)
-            mask = index.mask(request)
+            mask = index.mask(request, rules)
             popular = index.activity.popularity(request.time)
             words = index.term_shares(request)
-            found = index.search(request, vectors[i], CANDIDATES)
+            found = index.search(request, vectors[i], CANDIDATES, rules)
             served = rank(index, ranker.scorer, request, found, vectors[i], RANKED)
             orders = {
                 POPULARITY: _best(popular, mask & (popular > 0), gains),

@@ -8,16 +8,13 @@ reciprocal ranks of `retrieval.merge`; `python -m benchmarks.merging` sets the t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from contracts.errors import BadInput
+from retrieval.candidates import Candidates
 from retrieval.config import SOURCES, Source, Weight
 from retrieval.listwise import fit_listwise
-
-if TYPE_CHECKING:
-    from retrieval.merge import Candidates
 
 L2 = 0.01
 

@@ -5,8 +5,7 @@ Source of the fusion: Cormack, Clarke and Buettcher, Reciprocal rank fusion outp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,39 +16,6 @@ from retrieval.fuse import linear_scores
 
 RANK_OFFSET = 60
 """The paper's constant: how slowly a rank's weight falls."""
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """What retrieval found for one request, best first.
-
-    rows: (n,) int32; ids: n job ids; sources: S names; scores: (n, S) float32, each source's own, NaN where it did not
-    find the job; fused: (n,) float32 fused score, descending; terms: (n,) float32, see `JobIndex.term_shares`; reasons:
-    n sentences, why a job was found where its sources' names do not say it all, else empty, () for none at all;
-    removed: rule -> jobs that it kept out; demoted: row -> rules for which it stands after the others.
-    """
-
-    rows: np.ndarray
-    ids: list[str]
-    sources: tuple[str, ...]
-    scores: np.ndarray
-    fused: np.ndarray
-    terms: np.ndarray
-    reasons: Sequence[str] = ()
-    removed: Mapping[str, int] = field(default_factory=dict)
-    demoted: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def first(self, k: int) -> Candidates:
-        """The k best of them."""
-        parts = {name: getattr(self, name)[:k] for name in ("rows", "ids", "scores", "fused", "terms", "reasons")}
-        return replace(self, **parts)
-
-    def found_by(self, i: int) -> tuple[str, ...]:
-        """The sources that found candidate i."""
-        return tuple(name for name, score in zip(self.sources, self.scores[i], strict=True) if not np.isnan(score))
 
 
 def merge(

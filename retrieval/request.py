@@ -14,9 +14,8 @@ from contracts.activity import Activity
 from contracts.records import Surface
 from contracts.tasks import INTEREST
 from contracts.text.verbalizer import Percentiles, limit_tokens, request_text
+from retrieval.facts import Facts, read_facts, text_fields
 from retrieval.filters.filters import Filter
-from retrieval.rules.facts import Facts, read_facts, text_fields
-from retrieval.rules.rules import Rule
 from retrieval.words.term_query import without_quotes
 
 RECENT_JOBS = 5
@@ -32,7 +31,7 @@ class Request:
     request_text: the prefix that is encoded and ranked with; query: what was typed, empty for a recommendation;
     words: what the inverted index is asked; titles: the words that a title should hold; location: the member's;
     recent: jobs of interest, newest first; exclude: jobs that must not be returned; facts: what rules hold jobs
-    against; rules: those in force. Who asks, for the learned links: member: their record (`contracts.records.Member` as
+    against. Who asks, for the learned links: member: their record (`contracts.records.Member` as
     a dict) where it is known; else member_id: by which the index may know their links.
     """
 
@@ -46,7 +45,6 @@ class Request:
     exclude: frozenset[str] = frozenset()
     filter: Filter = field(default_factory=Filter)
     facts: Facts = field(default_factory=Facts)
-    rules: tuple[Rule, ...] = ()
     member_id: str = ""
     member: Mapping[str, Any] | None = None
 
@@ -66,7 +64,6 @@ def build_request(
     *,
     member_id: str = "",
     member: Mapping[str, Any] | None = None,
-    rules: tuple[Rule, ...] = (),
     percentiles: Percentiles | None = None,
     unopened: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Request:
@@ -96,7 +93,6 @@ def build_request(
         exclude=frozenset((*activity.applied, *dismissed, *exclude)),
         filter=filter,
         facts=read_facts(fields, percentiles or Percentiles(), activity.dismissed, unopened or {}),
-        rules=rules,
         member_id=member_id,
         member=member,
     )

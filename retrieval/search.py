@@ -12,11 +12,11 @@ from contracts.activity import Activity
 from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
+from retrieval.candidates import Candidates
 from retrieval.engines.exact import check_count
 from retrieval.filters.filters import Filter
 from retrieval.filters.places import Reading, read_query
 from retrieval.index.job_index import CANDIDATES, JobIndex
-from retrieval.merge import Candidates
 from retrieval.request import build_request
 from retrieval.rules.rules import find_rules
 
@@ -60,16 +60,16 @@ def search(
     index, workspace = JobIndex.load(folder, device), Workspace(folder.resolve().parent.parent)
     reading = Reading(query, Filter(), "") if as_typed else read_query(query, index.attributes)
     wanted, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
-    request = build_request("", Activity(), reading.words, "", wanted, datetime.now(UTC), rules=in_force)
+    request = build_request("", Activity(), reading.words, "", wanted, datetime.now(UTC))
     vector, lacks = _encoded(index, workspace, request.request_text)
-    candidates = index.search(request, vector, max(k, CANDIDATES)).first(k)  # one order for all k up to that
+    candidates = index.search(request, vector, max(k, CANDIDATES), in_force).first(k)  # one order for all k up to that
     alive, quoted = index.alive(np.arange(len(index)), request.time), index.terms.holding(request.words)
     return Found(
         index,
         reading,
         wanted,
         open=int(alive.sum()),
-        passed=int(index.mask(request).sum()),
+        passed=int(index.mask(request, in_force).sum()),
         quoted=None if quoted is None else int(quoted.sum()),
         lacks=lacks,
         candidates=candidates,

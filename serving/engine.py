@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -23,13 +24,14 @@ from feature_repo.online import MemberRow
 from ranking.eligibility import Kept, last_check
 from ranking.explain import explain
 from ranking.rank import Ranked, as_retrieved, rank
+from retrieval.candidates import Candidates
 from retrieval.filters.attributes import AttributeTable
 from retrieval.filters.filters import AnyOf, Either, Filter
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.index.popularity import popular_nearby
-from retrieval.merge import Candidates, below_others
+from retrieval.merge import below_others
 from retrieval.request import Request, build_request
-from retrieval.rules.rules import demoted, demoted_by, find_rules
+from retrieval.rules.rules import Rule, demoted, demoted_by, find_rules
 from serving.current import Current
 from serving.event_log import EventLog
 from serving.http.schemas import (
@@ -199,7 +201,6 @@ class Engine:
             ask.exclude,
             member_id=ask.member_id,
             member=ask.profile.model_dump() if ask.profile else None,
-            rules=self.rules.enabled,
             percentiles=loaded.verbalizer.percentiles,
             unopened=self._unopened.of(ask.member_id),
         )
@@ -207,12 +208,15 @@ class Engine:
         if request.request_text:
             vector = stages.run("encoder", lambda: _encode(loaded, request.request_text), instead=lambda: None)
 
-        wanted = max(CANDIDATES, ask.k)
+        wanted, rules = max(CANDIDATES, ask.k), self.rules.enabled
         candidates = stages.run(
             "retrieval",
-            lambda: index.search(request, vector, wanted),
+            lambda: index.search(request, vector, wanted, rules),
             instead=lambda: stages.run(
-                "popular", lambda: popular(index, request, wanted), instead=lambda: NOBODY, last=True
+                "popular",
+                lambda: popular(index, request, wanted, rules),
+                instead=lambda: NOBODY,
+                last=True,
             ),
         )
         self._count(candidates)
@@ -331,14 +335,14 @@ NOBODY = Candidates(
 )
 
 
-def popular(index: JobIndex, request: Request, k: int) -> Candidates:
+def popular(index: JobIndex, request: Request, k: int, rules: Sequence[Rule] = ()) -> Candidates:
     """The k most popular jobs that may be shown, near ones first: what is left when nothing else answers.
 
     Jobs that a rule demotes come after all others.
     """
     activity = index.activity.popularity(request.time)
-    mask, removed = index.allowed(request)
-    down = demoted(request.rules, index, request)
+    mask, removed = index.allowed(request, rules)
+    down = demoted(rules, index, request)
     last = np.logical_or.reduce([mask & met for met in down.values()]) if down else np.zeros(len(index), dtype=bool)
     nearness = index.nearness(request)
     first, behind = (popular_nearby(activity, nearness, k, mask & found) for found in (~last, last))

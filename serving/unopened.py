@@ -58,7 +58,7 @@ class Unopened:
                 self._members.popitem(last=False)
 
     def of(self, member_id: str) -> Mapping[str, tuple[float, ...]]:
-        """Job -> seconds since 1970, as `retrieval.rules.facts.Facts` has it."""
+        """Job -> seconds since 1970, as `retrieval.facts.Facts` has it."""
         with self._lock:
             return {job_id: tuple(times) for job_id, times in self._members.get(member_id, {}).items()}
 

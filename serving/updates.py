@@ -21,7 +21,8 @@ from contracts.errors import BadInput, RolecallError
 from contracts.records import Job
 from contracts.text.verbalizer import content_hash
 from contracts.workspace import Workspace
-from retrieval.index.updates import News, Upsert, is_news, news
+from retrieval.index.changes import News, Upsert
+from retrieval.index.updates import is_news, news
 from serving.current import Current
 from serving.lines import log
 from serving.load import Loaded

@@ -22,6 +22,7 @@ from contracts.arrow import to_table
 from contracts.bundle import Manifest
 from contracts.errors import BadInput, IndexMismatch, NotReady
 from contracts.records import Job
+from retrieval.candidates import Candidates
 from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
 from retrieval.encoder import TextEncoder
 from retrieval.engines.device import exact_engine
@@ -31,13 +32,13 @@ from retrieval.engines.faiss_engine import FaissEngine
 from retrieval.engines.growing import Buffer, Stacked
 from retrieval.engines.vectors import Stored
 from retrieval.filters.attributes import AttributeTable, job_attributes, split_location
+from retrieval.index.changes import Upsert, check_changes
 from retrieval.index.job_rows import JobRows
 from retrieval.index.popularity import JobActivity, popular_nearby
-from retrieval.index.updates import Upsert, check_changes
 from retrieval.links.store import LinkStore
-from retrieval.merge import Candidates, merge
+from retrieval.merge import merge
 from retrieval.request import RECENT_JOBS, Request
-from retrieval.rules.rules import demoted, demoted_by, without_removed
+from retrieval.rules.rules import Rule, demoted, demoted_by, without_removed
 from retrieval.words.terms import TermIndex, best
 from retrieval.words.titles import TitleWords
 from retrieval.words.tokens import job_words
@@ -267,7 +268,13 @@ class JobIndex:
         rows = self.rows(job_ids)
         return rows[rows >= 0]
 
-    def search(self, request: Request, vector: np.ndarray | None = None, k: int = CANDIDATES) -> Candidates:
+    def search(
+        self,
+        request: Request,
+        vector: np.ndarray | None = None,
+        k: int = CANDIDATES,
+        rules: Sequence[Rule] = (),
+    ) -> Candidates:
         """Up to k candidates of those that `mask` lets through; fewer where fewer exist.
 
         vector: (dim,) float32, the encoded request text; None: that source is left out.
@@ -275,7 +282,7 @@ class JobIndex:
         """
         if k < 1:
             raise BadInput(f"k is {k}", cure="ask for at least one job")
-        mask, removed = self.allowed(request)
+        mask, removed = self.allowed(request, rules)
         config = self.manifest.retrieval
         asked = config.asked(request.query)
         vectors = {"dense": vector, "recent": self.recent_vector(request)}
@@ -295,7 +302,7 @@ class JobIndex:
         names = tuple(name for name in asked if name in found)
         learned = config.weights(request.query)
         weights = [learned.get(name, (0.0, 0.0)) for name in names] if learned else None
-        down = demoted(request.rules, self, request)
+        down = demoted(rules, self, request)
         last = np.logical_or.reduce(list(down.values())) if down else None
         rows, fused, scores = merge([found[n] for n in names], [asked[n] for n in names], k, weights, last)
         reasons: list[str] = []
@@ -327,13 +334,13 @@ class JobIndex:
             return self.links.nodes_of(request.member, mask)
         return self.links.nodes(request.member_id)
 
-    def mask(self, request: Request) -> np.ndarray:
+    def mask(self, request: Request, rules: Sequence[Rule] = ()) -> np.ndarray:
         """(n,) bool: the jobs that may be answered with: alive at its time, in its filter, with every phrase that the
         query puts in quotes, not excluded or removed by a rule.
         """
-        return self.allowed(request)[0]
+        return self.allowed(request, rules)[0]
 
-    def allowed(self, request: Request) -> tuple[np.ndarray, dict[str, int]]:
+    def allowed(self, request: Request, rules: Sequence[Rule] = ()) -> tuple[np.ndarray, dict[str, int]]:
         """`mask`, and rule -> jobs that it removed."""
         mask = self.alive(np.arange(len(self)), request.time)
         if request.filter:
@@ -342,7 +349,7 @@ class JobIndex:
         if quoted is not None:
             mask &= quoted
         mask[self.known_rows(request.exclude)] = False
-        return without_removed(request.rules, self, request, mask)
+        return without_removed(rules, self, request, mask)
 
     def alive(self, rows: np.ndarray, time: datetime) -> np.ndarray:
         """(m,) bool: not hidden or ended, posted by `time` (or not known when), not expired at `time`."""

@@ -6,37 +6,12 @@ told twice, or told to an index that was built with some of them, end in the sam
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from contracts.errors import BadInput, ShapeMismatch
 from contracts.records import Job
-from retrieval.collection.batch import check_vectors
-
-if TYPE_CHECKING:
-    from retrieval.index.job_index import JobIndex
-
-
-class Upsert(NamedTuple):
-    """A job as an index takes it. vector: (dim,) float32; items: (T, H) item tokens, None where the index has none;
-    text_hash: `contracts.text.verbalizer.content_hash` of the text that both were made from.
-    """
-
-    job: Job
-    vector: np.ndarray
-    items: np.ndarray | None
-    text_hash: str
-
-
-class News(NamedTuple):
-    """Changes that are newer than what an index knows; deletes: id -> when."""
-
-    upserts: list[Upsert]
-    deletes: dict[str, datetime]
+from retrieval.index.changes import News, Upsert
+from retrieval.index.job_index import JobIndex
 
 
 def is_news(index: JobIndex, job_id: str, time: datetime, deleted: bool) -> bool:
@@ -82,24 +57,3 @@ def carry_activity(old: JobIndex, new: JobIndex, start: int = 0) -> int:
         if row >= 0 and not new.activity.knows(moved):
             new.activity.add(*moved)
     return start + len(events)
-
-
-def check_changes(
-    upserts: Sequence[Upsert], deletes: Mapping[str, datetime], vector: tuple[int, ...], items: tuple[int, ...] | None
-) -> None:
-    """Raises BadInput for a job that is changed twice, a vector as `check_vectors` and item tokens that are not finite,
-    ShapeMismatch for other shapes.
-
-    vector, items: shapes that one job's must have.
-    """
-    changes = Counter([upsert.job.id for upsert in upserts] + list(deletes))
-    twice = [job_id for job_id, times in changes.items() if times > 1]
-    if twice:
-        raise BadInput("it is changed twice at once", where=twice[0], cure="keep the newest change of each job")
-    for upsert in upserts:
-        found = upsert.vector.shape, None if upsert.items is None else upsert.items.shape
-        if found != (vector, items):
-            raise ShapeMismatch(f"vector and item tokens are {found}, not {(vector, items)}", where=upsert.job.id)
-        check_vectors([upsert.job.id], upsert.vector[None])
-        if upsert.items is not None and not np.isfinite(upsert.items).all():
-            raise BadInput("NaN or infinity in the item tokens", where=upsert.job.id, cure="encode it again")

@@ -6,7 +6,7 @@ import numpy as np
 
 from contracts.bundle import Calibration, Manifest
 from ranking.rank import Ranked, Scored
-from retrieval.merge import Candidates
+from retrieval.candidates import Candidates
 from serving.engine import NOBODY
 
 

@@ -112,6 +112,7 @@ def test_replay_answers_by_the_rules_that_it_is_given(logged: Workspace, day: Ca
 
     index = JobIndex.load(logged.index)
     held = [HeldOut("q", "ann", "", day(1), {"j1": 1}, frozenset())]
-    [plain] = requests_as_of(logged, held, {})
-    [ruled] = requests_as_of(logged, held, {}, (rule({"seniority": {"more_rungs_than": 2}}, action="remove"),))
-    assert index.allowed(ruled)[1] == {"one": 2} and index.mask(plain).sum() == index.mask(ruled).sum() + 2
+    [request] = requests_as_of(logged, held, {})
+    rules = (rule({"seniority": {"more_rungs_than": 2}}, action="remove"),)
+    assert index.allowed(request, rules)[1] == {"one": 2}
+    assert index.mask(request).sum() == index.mask(request, rules).sum() + 2

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from contracts.errors import BadInput
+from retrieval.candidates import Candidates
 from retrieval.config import Learned
 from retrieval.fuse import fit_fusion, linear_scores
-from retrieval.merge import Candidates
 
 LISTS, SIZE = 80, 12
 scores = arrays(np.float32, (9, 3), elements=st.one_of(st.just(np.nan), st.floats(0, 1, width=32)))

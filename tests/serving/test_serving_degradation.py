@@ -155,7 +155,7 @@ def test_what_is_popular_comes_after_the_others_where_a_rule_demotes_it(engine: 
         }
     )
     facts = replace(request.facts, dismissed=((plain.ids[0], ""),))
-    found = popular(index, replace(request, rules=(rule,), facts=facts), 500)
+    found = popular(index, replace(request, facts=facts), 500, [rule])
     down = [index.display(int(row))["company"] == company for row in found.rows]
     assert found.ids != plain.ids and set(found.ids) == set(plain.ids)
     assert any(down) and down == sorted(down)

@@ -25,10 +25,11 @@ from retrieval.engines.faiss_engine import build_faiss
 from retrieval.engines.growing import Buffer
 from retrieval.filters.attributes import build_attributes
 from retrieval.filters.filters import Filter, any_of, between, none_of
+from retrieval.index.changes import Upsert
 from retrieval.index.job_index import IndexManifest, JobIndex
 from retrieval.index.job_rows import SHOWN, TEXT_HASH, JobRows
 from retrieval.index.popularity import build_activity
-from retrieval.index.updates import Upsert, carried, carry_activity, news
+from retrieval.index.updates import carried, carry_activity, news
 from retrieval.request import Request, build_request
 from retrieval.words.terms import K1, B, build_terms
 from retrieval.words.titles import build_titles

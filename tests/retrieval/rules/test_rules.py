@@ -18,12 +18,12 @@ from contracts.records import Member, Preferences, Reason
 from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
+from retrieval.facts import Facts
 from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request, build_request
 from retrieval.rules.conditions import When
-from retrieval.rules.facts import Facts
 from retrieval.rules.rules import Rule, find_rules, load_rules
 from tests.retrieval.conftest import NOW, job, write_workspace
 
@@ -191,9 +191,9 @@ def test_what_is_removed_is_never_found_and_what_is_demoted_comes_last(
     removing = [rule(when, name=f"r{i}") for i, when in enumerate(gone)]
     demoting = [rule(when, "demote", name=f"d{i}") for i, when in enumerate(down)]
     plain = ask(text, query)
-    request = replace(plain, rules=(*removing, *demoting))
+    rules = (*removing, *demoting)
     vector = encoder.encode([query or text])[0]
-    found = index.search(request, vector, k=100)
+    found = index.search(plain, vector, k=100, rules=rules)
     removed = set().union(*(met(index, one.when.model_dump(), plain) or set() for one in removing))
     demoted = set().union(*(met(index, one.when.model_dump(), plain) or set() for one in demoting))
     assert set(found.ids) == set(index.search(plain, vector, k=100).ids) - removed
@@ -201,14 +201,16 @@ def test_what_is_removed_is_never_found_and_what_is_demoted_comes_last(
     assert order == sorted(order)
     assert order == [int(row) in found.demoted for row in found.rows]
     assert (np.diff(found.fused) <= 0).all()
-    before = index.search(replace(plain, rules=tuple(removing)), vector, k=100).ids
+    before = index.search(plain, vector, k=100, rules=removing).ids
     assert found.ids == sorted(before, key=lambda job_id: job_id in demoted)
-    assert sum(found.removed.values()) == len(index) - int(index.mask(request).sum()) - int((~index.mask(plain)).sum())
+    assert sum(found.removed.values()) == len(index) - int(index.mask(plain, rules).sum()) - int(
+        (~index.mask(plain)).sum()
+    )
 
 
 def test_a_removal_is_counted_once_by_the_first_rule_that_takes_the_job(index: JobIndex) -> None:
     rules = (rule(TITLE, name="first"), rule(LEVEL, name="second"), rule({"closed": {}}, name="expired_anyway"))
-    assert index.search(replace(ask(f"{NURSE}", seniority="lead"), rules=rules)).removed == {"first": 1}
+    assert index.search(ask(f"{NURSE}", seniority="lead"), rules=rules).removed == {"first": 1}
 
 
 def test_a_rule_of_another_surface_does_not_apply(index: JobIndex) -> None:
@@ -220,7 +222,7 @@ def test_the_built_in_rules_enabled_take_nothing_from_a_member_who_said_nothing(
     enabled = load_rules().enabled
     assert [one.name for one in enabled] == ["closed", "bad_company", "seen_before"]
     plain = ask(NURSE)
-    assert index.search(replace(plain, rules=enabled)).ids == index.search(plain).ids
+    assert index.search(plain, rules=enabled).ids == index.search(plain).ids
 
 
 def test_every_reason_but_other_has_a_built_in_rule() -> None:

@@ -1,0 +1,53 @@
+"""Changes of jobs as an index takes them, and the check that all of a batch fits before any of it is applied."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.errors import BadInput, ShapeMismatch
+from contracts.records import Job
+from retrieval.collection.batch import check_vectors
+
+
+class Upsert(NamedTuple):
+    """A job as an index takes it. vector: (dim,) float32; items: (T, H) item tokens, None where the index has none;
+    text_hash: `contracts.text.verbalizer.content_hash` of the text that both were made from.
+    """
+
+    job: Job
+    vector: np.ndarray
+    items: np.ndarray | None
+    text_hash: str
+
+
+class News(NamedTuple):
+    """Changes that are newer than what an index knows; deletes: id -> when."""
+
+    upserts: list[Upsert]
+    deletes: dict[str, datetime]
+
+
+def check_changes(
+    upserts: Sequence[Upsert], deletes: Mapping[str, datetime], vector: tuple[int, ...], items: tuple[int, ...] | None
+) -> None:
+    """Raises BadInput for a job that is changed twice, a vector as `check_vectors` and item tokens that are not finite,
+    ShapeMismatch for other shapes.
+
+    vector, items: shapes that one job's must have.
+    """
+    changes = Counter([upsert.job.id for upsert in upserts] + list(deletes))
+    twice = [job_id for job_id, times in changes.items() if times > 1]
+    if twice:
+        raise BadInput("it is changed twice at once", where=twice[0], cure="keep the newest change of each job")
+    for upsert in upserts:
+        found = upsert.vector.shape, None if upsert.items is None else upsert.items.shape
+        if found != (vector, items):
+            raise ShapeMismatch(f"vector and item tokens are {found}, not {(vector, items)}", where=upsert.job.id)
+        check_vectors([upsert.job.id], upsert.vector[None])
+        if upsert.items is not None and not np.isfinite(upsert.items).all():
+            raise BadInput("NaN or infinity in the item tokens", where=upsert.job.id, cure="encode it again")
