@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from contracts.bundle import file_hash
 from contracts.tables import parts, read_table
+from contracts.versions import file_hash
 from sources.layout import Layout
 from sources.rows import Shard, Source
 

@@ -36,7 +36,8 @@ import pyarrow as pa
 from benchmarks import result_file
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, JOB_VECTOR, MEMBER_TEXT
 from contracts.tables import read_table, write_part
-from contracts.workspace import Workspace, set_current
+from contracts.versions import set_current
+from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
 

@@ -5,44 +5,44 @@ The version is the hash of all content, so an edit after export is found before 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from contracts.errors import BundleMismatch
+from contracts.validation import typed
+from contracts.values import FrozenModel
+from contracts.versions import file_hash, json_hash
 
 MANIFEST = "bundle.json"
 FORMAT = 2
 """Goes up with every field that is added, dropped or read otherwise: an older bundle is exported again, in a minute."""
 
 
-class Calibration(BaseModel):
+class Calibration(FrozenModel):
     """Isotonic map of one task: logits at the knots (ascending) -> probability, linear between, flat outside.
 
     from_rank: the first place in an answer that it holds for; 0: of a job whose place is not known.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     from_rank: int = 0
     logits: tuple[float, ...]
     probabilities: tuple[float, ...]
 
 
-class Blend(BaseModel):
+class Blend(FrozenModel):
     """Final score = sum of weight x (value - mean) / scale over named inputs: `PAIR_FEATURES` and task names."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     names: tuple[str, ...]
     weights: tuple[float, ...]
     means: tuple[float, ...]
     scales: tuple[float, ...]
 
 
-class Manifest(BaseModel):
+class Manifest(FrozenModel):
     """bundle.json. Graphs and their signatures (H hidden, T item tokens, L layers of A heads of width D, P places):
 
     item.onnx:   input_ids (n, len) int64, attention_mask (n, len) int64 -> items (n, T, H) float32
@@ -56,7 +56,6 @@ class Manifest(BaseModel):
     95%. lineage: what it was made from and by which knobs, and what its card tells of that.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     format: int = FORMAT
     version: str = ""
     text_version: str
@@ -81,15 +80,10 @@ class Manifest(BaseModel):
         return tuple(task for task in self.tasks if task not in self.calibration)
 
 
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def content_version(manifest: Manifest) -> str:
     """Twelve hex digits over everything but `version` and `feature_service`, which are named after it."""
     content = manifest.model_dump(mode="json", exclude={"version", "feature_service"})
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+    return json_hash(content)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -107,9 +101,7 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError as error:
         raise BundleMismatch(f"{folder} holds no {MANIFEST}", cure="run `rolecall export`") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(map(str, problem["loc"])) or "file"
-        raise BundleMismatch(f"{field}: {problem['msg']}", where=str(path), cure="export the bundle again") from error
+        raise typed(error, BundleMismatch, where=str(path), cure="export the bundle again", root="file") from error
     for name, expected in manifest.files.items():
         if not (folder / name).is_file() or file_hash(folder / name) != expected:
             raise BundleMismatch(

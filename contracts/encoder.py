@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from contracts.errors import NotReady, UnreadableFile
+from contracts.validation import typed
+from contracts.values import FrozenModel
 
 ENCODER = "encoder.json"
 
 
-class EncoderManifest(BaseModel):
+class EncoderManifest(FrozenModel):
     """version: of weights, precision and width; vectors of different versions must not meet.
 
     dim: numbers of a vector, the first ones of the backbone's where it was cut.
     """
 
-    model_config = ConfigDict(frozen=True)
     name: str
     version: str
     dim: int
@@ -33,9 +34,5 @@ def read_encoder(folder: Path) -> EncoderManifest:
     except FileNotFoundError as error:
         raise NotReady(f"no retrieval encoder in {folder}", cure="run `rolecall train encoder`") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise UnreadableFile(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}",
-            where=str(path),
-            cure="delete it and run `rolecall train encoder`",
-        ) from error
+        cure = "delete it and run `rolecall train encoder`"
+        raise typed(error, UnreadableFile, where=str(path), cure=cure) from error

@@ -49,7 +49,7 @@ EXAMPLES = pa.schema(
 TRAINING = pa.schema(
     [
         *EXAMPLES,
-        pa.field("request_text", pa.string(), nullable=False),  # contracts.text.request_text as of event_timestamp
+        pa.field("request_text", pa.string(), nullable=False),  # `request_text` as of event_timestamp
         pa.field("job_text", pa.string(), nullable=False),
         pa.field("text_version", pa.string(), nullable=False),
     ]

@@ -1,6 +1,6 @@
 """The records: what a member, a job, an event and a grade are. Everything else is derived from these models.
 
-Times are timezone-aware UTC. Text is cleaned as it enters (`contracts.text.cleaning`). Money is a yearly amount in
+Times are timezone-aware UTC. Text is cleaned as it enters (`contracts.cleaning`). Money is a yearly amount in
 `currency`. A record never holds a value that its field does not allow: what does not fit raises at validation and is
 quarantined by `beam_jobs.ingest`.
 """
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from contracts.text.cleaning import clean_text
+from contracts.cleaning import clean_text
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 MAX_TEXT_CHARS = 100_000

@@ -5,11 +5,10 @@ Tables are folders of Parquet files (`part-*.parquet`), append-only where they h
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.errors import NotReady, NotWritten
+from contracts.versions import require_current
 
 
 @dataclass(frozen=True)
@@ -150,33 +149,35 @@ class Workspace:
         """Figures of the last replay: table -> system -> metric -> value."""
         return self.root / "metrics" / "replay.json"
 
+    @property
+    def summary(self) -> Path:
+        """Figures, knobs and costs of the last replay, as one JSON document."""
+        return self.root / "summary.json"
+
+    @property
+    def report(self) -> Path:
+        """The last replay as a page for a browser."""
+        return self.root / "report.html"
+
+    @property
+    def stages(self) -> Path:
+        """What each stage of the last recipe took: seconds and peak memory."""
+        return self.root / "stages.json"
+
+    @property
+    def items(self) -> Path:
+        """Item tokens of jobs: one folder a bundle version."""
+        return self.root / "items"
+
+    @property
+    def label_index(self) -> Workspace:
+        """A small workspace of its own: the index that `label` draws candidates from."""
+        return Workspace(self.root / "label_index")
+
+    @property
+    def examples_staged(self) -> Path:
+        """Parts of `examples` and `grades` that an unfinished `label` has made."""
+        return self.root / "examples.staged"
+
     def _current(self, folder: Path, command: str) -> Path:
-        pointer = folder / "CURRENT"
-        if not pointer.is_file():
-            raise NotReady(f"no current version in {folder}", cure=f"run `{command} --workspace {self.root}` first")
-        return folder / pointer.read_text().strip()
-
-
-def set_current(folder: Path, version: str) -> None:
-    """Point `folder/CURRENT` at `folder/version`, atomically: a reader sees the old version or the new one.
-
-    It is on the disk when the call returns, so that the old version may then be deleted. Raises NotWritten.
-    """
-    staged = folder / "CURRENT.new"
-    try:
-        staged.write_text(version + "\n")
-        sync(staged)
-        staged.replace(folder / "CURRENT")
-        sync(folder)
-    except OSError as error:
-        what = f"version {version} was not made the current one: {error}"
-        raise NotWritten(what, where=str(folder), cure="make room, try again") from error
-
-
-def sync(path: Path) -> None:
-    """Write a file, or which files a folder holds, through to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        return require_current(folder, "current version", f"run `{command} --workspace {self.root}` first")

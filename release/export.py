@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contracts.bundle import MANIFEST, Blend, Calibration, Manifest, content_version, file_hash
+from contracts.bundle import MANIFEST, Blend, Calibration, Manifest, content_version
 from contracts.errors import NotReady
 from contracts.features import serving_service
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
-from contracts.workspace import Workspace, set_current
+from contracts.versions import file_hash, set_current
+from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
 from models.layers.backbone import finish_layer, unit
 from models.layers.onnx import export_graph, quantize

@@ -1,7 +1,6 @@
-"""What a person sees while work goes on: progress in place on a terminal, plain lines elsewhere.
+"""What a person sees while work goes on: a progress bar in place on a terminal, plain lines elsewhere.
 
-Every folder reports through `logging.getLogger("rolecall")`. A message that ends in "left" is progress: on a terminal
-the next one takes its place.
+Every folder reports through `logging.getLogger("rolecall")`; a record of `contracts.progress` carries its step.
 """
 
 from __future__ import annotations
@@ -10,31 +9,51 @@ import logging
 import sys
 from typing import TextIO
 
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from contracts.progress import Step
+
 
 class ConsoleHandler(logging.Handler):
-    """Writes log records to `stream`; holds whether its last line was progress that may be overwritten."""
+    """Writes log records to a stream; on a terminal it holds the bar that the next record replaces."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__()
         self._stream = stream
-        self._in_place = stream.isatty()
-        self._open = False
+        self._console = Console(file=stream)
+        self._bar: Progress | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
+        step: Step | None = getattr(record, "progress", None)
+        if step is not None and self._console.is_terminal:
+            self._show(step)
+            return
+        self._hide()
         message = record.getMessage()
         if record.levelno >= logging.WARNING:
             message = f"{record.levelname.lower()}: {message}"
-        progress = self._in_place and message.endswith("left")
-        start = "\r\x1b[2K" if self._open else ""
-        self._stream.write(f"{start}{message}{'' if progress else chr(10)}")
+        self._stream.write(message + "\n")
         self._stream.flush()
-        self._open = progress
 
     def close(self) -> None:
-        if self._open:
-            self._stream.write("\n")
-            self._open = False
+        self._hide()
         super().close()
+
+    def _show(self, step: Step) -> None:
+        if self._bar is None:
+            columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[step]}")
+            # No refreshing thread, so that the process can fork; the bar goes when a line follows it.
+            self._bar = Progress(*columns, console=self._console, auto_refresh=False, transient=True)
+            self._bar.add_task(step.task, step=step)
+            self._bar.start()
+        bar = self._bar.task_ids[0]
+        self._bar.update(bar, description=step.task, completed=step.done, total=step.total, step=step, refresh=True)
+
+    def _hide(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
 
 
 def show_progress(quiet: bool) -> None:

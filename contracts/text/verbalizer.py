@@ -17,8 +17,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict
 
+from contracts.cleaning import clean_text
 from contracts.records import Education, Job, Member, Position
-from contracts.text.cleaning import clean_text
 
 TEXT_FORMAT = 1
 """Raise it with any change that alters one byte of any text: stored text and vectors are then made again."""

@@ -15,11 +15,11 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from contracts.bundle import file_hash
 from contracts.errors import NotReady, TrainingFailed
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer, token_ids
-from contracts.workspace import Workspace, set_current
+from contracts.versions import file_hash, set_current
+from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, Arithmetic, PruneConfig, StudentConfig
 from models.layers.backbone import backbone_folder, backbone_version, mask_bias
 from models.student.prune import prune_in_steps, reshape, shape

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from contracts.errors import BadInput, NotReady
 from contracts.tasks import ENGAGEMENT_TASKS
-from contracts.workspace import Workspace, set_current
+from contracts.versions import set_current
+from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, Architecture, TeacherConfig
 from models.layers.backbone import backbone_folder, backbone_version, complete_folder
 from models.layers.lora import merge_adapters

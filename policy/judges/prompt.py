@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from contracts.cleaning import clean_text
 from contracts.records import Job, Member
-from contracts.text.cleaning import clean_text
 from contracts.text.verbalizer import job_title, limit_tokens
 from policy.document.document import DIMENSIONS, GRADES, Example, Policy, Rule
 from policy.judges.rubric import Pair, RubricJudge, Ungraded

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from contracts.errors import MissingChanges, NotWritten, UnreadableFile
-from contracts.workspace import sync
+from contracts.versions import sync
 from retrieval.collection.batch import Batch, Schema
 from retrieval.engines.vectors import Stored
 from retrieval.filters.attributes import Values

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.errors import IndexMismatch, NotWritten
-from contracts.workspace import sync
+from contracts.versions import sync
 from retrieval.collection.batch import Schema
 from retrieval.collection.live import Contents
 from retrieval.engines.vectors import Stored

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from contracts.errors import BadInput, IndexMismatch, MissingChanges, NotReady, NotWritten, OtherWriter
-from contracts.workspace import set_current
+from contracts.versions import set_current
 from retrieval.collection.batch import checked_ids, prepare
 from retrieval.collection.change_log import ChangeLog, drop_before, read_changes
 from retrieval.collection.live import Collection, Deleted

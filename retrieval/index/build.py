@@ -25,7 +25,8 @@ from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.records import Event
 from contracts.tables import latest, parts, read_table
-from contracts.workspace import Workspace, set_current
+from contracts.versions import set_current
+from contracts.workspace import Workspace
 from retrieval.collection.batch import check_vectors
 from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
 from retrieval.engines.faiss_engine import build_faiss

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from contracts.errors import TooFewHires
 from contracts.tables import latest, read_table
-from contracts.workspace import Workspace, set_current
+from contracts.versions import set_current
+from contracts.workspace import Workspace
 from retrieval.links.candidates import Candidates, enumerate_links, meta_links
 from retrieval.links.config import LinksConfig
 from retrieval.links.edits import apply_edits, load_edits

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, create_model
 
+from contracts.cleaning import clean_text
 from contracts.records import EARLIEST, Employment, Event, Identifier, Member, Record, Seniority, Surface, Workplace
-from contracts.text.cleaning import clean_text
 from contracts.text.verbalizer import Verbalizer
 from ranking.explain import Explanation
 from retrieval.filters.filters import Clause, Either, Filter, Range

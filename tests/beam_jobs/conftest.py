@@ -16,8 +16,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from contracts.bundle import MANIFEST, Manifest, content_version, file_hash
+from contracts.bundle import MANIFEST, Manifest, content_version
 from contracts.tables import read_table
+from contracts.versions import file_hash
 from contracts.workspace import Workspace
 
 MEMBERS = [

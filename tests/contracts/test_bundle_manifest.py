@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import MANIFEST, Manifest, content_version, file_hash, read_manifest
+from contracts.bundle import MANIFEST, Manifest, content_version, read_manifest
 from contracts.errors import BundleMismatch
+from contracts.versions import file_hash
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.arrow import arrow_schema, to_records, to_table
+from contracts.cleaning import clean_text
 from contracts.records import (
     LEAST_PROPENSITY,
     MAX_POSITION,
@@ -25,7 +26,6 @@ from contracts.records import (
     Preferences,
     Reason,
 )
-from contracts.text.cleaning import clean_text
 from contracts.text.verbalizer import JOB_BUDGET, MEMBER_BUDGET, Percentiles, Verbalizer, limit_tokens
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)

@@ -11,7 +11,8 @@ from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from contracts.bundle import MANIFEST, Manifest, content_version, file_hash
+from contracts.bundle import MANIFEST, Manifest, content_version
+from contracts.versions import file_hash
 
 settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
 settings.load_profile("rolecall")

@@ -20,13 +20,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.arrow import TIME, to_table
-from contracts.bundle import MANIFEST, Blend, Manifest, content_version, file_hash
+from contracts.bundle import MANIFEST, Blend, Manifest, content_version
 from contracts.examples import PAIR_FEATURES, TRAINING, scores_schema
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, MEMBER_KEY
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from contracts.text.verbalizer import Verbalizer, content_hash, job_snippet, request_text
-from contracts.workspace import Workspace, set_current
+from contracts.versions import file_hash, set_current
+from contracts.workspace import Workspace
 from ranking.scorer import ItemEncoder
 from retrieval.encoder import TextEncoder
 from retrieval.index.build import build_index

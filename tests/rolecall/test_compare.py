@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from contracts.bundle import MANIFEST, Manifest, content_version, read_manifest
 from contracts.errors import BadInput, BundleMismatch, UnreadableFile
-from contracts.workspace import Workspace, set_current
+from contracts.versions import set_current
+from contracts.workspace import Workspace
 from rolecall.cli import app
 from rolecall.compare import as_text, compare, read_side
 

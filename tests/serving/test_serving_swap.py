@@ -18,7 +18,8 @@ import pytest
 
 from contracts.errors import BundleMismatch, IndexMismatch, NotReady, RolecallError
 from contracts.tables import parts
-from contracts.workspace import Workspace, set_current
+from contracts.versions import set_current
+from contracts.workspace import Workspace
 from feature_repo.store import apply, materialize
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex

@@ -87,7 +87,7 @@ def test_scores_of_another_training_set_train_no_student(labelled: Make, distill
 
 
 def test_another_teacher_version_makes_another_student(labelled: Make, tiny: Path) -> None:
-    from contracts.workspace import set_current
+    from contracts.versions import set_current
 
     workspace = labelled(10)
     rows = read_rows(workspace.training)

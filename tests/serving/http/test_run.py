@@ -20,7 +20,8 @@ import pytest
 from contracts.bundle import MANIFEST, Manifest, content_version
 from contracts.errors import BundleMismatch, IndexMismatch, NotAFeatureRepo, NotReady, UnreadableFile
 from contracts.features import serving_service
-from contracts.workspace import Workspace, set_current
+from contracts.versions import set_current
+from contracts.workspace import Workspace
 from feature_repo.store import apply
 from serving.engine import Engine
 from serving.http import run

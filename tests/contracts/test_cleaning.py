@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from contracts.text import cleaning
-from contracts.text.cleaning import clean_text
+from contracts import cleaning
+from contracts.cleaning import clean_text
 
 PIECES = [
     "<b>",
