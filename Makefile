@@ -8,7 +8,7 @@ PACKAGES := contracts sources policy simulator feature_repo retrieval history ra
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml requirements.txt constraints.txt
+$(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
@@ -23,6 +23,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(PACKAGES) benchmarks
+	$(BIN)/lint-imports
 
 bench: setup
 	$(BIN)/python -m benchmarks.spine --size small

@@ -6,7 +6,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -17,6 +17,7 @@ from rolecall.commands import policy as policy_commands
 from rolecall.commands import rules as rule_commands
 from rolecall.commands.rules import RulesOption
 from rolecall.console import show_progress
+from rolecall.extras import missing_extra
 from rolecall.options import DEFAULT, DeviceOption, JsonOption, WorkspaceOption
 from rolecall.params import Params, load_params
 
@@ -53,8 +54,17 @@ def main() -> None:
     try:
         app()
     except RolecallError as error:
-        typer.echo(f"rolecall: {error}", err=True)
-        sys.exit(error.exit_code)
+        _exit(error)
+    except ModuleNotFoundError as error:
+        absent = missing_extra(error)
+        if absent is None:
+            raise
+        _exit(absent)
+
+
+def _exit(error: RolecallError) -> NoReturn:
+    typer.echo(f"rolecall: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 def _say_version(wanted: bool) -> None:
