@@ -1,13 +1,64 @@
-"""Builders and checks that several folders of tests share."""
+"""Builders and checks that several folders of tests share, by noun."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from contracts.bundle import MANIFEST, Manifest, content_version
 from contracts.errors import RolecallError
+from contracts.records import Event, Job, Member
+from contracts.versions import file_hash
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+"""The time of the request in tests that do not say another."""
+WORD_WIDTH = 8
+"""Numbers in a word vector of `write_word_encoder`."""
+
+
+def change_file(folder: Path, first: int, changes: Sequence[Mapping[str, Any]], name: str | None = None) -> Path:
+    """A file of a change feed, which appears whole; `first` is the sequence number of its first change."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from sources.feeds.files import SCHEMA
+
+    rows = [{"sequence": number, **change} for number, change in enumerate(changes, first)]
+    path = folder / f"{name or f'{first:012d}'}.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path.with_suffix(".staged"))
+    return path.with_suffix(".staged").rename(path)
+
+
+def event(
+    event_id: str = "e1",
+    time: datetime = NOW,
+    member_id: str = "m1",
+    job_id: str = "j1",
+    action: str = "view",
+    **fields: Any,
+) -> Event:
+    """An event; `fields` are its other fields."""
+    return Event(id=event_id, time=time, member_id=member_id, job_id=job_id, action=action, **fields)  # type: ignore[arg-type]
+
+
+def job(job_id: str = "j1", title: str = "Nurse", **fields: Any) -> Job:
+    """A job that became known 100 days before `NOW`; `fields` are its other fields."""
+    return Job.model_validate({"id": job_id, "title": title, "updated_at": NOW - timedelta(days=100)} | fields)
+
+
+def member(member_id: str = "m1", headline: str = "Nurse", **fields: Any) -> Member:
+    """A member who became known 90 days before `NOW`; `fields` are the other fields."""
+    return Member.model_validate(
+        {"id": member_id, "headline": headline, "updated_at": NOW - timedelta(days=90)} | fields
+    )
 
 
 @contextmanager
@@ -29,3 +80,94 @@ def refused(kind: type[RolecallError], *values: object, where: object = None) ->
     assert not missing, f"{error} does not name {missing}"
     assert where is None or str(where) in error.where, f"{error.where!r} is not {where!r}"
     assert error.cure, f"{error} has no cure"
+
+
+def tiny_bert(folder: Path, layers: int) -> Path:
+    """A BERT backbone folder of 32 hidden numbers with random weights (seed 0) and the embedded model's tokenizer."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    from models.layers.backbone import backbone_folder
+
+    torch.manual_seed(0)
+    config = BertConfig(hidden_size=32, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=64)
+    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    shutil.copy(backbone_folder() / "tokenizer.json", folder)
+    return folder
+
+
+def word_nodes() -> list[Any]:
+    """ONNX nodes from `input_ids` and `attention_mask` to `kept`: word vectors (n, len, width), zero where padded."""
+    from onnx import TensorProto, helper
+
+    return [
+        helper.make_node("Gather", ["table", "input_ids"], ["words"]),
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
+        helper.make_node("Mul", ["words", "weights"], ["kept"]),
+    ]
+
+
+def write_graph(
+    path: Path, nodes: Iterable[Any], inputs: Sequence[Any], output: tuple[str, list[Any]], arrays: Mapping[str, Any]
+) -> Path:
+    """An ONNX file with one float32 output, (name, shape); of `arrays`, those that a node reads become constants."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    made = helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])
+    nodes = list(nodes)
+    read = {name for node in nodes for name in node.input}
+    constants = [numpy_helper.from_array(array, name) for name, array in arrays.items() if name in read]
+    graph = helper.make_graph(nodes, path.stem, list(inputs), [made], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def text_inputs() -> list[Any]:
+    """The ONNX inputs of a graph that reads text: `input_ids` and `attention_mask`, (n, len) int64."""
+    from onnx import TensorProto, helper
+
+    names = ("input_ids", "attention_mask")
+    return [helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "len"]) for name in names]
+
+
+def write_manifest(folder: Path, **fields: Any) -> Manifest:
+    """The manifest of a bundle folder whose other files are there: float32, with their hashes and its version."""
+    named = {"task_sentences": {}, "precision": "float32"} | fields
+    manifest = Manifest(files={path.name: file_hash(path) for path in folder.iterdir()}, **named)
+    manifest = manifest.model_copy(update={"version": content_version(manifest)})
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    return manifest
+
+
+def write_word_encoder(folder: Path, words: Sequence[str], *, max_tokens: int, seed: int) -> Path:
+    """An encoder folder: the L2-normalised mean of random word vectors, a sentence encoder without layers."""
+    from onnx import helper
+
+    folder.mkdir(parents=True, exist_ok=True)
+    nodes = [
+        *word_nodes(),
+        helper.make_node("ReduceSum", ["kept", "middle"], ["total"], keepdims=0),
+        helper.make_node("LpNormalization", ["total"], ["vectors"], axis=1, p=2),
+    ]
+    table = np.random.default_rng(seed).standard_normal((len(words), WORD_WIDTH)).astype(np.float32)
+    arrays = {"table": table, "last": np.array([2]), "middle": np.array([1])}
+    write_graph(folder / "encoder.onnx", nodes, text_inputs(), ("vectors", ["n", WORD_WIDTH]), arrays)
+    write_word_tokenizer(folder / "tokenizer.json", words)
+    about = {"name": "toy", "version": "0123456789ab", "dim": WORD_WIDTH, "precision": "float32"}
+    (folder / "encoder.json").write_text(json.dumps(about | {"max_tokens": max_tokens}))
+    return folder
+
+
+def write_word_tokenizer(path: Path, words: Sequence[str]) -> Path:
+    """A tokenizer file with one token a word; the first four words are [PAD], [UNK], [CLS] and [SEP]."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save(str(path))
+    return path

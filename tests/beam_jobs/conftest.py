@@ -10,16 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import onnx
 import polars as pl
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from contracts.bundle import MANIFEST, Manifest, content_version
 from contracts.tables import read_table
-from contracts.versions import file_hash
 from contracts.workspace import Workspace
+from tests.make import text_inputs, word_nodes, write_graph, write_manifest
 
 MEMBERS = [
     {"id": f"m{i}", "headline": f"nurse {i}", "location": "Austin, Texas", "updated_at": "2024-01-01T00:00:00Z"}
@@ -94,45 +92,26 @@ def write_item_bundle(folder: Path, text_version: str) -> Path:
     folder.mkdir(parents=True)
     words = ["[PAD]", "[UNK]", "title", "nurse", "pilot", "pay"]
     nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["words"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
-        helper.make_node("Mul", ["words", "weights"], ["kept"]),
+        *word_nodes(),
         helper.make_node("ReduceSum", ["kept", "middle"], ["sum"], keepdims=1),
         helper.make_node("ReduceMax", ["kept", "middle"], ["max"], keepdims=1),
         helper.make_node("Concat", ["sum", "max"], ["items"], axis=1),
     ]
-    constants = {
-        "table": np.random.default_rng(1).standard_normal((len(words), 4)).astype(np.float32),
-        "last": np.array([2]),
-        "middle": np.array([1]),
-    }
-    graph = helper.make_graph(
-        nodes,
-        "item",
-        [helper.make_tensor_value_info(n, TensorProto.INT64, ["n", "len"]) for n in ("input_ids", "attention_mask")],
-        [helper.make_tensor_value_info("items", TensorProto.FLOAT, ["n", 2, 4])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), folder / "item.onnx"
-    )
+    table = np.random.default_rng(1).standard_normal((len(words), 4)).astype(np.float32)
+    arrays = {"table": table, "last": np.array([2]), "middle": np.array([1])}
+    write_graph(folder / "item.onnx", nodes, text_inputs(), ("items", ["n", 2, 4]), arrays)
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
-    manifest = Manifest(
+    write_manifest(
+        folder,
         text_version=text_version,
         tasks=("view",),
-        task_sentences={},
         item_tokens=2,
         hidden=4,
         max_prefix_tokens=16,
         max_item_tokens=16,
-        precision="float32",
-        files={path.name: file_hash(path) for path in folder.iterdir()},
     )
-    manifest = manifest.model_copy(update={"version": content_version(manifest)})
-    (folder / MANIFEST).write_text(manifest.model_dump_json())
     return folder
 
 

@@ -3,37 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import settings
-from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from onnx import TensorProto, helper
 
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.arrow import TIME, to_table
-from contracts.bundle import MANIFEST, Blend, Manifest, content_version
+from contracts.bundle import Blend
 from contracts.examples import PAIR_FEATURES, TRAINING, scores_schema
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, MEMBER_KEY
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from contracts.text.verbalizer import Verbalizer, content_hash, job_snippet, request_text
-from contracts.versions import file_hash, set_current
+from contracts.versions import set_current
 from contracts.workspace import Workspace
 from ranking.scorer import ItemEncoder
 from retrieval.encoder import TextEncoder
 from retrieval.index.build import build_index
-
-settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
-settings.load_profile("rolecall")
+from tests import make
+from tests.make import text_inputs, word_nodes, write_graph, write_manifest, write_word_encoder, write_word_tokenizer
 
 WORDS = "[PAD] [UNK] [CLS] [SEP] nurse driver python developer cook truck ward kitchen austin boston".split()  # noqa: SIM905
 WIDTH = 8
@@ -45,23 +40,16 @@ def day(number: float) -> datetime:
 
 
 def member(member_id: str, headline: str, known: float = 0, location: str = "Austin, Texas") -> Member:
-    return Member(id=member_id, headline=headline, location=location, updated_at=day(known))
+    return make.member(member_id, headline, location=location, updated_at=day(known))
 
 
 def job(job_id: str, title: str, known: float = 0, location: str = "Austin, Texas") -> Job:
-    return Job(id=job_id, title=title, company="Acme", location=location, updated_at=day(known))
+    return make.job(job_id, title, company="Acme", location=location, updated_at=day(known))
 
 
 def event(event_id: str, at: float, member_id: str, job_id: str, action: str, request_id: str = "") -> Event:
-    return Event(
-        id=event_id,
-        time=day(at),
-        request_id=request_id,
-        member_id=member_id,
-        job_id=job_id,
-        action=action,  # type: ignore[arg-type]
-        position=1 if action == "impression" else None,
-    )
+    position = 1 if action == "impression" else None
+    return make.event(event_id, day(at), member_id, job_id, action, request_id=request_id, position=position)
 
 
 @dataclass
@@ -94,11 +82,11 @@ class Market:
         return workspace
 
     def _texts(self, workspace: Workspace, verbalizer: Verbalizer, encoder: TextEncoder, items: ItemEncoder) -> None:
-        for kind, key, rows, make in (
+        for kind, key, rows, verbalize in (
             ("member", MEMBER_KEY, self.members, verbalizer.member),
             ("job", JOB_KEY, self.jobs, verbalizer.job),
         ):
-            texts = [make(row) for row in rows]  # type: ignore[operator]
+            texts = [verbalize(row) for row in rows]  # type: ignore[operator]
             hashes = [content_hash(text, verbalizer.version) for text in texts]
             times = pa.array([row.updated_at for row in rows], TIME)
             keys = {key: [row.id for row in rows]}
@@ -180,31 +168,21 @@ class Market:
 
 
 def write_encoder(folder: Path) -> None:
-    """Mean of word vectors, L2-normalised."""
-    folder.mkdir(parents=True, exist_ok=True)
-    nodes = [
-        *_word_nodes(),
-        helper.make_node("ReduceSum", ["kept", "middle"], ["total"], keepdims=0),
-        helper.make_node("LpNormalization", ["total"], ["vectors"], axis=1, p=2),
-    ]
-    _save(folder / "encoder.onnx", nodes, _text_inputs(), ("vectors", ["n", WIDTH]))
-    _write_tokenizer(folder / "tokenizer.json")
-    about = {"name": "toy", "version": "0123456789ab", "dim": WIDTH, "max_tokens": 32, "precision": "float32"}
-    (folder / "encoder.json").write_text(json.dumps(about))
+    write_word_encoder(folder, WORDS, max_tokens=32, seed=1)
 
 
 def write_bundle(workspace: Workspace, text_version: str, tasks: tuple[str, ...]) -> Path:
     """items: a job's summed word vectors; prefix: the request's; a logit: their product, scaled for each task."""
     folder = workspace.bundles / "staged"
     folder.mkdir(parents=True)
-    item = [*_word_nodes(), helper.make_node("ReduceSum", ["kept", "middle"], ["items"], keepdims=1)]
-    _save(folder / "item.onnx", item, _text_inputs(), ("items", ["n", 1, WIDTH]))
+    item = [*word_nodes(), helper.make_node("ReduceSum", ["kept", "middle"], ["items"], keepdims=1)]
+    write_graph(folder / "item.onnx", item, text_inputs(), ("items", ["n", 1, WIDTH]), CONSTANTS)
     prefix = [
-        *_word_nodes(),
+        *word_nodes(),
         helper.make_node("Unsqueeze", ["kept", "front"], ["keys"]),
         helper.make_node("Concat", ["keys", "keys"], ["prefix_kv"], axis=1),
     ]
-    _save(folder / "prefix.onnx", prefix, _text_inputs(), ("prefix_kv", [1, 2, 1, "len", WIDTH]))
+    write_graph(folder / "prefix.onnx", prefix, text_inputs(), ("prefix_kv", [1, 2, 1, "len", WIDTH]), CONSTANTS)
     score = [
         helper.make_node("ReduceMean", ["prefix_kv", "all"], ["asked"], keepdims=0),
         helper.make_node("MatMul", ["items", "asked"], ["matched"]),
@@ -215,25 +193,21 @@ def write_bundle(workspace: Workspace, text_version: str, tasks: tuple[str, ...]
         helper.make_tensor_value_info("items", TensorProto.FLOAT, ["n", 1, WIDTH]),
     ]
     head = {"head": np.array([[1.0, 0.5, 0.1][: len(tasks)]], np.float32)}
-    _save(folder / "score.onnx", score, inputs, ("logits", ["n", len(tasks)]), head)
-    _write_tokenizer(folder / "tokenizer.json")
+    write_graph(folder / "score.onnx", score, inputs, ("logits", ["n", len(tasks)]), CONSTANTS | head)
+    write_word_tokenizer(folder / "tokenizer.json", WORDS)
     names = (*PAIR_FEATURES, *tasks)
     even = (1.0,) * len(names)
-    manifest = Manifest(
+    manifest = write_manifest(
+        folder,
         text_version=text_version,
         tasks=tasks,
-        task_sentences={},
         item_tokens=1,
         hidden=WIDTH,
         max_prefix_tokens=32,
         max_item_tokens=32,
-        precision="float32",
         blend=Blend(names=names, weights=even, means=(0.0,) * len(names), scales=even),
         lineage={"teachers": {"policy": "v1", "click": "v1"}},
-        files={path.name: file_hash(path) for path in folder.iterdir()},
     )
-    manifest = manifest.model_copy(update={"version": content_version(manifest)})
-    (folder / MANIFEST).write_text(manifest.model_dump_json())
     bundle = folder.rename(workspace.bundles / manifest.version)
     set_current(workspace.bundles, manifest.version)
     return bundle
@@ -246,40 +220,6 @@ CONSTANTS = {
     "front": np.array([0, 1]),
     "all": np.array([0, 1, 2, 3]),
 }
-
-
-def _word_nodes() -> list:
-    return [
-        helper.make_node("Gather", ["table", "input_ids"], ["words"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
-        helper.make_node("Mul", ["words", "weights"], ["kept"]),
-    ]
-
-
-def _text_inputs() -> list:
-    return [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "len"]) for name in ("input_ids", "attention_mask")
-    ]
-
-
-def _save(path: Path, nodes: list, inputs: list, output: tuple[str, list], more: dict | None = None) -> None:
-    used = {name for node in nodes for name in node.input}
-    arrays = [
-        numpy_helper.from_array(value, name) for name, value in (CONSTANTS | (more or {})).items() if name in used
-    ]
-    made = helper.make_tensor_value_info(output[0], TensorProto.FLOAT, output[1])
-    graph = helper.make_graph(nodes, path.stem, inputs, [made], arrays)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
-
-
-def _write_tokenizer(path: Path) -> None:
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer.save(str(path))
 
 
 def shown_market() -> Market:

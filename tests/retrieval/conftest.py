@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import onnx
 import pyarrow as pa
 import pytest
-from hypothesis import settings
-from onnx import TensorProto, helper, numpy_helper
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from contracts.arrow import TIME, to_table
 from contracts.records import Event, Job
@@ -23,63 +16,20 @@ from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
-
-settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
-settings.load_profile("rolecall")
+from tests import make
+from tests.make import NOW, job, write_word_encoder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "nurse", "driver", "python", "developer", "austin", "texas", "truck"]
 DIM = 8
 
 
-def write_tokenizer(path: Path) -> None:
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    tokenizer.save(str(path))
-
-
 def write_encoder(folder: Path, *, max_tokens: int = 16) -> Path:
-    """Mean of word vectors over the mask, L2-normalised: what a sentence encoder does, without the layers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table = np.random.default_rng(0).standard_normal((len(WORDS), DIM)).astype(np.float32)
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["words"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["weights"]),
-        helper.make_node("Mul", ["words", "weights"], ["kept"]),
-        helper.make_node("ReduceSum", ["kept", "middle"], ["total"], keepdims=0),
-        helper.make_node("LpNormalization", ["total"], ["vectors"], axis=1, p=2),
-    ]
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "len"]) for name in ("input_ids", "attention_mask")
-    ]
-    outputs = [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", DIM])]
-    constants = [
-        numpy_helper.from_array(table, "table"),
-        numpy_helper.from_array(np.array([2]), "last"),
-        numpy_helper.from_array(np.array([1]), "middle"),
-    ]
-    graph = helper.make_graph(nodes, "toy", inputs, outputs, constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    onnx.save(model, folder / "encoder.onnx")
-    write_tokenizer(folder / "tokenizer.json")
-    about = {"name": "toy", "version": "0123456789ab", "dim": DIM, "max_tokens": max_tokens, "precision": "float32"}
-    (folder / "encoder.json").write_text(json.dumps(about))
-    return folder
+    return write_word_encoder(folder, WORDS, max_tokens=max_tokens, seed=0)
 
 
 @pytest.fixture(scope="session")
 def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_encoder(tmp_path_factory.mktemp("encoder"))
-
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def job(job_id: str, title: str, **fields: Any) -> Job:
-    return Job(id=job_id, title=title, updated_at=NOW - timedelta(days=100), **fields)
 
 
 JOBS = (
@@ -94,7 +44,7 @@ JOBS = (
 
 
 def event(number: int, job_id: str, action: str, time: datetime) -> Event:
-    return Event(id=f"e{number}", time=time, member_id="m1", job_id=job_id, action=action)  # type: ignore[arg-type]
+    return make.event(f"e{number}", time, job_id=job_id, action=action)
 
 
 EVENTS = (

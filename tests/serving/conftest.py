@@ -20,23 +20,10 @@ from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.workspace import Workspace
 from serving.engine import Engine
 from serving.http.run import running
+from tests.make import tiny_bert
 
 MEMBERS, JOBS, EVENTS = 100, 150, 1_500
 ITEM_TOKENS = 2
-
-
-def write_backbone(folder: Path) -> Path:
-    """A BERT of two narrow layers with the embedded model's tokenizer."""
-    import torch
-    from transformers import BertConfig, BertModel
-
-    from models.layers.backbone import backbone_folder
-
-    torch.manual_seed(0)
-    config = BertConfig(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    shutil.copy(backbone_folder() / "tokenizer.json", folder)
-    return folder
 
 
 def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
@@ -68,7 +55,7 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_backbone(tmp_path_factory.mktemp("backbone"))
+    return tiny_bert(tmp_path_factory.mktemp("backbone"), layers=2)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,6 @@ from typing import Any
 
 import httpx
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from beam_jobs import quarantine
@@ -24,7 +22,7 @@ from retrieval.index.build import build_index
 from serving.engine import Engine
 from serving.http.run import running
 from serving.updates import _PROBE, RUNNING, TRIES
-from sources.feeds.files import SCHEMA
+from tests.make import change_file as write
 
 
 def upsert(job_id: str, title: str, **fields: Any) -> dict[str, Any]:
@@ -33,14 +31,6 @@ def upsert(job_id: str, title: str, **fields: Any) -> dict[str, Any]:
 
 def delete(job_id: str) -> dict[str, Any]:
     return {"op": "delete", "id": job_id, "time": datetime.now(UTC)}
-
-
-def write(folder: Path, first: int, changes: Sequence[dict[str, Any]]) -> Path:
-    """A file of the feed, which appears whole."""
-    rows = [{"sequence": number, **change} for number, change in enumerate(changes, first)]
-    path = folder / f"{first:012d}.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path.with_suffix(".staged"))
-    return path.with_suffix(".staged").rename(path)
 
 
 def wait(done: Callable[[], Any]) -> None:

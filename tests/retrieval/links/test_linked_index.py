@@ -26,6 +26,7 @@ from retrieval.links.learn import build_links, leave_without_links
 from retrieval.links.store import LinkStore, current_links
 from retrieval.links.values import Value, job_values, member_values
 from retrieval.request import Request, build_request
+from tests import make
 from tests.retrieval.conftest import NOW, write_workspace
 
 SPLIT = NOW
@@ -47,7 +48,7 @@ def job(number: int, trade: str, **fields: Any) -> Job:
 
 
 def event(name: str, who: int, what: int, action: str, time: datetime) -> Event:
-    return Event(id=name, time=time, member_id=f"m{who:02}", job_id=f"j{what:02}", action=action)  # type: ignore[arg-type]
+    return make.event(name, time, f"m{who:02}", f"j{what:02}", action)
 
 
 def market() -> tuple[list[Member], list[Job], list[Event]]:

@@ -17,6 +17,7 @@ from sources.feeds import stream as change_stream
 from sources.feeds.changes import BATCH, Change, Feed, checked, open_feed
 from sources.feeds.files import SCHEMA
 from sources.rows import Reject
+from tests.make import change_file
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -30,10 +31,7 @@ def delete(job_id: str) -> dict[str, Any]:
 
 
 def write(folder: Path, name: str, first: int, changes: Sequence[dict[str, Any]]) -> Path:
-    rows = [{"sequence": number, **change} for number, change in enumerate(changes, first)]
-    path = folder / f"{name}.parquet"
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
-    return path
+    return change_file(folder, first, changes, name)
 
 
 def read_all(feed: Feed, after: str = "") -> list[Change | Reject]:
