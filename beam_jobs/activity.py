@@ -32,11 +32,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from beam_jobs.pipeline import Counts, by_bucket, command, count, flags, parse, processes, run_id, run_pipeline
-from beam_jobs.progress import Progress
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.arrow import TIME
 from contracts.errors import NotReady, UnreadableFile
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
+from contracts.progress import Progress
 from contracts.records import Event, Job
 from contracts.tables import parts, write_part
 from contracts.text.verbalizer import job_snippet

@@ -31,7 +31,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import PART, ROW
 from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline, threads_each
-from beam_jobs.progress import Progress
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
 from contracts.encoder import read_encoder
@@ -46,6 +45,7 @@ from contracts.features import (
     MEMBER_TEXT,
     MEMBER_VECTOR,
 )
+from contracts.progress import Progress
 from contracts.tables import parts, write_part
 from contracts.workspace import Workspace
 

@@ -36,9 +36,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_jobs import ledger, quarantine
 from beam_jobs.ledger import RowHashes, Unit
 from beam_jobs.pipeline import Counts, by_bucket, command, count, flags, parse, processes, run_id, run_pipeline
-from beam_jobs.progress import Progress
 from contracts.arrow import to_table
 from contracts.errors import BadInput, TooManyRejects
+from contracts.progress import Progress
 from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import content_hash

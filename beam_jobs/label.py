@@ -48,10 +48,10 @@ from beam_jobs.grading import (
 )
 from beam_jobs.lists import Ask, Sizes, ask_key, asks_as_of, choose_pairs, digest, list_rows
 from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_pipeline, threads_each
-from beam_jobs.progress import Progress
 from contracts.arrow import to_table
 from contracts.errors import BadInput, JudgeFailed, NotReady
 from contracts.examples import SPLITS
+from contracts.progress import Progress
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace

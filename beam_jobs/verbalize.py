@@ -32,10 +32,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import ROW
 from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
-from beam_jobs.progress import Progress
 from contracts.arrow import TIME, to_records
 from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
+from contracts.progress import Progress
 from contracts.records import Job, Member
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash

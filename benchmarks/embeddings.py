@@ -27,6 +27,7 @@ from benchmarks import result_file
 from benchmarks.embeddings_data import SHORT, Search, Task, log_task, onet_task, recipe_workspace
 from benchmarks.embeddings_page import filled
 from contracts.machine import cores
+from contracts.progress import Progress
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from models.config import EncoderTraining
 from models.encoder.contrast import cut
@@ -34,7 +35,7 @@ from models.encoder.export import MAX_TOKENS, export_encoder
 from models.encoder.towers import train_encoder
 from models.layers.backbone import Backbone, backbone_folder, mean_pool, unit
 from models.teachers.train import train_teacher
-from models.training.loop import Progress, autocast
+from models.training.loop import autocast
 from models.training.rows import by_length
 from models.training.states import BATCH_TOKENS
 from replay.measures import mean_estimates
@@ -205,7 +206,7 @@ def vectors_of(folder: Path, search: Search, out: Path) -> tuple[np.ndarray, np.
 def _encode(backbone: Backbone, folder: Path, texts: Sequence[str]) -> np.ndarray:
     tokens = token_ids(open_tokenizer(folder, MAX_TOKENS), texts)
     vectors = np.zeros((len(texts), backbone.hidden), np.float32)
-    progress = Progress("encode", len(texts), "texts")
+    progress = Progress("encode", "texts", len(texts))
     with torch.inference_mode(), autocast():
         for some in by_length(np.array([len(ids) for ids in tokens], np.int64), BATCH_TOKENS):
             ids, mask = (torch.from_numpy(array) for array in pad([tokens[i] for i in some]))

@@ -6,10 +6,8 @@ orders the same labelled candidates. Both use the very functions that answer req
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from time import monotonic
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +15,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, NotReady
 from contracts.examples import PAIR_FEATURES
+from contracts.progress import Progress
 from contracts.tasks import GAINS
 from contracts.workspace import Workspace
 from ranking.blend import apply_blend, blend_inputs
@@ -42,14 +41,11 @@ from retrieval.request import Request
 from retrieval.rules.rules import Rule
 from serving.engine import RANKED
 
-log = logging.getLogger("rolecall")
-
 DEPTH = 100
 """Jobs of a request that a run holds; what comes later counts as not found."""
 _BLOCK = 256
 _BLOCK_SCORES = 2**25
 """Requests taken at once, and dense scores held for them: 128 MB."""
-_EVERY_SECONDS = 5.0
 
 Answer = tuple[list[str], np.ndarray]
 """Job ids best first, at most `DEPTH`, and their scores, strictly falling."""
@@ -76,7 +72,8 @@ def answers(
     in force.
     """
     index, runs = ranker.index, {system: Answers() for system in END_TO_END}
-    started = said = monotonic()
+    progress = Progress("replay", "requests", len(held))
+    progress.start()
     size = min(max(_BLOCK_SCORES // max(len(index), 1), 1), _BLOCK)
     for start in range(0, len(held), size):
         block = requests[start : start + size]
@@ -98,10 +95,7 @@ def answers(
             }
             for system, (best, scores) in orders.items():
                 runs[system][outcome.request_id] = ([index.ids[row] for row in best], scores)
-            if monotonic() - said > _EVERY_SECONDS:
-                said, done = monotonic(), start + i + 1
-                rate = done / (said - started)
-                log.info("replay: request %d/%d, %.0f/s, %.0f s left", done, len(held), rate, (len(held) - done) / rate)
+            progress.add()
     return runs
 
 

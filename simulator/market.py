@@ -7,12 +7,10 @@ The same arguments give the same bytes.
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ import pyarrow.compute as pc
 
 from contracts.arrow import TIME, arrow_schema, to_table
 from contracts.errors import BadInput
+from contracts.progress import Progress
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from simulator import behaviour, logging_policy, truth
@@ -29,8 +28,6 @@ from simulator.graders import write_golden
 from simulator.logging_policy import RELATED, Requests, Shelves
 from simulator.population import DAY, Jobs, Members, draw_jobs, draw_members, draw_related, related_steps
 from simulator.prose import DRAWS, EPOCH, job_rows, member_rows, query_text
-
-log = logging.getLogger("rolecall")
 
 LOGGED_BY = "simulator/logging"
 SEARCH_SHARE = 0.3
@@ -145,8 +142,9 @@ def _write_events(
     market = _Market(members, jobs, catalogue)
     waiting: list[np.ndarray] = []  # sorted and complete, not yet a full part
     later = np.empty(0, _EVENT)  # happen after the block that caused them
-    counts, number, part, said = np.zeros(len(_ACTIONS), np.int64), 0, 0, monotonic()
-    began_at, done = monotonic(), 0
+    counts, number, part, done = np.zeros(len(_ACTIONS), np.int64), 0, 0, 0
+    progress = Progress("simulate", "requests", requests)
+    progress.start()
     for block, times in _blocks(seed, began, days, requests):
         happened = np.concatenate([later, market.block(np.random.default_rng([seed, 6, block]), times, done)])
         done += len(times)
@@ -162,10 +160,7 @@ def _write_events(
             _write(folder, part, market.events(rows, number))
             counts += np.bincount(rows["action"], minlength=len(counts))
             number, part = number + len(rows), part + 1
-        if monotonic() - said > 5:
-            said, rate = monotonic(), done / (monotonic() - began_at)
-            left = (requests - done) / rate
-            log.info("simulate: %s/%s requests, %.0f requests/s, %.0f s left", f"{done:,}", f"{requests:,}", rate, left)
+        progress.add(len(times))
     return dict(zip(_ACTIONS.to_pylist(), counts.tolist(), strict=True))
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import BadInput, NotReady
+from contracts.progress import Progress
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.versions import set_current
 from contracts.workspace import Workspace
@@ -29,7 +30,7 @@ from models.teachers.objectives import listwise, ordinal, pairwise, pointwise, p
 from models.teachers.scores import write_scores
 from models.teachers.teacher_model import POSITIONS, STEPS, TeacherModel, save_teacher
 from models.training.distributed import added, mean_of, processes, rank, shard, share, wait, whole_state, world
-from models.training.loop import Progress, autocast, check_spread, fit
+from models.training.loop import autocast, check_spread, fit
 from models.training.metrics import auc, mean_ndcg
 from models.training.pairs import Pairs, read_pairs
 from models.training.rows import Rows, read_rows
@@ -209,7 +210,8 @@ def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, config:
     chosen = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
     by_request = chosen[np.argsort(rows.request[chosen], kind="stable")]
     mine = np.array_split(by_request, world())[rank()]
-    progress = Progress(f"{kind} teacher scores", len(mine), "pairs")
+    progress = Progress(f"{kind} teacher scores", "pairs", len(mine))
+    progress.start()
     scored = _answers(pairs, mine, config, progress)
     progress.close()
     logits = np.full_like(scored, np.nan)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import TrainingFailed
+from contracts.progress import Progress
 from models.config import Arithmetic
 from models.training.distributed import added, whole, world
 
@@ -22,7 +22,6 @@ B = TypeVar("B")
 
 log = logging.getLogger("rolecall")
 
-REPORT_EVERY = 5.0
 COLLAPSED = 1e-3
 """Standard deviation of logits within lists below which a ranker tells nothing apart."""
 
@@ -71,7 +70,8 @@ def fit(
         optimizer, lambda step: min((step + 1) / warm, max(0.02, (steps - step) / max(1, steps - warm)))
     )
     model.train()
-    progress = Progress(name, steps, "steps")
+    progress = Progress(name, "steps", steps, rated="pairs")
+    progress.start()
     step = 0
     for epoch in range(epochs):
         for batch in batches(epoch):
@@ -110,46 +110,6 @@ def _stopped(
         where=name,
         cure=f"look at that batch, or lower the learning rate; the model is as it was before this step{kept}",
     )
-
-
-class Progress:
-    """A log line at most every five seconds: how far, how fast, how long still. Holds the clock."""
-
-    def __init__(self, name: str, total: int, unit: str) -> None:
-        self._name, self._total, self._unit = name, total, unit
-        self._started = self._reported = time.monotonic()
-        self._done = self._pairs = 0
-
-    def add(self, done: int, pairs: int | None = None) -> None:
-        """done: units finished since the last call; pairs: in them, where a unit is not a pair."""
-        self._done += done
-        self._pairs += done if pairs is None else pairs
-        now = time.monotonic()
-        if now - self._reported >= REPORT_EVERY:
-            passed = now - self._started
-            left = passed / self._done * max(0, self._total - self._done)
-            log.info(
-                "%s: %d/%d %s, %.0f pairs/s, %.0f s left",
-                self._name,
-                self._done,
-                self._total,
-                self._unit,
-                self._pairs / passed,
-                left,
-            )
-            self._reported = now
-
-    def close(self) -> None:
-        """Say what it took: pairs a second, and milliseconds a pair."""
-        passed = max(time.monotonic() - self._started, 1e-9)
-        log.info(
-            "%s: %d pairs in %.0f s, %.0f pairs/s, %.2f ms/pair",
-            self._name,
-            self._pairs,
-            passed,
-            self._pairs / passed,
-            1000 * passed / max(self._pairs, 1),
-        )
 
 
 def check_spread(logits: np.ndarray, lists: Sequence[np.ndarray], tasks: tuple[str, ...], name: str) -> None:
