@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PACKAGES := contracts sources policy simulator feature_repo retrieval history ranking models release beam_jobs serving replay rolecall
+PACKAGES := contracts sources feature_repo retrieval history ranking models policy simulator release beam_jobs serving replay rolecall
 
 .PHONY: setup demo test lint bench clean
 

@@ -30,10 +30,10 @@ from contracts.machine import cores
 from contracts.progress import Progress
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from models.config import EncoderTraining
-from models.encoder.contrast import cut
+from models.encoder.contrast import truncate_dim
 from models.encoder.export import MAX_TOKENS, export_encoder
 from models.encoder.towers import train_encoder
-from models.layers.backbone import Backbone, backbone_folder, mean_pool, unit
+from models.layers.backbone import Backbone, backbone_folder, l2_normalize, mean_pool
 from models.teachers.train import train_teacher
 from models.training.loop import autocast
 from models.training.rows import by_length
@@ -164,7 +164,7 @@ def _measured(search: Search, folders: Mapping[str, Path], out: Path) -> dict[st
         if name in HYBRIDS:
             values[HYBRID + name] = found_by(search, vectors, words=True)
         for width in WIDTHS if name in (LONGER, TOGETHER) else ():
-            short = [cut(torch.from_numpy(whole), width).numpy() for whole in vectors]
+            short = [truncate_dim(torch.from_numpy(whole), width).numpy() for whole in vectors]
             values[f"{name}, cut to {width}"] = found_by(search, short)
     values[SERVED] = found_by(search, served_vectors(folders[LONGER], search))
     return values
@@ -210,7 +210,7 @@ def _encode(backbone: Backbone, folder: Path, texts: Sequence[str]) -> np.ndarra
     with torch.inference_mode(), autocast():
         for some in by_length(np.array([len(ids) for ids in tokens], np.int64), BATCH_TOKENS):
             ids, mask = (torch.from_numpy(array) for array in pad([tokens[i] for i in some]))
-            vectors[some] = unit(mean_pool(backbone(ids, mask).float(), mask)).numpy()
+            vectors[some] = l2_normalize(mean_pool(backbone(ids, mask).float(), mask)).numpy()
             progress.add(len(some))
     return vectors
 

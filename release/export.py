@@ -23,7 +23,7 @@ from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from contracts.versions import file_hash, set_current
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
-from models.layers.backbone import finish_layer, unit
+from models.layers.backbone import finish_layer, l2_normalize
 from models.layers.onnx import export_graph, quantize
 from models.student.distil import load_student
 from models.student.student import Student
@@ -108,7 +108,7 @@ class ScoreGraph(nn.Module):
             of_heads = joined(hidden).unflatten(-1, (3, *keys.shape[::2]))
             seen = _attend(of_heads.permute(1, 2, 0, 3), keys[:, : -self.places], values[:, : -self.places], each)
             hidden = finish_layer(layer, hidden, seen.transpose(0, 1).flatten(1))
-        return self.student.head(hidden.unflatten(0, each).mean(1), vector * unit(items.mean(1)))
+        return self.student.head(hidden.unflatten(0, each).mean(1), vector * l2_normalize(items.mean(1)))
 
 
 def _joined(attention: nn.Module) -> nn.Linear:

@@ -8,16 +8,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.layers.backbone import unit
-from models.training.losses import OUT
+from models.layers.backbone import l2_normalize
+from models.training.losses import MASKED_LOGIT
 
 GOOD = 0.75
 """Judged relevance (grade / 4) from which a pair is a good one: a grade above 2 (COOKBOOK 1.4)."""
 
 
-def cut(vectors: Tensor, dim: int) -> Tensor:
+def truncate_dim(vectors: Tensor, dim: int) -> Tensor:
     """(n, H) -> (n, dim) of length 1: the first numbers of a vector are a vector (Kusupati et al. 2022)."""
-    return unit(vectors[..., :dim])
+    return l2_normalize(vectors[..., :dim])
 
 
 def contrastive(
@@ -30,10 +30,10 @@ def contrastive(
     count, those with the highest scores, None: all. Source: van den Oord et al. 2018; the curriculum is COOKBOOK 5.3.
     """
     own = positive[:, None]
-    negatives = scores.masked_fill(~allowed, OUT).scatter(1, own, OUT)
+    negatives = scores.masked_fill(~allowed, MASKED_LOGIT).scatter(1, own, MASKED_LOGIT)
     if hardest is not None and hardest < scores.shape[1]:
         kept = torch.zeros_like(allowed).scatter(1, negatives.topk(hardest).indices, True)
-        negatives = negatives.masked_fill(~kept, OUT)
+        negatives = negatives.masked_fill(~kept, MASKED_LOGIT)
     taken = scores.gather(1, own)
     each = torch.logsumexp(torch.cat([taken, negatives], 1) * scale, 1) - taken[:, 0] * scale
     return (each * weight).sum() / weight.sum()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from contracts.encoder import ENCODER, EncoderManifest
 from contracts.errors import BadInput
 from models.config import Precision
-from models.encoder.contrast import cut
+from models.encoder.contrast import truncate_dim
 from models.layers.backbone import Backbone, backbone_folder, backbone_version, mean_pool
 from models.layers.onnx import export_graph, quantize
 
@@ -33,7 +33,7 @@ class PooledEncoder(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """input_ids, attention_mask (n, len) int64 -> (n, dim) float32."""
-        return cut(mean_pool(self.backbone(input_ids, attention_mask), attention_mask), self.dim)
+        return truncate_dim(mean_pool(self.backbone(input_ids, attention_mask), attention_mask), self.dim)
 
 
 def encoder_version(backbone: Path | None, precision: Precision, dim: int | None) -> str:

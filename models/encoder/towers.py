@@ -24,9 +24,9 @@ from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.text.token_ids import open_tokenizer, token_ids
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, EncoderTraining, Teacher
-from models.encoder.contrast import contrastive, cut, mined_margin
+from models.encoder.contrast import contrastive, mined_margin, truncate_dim
 from models.encoder.positives import Positives
-from models.layers.backbone import Backbone, backbone_folder, backbone_version, mean_pool, save_backbone, unit
+from models.layers.backbone import Backbone, backbone_folder, backbone_version, l2_normalize, mean_pool, save_backbone
 from models.student.distil import padded
 from models.teachers.scores import current_scores, read_scores
 from models.training.loop import COLLAPSED, autocast, fit
@@ -179,7 +179,7 @@ class Loss:
         total = requests.new_zeros(())
         with torch.autocast("cpu", enabled=False):
             for dim in self._dims:
-                scores = (cut(requests, dim) @ cut(offered, dim).T)[torch.from_numpy(row)]
+                scores = (truncate_dim(requests, dim) @ truncate_dim(offered, dim).T)[torch.from_numpy(row)]
                 total = total + contrastive(scores, positive, allowed, weight, self._config.scale, self._hardest)
                 if lists is not None:
                     total = total + self._of_lists(lists, dim)
@@ -198,7 +198,7 @@ class Loss:
             hidden, mask = states.batch(texts[some])
             found.append(mean_pool(self._backbone.run(hidden, mask, states.layers).float(), mask))
             order.append(some)
-        return unit(torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(order)))])
+        return l2_normalize(torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(order)))])
 
     def _lists(self, lists: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Vectors of requests (l, H) and of their jobs (l, n, H), relevance and a teacher's logits (l, n) with NaN."""
@@ -217,7 +217,7 @@ class Loss:
     def _of_lists(self, lists: tuple[Tensor, Tensor, Tensor, Tensor], dim: int) -> Tensor:
         requests, jobs, relevance, taught = lists
         config = self._config
-        scores = (cut(requests, dim)[:, None] * cut(jobs, dim)).sum(-1)
+        scores = (truncate_dim(requests, dim)[:, None] * truncate_dim(jobs, dim)).sum(-1)
         total = scores.new_zeros(())
         if config.margin_weight:
             total = total + config.margin_weight * mined_margin(scores, relevance, config.margin, config.mined)

@@ -207,7 +207,7 @@ def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
     return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
 
 
-def unit(vectors: Tensor) -> Tensor:
+def l2_normalize(vectors: Tensor) -> Tensor:
     """(..., H) at length 1."""
     return nn.functional.normalize(vectors, dim=-1)
 
@@ -254,7 +254,7 @@ class TaskHead(nn.Module):
             for i, task in enumerate(self.tasks):
                 self.match[i], self.bias[i] = rows.get(task, (match, bias))
 
-    def expect(self, rates: Tensor) -> None:
+    def init_bias_to_prior(self, rates: Tensor) -> None:
         """Start each task's bias at its base rate (tasks,) in (0, 1)."""
         with torch.no_grad():
             self.bias.copy_(torch.logit(rates.clamp(0.01, 0.99)))

@@ -22,13 +22,13 @@ from contracts.versions import file_hash, set_current
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, Arithmetic, PruneConfig, StudentConfig
 from models.layers.backbone import backbone_folder, backbone_version, mask_bias
-from models.student.prune import prune_in_steps, reshape, shape
+from models.student.prune import prune_in_steps
 from models.student.student import Prefix, Student
 from models.teachers.cross_encoder import load_teacher
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import SCORED_SPLITS, held_out_metrics, masked_targets, training_lists
 from models.training.loop import autocast, check_spread, fit
-from models.training.losses import Wanted, alignment_loss, distillation_loss
+from models.training.losses import Targets, alignment_loss, distillation_loss
 from models.training.metrics import mean_ndcg
 from models.training.rows import Rows, read_rows
 from models.training.states import TextStates
@@ -203,7 +203,7 @@ def _beginning(
     train = np.flatnonzero(rows.splits == "train")
     known = np.where(np.isfinite(taught), 1 / (1 + np.exp(-taught)), masked_targets(rows, tasks))
     rates = np.nanmean(known[train], axis=0)
-    student.head.expect(torch.from_numpy(rates))
+    student.head.init_bias_to_prior(torch.from_numpy(rates))
     return student
 
 
@@ -236,7 +236,7 @@ def _learn(student: Student, rows: Rows, taught: np.ndarray, folder: Path, confi
 
     def loss(batch: Batch) -> Tensor:
         chosen = np.concatenate(batch.lists)
-        wanted = Wanted(
+        wanted = Targets(
             teacher=torch.from_numpy(padded(taught[chosen], batch.lists, np.nan)),
             labels=torch.from_numpy(padded(labels[chosen], batch.lists, np.nan)),
         )
@@ -286,7 +286,7 @@ def load_student(folder: Path) -> tuple[Student, dict]:
     about = json.loads((folder / "student.json").read_text())
     config = StudentConfig.model_validate(about["config"])
     student = Student(folder, tuple(about["tasks"]), config.item_tokens, config.score_layers, trained=False)
-    reshape(student, about.get("shape", shape(student)))
+    student.resize(about.get("shape", student.sizes()))
     load_model(student, str(folder / "student.safetensors"))
     return student.eval(), about
 
@@ -358,4 +358,4 @@ def save_student(out: Path, student: Student, about: Mapping[str, Any], folder: 
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(folder / name, out)
     save_model(student, str(out / "student.safetensors"))
-    (out / "student.json").write_text(json.dumps({**about, "shape": shape(student)}, indent=2))
+    (out / "student.json").write_text(json.dumps({**about, "shape": student.sizes()}, indent=2))

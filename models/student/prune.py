@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from models.config import PruneConfig
-
-if TYPE_CHECKING:
-    from models.student.student import Student
+from models.layers.geometry import keep_heads, narrow
+from models.student.student import Student
 
 RIDGE = 1e-3
 """Pull of the weights towards what they were, as a share of the inputs' mean variance."""
@@ -161,34 +160,6 @@ def reconstruct(covariance: Tensor, weight: Tensor, kept: Tensor) -> Tensor:
     return torch.linalg.solve(covariance[kept][:, kept], mixed).T
 
 
-def shape(student: Student) -> dict[str, list[list[int]]]:
-    """Heads and neurons of each layer, bottom first, of the prefix encoder, the item encoder and the scorer."""
-    parts = _parts(student).items()
-    return {name: [[heads(layer), layer.output.dense.in_features] for layer in layers] for name, layers in parts}
-
-
-def reshape(student: Student, sizes: dict[str, list[list[int]]]) -> None:
-    """Give an untrained student the shape of a pruned one, so that its weights can be loaded."""
-    for name, layers in _parts(student).items():
-        del layers[len(sizes[name]) :]
-        for layer, (number, neurons) in zip(layers, sizes[name], strict=True):
-            _narrow(layer.intermediate.dense, rows=torch.arange(neurons))
-            _narrow(layer.output.dense, columns=torch.arange(neurons))
-            width = number * layer.attention.self.attention_head_size
-            _keep_heads(layer, torch.arange(width))
-            _narrow(layer.attention.output.dense, columns=torch.arange(width))
-
-
-def heads(layer: Any) -> int:
-    """Attention heads of a layer."""
-    attention = layer.attention.self
-    return attention.query.out_features // attention.attention_head_size
-
-
-def _parts(student: Student) -> dict[str, Any]:
-    return {"prefix": student.prefix.layers, "item": student.item.layers, "score": student.score_layers}
-
-
 def _drop_layer(layers: Any, calibrate: Callable[[], Tensor]) -> None:
     """Take the layer without which the logits change least."""
     whole = calibrate()
@@ -203,12 +174,12 @@ def _drop_layer(layers: Any, calibrate: Callable[[], Tensor]) -> None:
 
 def _prune_neurons(layer: Any, moments: Moments, share: float) -> None:
     neurons = _fit_kept(layer.output.dense, moments, 1, share)
-    _narrow(layer.intermediate.dense, rows=neurons)
+    narrow(layer.intermediate.dense, rows=neurons)
 
 
 def _prune_heads(layer: Any, moments: Moments, share: float) -> None:
     inputs = _fit_kept(layer.attention.output.dense, moments, layer.attention.self.attention_head_size, share)
-    _keep_heads(layer, inputs)
+    keep_heads(layer, inputs)
 
 
 def _fit_kept(linear: nn.Linear, moments: Moments, group: int, share: float) -> Tensor:
@@ -218,27 +189,10 @@ def _fit_kept(linear: nn.Linear, moments: Moments, group: int, share: float) -> 
     chosen = choose(covariance, weight, group, max(1, round(groups * (1 - share))))
     kept = (chosen[:, None] * group + torch.arange(group)).flatten()
     solved = reconstruct(covariance, weight, kept)
-    _narrow(linear, columns=kept)
+    narrow(linear, columns=kept)
     linear.weight.copy_(solved)
     linear.bias.add_(weight @ mean - solved @ mean[kept])
     return kept
-
-
-def _keep_heads(layer: Any, inputs: Tensor) -> None:
-    """Cut queries, keys and values to the rows (k,) of the heads that stay."""
-    attention = layer.attention.self
-    for linear in (attention.query, attention.key, attention.value):
-        _narrow(linear, rows=inputs)
-    attention.num_attention_heads, attention.all_head_size = heads(layer), len(inputs)
-
-
-def _narrow(linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None = None) -> None:
-    """Keep these outputs and inputs of a map, in place."""
-    for name, index, places in (("weight", 0, rows), ("bias", 0, rows), ("weight", 1, columns)):
-        if places is not None:
-            old = getattr(linear, name)
-            setattr(linear, name, nn.Parameter(old.detach().index_select(index, places), old.requires_grad))
-    linear.out_features, linear.in_features = linear.weight.shape
 
 
 def _pivot(tableau: Tensor, at: slice) -> None:

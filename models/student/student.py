@@ -26,14 +26,14 @@ from models.layers.backbone import (
     TaskHead,
     finish_layer,
     keys_values,
+    l2_normalize,
     mask_bias,
     mean_pool,
     mean_state,
     run_layer,
     sentence_vectors,
-    unit,
 )
-from models.student.prune import reshape, shape
+from models.layers.geometry import LayerSizes, layer_sizes, resize_layers
 from models.teachers.cross_encoder import CrossEncoder
 
 
@@ -72,6 +72,17 @@ class Student(nn.Module):
         self.slots = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
         self.head = TaskHead(tasks, sentences)
 
+    def sizes(self) -> LayerSizes:
+        """Heads and neurons of each layer of the prefix encoder, the item encoder and the scorer."""
+        return layer_sizes(self._stacks())
+
+    def resize(self, sizes: LayerSizes) -> None:
+        """Cut an untrained student to the sizes of a pruned one, so that its weights can be loaded."""
+        resize_layers(self._stacks(), sizes)
+
+    def _stacks(self) -> dict[str, nn.ModuleList]:
+        return {"prefix": self.prefix.layers, "item": self.item.layers, "score": self.score_layers}
+
     def start_from(self, *teachers: CrossEncoder) -> None:
         """Take what trained teachers have learned: the mean of their weights reads each text, its top layers score.
 
@@ -105,7 +116,7 @@ class Student(nn.Module):
                 f"{len(self.score_layers)} of {self.hidden}",
                 cure="start from a student of the same backbone and score_layers",
             )
-        reshape(self, shape(base))
+        self.resize(base.sizes())
         for own, other in ((self.prefix, base.prefix), (self.item, base.item), (self.score_layers, base.score_layers)):
             own.load_state_dict(other.state_dict())
         self.head.start_from(base.head)
@@ -122,7 +133,7 @@ class Student(nn.Module):
         for depth, layer in enumerate(self.score_layers, start=self.split):
             kept.append(keys_values(layer, hidden))
             hidden = self.prefix.run(hidden, mask, depth, depth + 1)
-        return Prefix(kept, unit(mean_pool(hidden, mask)))
+        return Prefix(kept, l2_normalize(mean_pool(hidden, mask)))
 
     def encode_items(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Tensor:
         """Item tokens (n, T, H) from the states (n, len, H) that enter layer `first` of the item encoder."""
@@ -158,7 +169,7 @@ class Student(nn.Module):
             seen = self._attend(layer, hidden, keys, values, bias, count, tokens)
             hidden = finish_layer(layer, hidden, seen)
         pooled = hidden.unflatten(1, (count, tokens)).mean(2)
-        return self.head(pooled, prefix.vector[:, None] * unit(items.mean(2))), pooled
+        return self.head(pooled, prefix.vector[:, None] * l2_normalize(items.mean(2))), pooled
 
     def read_text(
         self, prefix: Prefix, bias: Tensor, request: Tensor, text: Tensor, mask: Tensor
@@ -179,7 +190,7 @@ class Student(nn.Module):
                 both,
             )
         pooled = mean_pool(hidden, mask)
-        return self.head(pooled, prefix.vector[request] * unit(mean_pool(text, mask))), pooled
+        return self.head(pooled, prefix.vector[request] * l2_normalize(mean_pool(text, mask))), pooled
 
     def _attend(
         self,

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 
 from contracts.errors import BadInput
 from models.config import TeacherConfig
-from models.layers.backbone import Backbone, TaskHead, keys_values, mask_bias, mean_pool, sentence_vectors, unit
+from models.layers.backbone import Backbone, TaskHead, keys_values, l2_normalize, mask_bias, mean_pool, sentence_vectors
 from models.teachers.teacher_model import TeacherModel, other_shape
 
 
-class Asked(NamedTuple):
+class RequestStates(NamedTuple):
     """What is kept of b requests: keys and values (b, A, len, D) of each joint layer, the bias (b, 1, 1, len) of their
     padding, and unit vectors (b, H)."""
 
@@ -59,23 +59,23 @@ class CrossEncoder(TeacherModel):
         len), each text once; request, job: (n,) int64, which of them a pair has.
         """
         read = self.backbone.run(*jobs, first, self.split)
-        alone = self.alone(read, jobs[1])
-        return self.meet(self.ask(*requests, first), read[job], jobs[1][job], alone[job], request)
+        alone = self.encode_item(read, jobs[1])
+        return self.score(self.encode_prefix(*requests, first), read[job], jobs[1][job], alone[job], request)
 
-    def ask(self, states: Tensor, mask: Tensor, first: int = 0) -> Asked:
+    def encode_prefix(self, states: Tensor, mask: Tensor, first: int = 0) -> RequestStates:
         """What pairs need of b requests, from the states (b, len, H) that enter layer `first`."""
         hidden, bias = self.backbone.run(states, mask, first, self.split), mask_bias(mask, states.dtype)
         kept = []
         for layer in self.backbone.layers[self.split :]:
             kept.append(keys_values(layer, hidden))
             hidden = self.backbone.step(layer, hidden, *kept[-1], bias)
-        return Asked(kept, bias, unit(mean_pool(hidden, mask)))
+        return RequestStates(kept, bias, l2_normalize(mean_pool(hidden, mask)))
 
-    def alone(self, read: Tensor, mask: Tensor) -> Tensor:
+    def encode_item(self, read: Tensor, mask: Tensor) -> Tensor:
         """Unit vectors (b, H) of jobs read by themselves to the end, from the states (b, len, H) that enter `split`."""
-        return unit(mean_pool(self.backbone.run(read, mask, self.split), mask))
+        return l2_normalize(mean_pool(self.backbone.run(read, mask, self.split), mask))
 
-    def meet(self, asked: Asked, read: Tensor, mask: Tensor, alone: Tensor, request: Tensor) -> Tensor:
+    def score(self, asked: RequestStates, read: Tensor, mask: Tensor, alone: Tensor, request: Tensor) -> Tensor:
         """Logits (n, tasks) float32 of n pairs.
 
         read, mask: states (n, len, H) and mask (n, len) of their jobs where the texts meet, alone: (n, H) from `alone`;
@@ -89,9 +89,9 @@ class CrossEncoder(TeacherModel):
             offered = self.backbone.step(layer, offered, *both, bias)
         return self.head(mean_pool(offered, mask), asked.vector[request] * alone)
 
-    def fresh(self) -> Iterator[nn.Parameter]:
+    def head_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.head.parameters()
-        yield from super().fresh()
+        yield from super().head_parameters()
         yield self.segment
 
     def task_bias(self) -> nn.Parameter:
@@ -103,7 +103,7 @@ class CrossEncoder(TeacherModel):
     def freeze(self, layers: int) -> None:
         self.backbone.freeze(layers)
 
-    def remember_less(self) -> None:
+    def enable_gradient_checkpointing(self) -> None:
         self.backbone.checkpointing = True
 
     def start_from(self, other: TeacherModel, where: str) -> None:

@@ -20,7 +20,7 @@ from contracts.errors import BadInput
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer
 from models.config import TeacherConfig
-from models.layers.backbone import TaskHead, mean_pool, unit
+from models.layers.backbone import TaskHead, l2_normalize, mean_pool
 from models.teachers.prompts import Frame, answer_ids, decoder_frame, encoder_frame
 from models.teachers.teacher_model import TeacherModel, other_shape
 
@@ -56,7 +56,7 @@ class FullText(TeacherModel):
         for layer in self.layers()[:layers]:
             layer.requires_grad_(False)
 
-    def remember_less(self) -> None:
+    def enable_gradient_checkpointing(self) -> None:
         self.backbone.activation_checkpointing_enable({"use_reentrant": False})
 
     def start_from(self, other: TeacherModel, where: str) -> None:
@@ -91,12 +91,12 @@ class FullTextEncoder(FullText):
     def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
         types = {"token_type_ids": _types(segments, mask)} if self._types else {}
         hidden = self.backbone(input_ids=ids, attention_mask=mask, **types).last_hidden_state.float()
-        request, job = (unit(mean_pool(hidden, segments == side)) for side in (1, 2))
+        request, job = (l2_normalize(mean_pool(hidden, segments == side)) for side in (1, 2))
         return self.head(mean_pool(hidden, mask), request * job)
 
-    def fresh(self) -> Iterator[nn.Parameter]:
+    def head_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.head.parameters()
-        yield from super().fresh()
+        yield from super().head_parameters()
 
     def task_bias(self) -> nn.Parameter:
         return self.head.bias
@@ -112,7 +112,7 @@ class FullTextEncoder(FullText):
         with torch.no_grad():
             read = [torch.tensor([tokenizer.encode(TASKS[task]).ids]) for task in self.tasks]
             vectors = [self.backbone(input_ids=ids).last_hidden_state[0].float().mean(0) for ids in read]
-        return unit(torch.stack(vectors))
+        return l2_normalize(torch.stack(vectors))
 
 
 class Decoder(FullText):
@@ -156,9 +156,9 @@ class Decoder(FullText):
     def about(self) -> dict[str, Any]:
         return {"frame": self.frame, "words": self.words}
 
-    def fresh(self) -> Iterator[nn.Parameter]:
+    def head_parameters(self) -> Iterator[nn.Parameter]:
         yield self.bias
-        yield from super().fresh()
+        yield from super().head_parameters()
 
     def task_bias(self) -> nn.Parameter:
         return self.bias

@@ -55,7 +55,7 @@ class TeacherModel(nn.Module, ABC):
         answered[:, column] = torch.logit(above.clamp(1e-6, 1 - 1e-6))
         return answered
 
-    def expect(self, rates: Tensor, above: Tensor) -> None:
+    def init_bias_to_prior(self, rates: Tensor, above: Tensor) -> None:
         """Start at the base rates (tasks,) of the targets and, of ordinal grades, at P(grade > k), (4,)."""
         with torch.no_grad():
             self.task_bias().copy_(torch.logit(rates.clamp(0.01, 0.99)))
@@ -63,7 +63,7 @@ class TeacherModel(nn.Module, ABC):
                 column = self.tasks.index("relevance")
                 self.thresholds.copy_(torch.logit(above.clamp(0.01, 0.99)) - self.task_bias()[column])
 
-    def fresh(self) -> Iterator[nn.Parameter]:
+    def head_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters that start from scratch."""
         yield from self.position.parameters()
         if self.thresholds is not None:
@@ -82,7 +82,7 @@ class TeacherModel(nn.Module, ABC):
         """Hold the embeddings and the lowest `layers` layers fixed; 0 leaves everything trainable."""
 
     @abstractmethod
-    def remember_less(self) -> None:
+    def enable_gradient_checkpointing(self) -> None:
         """Compute what is inside a layer again in the backward pass (gradient checkpointing, Chen et al. 2016)."""
 
     def units(self) -> list[nn.Module]:

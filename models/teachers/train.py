@@ -27,12 +27,22 @@ from models.layers.lora import merge_adapters
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
 from models.teachers.full_text import ARCHITECTURES, load_full_text
 from models.teachers.objectives import listwise, ordinal, pairwise, pointwise, positive_weights
+from models.teachers.pairs import Pairs, read_pairs
 from models.teachers.scores import write_scores
 from models.teachers.teacher_model import POSITIONS, STEPS, TeacherModel, save_teacher
-from models.training.distributed import added, mean_of, processes, rank, shard, share, wait, whole_state, world
+from models.training.distributed import (
+    all_reduce_sum,
+    barrier,
+    full_state_dict,
+    mean_of,
+    processes,
+    rank,
+    shard,
+    shard_of,
+    world_size,
+)
 from models.training.loop import autocast, check_spread, fit
 from models.training.metrics import auc, mean_ndcg
-from models.training.pairs import Pairs, read_pairs
 from models.training.rows import Rows, read_rows
 
 log = logging.getLogger("rolecall")
@@ -59,7 +69,7 @@ def train_teacher(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Pa
         version = _version(rows, kind, config, folder, parent)
         out = workspace.teachers / kind / version
         done = (out / "metrics.json").is_file()
-        wait()
+        barrier()
         if done:
             log.info("%s teacher: version %s is up to date", kind, version)
         else:
@@ -123,20 +133,20 @@ def _train(
     model = _untrained(folder, tasks, architecture, config)
     frozen = min(config.frozen_layers, len(model.layers()))
     if parent is None or not _started(model, parent):
-        model.expect(*_rates(targets[trained_on]))
+        model.init_bias_to_prior(*_rates(targets[trained_on]))
     model.freeze(frozen)
     if config.lora is not None:
         model.adapt(config.lora, frozen)
     if config.checkpointing:
-        model.remember_less()
-    plain = copy.deepcopy(model) if world() > 1 else model
+        model.enable_gradient_checkpointing()
+    plain = copy.deepcopy(model) if world_size() > 1 else model
     pairs = read_pairs(rows, model, folder, config, frozen)
     loss = Loss(pairs, targets, _weights(rows, tasks, targets, trained_on, config), config)
     shard(loss, model.units())
 
     def finished() -> TeacherModel:
         if plain is not model:
-            plain.load_state_dict(whole_state(model))
+            plain.load_state_dict(full_state_dict(model))
         if config.lora is not None:
             merge_adapters(plain.backbone)
         return plain.eval()
@@ -158,7 +168,7 @@ def _train(
         steps=config.epochs * sum(1 for _ in _batches(lists, config.batch_pairs, np.random.default_rng(0))),
         learning_rate=config.learning_rate,
         head_rate=config.head_rate,
-        head=model.fresh(),
+        head=model.head_parameters(),
         precision=config.precision,
         describe=lambda batch: "lists " + ", ".join(str(rows.list_ids[of_list[0]]) for of_list in batch),
         keep=keep,
@@ -183,7 +193,7 @@ class Loss(nn.Module):
     def forward(self, batch: list[np.ndarray]) -> Tensor:
         """Of this process's share of the lists, so that the mean over processes is the batch's."""
         config, model = self._config, self.model
-        lists = share(batch) or batch[:1]  # a process without a list runs along, and counts for nothing
+        lists = shard_of(batch) or batch[:1]  # a process without a list runs along, and counts for nothing
         chosen, sizes = np.concatenate(lists), [len(of_list) for of_list in lists]
         logits = self._pairs.logits(chosen)
         if config.position == "tower":
@@ -199,7 +209,7 @@ class Loss(nn.Module):
         if config.ranking != "none" and config.ranking_weight:
             of_lists = listwise if config.ranking == "listwise" else pairwise
             parts.append(of_lists(logits, wanted, weight, sizes))
-        counts = 1.0 if share(batch) else 0.0
+        counts = 1.0 if shard_of(batch) else 0.0
         means = [mean_of(part.total * counts, part.number * counts) for part in parts]
         return means[0] + sum(config.ranking_weight * mean for mean in means[1:])
 
@@ -209,13 +219,13 @@ def _score(workspace: Workspace, kind: Kind, version: str, pairs: Pairs, config:
     rows, tasks = pairs.rows, pairs.model.tasks
     chosen = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
     by_request = chosen[np.argsort(rows.request[chosen], kind="stable")]
-    mine = np.array_split(by_request, world())[rank()]
+    mine = np.array_split(by_request, world_size())[rank()]
     progress = Progress(f"{kind} teacher scores", "pairs", len(mine))
     progress.start()
     scored = _answers(pairs, mine, config, progress)
     progress.close()
     logits = np.full_like(scored, np.nan)
-    logits[chosen] = added(torch.from_numpy(scored)).numpy()[chosen]
+    logits[chosen] = all_reduce_sum(torch.from_numpy(scored)).numpy()[chosen]
     check_spread(logits, rows.lists(chosen), tasks, f"{kind} teacher")
     if rank() == 0:
         write_scores(workspace, kind, version, rows, tasks, logits)

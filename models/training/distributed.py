@@ -34,13 +34,13 @@ def processes() -> Iterator[None]:
         log.setLevel(logging.WARNING)
     try:
         yield
-        wait()
+        barrier()
     finally:
         log.setLevel(level)
         dist.destroy_process_group()
 
 
-def world() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
@@ -50,21 +50,21 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def wait() -> None:
+def barrier() -> None:
     """Until every process is here."""
-    if world() > 1:
+    if world_size() > 1:
         dist.barrier()
 
 
-def share(items: Sequence[T]) -> Sequence[T]:
+def shard_of(items: Sequence[T]) -> Sequence[T]:
     """This process's part of what all of them go through."""
-    return items[rank() :: world()]
+    return items[rank() :: world_size()]
 
 
-def added(values: Tensor) -> Tensor:
+def all_reduce_sum(values: Tensor) -> Tensor:
     """The sum of `values`, of one shape everywhere, over all processes. Carries no gradient."""
     values = values.detach().clone()
-    if world() > 1:
+    if world_size() > 1:
         dist.all_reduce(values)
     return values
 
@@ -72,7 +72,7 @@ def added(values: Tensor) -> Tensor:
 def mean_of(total: Tensor, count: Tensor) -> Tensor:
     """total / count, with the count of all processes: a loss whose gradient, averaged over them as FSDP does, is that
     of one process with all pairs."""
-    return total * world() / added(count.float()).clamp(min=1e-9)
+    return total * world_size() / all_reduce_sum(count.float()).clamp(min=1e-9)
 
 
 def shard(module: nn.Module, layers: Sequence[nn.Module] = ()) -> None:
@@ -80,22 +80,22 @@ def shard(module: nn.Module, layers: Sequence[nn.Module] = ()) -> None:
 
     Only `module(...)` gathers them: whatever uses weights must run inside its forward.
     """
-    if world() == 1:
+    if world_size() == 1:
         return
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh = init_device_mesh("cpu", (world(),))
+    mesh = init_device_mesh("cpu", (world_size(),))
     for part in (*layers, module):
         fully_shard(part, mesh=mesh)
 
 
-def whole_state(module: nn.Module) -> dict[str, Tensor]:
+def full_state_dict(module: nn.Module) -> dict[str, Tensor]:
     """The state dict with whole tensors, in every process; all of them must ask."""
-    return {name: whole(value.detach()) for name, value in module.state_dict().items()}
+    return {name: full_tensor(value.detach()) for name, value in module.state_dict().items()}
 
 
-def whole(value: Tensor) -> Tensor:
+def full_tensor(value: Tensor) -> Tensor:
     """A tensor that may be spread over the processes, whole; all of them must ask."""
     from torch.distributed.tensor import DTensor
 

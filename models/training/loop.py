@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from contracts.errors import TrainingFailed
 from contracts.progress import Progress
 from models.config import Arithmetic
-from models.training.distributed import added, whole, world
+from models.training.distributed import all_reduce_sum, full_tensor, world_size
 
 B = TypeVar("B")
 
@@ -79,8 +79,8 @@ def fit(
                 value = loss(batch)
             optimizer.zero_grad(set_to_none=True)
             value.backward()
-            norm = float(whole(nn.utils.clip_grad_norm_(trainable, 1.0)))
-            found = float(added(value)) / world()
+            norm = float(full_tensor(nn.utils.clip_grad_norm_(trainable, 1.0)))
+            found = float(all_reduce_sum(value)) / world_size()
             if not math.isfinite(found) or not math.isfinite(norm):
                 raise _stopped(name, found, norm, epoch, f"{step + 1} of {steps}", describe and describe(batch), keep)
             optimizer.step()

@@ -12,19 +12,19 @@ from torch import Tensor, nn
 
 from models.config import Divergence
 
-OUT = -1e4
+MASKED_LOGIT = -1e4
 """A logit that takes no part in a softmax."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Targets:
     """teacher: (b, n, tasks) float32 logits; labels: (b, n, tasks) float32 in [0, 1]."""
 
     teacher: Tensor
     labels: Tensor
 
 
-def distillation_loss(logits: Tensor, wanted: Wanted, kind: Divergence, listwise: float, labels: float) -> Tensor:
+def distillation_loss(logits: Tensor, wanted: Targets, kind: Divergence, listwise: float, labels: float) -> Tensor:
     """(tasks,): the mean over lists of each task's loss for logits (b, n, tasks).
 
     With a teacher: the divergence from it, `listwise` times that of the list's softmax, and `labels` times the loss of
@@ -77,7 +77,7 @@ def divergence(kind: Divergence, teacher: Tensor, student: Tensor) -> Tensor:
 
 def list_divergence(teacher: Tensor, student: Tensor, present: Tensor) -> Tensor:
     """(b, tasks): KL of the teacher's softmax over a list from the student's."""
-    theirs, ours = (torch.log_softmax(x.float().masked_fill(~present, OUT), 1) for x in (teacher, student))
+    theirs, ours = (torch.log_softmax(x.float().masked_fill(~present, MASKED_LOGIT), 1) for x in (teacher, student))
     return (theirs.exp() * (theirs - ours) * present).sum(1)
 
 
@@ -95,7 +95,7 @@ def list_labels(logits: Tensor, labels: Tensor) -> Tensor:
     low = gains.masked_fill(~known, 2.0).amin(1)
     telling = known.any(1) & (gains.amax(1) > low)
     shares = gains / gains.sum(1, keepdim=True).clamp(min=1e-9)
-    ours = torch.log_softmax(logits.float().masked_fill(~known, OUT), 1)
+    ours = torch.log_softmax(logits.float().masked_fill(~known, MASKED_LOGIT), 1)
     return torch.where(telling, -(shares * ours).sum(1), 0.0)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.encoder.contrast import GOOD, contrastive, cut, mined_margin
+from models.encoder.contrast import GOOD, contrastive, mined_margin, truncate_dim
 
 SCALE = 20.0
 
@@ -120,8 +120,8 @@ def test_lists_without_a_good_and_a_bad_pair_have_no_margin() -> None:
 @given(st.integers(0, 1_000), st.integers(1, 16))
 def test_a_cut_vector_has_length_one_and_the_direction_of_its_first_numbers(seed: int, dim: int) -> None:
     vectors = torch.tensor(np.random.default_rng(seed).normal(size=(3, 16)))
-    short = cut(vectors, dim)
+    short = truncate_dim(vectors, dim)
     assert short.shape == (3, dim)
     assert torch.allclose(short.norm(dim=-1), torch.ones(3, dtype=torch.float64))
     assert torch.allclose(short * vectors[:, :dim].norm(dim=-1, keepdim=True), vectors[:, :dim])
-    assert torch.allclose(cut(cut(vectors, 16), dim), short)
+    assert torch.allclose(truncate_dim(truncate_dim(vectors, 16), dim), short)

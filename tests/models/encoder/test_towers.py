@@ -17,7 +17,7 @@ from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from contracts.workspace import Workspace
 from models.config import EncoderTraining
 from models.encoder import towers
-from models.encoder.contrast import cut
+from models.encoder.contrast import truncate_dim
 from models.encoder.export import PooledEncoder, encoder_version, export_encoder
 from models.encoder.positives import Positives
 from models.encoder.towers import Loss, Step, read_judged, train_encoder
@@ -283,4 +283,4 @@ def test_widths_and_weights_have_versions_of_their_own(tmp_path: Path, tiny: Pat
 
 
 def test_a_cut_vector_is_the_beginning_of_the_whole_one(tiny: Path) -> None:
-    assert torch.allclose(encode(tiny, JOBS, 8), cut(encode(tiny, JOBS), 8), atol=1e-6)
+    assert torch.allclose(encode(tiny, JOBS, 8), truncate_dim(encode(tiny, JOBS), 8), atol=1e-6)

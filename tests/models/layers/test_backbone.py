@@ -80,7 +80,7 @@ def test_alike_sentences_start_with_alike_logits() -> None:
 def test_a_head_starts_at_the_cosine_and_the_base_rate() -> None:
     """Before anything is learned, the job that is most alike ranks first for every task."""
     head = TaskHead(("view", "apply"), torch.nn.functional.normalize(torch.randn(2, 16), dim=-1))
-    head.expect(torch.tensor([0.3, 0.1]))
+    head.init_bias_to_prior(torch.tensor([0.3, 0.1]))
     cosines = torch.linspace(-1, 1, 21)
     match = (cosines / 16)[:, None].expand(21, 16)
     logits = head(torch.zeros(21, 16), match).detach()

@@ -21,7 +21,7 @@ from contracts.workspace import Workspace
 from models.config import PruneConfig, StudentConfig
 from models.layers.onnx import export_graph
 from models.student.distil import float_logits, load_student, save_student, train_student
-from models.student.prune import Moments, _fit_kept, choose, prune, prune_in_steps, reconstruct, recorded, shape
+from models.student.prune import Moments, _fit_kept, choose, prune, prune_in_steps, reconstruct, recorded
 from models.student.student import Student
 from models.teachers.scores import current_scores, read_scores
 from models.training.rows import read_rows
@@ -142,12 +142,12 @@ def relative(found: Tensor, whole: Tensor) -> float:
 def test_pruning_nothing_changes_nothing(student: Student) -> None:
     smaller, whole = pruned(student)
     with torch.no_grad():
-        assert torch.equal(logits(smaller), whole) and shape(smaller) == shape(student)
+        assert torch.equal(logits(smaller), whole) and smaller.sizes() == student.sizes()
 
 
 def test_shares_go_and_the_logits_stay_near(student: Student) -> None:
     smaller, whole = pruned(student, neurons=0.25)
-    assert shape(smaller) == {"prefix": [[2, 48]] * 3, "item": [[2, 48]] * 3, "score": [[2, 48]] * 2}
+    assert smaller.sizes() == {"prefix": [[2, 48]] * 3, "item": [[2, 48]] * 3, "score": [[2, 48]] * 2}
     plain = copy.deepcopy(student)
     for layer in (*plain.prefix.layers, *plain.item.layers, *plain.score_layers):
         nn.init.zeros_(layer.output.dense.weight[:, :16])
@@ -172,7 +172,7 @@ def test_what_constant_inputs_gave_goes_to_the_bias() -> None:
 def test_heads_go_and_every_place_of_the_vector_is_kept(student: Student, tmp_path: Path) -> None:
     """With one head of two the request's vector needs two places; graphs of the pruned student equal it."""
     smaller, _ = pruned(student, heads=0.5, neurons=0.5)
-    assert shape(smaller)["score"] == [[1, 32]] * 2
+    assert smaller.sizes()["score"] == [[1, 32]] * 2
     ids, items = torch.randint(5, 1_000, (1, 14)), torch.randn(7, TOKENS, 32)
     with torch.no_grad():
         prefix = PrefixGraph(smaller)(ids, torch.ones_like(ids))
@@ -204,14 +204,14 @@ def test_the_item_layer_that_does_least_is_dropped(student: Student) -> None:
 def test_steps_add_up_and_each_is_learned_after(student: Student) -> None:
     smaller, learned = copy.deepcopy(student), []
     config = PruneConfig(neurons=0.5, heads=0.5, layers=1, steps=2, epochs=1)
-    prune_in_steps(smaller, config, lambda: logits(smaller), lambda: learned.append(shape(smaller)["item"]))
+    prune_in_steps(smaller, config, lambda: logits(smaller), lambda: learned.append(smaller.sizes()["item"]))
     assert learned == [[[2, 48]] * 3, [[1, 32]] * 2]
 
 
 def test_without_epochs_nothing_is_learned(student: Student) -> None:
     smaller = copy.deepcopy(student)
     prune_in_steps(smaller, PruneConfig(neurons=0.5, epochs=0), lambda: logits(smaller), lambda: pytest.fail("learned"))
-    assert shape(smaller)["score"] == [[2, 32]] * 2
+    assert smaller.sizes()["score"] == [[2, 32]] * 2
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +234,7 @@ def smaller(distilled: Workspace, tiny: Path, tmp_path_factory: pytest.TempPathF
 
 def test_a_pruned_student_loads_as_it_was_saved(smaller: Callable[[int], Path], tiny: Path, tmp_path: Path) -> None:
     student, about = load_student(smaller(0))
-    assert about["shape"] == shape(student) == {"prefix": [[1, 16]] * 3, "item": [[1, 16]] * 2, "score": [[1, 16]] * 2}
+    assert about["shape"] == student.sizes() == {"prefix": [[1, 16]] * 3, "item": [[1, 16]] * 2, "score": [[1, 16]] * 2}
     save_student(tmp_path, student, about, tiny)
     again, _ = load_student(tmp_path)
     with torch.no_grad():

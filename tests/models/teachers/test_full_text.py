@@ -25,10 +25,10 @@ from models.layers.lora import merge_adapters
 from models.student.distil import train_student
 from models.teachers.full_text import Decoder, FullText, FullTextEncoder
 from models.teachers.objectives import pointwise
+from models.teachers.pairs import FullTextPairs, read_pairs
 from models.teachers.prompts import Texts, decoder_frame
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import open_teacher, teacher_logits, train_teacher
-from models.training.pairs import FullTextPairs, read_pairs
 from models.training.rows import Rows, read_rows
 
 Make = Callable[..., Workspace]
@@ -201,7 +201,7 @@ def test_checkpointing_changes_no_gradient(
         config = knobs(backbones[family], architecture=architecture)
         model = _untrained(backbones[family], ("view",), architecture, config)  # type: ignore[arg-type]
         if less:
-            model.remember_less()
+            model.enable_gradient_checkpointing()
         model.train()
         for part in model.modules():
             if isinstance(part, torch.nn.Dropout):

@@ -122,7 +122,7 @@ class ByJob(TeacherModel):
     def freeze(self, layers: int) -> None:
         """There is none."""
 
-    def remember_less(self) -> None:
+    def enable_gradient_checkpointing(self) -> None:
         """There is nothing to forget."""
 
     def start_from(self, other: TeacherModel, where: str) -> None:

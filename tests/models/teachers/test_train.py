@@ -18,9 +18,9 @@ from contracts.tables import read_table
 from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
+from models.teachers.pairs import JointPairs
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import masked_targets, open_teacher, teacher_logits, train_teacher, training_lists
-from models.training.pairs import JointPairs
 from models.training.rows import read_rows
 
 Make = Callable[..., Workspace]

@@ -17,7 +17,7 @@ from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import train_teacher
-from models.training.distributed import added, mean_of, rank, share, world
+from models.training.distributed import all_reduce_sum, mean_of, rank, shard_of, world_size
 from models.training.rows import read_rows
 
 RUN = """
@@ -98,8 +98,8 @@ def test_two_processes_learn_what_one_does(
 
 def test_one_process_does_all_of_it() -> None:
     items = [1, 2, 3]
-    assert (world(), rank(), share(items)) == (1, 0, items)
+    assert (world_size(), rank(), shard_of(items)) == (1, 0, items)
     values = torch.tensor([1.0, 2.0], requires_grad=True)
-    assert not added(values).requires_grad
+    assert not all_reduce_sum(values).requires_grad
     assert float(mean_of(values.sum(), torch.tensor(2)).detach()) == 1.5
     assert float(mean_of(torch.tensor(0.0), torch.tensor(0))) == 0.0  # a batch in which nothing tells

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.config import Divergence
 from models.training.losses import (
-    Wanted,
+    Targets,
     alignment_loss,
     distillation_loss,
     divergence,
@@ -98,7 +98,7 @@ def test_padded_lists_lose_what_their_pairs_lose_alone(seed: int, kind: Divergen
     labels = (
         (drawn(seed + 2, unknown=0.3) > 0).float().masked_fill(torch.isnan(drawn(seed + 2, unknown=0.3)), torch.nan)
     )
-    found = distillation_loss(logits, Wanted(teacher, labels), kind, listwise=0.7, labels=0.2)
+    found = distillation_loss(logits, Targets(teacher, labels), kind, listwise=0.7, labels=0.2)
     wanted = [
         np.mean([plain(teacher[i, :, t], labels[i, :, t], logits[i, :, t], kind) for i in range(LISTS)])
         for t in range(TASKS)
@@ -128,14 +128,14 @@ def test_unknown_places_get_no_gradient() -> None:
     logits = drawn(0).requires_grad_()
     teacher, labels = drawn(1), torch.full((LISTS, PLACES, TASKS), torch.nan)
     teacher[:, 3:] = torch.nan
-    distillation_loss(logits, Wanted(teacher, labels), "forward_kl", 1.0, 0.5).sum().backward()
+    distillation_loss(logits, Targets(teacher, labels), "forward_kl", 1.0, 0.5).sum().backward()
     assert logits.grad is not None
     assert (logits.grad[:, 3:] == 0).all() and (logits.grad[:, :3] != 0).any()
 
 
 def test_nothing_known_loses_nothing() -> None:
     nothing = torch.full((LISTS, PLACES, TASKS), torch.nan)
-    assert distillation_loss(drawn(0), Wanted(nothing, nothing), "js", 1.0, 1.0).tolist() == [0.0, 0.0]
+    assert distillation_loss(drawn(0), Targets(nothing, nothing), "js", 1.0, 1.0).tolist() == [0.0, 0.0]
     assert (label_loss(drawn(0), nothing) == 0).all() and (list_labels(drawn(0), nothing) == 0).all()
     assert (list_divergence(drawn(0), drawn(1), torch.isfinite(nothing)) == 0).all()
 

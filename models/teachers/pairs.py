@@ -76,14 +76,14 @@ class JointPairs:
         alone = torch.empty(len(jobs), model.backbone.hidden)
         for some in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
             read, mask = self._read(jobs[some])
-            alone[some] = model.alone(read, mask).float()
+            alone[some] = model.encode_item(read, mask).float()
         order = np.lexsort((self._jobs.lengths[jobs[job]], self.rows.request[chosen]))
         for start in range(0, len(order), PAIRS_AT_ONCE):
             batch = order[start : start + PAIRS_AT_ONCE]
             requests, request = np.unique(self.rows.request[chosen[batch]], return_inverse=True)
-            asked = model.ask(*self._requests.batch(requests), self._first)
+            asked = model.encode_prefix(*self._requests.batch(requests), self._first)
             read, mask = self._read(jobs[job[batch]])
-            met = model.meet(asked, read, mask, alone[job[batch]], torch.from_numpy(request))
+            met = model.score(asked, read, mask, alone[job[batch]], torch.from_numpy(request))
             yield chosen[batch], model.answers(met)
 
     def _read(self, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
