@@ -40,6 +40,7 @@ from contracts.progress import Progress
 from contracts.records import Event, Job
 from contracts.tables import parts, write_part
 from contracts.text.verbalizer import job_snippet
+from contracts.time.as_of import rows_as_of
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -178,19 +179,18 @@ def _meet_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) 
 def with_snippets(events: pl.DataFrame, jobs: pl.DataFrame) -> pl.DataFrame:
     """Events with the column `snippet`: the job as advertised at the event's time, else as first advertised.
 
-    jobs: every version with `id`, `updated_at` and what `job_snippet` reads. Events of other jobs are left out.
+    Args:
+        events: with the columns `job_id` and `time`.
+        jobs: every version with `id`, `updated_at` and what `job_snippet` reads.
+
+    Returns:
+        The events in order of time, without those of other jobs.
     """
-    versions = jobs.join(events.select(JOB_KEY).unique(), left_on="id", right_on=JOB_KEY, how="semi").sort("updated_at")
-    words = [job_snippet(Job.model_construct(**row)) for row in versions.iter_rows(named=True)]
-    versions = versions.select(pl.col("id").alias(JOB_KEY), "updated_at", pl.Series("snippet", words, pl.String))
-    first = versions.unique(JOB_KEY, keep="first", maintain_order=True).select(
-        JOB_KEY, pl.col("snippet").alias("first")
-    )
-    joined = events.sort("time").join_asof(
-        versions, left_on="time", right_on="updated_at", by=JOB_KEY, check_sortedness=False
-    )
-    joined = joined.join(first, on=JOB_KEY, how="inner")
-    return joined.with_columns(pl.coalesce("snippet", "first").alias("snippet")).drop("first", "updated_at")
+    versions = jobs.rename({"id": JOB_KEY}).join(events.select(JOB_KEY).unique(), on=JOB_KEY, how="semi")
+    words = [job_snippet(Job.model_construct(id=row.pop(JOB_KEY), **row)) for row in versions.iter_rows(named=True)]
+    rows = rows_as_of(versions, events, [JOB_KEY], "time", ["updated_at"], else_first=True)
+    worded = events.with_columns(pl.Series("snippet", words, pl.String).gather(rows))
+    return worded.filter(rows.is_not_null()).sort("time")
 
 
 def job_statistics(events: pl.DataFrame) -> pl.DataFrame:

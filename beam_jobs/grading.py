@@ -105,7 +105,8 @@ def _pairs(one: Chosen, jobs: JobVersions) -> list[Pair]:
     if not ask.graded or (ask.request.member is None and not past.query.strip()):
         return []
     member = Member.model_validate(ask.request.member) if ask.request.member else None
-    return [Pair(member, jobs.as_of(job_id, past.time), past.query) for job_id in one.job_ids]
+    versions = jobs.as_of([(job_id, past.time) for job_id in one.job_ids])
+    return [Pair(member, job, past.query) for job in versions]
 
 
 def write_report(

@@ -17,7 +17,7 @@ from contracts.errors import BadInput, NotReady
 from contracts.features import JOB_KEY, JOB_TEXT
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from history.as_of import KNOWN, PastAsk, first_rows, requests_as_of
+from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
 from history.requests import EVENT_COLUMNS, gains, past_requests
 from models.config import EncoderTraining, Precision
 from models.encoder.positives import Positives
@@ -106,6 +106,6 @@ def _events(workspace: Workspace) -> pl.DataFrame:
 
 def _texts(workspace: Workspace, last: datetime) -> dict[str, str]:
     """Job -> its first text, of the jobs that were known by then."""
-    table: pa.Table = first_rows(read_table(workspace.features / JOB_TEXT, [JOB_KEY, "text", *KNOWN]), JOB_KEY, *KNOWN)
+    table: pa.Table = first_known(read_table(workspace.features / JOB_TEXT, [JOB_KEY, "text", *KNOWN]), JOB_KEY, *KNOWN)
     rows = pl.DataFrame(table).filter(pl.max_horizontal(*KNOWN) <= last)
     return dict(zip(rows[JOB_KEY], rows["text"], strict=True))

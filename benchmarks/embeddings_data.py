@@ -24,7 +24,7 @@ from contracts.records import Job
 from contracts.tables import latest, parts, read_table, write_part
 from contracts.text.verbalizer import Verbalizer, request_text
 from contracts.workspace import Workspace
-from history.as_of import KNOWN, PastAsk, first_rows, requests_as_of
+from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
 from models.config import Teacher, TeacherConfig
 from models.encoder.positives import Positives
 from replay.holdout import held_out
@@ -142,7 +142,7 @@ def log_task(name: str, workspace: Workspace, teacher: Teacher, requests: int, p
     ones to learn from, at most."""
     held = held_out(workspace, requests, seed)
     asked = requests_as_of(workspace, [PastAsk(one.member_id, one.query, one.time, one.viewed) for one in held])
-    table = first_rows(read_table(workspace.features / JOB_TEXT, [JOB_KEY, "text", *KNOWN]), JOB_KEY, *KNOWN)
+    table = first_known(read_table(workspace.features / JOB_TEXT, [JOB_KEY, "text", *KNOWN]), JOB_KEY, *KNOWN)
     text = dict(zip(table[JOB_KEY].to_pylist(), table["text"].to_pylist(), strict=True))
     records = latest(read_table(workspace.records / "jobs"), "id", "updated_at").sort_by("id")
     ids = records["id"].to_pylist()

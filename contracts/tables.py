@@ -1,20 +1,21 @@
-"""Tables as folders of Parquet files: how to write a part, read a table, and take the newest row of each key."""
+"""Tables as folders of Parquet files: write a part, read a table, and take rows that are the newest or were then."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from contracts.errors import NotReady, UnreadableFile
-
-_ROW = "__row"
+from contracts.time.as_of import newest_rows, rows_as_of
 
 
 def write_part(folder: Path, table: pa.Table, name: str | None = None) -> Path:
@@ -57,12 +58,44 @@ def read_table(
 
 
 def latest(table: pa.Table, key: str, *order: str) -> pa.Table:
-    """The newest row of each key: highest in `order`, compared left to right; among equals the later row wins."""
-    if not table.num_rows:
-        return table
-    order_keys = [(name, "ascending") for name in order]
-    ranked = table.append_column(_ROW, pa.array(np.arange(table.num_rows)))
-    ranked = ranked.sort_by([*order_keys, (_ROW, "ascending")]).drop([_ROW])
-    ranked = ranked.append_column(_ROW, pa.array(np.arange(table.num_rows)))
-    last = ranked.group_by(key).aggregate([(_ROW, "max")])[f"{_ROW}_max"]
-    return ranked.drop([_ROW]).take(np.sort(last.to_numpy()))
+    """The newest row of each key, in ascending `order`.
+
+    Args:
+        table: n rows.
+        key: the column whose values name what a row is a version of.
+        *order: the columns that say which row is newer, the most important first; among equals the later row wins.
+    """
+    return table.take(newest_rows(pl.DataFrame(table.select([key, *order])), [key], order).to_arrow())
+
+
+def read_as_of(
+    folder: Path,
+    key: str,
+    moments: Sequence[tuple[str, datetime]],
+    columns: Sequence[str],
+    order: Sequence[str],
+    else_first: bool = False,
+) -> list[dict[str, Any] | None]:
+    """For each (key, time) the newest row of a table that was known at that time (`contracts.time.as_of.rows_as_of`).
+
+    Args:
+        folder: the table; one without parts knows nothing.
+        key: the column whose values name what a row is a version of.
+        moments: m pairs of a key and a time in UTC.
+        columns: what is read of the rows.
+        order: columns of times that must all be at or before the moment; the first one says which row is newer. With
+            the event time and the created time it is Feast's join with `filter_by_created_timestamp`.
+        else_first: before a key was known its first version stands in.
+
+    Returns:
+        m rows as dicts; None where no version was known.
+    """
+    if not parts(folder):
+        return [None] * len(moments)
+    keys = pa.array(sorted({name for name, _ in moments}), pa.string())
+    table = read_table(folder, list(dict.fromkeys((key, *columns, *order))), pc.field(key).isin(keys))
+    asked = pl.DataFrame(moments, {key: pl.String, "__at": pl.Datetime("us", "UTC")}, orient="row")
+    history = pl.DataFrame(table.select(list(dict.fromkeys((key, *order)))))
+    rows = rows_as_of(history, asked, [key], "__at", order, else_first=else_first)
+    picked = iter(table.select(list(columns)).take(rows.drop_nulls().to_arrow()).to_pylist())
+    return [None if row is None else next(picked) for row in rows]

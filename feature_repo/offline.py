@@ -31,8 +31,9 @@ from feast.utils import _get_requested_feature_views_to_features_dict
 from contracts.errors import BadInput, UnreadableFile
 from contracts.features import EVENT_TIME
 from contracts.tables import parts, write_part
+from contracts.time.as_of import newest_rows, rows_as_of
 
-_ROW, _RANK, _ASKED, _VISIBLE = "__row", "__rank", "__asked", "__visible"
+_ROW = "__row"
 _TIME = pl.Datetime("us", "UTC")
 
 
@@ -66,18 +67,17 @@ class PartsOfflineStore(DaskOfflineStore):
         """
         if not isinstance(entity_df, pd.DataFrame) or EVENT_TIME not in entity_df:
             raise BadInput(f"no data frame with a column {EVENT_TIME}", cure="pass the keys and the time of each row")
-        wanted, _ = _get_requested_feature_views_to_features_dict(feature_refs, feature_views, [])
+        features_of, _ = _get_requested_feature_views_to_features_dict(feature_refs, feature_views, [])
 
         def join() -> pa.Table:
             table = pa.Table.from_pandas(entity_df, preserve_index=False)
-            asked = pl.DataFrame(table)
-            for view, features in wanted.items():
+            moments = pl.DataFrame(table)
+            for view, features in features_of.items():
                 history = _History(view.batch_source, config, view.join_keys)
-                rows = history.as_of(asked, filter_by_created_timestamp, view.ttl)
-                found = history.take(rows, features)
+                values = history.take(history.as_of(moments, filter_by_created_timestamp, view.ttl), features)
                 prefix = f"{view.projection.name_to_use()}__" if full_feature_names else ""
                 for name in features:
-                    table = table.append_column(f"{prefix}{name}", found[name])
+                    table = table.append_column(f"{prefix}{name}", values[name])
             return table
 
         metadata = RetrievalMetadata(
@@ -142,74 +142,63 @@ class _History:
         if not isinstance(source, FileSource) or source.field_mapping or not source.timestamp_field:
             raise BadInput(f"source {source and source.name!r}", cure="a FileSource with a time and no field_mapping")
         self.keys = list(keys)
-        self.event, self.created = source.timestamp_field, source.created_timestamp_column
+        self.event = source.timestamp_field
+        # The newest event first, then what was learned of it last.
+        self.order = [self.event, *([source.created_timestamp_column] if source.created_timestamp_column else [])]
         self._paths = parts(_folder(source, config))
-        times = [self.event, *([self.created] if self.created else [])]
-        frames = [pl.DataFrame(_read(path, [*self.keys, *times])) for path in self._paths]
+        frames = [pl.DataFrame(_read(path, [*self.keys, *self.order])) for path in self._paths]
         self._starts = np.cumsum([0, *map(len, frames)])
-        if frames:
-            rows = pl.concat(frames, how="vertical_relaxed").with_columns(pl.col(times).cast(_TIME))
-        else:
-            schema = dict.fromkeys(self.keys, pl.String) | dict.fromkeys(times, _TIME)
-            rows = pl.DataFrame(schema=schema)
-        # A row's rank: the newest event, then what was learned of it last, then what was written last.
-        self.rows = rows.with_row_index(_ROW).sort(*times, _ROW).with_row_index(_RANK)
+        empty = pl.DataFrame(schema=dict.fromkeys(self.keys, pl.String) | dict.fromkeys(self.order, _TIME))
+        rows = pl.concat(frames, how="vertical_relaxed") if frames else empty
+        self.rows = rows.with_columns(pl.col(self.order).cast(_TIME))
 
-    def as_of(self, asked: pl.DataFrame, known_then: bool, ttl: timedelta | None) -> pa.Array:
-        """For each asked row the place of the newest row as of its time, null where there is none.
+    def as_of(self, moments: pl.DataFrame, known_then: bool, ttl: timedelta | None) -> pl.Series:
+        """The place of the newest row known at each moment.
 
-        asked: the keys and `event_timestamp`. known_then: a row counts from its created time on, not from its event
-        time on. A row is seen once both times have passed; from then on it stands until one of a higher rank is seen.
-        So in order of `seen from` the highest rank so far is the answer, and one as-of join finds it.
+        Args:
+            moments: (m,) rows with the keys and `event_timestamp`.
+            known_then: a row counts once its created time has passed too, not only its event time.
+            ttl: how old an event may be; none or zero: any age.
+
+        Returns:
+            (m,) places, null where no row was known.
         """
-        visible = pl.max_horizontal(self.event, self.created) if known_then and self.created else pl.col(self.event)
-        answers = (
-            self.rows.join(asked.select(self.keys).unique(), on=self.keys, how="semi")
-            .with_columns(visible.alias(_VISIBLE))
-            .sort(_VISIBLE, _RANK)
-            .with_columns(pl.col(_RANK).cum_max().over(self.keys))
-            .unique([*self.keys, _VISIBLE], keep="last", maintain_order=True)
-            .select(*self.keys, _VISIBLE, _RANK)
-        )
         at = pl.col(EVENT_TIME)
-        at = at if getattr(asked.schema[EVENT_TIME], "time_zone", None) else at.dt.replace_time_zone("UTC")
-        moments = asked.select(*self.keys, at.cast(_TIME)).with_row_index(_ASKED).sort(EVENT_TIME)
-        found = moments.join_asof(
-            answers, left_on=EVENT_TIME, right_on=_VISIBLE, by=self.keys, check_sortedness=False
-        ).join(self.rows.select(_RANK, _ROW, pl.col(self.event).alias("__event")), on=_RANK, how="left")
-        if ttl:
-            fresh = pl.col("__event") >= pl.col(EVENT_TIME) - ttl
-            found = found.with_columns(pl.when(fresh).then(_ROW).alias(_ROW))
-        return found.sort(_ASKED)[_ROW].to_arrow()
+        at = at if getattr(moments.schema[EVENT_TIME], "time_zone", None) else at.dt.replace_time_zone("UTC")
+        moments = moments.with_columns(at.cast(_TIME))
+        since = self.order if known_then else [self.event]
+        rows = rows_as_of(self.rows, moments, self.keys, EVENT_TIME, self.order, since=since)
+        if not ttl:
+            return rows
+        fresh = self.rows[self.event].gather(rows) >= moments[EVENT_TIME] - ttl
+        return rows.to_frame().select(pl.when(fresh).then(pl.col(rows.name))).to_series()
 
-    def latest(self, start: datetime | None, end: datetime | None) -> pa.Array:
-        """The place of each key's newest row by event time within [start, end]."""
-        rows = self.rows
+    def latest(self, start: datetime | None, end: datetime | None) -> pl.Series:
+        """The place of each key's newest row by event time within [start, end], ascending."""
+        rows = self.rows.with_row_index(_ROW)
         if start is not None:
             rows = rows.filter(pl.col(self.event) >= start)
         if end is not None:
             rows = rows.filter(pl.col(self.event) <= end)
-        return rows.unique(self.keys, keep="last").sort(_ROW)[_ROW].to_arrow()
+        return rows[_ROW].gather(newest_rows(rows, self.keys, self.order)).sort()
 
-    def take(self, rows: pa.Array, columns: list[str]) -> pa.Table:
+    def take(self, rows: pl.Series, columns: list[str]) -> pa.Table:
         """The columns of the rows at these places, in their order; null where the place is null.
 
         Holds one part at a time beside the rows that were picked.
         """
-        places = rows.to_numpy(zero_copy_only=False)
-        wanted = np.unique(places[~np.isnan(places)] if places.dtype.kind == "f" else places).astype(np.int64)
+        picked = rows.drop_nulls().unique().sort().to_numpy()
         taken = []
         for number, path in enumerate(self._paths):
-            low, high = np.searchsorted(wanted, self._starts[number : number + 2])
+            low, high = np.searchsorted(picked, self._starts[number : number + 2])
             if low < high:
-                taken.append(_read(path, columns).take(pa.array(wanted[low:high] - self._starts[number])))
+                taken.append(_read(path, columns).take(pa.array(picked[low:high] - self._starts[number])))
         if not taken:
             return pa.table({name: pa.nulls(len(rows)) for name in columns})
-        picked = pa.concat_tables(taken, promote_options="permissive")
-        at = np.searchsorted(wanted, np.nan_to_num(places).astype(np.int64))
-        missing = rows.is_null().to_numpy(zero_copy_only=False)
+        at = np.searchsorted(picked, rows.fill_null(0).to_numpy())
+        missing = rows.is_null().to_numpy()
         # One chunk: Feast writes only the first of several online.
-        return picked.take(pa.array(at, mask=missing)).combine_chunks()
+        return pa.concat_tables(taken, promote_options="permissive").take(pa.array(at, mask=missing)).combine_chunks()
 
 
 def _folder(source: DataSource | None, config: RepoConfig) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from contracts.time.open import why_closed
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
 
@@ -101,12 +102,8 @@ def settled(
 
 
 def _broken_rule(job: dict[str, Any], alive: bool, request: Request) -> str:
-    if job["hidden"]:
-        return "hidden"
-    if job["expires_at"] is not None and job["expires_at"] <= request.time:
-        return "expired"
-    if job["posted_at"] is not None and job["posted_at"] > request.time:
-        return "not_posted"
+    if closed := why_closed(job["posted_at"], job["expires_at"], job["hidden"], request.time):
+        return closed
     if job["id"] in request.exclude:
         return "excluded"  # asked for, applied to or dismissed
     return "" if alive else "hidden"  # hidden since the index was built

@@ -21,8 +21,9 @@ from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles
+from contracts.time.as_of import newest_rows, rows_as_of
 from contracts.workspace import Workspace
-from history.as_of import PastAsk, link
+from history.as_of import KNOWN, PastAsk, link
 from history.as_of import requests_as_of as past_requests_as_of
 from ranking.scorer import ItemEncoder
 from replay.holdout import HeldOut
@@ -32,8 +33,6 @@ from retrieval.index.job_index import read_index_manifest
 from retrieval.request import Request
 
 log = logging.getLogger("rolecall")
-
-_ROW, _KEY, _TRUE, _SINCE = "row", "key", "true", "since"
 
 
 def requests_as_of(
@@ -109,8 +108,8 @@ class _Versions:
         self._workspace = workspace
         self._jobs = read_table(workspace.records / "jobs")
         self._texts = read_table(workspace.features / JOB_TEXT)
-        record = _chosen(_known(self._jobs, "id", "updated_at"), cut)
-        text = _chosen(_known(self._texts, JOB_KEY, EVENT_TIME, CREATED_TIME), cut)
+        record = _chosen(self._jobs, "id", ["updated_at"], cut)
+        text = _chosen(self._texts, JOB_KEY, KNOWN, cut)
         self._record_rows, self._text_rows = record.rows, text.rows
         self.all_newest = record.all_newest and text.all_newest
         both = record.later.keys() & text.later.keys()
@@ -147,23 +146,15 @@ class _Chosen(NamedTuple):
     later: dict[str, datetime]
 
 
-def _chosen(known: pl.DataFrame, cut: datetime) -> _Chosen:
-    """One row of each key of `_known`: the newest that was known at the cut, else the first that was known at all."""
-    newest = known.group_by(_KEY, maintain_order=True).last()
-    early = known.filter(pl.col(_SINCE) <= cut).group_by(_KEY, maintain_order=True).last()
-    late = known.join(early, on=_KEY, how="anti").sort(_SINCE, maintain_order=True)
-    late = late.group_by(_KEY, maintain_order=True).first()
-    rows = pl.concat([early[_ROW], late[_ROW]])
-    all_newest = set(rows.to_list()) == set(newest[_ROW].to_list())
-    return _Chosen(pa.array(rows.to_list(), pa.int64()), all_newest, dict(late[_KEY, _SINCE].iter_rows()))
-
-
-def _known(table: pa.Table, key: str, true_from: str, *known_from: str) -> pl.DataFrame:
-    """Of each row of a table: its number, key, and since when it was true and was known; oldest first."""
-    frame = pl.DataFrame(table.select([key, true_from, *known_from])).with_row_index(_ROW)
-    since = pl.max_horizontal(true_from, *known_from)
-    frame = frame.select(_ROW, pl.col(key).alias(_KEY), pl.col(true_from).alias(_TRUE), since.alias(_SINCE))
-    return frame.sort(_TRUE, _SINCE, _ROW)
+def _chosen(table: pa.Table, key: str, order: Sequence[str], cut: datetime) -> _Chosen:
+    """One row of each key: the newest that was known at the cut, else the first that was known at all."""
+    history = pl.DataFrame(table.select([key, *order]))
+    keys = history.select(pl.col(key).unique(maintain_order=True))
+    moments = keys.with_columns(pl.lit(cut, history.schema[order[0]]).alias("cut"))
+    rows = rows_as_of(history, moments, [key], "cut", order, else_first=True)
+    since = keys.with_columns(history.select(pl.max_horizontal(*order).alias("since")).to_series().gather(rows))
+    all_newest = set(rows) == set(newest_rows(history, [key], order))
+    return _Chosen(rows.to_arrow(), all_newest, dict(since.filter(pl.col("since") > cut).iter_rows()))
 
 
 def _lists(

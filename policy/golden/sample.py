@@ -23,7 +23,9 @@ import pyarrow.dataset as ds
 
 from contracts.errors import NotReady
 from contracts.records import Job, Member
-from contracts.tables import parts, read_table
+from contracts.tables import parts, read_as_of, read_table
+from contracts.time.as_of import rows_as_of
+from contracts.time.open import open_at
 from policy.document.document import Policy
 from policy.golden.pairs import GoldenPair, Kind, Source
 from policy.rubric.titles import TitleReader, stems
@@ -73,7 +75,7 @@ def sample_pairs(
     chosen = [(cell, one) for cell, room in sorted(rooms.items()) for one in _mixed(cells[cell], room)]
     if len(chosen) < pairs:
         log.info("golden: %d pairs, not %d: the log holds no more", len(chosen), pairs)
-    jobs = rows_as_of(records / "jobs", [(one.job_id, one.time) for _, one in chosen])
+    jobs = _versions(records / "jobs", Job, [(one.job_id, one.time) for _, one in chosen])
     found = [
         GoldenPair(
             pair_id=_pair_id(one),
@@ -130,22 +132,6 @@ class Vocabulary:
         return "+".join(filter(None, parts_)) or "title"
 
 
-def rows_as_of(folder: Path, asked: Sequence[tuple[str, datetime]]) -> list[dict[str, Any] | None]:
-    """The newest version of each record by a time, the first one where it is asked before it was known, None where it
-    is not there. A version that came later would tell a grader what nobody knew."""
-    ids = pa.array(sorted({name for name, _ in asked}), pa.string())
-    table = read_table(folder, filter=pc.field("id").isin(ids)).sort_by("updated_at")
-    table = table.drop([name for name in ("row_hash",) if name in table.column_names])
-    versions: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in table.to_pylist():
-        versions[row["id"]].append(row)
-    found = []
-    for name, time in asked:
-        known = versions.get(name, [])
-        found.append(next((row for row in reversed(known) if row["updated_at"] <= time), known[0] if known else None))
-    return found
-
-
 def _logged(records: Path, examples: Path | None, limit: int, rng: np.random.Generator) -> Iterator[Candidate]:
     """What was shown or viewed, and what retrieval found, drawn evenly and each once."""
     tables: list[tuple[Source, pl.DataFrame]] = [("logged", _some_rows(records / "events", _KEYS, _SHOWN, limit, rng))]
@@ -177,28 +163,30 @@ def _some_rows(
 
 
 def _with_members(records: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
-    known = parts(records / "members")
-    members = rows_as_of(records / "members", [(one.member_id, one.time) for one in candidates]) if known else None
-    found = members or [None] * len(candidates)
-    return [one._replace(member=member) for one, member in zip(candidates, found, strict=True)]
+    members = _versions(records / "members", Member, [(one.member_id, one.time) for one in candidates])
+    return [one._replace(member=member) for one, member in zip(candidates, members, strict=True)]
+
+
+def _versions(
+    folder: Path, model: type[Job] | type[Member], moments: Sequence[tuple[str, datetime]]
+) -> list[dict[str, Any] | None]:
+    """Each record as known at a time, its first version before that: a later one tells what nobody knew."""
+    return read_as_of(folder, "id", moments, list(model.model_fields), ["updated_at"], else_first=True)
 
 
 def _random(records: Path, candidates: Sequence[Candidate], rng: np.random.Generator) -> list[Candidate]:
-    """Each asker once with a job drawn from those that were open then."""
-    jobs = pl.DataFrame(read_table(records / "jobs", ["id", "posted_at", "expires_at"])).unique(
-        "id", maintain_order=True
-    )
-    posted, expires = (jobs[name].cast(pl.Int64).to_numpy() for name in ("posted_at", "expires_at"))
-    ids = jobs["id"].to_list()
-    asked = list({(one.member_id, one.query): one for one in candidates}.values())
-    now = np.array([one.time.timestamp() * 1e6 for one in asked])[:, None]
-    drawn = rng.integers(0, len(ids), (len(asked), TRIES))
-    open_ = ~(posted[drawn] > now) & ~(expires[drawn] <= now)  # a time that is not known is NaN and excludes nothing
-    return [
-        one._replace(job_id=ids[drawn[i, open_[i].argmax()]], source="random")
-        for i, one in enumerate(asked)
-        if open_[i].any()
-    ]
+    """Each asker once with a job drawn from those that were open then, by the job's version of then."""
+    jobs = pl.DataFrame(read_table(records / "jobs", ["id", "posted_at", "expires_at", "hidden", "updated_at"]))
+    ids = jobs["id"].unique(maintain_order=True)
+    askers = list({(one.member_id, one.query): one for one in candidates}.values())
+    drawn = ids[rng.integers(0, len(ids), (len(askers), TRIES)).ravel()]
+    asker = np.repeat(np.arange(len(askers)), TRIES)
+    times = pl.Series([one.time for one in askers], dtype=jobs["updated_at"].dtype)
+    moments = pl.DataFrame({"id": drawn, "asker": asker, "time": times.gather(asker)})
+    versions = jobs[rows_as_of(jobs, moments, ["id"], "time", ["updated_at"], else_first=True)]
+    offered = moments.filter(versions.with_columns(moments["time"]).select(open_at(pl.col("time"))).to_series())
+    first = offered.unique("asker", keep="first", maintain_order=True)
+    return [askers[asker]._replace(job_id=job, source="random") for job, asker in first["id", "asker"].iter_rows()]
 
 
 def _kind(titles: TitleReader, one: Candidate, near: float) -> Kind:

@@ -22,6 +22,7 @@ from contracts.arrow import to_table
 from contracts.bundle import Manifest
 from contracts.errors import BadInput, IndexMismatch, NotReady
 from contracts.records import Job
+from contracts.time.open import is_open
 from retrieval.candidates import Candidates
 from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
 from retrieval.encoder import TextEncoder
@@ -352,10 +353,9 @@ class JobIndex:
         return without_removed(rules, self, request, mask)
 
     def alive(self, rows: np.ndarray, time: datetime) -> np.ndarray:
-        """(m,) bool: not hidden or ended, posted by `time` (or not known when), not expired at `time`."""
-        now = time.timestamp()
+        """(m,) bool: which jobs are open at `time` (`contracts.time.open`) and were not deleted since the build."""
         posted, expires = self.attributes.number("posted_at")[rows], self.attributes.number("expires_at")[rows]
-        return self._jobs.open(rows) & ~(posted > now) & ~(expires <= now)
+        return is_open(posted, expires, ~self._jobs.open(rows), time.timestamp())
 
     def recent_vector(self, request: Request) -> np.ndarray | None:
         """(dim,) float32 unit mean of the vectors of the last jobs of interest; None where none is known."""

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import TooFewHires
 from contracts.tables import latest, read_table
+from contracts.time.open import open_at
 from contracts.versions import set_current
 from contracts.workspace import Workspace
 from retrieval.links.candidates import Candidates, enumerate_links, meta_links
@@ -151,7 +153,7 @@ def build_links(workspace: Workspace, config: LinksConfig, until: datetime | Non
     graph = learned.graph
     job_nodes = [graph.of_job(values) for values in people.jobs.values()]
     linked = LinkedJobs.of(job_nodes, graph.quality)
-    open_jobs = open_at(jobs, last)
+    open_jobs = pl.DataFrame(jobs).select(open_at(last)).to_series().to_numpy()
     member_nodes = [
         until_liquid(graph.of_member(values), linked.rows, open_jobs, config.liquidity, graph.pinned)
         for values in people.members.values()
@@ -191,11 +193,3 @@ def _before(table: pa.Table, until: datetime, column: str = "updated_at") -> pa.
 
 def _newest(records: pa.Table) -> pa.Table:
     return latest(records, "id", "updated_at").sort_by("id")
-
-
-def open_at(jobs: pa.Table, time: datetime) -> np.ndarray:
-    """(n,) bool: posted by `time` (or not known when), not expired at it, not hidden."""
-    posted = pc.fill_null(pc.less_equal(jobs["posted_at"], time), True)
-    running = pc.fill_null(pc.greater(jobs["expires_at"], time), True)
-    found = pc.and_(pc.and_(posted, running), pc.invert(jobs["hidden"]))
-    return found.to_numpy(zero_copy_only=False).astype(bool)

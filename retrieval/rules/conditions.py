@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 
 from contracts.documents import Part, wrong
 from contracts.records import SENIORITY_LADDER, Reason, Workplace
+from contracts.time.open import has_expired
 from retrieval.filters.attributes import AttributeTable, split_location
 from retrieval.filters.places import named_places
 
@@ -151,7 +152,7 @@ class ClosedCondition(Part):
 
     def met(self, jobs: Jobs, request: Request) -> np.ndarray | None:
         now, expires = request.time.timestamp(), jobs.attributes.number("expires_at")
-        met = expires <= now
+        met = has_expired(expires, now)
         if self.after_days is not None:
             met |= np.isnan(expires) & (jobs.attributes.number("posted_at") < now - self.after_days * _DAY)
         return met

@@ -17,7 +17,7 @@ from contracts.examples import EXAMPLES
 from contracts.records import Event, Job, Member
 from contracts.tables import read_table, write_part
 from policy import load_policy
-from policy.golden.sample import Vocabulary, _rooms, rows_as_of, sample_pairs
+from policy.golden.sample import Vocabulary, _rooms, sample_pairs
 from simulator.market import EPOCH
 
 POLICY = load_policy()
@@ -105,10 +105,33 @@ def test_a_pair_holds_the_member_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_record_asked_before_it_was_known_is_its_first_version(tmp_path: Path) -> None:
-    tables(tmp_path, [""])
-    asked = [("m", THEN - timedelta(days=99)), ("m", THEN + timedelta(days=9)), ("other", THEN)]
-    first, last, none = rows_as_of(tmp_path / "members", asked)
-    assert (first["headline"], last["headline"], none) == ("Cashier", "Welder", None)
+    tables(tmp_path, ["cashier"])
+    asked = Event(id="e", time=THEN - timedelta(days=99), member_id="m", query="welder", job_id="j2", action="view")
+    write_part(tmp_path / "events", to_table([asked], Event), "earlier")
+    pairs = [pair for pair in sample_pairs(tmp_path, POLICY, 50) if pair.query == "welder"]
+    assert {(pair.member.headline, pair.job.title) for pair in pairs if pair.source == "logged" and pair.member} == {
+        ("Cashier", "Cashier 2")
+    }
+
+
+def test_a_job_that_was_hidden_or_had_ended_by_its_version_of_then_is_not_drawn(tmp_path: Path) -> None:
+    tables(tmp_path, ["cashier", "welder"])
+    before, after = THEN - timedelta(days=2), THEN + timedelta(days=2)
+    jobs = [Job(id=f"hidden{i}", title="Baker", hidden=True, updated_at=before) for i in range(9)]
+    for i in range(9):
+        jobs += (
+            Job(id=f"ended{i}", title="Baker", updated_at=before),
+            Job(id=f"ended{i}", title="Baker", expires_at=before, updated_at=THEN),
+        )
+        jobs += (
+            Job(id=f"open{i}", title="Baker", updated_at=before),
+            Job(id=f"open{i}", title="Baker", hidden=True, updated_at=after),
+        )
+    write_part(tmp_path / "jobs", to_table(jobs, Job), "more")
+    for seed in range(8):
+        drawn = [pair.job.id for pair in sample_pairs(tmp_path, POLICY, 9, seed) if pair.source == "random"]
+        assert len(drawn) == 2
+        assert all(name.startswith(("open", "j")) for name in drawn)
 
 
 def test_retrieved_jobs_are_drawn_where_label_has_run(market: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from retrieval.links.config import LinksConfig
-from retrieval.links.learn import build_links, open_at
+from retrieval.links.learn import build_links
 from retrieval.links.store import ABOUT, LinkStore
 from retrieval.links.values import Value, job_values, member_values
 
@@ -107,14 +107,6 @@ def test_a_record_alone_gives_the_links_that_its_member_was_given(store: LinkSto
     open_jobs = np.arange(12) != 11  # the hidden one
     np.testing.assert_array_equal(store.nodes_of(member, open_jobs), store.nodes("m00"))
     assert len(store.nodes_of(member, np.zeros(12, bool))) >= len(store.nodes("m00"))
-
-
-def test_a_job_is_open_from_its_posting_to_its_expiry_unless_hidden():
-    day = timedelta(days=1)
-    times = [(None, None), (START, None), (START + day, None), (START - day, START), (None, START + day)]
-    jobs = [Job(id="j", title="t", posted_at=a, expires_at=b, updated_at=START) for a, b in times]
-    hidden = jobs[0].model_copy(update={"hidden": True})
-    assert open_at(to_table([*jobs, hidden], Job), START).tolist() == [True, True, False, False, True, False]
 
 
 def test_a_member_who_is_not_known_has_no_links(store: LinkStore):
