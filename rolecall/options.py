@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the knobs that every command reads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rolecall.params import Params
+
+DEFAULT = Path("artifacts/demo")
 WorkspaceOption = Annotated[
     Path,
     typer.Option("--workspace", "-w", help="Folder that holds everything Rolecall makes.", envvar="ROLECALL_WORKSPACE"),
@@ -16,4 +19,16 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(help="The PyTorch device that scans the vectors of the exact engine, such as cuda; NumPy if none."),
 ]
-DEFAULT = Path("artifacts/demo")
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(help="`embedded` (SQLite) or `redis` (REDIS_URL); the repository's own if none, else embedded."),
+]
+RulesOption = Annotated[
+    Path | None,
+    typer.Option("--rules", help="A file of rules; that of the params, else the workspace's own, else the built-in."),
+]
+
+
+def params_of(context: typer.Context) -> Params:
+    """The knobs in force, which the root command has read."""
+    return context.find_root().obj

@@ -11,8 +11,7 @@ import typer
 
 from contracts.errors import BadInput, TooFewHires
 from contracts.workspace import Workspace
-from rolecall.options import DEFAULT, JsonOption, WorkspaceOption
-from rolecall.params import Params
+from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
 
 log = logging.getLogger("rolecall")
 
@@ -47,12 +46,11 @@ def learn(
     from history.requests import EVENT_COLUMNS, end_of_training
     from retrieval.links.learn import build_links, leave_without_links
 
-    knobs: Params = context.find_root().obj
     given = {name: path for name, path in (("templates", templates), ("edits", edits)) if path is not None}
     place = Workspace(workspace)
     until = end_of_training(pl.DataFrame(read_table(place.records / "events", EVENT_COLUMNS)).unique("id"))
     try:
-        typer.echo(build_links(place, knobs.links.model_copy(update=given), until))
+        typer.echo(build_links(place, params_of(context).links.model_copy(update=given), until))
     except TooFewHires as error:
         if not or_none:
             raise
@@ -81,26 +79,32 @@ def show(
     hits = store.search(member, max(len(store.job_ids), 1))
     if svg is not None:
         svg.write_text(links_svg(f"Member {member}", own, reach), "utf-8")
-    found = [
+    matches = [
         {
-            "job_id": store.job_ids[row],
+            "job_id": store.job_ids[job],
             "score": round(float(score), 4),
-            "because": [link.explain() for link in store.shared(member, row)],
+            "because": [link.explain() for link in store.shared(member, job)],
         }
-        for row, score in zip(hits.rows[:jobs], hits.scores[:jobs], strict=True)
+        for job, score in zip(hits.rows[:jobs], hits.scores[:jobs], strict=True)
     ]
-    told = [
+    rows = [
         {"quality": link.quality, "jobs": count, "because": link.explain()}
         for link, count in zip(own, reach, strict=True)
     ]
     if as_json:
-        answer = {"version": store.version, "member_id": member, "links": told, "jobs": len(hits.rows), "first": found}
+        answer = {
+            "version": store.version,
+            "member_id": member,
+            "links": rows,
+            "jobs": len(hits.rows),
+            "first": matches,
+        }
         typer.echo(json.dumps(answer, indent=2))
         return
     typer.echo(f"member {member}: {len(own):,} links to {len(hits.rows):,} jobs (links {store.version})")
-    for line in told:
-        typer.echo(f"  {line['jobs']:>6,} jobs  {line['because']}")
-    for one in found:
-        typer.echo(f"{one['job_id']}  {one['score']:.2f}")
-        for reason in one["because"]:
+    for row in rows:
+        typer.echo(f"  {row['jobs']:>6,} jobs  {row['because']}")
+    for match in matches:
+        typer.echo(f"{match['job_id']}  {match['score']:.2f}")
+        for reason in match["because"]:
             typer.echo(f"    {reason}")

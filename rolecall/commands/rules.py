@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contracts.workspace import Workspace
-from rolecall.options import DEFAULT, JsonOption, WorkspaceOption
-from rolecall.params import Params
+from rolecall.options import DEFAULT, JsonOption, RulesOption, WorkspaceOption, params_of
 
 if TYPE_CHECKING:
     from replay.feedback import Feedback
@@ -25,24 +24,18 @@ rules = typer.Typer(
     `feedback` says what they complain about most, `try` what a rule would have taken from them, `check` whether a file
     of rules holds together, `show` which rules are in force.""",
 )
-RulesOption = Annotated[
-    Path | None,
-    typer.Option("--rules", help="A file of rules; that of the params, else the workspace's own, else the built-in."),
-]
 
 
-def rules_in_force(context: typer.Context, workspace: Path, given: Path | None) -> RuleBook:
+def _rules_in_force(context: typer.Context, workspace: Path, given: Path | None) -> RuleBook:
     from retrieval.rules.rules import find_rules
 
-    knobs: Params = context.find_root().obj
-    return find_rules(Workspace(workspace), given or knobs.rules.file)
+    return find_rules(Workspace(workspace), given or params_of(context).rules.file)
 
 
 def _source(context: typer.Context, workspace: Path, given: Path | None) -> str:
-    """Which file that is, in words."""
-    knobs: Params = context.find_root().obj
+    """The path of the rules in force, or "built in"."""
     own = Workspace(workspace).rules
-    return str(given or knobs.rules.file or (own if own.is_file() else "built in"))
+    return str(given or params_of(context).rules.file or (own if own.is_file() else "built in"))
 
 
 @rules.command("check")
@@ -50,9 +43,9 @@ def check(file: Annotated[Path, typer.Argument(help="A file of rules.")]) -> Non
     """Check a file of rules; an error names the line, the value and the cure."""
     from retrieval.rules.rules import load_rules
 
-    found = load_rules(file)
-    enabled = ", ".join(rule.name for rule in found.enabled) or "none"
-    typer.echo(f"rules {found.version} hold together: {len(found.rules)} rules; enabled: {enabled}")
+    book = load_rules(file)
+    enabled = ", ".join(rule.name for rule in book.enabled) or "none"
+    typer.echo(f"rules {book.version} hold together: {len(book.rules)} rules; enabled: {enabled}")
 
 
 @rules.command("show")
@@ -63,14 +56,14 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Print the rules in force, those that are switched off too."""
-    found = rules_in_force(context, workspace, rules_file)
+    book = _rules_in_force(context, workspace, rules_file)
     if as_json:
-        typer.echo(json.dumps({"version": found.version, **found.model_dump(mode="json", exclude_none=True)}, indent=2))
+        typer.echo(json.dumps({"version": book.version, **book.model_dump(mode="json", exclude_none=True)}, indent=2))
         return
-    typer.echo(f"rules {found.version} ({_source(context, workspace, rules_file)})")
-    for rule in found.rules:
-        typer.echo(f"{'on ' if rule.enabled else 'off'}  {_told(rule)}")
-        typer.echo(f"       {' and '.join(rule.surfaces)}: {_when(rule)}")
+    typer.echo(f"rules {book.version} ({_source(context, workspace, rules_file)})")
+    for rule in book.rules:
+        typer.echo(f"{'on ' if rule.enabled else 'off'}  {_summary(rule)}")
+        typer.echo(f"       {' and '.join(rule.surfaces)}: {_conditions(rule)}")
 
 
 @rules.command("try")
@@ -85,16 +78,16 @@ def try_(
     as_json: JsonOption = False,
 ) -> None:
     """Say how many of the jobs that the log shows a rule would remove, and what people did with these."""
-    book = rules_in_force(context, workspace, rules_file)
+    book = _rules_in_force(context, workspace, rules_file)
     chosen = [book.named(rule)] if rule else list(book.rules)
 
     from replay.rule_trial import try_rules
 
-    found = try_rules(Workspace(workspace), chosen, requests, seed, examples)
+    trials = try_rules(Workspace(workspace), chosen, requests, seed, examples)
     if as_json:
-        typer.echo(json.dumps({"version": book.version, "rules": [_as_dict(trial) for trial in found]}, indent=2))
+        typer.echo(json.dumps({"version": book.version, "rules": [_as_dict(trial) for trial in trials]}, indent=2))
         return
-    typer.echo("\n\n".join("\n".join(_lines(trial)) for trial in found))
+    typer.echo("\n\n".join("\n".join(_lines(trial)) for trial in trials))
 
 
 @rules.command("feedback")
@@ -102,16 +95,16 @@ def feedback_(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False)
     """Count why members dismissed jobs, by surface and by the source that found the job."""
     from replay.feedback import feedback
 
-    found = feedback(Workspace(workspace))
-    typer.echo(json.dumps(found._asdict(), indent=2) if as_json else _as_table(found))
+    counts = feedback(Workspace(workspace))
+    typer.echo(json.dumps(counts._asdict(), indent=2) if as_json else _as_table(counts))
 
 
-def _told(rule: Rule) -> str:
+def _summary(rule: Rule) -> str:
     return f"{rule.name} ({rule.action}, answers {rule.reason}): {rule.because}"
 
 
-def _when(rule: Rule) -> str:
-    return json.dumps({name: told for name, told in rule.when.model_dump(mode="json").items() if told is not None})
+def _conditions(rule: Rule) -> str:
+    return json.dumps(rule.when.model_dump(mode="json", exclude_none=True))
 
 
 def _as_dict(trial: Trial) -> dict[str, Any]:
@@ -124,7 +117,7 @@ def _lines(trial: Trial) -> list[str]:
     from replay.rule_trial import OUTCOMES
 
     lines = [
-        f"{_told(trial.rule)} It is {'on' if trial.rule.enabled else 'off'}.",
+        f"{_summary(trial.rule)} It is {'on' if trial.rule.enabled else 'off'}.",
         f"It applies to {trial.applied:,} of {trial.requests:,} logged requests.",
         f"{'':<28}{'met by':>8}{'of':>10}{'share':>8}",
     ]
@@ -139,18 +132,18 @@ def _lines(trial: Trial) -> list[str]:
     return lines
 
 
-def _as_table(found: Feedback) -> str:
+def _as_table(counts: Feedback) -> str:
     from replay.feedback import NOT_SAID
 
-    surfaces = sorted({name for by in found.by_surface.values() for name in by})
-    sources = sorted({name for by in found.by_source.values() for name in by})
-    total = sum(found.dismissed.values())
+    surfaces = sorted({name for by in counts.by_surface.values() for name in by})
+    sources = sorted({name for by in counts.by_source.values() for name in by})
+    total = sum(counts.dismissed.values())
     heads = ["dismissed", "share", *surfaces, *("source " + name if name == NOT_SAID else name for name in sources)]
     lines = [f"{'':<18}" + "".join(f"{head:>16}" for head in heads)]
-    for reason, count in found.dismissed.items():
-        by = [found.by_surface[reason].get(name, 0) for name in surfaces]
-        by += [found.by_source[reason].get(name, 0) for name in sources]
-        lines.append(f"{reason:<18}{count:>16,}{count / total:>16.1%}" + "".join(f"{one:>16,}" for one in by))
-    shown = "".join(f"{found.shown.get(name, 0):>16,}" for name in (*surfaces, *sources))
+    for reason, count in counts.dismissed.items():
+        by = [counts.by_surface[reason].get(name, 0) for name in surfaces]
+        by += [counts.by_source[reason].get(name, 0) for name in sources]
+        lines.append(f"{reason:<18}{count:>16,}{count / total:>16.1%}" + "".join(f"{number:>16,}" for number in by))
+    shown = "".join(f"{counts.shown.get(name, 0):>16,}" for name in (*surfaces, *sources))
     lines.append(f"{'all that was shown':<18}{'':>32}{shown}")
     return "\n".join(lines) if total else "nobody dismissed a job"

@@ -1,0 +1,97 @@
+"""The commands that check, make and load tables, and turn them into features, vectors and labelled lists."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
+
+
+def validate(
+    folder: Annotated[Path, typer.Argument(help="Members, jobs and events as Parquet, CSV or JSONL.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Check a folder of data before anything is loaded: what fits, what does not, and why."""
+    from sources.validate import validate as check
+
+    report = check(folder, datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=2, default=str))
+    else:
+        typer.echo("\n".join(report.lines()))
+    if not report.ok:
+        raise typer.Exit(2)
+
+
+def simulate(
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="Folder to write the simulated market to.")],
+    members: Annotated[int | None, typer.Option(help="Members; from params where absent.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Jobs.")] = None,
+    events: Annotated[int | None, typer.Option(help="Events: impressions and what follows them.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed and start, same bytes.")] = None,
+    start: Annotated[datetime | None, typer.Option(help="Its first day; if none, its last day is today.")] = None,
+    onet: Annotated[Path | None, typer.Option(help="A folder of O*NET tables, for real occupations and tasks.")] = None,
+) -> None:
+    """Write a job market with known truth. All that is drawn from it is called simulated wherever it is shown."""
+    from simulator.catalogue import Catalogue
+    from simulator.market import simulate as write_market
+
+    knobs = params_of(context)
+    chosen = knobs.simulate.model_dump() | {
+        name: value for name, value in {"members": members, "jobs": jobs, "events": events}.items() if value is not None
+    }
+    write_market(
+        out,
+        **chosen,
+        seed=knobs.seed if seed is None else seed,
+        start=start.replace(tzinfo=UTC) if start else None,
+        catalogue=Catalogue.from_onet(onet) if onet else None,
+    )
+
+
+def ingest(
+    context: typer.Context,
+    data: Annotated[Path, typer.Option("--data", help="The folder of raw data.")],
+    workspace: WorkspaceOption = DEFAULT,
+) -> None:
+    """Validate and deduplicate raw rows (Beam); what does not fit goes to the quarantine with its reason."""
+    from beam_jobs import ingest as job
+
+    share = params_of(context).ingest.max_reject_share
+    job.run(["--source", str(data), "--workspace", str(workspace), "--max-reject-share", str(share), *context.args])
+
+
+def verbalize(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Turn changed records into text features (Beam)."""
+    from beam_jobs import verbalize as job
+
+    job.run(["--workspace", str(workspace), *context.args])
+
+
+def activity(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Fold events into what each member did lately and how each job fares (Beam)."""
+    from beam_jobs import activity as job
+
+    job.run(["--workspace", str(workspace), *context.args])
+
+
+def embed(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Turn changed text into vectors, or with `--what items --bundle FOLDER` into item tokens (Beam)."""
+    from beam_jobs import embed as job
+
+    job.run(["--workspace", str(workspace), *context.args])
+
+
+def label(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    """Sample lists of jobs for past requests, label them from events and grade a share by the policy (Beam)."""
+    from beam_jobs import label as job
+
+    knobs = params_of(context)
+    flags = ["--seed", str(knobs.seed), "--retrieval", knobs.retrieval.model_dump_json(), *knobs.label.as_flags()]
+    job.run(["--workspace", str(workspace), *flags, *context.args])

@@ -1,0 +1,123 @@
+"""The commands that build a job index and search it: `rolecall index`, `rolecall search`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contracts.workspace import Workspace
+from rolecall.options import DEFAULT, DeviceOption, JsonOption, RulesOption, WorkspaceOption, params_of
+
+if TYPE_CHECKING:
+    from retrieval.search import Found
+
+_WIDTHS = {"title": 40, "company": 24, "location": 26}
+_HEADS = {"location": "place"}
+
+
+def index(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    position: Annotated[str, typer.Option(help="Of the last change of the feed that the records hold.")] = "",
+) -> None:
+    """Build the job index for the current bundle: vectors, words, attributes, links, item tokens."""
+    from retrieval.index.build import build_index
+    from retrieval.links.store import current_links
+
+    place, knobs = Workspace(workspace), params_of(context)
+    build_index(
+        place,
+        place.bundle,
+        knobs.index.engine,
+        faiss=knobs.index.faiss,
+        terms=knobs.index.terms,
+        retrieval=knobs.retrieval,
+        links=current_links(place),
+        position=position,
+    )
+
+
+def search(
+    context: typer.Context,
+    query: Annotated[str, typer.Argument(help='What is looked for, such as "nurse in Denver".')],
+    workspace: WorkspaceOption = DEFAULT,
+    index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="How many jobs.")] = 10,
+    filter_json: Annotated[str, typer.Option("--filter", help='Such as {"all": [...]}; see docs/retrieval.md.')] = "",
+    rules_file: RulesOption = None,
+    as_typed: Annotated[bool, typer.Option("--as-typed", help="Do not take words after `in` for a place.")] = False,
+    device: DeviceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search a job index from here, in the order of retrieval: no member, no ranking model, no service."""
+    from retrieval.filters.filters import Filter, parse_filter
+    from retrieval.search import search as search_index
+
+    folder = index or Workspace(workspace).index
+    wanted = parse_filter(filter_json) if filter_json else Filter()
+    rules = rules_file or params_of(context).rules.file
+    answer = _as_dict(query, search_index(folder, query, k, wanted, rules, as_typed, device))
+    typer.echo(json.dumps(answer, indent=2) if as_json else _as_table(answer))
+
+
+def _as_dict(query: str, found: Found) -> dict[str, Any]:
+    candidates = found.candidates
+    shown = [found.index.display(int(row)) for row in candidates.rows]
+    return {
+        "query": query,
+        "words": found.reading.words,
+        "place": found.reading.place,
+        "filter": found.filter.model_dump(mode="json", by_alias=True, exclude_defaults=True),
+        "index_version": found.index.version,
+        "jobs": len(found.index),
+        "open": found.open,
+        "passed": found.passed,
+        "quoted": found.quoted,
+        "sources": candidates.sources,
+        "lacks": found.lacks,
+        "removed": dict(candidates.removed),
+        "results": [
+            {
+                "rank": i + 1,
+                "job_id": job["id"],
+                **{name: job[name] for name in _WIDTHS},
+                "found_by": candidates.found_by(i),
+                "score": float(candidates.fused[i]),
+                "demoted_by": candidates.demoted.get(int(candidates.rows[i]), ()),
+            }
+            for i, job in enumerate(shown)
+        ],
+    }
+
+
+def _as_table(answer: dict[str, Any]) -> str:
+    """Lines for people of what `_as_dict` made."""
+    where = f" in {answer['place']}" if answer["place"] else ""
+    lacks = f" (no vectors: {answer['lacks']})" if answer["lacks"] else ""
+    head = [
+        f"read as {answer['words']!r}{where}",
+        f"{answer['jobs']:,} jobs, {answer['open']:,} open, {answer['passed']:,} pass; "
+        f"asked {', '.join(answer['sources'])}{lacks}",
+        *([] if answer["quoted"] is None else [f"{answer['quoted']:,} jobs hold what stands in quotes"]),
+        *(f"{count:,} jobs removed by rule {rule}" for rule, count in answer["removed"].items()),
+        f"index {answer['index_version']}",
+        "",
+    ]
+    if not answer["results"]:
+        return "\n".join([*head, "no job"])
+    widest = max(len("found by"), *(len(",".join(result["found_by"])) for result in answer["results"]))
+    columns = [*_WIDTHS.items(), ("found by", widest)]
+    lines = ["rank  " + "  ".join(_cell(_HEADS.get(name, name), width) for name, width in columns) + "  score"]
+    for result in answer["results"]:
+        cells = [_cell(result[name], width) for name, width in _WIDTHS.items()]
+        cells.append(_cell(",".join(result["found_by"]), widest))
+        demoted = "".join(f"  demoted by rule {rule}" for rule in result["demoted_by"])
+        lines.append(f"{result['rank']:>4}  {'  '.join(cells)}  {result['score']:.5f}{demoted}")
+    return "\n".join([*head, *lines])
+
+
+def _cell(text: str, width: int) -> str:
+    return f"{text if len(text) <= width else text[: width - 1] + '…':<{width}}"

@@ -1,0 +1,77 @@
+"""The commands of the whole recipe: `rolecall doctor`, `rolecall run` and `rolecall recipe`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.workspace import Workspace
+from rolecall.options import DEFAULT, JsonOption, ProfileOption, WorkspaceOption, params_of
+
+recipe = typer.Typer(invoke_without_command=True)
+
+
+def doctor(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:
+    """Say what this machine has and lacks, with the cure for each lack."""
+    from rolecall.doctor import examine
+
+    findings = examine(workspace)
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        marks = {"ok": "ok    ", "lacks": "lacks ", "broken": "BROKEN"}
+        for finding in findings:
+            cure = f"  -> {finding.cure}" if finding.cure else ""
+            typer.echo(f"{marks[finding.state]}  {finding.name:<20} {finding.detail}{cure}")
+    if any(finding.state == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+def run(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    data: Annotated[Path | None, typer.Option("--data", help="Raw data; a simulated market where absent.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Start at this stage, with what is there.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Stop after this stage.")] = None,
+    profile: ProfileOption = None,
+) -> None:
+    """The whole recipe: from raw files to a served answer and a replay report."""
+    from rolecall.recipe import run_recipe
+
+    root = context.find_root()
+    run_recipe(
+        Workspace(workspace),
+        data,
+        params=root.params["params"],
+        knobs=params_of(context),
+        start=start,
+        end=end,
+        profile=profile,
+        quiet=root.params["quiet"],
+    )
+
+
+@recipe.callback()
+def print_recipe(context: typer.Context) -> None:
+    """Print the recipe as a `dvc.yaml`, the file in the repository, or compare two runs of it."""
+    if context.invoked_subcommand is None:
+        from rolecall.recipe import as_dvc
+
+        typer.echo(as_dvc(), nl=False)
+
+
+@recipe.command("diff")
+def diff(
+    before: Annotated[Path, typer.Argument(help="A workspace, or a bundle's folder.")],
+    after: Annotated[Path, typer.Argument(help="Another one.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say which knobs, data and models differ between two runs, and what that did to each metric."""
+    from rolecall.compare import as_text, compare, read_side
+
+    differences = compare(read_side(before), read_side(after))
+    typer.echo(json.dumps(differences, indent=2) if as_json else as_text(differences))

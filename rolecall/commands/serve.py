@@ -1,0 +1,42 @@
+"""The command that answers requests over HTTP: `rolecall serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contracts.workspace import Workspace
+from rolecall.options import DEFAULT, DeviceOption, RulesOption, WorkspaceOption, params_of
+
+
+def serve(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 picks a free one and prints it.")] = 8080,
+    bundle: Annotated[Path | None, typer.Option(help="A bundle's folder; the workspace's current one if none.")] = None,
+    index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
+    changes: Annotated[
+        str | None, typer.Option(help="Job changes to apply: a folder of Parquet files, or redis://host:port#stream.")
+    ] = None,
+    poll: Annotated[float, typer.Option(min=0, help="Seconds between looks for a newer bundle or index; 0: none.")] = 5,
+    device: DeviceOption = None,
+    rules_file: RulesOption = None,
+) -> None:
+    """Answer requests over HTTP. The API's pages are at /docs."""
+    from serving.http.run import serve as listen
+
+    rules = rules_file or params_of(context).rules.file
+    listen(
+        Workspace(workspace),
+        host=host,
+        port=port,
+        bundle=bundle,
+        index=index,
+        rules=rules,
+        device=device,
+        changes=changes,
+        poll=poll,
+    )
