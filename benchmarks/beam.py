@@ -9,7 +9,6 @@ Value: the median of the repeats; low and high: their extremes. The data is draw
 
 from __future__ import annotations
 
-import argparse
 import logging
 import shutil
 import statistics
@@ -36,20 +35,18 @@ VIEWS = {"members": MEMBER_TEXT, "jobs": JOB_TEXT}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--rows", type=int, default=50_000, help="members and jobs to verbalise (50000)")
     parser.add_argument("--texts", type=int, default=2_000, help="job texts to embed (2000)")
     parser.add_argument("--repeats", type=int, default=3, help="of every measurement (3)")
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         workspace = _workspace(Path(folder), options.rows)
         rows = measure_verbalize(workspace, options.repeats)
         rows += measure_embed(workspace, Workspace(Path(folder) / "embed"), options.texts, options.repeats)
-    if options.print_only:
-        print(result_file.as_table(rows))
-    else:
-        result_file.write("spine", result_file.command_line("benchmarks.beam"), rows, simulated=True)
+    result_file.write(
+        "spine", result_file.command_line("benchmarks.beam"), rows, simulated=True, publish=options.publish
+    )
 
 
 def measure_verbalize(workspace: Workspace, repeats: int) -> list[dict]:

@@ -8,7 +8,6 @@ rate): stages that do not hang on it find their work done. Both are timed by the
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -38,18 +37,16 @@ class Run(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--within", type=Path, default=Path("artifacts"), help="a folder for the scratch workspace")
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     full, part = measured(options.within)
     if full.teachers["policy"] != part.teachers["policy"] or full.teachers["click"] == part.teachers["click"]:
         raise SystemExit(f"the click teacher alone should have changed: {full.teachers}, then {part.teachers}")
     made = list(_rows(full, part))
-    if options.print_only:
-        print(result_file.as_table(made))
-    else:
-        result_file.write("recipe_ladder", result_file.command_line("benchmarks.branch"), made, simulated=True)
+    result_file.write(
+        "recipe_ladder", result_file.command_line("benchmarks.branch"), made, simulated=True, publish=options.publish
+    )
 
 
 def measured(within: Path) -> tuple[Run, Run]:

@@ -10,7 +10,6 @@ its flags (a neighbour reports 3.2 and 5.3 times with VNNI and almost nothing wi
 
 from __future__ import annotations
 
-import argparse
 import functools
 import importlib.util
 import logging
@@ -53,13 +52,12 @@ class System(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
     parser.add_argument("--candidates", type=int, default=200, help="jobs a request (200)")
     parser.add_argument("--rounds", type=int, default=10, help="turns of all systems (10)")
     parser.add_argument("--threads", type=int, default=2, help="of each (2)")
     parser.add_argument("--lists", type=int, default=150, help="held-out lists to agree on, at most (150)")
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     torch.set_num_threads(options.threads)
@@ -71,11 +69,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             *speed(workspace, rows, students, options.candidates, options.rounds, options.threads),
             *agreement(rows, students, options.lists),
         ]
-    if options.print_only:
-        print(result_file.as_table(made))
-    else:
-        simulated = bool(read_manifest(workspace.bundle).lineage.get("simulated"))
-        result_file.write("recipe_ladder", result_file.command_line("benchmarks.compression"), made, simulated)
+    simulated = bool(read_manifest(workspace.bundle).lineage.get("simulated"))
+    result_file.write(
+        "recipe_ladder", result_file.command_line("benchmarks.compression"), made, simulated, publish=options.publish
+    )
 
 
 def systems(workspace: Workspace, rows: Rows, scratch: Path, threads: int) -> dict[str, System]:

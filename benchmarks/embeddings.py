@@ -12,7 +12,6 @@ views is asked for O*NET's titles.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,6 @@ import torch
 
 from benchmarks import result_file
 from benchmarks.embeddings_data import SHORT, Search, Task, log_task, onet_task, recipe_workspace
-from benchmarks.embeddings_page import filled
 from contracts.machine import cores
 from contracts.progress import Progress
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
@@ -47,7 +45,6 @@ from rolecall.console import show_progress
 
 NAME = "embeddings"
 KNOBS = Path(__file__).parent / "embeddings.yaml"
-PAGE = Path(__file__).parents[1] / "docs" / "retrieval.md"
 SIZES: Mapping[str, Mapping[str, int]] = {
     "full": {"titles": 2_000, "requests": 2_000, "lists": 300, "pairs": 1_000},
     "small": {"titles": 64, "requests": 40, "lists": 8, "pairs": 64},
@@ -103,7 +100,7 @@ ABOVE = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--onet", type=Path, help="a folder of O*NET tables, where you have it")
     parser.add_argument("--jobviews", type=Path, help="the public job-views folder, where you have it")
     parser.add_argument("--market", action="store_true", help="a simulated market too")
@@ -120,8 +117,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         other = other or task.search
         print(result_file.as_table(made), flush=True)
         if options.size == "full":  # after each set: what comes later may fail
-            path = result_file.write(NAME, result_file.command_line("benchmarks.embeddings"), made, simulated=False)
-            PAGE.write_text(filled(PAGE.read_text(), json.loads(path.read_text())["rows"]))
+            result_file.write(
+                NAME, result_file.command_line("benchmarks.embeddings"), made, simulated=False, publish=options.publish
+            )
 
 
 def _tasks(options: argparse.Namespace) -> Iterator[Task]:

@@ -31,7 +31,7 @@ NAME, TRAINED = "job views", ", encoder trained"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds Job_Views.csv")
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/jobviews"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     trained = knobs | {"encoder": {**knobs.get("encoder", {}), "train": TRAIN}}
     rows = _ran(options, options.workspace, knobs)
     rows += _ran(options, options.workspace.with_name(options.workspace.name + "-trained"), trained, TRAINED)
-    result_file.write("spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False)
+    result_file.write(
+        "spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False, publish=options.publish
+    )
 
 
 def _ran(options: argparse.Namespace, workspace: Path, knobs: dict[str, Any], suffix: str = "") -> list[dict[str, Any]]:

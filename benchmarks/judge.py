@@ -8,7 +8,6 @@ a request misgrades its whole list, so pairs of one list are not independent.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ RESAMPLES = 1_000
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="of a simulated market")
     options = parser.parse_args(argv)
     grades = read_table(Workspace(options.workspace).grades, ["member_id", "job_id", "query", "grade"])
@@ -33,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     truth = np.array(Truth.load(options.workspace / "raw").fits(members, jobs, queries).tolist(), np.int64)
     requests = np.array([f"{member}\n{query}" for member, query in zip(members, queries, strict=True)])
     rows = judge_rows(grades["grade"].to_numpy().astype(np.int64), truth, requests)
-    result_file.write("spine", "python -m benchmarks.judge", rows, simulated=True)
+    result_file.write("spine", "python -m benchmarks.judge", rows, simulated=True, publish=options.publish)
 
 
 def judge_rows(judge: np.ndarray, truth: np.ndarray, requests: np.ndarray) -> list[dict[str, Any]]:

@@ -10,7 +10,6 @@ model that is there is not trained again, so a run that was broken off goes on. 
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,13 +96,12 @@ task that none of them answers from the labels."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--out", type=Path, default=Path("artifacts/ladder"), help="where models are kept")
     parser.add_argument("--onet", type=Path, help="a folder of O*NET tables, where you have it")
     parser.add_argument("--jobviews", type=Path, help="the public job-views folder, where you have it")
     parser.add_argument("--params", type=Path, default=KNOBS, help="the recipe's knobs at the ladder's size")
     parser.add_argument("--seeds", type=int, default=3, help="students of each rung (3)")
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     show_progress(quiet=False)
     torch.set_num_threads(THREADS)
@@ -114,8 +112,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         simulated = pairs.name == SIMULATED
         made += [found | {"simulated": simulated} for found in _climb(pairs, knobs, options.seeds)]
         print(result_file.as_table(made), flush=True)
-    if not options.print_only:
-        result_file.write(NAME, result_file.command_line("benchmarks.ladder"), made, simulated=False)
+    result_file.write(
+        NAME, result_file.command_line("benchmarks.ladder"), made, simulated=False, publish=options.publish
+    )
 
 
 def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:

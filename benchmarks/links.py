@@ -11,7 +11,6 @@ seed. Source of the claim: arXiv 2402.13435, by which the L1 graph is 77 times s
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,7 +22,6 @@ import polars as pl
 import pyarrow as pa
 
 from benchmarks import result_file
-from benchmarks.links_page import filled, liquidity_svg
 from contracts.tables import latest, read_table
 from models.training.metrics import interval, resamples
 from replay.measures import mean_estimates
@@ -45,7 +43,6 @@ NON_HIRES: tuple[NonHires, ...] = ("shown", "drawn")
 """What links are told apart from, in learning and in the share of non-hires joined: see LinksConfig."""
 L1, RATIO, CUT = "L1 graph", "ratio graph", "ratio graph, ties cut by hires"
 SMOKE = {"members": 500, "jobs": 800, "events": 120_000}
-DOCS = Path(__file__).parents[1] / "docs"
 
 
 class Held(NamedTuple):
@@ -56,13 +53,12 @@ class Held(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--members", type=int, default=2_500)
     parser.add_argument("--jobs", type=int, default=4_000)
     parser.add_argument("--events", type=int, default=600_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="a market of seconds; writes nothing")
-    parser.add_argument("--docs", type=Path, default=DOCS, help="whose links.md and links.svg get the figures")
     options = parser.parse_args(argv)
     size = SMOKE if options.smoke else {name: getattr(options, name) for name in SMOKE}
     with tempfile.TemporaryDirectory() as folder:
@@ -76,10 +72,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if options.smoke:
         print(result_file.as_table(rows))
         return
-    result_file.write("links", result_file.command_line("benchmarks.links"), rows, simulated=True)
-    (options.docs / "links.svg").write_text(liquidity_svg(rows, f"{NON_HIRES[0]}: liquidity "))
-    page = options.docs / "links.md"
-    page.write_text(filled(page.read_text(), rows))
+    result_file.write(
+        "links", result_file.command_line("benchmarks.links"), rows, simulated=True, publish=options.publish
+    )
 
 
 def read_market(folder: Path) -> tuple[People, pa.Table, pa.Table]:

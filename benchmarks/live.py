@@ -14,7 +14,6 @@ changes_found says what share was, and no higher rate is tried.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import socket
@@ -51,13 +50,12 @@ LATE_SECONDS = 120.0
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--encode", type=int, help="jobs whose text is encoded; all where absent")
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="upserts a second (1 10 30 100)")
     parser.add_argument("--seconds", type=float, default=60, help="at each rate, and without upserts (60)")
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
@@ -87,10 +85,9 @@ def main(argv: Sequence[str] | None = None) -> None:
                 "MB",
             )
         )
-    if options.print_only:
-        print(result_file.as_table(rows))
-    else:
-        result_file.write("retrieval_live", result_file.command_line("benchmarks.live"), rows, simulated=True)
+    result_file.write(
+        "retrieval_live", result_file.command_line("benchmarks.live"), rows, simulated=True, publish=options.publish
+    )
 
 
 def at_rate(

@@ -19,7 +19,6 @@ What a request led to is what it counts by; so a job that nobody was shown count
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -66,20 +65,18 @@ class Asked(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="one that the recipe has run in")
     parser.add_argument("--requests", type=int, default=500, help="held-out requests; as many to learn an order from")
     parser.add_argument("--shares", type=float, nargs="+", default=SHARES, help="of the links")
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     rows = list(measured(Workspace(options.workspace), options.requests, options.shares))
-    if options.print_only:
-        print(result_file.as_table(rows))
-    else:
-        simulated = (options.workspace / "raw" / "truth").is_dir()
-        result_file.write("merging", result_file.command_line("benchmarks.merging"), rows, simulated=simulated)
+    simulated = (options.workspace / "raw" / "truth").is_dir()
+    result_file.write(
+        "merging", result_file.command_line("benchmarks.merging"), rows, simulated=simulated, publish=options.publish
+    )
 
 
 def measured(workspace: Workspace, most: int, shares: Sequence[float]) -> Iterator[dict[str, Any]]:

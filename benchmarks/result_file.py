@@ -1,11 +1,23 @@
-"""The one format of `benchmarks/results/<name>.json`: rows with the machine and the versions that made them.
+"""The one format of a benchmark's result: `<folder>/<name>.json`, rows with the runs that made them.
 
-Several programs may write to one file. What a command wrote before goes when it writes again, and so does a row with
-the same case, system and metric by another one; all else stays, with the date and the machine of its own run.
+Who runs a benchmark for themselves gets the file under `artifacts/benchmarks/`. With `--publish` it goes to
+`benchmarks/results/`, which is committed and is what the documentation's tables are made from (`benchmarks.pages`).
+
+    {"name": "spine", "command": "...", "date": "...", "machine": {...}, "versions": {...}, "simulated": true,
+     "runs": [{"command": "...", "date": "...", "machine": "..."}, ...],
+     "rows": [{"case": "1M x 128", "system": "exact", "metric": "p50_ms", "value": 1.9, "low": 1.7, "high": 2.2,
+               "unit": "ms", "run": 1, "simulated": false}, ...]}
+
+`command`, `date`, `machine` and `versions` at the top are those of the last run. A row names its run by its place in
+`runs`, and nothing where that is the first; it says `simulated` where it differs from the file.
+
+Several programs may write to one file. A command that runs again replaces all of its own rows, and any row with the
+same case, system and metric; all else stays, with its own run.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +27,8 @@ from typing import Any
 
 from contracts.machine import machine, versions
 
-RESULTS = Path(__file__).parent / "results"
+PUBLISHED = Path(__file__).parent / "results"
+OWN = Path("artifacts") / "benchmarks"
 PACKAGES = (
     "apache-beam",
     "bm25s",
@@ -29,38 +42,95 @@ PACKAGES = (
     "transformers",
 )
 FIELDS = ("case", "system", "metric", "value", "low", "high", "unit")
+RUN_FIELDS = ("command", "date", "machine")
 
 
-def write(name: str, command: str, rows: Iterable[Mapping[str, Any]], simulated: bool, folder: Path = RESULTS) -> Path:
-    """Merge rows into `<folder>/<name>.json`, print them as a table, and return the file's path.
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """A benchmark's command line, with the option that all of them share."""
+    made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument(
+        "--publish",
+        action="store_true",
+        help=f"write to benchmarks/results, from which the documentation is made, and not to {OWN}",
+    )
+    return made
 
-    rows: case, system, metric, value, unit, and low and high where there is an interval; simulated: whether the data
-    was, which each row then says as well, beside the command, the date and the machine of this run. Those of the file
-    itself are the last run's. Raises ValueError for a row without one of the first four.
+
+def command_line(module: str) -> str:
+    """How this program was called, without `--publish`."""
+    return " ".join(["python -m", module, *(word for word in sys.argv[1:] if word != "--publish")])
+
+
+def write(
+    name: str,
+    command: str,
+    rows: Iterable[Mapping[str, Any]],
+    simulated: bool,
+    publish: bool,
+    folder: Path | None = None,
+) -> Path:
+    """Merge rows into a result file, print them as a table, and return the file's path.
+
+    Args:
+        name: The file's name without `.json`.
+        command: How the program was called.
+        rows: case, system, metric, value, unit, and low and high where there is an interval.
+        simulated: Whether the data was, for rows that do not say so themselves.
+        publish: Whether the file goes to `PUBLISHED`; else it goes to `OWN`.
+        folder: Where the file goes instead.
+
+    Raises:
+        ValueError: A row lacks its case, system, metric or value; the file stays as it was.
     """
+    folder = folder or (PUBLISHED if publish else OWN)
     path = folder / f"{name}.json"
-    here = machine()
-    run = {"command": command, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": in_words(here)}
+    run = {"command": command, "date": datetime.now(UTC).isoformat(timespec="seconds"), "machine": in_words(machine())}
     made = [_row(row, simulated) | run for row in rows]
     replaced = {_key(row) for row in made}
-    before = _read(path) if path.is_file() else []
+    before = read(path)["rows"] if path.is_file() else []
     stays = [row["command"] != command and _key(row) not in replaced for row in before]
     place = stays.index(False) if False in stays else len(before)
     kept = [row for row, stay in zip(before, stays, strict=True) if stay]
     merged = [*kept[:place], *made, *kept[place:]]  # where they stood: a table keeps its order
-    document = {
+    head = {
         "name": name,
         "command": " && ".join(dict.fromkeys(row["command"] for row in merged)),
         "date": run["date"],
-        "machine": here,
+        "machine": machine(),
         "versions": versions(PACKAGES),
-        "simulated": any(row["simulated"] for row in merged),
-        "rows": merged,
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    path.write_text(to_json(head, merged))
     print(as_table(made))
+    print(f"written to {path}")
     return path
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A result file whose rows each say their command, date, machine and whether their data was simulated."""
+    document = json.loads(path.read_text())
+    first = {"command": document["command"], "date": document["date"], "machine": in_words(document["machine"])}
+    runs = document.pop("runs", [first])
+    about = {"simulated": document["simulated"]}
+    rows = [about | runs[row.get("run", 0)] | row for row in document["rows"]]
+    return document | {"rows": [{field: row[field] for field in row if field != "run"} for row in rows]}
+
+
+def to_json(head: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    """The text of a result file, one row a line; rows as `read` gives them."""
+    simulated = any(row["simulated"] for row in rows)
+    runs = list(dict.fromkeys(tuple(row[field] for field in RUN_FIELDS) for row in rows))
+    lines = []
+    for row in rows:
+        line = {field: row[field] for field in FIELDS if field in row}
+        if place := runs.index(tuple(row[field] for field in RUN_FIELDS)):
+            line["run"] = place
+        if row["simulated"] != simulated:
+            line["simulated"] = row["simulated"]
+        lines.append("  " + json.dumps(line, ensure_ascii=False))
+    about = dict(head) | {"simulated": simulated, "runs": [dict(zip(RUN_FIELDS, run, strict=True)) for run in runs]}
+    top = json.dumps(about, indent=1, ensure_ascii=False).removesuffix("\n}")
+    return top + ',\n "rows": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
 
 def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -74,21 +144,9 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines)
 
 
-def command_line(module: str) -> str:
-    """How this program was called."""
-    return " ".join(["python -m", module, *sys.argv[1:]])
-
-
 def in_words(about: Mapping[str, Any]) -> str:
     """A machine (`contracts.machine.machine`) in one line."""
     return ", ".join([f"{about.get('cpu', '?')}, {about.get('cores', '?')} cores", *about.get("flags", ())])
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file; those that do not say when and where they were made were made with the file."""
-    document = json.loads(path.read_text())
-    run = {"date": document["date"], "machine": in_words(document["machine"])}
-    return [row | {name: value for name, value in run.items() if name not in row} for row in document["rows"]]
 
 
 def _row(row: Mapping[str, Any], simulated: bool) -> dict[str, Any]:

@@ -10,7 +10,6 @@ draws docs/retrieval.md from the result.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -55,20 +54,18 @@ PARTS: dict[str, Callable[[Scale], Rows]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--size", choices=sorted(SCALES), default="full")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     made: Rows = []
     for part in options.parts:
         started = time.perf_counter()
         made += PARTS[part](SCALES[options.size])
         print(f"{part}: {time.perf_counter() - started:,.0f} s", flush=True)
-        if not options.print_only:  # after each part: what comes later may fail
-            result_file.write(NAME, result_file.command_line("benchmarks.retrieval_cpu"), made, simulated=True)
-    if options.print_only:
-        print(result_file.as_table(made))
+        result_file.write(
+            NAME, result_file.command_line("benchmarks.retrieval_cpu"), made, simulated=True, publish=options.publish
+        )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ Then one client searches a live collection in a closed loop while jobs are upser
 
 from __future__ import annotations
 
-import argparse
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -58,7 +57,7 @@ SCALES = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--device", default="cuda", help="a PyTorch device (cuda)")
     parser.add_argument("--size", choices=sorted(SCALES), default="full")
     options = parser.parse_args(argv)
@@ -70,7 +69,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     made += upserts(vectors, queries, scale, options.device)
     print(result_file.as_table(made))
     if options.size == "full":
-        result_file.write(NAME, result_file.command_line("benchmarks.retrieval_gpu"), made, simulated=True)
+        result_file.write(
+            NAME, result_file.command_line("benchmarks.retrieval_gpu"), made, simulated=True, publish=options.publish
+        )
 
 
 def searches(stored: Stored, queries: np.ndarray, scale: Scale, device: str) -> Rows:

@@ -14,7 +14,6 @@ Value: the percentile over all requests; low and high: its 95% bootstrap interva
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import shutil
@@ -52,7 +51,7 @@ READY_SECONDS = 300
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--encode", type=int, help="jobs whose text is encoded; all where absent")
@@ -80,7 +79,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows += measured(case, walls, answers, seconds)
         case = f"/v1/recommend, {name}"
         rows.append(row(case, "resident_mb", process.memory_info().rss / 1e6, "MB"))
-    result_file.write("spine", result_file.command_line("benchmarks.serving"), rows, simulated=True)
+    result_file.write(
+        "spine", result_file.command_line("benchmarks.serving"), rows, simulated=True, publish=options.publish
+    )
 
 
 # --- the market ------------------------------------------------------------------------------------------------------

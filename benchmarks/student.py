@@ -11,7 +11,6 @@ item tokens. Quality: the student's exported graphs and the teachers' stored sco
 
 from __future__ import annotations
 
-import argparse
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -39,12 +38,11 @@ JOBS_AT_ONCE = 25
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = result_file.parser(__doc__)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
     parser.add_argument("--candidates", type=int, default=200, help="jobs a request (200)")
     parser.add_argument("--rounds", type=int, default=10, help="requests that are timed (10)")
     parser.add_argument("--threads", type=int, default=2, help="of both (2)")
-    parser.add_argument("--print-only", action="store_true", help="write no result file")
     options = parser.parse_args(argv)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     torch.set_num_threads(options.threads)
@@ -55,11 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         *speed(workspace, rows, scorer, encoder, options.candidates, options.rounds),
         *quality(workspace, rows, scorer, encoder),
     ]
-    if options.print_only:
-        print(result_file.as_table(made))
-    else:
-        simulated = bool(scorer.manifest.lineage.get("simulated"))
-        result_file.write("spine", result_file.command_line("benchmarks.student"), made, simulated)
+    simulated = bool(scorer.manifest.lineage.get("simulated"))
+    result_file.write("spine", result_file.command_line("benchmarks.student"), made, simulated, publish=options.publish)
 
 
 def speed(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,28 @@ ROW = {"case": "1M x 128", "system": "exact", "metric": "p50_ms", "value": 1.9, 
 
 
 def write(folder, *rows, command="python -m benchmarks.one", simulated=False):
-    return json.loads(result_file.write("spine", command, rows, simulated, folder).read_text())
+    return result_file.read(result_file.write("spine", command, rows, simulated, publish=False, folder=folder))
+
+
+def test_a_run_of_ones_own_is_not_published(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(result_file, "PUBLISHED", tmp_path / "results")
+    own = result_file.write("spine", "python -m benchmarks.one", [ROW], simulated=False, publish=False)
+    assert own == Path("artifacts/benchmarks/spine.json") and not result_file.PUBLISHED.exists()
+    published = result_file.write("spine", "python -m benchmarks.one", [ROW], simulated=False, publish=True)
+    assert published == tmp_path / "results" / "spine.json"
+
+
+def test_the_published_files_are_as_the_writer_writes_them():
+    for path in result_file.PUBLISHED.glob("*.json"):
+        document = result_file.read(path)
+        head = {name: value for name, value in document.items() if name not in ("simulated", "rows")}
+        assert result_file.to_json(head, document["rows"]) == path.read_text(), path.name
+
+
+def test_a_command_is_named_without_where_its_result_went(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["benchmarks/one.py", "--rows", "9", "--publish"])
+    assert result_file.command_line("benchmarks.one") == "python -m benchmarks.one --rows 9"
 
 
 def test_file_says_what_was_measured_where_and_with_what(tmp_path):
@@ -65,7 +87,7 @@ def test_row_without_a_value_is_refused_and_the_file_stays(tmp_path):
     before = write(tmp_path, ROW)
     with pytest.raises(ValueError, match="lacks value"):
         write(tmp_path, ROW | {"value": None})
-    assert json.loads((tmp_path / "spine.json").read_text()) == before
+    assert result_file.read(tmp_path / "spine.json") == before
 
 
 def test_table_shows_value_and_interval():
