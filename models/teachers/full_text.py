@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import load_model
 from torch import Tensor, nn
 
-from contracts.errors import BadInput
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer
 from models.config import TeacherConfig
 from models.layers.backbone import TaskHead, l2_normalize, mean_pool
+from models.layers.decoder import answer_margin, open_pretrained
 from models.teachers.prompts import Frame, answer_ids, decoder_frame, encoder_frame
 from models.teachers.teacher_model import TeacherModel, other_shape
 
@@ -83,7 +83,7 @@ class FullTextEncoder(FullText):
         from transformers import AutoModel
 
         super().__init__(tasks, ordinal)
-        self.backbone = _open(AutoModel, folder, trained, dtype)
+        self.backbone = open_pretrained(AutoModel, folder, dtype, trained)
         self.frame = encoder_frame(folder)
         self.head = TaskHead(tasks, self._sentences(folder))
         self._types = getattr(self.backbone.config, "type_vocab_size", 0) > 1
@@ -115,7 +115,7 @@ class FullTextEncoder(FullText):
         return l2_normalize(torch.stack(vectors))
 
 
-class Decoder(FullText):
+class FullTextDecoder(FullText):
     """A language model that is asked each task as a question about the pair: logit = logit(yes) - logit(no) + bias.
 
     The softmax over the two tokens at the first place of the answer (COOKBOOK 1.2, step D; monoT5, Nogueira et al.
@@ -138,19 +138,13 @@ class Decoder(FullText):
         from transformers import AutoModelForCausalLM
 
         super().__init__(tasks, ordinal)
-        self.backbone = _open(AutoModelForCausalLM, folder, trained, dtype)
+        self.backbone = open_pretrained(AutoModelForCausalLM, folder, dtype, trained)
         self.frame = frame or decoder_frame(folder, tasks)
         self.words = words or answer_ids(folder)
         self.bias = nn.Parameter(torch.zeros(len(tasks)))
 
     def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
-        hidden = self.backbone.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        last = hidden[torch.arange(len(ids)), mask.sum(1) - 1].float()
-        vocabulary: Any = self.backbone.get_output_embeddings()
-        yes, no = (vocabulary.weight[word].float() for word in self.words)
-        margin = (last * (yes - no)).sum(-1)  # a product would be rounded under autocast
-        if vocabulary.bias is not None:
-            margin = margin + vocabulary.bias[self.words[0]] - vocabulary.bias[self.words[1]]
+        margin = answer_margin(self.backbone, ids, mask, self.words)
         return margin.unflatten(0, (-1, len(self.tasks))) + self.bias
 
     def about(self) -> dict[str, Any]:
@@ -164,7 +158,10 @@ class Decoder(FullText):
         return self.bias
 
 
-ARCHITECTURES: dict[str, type[FullTextEncoder] | type[Decoder]] = {"encoder": FullTextEncoder, "decoder": Decoder}
+ARCHITECTURES: dict[str, type[FullTextEncoder] | type[FullTextDecoder]] = {
+    "encoder": FullTextEncoder,
+    "decoder": FullTextDecoder,
+}
 
 
 def load_full_text(folder: Path) -> tuple[FullText, TeacherConfig]:
@@ -175,30 +172,11 @@ def load_full_text(folder: Path) -> tuple[FullText, TeacherConfig]:
     model: FullText
     if about["architecture"] == "decoder":
         frame, words = Frame(*about["frame"]), tuple(about["words"])
-        model = Decoder(folder, tasks, ordinal, trained=False, frame=frame, words=words)
+        model = FullTextDecoder(folder, tasks, ordinal, trained=False, frame=frame, words=words)
     else:
         model = FullTextEncoder(folder, tasks, ordinal, trained=False)
     load_model(model, str(folder / "model.safetensors"))
     return model.eval(), config
-
-
-def _open(family: Any, folder: Path, trained: bool, dtype: torch.dtype) -> PreTrainedModel:
-    from transformers import AutoConfig
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    if not trained:
-        return family.from_config(AutoConfig.from_pretrained(str(folder)), dtype=dtype)
-    model, found = family.from_pretrained(str(folder), dtype=dtype, use_safetensors=True, output_loading_info=True)
-    absent = sorted(name for name in found["missing_keys"] if "pooler" not in name)
-    if absent:
-        raise BadInput(
-            f"no weights of {absent[0]} and {len(absent) - 1} others",
-            where=str(folder),
-            cure="give the folder of a model of this architecture",
-        )
-    return model
 
 
 def _types(segments: Tensor, mask: Tensor) -> Tensor:

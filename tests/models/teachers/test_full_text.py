@@ -23,13 +23,14 @@ from models.config import LoraConfig, StudentConfig, TeacherConfig
 from models.layers.backbone import backbone_version, complete_folder
 from models.layers.lora import merge_adapters
 from models.student.distil import train_student
-from models.teachers.full_text import Decoder, FullText, FullTextEncoder
+from models.teachers.full_text import FullText, FullTextDecoder, FullTextEncoder
 from models.teachers.objectives import pointwise
 from models.teachers.pairs import FullTextPairs, read_pairs
 from models.teachers.prompts import Texts, decoder_frame
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import open_teacher, teacher_logits, train_teacher
 from models.training.rows import Rows, read_rows
+from tests.make import refused
 
 Make = Callable[..., Workspace]
 DECODERS = ("llama", "gpt2")
@@ -67,7 +68,7 @@ def rows(table: Callable[..., pa.Table], tmp_path_factory: pytest.TempPathFactor
 def opened(folder: Path, tasks: tuple[str, ...] = ("view", "apply")) -> FullText:
     torch.manual_seed(0)
     decodes = json.loads((folder / "config.json").read_text())["model_type"] in DECODERS
-    return Decoder(folder, tasks).eval() if decodes else FullTextEncoder(folder, tasks).eval()
+    return FullTextDecoder(folder, tasks).eval() if decodes else FullTextEncoder(folder, tasks).eval()
 
 
 def knobs(folder: Path, **more: object) -> TeacherConfig:
@@ -94,7 +95,7 @@ def test_a_decoders_logit_is_yes_less_no_of_the_whole_vocabulary(
 ) -> None:
     """Two rows of the vocabulary are computed; held against the model's own forward pass over the written prompt."""
     model = opened(backbones[family])
-    assert isinstance(model, Decoder)
+    assert isinstance(model, FullTextDecoder)
     pairs = FullTextPairs(rows, model, backbones[family], knobs(backbones[family]))
     tokenizer = open_tokenizer(backbones[family], 300)
     with torch.inference_mode():
@@ -144,7 +145,7 @@ def test_a_click_decoder_starts_as_the_policy_decoder_and_teaches_a_student(
     )
     assert torch.allclose(start["backbone.lm_head.weight"], now["backbone.lm_head.weight"], atol=1e-6)
     student = {"backbone": tiny, "epochs": 1, "item_tokens": 1, "frozen_layers": 0, "frozen_item_layers": 0}
-    with pytest.raises(BadInput, match=r"architecture is decoder .*warm_start: false"):
+    with refused(BadInput, "decoder", "warm_start: false"):
         train_student(workspace, StudentConfig.model_validate(student))
     assert train_student(workspace, StudentConfig.model_validate({**student, "warm_start": False})).is_dir()
 
@@ -152,9 +153,9 @@ def test_a_click_decoder_starts_as_the_policy_decoder_and_teaches_a_student(
 def test_a_teacher_of_another_family_is_no_start(backbones: dict[str, Path], labelled: Make, tiny: Path) -> None:
     workspace = labelled(10)
     train_teacher(workspace, "policy", knobs(backbones["llama"], architecture="decoder", learning_rate=1e-2))
-    with pytest.raises(BadInput, match=r"2 layers of 32 \(llama\) \(decoder\), this backbone .*\(roberta\)"):
+    with refused(BadInput, "2 layers of 32 (llama) (decoder)", "(roberta)"):
         train_teacher(workspace, "click", knobs(backbones["roberta"]))
-    with pytest.raises(BadInput, match="the architecture decoder, this backbone 3 of 32"):
+    with refused(BadInput, "decoder", "3 of 32"):
         train_teacher(workspace, "click", TeacherConfig(backbone=tiny))
 
 
@@ -186,7 +187,7 @@ def test_adapters_alone_learn_and_merge_without_a_trace(
 
 
 def test_adapters_of_unknown_layers_are_refused(backbones: dict[str, Path]) -> None:
-    with pytest.raises(BadInput, match=r"no linear layer is called wq .*q_proj"):
+    with refused(BadInput, "wq", "q_proj", where="lora.targets"):
         opened(backbones["llama"]).adapt(LoraConfig(targets=("wq",)), 0)
 
 
@@ -242,7 +243,7 @@ def test_a_chat_template_frames_the_question(backbones: dict[str, Path], tmp_pat
 def test_a_pair_longer_than_the_backbone_reads_is_refused(backbones: dict[str, Path], rows: Rows) -> None:
     model = opened(backbones["llama"])
     texts = ["nurse " * 400]
-    with pytest.raises(BadInput, match=r"a pair may have \d+ tokens, the backbone reads 300 .*max_request_tokens"):
+    with refused(BadInput, 300, "max_request_tokens"):
         Texts(backbones["llama"], texts, texts, (400, 400), model.frame, model.longest)
 
 
@@ -260,11 +261,11 @@ def test_an_incomplete_folder_is_refused_by_the_missing_file(backbones: dict[str
     version = backbone_version(complete_folder(folder))
     torch.testing.assert_close(opened(folder).state_dict(), opened(backbones["llama"]).state_dict())
     (folder / "model-00002-of-00002.safetensors").write_bytes(b"\x00" * 100)
-    with pytest.raises(UnreadableFile, match="model-00002-of-00002"):
+    with refused(UnreadableFile, "model-00002-of-00002"):
         complete_folder(folder)
     assert backbone_version(folder) != version
     (folder / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(BadInput, match=r"model-00002-of-00002\.safetensors missing"):
+    with refused(BadInput, "model-00002-of-00002.safetensors"):
         complete_folder(folder)
 
 
@@ -273,7 +274,7 @@ def test_weights_cut_short_are_refused(backbones: dict[str, Path], tmp_path: Pat
     shutil.copytree(backbones["roberta"], folder)
     content = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
-    with pytest.raises(UnreadableFile, match="cut short"):
+    with refused(UnreadableFile, "model.safetensors"):
         complete_folder(folder)
 
 
@@ -282,5 +283,5 @@ def test_a_folder_without_a_layers_weights_is_refused(backbones: dict[str, Path]
     shutil.copytree(backbones["llama"], folder)
     kept = {k: v for k, v in load_file(str(folder / "model.safetensors")).items() if "layers.1" not in k}
     save_file(kept, str(folder / "model.safetensors"), {"format": "pt"})
-    with pytest.raises(BadInput, match=r"no weights of model\.layers\.1\.\S+ and \d others"):
+    with refused(BadInput, "model.layers.1."):
         opened(folder)
