@@ -38,7 +38,7 @@ from models.training.rows import by_length
 from models.training.states import BATCH_TOKENS
 from replay.measures import mean_estimates
 from retrieval.encoder import TextEncoder
-from retrieval.engines.exact import Hits, top_k
+from retrieval.engines.hits import Hits, top_k
 from retrieval.merge import merge
 from retrieval.words.terms import best
 from rolecall.console import show_progress

@@ -6,7 +6,8 @@
 Times are from the queries in main memory to the rows there. Beside the engine, in turns, plain PyTorch on the same
 device: score all in float16, mask, take the top (LiNR's un-fused variant V1, arXiv 2407.13218), whose last rows may
 differ. The first queries are also asked of the engine without the device, which must find the same rows and scores.
-Then one client searches a live collection in a closed loop while jobs are upserted at a steady rate.
+Then one client searches in a closed loop while jobs are replaced at a steady rate: the device scans the jobs of the
+build, and NumPy those that came later.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ import torch
 
 from benchmarks import result_file
 from benchmarks.retrieval_turns import OURS, Rows, Search, drawn, in_turns, masks, recalls, row, rows_found
-from retrieval.collection.live import Collection
+from retrieval.engines.delta import DeltaEngine
 from retrieval.engines.device import check_device, exact_engine
 from retrieval.engines.exact import ExactEngine
-from retrieval.engines.vectors import Dtype, Stored, encode
+from retrieval.engines.vectors import Dtype, StoredVectors, decode, encode
 
 NAME = "retrieval_gpu"
 DTYPE: Dtype = "float16"
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
 
 
-def searches(stored: Stored, queries: np.ndarray, scale: Scale, device: str) -> Rows:
+def searches(stored: StoredVectors, queries: np.ndarray, scale: Scale, device: str) -> Rows:
     case = f"{scale.jobs:,} x {scale.dim} {DTYPE} on {device}"
     engine, twin = exact_engine(stored, device), ExactEngine(*stored)
     values = torch.from_numpy(stored.values).to(device)
@@ -121,21 +122,20 @@ def copy_bandwidth(values: torch.Tensor) -> float:
 
 def upserts(vectors: np.ndarray, queries: np.ndarray, scale: Scale, device: str) -> Rows:
     """Latency and recall while jobs are replaced by themselves, so that the right answer stays."""
-    jobs = Collection(scale.dim, dtype=DTYPE, capacity=scale.jobs + int(2 * sum(RATES) * scale.seconds), device=device)
-    jobs.upsert([str(i) for i in range(scale.jobs)], vectors)
+    stored = encode(vectors, DTYPE)
+    jobs = LiveJobs(DeltaEngine(exact_engine(stored, device)), np.arange(scale.jobs))
     case = f"{scale.jobs:,} x {scale.dim} {DTYPE} on {device}, 1 queries, k {scale.k:,}"
     truth: dict[int, np.ndarray] = {}
     made: Rows = []
     for rate in RATES:
         spent, recall = [], []
-        with upserting(jobs, vectors, rate) as done:
+        with upserting(jobs, decode(stored, slice(None)), rate) as done:
             end, turn = time.perf_counter() + scale.seconds, 0
             while time.perf_counter() < end:
                 place = turn % len(queries)
                 started = time.perf_counter()
-                [found] = jobs.search(queries[place], scale.k)
+                ids = jobs.search(queries[place], scale.k)
                 spent.append(1e3 * (time.perf_counter() - started))
-                ids = np.array(found.ids, np.int64)
                 recall.append(recalls([ids], [truth.setdefault(place, ids)])[0])
                 turn += 1
         name = f"{case}, {rate:,} upserts a second"
@@ -146,8 +146,27 @@ def upserts(vectors: np.ndarray, queries: np.ndarray, scale: Scale, device: str)
     return made
 
 
+class LiveJobs:
+    """Jobs by number that one thread replaces while others search: each replacement is a new engine and a new mask."""
+
+    def __init__(self, engine: DeltaEngine, numbers: np.ndarray) -> None:
+        """numbers: (n,) int64, the job of each row of the engine."""
+        self._state = engine, numbers, np.ones(len(numbers), dtype=bool)
+
+    def search(self, query: np.ndarray, k: int) -> np.ndarray:
+        """(k,) int64 numbers of the best jobs."""
+        engine, numbers, current = self._state
+        return numbers[engine.search(query[None], current, k)[0].rows]
+
+    def replace(self, jobs: np.ndarray, vectors: np.ndarray) -> None:
+        """Give (m,) jobs the (m, d) float32 vectors."""
+        engine, numbers, current = self._state
+        current = np.append(current & ~np.isin(numbers, jobs), np.ones(len(jobs), dtype=bool))
+        self._state = engine.appended(vectors), np.append(numbers, jobs), current
+
+
 @contextmanager
-def upserting(jobs: Collection, vectors: np.ndarray, rate: int) -> Iterator[list[int]]:
+def upserting(jobs: LiveJobs, vectors: np.ndarray, rate: int) -> Iterator[list[int]]:
     """Jobs are upserted at `rate` a second while the block runs; gives how many, each time. Raises what that raises."""
     over, random, done = threading.Event(), np.random.default_rng(rate), list[int]()
 
@@ -155,7 +174,8 @@ def upserting(jobs: Collection, vectors: np.ndarray, rate: int) -> Iterator[list
         start = time.perf_counter()
         while not over.wait(max(0.0, start + sum(done) / rate - time.perf_counter())):
             rows = random.choice(len(vectors), AT_ONCE, replace=False)
-            done.append(jobs.upsert([str(i) for i in rows], vectors[rows]))
+            jobs.replace(rows, vectors[rows])
+            done.append(len(rows))
 
     with ThreadPoolExecutor(1) as pool:
         writer = pool.submit(work) if rate else None

@@ -35,9 +35,9 @@ class About(NamedTuple):
 _REBUILD = "next build"
 _INSIDE = "inside; the stricter, the more of the index is looked at, at last as exact"
 ENGINES: dict[str, About] = {
-    OURS: About("`engine: exact`", "the default: never misses; filters make it faster", "inside", "`Collection`: live"),
-    f"{OURS}, float16": About("`Collection(dtype='float16')`", "half the memory", "inside", "live"),
-    f"{OURS}, int8": About("`Collection(dtype='int8')`", "a quarter of the memory", "inside", "live"),
+    OURS: About("`engine: exact`", "the default: never misses; filters make it faster", "inside", "live"),
+    f"{OURS}, float16": About("`ExactEngine`, alone", "half the memory", "inside", "live"),
+    f"{OURS}, int8": About("`ExactEngine`, alone", "a quarter of the memory", "inside", "live"),
     "FAISS flat": About("`faiss: {kind: flat}`", "a baseline", "inside", _REBUILD),
     "FAISS ivf": About("`faiss: {kind: ivf}`", "millions of jobs, weak filters, memory to spare", _INSIDE, _REBUILD),
     "FAISS hnsw": About(
@@ -45,7 +45,7 @@ ENGINES: dict[str, About] = {
     ),
     "FAISS sq8": About("`faiss: {kind: sq8}`", "as ivf, a quarter of its memory", _INSIDE, _REBUILD),
     "FAISS pq": About("`faiss: {kind: pq}`", "as ivf, the least memory", _INSIDE, _REBUILD),
-    TERMS: About("always there", "words, phrases, synonyms; explains itself", "a mask over scores", "`extended`"),
+    TERMS: About("always there", "words, phrases, synonyms; explains itself", "a mask over scores", "`appended`"),
 }
 
 Row = Mapping[str, Any]

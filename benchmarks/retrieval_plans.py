@@ -11,9 +11,9 @@ import numpy as np
 
 from benchmarks.retrieval_rivals import KS, QUERIES
 from benchmarks.retrieval_turns import OURS, Rows, Search, drawn, in_turns, masks, recalls, row, rows_found
+from benchmarks.signs import BITS, Signs, build_signs, preselected
 from retrieval.engines.exact import ExactEngine, Plan, gather_below
-from retrieval.engines.signs import BITS, Signs, build_signs
-from retrieval.engines.vectors import DTYPES, Stored, encode
+from retrieval.engines.vectors import DTYPES, StoredVectors, encode
 
 PLANS: tuple[Plan, ...] = ("gather", "mask")
 PRESELECT = "preselect"
@@ -28,7 +28,7 @@ def choices(jobs: int, dims: Sequence[int], rounds: int) -> Rows:
         vectors, queries = drawn(jobs, dim, max(QUERIES))
         case = f"{jobs:,} x {dim}"
         started = time.perf_counter()
-        signs = build_signs(Stored(vectors))
+        signs = build_signs(StoredVectors(vectors))
         made.append(row(case, f"{BITS} sign bits", "build_s", time.perf_counter() - started, "s"))
         made += plans(case, vectors, queries, signs, rounds)
         made += dtypes(case, vectors, queries, rounds)
@@ -38,7 +38,7 @@ def choices(jobs: int, dims: Sequence[int], rounds: int) -> Rows:
 
 def plans(case: str, vectors: np.ndarray, queries: np.ndarray, signs: Signs, rounds: int) -> Rows:
     """What each plan takes by share, and the share under which gathering wins. The exact plans must agree wholly."""
-    engine = ExactEngine(vectors, signs=signs)
+    engine = ExactEngine(vectors)
     made: Rows = []
     for q in QUERIES:
         ratios = {}
@@ -51,7 +51,7 @@ def plans(case: str, vectors: np.ndarray, queries: np.ndarray, signs: Signs, rou
             times = in_turns(exact, rounds, agree=1.0)
             ratios[share] = float(np.median(times["gather"] / times["mask"]))
             if q == 1:
-                kept = partial(rows_found, engine, queries[:1], mask, k, preselect=KEPT[1] * KS[0])
+                kept = partial(preselected_rows, engine, signs, queries[:1], mask, k, KEPT[1] * KS[0])
                 times |= in_turns({PRESELECT: kept}, rounds)
             made += [row(f"{name}, {words}", plan, "ms", 1e3 * spent, "ms") for plan, spent in times.items()]
         made.append(row(name, "gather below", "crossover", crossover(ratios), "share"))
@@ -88,12 +88,14 @@ def dtypes(case: str, vectors: np.ndarray, queries: np.ndarray, rounds: int) -> 
 
 def preselection(case: str, vectors: np.ndarray, queries: np.ndarray, signs: Signs, rounds: int) -> Rows:
     """Recall of what the signs keep, and its time, against the exact answer."""
-    engine = ExactEngine(vectors, signs=signs)
+    engine = ExactEngine(vectors)
     made: Rows = []
     for words, mask in masks(len(vectors), (1.0, 0.3)):
         for k in KS:
             kept = {f"keep {times} k": times * k for times in KEPT}
-            found = {label: partial(rows_found, engine, mask=mask, k=k, preselect=n) for label, n in kept.items()}
+            found = {
+                label: partial(preselected_rows, engine, signs, mask=mask, k=k, keep=n) for label, n in kept.items()
+            }
             found = {OURS: partial(rows_found, engine, mask=mask, k=k), **found}
             times = in_turns({label: partial(search, queries[:1]) for label, search in found.items()}, rounds)
             exact = found[OURS](queries)
@@ -101,3 +103,10 @@ def preselection(case: str, vectors: np.ndarray, queries: np.ndarray, signs: Sig
             made += [row(name, system, "ms", 1e3 * spent, "ms") for system, spent in times.items()]
             made += [row(name, label, "recall", recalls(found[label](queries), exact)) for label in kept]
     return made
+
+
+def preselected_rows(
+    engine: ExactEngine, signs: Signs, queries: np.ndarray, mask: np.ndarray | None, k: int, keep: int
+) -> np.ndarray:
+    """(q, m) rows that are found among those that the signs keep."""
+    return np.array([hits.rows for hits in preselected(engine, signs, queries, mask, k, keep)])

@@ -19,9 +19,10 @@ import numpy as np
 
 from benchmarks.retrieval_turns import OURS, REST, Rows, drawn, passing, recalls, row
 from retrieval.config import FaissConfig, Kind
-from retrieval.engines.exact import ExactEngine, Hits, largest
+from retrieval.engines.exact import ExactEngine
 from retrieval.engines.faiss_engine import FaissEngine, build_faiss
-from retrieval.engines.vectors import DTYPES, Stored, encode
+from retrieval.engines.hits import Hits
+from retrieval.engines.vectors import DTYPES, StoredVectors, encode, max_absolute
 from retrieval.words.terms import build_terms
 from retrieval.words.tokens import FIELD_END
 
@@ -82,8 +83,8 @@ def vectors_of(size: Size, dim: int, rounds: int) -> Rows:
     for dtype in DTYPES:
         system = OURS if dtype == "float32" else f"{OURS}, {dtype}"
         started = time.perf_counter()
-        stored: Stored = encode(vectors, dtype)
-        engine = ExactEngine(*stored, largest=largest(stored))
+        stored: StoredVectors = encode(vectors, dtype)
+        engine = ExactEngine(*stored, max_absolute=max_absolute(stored))
         made.append(row(case, system, "build_s", time.perf_counter() - started, "s"))
         made.append(row(case, system, "mb", sum(part.nbytes for part in stored if part is not None) / 1e6, "MB"))
         measure(system, engine, filters)

@@ -1,36 +1,26 @@
 """Candidate selection: job vectors, words, attributes and activity in; candidates out, and which source found each.
 
-Usable alone (docs/retrieval.md): it knows no model but an exported encoder, and neither Feast nor Beam. What is named
-here is loaded when it is first asked for.
+Usable alone (docs/retrieval.md): it knows no model but an exported encoder, and neither Feast nor Beam.
+A name below is imported when it is first used, so that reading the configuration loads no NumPy.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from retrieval.collection.live import Collection
-    from retrieval.collection.store import Store, load_collection
-    from retrieval.engines.exact import ExactEngine
-    from retrieval.filters.filters import any_of, between, either, none_of, parse_filter
-
-__all__ = [
-    "Collection",
-    "ExactEngine",
-    "Store",
-    "any_of",
-    "between",
-    "either",
-    "load_collection",
-    "none_of",
-    "parse_filter",
-]
 _MODULES = {
-    "Collection": "collection.live",
+    "AttributeTable": "filters.attributes",
+    "DeltaEngine": "engines.delta",
     "ExactEngine": "engines.exact",
-    "Store": "collection.store",
-    "load_collection": "collection.store",
-    **dict.fromkeys(("any_of", "between", "either", "none_of", "parse_filter"), "filters.filters"),
+    "any_of": "filters.filters",
+    "attribute_table": "filters.attributes",
+    "between": "filters.filters",
+    "either": "filters.filters",
+    "encode": "engines.vectors",
+    "exact_engine": "engines.device",
+    "none_of": "filters.filters",
+    "parse_filter": "filters.filters",
 }
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:

@@ -52,8 +52,9 @@ def _inputs(scores: np.ndarray) -> np.ndarray:
     """(n, 2S) float64: whether each source found the candidate, then its score by the largest of its column."""
     found = ~np.isnan(scores)
     filled = np.where(found, scores, 0.0).astype(np.float64)
-    best = np.maximum(np.abs(filled).max(axis=0, initial=0.0), 1e-12)
-    return np.concatenate([found.astype(np.float64), filled / best], axis=1)
+    largest = np.abs(filled).max(axis=0, initial=0.0)
+    scaled = filled / np.where(largest > 0, largest, 1.0)
+    return np.concatenate([found.astype(np.float64), scaled], axis=1)
 
 
 def _in_columns(found: Candidates) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts.errors import BadInput
 from retrieval.config import Weight
-from retrieval.engines.exact import Hits
+from retrieval.engines.hits import Hits
 from retrieval.fuse import linear_scores
 
 RANK_OFFSET = 60

@@ -13,7 +13,7 @@ from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
 from retrieval.candidates import Candidates
-from retrieval.engines.exact import check_count
+from retrieval.engines.hits import check_count
 from retrieval.filters.filters import Filter
 from retrieval.filters.places import Reading, read_query
 from retrieval.index.job_index import CANDIDATES, JobIndex

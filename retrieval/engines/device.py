@@ -1,7 +1,7 @@
 """The exact engine with its scan on a PyTorch device, such as a GPU ("cuda"): the same rows and scores as without.
 
-The device holds the vectors as they are stored, and scores them in float32. What it leaves near the top, by the error
-bound of `ExactEngine`, is scored again in float64 on the CPU, by the vectors there: so no answer depends on the device.
+The device holds the vectors as they are stored, and scores them in float32. Rows near the top, by the error bound of
+`ExactEngine`, are scored again in float64 on the CPU, so no answer depends on the device.
 """
 
 from __future__ import annotations
@@ -11,57 +11,55 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from contracts.errors import BadInput
-from retrieval.engines.exact import ExactEngine, Hits, blocks
-from retrieval.engines.signs import Signs
-from retrieval.engines.vectors import Stored, check_stored
+from retrieval.engines.exact import ExactEngine
+from retrieval.engines.hits import Hits
+from retrieval.engines.vectors import StoredVectors, blocks, check_stored
 
 if TYPE_CHECKING:
     import torch
 
-DECODED = 1 << 18
+BLOCK_ROWS = 1 << 18
 """Rows that are copied to the device, or read back as float32 there, at a time."""
 
 
-class DeviceRows(NamedTuple):
-    """Stored vectors in the memory of a device. values: (n, d); scales: (n,) float32 for int8, else None."""
+class DeviceVectors(NamedTuple):
+    """A copy of stored vectors in the memory of a device.
+
+    Attributes:
+        values: (n, d) tensor of the stored dtype.
+        scales: (n,) float32 tensor for int8, else None.
+    """
 
     values: torch.Tensor
     scales: torch.Tensor | None
 
     @classmethod
-    def empty(cls, n: int, dim: int, dtype: str, device: str) -> Self:
-        """Room for n vectors. Raises BadInput for a device that is not there or has too little room."""
+    def copy_of(cls, stored: StoredVectors, device: str) -> Self:
+        """Copy vectors to a PyTorch device.
+
+        Raises:
+            BadInput: The device is not there, or has too little room.
+            ShapeMismatch: The vectors have another shape or dtype.
+        """
+        check_stored(stored)
         check_device(device)
         import torch
 
-        kind = {"float32": torch.float32, "float16": torch.float16, "int8": torch.int8}[dtype]
+        n, dim = stored.values.shape
+        kind = {"float32": torch.float32, "float16": torch.float16, "int8": torch.int8}[stored.values.dtype.name]
         try:
             with torch.inference_mode(False):
-                scales = torch.empty(n, dtype=torch.float32, device=device) if dtype == "int8" else None
-                return cls(torch.empty((n, dim), dtype=kind, device=device), scales)
+                scales = None if stored.scales is None else torch.empty(n, dtype=torch.float32, device=device)
+                copied = cls(torch.empty((n, dim), dtype=kind, device=device), scales)
         except RuntimeError as error:  # torch.OutOfMemoryError of a GPU is one, and that of a CPU no more than that
             size = n * dim * kind.itemsize / 2**30
             cure = "store float16 or int8 vectors, or search on the CPU"
             raise BadInput(f"no room for {n:,} vectors of {size:.1f} GiB", where=device, cure=cure) from error
-
-    @classmethod
-    def of(cls, stored: Stored, device: str) -> Self:
-        """A copy of vectors. Raises as `empty` and `check_stored`."""
-        check_stored(stored)
-        n, dim = stored.values.shape
-        made = cls.empty(n, dim, stored.values.dtype.name, device)
-        made.write(0, stored)
-        return made
-
-    def write(self, start: int, stored: Stored) -> None:
-        """Copy vectors to the rows from `start` on."""
-        import torch
-
-        for part in blocks(slice(0, len(stored.values)), DECODED):
-            there = slice(start + part.start, start + part.stop)
-            self.values[there] = torch.from_numpy(np.array(stored.values[part]))  # PyTorch takes no read-only array
-            if self.scales is not None and stored.scales is not None:
-                self.scales[there] = torch.from_numpy(np.array(stored.scales[part]))
+        for block in blocks(slice(0, n), BLOCK_ROWS):
+            copied.values[block] = torch.from_numpy(np.array(stored.values[block]))  # PyTorch takes no read-only array
+            if copied.scales is not None and stored.scales is not None:
+                copied.scales[block] = torch.from_numpy(np.array(stored.scales[block]))
+        return copied
 
     def decoded(self, rows: slice | torch.Tensor) -> torch.Tensor:
         """(m, d) float32, as `vectors.decode`."""
@@ -72,24 +70,18 @@ class DeviceRows(NamedTuple):
 class DeviceEngine(ExactEngine):
     """Searches n stored vectors of width d, of which a device holds a copy."""
 
-    def __init__(
-        self,
-        vectors: np.ndarray,
-        scales: np.ndarray | None = None,
-        signs: Signs | None = None,
-        largest: float | None = None,
-        *,
-        held: DeviceRows,
-    ) -> None:
-        """held: at least the n vectors, in their order; the rest as `ExactEngine`."""
-        super().__init__(vectors, scales, signs, largest)
-        self._held = held
+    def __init__(self, stored: StoredVectors, copied: DeviceVectors) -> None:
+        """Take stored vectors and the copy of them on a device."""
+        super().__init__(*stored)
+        self._copy = copied
 
     def _scanned(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[Hits]:
-        near = self._near(queries, k, rows, mask)
-        return [self.best_of(query, some, k) for query, some in zip(queries, near, strict=True)]
+        near_top = self._near_top(queries, k, rows, mask)
+        return [self.best_of(query, near, k) for query, near in zip(queries, near_top, strict=True)]
 
-    def _near(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[np.ndarray]:
+    def _near_top(
+        self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None
+    ) -> list[np.ndarray]:
         """For each query the ascending rows that may be among its k best."""
         import torch
 
@@ -97,49 +89,59 @@ class DeviceEngine(ExactEngine):
         if not m:
             return [np.zeros(0, np.int64)] * len(queries)
         try:
-            with torch.inference_mode(), torch.autocast(self._held.values.device.type, enabled=False):
-                return self._near_by(self._scored(queries, rows, mask), queries, min(k, m), rows)
+            with torch.inference_mode(), torch.autocast(self._copy.values.device.type, enabled=False):
+                return self._near_top_by(self._device_scores(queries, rows, mask), queries, min(k, m), rows)
         except torch.OutOfMemoryError as error:
             cure = "fewer queries at once, float16 or int8 vectors, or search on the CPU"
             raise BadInput(
-                f"no room for the scores of {m:,} rows", where=str(self._held.values.device), cure=cure
+                f"no room for the scores of {m:,} rows", where=str(self._copy.values.device), cure=cure
             ) from error
 
-    def _scored(self, queries: np.ndarray, rows: np.ndarray | None, mask: np.ndarray | None) -> torch.Tensor:
+    def _device_scores(self, queries: np.ndarray, rows: np.ndarray | None, mask: np.ndarray | None) -> torch.Tensor:
         """(q, m) float32 scores on the device; minus infinity for what `mask` does not pass."""
         import torch
 
         _check_precision()
-        device = self._held.values.device
-        asked = torch.from_numpy(queries).to(device)
+        device = self._copy.values.device
+        moved = torch.from_numpy(queries).to(device)
         chosen = None if rows is None else torch.from_numpy(rows).to(device)
         shape = len(queries), len(self.vectors) if rows is None else len(rows)
         scores = torch.empty(shape, dtype=torch.float32, device=device)
-        for block in blocks(slice(0, shape[1]), DECODED):
-            scores[:, block] = asked @ self._held.decoded(block if chosen is None else chosen[block]).T
+        for block in blocks(slice(0, shape[1]), BLOCK_ROWS):
+            scores[:, block] = moved @ self._copy.decoded(block if chosen is None else chosen[block]).T
         if mask is not None:
             passing = torch.from_numpy(np.array(mask, dtype=bool)).to(device)
             scores.masked_fill_(~passing, -torch.inf)
         return scores
 
-    def _near_by(self, scores: torch.Tensor, queries: np.ndarray, k: int, rows: np.ndarray | None) -> list[np.ndarray]:
-        """As `_near`, by (q, m) scores of which a row has at least k."""
+    def _near_top_by(
+        self, scores: torch.Tensor, queries: np.ndarray, k: int, rows: np.ndarray | None
+    ) -> list[np.ndarray]:
+        """As `_near_top`, by (q, m) scores of which a row has at least k."""
         import torch
 
         last = torch.topk(scores, int(k)).values[:, -1].tolist()
-        found = []
-        for query, own, cut in zip(queries, scores, last, strict=True):
-            near = (own >= cut - 2 * self._error(query)) & (own > -torch.inf)
-            places = torch.nonzero(near)[:, 0].cpu().numpy()
-            found.append(places if rows is None else rows[places])
-        return found
+        near_top = []
+        for query, query_scores, cut in zip(queries, scores, last, strict=True):
+            near = (query_scores >= cut - 2 * self._error_bound(query)) & (query_scores > -torch.inf)
+            positions = torch.nonzero(near)[:, 0].cpu().numpy()
+            near_top.append(positions if rows is None else rows[positions])
+        return near_top
 
 
-def exact_engine(stored: Stored, device: str | None = None) -> ExactEngine:
-    """The exact engine over vectors; on a PyTorch device, where one is named. Raises as `DeviceRows.of`."""
+def exact_engine(stored: StoredVectors, device: str | None = None) -> ExactEngine:
+    """The exact engine over vectors.
+
+    Args:
+        stored: n vectors of width d.
+        device: The PyTorch device that scans them, such as "cuda". None: NumPy does.
+
+    Raises:
+        BadInput: The device is not there, or has too little room.
+    """
     if device is None:
         return ExactEngine(*stored)
-    return DeviceEngine(*stored, held=DeviceRows.of(stored, device))
+    return DeviceEngine(stored, DeviceVectors.copy_of(stored, device))
 
 
 def _check_precision() -> None:

@@ -17,7 +17,8 @@ import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch, NotWritten
 from retrieval.config import FaissConfig
-from retrieval.engines.exact import ExactEngine, Hits, check_search
+from retrieval.engines.exact import ExactEngine
+from retrieval.engines.hits import Hits, check_search
 
 log = logging.getLogger("rolecall")
 

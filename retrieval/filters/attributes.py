@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
-from retrieval.engines.growing import Buffer, Posting
+from retrieval.engines.append_only import AppendOnlyArray, PostingList
 
 TEXT_ATTRIBUTES = (
     "company",
@@ -52,8 +52,8 @@ class Column(NamedTuple):
 class AttributeTable:
     """n rows of text and number attributes. `holds_any` and `within` answer a filter's conditions.
 
-    An immutable value: `extended` makes a larger one that shares its memory. Of the values made in this way from one,
-    only the newest may be extended; readers of the older ones go on without a lock.
+    An immutable value: `appended` makes a larger one that shares its memory. Of the values made in this way from one,
+    only the newest may be appended to; readers of the older ones go on without a lock.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class AttributeTable:
     ) -> None:
         """coded: text attributes of at most one value a row that `codes` is asked for."""
         self._texts, self._n = texts, n
-        self._later: dict[str, dict[str, Posting]] = {name: {} for name in texts}
-        self._numbers = {name: Buffer(held) for name, held in numbers.items()}
-        self._codes = {name: Buffer(_codes(texts[name], n)) for name in coded}
+        self._later: dict[str, dict[str, PostingList]] = {name: {} for name in texts}
+        self._numbers = {name: AppendOnlyArray(held) for name, held in numbers.items()}
+        self._codes = {name: AppendOnlyArray(_codes(texts[name], n)) for name in coded}
 
     def __len__(self) -> int:
         return self._n
@@ -127,48 +127,36 @@ class AttributeTable:
         later = self._later[attribute].get(value)
         return found if found >= 0 else later.code if later else -2
 
-    def extended(self, rows: Sequence[Values]) -> AttributeTable:
+    def appended(self, rows: Sequence[Values]) -> AttributeTable:
         """This table with more rows behind its own."""
         for name, numbers in self._numbers.items():
-            numbers.add(np.array([values.get(name, np.nan) for values in rows], np.float64))
+            numbers.append(np.array([values.get(name, np.nan) for values in rows], np.float64))
         for name, codes in self._codes.items():
             first = [next(iter(_held_texts(values, name)), None) for values in rows]
-            codes.add(np.array([-1 if text is None else self._posting(name, text).code for text in first], np.int32))
+            codes.append(np.array([-1 if text is None else self._posting(name, text).code for text in first], np.int32))
         for name in self._texts:
             found: dict[str, list[int]] = {}
             for row, values in enumerate(rows, self._n):
                 for text in _held_texts(values, name):
                     found.setdefault(text, []).append(row)
             for text, held in found.items():
-                self._posting(name, text).add(held)
+                self._posting(name, text).append(held)
         made = copy(self)
         made._n += len(rows)
         return made
 
-    def kept(self, rows: np.ndarray) -> AttributeTable:
-        """A table of its own of `rows` ((m,) ascending), which become rows 0 to m - 1."""
-        place = np.full(self._n, -1, np.int32)
-        place[rows] = np.arange(len(rows), dtype=np.int32)
-        numbers = {name: self.number(name)[rows] for name in self._numbers}
-        return AttributeTable(self.columns(place), numbers, len(rows), self._codes)
-
-    def columns(self, place: np.ndarray | None = None) -> dict[str, Column]:
-        """Text attributes, inverted, values sorted; those without rows are left out.
-
-        place: (n,) int32, where each row is to stand, ascending, -1: nowhere; None: where it is.
-        """
-        found = {}
+    def columns(self) -> dict[str, Column]:
+        """Text attributes, inverted, values sorted; values without rows are left out."""
+        columns = {}
         for name, column in self._texts.items():
-            held: dict[str, np.ndarray] = {}
-            # One call for the later ones, which no other thread can come between while the writer adds values.
+            rows_of: dict[str, np.ndarray] = {}
+            # One call for the later values, which no other thread can come between while the writer adds values.
             for value in sorted({*column.values, *list(self._later[name])}):
                 rows = np.concatenate(self._held(name, value))
-                rows = rows if place is None else place[rows]
-                rows = rows[rows >= 0]
                 if len(rows):
-                    held[value] = rows
-            found[name] = _column(held)
-        return found
+                    rows_of[value] = rows
+            columns[name] = _column(rows_of)
+        return columns
 
     def numbers(self) -> dict[str, np.ndarray]:
         """(n,) float64 each, NaN where missing."""
@@ -181,12 +169,12 @@ class AttributeTable:
         built = column.rows[column.offsets[code] : column.offsets[code + 1]] if code >= 0 else column.rows[:0]
         return [built, later.before(self._n)] if later else [built]
 
-    def _posting(self, attribute: str, value: str) -> Posting:
+    def _posting(self, attribute: str, value: str) -> PostingList:
         found = self._later[attribute].get(value)
         if found is None:
             column, later = self._texts[attribute], self._later[attribute]
             code = _code(column.values, value)
-            found = later[value] = Posting(code if code >= 0 else len(column.values) + len(later))
+            found = later[value] = PostingList(code if code >= 0 else len(column.values) + len(later))
         return found
 
     def _unknown(self, attribute: str) -> UnknownAttribute:
@@ -214,6 +202,28 @@ class AttributeTable:
         return cls(texts, columns, numbers.num_rows, CODED)
 
 
+def attribute_table(
+    texts: Mapping[str, Sequence[str | Sequence[str] | None]] | None = None,
+    numbers: Mapping[str, Sequence[float | datetime | None]] | None = None,
+) -> AttributeTable:
+    """A table over columns of one's own, for filters beside an engine that is used alone.
+
+    Args:
+        texts: Attribute to n cells: a text, several, or None.
+        numbers: Attribute to n cells: a number, a time, or None.
+
+    Raises:
+        BadInput: The columns differ in length.
+    """
+    texts, numbers = texts or {}, numbers or {}
+    lengths = {name: len(cells) for name, cells in (*texts.items(), *numbers.items())}
+    if len(set(lengths.values())) > 1:
+        raise BadInput(f"columns of {lengths} rows", cure="one cell a row in each column; None where there is none")
+    columns = {name: _invert(_folded_cell(cell) for cell in cells) for name, cells in texts.items()}
+    arrays = {name: np.array([_as_number(cell) for cell in cells], np.float64) for name, cells in numbers.items()}
+    return AttributeTable(columns, arrays, next(iter(lengths.values()), 0))
+
+
 def build_attributes(jobs: pa.Table) -> AttributeTable:
     """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order."""
     texts = {name: _invert(_texts(name, cell) for cell in jobs[_field(name)].to_pylist()) for name in TEXT_ATTRIBUTES}
@@ -226,7 +236,7 @@ def job_attributes(job: Mapping[str, Any]) -> Values:
     for name in NUMBER_ATTRIBUTES:
         value = job[name]
         if value is not None:
-            found[name] = value.timestamp() if isinstance(value, datetime) else float(value)
+            found[name] = _as_number(value)
     return found
 
 
@@ -261,9 +271,18 @@ def _field(name: str) -> str:
 
 def _texts(name: str, cell: Any) -> tuple[str, ...]:
     """The distinct values of a text attribute, folded, from its field of a job record."""
-    if name in Place._fields:
-        cell = getattr(split_location(cell), name)
-    return tuple(sorted({folded(text) for text in ((cell or ()) if name == "skills" else (cell,)) if text} - {""}))
+    return _folded_cell(getattr(split_location(cell), name) if name in Place._fields else cell)
+
+
+def _folded_cell(cell: str | Iterable[str] | None) -> tuple[str, ...]:
+    texts = (cell,) if isinstance(cell, str) else cell or ()
+    return tuple(sorted({folded(text) for text in texts} - {""}))
+
+
+def _as_number(value: float | datetime | None) -> float:
+    if value is None:
+        return np.nan
+    return value.timestamp() if isinstance(value, datetime) else float(value)
 
 
 def _invert(held: Iterable[Sequence[str]]) -> Column:

@@ -27,9 +27,9 @@ from contracts.records import Event
 from contracts.tables import latest, parts, read_table
 from contracts.versions import set_current
 from contracts.workspace import Workspace
-from retrieval.collection.batch import check_vectors
 from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
 from retrieval.engines.faiss_engine import build_faiss
+from retrieval.engines.vectors import check_vectors
 from retrieval.filters.attributes import build_attributes
 from retrieval.index.duplicates import duplicate_groups
 from retrieval.index.job_index import FORMAT, IndexManifest, JobIndex, check_index

@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts.errors import BadInput, ShapeMismatch
 from contracts.records import Job
-from retrieval.collection.batch import check_vectors
+from retrieval.engines.vectors import check_vectors
 
 
 class Upsert(NamedTuple):

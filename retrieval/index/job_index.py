@@ -26,12 +26,12 @@ from contracts.time.open import is_open
 from retrieval.candidates import Candidates
 from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
 from retrieval.encoder import TextEncoder
+from retrieval.engines.append_only import AppendOnlyArray, SegmentedArray
+from retrieval.engines.delta import DeltaEngine, VectorEngine
 from retrieval.engines.device import exact_engine
-from retrieval.engines.exact import Hits
-from retrieval.engines.extended import Engine, ExtendedEngine
 from retrieval.engines.faiss_engine import FaissEngine
-from retrieval.engines.growing import Buffer, Stacked
-from retrieval.engines.vectors import Stored
+from retrieval.engines.hits import Hits
+from retrieval.engines.vectors import StoredVectors
 from retrieval.filters.attributes import AttributeTable, job_attributes, split_location
 from retrieval.index.changes import Upsert, check_changes
 from retrieval.index.job_rows import JobRows
@@ -80,7 +80,7 @@ class JobIndex:
         self,
         manifest: IndexManifest,
         jobs: pa.Table,
-        engine: Engine,
+        engine: VectorEngine,
         terms: TermIndex,
         titles: TitleWords,
         attributes: AttributeTable,
@@ -92,11 +92,11 @@ class JobIndex:
         """groups: (n,) int32, near-duplicates share a number; None: there are none."""
         self.manifest = manifest
         self.links = links
-        self._groups = Buffer(np.arange(jobs.num_rows, dtype=np.int32) if groups is None else groups)
+        self._groups = AppendOnlyArray(np.arange(jobs.num_rows, dtype=np.int32) if groups is None else groups)
         self.terms, self.titles, self.attributes, self.activity = terms, titles, attributes, activity
-        self._engine, self._jobs, self.position = ExtendedEngine(engine), JobRows(jobs), manifest.position
-        self._items = None if item_tokens is None else Stacked(item_tokens)
-        self._later_items = None if item_tokens is None else Buffer(item_tokens[:0])
+        self._engine, self._jobs, self.position = DeltaEngine(engine), JobRows(jobs), manifest.position
+        self._items = None if item_tokens is None else SegmentedArray(item_tokens)
+        self._later_items = None if item_tokens is None else AppendOnlyArray(item_tokens[:0])
 
     @classmethod
     def load(cls, folder: Path, device: str | None = None) -> JobIndex:
@@ -144,7 +144,7 @@ class JobIndex:
         for name, size in sizes.items():
             if size != manifest.jobs:
                 raise IndexMismatch(f"{size:,} {name} for {manifest.jobs:,} jobs", where=str(folder), cure=_AGAIN)
-        engine = found or exact_engine(Stored(vectors), device)
+        engine = found or exact_engine(StoredVectors(vectors), device)
         return cls(manifest, jobs, engine, terms, titles, attributes, activity, items, links, groups)
 
     def __len__(self) -> int:
@@ -186,7 +186,7 @@ class JobIndex:
         return self.manifest.text_version
 
     @property
-    def vectors(self) -> Stacked:
+    def vectors(self) -> SegmentedArray:
         """(n, dim) float32 unit vectors; those that were built are memory-mapped."""
         return self._engine.vectors
 
@@ -202,7 +202,7 @@ class JobIndex:
         items = None if self._items is None else self._items.shape[1:]
         check_changes(upserts, deletes, self.vectors.shape[1:], items)
         jobs = [upsert.job for upsert in upserts]
-        # Whatever may fail comes before the first part is extended: there is no way back from there.
+        # Whatever may fail comes before the first part is appended to: there is no way back from there.
         words = list(job_words(to_table(jobs, Job), self.manifest.terms.weights))
         attributes = [job_attributes(job.model_dump()) for job in jobs]
         hashes = [upsert.text_hash for upsert in upserts]
@@ -211,16 +211,16 @@ class JobIndex:
         vectors = _stacked([upsert.vector for upsert in upserts], self.vectors, jobs)
         later_items = None if self._items is None else _stacked([upsert.items for upsert in upserts], self._items, jobs)
         made = copy(self)
-        made.terms = self.terms.extended(words)  # a new value, which nothing of this one knows of
-        made._jobs, made.position = self._jobs.extended(jobs, hashes, deletes), position
-        made._engine = self._engine.extended(vectors)
+        made.terms = self.terms.appended(words)  # a new value, which nothing of this one knows of
+        made._jobs, made.position = self._jobs.appended(jobs, hashes, deletes), position
+        made._engine = self._engine.appended(vectors)
         if self._items is not None and self._later_items is not None and later_items is not None:
-            self._later_items.add(later_items)
+            self._later_items.append(later_items)
             made._items = self._items.with_later(self._later_items.first(self._later_items.n))
-        made.titles = self.titles.extended([job.title for job in jobs])
-        made.attributes = self.attributes.extended(attributes)
-        made.activity = self.activity.extended(former)
-        self._groups.add(groups)
+        made.titles = self.titles.appended([job.title for job in jobs])
+        made.attributes = self.attributes.appended(attributes)
+        made.activity = self.activity.appended(former)
+        self._groups.append(groups)
         return made
 
     def _groups_of(self, jobs: Sequence[Job], hashes: Sequence[str], former: np.ndarray) -> np.ndarray:
@@ -257,7 +257,7 @@ class JobIndex:
         made = copy(self)
         made.manifest = self.manifest.model_copy(update={"retrieval": config})
         if config.duplicates is None:
-            made._groups = Buffer(np.arange(len(self), dtype=np.int32))
+            made._groups = AppendOnlyArray(np.arange(len(self), dtype=np.int32))
         return made
 
     def rows(self, job_ids: Iterable[str], ended: bool = False) -> np.ndarray:
@@ -414,7 +414,7 @@ def check_index(index: JobIndex | IndexManifest, manifest: Manifest, encoder: Te
             )
 
 
-def _stacked(arrays: Sequence[np.ndarray | None], like: Stacked, jobs: Sequence[Job]) -> np.ndarray:
+def _stacked(arrays: Sequence[np.ndarray | None], like: SegmentedArray, jobs: Sequence[Job]) -> np.ndarray:
     """(m, ...) rows like those of `like`, of one array a job. Raises BadInput for numbers that its type cannot hold."""
     with np.errstate(over="ignore"):
         found = np.array(arrays, like.dtype).reshape(len(arrays), *like.shape[1:])

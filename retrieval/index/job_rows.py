@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from contracts.errors import OtherWriter
 from contracts.records import Job
-from retrieval.engines.growing import Buffer
+from retrieval.engines.append_only import AppendOnlyArray
 
 SHOWN = (
     "id",
@@ -40,7 +40,7 @@ _OPEN, _HIDDEN, _ENDED = 0, 1, 2
 class JobRows:
     """n rows. A row holds one version of a job for good; a job that changes gets a new row, and its old one ends.
 
-    ids: of the first n rows, to which others may add. An immutable value; `extended` makes the next one, which shares
+    ids: of the first n rows, to which others may add. An immutable value; `appended` makes the next one, which shares
     its memory. `version` tells the writer what it has seen, and is that of the newest value.
     """
 
@@ -54,7 +54,7 @@ class JobRows:
         self._later: dict[str, list[int]] = {}
         self._deleted: dict[str, datetime] = {}
         self._state = np.array(jobs["hidden"].to_numpy(zero_copy_only=False), np.uint8)  # _OPEN or _HIDDEN
-        self._ended, self._gone = Buffer(np.zeros(0, np.int64)), 0
+        self._ended, self._gone = AppendOnlyArray(np.zeros(0, np.int64)), 0
         self._writing = threading.Lock()
 
     def __len__(self) -> int:
@@ -115,10 +115,10 @@ class JobRows:
         deleted = {job_id: time for job_id, time in list(self._deleted.items()) if self.row(job_id) < 0}
         return {row: self._added[row - self.built] for row in rows.tolist()}, deleted
 
-    def extended(self, jobs: Sequence[Job], hashes: Sequence[str], deleted: Mapping[str, datetime]) -> JobRows:
+    def appended(self, jobs: Sequence[Job], hashes: Sequence[str], deleted: Mapping[str, datetime]) -> JobRows:
         """These rows with one for each job behind them, without those of `deleted` (id -> when) and those replaced.
 
-        hashes: of the jobs' texts. Raises OtherWriter where this value was already extended.
+        hashes: of the jobs' texts. Raises OtherWriter where this value was already appended to.
         """
         made = copy(self)
         with self._writing:  # that of all values made from one: of two writers the second is told
@@ -128,7 +128,7 @@ class JobRows:
             made.n, made._gone = self.n + len(jobs), self._gone + len(ended)
             made._state = np.concatenate([self._state, np.array([job.hidden for job in jobs], np.uint8)])
             made._state[ended] = _ENDED
-            self._ended.add(np.array(ended, np.int64))
+            self._ended.append(np.array(ended, np.int64))
             self._deleted.update(deleted)
             self._added += jobs
             self._added_hashes += hashes

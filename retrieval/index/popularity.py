@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import IndexMismatch
-from retrieval.engines.exact import NOTHING, Hits
-from retrieval.engines.growing import Buffer
+from retrieval.engines.append_only import AppendOnlyArray
+from retrieval.engines.hits import NO_HITS, Hits
 
 POPULAR_DAYS = 30
 _HOUR = 3_600.0
@@ -120,14 +120,14 @@ class Lived(NamedTuple):
 class JobActivity:
     """Views and applies of n jobs. Rows are those of the index that holds it.
 
-    `extended` makes a larger one, which shares the events with this one: what is added to either counts in both. A row
+    `appended` makes a larger one, which shares the events with this one: what is added to either counts in both. A row
     that takes the place of another takes over its events.
     """
 
     def __init__(self, views: Timeline, applies: Timeline, n: int) -> None:
         self._kinds = dict(zip(_KINDS, (views, applies), strict=True))
         self._n = self._places = n
-        self._place = Buffer(np.arange(n, dtype=np.int32))
+        self._place = AppendOnlyArray(np.arange(n, dtype=np.int32))
         self._counted: dict[float, np.ndarray] = {}
         self._by_row: tuple[np.ndarray, np.ndarray] | None = None
         # Of all that was added, in this order: the place, the kind, and the time, which is written last.
@@ -182,15 +182,15 @@ class JobActivity:
         if any(time.timestamp() < hour for hour in list(self._counted)):
             self._counted.clear()
 
-    def extended(self, former: np.ndarray) -> JobActivity:
+    def appended(self, former: np.ndarray) -> JobActivity:
         """This activity with more rows behind its own. former: (m,) int, the row that each takes over from, -1: none.
 
-        Of the values made in this way from one, only the newest may be extended.
+        Of the values made in this way from one, only the newest may be appended to.
         """
         fresh = former < 0
         places = self._of(np.where(fresh, 0, former)) if self._n else np.zeros(len(former), np.int32)
         places[fresh] = self._places + np.arange(np.count_nonzero(fresh))
-        self._place.add(places)
+        self._place.append(places)
         made = copy(self)
         made._n, made._places, made._by_row = self._n + len(former), self._places + int(fresh.sum()), None
         return made
@@ -256,7 +256,7 @@ def popular_nearby(popularity: np.ndarray, nearness: np.ndarray, k: int, mask: n
     """
     rows = np.flatnonzero(mask)
     if not len(rows):
-        return NOTHING
+        return NO_HITS
     order = nearness[rows].astype(np.int64) * (int(popularity.max()) + 1) + popularity[rows]
     if k < len(rows):
         cut = np.partition(order, len(rows) - k)[len(rows) - k]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from contracts.errors import BadInput
-from retrieval.engines.exact import NOTHING, Hits
+from retrieval.engines.hits import NO_HITS, Hits
 
 Score = Literal["best", "mean", "sum"]
 """Of the quality of the links that a member and a job share. Weights of a regression add up: the sum is what the model
@@ -48,7 +48,7 @@ class LinkedJobs:
         if k < 1:
             raise BadInput(f"k is {k}", cure="ask for at least one job")
         if not len(nodes):
-            return NOTHING
+            return NO_HITS
         found = [self.rows(node) for node in nodes]
         quality = np.repeat(self._quality[nodes].astype(np.float64), [len(rows) for rows in found])
         every = np.concatenate(found)

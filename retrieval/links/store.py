@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.errors import IndexMismatch, NotReady
 from contracts.workspace import Workspace
-from retrieval.engines.exact import Hits
+from retrieval.engines.hits import Hits
 from retrieval.links.graph import Link, LinkGraph, until_liquid
 from retrieval.links.serve import LinkedJobs, Score
 from retrieval.links.templates import Templates

@@ -21,7 +21,7 @@ import bm25s
 import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch
-from retrieval.engines.exact import NOTHING, Hits, check_count, top_k
+from retrieval.engines.hits import NO_HITS, Hits, check_count, top_k
 from retrieval.words.postings import NOWHERE, Positions, Postings, Tokens, joined, positions_of, tokens_of
 from retrieval.words.synonyms import Expansion, Synonyms
 from retrieval.words.term_query import TermQuery, read_query
@@ -86,7 +86,7 @@ class TermIndex:
         known = self._known(read_query(words, self._synonyms).expansions)
         return [e for e in known if row is None or any(row in part.holding(e.words) for part in self._parts)]
 
-    def extended(self, documents: Sequence[Sequence[str]]) -> TermIndex:
+    def appended(self, documents: Sequence[Sequence[str]]) -> TermIndex:
         """This index with more documents behind its own, weighed with what the build knew; this one stays as it is.
 
         A word that the build did not meet counts as the rarest. Memory is shared. Many small additions cost as much
@@ -219,7 +219,7 @@ def build_terms(documents: Iterable[Sequence[str]], synonyms: Synonyms | None = 
 def best(scores: np.ndarray, k: int, mask: np.ndarray | None = None) -> Hits:
     """The k highest of (n,) scores above zero among the rows that pass."""
     rows = np.flatnonzero(scores > 0 if mask is None else (scores > 0) & mask)
-    return top_k(scores[rows], k, rows) if len(rows) else NOTHING
+    return top_k(scores[rows], k, rows) if len(rows) else NO_HITS
 
 
 _ARRAYS = ("starts", "rows", "weights", "position_starts", "positions", "documents")

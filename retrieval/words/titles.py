@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from retrieval.engines.growing import Buffer
+from retrieval.engines.append_only import AppendOnlyArray
 from retrieval.words.tokens import split_words
 
 WIDTH = 8
@@ -21,11 +21,11 @@ _NONE = -1
 class TitleWords:
     """n titles. codes: (n, WIDTH) int32, numbers of words in `vocabulary`, filled up with -1.
 
-    An immutable value; `extended` as `AttributeTable.extended`.
+    An immutable value; `appended` as `AttributeTable.appended`.
     """
 
     def __init__(self, codes: np.ndarray, vocabulary: Iterable[str]) -> None:
-        self._rows, self._n = Buffer(codes), len(codes)
+        self._rows, self._n = AppendOnlyArray(codes), len(codes)
         self._code = {word: code for code, word in enumerate(vocabulary)}
 
     def __len__(self) -> int:
@@ -42,10 +42,10 @@ class TitleWords:
         own = codes[rows]
         return wanted[own].sum(axis=1, dtype=np.float32) / np.maximum(1, (own != _NONE).sum(axis=1, dtype=np.float32))
 
-    def extended(self, titles: Iterable[str]) -> TitleWords:
+    def appended(self, titles: Iterable[str]) -> TitleWords:
         """These titles with more behind them."""
         codes = _codes(titles, self._code)
-        self._rows.add(codes)
+        self._rows.append(codes)
         made = copy(self)
         made._n += len(codes)
         return made

@@ -9,7 +9,8 @@ import torch
 from benchmarks import retrieval_gpu
 from benchmarks.retrieval_gpu import PLAIN, Scale, plain, searches, upserts
 from benchmarks.retrieval_turns import OURS, drawn
-from retrieval.engines.exact import ExactEngine, Hits
+from retrieval.engines.exact import ExactEngine
+from retrieval.engines.hits import Hits
 from retrieval.engines.vectors import encode
 
 TOY = Scale(600, 8, 20, (1, 2), 1, 0.1)

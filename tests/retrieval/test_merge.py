@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.errors import BadInput
-from retrieval.engines.exact import NOTHING, Hits
+from retrieval.candidates import Candidates
+from retrieval.engines.hits import NO_HITS, Hits
 from retrieval.fuse import linear_scores
-from retrieval.merge import RANK_OFFSET, Candidates, merge
+from retrieval.merge import RANK_OFFSET, merge
 
 
 def hits(*rows: int) -> Hits:
@@ -64,14 +65,14 @@ def test_a_small_share_is_kept_where_another_list_would_fill_all() -> None:
 
 
 def test_nothing_found_is_nothing_merged() -> None:
-    rows, fused, scores = merge([NOTHING, NOTHING], [0.5, 0.5], 10)
+    rows, fused, scores = merge([NO_HITS, NO_HITS], [0.5, 0.5], 10)
     assert rows.shape == fused.shape == (0,) and scores.shape == (0, 2)
 
 
 def test_shares_above_one_and_no_places_are_errors() -> None:
     for shares, k in (([0.9, 0.2], 5), ([0.5, 0.2], 0)):
         with pytest.raises(BadInput, match="shares"):
-            merge([NOTHING, NOTHING], shares, k)
+            merge([NO_HITS, NO_HITS], shares, k)
 
 
 def test_a_candidate_names_its_sources() -> None:

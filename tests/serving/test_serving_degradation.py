@@ -18,7 +18,7 @@ from contracts.activity import Activity
 from contracts.tables import parts
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
-from retrieval.engines.growing import Stacked
+from retrieval.engines.append_only import SegmentedArray
 from retrieval.filters.filters import Filter
 from retrieval.request import build_request
 from retrieval.rules.rules import Rule
@@ -80,7 +80,7 @@ def test_without_the_feature_store_events_are_logged_and_said_to_be_late(
 
 def use_items_of_another_bundle(engine: Engine) -> None:
     index = engine.loaded.index
-    index._items = Stacked(np.asarray(index._items)[:, :1])
+    index._items = SegmentedArray(np.asarray(index._items)[:, :1])
 
 
 def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: Engine) -> None:

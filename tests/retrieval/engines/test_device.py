@@ -16,13 +16,10 @@ from hypothesis import strategies as st
 from contracts.activity import Activity
 from contracts.errors import BadInput, ShapeMismatch
 from contracts.workspace import Workspace
-from retrieval.collection.live import Collection
-from retrieval.collection.store import Store
 from retrieval.engines import device
-from retrieval.engines.device import DeviceEngine, DeviceRows, check_device, exact_engine
-from retrieval.engines.exact import BATCH, ExactEngine
-from retrieval.engines.signs import build_signs
-from retrieval.engines.vectors import DTYPES, Stored, decode, encode
+from retrieval.engines.device import DeviceEngine, DeviceVectors, check_device, exact_engine
+from retrieval.engines.exact import MAX_QUERIES_PER_SCAN, ExactEngine
+from retrieval.engines.vectors import DTYPES, StoredVectors, encode
 from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
@@ -34,7 +31,7 @@ CPU = "cpu"
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(device, "DECODED", 100)
+    monkeypatch.setattr(device, "BLOCK_ROWS", 100)
 
 
 @given(
@@ -45,7 +42,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     share=st.sampled_from([0.0, 0.01, 0.3, 0.9, 1.0, None]),
     plan=st.sampled_from([None, "mask", "gather"]),
     k=st.sampled_from([1, 5, 100, 1_000_000]),
-    queries=st.sampled_from([1, 2, BATCH + 1]),
+    queries=st.sampled_from([1, 2, MAX_QUERIES_PER_SCAN + 1]),
     seed=st.integers(0, 10_000),
 )
 @pytest.mark.usefixtures("small_blocks")
@@ -70,47 +67,16 @@ def test_what_the_device_mistakes_within_its_error_is_put_right(monkeypatch: pyt
     """Rows that differ in the last bits of float32 alone, scored as badly as the bound allows."""
     random = np.random.default_rng(0)
     vectors = np.float32(1) + (random.integers(0, 4, (500, 8)) * 2.0**-20).astype(np.float32)
-    engine = DeviceEngine(vectors, held=DeviceRows.of(Stored(vectors), CPU))
+    engine = exact_engine(StoredVectors(vectors), CPU)
+    assert isinstance(engine, DeviceEngine)
     query = np.ones((1, 8), np.float32)
     expected = ExactEngine(vectors).search(query, None, 10)[0]
     assert len(np.unique(expected.scores)) > 1
-    off, decoded = 0.9 * engine._error(query[0]), DeviceRows.decoded
+    off, decoded = 0.9 * engine._error_bound(query[0]), DeviceVectors.decoded
     signs = torch.from_numpy(random.choice([-1.0, 1.0], (500, 1)).astype(np.float32))
-    monkeypatch.setattr(DeviceRows, "decoded", lambda held, rows: decoded(held, rows) + signs[rows] * off / 8)
+    monkeypatch.setattr(DeviceVectors, "decoded", lambda held, rows: decoded(held, rows) + signs[rows] * off / 8)
     found = engine.search(query, None, 10)[0]
     assert found.rows.tolist() == expected.rows.tolist() and found.scores.tolist() == expected.scores.tolist()
-
-
-def test_a_preselection_is_that_of_the_exact_engine() -> None:
-    random = np.random.default_rng(0)
-    vectors, query = random.standard_normal((400, 16)).astype(np.float32), np.ones((1, 16), np.float32)
-    signs = build_signs(Stored(vectors), 128)
-    held = DeviceRows.of(Stored(vectors), CPU)
-    [found] = DeviceEngine(vectors, signs=signs, held=held).search(query, None, 5, preselect=50)
-    [expected] = ExactEngine(vectors, signs=signs).search(query, None, 5, preselect=50)
-    assert found.rows.tolist() == expected.rows.tolist()
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.usefixtures("small_blocks")
-def test_a_device_holds_what_was_upserted_and_what_is_left_of_it(dtype: Any) -> None:
-    random = np.random.default_rng(0)
-    jobs = Collection(4, dtype=dtype, capacity=500, device=CPU)
-    for round in range(2):
-        jobs.upsert([f"j{round}-{i}" for i in range(150)], random.standard_normal((150, 4)))
-    check_held(jobs, 300)
-    jobs.delete([f"j1-{i}" for i in range(149)])
-    jobs.compact()
-    check_held(jobs, 151)
-
-
-def check_held(jobs: Collection, n: int) -> None:
-    view = jobs._view
-    assert view.arrays.held is not None and view.n == n
-    np.testing.assert_array_equal(
-        view.arrays.held.decoded(slice(0, n)).numpy(), decode(view.arrays.first(n), slice(None))
-    )
-    assert isinstance(view.engine, DeviceEngine) and len(view.engine.vectors) == n
 
 
 def test_an_index_answers_from_a_device_as_from_numpy(market: Workspace) -> None:
@@ -135,7 +101,7 @@ def test_a_device_that_is_not_there_is_an_error_with_a_cure(name: str) -> None:
 def test_a_device_without_pytorch_is_an_error_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(BadInput, match=r"needs PyTorch.*pip install torch"):
-        Collection(4, device="cuda")
+        check_device("cuda")
 
 
 @pytest.fixture
@@ -147,7 +113,7 @@ def less_precision() -> Iterator[None]:
 
 @pytest.mark.usefixtures("less_precision")
 def test_lower_precision_is_refused_rather_than_rows_missed() -> None:
-    engine = exact_engine(Stored(np.ones((9, 2), np.float32)), CPU)
+    engine = exact_engine(StoredVectors(np.ones((9, 2), np.float32)), CPU)
     with pytest.raises(BadInput, match=r"less precision.*highest"):
         engine.search(np.ones((1, 2), np.float32), None, 1)
 
@@ -181,29 +147,16 @@ def test_scores_that_find_no_room_are_an_error_with_a_cure(monkeypatch: pytest.M
 
     monkeypatch.setattr(torch, "topk", full)
     with pytest.raises(BadInput, match=r"cpu: no room for the scores of 9 rows.*search on the CPU"):
-        exact_engine(Stored(np.ones((9, 2), np.float32)), CPU).search(np.ones((1, 2), np.float32), None, 1)
+        exact_engine(StoredVectors(np.ones((9, 2), np.float32)), CPU).search(np.ones((1, 2), np.float32), None, 1)
 
 
-def test_a_collection_too_large_for_the_device_is_an_error_with_a_cure() -> None:
+def test_vectors_too_large_for_the_device_is_an_error_with_a_cure() -> None:
+    huge = StoredVectors(np.broadcast_to(np.float32(1), (2**40, 1_024)))
     with pytest.raises(BadInput, match=r"cpu: no room for .* vectors of .* GiB.*float16"):
-        DeviceRows.empty(2**40, 1_024, "float32", CPU)
+        DeviceVectors.copy_of(huge, CPU)
 
 
 @pytest.mark.parametrize("vectors", [np.ones((3, 2)), np.ones(3, np.float32)])
 def test_vectors_that_do_not_fit_are_told_as_without_a_device(vectors: np.ndarray) -> None:
     with pytest.raises(ShapeMismatch):
-        exact_engine(Stored(vectors), CPU)
-
-
-def test_a_collection_of_inference_mode_may_change_later() -> None:
-    with torch.inference_mode():
-        jobs = Collection(2, device=CPU)
-    jobs.upsert(["a"], [[1.0, 0.0]])
-    assert jobs.search([1.0, 0.0])[0].ids == ["a"]
-
-
-def test_a_store_that_cannot_have_its_device_leaves_no_folder_begun(tmp_path: Any) -> None:
-    with pytest.raises(BadInput, match="no device"):
-        Store(tmp_path, Collection(2), device="cuda:99")
-    with Store(tmp_path, Collection(2, device=CPU)) as store:
-        assert store.collection.device == CPU
+        exact_engine(StoredVectors(vectors), CPU)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from contracts.errors import BadInput, ShapeMismatch
 from retrieval.engines import side_by_side
-from retrieval.engines.exact import BATCH, BLOCK, FEW, ExactEngine, Hits, contenders, top_k
-from retrieval.engines.signs import build_signs, random_directions
-from retrieval.engines.vectors import DTYPES, Stored, decode, encode
+from retrieval.engines.exact import BLOCK_ROWS, EINSUM_MAX_QUERIES, MAX_QUERIES_PER_SCAN, ExactEngine
+from retrieval.engines.hits import Hits, contenders, top_k
+from retrieval.engines.vectors import DTYPES, StoredVectors, decode, encode
 
 SHARES = [0.0, 0.003, 0.05, 0.5, 0.95, 1.0, None]
 PLANS = [None, "mask", "gather"]
@@ -35,14 +35,14 @@ def brute_force(vectors: np.ndarray, query: np.ndarray, mask: np.ndarray | None,
 
 
 @given(
-    n=st.sampled_from([0, 1, 7, 300, BLOCK + 5]),
+    n=st.sampled_from([0, 1, 7, 300, BLOCK_ROWS + 5]),
     dim=st.sampled_from([1, 3, 33]),
     dtype=st.sampled_from(DTYPES),
     values=st.sampled_from(["whole", "any"]),
     share=st.sampled_from(SHARES),
     plan=st.sampled_from(PLANS),
     k=st.sampled_from([1, 5, 100, 1_000_000]),
-    queries=st.sampled_from([1, 2, FEW + 1, BATCH + 1]),
+    queries=st.sampled_from([1, 2, EINSUM_MAX_QUERIES + 1, MAX_QUERIES_PER_SCAN + 1]),
     seed=st.integers(0, 10_000),
 )
 def test_every_dtype_plan_and_batch_finds_the_rows_and_scores_of_a_plain_loop(
@@ -61,7 +61,7 @@ def test_every_dtype_plan_and_batch_finds_the_rows_and_scores_of_a_plain_loop(
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("queries", [1, 2, FEW + 1])
+@pytest.mark.parametrize("queries", [1, 2, EINSUM_MAX_QUERIES + 1])
 @pytest.mark.parametrize("plan", ["mask", "gather"])
 def test_a_large_collection_whose_rows_tie_across_blocks_gives_the_lowest_rows(
     dtype: Any, queries: int, plan: Any, monkeypatch: pytest.MonkeyPatch
@@ -110,7 +110,7 @@ def test_a_floor_above_the_kth_score_loses_no_contender() -> None:
     assert contenders(scores, 900, 0.01).tolist() == np.flatnonzero(scores >= cut).tolist()
 
 
-@pytest.mark.parametrize("queries", [1, 3, FEW + 1])
+@pytest.mark.parametrize("queries", [1, 3, EINSUM_MAX_QUERIES + 1])
 @pytest.mark.parametrize("plan", PLANS)
 def test_scores_that_float32_alone_would_tell_apart_are_ties(queries: int, plan: Any) -> None:
     """The same numbers in another order have the same sum, which float32 gets differently wrong."""
@@ -129,60 +129,11 @@ def test_top_k_is_the_head_of_a_stable_sort(m: int, k: int, seed: int) -> None:
     assert top_k(scores, k, rows).rows.tolist() == rows[order].tolist()
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("share", [None, 0.5, 0.01])
-def test_preselection_returns_exact_scores_of_rows_that_pass_and_misses_few(dtype: Any, share: float | None) -> None:
-    random = np.random.default_rng(1)
-    vectors = random.standard_normal((8_000, 24)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    stored = encode(vectors, dtype)
-    engine = ExactEngine(*stored, signs=build_signs(stored))
-    mask = None if share is None else random.random(8_000) < share
-    for query in vectors[:5]:
-        [found] = engine.search(query[None], mask, 20, preselect=600)
-        expected = brute_force(decode(stored, slice(None)), query, mask, 20)
-        assert mask is None or mask[found.rows].all()
-        assert len(set(found.rows) & set(expected.rows)) >= 19
-        shared = np.isin(expected.rows, found.rows)
-        np.testing.assert_array_equal(found.scores[np.isin(found.rows, expected.rows)], expected.scores[shared])
-
-
-def test_preselection_looks_at_the_stated_number_of_rows_and_no_other() -> None:
-    """The best row by inner product has the signs of none: only its length makes it so."""
-    vectors = np.array([[1, 0.1], [1, 0], [0.9, 0.1], [50, 200], [1, -0.1]], np.float32)
-    query = np.array([[1, 0.02]], np.float32)
-    engine = ExactEngine(vectors, signs=build_signs(Stored(vectors)))
-    assert engine.search(query, None, 1)[0].rows.tolist() == [3]
-    assert 3 not in engine.search(query, None, 4, preselect=4)[0].rows
-    assert engine.search(query, None, 4, preselect=5)[0].rows[0] == 3
-
-
-@given(share=st.sampled_from([None, 0.3]), k=st.integers(1, 60), seed=st.integers(0, 99))
-def test_preselection_that_keeps_all_that_passes_is_exact(share: float | None, k: int, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    vectors = drawn(random, 60, 5, "whole")
-    mask = None if share is None else random.random(60) < share
-    engine = ExactEngine(vectors, signs=build_signs(Stored(vectors), bits=64))
-    query = drawn(random, 1, 5, "whole")
-    assert engine.search(query, mask, k, preselect=60)[0].rows.tolist() == (
-        brute_force(vectors, query[0], mask, k).rows.tolist()
-    )
-
-
-def test_agreement_counts_equal_signs() -> None:
-    vectors = np.random.default_rng(0).standard_normal((40, 10)).astype(np.float32)
-    signs = build_signs(Stored(vectors), bits=128)
-    side = vectors @ random_directions(10, 128) > 0
-    expected = (side == side[7]).sum(axis=1)
-    np.testing.assert_array_equal(signs.agreement(vectors[7]), expected)
-    np.testing.assert_array_equal(signs.agreement(vectors[7], np.array([3, 30])), expected[[3, 30]])
-
-
 @given(seed=st.integers(0, 999))
 def test_finite_float16_is_widened_as_numpy_does(seed: int) -> None:
     bits = np.random.default_rng(seed).integers(0, 2**16, 4_000).astype(np.uint16).view(np.float16)
     halves = bits[np.isfinite(bits)][None]
-    np.testing.assert_array_equal(decode(Stored(halves), slice(None)), halves.astype(np.float32))
+    np.testing.assert_array_equal(decode(StoredVectors(halves), slice(None)), halves.astype(np.float32))
 
 
 def test_int8_is_within_half_a_step_of_what_was_stored() -> None:
@@ -202,7 +153,7 @@ def test_a_memory_mapped_file_is_searched(tmp_path: Any) -> None:
         assert found.rows.tolist() == brute_force(vectors, vectors[0], asked, 9).rows.tolist()
 
 
-def test_bad_vectors_and_preselections_are_errors() -> None:
+def test_bad_vectors_are_errors() -> None:
     good = np.ones((3, 2), np.float32)
     query = good[:1]
     with pytest.raises(ShapeMismatch, match="float64"):
@@ -215,19 +166,12 @@ def test_bad_vectors_and_preselections_are_errors() -> None:
         ExactEngine(np.array([[1, 1], [1, np.inf], [1, 1]], np.float16)).search(query, None, 1)
     with pytest.raises(BadInput, match="overflow"):
         ExactEngine(good * np.float32(1e30)).search(query * np.float32(1e30), None, 1)
-    with pytest.raises(BadInput, match="no signs"):
-        ExactEngine(good).search(query, None, 1, preselect=2)
-    signed = ExactEngine(good, signs=build_signs(Stored(good), bits=64))
-    with pytest.raises(BadInput, match="preselect keeps 2 rows, 3"):
-        signed.search(query, None, 3, preselect=2)
-    with pytest.raises(BadInput, match="100 sign bits"):
-        build_signs(Stored(good), bits=100)
     with pytest.raises(BadInput, match="float8"):
         encode(good, "float8")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("k", [3, 400])
-@pytest.mark.parametrize("queries", [1, 3, FEW + 1])
+@pytest.mark.parametrize("queries", [1, 3, EINSUM_MAX_QUERIES + 1])
 def test_rows_that_are_shared_among_cores_are_found_alike(
     k: int, queries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +179,7 @@ def test_rows_that_are_shared_among_cores_are_found_alike(
     vectors = random.standard_normal((3_000, 8)).astype(np.float32)
     asked, mask = random.standard_normal((queries, 8)).astype(np.float32), random.random(3_000) < 0.3
     alone = ExactEngine(vectors).search(asked, mask, k)
-    monkeypatch.setattr("retrieval.engines.exact.A_CORE", 8)
+    monkeypatch.setattr("retrieval.engines.exact.MIN_NUMBERS_PER_CORE", 8)
     monkeypatch.setattr("retrieval.engines.side_by_side.cores", lambda: 3)
     shared = ExactEngine(vectors).search(asked, mask, k)
     for one, other in zip(alone, shared, strict=True):

@@ -20,9 +20,9 @@ from contracts.activity import Activity
 from contracts.arrow import TIME, to_table
 from contracts.errors import BadInput, OtherWriter, ShapeMismatch
 from contracts.records import Job
+from retrieval.engines.append_only import AppendOnlyArray
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.faiss_engine import build_faiss
-from retrieval.engines.growing import Buffer
 from retrieval.filters.attributes import build_attributes
 from retrieval.filters.filters import Filter, any_of, between, none_of
 from retrieval.index.changes import Upsert
@@ -325,7 +325,7 @@ def test_of_two_writers_at_once_the_second_is_told(monkeypatch: pytest.MonkeyPat
 
     def write() -> None:
         try:
-            rows.extended([held("j1").job], [""], {})
+            rows.appended([held("j1").job], [""], {})
             outcomes.append("done")
         except OtherWriter:
             outcomes.append("told")
@@ -360,7 +360,7 @@ def test_what_was_added_is_told_while_others_delete(monkeypatch: pytest.MonkeyPa
 
 def test_a_job_told_again_stays_in_its_group_until_it_says_something_else() -> None:
     index = made([held(i, company="Acme") for i in ("j0", "j1", "j2")])
-    index._groups = Buffer(np.array([0, 0, 2], np.int32))
+    index._groups = AppendOnlyArray(np.array([0, 0, 2], np.int32))
     index = changed(index, [held("j1", 1, company="Acme", salary_max=9)])
     assert index.groups.tolist() == [0, 0, 2, 0]
     index = changed(index, [held("j1", 2, company="Acme")], {"j0": NOW})

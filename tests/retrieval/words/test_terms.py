@@ -65,7 +65,7 @@ def test_scores_are_those_of_a_plain_loop_over_documents_built_and_added(
     before = index.scores(" ".join(words))
     grown = index
     for more in later:
-        grown = grown.extended(more)
+        grown = grown.appended(more)
     added = [document for more in later for document in more]
     found = grown.scores(" ".join(words))
     assert len(grown) == len(found) == len(built) + len(added) and found.dtype == np.float32
@@ -109,7 +109,7 @@ def test_documents_without_words_make_an_index_that_finds_nothing(tmp_path: Path
     index.save(tmp_path / "terms")
     for found in (index, TermIndex.load(tmp_path / "terms", 2)):
         assert len(found.search("nurse", 5).rows) == 0 and found.scores("nurse").tolist() == [0, 0]
-        assert found.extended([["nurse"]]).search("nurse", 5).rows.tolist() == [2]
+        assert found.appended([["nurse"]]).search("nurse", 5).rows.tolist() == [2]
 
 
 def test_a_query_of_ten_thousand_words_reads_its_rarest() -> None:
@@ -124,7 +124,7 @@ def test_a_saved_index_scores_as_before(tmp_path: Path) -> None:
     again = TermIndex.load(tmp_path, len(JOBS))
     for words in ("nurse acme texas c++", '"truck driver"', "rn"):
         np.testing.assert_array_equal(again.scores(words), index.scores(words))
-        np.testing.assert_array_equal(again.extended([["rn"]]).scores(words), index.extended([["rn"]]).scores(words))
+        np.testing.assert_array_equal(again.appended([["rn"]]).scores(words), index.appended([["rn"]]).scores(words))
 
 
 def test_a_word_of_the_title_weighs_more_than_one_of_the_description() -> None:
@@ -166,14 +166,14 @@ def test_the_synonyms_that_a_job_was_found_by_are_told() -> None:
     index = build_terms([["registered", "nurse"], ["nurse", "registered"], ["rn"]], SYNONYMS)
     assert index.scores("rn").astype(bool).tolist() == [True, False, True]
     assert [len(index.expansions("rn", row)) for row in range(3)] == [1, 0, 0]
-    assert index.extended([["registered", "nurse"]]).expansions("rn", 3) == index.expansions("rn")
+    assert index.appended([["registered", "nurse"]]).expansions("rn", 3) == index.expansions("rn")
     assert index.expansions("icu") == [], "no job holds it"
 
 
 def test_small_additions_are_joined_so_that_few_parts_stay() -> None:
     index = build_terms(DOCUMENTS)
     for number in range(100):
-        index = index.extended([["nurse", f"new{number}"]])
+        index = index.appended([["nurse", f"new{number}"]])
     assert len(index._parts) <= 1 + 7
     assert index.search("new42", 5).rows.tolist() == [4 + 42]
     assert np.flatnonzero(index.scores("nurse")).tolist() == [0, 1, *range(4, 104)]
@@ -181,7 +181,7 @@ def test_small_additions_are_joined_so_that_few_parts_stay() -> None:
 
 def test_an_index_with_additions_is_built_again_and_not_saved(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"2 documents came after the build \(build again"):
-        build_terms(DOCUMENTS).extended([["a"], ["b"]]).save(tmp_path)
+        build_terms(DOCUMENTS).appended([["a"], ["b"]]).save(tmp_path)
 
 
 def test_title_overlap_is_the_share_of_the_titles_words(tmp_path: Path) -> None:

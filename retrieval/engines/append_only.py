@@ -1,7 +1,7 @@
-"""Arrays that rows are added to while others read them: one writer adds behind what readers know, and changes nothing.
+"""Append-only arrays: one writer appends rows while others read, without a lock.
 
-A reader keeps its number of rows and takes so many (`first`, `before`). What comes later lies behind them, or in a
-larger array: then the reader keeps the one that it has.
+A reader keeps its number of rows and reads no further (`first`, `before`). Later rows lie behind these, or in a larger
+array; then the reader keeps the array that it has.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 import numpy as np
 
 
-class Buffer:
-    """Rows with room for more. It begins with an array that it never writes to, such as a memory-mapped one."""
+class AppendOnlyArray:
+    """Rows with room for more. The array that it begins with, such as a memory-mapped one, is never written to."""
 
     __slots__ = ("_rows", "n")
 
     def __init__(self, rows: np.ndarray) -> None:
         self._rows, self.n = rows, len(rows)
 
-    def add(self, more: np.ndarray) -> None:
-        """more: (m, ...) rows like the others."""
+    def append(self, more: np.ndarray) -> None:
+        """Append (m, ...) rows of the same shape and dtype."""
         if not len(more):
-            return  # even no row cannot be written to an array that is read-only
+            return  # a read-only array refuses even an empty assignment
         end = self.n + len(more)
         if end > len(self._rows):
             grown = np.empty((end + end // 4 + 4, *self._rows.shape[1:]), self._rows.dtype)
@@ -30,29 +30,29 @@ class Buffer:
         self.n = end
 
     def first(self, n: int) -> np.ndarray:
-        """(n, ...), which no later row changes."""
+        """The first n rows, (n, ...), which no later `append` changes."""
         return self._rows[:n]
 
 
-class Posting:
-    """The ascending numbers of the rows that hold a value. code: the number of the value itself."""
+class PostingList:
+    """The ascending numbers of the rows that hold one value, whose own number is `code`."""
 
     __slots__ = ("_rows", "code")
 
     def __init__(self, code: int) -> None:
-        self._rows, self.code = Buffer(np.zeros(0, np.int32)), code
+        self._rows, self.code = AppendOnlyArray(np.zeros(0, np.int32)), code
 
-    def add(self, rows: list[int]) -> None:
-        self._rows.add(np.array(rows, np.int32))
+    def append(self, rows: list[int]) -> None:
+        self._rows.append(np.array(rows, np.int32))
 
     def before(self, n: int) -> np.ndarray:
-        """(m,) int32: those below n."""
+        """(m,) int32: the row numbers below n."""
         rows = self._rows.first(self._rows.n)
         return rows[: np.searchsorted(rows, n)]
 
 
-class Stacked:
-    """Two arrays of like rows read as one, without a copy: of n rows as built and m later ones."""
+class SegmentedArray:
+    """Two segments of like rows, n built and m later ones, read as one array without a copy."""
 
     __slots__ = ("_built", "_later", "dtype", "shape")
 
@@ -71,15 +71,15 @@ class Stacked:
             return self._built[rows]
         if not isinstance(rows, np.ndarray):
             return self._built[rows] if rows < n else self._later[rows - n]
-        found = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        behind = rows >= n
-        found[~behind], found[behind] = self._built[rows[~behind]], self._later[rows[behind] - n]
-        return found
+        taken = np.empty((len(rows), *self.shape[1:]), self.dtype)
+        later = rows >= n
+        taken[~later], taken[later] = self._built[rows[~later]], self._later[rows[later] - n]
+        return taken
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         """All rows; a copy only where there are later ones."""
         whole = np.concatenate([self._built, self._later]) if len(self._later) else self._built
         return np.asarray(whole, dtype)
 
-    def with_later(self, later: np.ndarray) -> Stacked:
-        return Stacked(self._built, later)
+    def with_later(self, later: np.ndarray) -> SegmentedArray:
+        return SegmentedArray(self._built, later)
