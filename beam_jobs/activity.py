@@ -41,6 +41,8 @@ from contracts.records import Event, Job
 from contracts.tables import parts, write_part
 from contracts.text.verbalizer import job_snippet
 from contracts.time.as_of import rows_as_of
+from contracts.validation import first_line
+from contracts.versions import write_text
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -313,10 +315,7 @@ def _ledger(workspace: Workspace, present: set[str]) -> Ledger:
 def _settle(workspace: Workspace, ledger: Ledger) -> None:
     """Note what is folded, atomically, and remove the parts of runs that were broken off or are void."""
     folder = workspace.features / MEMBER_ACTIVITY
-    folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / f"{_LEDGER}.staged"
-    staged.write_text(json.dumps(ledger._asdict(), indent=1))
-    staged.replace(folder / _LEDGER)
+    write_text(folder / _LEDGER, json.dumps(ledger._asdict(), indent=1))
     for view in (MEMBER_ACTIVITY, JOB_STATS):
         for path in parts(workspace.features / view):
             name = path.name.removeprefix("part-")
@@ -346,7 +345,7 @@ def _open(path: Path) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(path) as file:
             yield file
     except (pa.ArrowInvalid, OSError) as error:
-        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="write that part again") from error
+        raise UnreadableFile(first_line(error), where=str(path), cure="write that part again") from error
 
 
 def _concat(tables: Iterable[pa.Table]) -> pl.DataFrame:

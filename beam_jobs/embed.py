@@ -190,7 +190,7 @@ def _targets(own: argparse.Namespace) -> tuple[Path, dict[str, Target]]:
     if own.what == "items":
         folder = Path(own.bundle) if own.bundle else workspace.bundle
         manifest = read_manifest(folder)
-        out = workspace.root / "items" / manifest.version
+        out = workspace.items / manifest.version
         text = workspace.features / JOB_TEXT
         version = _text_version(workspace, text)
         if version != manifest.text_version:

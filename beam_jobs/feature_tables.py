@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import UnreadableFile
 from contracts.tables import parts
+from contracts.validation import first_line
 
 PART, ROW = "__part", "__row"
 """Of a row that `places` read: the index of its part, and its place in that part."""
@@ -56,7 +57,7 @@ def places(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
         try:
             found = pl.DataFrame(pq.read_table(path, columns=list(columns)))
         except (pa.ArrowInvalid, OSError) as error:
-            raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="write that part again") from error
+            raise UnreadableFile(first_line(error), where=str(path), cure="write that part again") from error
         frames.append(found.with_row_index(ROW).with_columns(pl.lit(number, pl.UInt32).alias(PART)))
     return pl.concat(frames) if frames else pl.DataFrame()
 

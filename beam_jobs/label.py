@@ -129,7 +129,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         Batch(digest(made_from, *map(ask_key, asks[start : start + BATCH_LISTS])), asks[start : start + BATCH_LISTS])
         for start in range(0, len(asks), BATCH_LISTS)
     ]
-    staging = workspace.root / "examples.staged"
+    staging = workspace.examples_staged
     done = {path.stem for folder in (workspace.examples, staging / "examples") for path in parts(folder)}
     todo = [batch for batch in batches if f"part-{batch.name}" not in done]
     found: Counter[str] = Counter()
@@ -221,7 +221,7 @@ def _number(text: str, least: int) -> int:
 
 def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
     """The index that past requests are answered with; it lies apart from those that are served."""
-    place = Workspace(workspace.root / "label_index")
+    place = workspace.label_index
     first_versions(workspace, place)
     asked = retrieval.model_copy(update={"duplicates": None, "diversity": None})  # pairs are drawn, and no list shown
     folder = build_index(place, retrieval=asked, links=current_links(workspace) if asked.asks("links") else None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.tables import parts, read_table
-from contracts.versions import file_hash
+from contracts.versions import file_hash, row_hash, write_text
 from sources.layout import Layout
 from sources.rows import Shard, Source
 
@@ -49,10 +48,7 @@ def settled(folder: Path) -> dict[str, tuple[str, int]]:
 
 def settle(folder: Path, units: dict[str, tuple[str, int]]) -> None:
     """Note the settled units of a records folder, atomically."""
-    folder.mkdir(parents=True, exist_ok=True)
-    staged = folder / f"{_FILE}.staged"
-    staged.write_text(json.dumps(units, indent=1))
-    staged.replace(folder / _FILE)
+    write_text(folder / _FILE, json.dumps(units, indent=1))
 
 
 class RowHashes:
@@ -83,5 +79,4 @@ def _halves(hashes: Sequence[str]) -> np.ndarray:
 
 
 def _digest(paths: Sequence[Path]) -> str:
-    joined = "\n".join(f"{path}\x00{file_hash(path)}" for path in paths)
-    return hashlib.blake2b(joined.encode(), digest_size=16).hexdigest()
+    return row_hash("\n".join(f"{path}\x00{file_hash(path)}" for path in paths))

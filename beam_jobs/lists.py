@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ import pyarrow as pa
 from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.features import EVENT_TIME
 from contracts.records import Grade
+from contracts.versions import row_hash
 from contracts.workspace import Workspace
 from history.as_of import PastAsk, requests_as_of
 from history.requests import PastRequest, Shown
@@ -149,4 +149,4 @@ def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: 
 
 def digest(*values: Any) -> str:
     """24 hex digits of values that JSON can say."""
-    return hashlib.blake2b(json.dumps(values, default=str, sort_keys=True).encode(), digest_size=12).hexdigest()
+    return row_hash(json.dumps(values, default=str, sort_keys=True), 12)

@@ -5,7 +5,6 @@ The part is written again whenever its file is read again, so that a corrected r
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 
 from contracts.arrow import TIME
 from contracts.tables import parts, read_table, write_part
+from contracts.versions import row_hash
 from sources.rows import Reject
 
 SCHEMA = pa.schema(
@@ -72,4 +72,4 @@ def reasons(folder: Path, table: str) -> Counter[str]:
 
 
 def _name(table: str, source: str) -> str:
-    return hashlib.blake2b(f"{table}\x00{source}".encode(), digest_size=8).hexdigest()
+    return row_hash(f"{table}\x00{source}", 8)

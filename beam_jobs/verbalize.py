@@ -39,6 +39,7 @@ from contracts.progress import Progress
 from contracts.records import Job, Member
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
+from contracts.versions import write_text
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -106,9 +107,7 @@ def fitted_percentiles(workspace: Workspace) -> Percentiles:
     pay = read_table(folder, ["salary_min", "salary_max"])
     values = pa.concat_arrays([chunk for column in pay.columns for chunk in column.chunks]).drop_null()
     fitted = Percentiles.fit({"salary": values.to_pylist()})
-    staged = path.with_suffix(".staged")
-    staged.write_text(fitted.model_dump_json())
-    staged.replace(path)
+    write_text(path, fitted.model_dump_json())
     return fitted
 
 

@@ -26,6 +26,7 @@ import torch
 from benchmarks import result_file
 from contracts.bundle import read_manifest
 from contracts.machine import cpu_flags
+from contracts.versions import require_current
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
 from models.student.distil import load_student
@@ -181,7 +182,7 @@ def _score(scorer: BundleScorer, items: np.ndarray, request: str) -> np.ndarray:
 
 def _policy_teacher(workspace: Workspace) -> Path:
     folder = workspace.teachers / "policy"
-    return folder / (folder / "CURRENT").read_text().strip()
+    return require_current(folder, "version", "run `rolecall train` first")
 
 
 def _measured(case: str, name: str, metric: str, values: np.ndarray, unit: str) -> dict[str, Any]:

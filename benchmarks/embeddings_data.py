@@ -4,7 +4,6 @@ judged lists and teacher that may be learned from.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from contracts.features import JOB_KEY, JOB_TEXT
 from contracts.records import Job
 from contracts.tables import latest, parts, read_table, write_part
 from contracts.text.verbalizer import Verbalizer, request_text
+from contracts.versions import content_hash, current
 from contracts.workspace import Workspace
 from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
 from models.config import Teacher, TeacherConfig
@@ -164,7 +164,7 @@ def recipe_workspace(out: Path, name: str, params: Path, data: Path | None) -> W
     """A workspace that has been through the recipe up to the click teacher, named by what it is made from."""
     root = out / f"{name}-{_digest([str(data and data.resolve()), params.read_text()])}"
     workspace = Workspace(root)
-    if not (workspace.scores / "click" / "CURRENT").is_file():
+    if current(workspace.scores / "click") is None:
         source = ["--data", str(data)] if data else []
         command = ["-m", "rolecall", "--params", str(params), "run", *source, "--workspace", str(root)]
         subprocess.run([sys.executable, *command, "--to", "click_teacher"], check=True)
@@ -172,4 +172,4 @@ def recipe_workspace(out: Path, name: str, params: Path, data: Path | None) -> W
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]
+    return content_hash(json.dumps(value), 8)

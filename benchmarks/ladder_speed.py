@@ -21,6 +21,7 @@ from benchmarks.ladder_data import SPEED, TEACHER, TEACHER_INT8, WARM
 from benchmarks.student import TeacherReader
 from contracts.bundle import Manifest
 from contracts.tasks import TASKS
+from contracts.versions import require_current
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
 from models.layers.onnx import export_graph, quantize
@@ -84,7 +85,7 @@ def speed_rows(
     jobs = [rows.jobs[i] for i in rng.choice(len(rows.jobs), CANDIDATES, replace=len(rows.jobs) < CANDIDATES)]
     requests = [rows.requests[i] for i in rng.choice(len(rows.requests), REQUESTS)]
     policy = workspace.teachers / "policy"
-    teacher = policy / (policy / "CURRENT").read_text().strip()
+    teacher = require_current(policy, "policy teacher", "run `rolecall train policy` first")
     measured = shapes(students)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)

@@ -35,7 +35,7 @@ import pyarrow as pa
 from benchmarks import result_file
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, JOB_VECTOR, MEMBER_TEXT
 from contracts.tables import read_table, write_part
-from contracts.versions import set_current
+from contracts.versions import current, set_current
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -96,7 +96,7 @@ def market(source: Workspace, jobs: int, encoded: int) -> Workspace:
 
     bundle = source.bundle.name
     workspace = Workspace(CACHE / f"{bundle}-{jobs}-{encoded}")
-    if (workspace.indexes / "CURRENT").is_file():
+    if current(workspace.indexes):
         build_index(workspace, workspace.bundle)  # does nothing unless what an index is has changed since
         return workspace
     shutil.rmtree(workspace.root, ignore_errors=True)
@@ -137,7 +137,7 @@ def write_encoded(workspace: Workspace, encoded: int) -> None:
         found /= np.linalg.norm(found, axis=1, keepdims=True)
         keys = part.select(["job_id", "text_hash"])
         tokens = lists(items[rows % encoded].reshape(len(rows), -1))
-        write_part(workspace.root / "items" / workspace.bundle.name, keys.append_column("tokens", tokens))
+        write_part(workspace.items / workspace.bundle.name, keys.append_column("tokens", tokens))
         table = part.select(["job_id", EVENT_TIME, CREATED_TIME]).append_column("vector", lists(found))
         table = table.append_column("vector_hash", part["text_hash"])
         made_by = pa.array([encoder.version] * len(rows), pa.string())

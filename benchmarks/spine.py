@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import result_file
+from contracts.versions import current
 
 SIZES: dict[str, dict[str, list[str]]] = {
     "small": {"beam": ["--rows", "20000"], "serving": ["--jobs", "5000", "--requests", "100"]},
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="a workspace with a bundle")
     parser.add_argument("--jobviews", type=Path, help="the public job-views folder, where you have it")
     options = parser.parse_args(argv)
-    if not (options.workspace / "bundles" / "CURRENT").is_file():
+    if current(options.workspace / "bundles") is None:
         _run("rolecall", "run", "--workspace", str(options.workspace))
     publish = ["--publish"] if options.publish else []
     _run("benchmarks.summary", "--workspace", str(options.workspace), *publish)

@@ -22,6 +22,7 @@ import torch
 
 from benchmarks import result_file
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
+from contracts.versions import require_current
 from contracts.workspace import Workspace
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
 from models.teachers.scores import TEACHERS, current_scores, read_scores
@@ -62,7 +63,7 @@ def speed(
 ) -> list[dict[str, Any]]:
     """Rows on pairs a second at `candidates` a request: the median, and the extremes of all requests."""
     folder = workspace.teachers / "policy"
-    folder = folder / (folder / "CURRENT").read_text().strip()
+    folder = require_current(folder, "version", "run `rolecall train` first")
     teacher, knobs = load_teacher(folder)
     rng = np.random.default_rng(0)
     jobs = rng.choice(len(rows.jobs), candidates, replace=len(rows.jobs) < candidates)

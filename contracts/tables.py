@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from contracts.errors import NotReady, UnreadableFile
 from contracts.time.as_of import newest_rows, rows_as_of
+from contracts.validation import first_line
+from contracts.versions import staged_file
 
 
 def write_part(folder: Path, table: pa.Table, name: str | None = None) -> Path:
@@ -23,11 +25,9 @@ def write_part(folder: Path, table: pa.Table, name: str | None = None) -> Path:
 
     name: the part's name without suffix; given the same name again the part is replaced. None makes a new one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"part-{name or uuid.uuid4().hex}.parquet"
-    staged = path.with_suffix(".staged")
-    pq.write_table(table, staged, compression="zstd")
-    staged.replace(path)
+    with staged_file(path) as staged:
+        pq.write_table(table, staged, compression="zstd")
     return path
 
 
@@ -54,7 +54,7 @@ def read_table(
             columns=list(columns) if columns is not None else None, filter=filter
         )
     except (pa.ArrowInvalid, OSError) as error:
-        raise UnreadableFile(str(error).splitlines()[0], where=str(folder), cure="write that part again") from error
+        raise UnreadableFile(first_line(error), where=str(folder), cure="write that part again") from error
 
 
 def latest(table: pa.Table, key: str, *order: str) -> pa.Table:

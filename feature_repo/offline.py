@@ -32,6 +32,7 @@ from contracts.errors import BadInput, UnreadableFile
 from contracts.features import EVENT_TIME
 from contracts.tables import parts, write_part
 from contracts.time.as_of import newest_rows, rows_as_of
+from contracts.validation import first_line
 
 _ROW = "__row"
 _TIME = pl.Datetime("us", "UTC")
@@ -210,4 +211,4 @@ def _read(path: Path, columns: list[str]) -> pa.Table:
     try:
         return pq.read_table(path, columns=list(dict.fromkeys(columns)), partitioning=None)
     except pa.ArrowInvalid as error:
-        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="write that part again") from error
+        raise UnreadableFile(first_line(error), where=str(path), cure="write that part again") from error

@@ -10,7 +10,6 @@ came before the first request of another split as well: what ripens later (a hir
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -19,6 +18,7 @@ import polars as pl
 
 from contracts.examples import SPLITS
 from contracts.tasks import GAINS, INTEREST
+from contracts.versions import row_hash
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 EVENT_COLUMNS = [
@@ -238,4 +238,4 @@ def _draw(requests: pl.DataFrame, lists: Mapping[str, int], seed: int) -> pl.Dat
 
 def _hash(text: str) -> float:
     """Even in [0, 1), and the same everywhere."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest()) / 2**56
+    return int.from_bytes(bytes.fromhex(row_hash(text, 7))) / 2**56

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from contracts.bundle import MANIFEST, Blend, Calibration, Manifest, content_version
-from contracts.errors import NotReady
 from contracts.features import serving_service
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
-from contracts.versions import file_hash, set_current
+from contracts.versions import content_hash, file_hash, require_current, set_current, staged_folder
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
 from models.layers.backbone import finish_layer, l2_normalize
@@ -156,10 +154,7 @@ def export_graphs(workspace: Workspace, precision: Precision = "int8") -> Graphs
 
     Raises NotReady where no student was trained.
     """
-    pointer = workspace.student / "CURRENT"
-    if not pointer.is_file():
-        raise NotReady(f"no student in {workspace.student}", cure="run `rolecall train student` first")
-    source = workspace.student / pointer.read_text().strip()
+    source = require_current(workspace.student, "student", "run `rolecall train student` first")
     student, about = load_student(source)
     config = StudentConfig.model_validate(about["config"])
     folder = source / f"graphs-{precision}"
@@ -266,26 +261,24 @@ def write_bundle(
     simulated: bool,
 ) -> Path:
     """Write the bundle of an exported student under its content hash and make it the current one."""
-    workspace.bundles.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=workspace.bundles) as scratch:
-        staged = Path(scratch) / "bundle"
-        shutil.copytree(graphs.folder, staged)
-        manifest = graphs.manifest.model_copy(
-            update={
-                "calibration": dict(calibration),
-                "blend": blend,
-                "metrics": dict(graphs.manifest.metrics) | dict(metrics),
-                "lineage": dict(graphs.manifest.lineage) | {"simulated": simulated},
-            }
-        )
-        (staged / "README.md").write_text(model_card(manifest))
-        files = {path.name: file_hash(path) for path in sorted(staged.iterdir())}
-        manifest = manifest.model_copy(update={"files": files})
-        version = content_version(manifest)
-        manifest = manifest.model_copy(update={"version": version, "feature_service": serving_service(version)})
-        (staged / MANIFEST).write_text(manifest.model_dump_json(indent=2))
-        out = workspace.bundles / version
-        if not out.exists():
-            staged.rename(out)
+    manifest = graphs.manifest.model_copy(
+        update={
+            "calibration": dict(calibration),
+            "blend": blend,
+            "metrics": dict(graphs.manifest.metrics) | dict(metrics),
+            "lineage": dict(graphs.manifest.lineage) | {"simulated": simulated},
+        }
+    )
+    card = model_card(manifest)
+    files = {path.name: file_hash(path) for path in graphs.folder.iterdir()} | {"README.md": content_hash(card, 64)}
+    manifest = manifest.model_copy(update={"files": dict(sorted(files.items()))})
+    version = content_version(manifest)
+    manifest = manifest.model_copy(update={"version": version, "feature_service": serving_service(version)})
+    out = workspace.bundles / version
+    if not out.exists():
+        with staged_folder(out) as staged:
+            shutil.copytree(graphs.folder, staged, dirs_exist_ok=True)
+            (staged / "README.md").write_text(card, "utf-8")
+            (staged / MANIFEST).write_text(manifest.model_dump_json(indent=2), "utf-8")
     set_current(workspace.bundles, version)
     return out

@@ -132,9 +132,9 @@ class _Versions:
         def encode(found: list[str]) -> np.ndarray:
             return items.encode(found).reshape(len(found), width)
 
-        folder = self._workspace.root / "items" / items.manifest.version
+        folder = self._workspace.items / items.manifest.version
         tokens = _lists(folder, "text_hash", "tokens", texts, encode)
-        out = then.root / "items" / items.manifest.version
+        out = then.items / items.manifest.version
         write_part(out, _with(texts, "tokens", tokens.astype(np.float16), "text_hash"), "asof")
 
 

@@ -108,7 +108,7 @@ def replay(
     workspace.replay_metrics.parent.mkdir(exist_ok=True)
     workspace.replay_metrics.write_text(json.dumps(results.by_system(), indent=1) + "\n", "utf-8")
     write_report(workspace, results)
-    log.info("replay: report in %s", workspace.root / "report.html")
+    log.info("replay: report in %s", workspace.report)
     return results
 
 

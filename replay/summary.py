@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contracts.errors import NotReady, UnreadableFile
 from contracts.machine import machine, versions
+from contracts.validation import typed
 from contracts.workspace import Workspace
 from replay.report.page import write_report
 from replay.results import Results
@@ -38,7 +39,7 @@ def write_summary(
         "knobs": dict(knobs or {}),
         "rows": [*results.rows(), *_costs(stages)],
     }
-    path = workspace.root / "summary.json"
+    path = workspace.summary
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     write_report(workspace, results, stages)
     return path
@@ -52,12 +53,7 @@ def read_results(workspace: Workspace) -> Results:
     except FileNotFoundError as error:
         raise NotReady(f"no replay in {workspace.replay}", cure="run `rolecall replay` first") from error
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise UnreadableFile(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}",
-            where=str(path),
-            cure="run `rolecall replay` again",
-        ) from error
+        raise typed(error, UnreadableFile, where=str(path), cure="run `rolecall replay` again") from error
 
 
 def _costs(stages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from contracts.errors import BadInput, NotReady
 from contracts.examples import PAIR_FEATURES
 from contracts.progress import Progress
 from contracts.tasks import GAINS
+from contracts.versions import require_current
 from contracts.workspace import Workspace
 from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
@@ -235,8 +236,7 @@ def _teachers(workspace: Workspace) -> list[str]:
 
 def _teacher_scores(workspace: Workspace, teacher: str, table: pa.Table) -> dict[str, np.ndarray]:
     """task -> (n,) float64 logits in the order of the table's pairs."""
-    folder = workspace.scores / teacher
-    path = folder / (folder / "CURRENT").read_text().strip()
+    path = require_current(workspace.scores / teacher, "scores", f"run `rolecall train {teacher}` first")
     scores = pq.read_table(path)
     keys = [f"{a}\x00{b}" for a, b in zip(scores["list_id"].to_pylist(), scores["job_id"].to_pylist(), strict=True)]
     place = {key: row for row, key in enumerate(keys)}

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from contracts.errors import BadInput
+from contracts.versions import staged_file
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Request -> job -> gain, a non-negative whole number."""
@@ -88,8 +89,5 @@ def _encode(name: str) -> str:
 
 
 def _write(path: Path, lines: Iterator[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_name(path.name + ".staged")
-    with staged.open("w", encoding="ascii") as file:
+    with staged_file(path) as staged, staged.open("w", encoding="ascii") as file:
         file.writelines(lines)
-    staged.replace(path)

@@ -14,6 +14,7 @@ import onnxruntime as ort
 from contracts.encoder import read_encoder
 from contracts.errors import NotReady, UnreadableFile
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
+from contracts.validation import first_line
 
 BATCH_TOKENS = 4_096
 """Padded tokens a batch: enough to fill two cores, small enough that its activations stay in the cache."""
@@ -61,7 +62,7 @@ def open_session(path: Path, threads: int | None) -> ort.InferenceSession:
         ort.capi.onnxruntime_pybind11_state.InvalidGraph,
         ort.capi.onnxruntime_pybind11_state.Fail,
     ) as error:
-        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="export it again") from error
+        raise UnreadableFile(first_line(error), where=str(path), cure="export it again") from error
 
 
 def batches_by_length(lengths: Sequence[int], budget: int) -> Iterator[np.ndarray]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from contracts.bundle import MANIFEST, Manifest, read_manifest
 from contracts.errors import BadInput, BundleMismatch, UnreadableFile
+from contracts.versions import current
 from contracts.workspace import Workspace
 from rolecall.costs import read_costs
 
@@ -48,10 +49,10 @@ def read_side(folder: Path) -> Side:
     if (folder / MANIFEST).is_file():
         return _of_bundle(read_manifest(folder))
     workspace = Workspace(folder)
-    if not (workspace.bundles / "CURRENT").is_file():
+    if current(workspace.bundles) is None:
         raise BadInput(f"{folder} is neither a bundle nor a workspace with one", cure="run `rolecall export` first")
     bundle = _of_bundle(read_manifest(workspace.bundle))
-    summary, replay = _read(folder / "summary.json"), _read(workspace.replay / "metrics.json")
+    summary, replay = _read(workspace.summary), _read(workspace.replay / "metrics.json")
     _check_replay(replay, workspace, bundle)
     return Side(
         knobs={**_dotted(summary.get("knobs", {})), **bundle.knobs},

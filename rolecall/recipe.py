@@ -191,7 +191,7 @@ def run_recipe(
     log.info("")
     log.info("%s", answer)
     log.info("")
-    log.info("Report: %s", workspace.root / "report.html")
+    log.info("Report: %s", workspace.report)
     log.info("Serve:  rolecall serve --workspace %s", workspace.root)
 
 

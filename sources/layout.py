@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from contracts.arrow import arrow_schema
 from contracts.errors import MissingColumn
 from contracts.records import RECORDS
+from contracts.validation import first_line
 from sources import delimited
 from sources.rows import DEEPEST, RawRow, Shard
 
@@ -110,9 +111,7 @@ def _require_columns(table: str, path: Path, columns: list[str]) -> None:
 
 
 def _unreadable(shard: Shard, error: Exception, row: int = 0) -> RawRow:
-    detail = (
-        f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no detail'}; write the file again"
-    )
+    detail = f"{type(error).__name__}: {first_line(error)}; write the file again"
     return RawRow(shard.table, shard.path, row, None, "", "unreadable_file", detail)
 
 

@@ -6,7 +6,6 @@ every row once, in shards, and keeps the ids of members and jobs and 24 bytes a 
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from contracts.records import Event, Grade, Record
+from contracts.versions import row_hash
 from sources.check import check, check_known
 from sources.open import open_source
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Source, raw_text
@@ -154,4 +154,4 @@ class _Seen:
 
 def _hash(text: str) -> bytes:
     """64 bits of a text: with ten million ids, a false duplicate has odds of 1 to 370,000."""
-    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return bytes.fromhex(row_hash(text, 8))

@@ -6,7 +6,6 @@ The backbone is the embedded one, or one that `models.encoder.towers` has traine
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from contracts.encoder import ENCODER, EncoderManifest
 from contracts.errors import BadInput
+from contracts.versions import staged_folder
 from models.config import Precision
 from models.encoder.contrast import truncate_dim
 from models.layers.backbone import Backbone, backbone_folder, backbone_version, mean_pool
@@ -55,10 +55,7 @@ def export_encoder(
         raise BadInput(f"dim is {dim}, the backbone makes vectors of {whole.hidden}", cure="give one from 1 to that")
     model = PooledEncoder(whole, dim or whole.hidden).eval()
     version = encoder_version(backbone, precision, dim)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        staged = Path(scratch) / "encoder"
-        staged.mkdir()
+    with staged_folder(out) as staged:
         ids = torch.randint(5, 100, (2, 16))
         export_graph(
             model,
@@ -78,6 +75,4 @@ def export_encoder(
             precision=precision,
         )
         (staged / ENCODER).write_text(about.model_dump_json(indent=2))
-        shutil.rmtree(out, ignore_errors=True)
-        staged.rename(out)
     return version

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Self
 import numpy as np
 
 from contracts.errors import BadInput
+from contracts.versions import content_hash
 
 
 @dataclass(frozen=True)
@@ -74,10 +74,8 @@ class Positives:
     @property
     def version(self) -> str:
         """Twelve hex digits of all of it."""
-        digest = hashlib.sha256(json.dumps([self.requests, self.jobs]).encode())
-        for array in (self.request, self.job, self.weight, self.asker, *self.taken):
-            digest.update(array.tobytes())
-        return digest.hexdigest()[:12]
+        arrays = (self.request, self.job, self.weight, self.asker, *self.taken)
+        return content_hash([json.dumps([self.requests, self.jobs]), *(array.tobytes() for array in arrays)])
 
     def allowed(self, pairs: np.ndarray, jobs: np.ndarray) -> np.ndarray:
         """(len(pairs), len(jobs)) bool: whether a job may be a negative of a pair's request.

@@ -7,7 +7,6 @@ the ranker's order. Why not by sentence-transformers' trainer: docs/decisions/00
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import logging
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.text.token_ids import open_tokenizer, token_ids
+from contracts.versions import json_hash
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, EncoderTraining, Teacher
 from models.encoder.contrast import contrastive, mined_margin, truncate_dim
@@ -260,4 +260,4 @@ def _check_spread(loss: Loss, positives: Positives, config: EncoderTraining) -> 
 def _version(positives: Positives, judged: Judged | None, config: EncoderTraining, folder: Path) -> str:
     knobs = config.model_dump(mode="json", exclude={"backbone", "lists", "memory_mb", "max_requests"})
     parts = [MODEL_FORMAT, positives.version, knobs, backbone_version(folder), judged.version if judged else ""]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    return json_hash(parts)

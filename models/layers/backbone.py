@@ -6,7 +6,6 @@ encoder is given as a folder (config.json, model.safetensors, tokenizer.json).
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import math
@@ -23,6 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from contracts.errors import BadInput, UnreadableFile
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer
+from contracts.versions import content_hash
 
 NEEDED = ("config.json", "tokenizer.json")
 WEIGHTS, PARTS = "model.safetensors", "model.safetensors.index.json"
@@ -75,11 +75,7 @@ def model_type(folder: Path) -> str:
 
 def backbone_version(folder: Path) -> str:
     """Twelve hex digits of the backbone's weights, configuration and tokenizer."""
-    digest = hashlib.sha256()
-    for path in (*(folder / name for name in NEEDED), *weights(folder)):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
+    return content_hash([*(folder / name for name in NEEDED), *weights(folder)])
 
 
 class Backbone(nn.Module):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import shutil
@@ -18,7 +17,7 @@ from torch import Tensor
 from contracts.errors import NotReady, TrainingFailed
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer, token_ids
-from contracts.versions import file_hash, set_current
+from contracts.versions import file_hash, json_hash, set_current
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, Arithmetic, PruneConfig, StudentConfig
 from models.layers.backbone import backbone_folder, backbone_version, mask_bias
@@ -349,7 +348,7 @@ def _version(rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[st
         backbone_version(folder),
         {name: path.stem for name, path in stores.items()},
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    return json_hash(parts)
 
 
 def save_student(out: Path, student: Student, about: Mapping[str, Any], folder: Path) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.errors import BadInput, NotReady, UnreadableFile
+from contracts.errors import BadInput, UnreadableFile
 from contracts.examples import scores_schema
+from contracts.validation import first_line
+from contracts.versions import require_current, staged_file
 from contracts.workspace import Workspace
 from models.training.rows import KEYS, Rows
 
@@ -20,25 +22,20 @@ def write_scores(
     workspace: Workspace, teacher: str, version: str, rows: Rows, tasks: tuple[str, ...], logits: np.ndarray
 ) -> Path:
     """Store logits (n, tasks) float32 of n rows under the teacher's version; rows of NaN were not scored."""
-    folder = workspace.scores / teacher
-    folder.mkdir(parents=True, exist_ok=True)
     scored = np.flatnonzero(np.isfinite(logits).all(1))
     keys = [pa.array(rows.list_ids[scored]), pa.array(rows.job_ids[scored])]
     columns = [*keys, *(pa.array(column) for column in logits[scored].T)]
     table = pa.table(columns, schema=scores_schema(tasks)).replace_schema_metadata({"training": rows.version})
-    path = folder / f"{version}.parquet"
-    staged = path.with_suffix(".staged")
-    pq.write_table(table, staged)
-    staged.replace(path)
+    path = workspace.scores / teacher / f"{version}.parquet"
+    with staged_file(path) as staged:
+        pq.write_table(table, staged)
     return path
 
 
 def current_scores(workspace: Workspace, teacher: str) -> Path:
     """The current score file of a teacher. Raises NotReady where the teacher has not scored."""
-    pointer = workspace.scores / teacher / "CURRENT"
-    if not pointer.is_file():
-        raise NotReady(f"the {teacher} teacher has no scores", cure=f"run `rolecall train {teacher}` first")
-    return pointer.parent / pointer.read_text().strip()
+    cure = f"run `rolecall train {teacher}` first"
+    return require_current(workspace.scores / teacher, f"scores of the {teacher} teacher", cure)
 
 
 def read_scores(path: Path, rows: Rows, needed: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
@@ -50,7 +47,7 @@ def read_scores(path: Path, rows: Rows, needed: np.ndarray) -> tuple[tuple[str, 
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UnreadableFile(str(error).splitlines()[0], where=str(path), cure="let the teacher score again") from error
+        raise UnreadableFile(first_line(error), where=str(path), cure="let the teacher score again") from error
     tasks = tuple(name for name in table.column_names if name not in KEYS)
     made_for = (table.schema.metadata or {}).get(b"training", b"").decode()
     if made_for != rows.version:

@@ -5,7 +5,6 @@ learns what members did. Each can be trained, scored and replaced without the ot
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from contracts.errors import BadInput, NotReady
 from contracts.progress import Progress
 from contracts.tasks import ENGAGEMENT_TASKS
-from contracts.versions import set_current
+from contracts.versions import json_hash, require_current, set_current
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, Architecture, TeacherConfig
 from models.layers.backbone import backbone_folder, backbone_version, complete_folder
@@ -310,17 +309,14 @@ def _parent(workspace: Workspace, kind: Kind, config: TeacherConfig) -> Path | N
 
 
 def _current(workspace: Workspace, kind: Kind) -> Path:
-    pointer = workspace.teachers / kind / "CURRENT"
-    if not pointer.is_file():
-        raise NotReady(f"no {kind} teacher in {workspace.teachers}", cure=f"run `rolecall train {kind}` first")
-    return pointer.parent / pointer.read_text().strip()
+    return require_current(workspace.teachers / kind, f"{kind} teacher", f"run `rolecall train {kind}` first")
 
 
 def _version(rows: Rows, kind: Kind, config: TeacherConfig, folder: Path, parent: Path | None) -> str:
     knobs = config.model_dump(mode="json", exclude={"backbone", "base", "memory_mb", "checkpointing"})
     start = "" if parent is None else parent.name if config.base is None else backbone_version(parent)
     parts = [MODEL_FORMAT, rows.version, kind, knobs, backbone_version(folder), start]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    return json_hash(parts)
 
 
 def _learnable(targets: np.ndarray, kind: Kind) -> tuple[str, ...]:

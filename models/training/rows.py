@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from contracts.errors import BadInput
 from contracts.examples import TRAINING
 from contracts.tables import read_table
 from contracts.tasks import ENGAGEMENT_TASKS
+from contracts.versions import content_hash
 
 KEYS = ("list_id", "job_id")
 
@@ -128,13 +128,10 @@ def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
 
 def _version(table: pa.Table) -> str:
     """Twelve hex digits over what is learned from, whatever the order of the parts on disk."""
-    digest = hashlib.sha256()
     shown = ["split", "stratum", "position", "propensity"]
     means = ["expected"] if table["expected"].null_count < len(table) else []  # a judge without changes nothing
     learned = [*KEYS, *shown, "grade", *means, *ENGAGEMENT_TASKS, "request_text", "job_text"]
-    for name in learned:
-        digest.update(json.dumps(table[name].to_pylist()).encode())
-    return digest.hexdigest()[:12]
+    return content_hash(json.dumps(table[name].to_pylist()) for name in learned)
 
 
 def by_length(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from contracts.errors import BadInput, JudgeFailed, NotAgreed, NotReady, OtherPolicy
+from contracts.versions import staged_folder
 from policy.document.document import DIMENSIONS
 from policy.golden.agreement import Agreement, agreement
 from policy.golden.pairs import PAIRS, GoldenPair, read_pairs
@@ -249,14 +250,10 @@ def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str
         report = agreement_report(golden.pairs, golden.sheets, groups)
         named = (data / PAIRS, data / ADJUDICATED, data / ACCEPTED, *data.glob("sheet-*.csv"))
         files = [path for path in named if path.is_file()]
-    staged = place.with_name(f"{place.name}.staged")
-    shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
-    for path in files:
-        shutil.copyfile(path, staged / path.name)
-    (staged / REPORT).write_text(json.dumps(report, indent=1) + "\n")
-    shutil.rmtree(place, ignore_errors=True)
-    staged.replace(place)
+    with staged_folder(place) as staged:
+        for path in files:
+            shutil.copyfile(path, staged / path.name)
+        (staged / REPORT).write_text(json.dumps(report, indent=1) + "\n")
     return groups
 
 

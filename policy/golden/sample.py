@@ -7,7 +7,6 @@ blog, January 2026). Beside jobs that were shown or retrieved stand random ones,
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from contracts.records import Job, Member
 from contracts.tables import parts, read_as_of, read_table
 from contracts.time.as_of import rows_as_of
 from contracts.time.open import open_at
+from contracts.versions import row_hash
 from policy.document.document import Policy
 from policy.golden.pairs import GoldenPair, Kind, Source
 from policy.rubric.titles import TitleReader, stems
@@ -259,4 +259,4 @@ def _phrases(texts: Iterable[str | None]) -> set[tuple[str, ...]]:
 
 def _pair_id(one: Candidate) -> str:
     key = "\x00".join((one.member_id, one.query, one.job_id, one.time.isoformat()))
-    return "g" + hashlib.blake2b(key.encode(), digest_size=5).hexdigest()
+    return "g" + row_hash(key, 5)

@@ -21,6 +21,7 @@ import numpy as np
 from contracts.errors import BadInput, MissingColumn, NotReady
 from contracts.records import Job, Member
 from contracts.text.verbalizer import job_title
+from contracts.versions import write_text
 from policy.document.document import DIMENSIONS, GRADES
 from policy.golden.pairs import GoldenPair
 
@@ -221,10 +222,7 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, objec
     writer = csv.DictWriter(text, columns)
     writer.writeheader()
     writer.writerows({name: guard(row.get(name)) for name in columns} for row in rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    staged = path.with_suffix(".staged")
-    staged.write_text(text.getvalue(), "utf-8-sig", newline="")
-    staged.replace(path)
+    write_text(path, text.getvalue(), "utf-8-sig", newline="")
 
 
 def _read(path: Path, columns: Sequence[str]) -> list[tuple[dict[str, str], str]]:

@@ -8,8 +8,6 @@ asked without it, and its answer is held to the schema here all the same. What g
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import math
 import os
 import random
@@ -25,6 +23,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, ValidationError
 
 from contracts.errors import JudgeFailed, NotReady
+from contracts.versions import json_hash
 from policy.config import LlmConfig
 from policy.document.document import GRADES, Policy
 from policy.judges.answers import Answers
@@ -249,14 +248,12 @@ def describe(outcome: Ungraded) -> str:
 
 
 def _key(config: LlmConfig, messages: list[dict[str, str]]) -> str:
-    asked = json.dumps([FORMAT, config.model, config.base_url, dict(config.options), messages], sort_keys=True)
-    return hashlib.sha256(asked.encode()).hexdigest()
+    return json_hash([FORMAT, config.model, config.base_url, dict(config.options), messages], 64)
 
 
 def _settings(config: LlmConfig) -> str:
     """Eight hex digits of what changes an answer beside model and prompt: the server's address and the options."""
-    told = json.dumps([config.base_url, dict(config.options)], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+    return json_hash([config.base_url, dict(config.options)], 8)
 
 
 def _read(choice: _Choice) -> Judgement | _Failure:

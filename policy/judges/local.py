@@ -8,7 +8,6 @@ read once, and its keys and values are kept.
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contracts.errors import BadInput
+from contracts.versions import content_hash
 from policy.config import LocalConfig
 from policy.document.document import DIMENSIONS, GRADES, Policy
 from policy.judges.prompt import ANSWER_START, BRACKETS, build_prompt
@@ -197,12 +197,8 @@ def _version(folder: Path) -> str:
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise BadInput(f"{', '.join(missing)} missing", where=str(folder), cure=_CURE)
-    digest = hashlib.sha256()
-    for name in [*names, *(name for name in TEMPLATES if (folder / name).is_file())]:
-        digest.update(name.encode())
-        with (folder / name).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:8]
+    names += [name for name in TEMPLATES if (folder / name).is_file()]
+    return content_hash((part for name in names for part in (name, folder / name)), 8)
 
 
 def _load_tokenizer(folder: Path) -> Any:

@@ -11,7 +11,6 @@ plain words, of which the prompt says before and after it that it is data.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from typing import Any
 from contracts.cleaning import clean_text
 from contracts.records import Job, Member
 from contracts.text.verbalizer import job_title, limit_tokens
+from contracts.versions import content_hash
 from policy.document.document import DIMENSIONS, GRADES, Example, Policy, Rule
 from policy.judges.rubric import Pair, RubricJudge, Ungraded
 
@@ -68,7 +68,7 @@ def build_prompt(policy: Policy) -> Prompt:
     system = "\n".join(_criteria(policy))
     turns = tuple(_worked(policy))
     fixed = json.dumps([system, turns, FENCE, ASK, ANSWER_SCHEMA, FIELD_TOKENS, TEXT_TOKENS, ITEMS, TOKEN_CHARS])
-    return Prompt(system, turns, hashlib.sha256(fixed.encode()).hexdigest()[:8])
+    return Prompt(system, turns, content_hash(fixed, 8))
 
 
 def ask(pair: Pair) -> str:

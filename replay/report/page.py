@@ -39,7 +39,7 @@ KINDS: Mapping[str, str] = {
 
 def write_report(workspace: Workspace, results: Results, stages: Sequence[Mapping[str, Any]] = ()) -> Path:
     """Write `report.html` of a workspace; stages: see `render`."""
-    out = workspace.root / "report.html"
+    out = workspace.report
     staged = out.with_suffix(".staged")
     staged.write_text(render(results, stages), "utf-8")
     staged.replace(out)

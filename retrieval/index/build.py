@@ -186,7 +186,7 @@ def _vector_rows(workspace: Workspace, wanted: Sequence[tuple[str, str | None]],
 
 
 def _items_folder(workspace: Workspace, manifest: Manifest) -> Path:
-    return workspace.root / "items" / manifest.version
+    return workspace.items / manifest.version
 
 
 def _item_rows(workspace: Workspace, manifest: Manifest, wanted: Sequence[tuple[str, str | None]]) -> np.ndarray:

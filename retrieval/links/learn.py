@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from contracts.errors import TooFewHires
 from contracts.tables import latest, read_table
 from contracts.time.open import open_at
-from contracts.versions import set_current
+from contracts.versions import set_current, unset_current
 from contracts.workspace import Workspace
 from retrieval.links.candidates import Candidates, enumerate_links, meta_links
 from retrieval.links.config import LinksConfig
@@ -184,7 +184,7 @@ def build_links(workspace: Workspace, config: LinksConfig, until: datetime | Non
 def leave_without_links(workspace: Workspace) -> None:
     """No version is the current one; those that are there stay."""
     workspace.links.mkdir(parents=True, exist_ok=True)
-    (workspace.links / "CURRENT").unlink(missing_ok=True)
+    unset_current(workspace.links)
 
 
 def _before(table: pa.Table, until: datetime, column: str = "updated_at") -> pa.Table:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +22,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.errors import IndexMismatch, NotReady
+from contracts.validation import first_line, typed
+from contracts.versions import current, staged_folder
 from contracts.workspace import Workspace
 from retrieval.engines.hits import Hits
 from retrieval.links.graph import Link, LinkGraph, until_liquid
@@ -148,16 +149,13 @@ class LinkStore:
         target = folder / self.version
         if (target / ABOUT).is_file():
             return target
-        staged = folder / f"{self.version}.staged"
-        shutil.rmtree(staged, ignore_errors=True)
-        self.write(staged)
-        shutil.rmtree(target, ignore_errors=True)
-        staged.replace(target)
+        with staged_folder(target) as staged:
+            self.write(staged)
         return target
 
     def write(self, folder: Path) -> None:
-        """Write the parts into a new folder, for `load`."""
-        folder.mkdir(parents=True)
+        """Write the parts into a folder, for `load`."""
+        folder.mkdir(parents=True, exist_ok=True)
         pq.write_table(self._links(), folder / "links.parquet")
         pq.write_table(_nodes("member_id", self._members.keys(), self._members.values()), folder / "members.parquet")
         pq.write_table(_nodes("job_id", self.job_ids, self._job_nodes), folder / "jobs.parquet")
@@ -171,13 +169,13 @@ class LinkStore:
         except FileNotFoundError as error:
             raise NotReady(f"no links in {folder}", cure=_AGAIN) from error
         except ValidationError as error:
-            raise IndexMismatch(error.errors()[0]["msg"], where=str(folder / ABOUT), cure=_AGAIN) from error
+            raise typed(error, IndexMismatch, where=str(folder / ABOUT), cure=_AGAIN) from error
         try:
             links = [_link(row) for row in pq.read_table(folder / "links.parquet").to_pylist()]
             members = _read_nodes(folder / "members.parquet")
             jobs = _read_nodes(folder / "jobs.parquet")
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            what = f"a part is missing or broken: {str(error).splitlines()[0]}"
+            what = f"a part is missing or broken: {first_line(error)}"
             raise IndexMismatch(what, where=str(folder), cure=_AGAIN) from error
         found = cls(about, LinkGraph(links), members, list(jobs), list(jobs.values()))
         if found._content_version() != about.version:
@@ -205,7 +203,7 @@ class LinkStore:
 
 def current_links(workspace: Workspace) -> Path | None:
     """The folder of the workspace's links; None where none were learned."""
-    return workspace.link_graph if (workspace.links / "CURRENT").is_file() else None
+    return current(workspace.links)
 
 
 def _link(row: Mapping[str, Any]) -> Link:

@@ -8,7 +8,6 @@ sorted by what members said, became rules on terms.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib import resources
@@ -21,6 +20,7 @@ from pydantic import Field, field_validator
 from contracts.documents import Part, parse, read_text, wrong
 from contracts.errors import BadInput
 from contracts.records import Reason, Surface
+from contracts.versions import content_hash
 from contracts.workspace import Workspace
 from retrieval.rules.conditions import Jobs, When
 
@@ -66,7 +66,7 @@ class RuleBook(Part):
     @cached_property
     def version(self) -> str:
         """Twelve hex digits of what the rules say; comments do not change it."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+        return content_hash(self.model_dump_json())
 
     @property
     def enabled(self) -> tuple[Rule, ...]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from contracts.arrow import TIME, arrow_schema
 from contracts.errors import BadInput, MissingChanges, MissingColumn, UnreadableFile
 from contracts.records import Job
+from contracts.validation import first_line
 from sources.feeds.changes import BATCH, TABLE, RawChange
 from sources.layout import present_cells
 from sources.rows import RawRow
@@ -133,7 +134,7 @@ def _numbers(path: Path) -> np.ndarray:
 
 
 def _unreadable(path: Path, error: Exception) -> UnreadableFile:
-    return UnreadableFile(str(error).splitlines()[0], where=str(path), cure="write the file again")
+    return UnreadableFile(first_line(error), where=str(path), cure="write the file again")
 
 
 def _missing(first: int, last: int, path: Path) -> MissingChanges:
