@@ -19,27 +19,28 @@ from contracts.tables import read_table
 from contracts.workspace import Workspace
 from history.as_of import JobVersions
 from history.requests import PastRequest
-from policy import Judge, Judgement, Pair, Policy, RubricJudge, Ungraded
-from policy.config import LlmConfig, LocalConfig, RubricConfig
+from policy import Judge, Judgement, Pair, Policy, Ungraded
 from policy.golden.golden import Measured, has_golden, load_golden, require_agreement
+from policy.judges.base import JudgeConfig, JudgeSetting
+from policy.rubric.titles import Similarity
 from retrieval.encoder import TextEncoder
 
 log = logging.getLogger("rolecall")
 
-JudgeKind = RubricConfig | LlmConfig | LocalConfig
 
+def judge_setting(policy: Policy, workspace: Workspace, threads: int | None = None) -> JudgeSetting:
+    """What a judge may use of a workspace: its policy, its stored answers and its encoder of titles.
 
-def open_judge(config: JudgeKind, policy: Policy, workspace: Workspace, threads: int | None = None) -> Judge:
-    """The judge that a configuration describes. Raises what that judge raises where it cannot be asked."""
-    if isinstance(config, RubricConfig):
-        return RubricJudge(policy, TitleVectors(TextEncoder(workspace.encoder, threads=threads)).cosine)
-    if isinstance(config, LlmConfig):
-        from policy.judges.llm import LlmJudge
+    Args:
+        policy: What to grade by.
+        workspace: Where the answers and the encoder lie.
+        threads: For the encoder; None for all cores.
+    """
 
-        return LlmJudge(policy, config, workspace.judge_answers)
-    from policy.judges.local import LocalJudge
+    def open_similarity() -> Similarity:
+        return TitleVectors(TextEncoder(workspace.encoder, threads=threads)).cosine
 
-    return LocalJudge(policy, config)
+    return JudgeSetting(policy, workspace.judge_answers, open_similarity)
 
 
 def measure_judge(judge: Judge, policy: Policy, workspace: Workspace, least: float, required: bool) -> Measured | None:
@@ -131,14 +132,14 @@ def write_report(
         workspace.judge_cost.write_text(json.dumps(cost, indent=1) + "\n")
 
 
-def grading_cost(config: JudgeKind, pairs: int, seconds: float, spent: Counter[str]) -> dict[str, Any] | None:
+def grading_cost(config: JudgeConfig, pairs: int, seconds: float, spent: Counter[str]) -> dict[str, Any] | None:
     """What grading so many pairs took, for each of them and in all; None where there were none.
 
     spent: by the judge, what it took to measure it included.
     """
     if not pairs:
         return None
-    money = config.cost(spent) if isinstance(config, LlmConfig) else None
+    money = config.cost(spent)
     each = {"seconds_per_pair": seconds / pairs, "money_per_pair": None if money is None else money / pairs}
     return {"pairs": pairs, **each, **dict(sorted(spent.items()))}
 

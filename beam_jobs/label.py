@@ -38,11 +38,10 @@ from pydantic import ValidationError
 
 from beam_jobs.grading import (
     Chosen,
-    JudgeKind,
     grade_lists,
     grading_cost,
+    judge_setting,
     measure_judge,
-    open_judge,
     say_cost,
     write_report,
 )
@@ -58,8 +57,9 @@ from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
 from policy import Judge, Policy, Ungraded, load_policy
-from policy.config import read_judge
 from policy.golden.golden import LEAST_AGREEMENT, Measured
+from policy.judges.base import JudgeConfig
+from policy.judges.registry import open_judge, read_judge
 from ranking.features import pair_features
 from retrieval.config import RetrievalConfig
 from retrieval.encoder import TextEncoder
@@ -119,7 +119,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         what = f"shares {own.random_share:g} and {own.hard_share:g} are more than the whole"
         raise BadInput(what, where="--random-share, --hard-share", cure="let them add up to 1 at most")
     policy, kind = load_policy(own.policy), read_judge(own.judge)
-    judge = open_judge(kind, policy, workspace)
+    judge = open_judge(kind, judge_setting(policy, workspace))
     measured = measure_judge(judge, policy, workspace, own.least_kappa, own.require_golden)
     index_folder = _build_index(workspace, own.retrieval)
     sizes = Sizes(own.train_candidates, own.valid_candidates, own.test_candidates, own.random_share, own.hard_share)
@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
         default="rubric",
         metavar="JUDGE",
         help="who grades: `rubric`, or a YAML mapping: "
-        "{kind: llm, model: M, base_url: URL, ...}, {kind: local, folder: F, ...}; see policy/config.py (rubric)",
+        "{kind: llm, model: M, base_url: URL, ...}, {kind: local, folder: F, ...}; see policy/judges (rubric)",
     )
     parser.add_argument(
         "--require-golden",
@@ -257,7 +257,7 @@ class LabelLists(beam.DoFn):
         workspace: Workspace,
         index_folder: Path,
         policy: Policy,
-        judge: JudgeKind,
+        judge: JudgeConfig,
         sizes: Sizes,
         seed: int,
         most_ungraded: float,
@@ -272,7 +272,7 @@ class LabelLists(beam.DoFn):
     def setup(self) -> None:
         self._index = JobIndex.load(self._index_folder)
         self._encoder = TextEncoder(self._workspace.encoder, threads=self._threads)
-        self._judge = open_judge(self._judge_kind, self._policy, self._workspace, self._threads)
+        self._judge = open_judge(self._judge_kind, judge_setting(self._policy, self._workspace, self._threads))
         self._jobs = JobVersions(self._workspace)
 
     def process(self, batch: Batch) -> Iterator[None]:
@@ -349,7 +349,12 @@ def _report(workspace: Workspace) -> None:
 
 
 def _report_grading(
-    workspace: Workspace, kind: JudgeKind, judge: Judge, policy: Policy, measured: Measured | None, found: Counter[str]
+    workspace: Workspace,
+    kind: JudgeConfig,
+    judge: Judge,
+    policy: Policy,
+    measured: Measured | None,
+    found: Counter[str],
 ) -> None:
     """found: the pipeline's counters."""
     spent = Counter(judge.spent) + _named(found, SPENT)

@@ -15,8 +15,9 @@ from pydantic_core import ErrorDetails
 
 from contracts.errors import BadInput, UnreadableFile
 from models.config import EncoderTraining, ExportConfig, StudentConfig, TeacherConfig
-from policy.config import JudgeConfig, RubricConfig
 from policy.golden.golden import LEAST_AGREEMENT
+from policy.judges.registry import AnyJudgeConfig
+from policy.judges.rubric import RubricConfig
 from retrieval.config import IndexConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
 
@@ -64,8 +65,8 @@ class Label(_Section):
     random_share: float = Field(0.25, ge=0, le=1)
     hard_share: float = Field(0.2, ge=0, le=1)
     """Of the jobs that a training list is filled up with: any job, and those that retrieval may misjudge."""
-    judge: JudgeConfig = RubricConfig()
-    """Who grades: `{kind: rubric}`, `{kind: llm, model: ...}` or `{kind: local, folder: ...}`; see policy/config.py."""
+    judge: AnyJudgeConfig = RubricConfig()
+    """Who grades: `{kind: rubric}`, `{kind: llm, model: ...}` or `{kind: local, folder: ...}`; see policy/judges."""
     most_ungraded: float = Field(0.05, ge=0, le=1)
     """Of the pairs of a batch of lists, before the job stops."""
     policy: Path | None = None

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from policy.document.document import DIMENSIONS, GRADES, load_policy
+from policy.document.load import load_policy
 from policy.golden.golden import SIMULATED, adjudicate
 from policy.golden.pairs import write_pairs
 from policy.golden.sample import sample_pairs
 from policy.golden.sheets import EVERY_VERSION, accept_policy, write_adjudicated, write_sheet
+from policy.types import DIMENSIONS, GRADES
 from simulator.truth import Truth
 
 PAIRS = 600

@@ -1,4 +1,4 @@
-"""The policy as people edit it: YAML in; a checked, versioned policy out, with what an edit changes.
+"""The policy as people edit it.
 
-In: a policy file. Out: Policy. Knows no judge and no pair.
+In: a YAML file. Out: a checked Policy, whose version is a hash of the file. Must not know any judge or pair.
 """

@@ -1,4 +1,4 @@
-"""What cannot be meant at once: each field of a policy fits, and yet two places of it say different things."""
+"""Contradictions of a policy whose fields each fit: two places of it that cannot both be meant."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from policy.document.document import DIMENSIONS, Dimension, Policy, Rule, Stepped
 from policy.rubric.dimensions import score_dimensions
 from policy.rubric.titles import TitleReader, stems
+from policy.types import DIMENSIONS, Dimension, HardRule, Policy, SteppedDimension
 
 
 class Contradiction(NamedTuple):
-    """path: of the field that has to give way."""
+    """A fault at a field of the document, as a path of keys and places."""
 
     path: tuple[str | int, ...]
     what: str
@@ -20,7 +20,7 @@ class Contradiction(NamedTuple):
 
 
 def contradictions(policy: Policy) -> Iterator[Contradiction]:
-    """In the order in which people should mend them: an example may be wrong because a criterion is."""
+    """All contradictions in the order in which to mend them: an example may be wrong because a criterion is."""
     yield from _scales(policy)
     yield from _words(policy)
     yield from _examples(policy)
@@ -28,7 +28,7 @@ def contradictions(policy: Policy) -> Iterator[Contradiction]:
 
 
 def _scales(policy: Policy) -> Iterator[Contradiction]:
-    """A scale on which the farther scores more than the nearer."""
+    """Scales on which the farther scores more than the nearer."""
     distance = policy.dimensions.seniority.by_distance
     place, industry = policy.dimensions.place.scores, policy.dimensions.industry.scores
     scales: tuple[tuple[str, str, Sequence[int], str], ...] = (
@@ -43,40 +43,40 @@ def _scales(policy: Policy) -> Iterator[Contradiction]:
 
 
 def _words(policy: Policy) -> Iterator[Contradiction]:
-    """A word that is to be read in two ways; endings do not matter to the reader of titles."""
+    """Words with two meanings; the reader of titles ignores endings."""
     rungs: dict[tuple[str, ...], str] = {}
     for rung, phrases in policy.dimensions.seniority.words.items():
         for i, phrase in enumerate(phrases):
-            known = rungs.setdefault(stems(phrase), rung)
-            if known != rung:
+            first = rungs.setdefault(stems(phrase), rung)
+            if first != rung:
                 path = ("dimensions", "seniority", "words", rung, i)
-                yield Contradiction(path, f"{phrase!r} already tells the rung {known!r}", "keep it on one rung")
+                yield Contradiction(path, f"{phrase!r} already tells the rung {first!r}", "keep it on one rung")
     kinds: dict[tuple[str, ...], tuple[str, str]] = {}
     for field, of_field in policy.work.items():
         for kind, phrases in of_field.items():
             for i, phrase in enumerate(phrases):
-                known, same = kinds.setdefault(stems(phrase), (kind, phrase))
-                if known != kind:
-                    what = f"{phrase!r} is already work of kind {known!r}, there as {same!r}"
+                first, same = kinds.setdefault(stems(phrase), (kind, phrase))
+                if first != kind:
+                    what = f"{phrase!r} is already work of kind {first!r}, there as {same!r}"
                     yield Contradiction(("work", field, kind, i), what, "keep it in one kind, or write a longer phrase")
 
 
 def _examples(policy: Policy) -> Iterator[Contradiction]:
-    """A worked example that the criteria score otherwise."""
+    """Worked examples that the criteria score otherwise."""
     titles = TitleReader(policy)
     for name in DIMENSIONS:
-        for i, one in enumerate(getattr(policy.dimensions, name).examples):
-            score = score_dimensions(policy, titles, one.member, one.job, one.query)[name]
-            if score != one.score:
-                told = "say nothing" if score is None else f"give {score}"
-                what = f"the example says {one.score}, the criteria {told}"
+        for i, example in enumerate(getattr(policy.dimensions, name).examples):
+            score = score_dimensions(policy, titles, example.member, example.job, example.query)[name]
+            if score != example.score:
+                what = f"the example says {example.score}, "
+                what += "the criteria say nothing" if score is None else f"the criteria give {score}"
                 yield Contradiction(
                     ("dimensions", name, "examples", i, "score"), what, "correct the example, or the criteria"
                 )
 
 
 def _rules(policy: Policy) -> Iterator[Contradiction]:
-    """A rule that can never lower a grade, because nothing meets it or because another rule is stricter."""
+    """Rules that never lower a grade: no pair meets them, or another rule is at least as strict."""
     for i, rule in enumerate(policy.rules):
         path = ("rules", i)
         if rule.grade_at_most == 4:
@@ -94,7 +94,7 @@ def _rules(policy: Policy) -> Iterator[Contradiction]:
                 break
 
 
-def _covers(strict: Rule, rule: Rule) -> bool:
+def _covers(strict: HardRule, rule: HardRule) -> bool:
     """Whether `strict` holds wherever `rule` does, and allows no more."""
     wider = all(name in rule.when and rule.when[name].at_most <= limit.at_most for name, limit in strict.when.items())
     return wider and strict.grade_at_most <= rule.grade_at_most
@@ -113,5 +113,5 @@ def _least_score(policy: Policy, name: Dimension) -> int:
         return min(
             dimensions.industry.scores.same, dimensions.industry.scores.in_part, dimensions.industry.scores.other
         )
-    stepped: Stepped = getattr(dimensions, name)
+    stepped: SteppedDimension = getattr(dimensions, name)
     return sum(step <= 0 for step in stepped.steps)

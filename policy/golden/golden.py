@@ -18,7 +18,6 @@ import numpy as np
 
 from contracts.errors import BadInput, JudgeFailed, NotAgreed, NotReady, OtherPolicy
 from contracts.versions import staged_folder
-from policy.document.document import DIMENSIONS
 from policy.golden.agreement import Agreement, agreement
 from policy.golden.pairs import PAIRS, GoldenPair, read_pairs
 from policy.golden.sheets import (
@@ -38,7 +37,8 @@ from policy.golden.sheets import (
     told_cell,
     write_adjudicated,
 )
-from policy.judges.rubric import Judge, Judgement
+from policy.judges.base import Judge, Judgement
+from policy.types import DIMENSIONS
 
 Of = Literal["all", "stratum", "kind", "dimension"]
 SIMULATED = "simulated-"

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from contracts.errors import BadInput, NotReady
 from contracts.records import Identifier, Job, Member, Record, Text
-from policy.judges.rubric import Pair
+from policy.judges.base import Pair
 
 PAIRS = "pairs.jsonl"
 Kind = Literal["existing", "aspirational"]

@@ -26,9 +26,9 @@ from contracts.tables import parts, read_as_of, read_table
 from contracts.time.as_of import rows_as_of
 from contracts.time.open import open_at
 from contracts.versions import row_hash
-from policy.document.document import Policy
 from policy.golden.pairs import GoldenPair, Kind, Source
 from policy.rubric.titles import TitleReader, stems
+from policy.types import Policy
 
 log = logging.getLogger("rolecall")
 

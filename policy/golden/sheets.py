@@ -22,8 +22,8 @@ from contracts.errors import BadInput, MissingColumn, NotReady
 from contracts.records import Job, Member
 from contracts.text.verbalizer import job_title
 from contracts.versions import write_text
-from policy.document.document import DIMENSIONS, GRADES
 from policy.golden.pairs import GoldenPair
+from policy.types import DIMENSIONS, GRADES
 
 ADJUDICATED, ACCEPTED = "adjudicated.csv", "accepted.csv"
 EVERY_VERSION = "*"

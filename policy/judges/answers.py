@@ -1,4 +1,4 @@
-"""What a language model answered before: one SQLite file, so that a run that was broken off asks nobody twice."""
+"""Stored answers of a language model in one SQLite file, so that a run that was broken off pays for no pair twice."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.errors import JudgeFailed, UnreadableFile
-from policy.judges.rubric import Judgement
+from policy.judges.base import Judgement
 
 _TABLE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, grade INT, rationale TEXT, probabilities TEXT)"
 
 BUSY_S = 60.0
-"""How long a process waits for another one that holds the file."""
+"""Seconds that a process waits for another one that holds the file."""
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 _BROKEN = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 
 
 class Answers:
-    """Judgements by key. Several processes may hold one file; each answer is there as soon as `put` returns."""
+    """Judgements by key. Several processes may open one file; an answer is on disk when `put` returns."""
 
     def __init__(self, path: Path) -> None:
-        """Raises, as `get` and `put` do, JudgeFailed where another process keeps the file, UnreadableFile where it
-        holds something else or cannot be written."""
+        """Open the file, or make it.
+
+        Raises:
+            JudgeFailed: Another process locks the file; `get` and `put` raise both errors too.
+            UnreadableFile: The file holds something else or cannot be written.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
         with _typed_errors(path):
@@ -36,16 +40,18 @@ class Answers:
         self.get("")
 
     def get(self, key: str) -> Judgement | None:
+        """The stored answer of a key, if there is one."""
         with _typed_errors(self._path):
-            found = self._file.execute(
+            row = self._file.execute(
                 "SELECT grade, rationale, probabilities FROM answers WHERE key = ?", (key,)
             ).fetchone()
-        if found is None:
+        if row is None:
             return None
-        grade, rationale, probabilities = found
+        grade, rationale, probabilities = row
         return Judgement(grade, rationale, probabilities=tuple(json.loads(probabilities)) if probabilities else None)
 
     def put(self, key: str, answer: Judgement) -> None:
+        """Store an answer in the place of an older one."""
         probabilities = json.dumps(answer.probabilities) if answer.probabilities else None
         row = (key, answer.grade, answer.rationale, probabilities)
         with _typed_errors(self._path):
@@ -57,7 +63,7 @@ def _typed_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell the same in more detail
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits only refine it
         if code in _BUSY:
             cure = "another run is using it: wait for that to end, then run again; answers are kept"
             raise JudgeFailed(str(error), where=str(path), cure=cure) from error

@@ -1,8 +1,11 @@
 """A judge that asks a language model behind any server that speaks OpenAI's chat completions.
 
-Asked for is an answer in a JSON schema and the probabilities of its tokens. A server that refuses one of the two is
-asked without it, and its answer is held to the schema here all the same. What goes wrong with a pair has a name
-(`policy.judges.rubric.Cause`); what goes wrong with every pair raises JudgeFailed.
+A request asks for an answer in a JSON schema and for the probabilities of its tokens. A server that refuses one of the
+two is asked without it; the answer is checked against the schema here in any case. A failure of one pair is a
+`policy.judges.base.Cause`; a failure of every pair raises JudgeFailed.
+
+The client's own retries are off: retries here also cover answers that are no grade, count each cause, stop after
+`tries` for the whole pair, and keep a server's `Retry-After` below `max_wait_s`.
 """
 
 from __future__ import annotations
@@ -17,39 +20,88 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from contracts.errors import JudgeFailed, NotReady
 from contracts.versions import json_hash
-from policy.config import LlmConfig
-from policy.document.document import GRADES, Policy
 from policy.judges.answers import Answers
+from policy.judges.base import Cause, JudgeConfig, Judgement, JudgeSetting, Pair, Ungraded
 from policy.judges.prompt import ANSWER_SCHEMA, build_prompt, read_answer
-from policy.judges.rubric import Cause, Judgement, Pair, Ungraded, check_asked
+from policy.types import GRADES, Policy
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
 
 FORMAT = 1
-"""Raise it with any change after which the same answer of a server would be read as another grade."""
+"""Version of the stored answers: raise it when the same answer of a server becomes another grade."""
 _SCHEMA = {"type": "json_schema", "json_schema": {"name": "grade", "strict": True, "schema": ANSWER_SCHEMA}}
-_TOKENS: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 5}
-WISHES: tuple[Mapping[str, Any], ...] = (
-    {"response_format": _SCHEMA, **_TOKENS},
+_LOGPROBS: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 5}
+EXTRAS: tuple[Mapping[str, Any], ...] = (
+    {"response_format": _SCHEMA, **_LOGPROBS},
     {"response_format": _SCHEMA},
-    _TOKENS,
+    _LOGPROBS,
     {},
 )
-"""What a server is asked for beside an answer, from the most to the least."""
-
+"""Optional parts of a request, in the order in which they are tried."""
+FORBIDDEN = Ungraded("refused", "HTTP 403")
+_RUN_AGAIN = "run again: answers are kept"
+_OF_ANSWERS = {"empty", "prose", "malformed", "wrong schema", "off the scale", "cut off"}
+"""Causes that lie in an answer and not in the server."""
 _GRADE = re.compile(r'"grade"\s*:\s*([0-4])')
 
 
-class _Bare(BaseModel):
-    """What is read of a completion; servers differ in the rest."""
+def _address(url: str) -> str:
+    """An http address without secrets, since names and errors repeat it. Raises ValueError without the address."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", url)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError("not an address such as http://localhost:8000/v1")
+    if "@" in parts.netloc or "?" in url or "#" in url:
+        raise ValueError("an address holds no user, key or query; name the key's variable in api_key_env")
+    return url.rstrip("/")
+
+
+class LlmConfig(JudgeConfig):
+    """The knobs of a language model behind a server that speaks OpenAI's chat completions."""
+
+    kind: Literal["llm"] = "llm"
+    model: str = Field(min_length=1, description="The model's name at the server.")
+    base_url: Annotated[str, AfterValidator(_address)] = Field(
+        "https://api.openai.com/v1", description="The server's address; one that holds a key is refused."
+    )
+    api_key_env: str = Field(
+        "OPENAI_API_KEY",
+        description="The environment variable that holds the key, empty for a server without keys. No key is stored.",
+    )
+    options: Mapping[str, Any] = Field(
+        {"temperature": 0, "max_tokens": 300}, description="Sent with every request, as the server names them."
+    )
+    concurrency: int = Field(8, ge=1, description="Requests at the same time, in each process.")
+    timeout_s: float = Field(60.0, gt=0, description="Seconds for one request from its start to its last byte.")
+    tries: int = Field(6, ge=1, description="Requests for one pair while the server is busy, broken or silent.")
+    answer_tries: int = Field(2, ge=1, description="Answers that are no grade before a pair is left ungraded.")
+    first_wait_s: float = Field(1.0, ge=0, description="Seconds before the first retry; each wait doubles the last.")
+    max_wait_s: float = Field(60.0, ge=0, description="The longest wait in seconds, whatever the server asks for.")
+    give_up_after: int = Field(20, ge=1, description="Pairs in a row without a grade after which the judge fails.")
+    prompt_price: float = Field(0.0, ge=0, description="Money for a million tokens of prompts.")
+    completion_price: float = Field(0.0, ge=0, description="Money for a million tokens of answers.")
+
+    def cost(self, spent: Counter[str]) -> float | None:
+        """The money for the tokens in a judge's `spent`; None where no price is given."""
+        if not self.prompt_price and not self.completion_price:
+            return None
+        tokens = (spent["prompt_tokens"], spent["completion_tokens"])
+        return (tokens[0] * self.prompt_price + tokens[1] * self.completion_price) / 1e6
+
+
+class _Message(BaseModel):
+    """The part of a completion's message that is read, as in the classes below; servers differ in the rest."""
 
     content: str | None = None
     refusal: str | None = None
@@ -69,7 +121,7 @@ class _Logprobs(BaseModel):
 
 
 class _Choice(BaseModel):
-    message: _Bare
+    message: _Message
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
 
@@ -85,7 +137,7 @@ class _Completion(BaseModel):
 
 
 class _Failure(NamedTuple):
-    """A request without a grade. again: whether it may succeed later; wait_s: what the server asks for."""
+    """A request without a grade, whether another one may succeed, and the seconds that the server asks to wait."""
 
     outcome: Ungraded
     again: bool = True
@@ -93,45 +145,64 @@ class _Failure(NamedTuple):
 
 
 class LlmJudge:
-    """Grades by a model's answers; a pair that was answered before, by this model to this prompt, costs nothing.
+    """Grades by a model's answers; an answer of this model to the same prompt is stored and costs nothing again."""
 
-    answers: the file of former answers; None asks anew each time. Raises NotReady where the key's variable is not set.
-    """
+    Config = LlmConfig
 
     def __init__(self, policy: Policy, config: LlmConfig, answers: Path | None = None) -> None:
+        """Make the judge.
+
+        Args:
+            policy: What to grade by.
+            config: The model and how it is asked.
+            answers: The file of stored answers; None asks anew each time.
+
+        Raises:
+            NotReady: The key's environment variable is not set.
+        """
         self._config, self._prompt = config, build_prompt(policy)
         self.name = f"llm/{config.model}-{_settings(config)}/{self._prompt.version}"
         self.spent: Counter[str] = Counter()
         self._place = f"{config.model} at {urlsplit(config.base_url).hostname}"
-        named = config.api_key_env
-        self._key_cure = f"check the key in ${named}" if named else "name the variable of a key in api_key_env"
-        self._key = os.environ.get(config.api_key_env, "") if config.api_key_env else "none"
+        variable = config.api_key_env
+        self._key_cure = f"check the key in ${variable}" if variable else "name the variable of a key in api_key_env"
+        self._key = os.environ.get(variable, "") if variable else "none"
         if not self._key:
             cure = "export the key under that name, or set api_key_env to '' for a server that asks for none"
-            raise NotReady(f"environment variable {config.api_key_env} is not set", where=self._place, cure=cure)
+            raise NotReady(f"environment variable {variable} is not set", where=self._place, cure=cure)
         self._answers = Answers(answers) if answers else None
-        self._wish = 0
+        self._extras = 0  # the place in EXTRAS of the first that the server does not refuse
         self._graded_any = False
         self._failed_in_a_row = 0
 
+    @classmethod
+    def open(cls, config: LlmConfig, setting: JudgeSetting) -> Self:
+        """Make the judge with the file of stored answers."""
+        return cls(setting.policy, config, setting.answers)
+
     def grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
-        """Raises JudgeFailed where the server takes neither key nor model, forbids all that it was ever asked, or fails
-        `give_up_after` pairs in a row."""
+        """Grade pairs, `concurrency` of them at a time.
+
+        Raises:
+            JudgeFailed: The server refuses the key or the model, has forbidden every pair so far, or left
+                `give_up_after` pairs in a row without a grade.
+        """
         for pair in pairs:
-            check_asked(pair)
+            pair.check()
         return asyncio.run(self._grade_many(pairs))
 
     async def _grade_many(self, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
         from openai import AsyncOpenAI
 
-        found: dict[int, Judgement | Ungraded] = {}
+        outcomes: dict[int, Judgement | Ungraded] = {}
         todo = iter(enumerate(pairs))
         config = self._config
         async with AsyncOpenAI(
             api_key=self._key, base_url=config.base_url, max_retries=0, timeout=config.timeout_s
         ) as client:
             workers = [
-                asyncio.create_task(self._work(client, todo, found)) for _ in range(min(config.concurrency, len(pairs)))
+                asyncio.create_task(self._work(client, todo, outcomes))
+                for _ in range(min(config.concurrency, len(pairs)))
             ]
             try:
                 await asyncio.gather(*workers)
@@ -139,31 +210,31 @@ class LlmJudge:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
-        if not self._graded_any and FORBIDDEN in found.values():
+        if not self._graded_any and FORBIDDEN in outcomes.values():
             raise JudgeFailed("HTTP 403, and no pair has a grade", where=self._place, cure=self._key_cure)
-        return [found[place] for place in range(len(pairs))]
+        return [outcomes[place] for place in range(len(pairs))]
 
     async def _work(
-        self, client: AsyncOpenAI, todo: Iterator[tuple[int, Pair]], found: dict[int, Judgement | Ungraded]
+        self, client: AsyncOpenAI, todo: Iterator[tuple[int, Pair]], outcomes: dict[int, Judgement | Ungraded]
     ) -> None:
         for place, pair in todo:
-            found[place] = outcome = await self._grade(client, pair)
+            outcomes[place] = outcome = await self._grade(client, pair)
             if isinstance(outcome, Judgement):
                 self._graded_any, self._failed_in_a_row = True, 0
                 continue
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self._config.give_up_after:
-                what = f"{self._failed_in_a_row} pairs in a row without a grade, the last: {describe(outcome)}"
-                cure = self._key_cure if outcome == FORBIDDEN else f"see that it answers, then {_AGAIN}"
+                what = f"{self._failed_in_a_row} pairs in a row without a grade, the last: {outcome}"
+                cure = self._key_cure if outcome == FORBIDDEN else f"see that it answers, then {_RUN_AGAIN}"
                 raise JudgeFailed(what, where=self._place, cure=cure)
 
     async def _grade(self, client: AsyncOpenAI, pair: Pair) -> Judgement | Ungraded:
         messages = self._prompt.messages(pair)
         key = _key(self._config, messages)
-        known = self._answers.get(key) if self._answers else None
-        if known:
+        stored = self._answers.get(key) if self._answers else None
+        if stored:
             self.spent["cached"] += 1
-            return known
+            return stored
         attempt = answers = 0
         while True:
             outcome = await self._ask(client, messages)
@@ -178,23 +249,23 @@ class LlmJudge:
             self.spent["retries"] += 1
             await asyncio.sleep(self._wait_s(attempt, outcome.wait_s))
 
-    def _wait_s(self, attempt: int, asked_s: float) -> float:
-        """Exponential back-off with jitter, and no less than the server asks for, both up to the longest wait."""
+    def _wait_s(self, attempt: int, server_wait_s: float) -> float:
+        """Exponential back-off with jitter, at least what the server asks for, at most the longest wait."""
         grown = self._config.first_wait_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
-        return min(max(grown, asked_s), self._config.max_wait_s)
+        return min(max(grown, server_wait_s), self._config.max_wait_s)
 
     async def _ask(self, client: AsyncOpenAI, messages: list[dict[str, str]]) -> Judgement | _Failure:
-        """One answer, with as much beside it as the server gives. What it refuses once it is not asked for again."""
-        for wish in range(self._wish, len(WISHES)):
-            outcome = await self._request(client, messages, WISHES[wish])
+        """One answer, with the first of EXTRAS that the server does not refuse; a refused one is not tried again."""
+        for place in range(self._extras, len(EXTRAS)):
+            outcome = await self._request(client, messages, EXTRAS[place])
             if isinstance(outcome, Judgement):
-                self._wish = max(self._wish, wish)
+                self._extras = max(self._extras, place)
             if isinstance(outcome, Judgement) or outcome.outcome.cause != "rejected":
                 return outcome
         return outcome
 
     async def _request(
-        self, client: AsyncOpenAI, messages: list[dict[str, str]], wishes: Mapping[str, Any]
+        self, client: AsyncOpenAI, messages: list[dict[str, str]], extras: Mapping[str, Any]
     ) -> Judgement | _Failure:
         import openai
 
@@ -204,7 +275,7 @@ class LlmJudge:
                 raw = await client.chat.completions.with_raw_response.create(
                     model=self._config.model,
                     messages=messages,  # type: ignore[arg-type]
-                    extra_body={**self._config.options, **wishes},
+                    extra_body={**self._config.options, **extras},
                 )
             completion = _Completion.model_validate_json(raw.content)
         except (TimeoutError, openai.APITimeoutError):
@@ -220,31 +291,22 @@ class LlmJudge:
         return _read(completion.choices[0])
 
     def _refused(self, error: APIStatusError) -> _Failure:
-        """What the server's words were is not told: they may repeat the prompt."""
+        """The failure of a status code. The server's own words may repeat the prompt, so they are left out."""
         code = error.status_code
-        told = f"HTTP {code}"
+        status = f"HTTP {code}"
         stops = {
             401: self._key_cure,
-            402: f"see to the account's balance, then {_AGAIN}",
+            402: f"see to the account's balance, then {_RUN_AGAIN}",
             404: "check model and base_url",
         }
         if code in stops:
-            raise JudgeFailed(told, where=self._place, cure=stops[code]) from None
-        if code == 403:  # some servers' filters of content speak so
+            raise JudgeFailed(status, where=self._place, cure=stops[code]) from None
+        if code == 403:  # the content filters of some servers answer so
             return _Failure(FORBIDDEN, again=False)
         if code in (408, 409, 429) or code >= 500:
             cause: Cause = "rate limited" if code == 429 else "server error"
-            return _Failure(Ungraded(cause, told), wait_s=_retry_after_s(error.response.headers))
-        return _Failure(Ungraded("rejected", told), again=False)
-
-
-FORBIDDEN = Ungraded("refused", "HTTP 403")
-_AGAIN = "run again: answers are kept"
-_OF_ANSWERS = {"empty", "prose", "malformed", "wrong schema", "off the scale", "cut off"}
-
-
-def describe(outcome: Ungraded) -> str:
-    return f"{outcome.cause} ({outcome.detail})" if outcome.detail else outcome.cause
+            return _Failure(Ungraded(cause, status), wait_s=_retry_after_s(error.response.headers))
+        return _Failure(Ungraded("rejected", status), again=False)
 
 
 def _key(config: LlmConfig, messages: list[dict[str, str]]) -> str:
@@ -269,32 +331,32 @@ def _read(choice: _Choice) -> Judgement | _Failure:
 
 
 def _probabilities(tokens: Sequence[_Token]) -> tuple[float, ...] | None:
-    """Of the grades 0 to 4 at the token that is the grade's digit, made to add up to 1; None where it is not told."""
+    """The probabilities of the digits 0 to 4 at the grade's token, scaled to a sum of 1; None where none is given."""
     text = "".join(token.token for token in tokens)
-    found = _GRADE.search(text, text.rfind("</think>") + 1)
-    if not found:
+    match = _GRADE.search(text, text.rfind("</think>") + 1)
+    if not match:
         return None
-    at = 0
+    end = 0
     for token in tokens:
-        if at + len(token.token) > found.start(1):
+        end += len(token.token)
+        if end > match.start(1):
             break
-        at += len(token.token)
     shares = dict.fromkeys(map(str, GRADES), 0.0)
-    for one in token.top_logprobs or []:
-        if one.token.strip() in shares and math.isfinite(one.logprob):
-            shares[one.token.strip()] += math.exp(min(0.0, one.logprob))
+    for alternative in token.top_logprobs or []:
+        if alternative.token.strip() in shares and math.isfinite(alternative.logprob):
+            shares[alternative.token.strip()] += math.exp(min(0.0, alternative.logprob))
     total = sum(shares.values())
     return tuple(share / total for share in shares.values()) if total > 0 else None
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Seconds that `Retry-After` asks for, as a number or as a date; 0 where it says neither."""
-    asked = headers.get("retry-after", "")
+    """Seconds that `Retry-After` asks for, as a number or as a date; 0 where it is neither."""
+    value = headers.get("retry-after", "")
     try:
-        return max(0.0, float(asked))
+        return max(0.0, float(value))
     except ValueError:
         pass
     try:
-        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
     except (ValueError, TypeError):
         return 0.0

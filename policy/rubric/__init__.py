@@ -1,4 +1,5 @@
-"""What a policy's rubric reads of two records: titles, places, skills and pay in; grades by dimension out.
+"""The rubric: a policy's criteria applied to two records.
 
-In: a member or query, a job and a policy. Out: a grade a dimension. Asks no model and opens no file.
+In: a member or query, a job and a policy. Out: a score 0 to 4 for each dimension. Must not know the document's file,
+any model or any judge.
 """

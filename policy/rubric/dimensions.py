@@ -13,8 +13,8 @@ from functools import lru_cache
 
 from contracts.records import SENIORITY_LADDER, Job, Member
 from contracts.text.verbalizer import job_title
-from policy.document.document import Dimension, Policy
 from policy.rubric.titles import TitleReader, stems
+from policy.types import Dimension, Policy
 
 OLDER = 0.9
 """What a title held before the present one counts."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.records import SENIORITY_LADDER
-from policy.document.document import Policy
+from policy.types import Policy
 
 MAX_WORDS = 16
 """Words of a title or query that are read, so that a list of everything is not a title for everything."""

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from policy.document.document import Policy, load_policy
+from policy.document.load import load_policy
+from policy.types import Policy
 from rolecall.options import JsonOption, params_of
 
 policy = typer.Typer(no_args_is_help=True, help="The product policy: check it, and see what a change of it would do.")
@@ -28,7 +29,7 @@ def check(
     file: Annotated[Path | None, typer.Argument(help=f"A policy; {NONE_GIVEN}.")] = None,
 ) -> None:
     """Check that a policy is complete and does not contradict itself; an error names the line and the cure."""
-    from policy.document.document import DIMENSIONS
+    from policy.types import DIMENSIONS
 
     checked = policy_in_force(context, file)
     examples = sum(len(getattr(checked.dimensions, name).examples) for name in DIMENSIONS)
@@ -44,7 +45,7 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Say which golden pairs would get another grade, by the rubric judge, and what of the change moves each."""
-    from policy.document.changes import changed_parts, flips
+    from policy.golden.changes import changed_parts, flips
     from policy.golden.pairs import read_pairs
 
     before, after, pairs = load_policy(old), load_policy(new), read_pairs(folder)

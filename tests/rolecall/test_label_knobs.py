@@ -8,7 +8,9 @@ import pytest
 
 from beam_jobs import label
 from contracts.errors import BadInput
-from policy.config import LlmConfig, RubricConfig, read_judge
+from policy.judges.llm import LlmConfig
+from policy.judges.registry import read_judge
+from policy.judges.rubric import RubricConfig
 from retrieval.config import RecommendShares, RetrievalConfig
 from rolecall.params import Label, Params, load_params
 
@@ -61,8 +63,9 @@ def test_a_judge_is_named_or_described_in_the_file_or_the_environment(
 def test_a_wrong_judge_names_its_knob(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("label: {judge: {kind: llm, model: m, api_key: s3cr3t}}")
-    with pytest.raises(BadInput, match=r"label\.judge\.llm\.api_key") as raised:
+    with pytest.raises(BadInput) as raised:
         load_params(path)
+    assert "label.judge.api_key" in str(raised.value)
     assert "s3cr3t" not in str(raised.value)
 
 

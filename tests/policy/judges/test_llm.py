@@ -20,9 +20,11 @@ from pydantic import ValidationError
 from contracts.errors import BadInput, JudgeFailed, NotReady, UnreadableFile
 from contracts.records import Job, Member
 from policy import Judgement, Pair, Ungraded, load_policy
-from policy.config import LlmConfig, LocalConfig, RubricConfig, read_judge
-from policy.judges.llm import WISHES, LlmJudge
+from policy.judges.llm import EXTRAS, LlmConfig, LlmJudge
+from policy.judges.local import LocalConfig
 from policy.judges.prompt import build_prompt
+from policy.judges.registry import read_judge
+from policy.judges.rubric import RubricConfig
 
 POLICY = load_policy()
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -148,13 +150,13 @@ def test_what_a_server_leaves_null_is_not_missed(chat_server: Any, judge: Callab
     assert (asked.spent["prompt_tokens"], asked.spent["completion_tokens"]) == (7, 0)
 
 
-@pytest.mark.parametrize("known", range(len(WISHES)))
+@pytest.mark.parametrize("known", range(len(EXTRAS)))
 def test_what_a_server_does_not_know_is_asked_for_once(
     chat_server: Any, judge: Callable[..., LlmJudge], known: int
 ) -> None:
     chat_server.reply = lambda body: (
         GOOD
-        if all(name in WISHES[known] or name in ("model", "messages", "temperature", "max_tokens") for name in body)
+        if all(name in EXTRAS[known] or name in ("model", "messages", "temperature", "max_tokens") for name in body)
         else 400
     )
     asked = judge(concurrency=1)

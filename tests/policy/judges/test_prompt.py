@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from contracts.records import Job, Member
 from policy import Pair, Ungraded, load_policy
-from policy.document.document import DIMENSIONS
 from policy.judges.prompt import (
     ASK,
     FENCE,
@@ -24,6 +23,7 @@ from policy.judges.prompt import (
     quoted,
     read_answer,
 )
+from policy.types import DIMENSIONS
 
 POLICY = load_policy()
 PROMPT = build_prompt(POLICY)

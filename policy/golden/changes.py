@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from policy.document.document import DIMENSIONS, Policy, Rule
 from policy.golden.pairs import GoldenPair
-from policy.judges.rubric import Judgement, RubricJudge
+from policy.judges.base import Judgement
+from policy.judges.rubric import RubricJudge
+from policy.types import DIMENSIONS, HardRule, Policy
 
 _WORDS = ("generic", "work", "related")
 _TEXT = {"question", "anchors", "examples"}
@@ -102,5 +103,5 @@ def _criteria(dimension: BaseModel) -> dict[str, Any]:
     return dimension.model_dump(exclude=_TEXT)
 
 
-def _by_condition(policy: Policy) -> dict[tuple, Rule]:
+def _by_condition(policy: Policy) -> dict[tuple, HardRule]:
     return {tuple(sorted((name, limit.at_most) for name, limit in rule.when.items())): rule for rule in policy.rules}

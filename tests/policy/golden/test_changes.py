@@ -9,7 +9,7 @@ import pytest
 
 from contracts.records import Job, Member
 from policy import Judgement, Pair, Policy, RubricJudge, load_policy
-from policy.document.changes import changed_parts, flips
+from policy.golden.changes import changed_parts, flips
 from policy.golden.pairs import GoldenPair, read_pairs
 from policy.judges.prompt import build_prompt
 
