@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from contracts.errors import BadInput, UnreadableFile
+from contracts.plugins import load_plugin
+from contracts.validation import field_path, first_problem, problem_text
+from contracts.values import FrozenModel
 from models.config import EncoderTraining, ExportConfig, StudentConfig, TeacherConfig
 from policy.golden.golden import LEAST_AGREEMENT
 from policy.judges.registry import AnyJudgeConfig
@@ -26,54 +31,55 @@ PREFIX = "ROLECALL_"
 NOT_KNOBS = {"ROLECALL_WORKSPACE"}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Simulate(_Section):
+class Simulate(FrozenModel):
     """The market that is simulated where no data is given."""
 
-    members: int = Field(500, ge=1)
-    jobs: int = Field(1_500, ge=1)
-    events: int = Field(40_000, ge=1)
-    days: int = Field(60, ge=2)
+    members: int = Field(500, ge=1, description="Members.")
+    jobs: int = Field(1_500, ge=1, description="Jobs.")
+    events: int = Field(40_000, ge=1, description="Events, about: impressions and what follows them.")
+    days: int = Field(60, ge=2, description="Days of the log.")
 
 
-class Ingest(_Section):
-    max_reject_share: float = Field(0.05, ge=0, le=1)
+class Ingest(FrozenModel):
+    """Raw rows to records."""
+
+    max_reject_share: float = Field(0.05, ge=0, le=1, description="Share of rejected rows above which ingest fails.")
 
 
-class Encoder(_Section):
-    """The retrieval encoder. dim: numbers of a vector, the first ones that the backbone makes, all where None; train:
-    learn it from the log (`{}`: with the defaults), None: as the backbone came."""
+class Encoder(FrozenModel):
+    """The retrieval encoder."""
 
-    precision: Literal["int8", "float32"] = "int8"
-    dim: int | None = Field(None, ge=1)
-    train: EncoderTraining | None = None
+    precision: Literal["int8", "float32"] = Field("int8", description="Arithmetic of the exported encoder.")
+    dim: int | None = Field(
+        None, ge=1, description="Numbers of a vector: the first ones of the backbone's; all of them where null."
+    )
+    train: EncoderTraining | None = Field(
+        None, description="Train the encoder on the log (`{}`: with the defaults); where null it stays as it came."
+    )
 
 
-class Label(_Section):
+class Label(FrozenModel):
     """How many requests are labelled, and how long their lists are; flags of `beam_jobs.label`."""
 
-    train_lists: int = Field(300, ge=1)
-    valid_lists: int = Field(80, ge=1)
-    test_lists: int = Field(80, ge=1)
-    graded_lists: int = Field(300, ge=0)
-    train_candidates: int = Field(16, ge=2)
-    valid_candidates: int = Field(40, ge=2)
-    test_candidates: int = Field(50, ge=2)
-    random_share: float = Field(0.25, ge=0, le=1)
-    hard_share: float = Field(0.2, ge=0, le=1)
-    """Of the jobs that a training list is filled up with: any job, and those that retrieval may misjudge."""
-    judge: AnyJudgeConfig = RubricConfig()
-    """Who grades: `{kind: rubric}`, `{kind: llm, model: ...}` or `{kind: local, folder: ...}`; see policy/judges."""
-    most_ungraded: float = Field(0.05, ge=0, le=1)
-    """Of the pairs of a batch of lists, before the job stops."""
-    policy: Path | None = None
-    """The product policy, from the working directory; the built-in one where None. Of every command that reads one."""
-    least_kappa: float = Field(LEAST_AGREEMENT, ge=0, le=1)
-    """Quadratic kappa with the golden set from which the judge may label."""
-    require_golden: bool = False
+    train_lists: int = Field(300, ge=1, description="Past requests to learn from.")
+    valid_lists: int = Field(80, ge=1, description="Past requests to calibrate and blend by.")
+    test_lists: int = Field(80, ge=1, description="Past requests to measure by.")
+    graded_lists: int = Field(300, ge=0, description="Training lists that the judge grades.")
+    train_candidates: int = Field(16, ge=2, description="Jobs of a training list.")
+    valid_candidates: int = Field(40, ge=2, description="Retrieved jobs of a valid list.")
+    test_candidates: int = Field(50, ge=2, description="Retrieved jobs of a test list.")
+    random_share: float = Field(0.25, ge=0, le=1, description="Share of a training list that is any jobs.")
+    hard_share: float = Field(0.2, ge=0, le=1, description="Share of a training list that retrieval may misjudge.")
+    judge: AnyJudgeConfig = Field(RubricConfig(), description="Who grades.")
+    most_ungraded: float = Field(0.05, ge=0, le=1, description="Share of a batch's pairs that may stay ungraded.")
+    policy: Path | None = Field(
+        None,
+        description="The product policy, by a path from the working directory; the built-in one where null.",
+    )
+    least_kappa: float = Field(
+        LEAST_AGREEMENT, ge=0, le=1, description="Quadratic kappa with the golden set that a judge needs."
+    )
+    require_golden: bool = Field(False, description="Fail where no golden set measures the judge.")
 
     def as_flags(self) -> list[str]:
         numbers = self.model_dump(exclude={"judge", "require_golden", "policy"})
@@ -83,23 +89,30 @@ class Label(_Section):
         return ["--judge", self.judge.model_dump_json(), golden, *policy, *flags]
 
 
-class Rules(_Section):
-    """Rules from member feedback. file: from the working directory; None: the workspace's own, else the built-in."""
+class Rules(FrozenModel):
+    """Rules from member feedback."""
 
-    file: Path | None = None
-
-
-class Replay(_Section):
-    """seed: of the requests that are drawn and of the intervals."""
-
-    resamples: int = Field(1_000, ge=100)
-    seed: int = 0
+    file: Path | None = Field(
+        None, description="Rules, by a path from the working directory; where null the workspace's own or the built-in."
+    )
 
 
-class Params(_Section):
-    """All knobs. A section is one stage's; `seed` is the simulation's and the sampling's."""
+class Replay(FrozenModel):
+    """The ranking of past requests by every system."""
 
-    seed: int = 0
+    resamples: int = Field(1_000, ge=100, description="Bootstrap samples of an interval.")
+    seed: int = Field(0, description="Seed of the draw of requests and of the intervals.")
+
+
+class Params(FrozenModel):
+    """All knobs. A section is one stage's."""
+
+    seed: int = Field(0, description="Seed of the simulation and of the sampling.")
+    plugins: tuple[str, ...] = Field(
+        (),
+        description="Modules, or paths of Python files, that register a teacher, a retrieval source, a judge or a "
+        "raw-data source; every command imports them first.",
+    )
     simulate: Simulate = Simulate()
     ingest: Ingest = Ingest()
     encoder: Encoder = Encoder()
@@ -118,113 +131,136 @@ class Params(_Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
-def load_params(path: Path | None = None) -> Params:
-    """Knobs of `path` (`params.yaml` here where None, defaults where that is absent), then of the environment.
+class _Environment(EnvSettingsSource):
+    """Knobs from variables such as ROLECALL_STUDENT__EPOCHS; a value is YAML, as it would be in the file."""
 
-    ROLECALL_STUDENT__EPOCHS=2 overrides `student: {epochs: ...}`. Raises BadInput naming the knob and its value,
-    UnreadableFile where the file is no text.
+    def __init__(self) -> None:
+        super().__init__(cast(type[BaseSettings], Params), env_prefix=PREFIX, env_nested_delimiter="__")
+        knobs = [name for name, path in _variables().items() if path[0] in Params.model_fields]
+        self.env_vars = {name.lower(): _yaml(os.environ[name], name) for name in knobs}
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        return value  # it is no text any more
+
+
+def load_params(path: Path | None = None) -> Params:
+    """Read the knobs of a file, then those of the environment, which win; import the plugins that they name.
+
+    Args:
+        path: A YAML file; None for `params.yaml` in the working directory, or the defaults where that is absent.
+
+    Raises:
+        BadInput: A knob does not exist or its value does not fit; the message names the file or the variable.
+        UnreadableFile: The file is no text.
+        NotReady: A plugin cannot be imported.
     """
     source = path or (DEFAULT if DEFAULT.is_file() else None)
     content = _read(source) if source else {}
-    if not isinstance(content, dict):
-        raise BadInput(f"holds {type(content).__name__}, not sections", where=str(source), cure="see params.yaml")
+    _check_variables()
+    content = _merged(content, _Environment()())
+    if isinstance(content.get("plugins"), list):
+        for plugin in content["plugins"]:
+            load_plugin(str(plugin))
     try:
-        return Params.model_validate(_overridden(content))
+        return Params.model_validate(content)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise BadInput(_told(problem), where=_origin(problem["loc"], source), cure=_cure(problem)) from None
+        problem = first_problem(error)
+        raise BadInput(_message(problem), where=_origin(problem["loc"], source), cure=_cure(problem)) from None
 
 
-def _origin(loc: Sequence[str | int], source: Path | None) -> str:
-    """Where the value of a knob comes from: a variable, or the file and the variables that set parts of it."""
-    asked, parts = [str(part) for part in loc], []
-    for name in sorted(os.environ):
-        path = name.removeprefix(PREFIX).lower().split("__")
-        if not name.startswith(PREFIX) or name in NOT_KNOBS:
-            continue
-        within = iter(asked)  # which may hold the kind of a section beside the names of knobs
-        if all(part in within for part in path):
-            return name
-        if path[: len(asked)] == asked:
-            parts.append(name)
-    return " and ".join([str(source or "environment"), *parts])
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both trees of knobs; where both hold one, the one above."""
+    shared = {name for name in above if isinstance(above[name], dict) and isinstance(below.get(name), dict)}
+    return below | above | {name: _merged(below[name], above[name]) for name in shared}
 
 
-def _cure(problem: ErrorDetails) -> str:
-    if problem["type"] != "extra_forbidden":
-        return "mend its value"
-    *section, knob = map(str, problem["loc"])
-    known: Any = Params
-    for name in section:
-        field = getattr(known, "model_fields", {}).get(name)
-        parts = (field.annotation, *get_args(field.annotation)) if field else ()
-        known = next((part for part in parts if hasattr(part, "model_fields")), None)
-    near = get_close_matches(knob, getattr(known, "model_fields", {}), 1)
-    return f"did you mean {near[0]}?" if near else f"one of {', '.join(getattr(known, 'model_fields', {}))}"
-
-
-def _told(problem: ErrorDetails) -> str:
-    """A knob, what is wrong with it and its value, without what may be a secret: a key where no key belongs."""
-    knob, value, what = ".".join(map(str, problem["loc"])), problem["input"], problem["msg"]
-    what = "no such knob" if problem["type"] == "extra_forbidden" else what.removeprefix("Value error, ")
-    if problem["type"] == "union_tag_invalid":
-        return f"{knob}: its kind is not one of {problem['ctx']['expected_tags']}"
-    address = isinstance(value, str) and "://" in value
-    hidden = isinstance(value, dict | list) or (knob.endswith("base_url") and not address)
-    if hidden or problem["type"] == "extra_forbidden":
-        return f"{knob}: {what}"
-    return f"{knob}: {what} (found {_masked(value) if address else value!r})"
-
-
-def _masked(address: str) -> str:
-    """Without user, password and query."""
-    without_user = re.sub(r"://.*@", "://***@", address, flags=re.DOTALL)
-    return re.sub(r"[?#].*", "?***", without_user, flags=re.DOTALL)
-
-
-def _read(source: Path) -> Any:
+def _read(source: Path) -> dict[str, Any]:
     try:
-        text = source.read_text("utf-8")
+        content = _yaml(source.read_text("utf-8"), str(source)) or {}
     except OSError as error:
         raise BadInput(f"{source} cannot be read", cure="give the path of a params file") from error
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"not UTF-8: {error.reason}", where=str(source), cure="save it as UTF-8") from error
-    return _yaml(text, str(source)) or {}
+    if not isinstance(content, dict):
+        raise BadInput(f"holds {type(content).__name__}, not sections", where=str(source), cure="see params.yaml")
+    for name, field in Params.model_fields.items():
+        section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+        if section and not isinstance(content.get(name, {}), dict):
+            kind = type(content[name]).__name__
+            raise BadInput(f"{name}: holds {kind}, not knobs", where=str(source), cure="mend the section")
+    return content
 
 
 def _yaml(text: str, where: str) -> Any:
-    """What the text says is not told: it may be a secret."""
+    """The value of a YAML text. An error does not repeat the text, which may hold a secret."""
     try:
         return yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise BadInput(f"line {line} is not YAML: {error.problem}", where=where, cure="see params.yaml") from None
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
         raise BadInput("not YAML", where=where, cure="see params.yaml") from error
 
 
-def _overridden(content: dict[str, Any]) -> dict[str, Any]:
-    for name, value in sorted(os.environ.items()):
-        path = name.removeprefix(PREFIX).lower().split("__")
-        if not name.startswith(PREFIX) or name in NOT_KNOBS:
-            continue
-        if path[0] in Params.model_fields:
-            _set(content, path, _yaml(value, name), name)
-        near = get_close_matches(path[0], Params.model_fields, 1)
-        if path[0] not in Params.model_fields and (near or len(path) > 1):  # else it may be another program's
-            cure = f"one of {', '.join(near or Params.model_fields)}"
-            raise BadInput(f"no section {path[0]!r}", where=name, cure=cure)
-    return content
+def _variables() -> dict[str, list[str]]:
+    """The path of the knob that each variable names: {"ROLECALL_INDEX__ENGINE": ["index", "engine"]}."""
+    names = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in NOT_KNOBS)
+    return {name: name.removeprefix(PREFIX).lower().split("__") for name in names}
 
 
-def _set(content: dict[str, Any], path: Iterable[str], value: Any, where: str) -> None:
-    *sections, knob = path
-    for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
-            what = f"{section} holds {type(content).__name__}, not knobs"
-            raise BadInput(what, where=where, cure="mend the section in the params file")
-    content[knob] = value
+def _check_variables() -> None:
+    """Raise BadInput for a variable of no section, unless it may be another program's."""
+    for name, (section, *knobs) in _variables().items():
+        near = get_close_matches(section, Params.model_fields, 1)
+        if section not in Params.model_fields and (near or knobs):
+            raise BadInput(
+                f"no section {section!r}", where=name, cure=f"one of {', '.join(near or Params.model_fields)}"
+            )
+
+
+def _origin(loc: Sequence[str | int], source: Path | None) -> str:
+    """Where a knob's value comes from: a variable, or the file and the variables that set parts of it."""
+    knob, variables = [str(part) for part in loc], _variables()
+    for name, path in variables.items():
+        parts = iter(knob)  # the kind of a section may stand between the names of knobs
+        if all(part in parts for part in path):
+            return name
+    return " and ".join(
+        [str(source or "environment"), *(n for n, path in variables.items() if path[: len(knob)] == knob)]
+    )
+
+
+def _cure(problem: ErrorDetails) -> str:
+    if problem["type"] != "extra_forbidden":
+        return "mend its value"
+    *sections, knob = map(str, problem["loc"])
+    model: Any = Params
+    for name in sections:
+        field = getattr(model, "model_fields", {}).get(name)
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+    names = getattr(model, "model_fields", {})
+    near = get_close_matches(knob, names, 1)
+    return f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"
+
+
+def _message(problem: ErrorDetails) -> str:
+    """A knob, what is wrong with it and its value, unless that may be a secret: a key where no key belongs."""
+    knob, value = field_path(problem["loc"]), problem["input"]
+    if problem["type"] == "union_tag_invalid":
+        return f"{knob}: its kind is not one of {problem['ctx']['expected_tags']}"
+    if problem["type"] == "extra_forbidden":
+        return f"{knob}: no such knob"
+    address = isinstance(value, str) and "://" in value
+    if isinstance(value, dict | list) or (knob.endswith("base_url") and not address):
+        return f"{knob}: {problem_text(problem)}"
+    return f"{knob}: {problem_text(problem)} (found {_masked(value) if address else value!r})"
+
+
+def _masked(address: str) -> str:
+    """The address without user, password and query."""
+    without_user = re.sub(r"://.*@", "://***@", address, flags=re.DOTALL)
+    return re.sub(r"[?#].*", "?***", without_user, flags=re.DOTALL)
 
 
 def _flag(name: str) -> str:

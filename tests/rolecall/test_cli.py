@@ -52,9 +52,9 @@ def test_a_typed_error_is_one_line_and_its_exit_code(arguments, code, words, tmp
         (b"seed: \xff", {}, "params.yaml: not UTF-8"),
         (b"a: 2024-13-45", {}, "params.yaml: not YAML"),
         (b"seed: 1", {"ROLECALL_SEED": "["}, "ROLECALL_SEED: line 1 is not YAML"),
-        (b"label:", {}, "label: "),
-        (b"label:", {"ROLECALL_LABEL__JUDGE__KIND": "rubric"}, "label holds NoneType, not knobs"),
-        (b"label: 3", {"ROLECALL_LABEL__TRAIN_LISTS": "5"}, "label holds int, not knobs"),
+        (b"label:", {}, "label: holds NoneType"),
+        (b"label:", {"ROLECALL_LABEL__JUDGE__KIND": "rubric"}, "label: holds NoneType"),
+        (b"label: 3", {"ROLECALL_LABEL__TRAIN_LISTS": "5"}, "label: holds int"),
     ],
 )
 def test_broken_knobs_are_one_line(params, environment, words, tmp_path, monkeypatch):
