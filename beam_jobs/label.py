@@ -53,6 +53,7 @@ from contracts.examples import SPLITS
 from contracts.progress import Progress
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
+from contracts.validation import typed
 from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
@@ -198,9 +199,7 @@ def _retrieval(text: str) -> RetrievalConfig:
     try:
         return RetrievalConfig.model_validate_json(text)
     except ValidationError as error:
-        problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise argparse.ArgumentTypeError(f"{where}: {problem['msg']}" if where else problem["msg"]) from None
+        raise argparse.ArgumentTypeError(typed(error, BadInput).what) from None
 
 
 def _share(text: str) -> float:

@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from contracts.errors import BadInput, NotReady
+from contracts.values import FrozenModel
 
 Lines = Mapping[tuple, int]
 """Path of keys and places in a list -> its line, from 1."""
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-M = TypeVar("M", bound=Part)
+M = TypeVar("M", bound=FrozenModel)
 
 
 def wrong(what: str, cure: str) -> PydanticCustomError:

@@ -13,7 +13,7 @@ from contracts.errors import RolecallError
 E = TypeVar("E", bound=RolecallError)
 
 SHOWN_CHARS = 80
-"""Characters of a rejected value that a message repeats."""
+"""Characters of a rejected value, and of the name of an unknown field, that a message repeats."""
 
 
 def typed(
@@ -39,7 +39,7 @@ def typed(
         The error, for `raise ... from error`. Its message names the path of the field.
     """
     problem = first_problem(error)
-    field = field_path(problem["loc"]) or root
+    field = field_path(problem["loc"])[:SHOWN_CHARS] or root
     message = f"{field}: {problem_text(problem)}" if field else problem_text(problem)
     if show_value and problem["type"] != "missing":
         message += f" (found {shown(problem['input'])})"

@@ -22,6 +22,7 @@ from contracts.examples import EXAMPLES, TRAINING
 from contracts.features import EVENT_TIME, JOB_KEY, JOB_TEXT, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT, TRAINING_SERVICE
 from contracts.tables import parts, write_part
 from contracts.text.verbalizer import request_text
+from contracts.validation import first_line
 from contracts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def open_store(workspace: Workspace) -> FeatureStore:
     try:
         return FeatureStore(repo_path=str(repo))
     except (FeastError, yaml.YAMLError, ValueError, TypeError, OSError) as error:
-        problem = str(error).strip().splitlines()[0]
+        problem = first_line(error)
         raise NotAFeatureRepo(problem, where=str(repo / CONFIG), cure="run `rolecall features apply` again") from error
 
 

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contracts.examples import PAIR_FEATURES
+from contracts.values import FrozenModel
 
 MODEL_FORMAT = 2
 """Part of every model's version: raise it with any change to what the models compute."""
@@ -25,20 +26,19 @@ Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse", "margin_mse"
 Teacher = Literal["policy", "click"]
 
 
-class LoraConfig(BaseModel):
+class LoraConfig(FrozenModel):
     """Low-rank adapters in place of the backbone's own weights (LoRA, Hu et al. 2021; through peft).
 
     rank: of an adapter; alpha: it is scaled by alpha / rank; targets: ends of the names of the layers that get one,
     all linear layers where empty.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     rank: int = Field(8, ge=1)
     alpha: int = Field(16, ge=1)
     targets: tuple[str, ...] = ()
 
 
-class TeacherConfig(BaseModel):
+class TeacherConfig(FrozenModel):
     """Knobs of one teacher.
 
     backbone: a Hugging Face folder, the embedded MiniLM if none; architecture: how it reads a pair, by the backbone
@@ -59,7 +59,6 @@ class TeacherConfig(BaseModel):
     made for it if auto.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     backbone: Path | None = None
     architecture: Architecture | Literal["auto"] = "auto"
     max_pairs: int = Field(3_000, ge=1)
@@ -85,14 +84,13 @@ class TeacherConfig(BaseModel):
     seed: int = 0
 
 
-class PruneConfig(BaseModel):
+class PruneConfig(FrozenModel):
     """Knobs of structured pruning (models/student/prune.py).
 
     neurons, heads: shares that go of each layer, at least one of each stays; layers: of the item encoder; steps: equal
     ones that it is done in; epochs: of distillation after each, 0 for none; lists: of calibration.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     neurons: float = Field(0.25, ge=0, lt=1)
     heads: float = Field(0.0, ge=0, lt=1)
     layers: int = Field(0, ge=0)
@@ -101,7 +99,7 @@ class PruneConfig(BaseModel):
     lists: int = Field(32, ge=1)
 
 
-class StudentConfig(BaseModel):
+class StudentConfig(FrozenModel):
     """Knobs of the student.
 
     item_tokens: T, vectors a job; via: T of mid-size students, each taught by the one before it (stepwise);
@@ -118,7 +116,6 @@ class StudentConfig(BaseModel):
     smaller; with a base and no epoch that is all that is done.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     backbone: Path | None = None
     item_tokens: int = Field(4, ge=1, le=64)
     via: tuple[Annotated[int, Field(ge=1, le=64)], ...] = ()
@@ -150,7 +147,7 @@ class StudentConfig(BaseModel):
     seed: int = 0
 
 
-class EncoderTraining(BaseModel):
+class EncoderTraining(FrozenModel):
     """Knobs of the trained retrieval encoder, one tower for requests and jobs (models/encoder/towers.py).
 
     backbone: a BERT-family folder to begin as, such as that of a trained encoder; the embedded MiniLM if none.
@@ -168,7 +165,6 @@ class EncoderTraining(BaseModel):
     distil_weight: of the divergence within a list from the scores of `teacher`. lists_a_batch: lists a step.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     backbone: Path | None = None
     max_requests: int = Field(20_000, ge=1)
     max_tokens: int = Field(96, ge=8, le=512)
@@ -201,7 +197,7 @@ class EncoderTraining(BaseModel):
         return self
 
 
-class ExportConfig(BaseModel):
+class ExportConfig(FrozenModel):
     """Knobs of the export.
 
     precision: of the served graphs.
@@ -216,7 +212,6 @@ class ExportConfig(BaseModel):
     that the blend is not to read; l2: penalty on its weights.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     precision: Precision = "int8"
     least_agreement: float = Field(0.98, ge=0, le=1)
     least_rank_correlation: float = Field(0.85, ge=-1, le=1)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from contracts.bundle import Blend
 from contracts.tasks import TASKS
+from contracts.values import FrozenModel
 from ranking.blend import contributions
 
 FOUND_BY: Mapping[str, str] = {
@@ -40,12 +40,11 @@ LEAST = 0.05
 """Share of the largest contribution under which one is not put into words."""
 
 
-class Explanation(BaseModel):
+class Explanation(FrozenModel):
     """contributions: what each input of the blend adds to the score, largest first by size; empty without a blend;
     demoted_by: the rules for which the job stands after those that no rule demotes.
     """
 
-    model_config = ConfigDict(frozen=True)
     found_by: tuple[str, ...]
     probabilities: Mapping[str, float]
     contributions: Mapping[str, float]

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from contracts.values import FrozenModel
 from models.training.metrics import Bin
 
 POPULARITY, BM25, ENCODER_ALONE = "popularity", "BM25", "encoder alone"
@@ -17,11 +16,7 @@ END_TO_END = (POPULARITY, BM25, ENCODER_ALONE, RETRIEVAL, WHOLE)
 """The systems that choose among all jobs. Teachers are named "<teacher> teacher"."""
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Cell(_Value):
+class Cell(FrozenModel):
     """One system's mean of one metric with its interval, and how far it is from the reference, paired by request."""
 
     system: str
@@ -32,7 +27,7 @@ class Cell(_Value):
     difference: tuple[float, float, float] | None = None
 
 
-class Table(_Value):
+class Table(FrozenModel):
     """Systems side by side on the same requests. metric names are those of ir_measures. reference: may be empty."""
 
     name: str
@@ -61,7 +56,7 @@ class Table(_Value):
                 yield row | {"metric": metric, "value": value, "low": low, "high": high}
 
 
-class Reliability(_Value):
+class Reliability(FrozenModel):
     """How often what the bundle calls likely happens. error: expected calibration error over the bins."""
 
     task: str
@@ -70,7 +65,7 @@ class Reliability(_Value):
     bins: tuple[Bin, ...]
 
 
-class Results(_Value):
+class Results(FrozenModel):
     """requests: held-out ones; jobs: in the index; recall: system -> Recall@1, @2, ... of the end-to-end runs."""
 
     simulated: bool

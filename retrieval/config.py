@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from contracts.values import FrozenModel
 
 Kind = Literal["flat", "ivf", "hnsw", "sq8", "pq"]
 _READ: dict[str, tuple[str, ...]] = {
@@ -34,11 +36,7 @@ Weight = tuple[
 Weights = Mapping[Source, Weight]
 
 
-class _Knobs(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FaissConfig(_Knobs):
+class FaissConfig(FrozenModel):
     """Which FAISS index is built, and how far a search looks. A knob that the kind does not read is refused."""
 
     kind: Kind | None = None
@@ -68,7 +66,7 @@ class FaissConfig(_Knobs):
         return self
 
 
-class FieldWeights(_Knobs):
+class FieldWeights(FrozenModel):
     """How often a field's words count. 0 leaves a field out."""
 
     title: int = Field(2, ge=0, le=20)
@@ -79,13 +77,13 @@ class FieldWeights(_Knobs):
     description: int = Field(1, ge=0, le=20)
 
 
-class TermsConfig(_Knobs):
+class TermsConfig(FrozenModel):
     weights: FieldWeights = FieldWeights()
     synonyms: Path | Literal["builtin"] | None = None
     """A YAML file of words that mean the same, see retrieval/synonyms.yaml, which is `builtin`; None: no synonyms."""
 
 
-class IndexConfig(_Knobs):
+class IndexConfig(FrozenModel):
     """The section `index` of the params."""
 
     engine: Literal["exact", "faiss"] = "exact"
@@ -99,7 +97,7 @@ class IndexConfig(_Knobs):
         return self
 
 
-class _Shares(_Knobs):
+class _Shares(FrozenModel):
     """Of each source the share of the candidates that it is sure of, and its weight in reciprocal-rank fusion.
 
     A source whose share is 0 is not asked.
@@ -140,21 +138,21 @@ class SearchShares(_Shares):
     links: Share = 0.0
 
 
-class Learned(_Knobs):
+class Learned(FrozenModel):
     """Weights by which the candidates are ordered, from `retrieval.fuse.fit_fusion`; none: by reciprocal ranks."""
 
-    recommend: Weights = {}
-    search: Weights = {}
+    recommend: Weights = Field({})
+    search: Weights = Field({})
 
 
-class Diversity(_Knobs):
+class Diversity(FrozenModel):
     """At most `most` jobs of one company among the `first` that are shown, as long as there are others."""
 
     most: int = Field(ge=1)
     first: int = Field(10, ge=1)
 
 
-class RetrievalConfig(_Knobs):
+class RetrievalConfig(FrozenModel):
     """What a request without a query asks (`recommend`) and one with (`search`), and what becomes of the list."""
 
     recommend: RecommendShares = RecommendShares()

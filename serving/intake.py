@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from contracts.errors import BadInput
 from contracts.records import Event, Job
 from contracts.text.verbalizer import job_snippet
+from contracts.validation import typed
 from contracts.workspace import Workspace
 from serving.current import Current
 from serving.event_log import EventLog, logged
@@ -102,9 +103,7 @@ class Intake:
         try:
             event = Event.model_validate(self._context(value) | {"id": uuid.uuid4().hex, "time": now} | value)
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            field = ".".join(map(str, problem["loc"]))[:100]
-            return Rejected(index=place, reason="bad_event", message=f"{field}: {problem['msg']}")
+            return Rejected(index=place, reason="bad_event", message=typed(error, BadInput).what)
         if event.time > now + CLOCK_SKEW:
             message = f"time {event.time.isoformat()} is in the future"
             return Rejected(index=place, reason="future", message=message)

@@ -11,6 +11,7 @@ from contracts.bundle import Manifest
 from contracts.encoder import read_encoder
 from contracts.errors import BundleMismatch, NotReady, UnreadableFile
 from contracts.text.verbalizer import Percentiles, Verbalizer
+from contracts.validation import typed
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
 from ranking.scorer import BundleScorer, ItemEncoder
@@ -101,5 +102,4 @@ def open_verbalizer(workspace: Workspace) -> Verbalizer:
     try:
         return Verbalizer(Percentiles.model_validate_json(workspace.percentiles.read_bytes()))
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]["msg"]
-        raise UnreadableFile(problem, where=str(workspace.percentiles), cure="restore the file") from error
+        raise typed(error, UnreadableFile, where=str(workspace.percentiles), cure="restore the file") from error

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+
+from contracts.values import FrozenModel
 
 RESAMPLES = 1_000
 LEVEL = 0.95
 _CHUNK = 200
 
 
-class Bin(BaseModel):
+class Bin(FrozenModel):
     """Pairs of like predicted probability: mean prediction, observed rate with its interval, and their number."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     predicted: float
     observed: float
     low: float

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from contracts.errors import BadInput, NotReady
 from contracts.records import Identifier, Job, Member, Record, Text
 from policy.judges.base import Pair
+from contracts.validation import typed
 
 PAIRS = "pairs.jsonl"
 Kind = Literal["existing", "aspirational"]
@@ -72,10 +73,7 @@ def read_pairs(folder: Path) -> tuple[GoldenPair, ...]:
         try:
             pair = GoldenPair.model_validate_json(line)
         except ValidationError as error:
-            first = error.errors(include_input=False)[0]
-            field = ".".join(map(str, first["loc"]))
-            what = f"{field}: {first['msg']}" if field else first["msg"]
-            raise BadInput(what, where=where, cure="mend the line, or sample the pairs again") from error
+            raise typed(error, BadInput, where=where, cure="mend the line, or sample the pairs again") from error
         if pair.pair_id in pairs:
             raise BadInput(f"pair {pair.pair_id!r} stands twice", where=where, cure="keep one of the lines")
         pairs[pair.pair_id] = pair

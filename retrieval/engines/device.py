@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 
 from contracts.errors import BadInput
+from contracts.validation import first_line
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.hits import Hits
 from retrieval.engines.vectors import StoredVectors, blocks, check_stored
@@ -169,6 +170,6 @@ def check_device(device: str) -> None:
     except torch.OutOfMemoryError as error:
         raise BadInput("no room is left", where=device, cure="make some, or search on the CPU") from error
     except (RuntimeError, AssertionError, ImportError) as error:  # each kind of device fails in its own way
-        problem = str(error).splitlines()[0].split(". ")[0]
+        problem = first_line(error).split(". ")[0]
         cure = "leave the device out: NumPy searches then"
         raise BadInput(f"PyTorch has no device {device!r} here ({problem})", cure=cure) from error

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch, NotWritten
+from contracts.validation import first_line
 from retrieval.config import FaissConfig
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.hits import Hits, check_search
@@ -110,7 +111,7 @@ class FaissEngine:
         try:
             _faiss().write_index(self._index, str(path))
         except RuntimeError as error:
-            raise NotWritten(str(error).splitlines()[0], where=str(path), cure="make room") from error
+            raise NotWritten(first_line(error), where=str(path), cure="make room") from error
 
     @classmethod
     def load(cls, path: Path, vectors: np.ndarray, config: FaissConfig | None = None) -> FaissEngine:
@@ -176,7 +177,7 @@ def _on_gpu(index: Any, config: FaissConfig) -> Any:
     try:
         moved = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
     except RuntimeError as error:
-        log.warning("faiss: searched on the CPU, the GPU refused: %s", str(error).splitlines()[0])
+        log.warning("faiss: searched on the CPU, the GPU refused: %s", first_line(error))
         return None
     log.info("faiss: on the GPU; searches with a filter or for more than %s rows run on the CPU", f"{MOST_ON_GPU:,}")
     return moved

@@ -27,9 +27,7 @@ import numpy as np
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     FailFast,
     Field,
@@ -41,6 +39,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from contracts.errors import BadInput
+from contracts.values import FrozenModel
 
 MAX_CLAUSES = 100
 MAX_VALUES = 10_000
@@ -59,9 +58,7 @@ class Columns(Protocol):
     def within(self, attribute: str, at_least: float | None, at_most: float | None) -> np.ndarray: ...
 
 
-class _Value(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Value(FrozenModel):
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, exclude_defaults=True)
 

@@ -16,13 +16,15 @@ from zipfile import BadZipFile
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from contracts.arrow import to_table
 from contracts.bundle import Manifest
 from contracts.errors import BadInput, IndexMismatch, NotReady
 from contracts.records import Job
 from contracts.time.open import is_open
+from contracts.validation import first_line, typed
+from contracts.values import FrozenModel
 from retrieval.candidates import Candidates
 from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
 from retrieval.encoder import TextEncoder
@@ -50,13 +52,12 @@ CANDIDATES = 500
 _NO_NODES = np.zeros(0, np.int32)
 
 
-class IndexManifest(BaseModel):
+class IndexManifest(FrozenModel):
     """index.json. left_out: reason -> number of jobs that are not in the index; faiss, terms: what it is built with;
     retrieval: how it is asked; links: the version of the learned links in it, empty where there are none; position: the
     last change of the feed that the records held when it was built, empty where nobody said.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     format: int = FORMAT
     version: str
     engine: str
@@ -133,7 +134,7 @@ class JobIndex:
             pa.ArrowException,
             NotReady,
         ) as error:
-            problem = (str(error) or type(error).__name__).splitlines()[0]
+            problem = first_line(error)
             raise IndexMismatch(f"a part is missing or broken: {problem}", where=str(folder), cure=_AGAIN) from error
         sizes = {"jobs": jobs.num_rows, "vectors": len(vectors), "attributes": len(attributes), "groups": len(groups)}
         sizes["titles"] = len(titles)
@@ -440,7 +441,7 @@ def read_index_manifest(folder: Path) -> IndexManifest:
     except FileNotFoundError as error:
         raise NotReady(f"no index in {folder}", cure=_AGAIN) from error
     except ValidationError as error:
-        raise IndexMismatch(error.errors()[0]["msg"], where=str(path), cure=_AGAIN) from error
+        raise typed(error, IndexMismatch, where=str(path), cure=_AGAIN) from error
     if manifest.format != FORMAT:
         raise IndexMismatch(f"format {manifest.format}, expected {FORMAT}", where=str(path), cure=_AGAIN)
     return manifest

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from contracts.values import FrozenModel
 
 NonHires = Literal["shown", "applied", "drawn"]
 """Pairs that the log tells of, those of them with an application, or a hired member with any job of the log."""
 
 
-class LinksConfig(BaseModel):
+class LinksConfig(FrozenModel):
     """How links are proposed (templates to non_hires_per_hire), judged (quality to threshold) and given out."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     templates: Path | None = None
     """Admissible attribute pairs; the built-in ones where None."""

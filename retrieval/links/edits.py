@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from contracts.documents import Lines, Part, at, parse, read_text, wrong
+from contracts.documents import Lines, at, parse, read_text, wrong
 from contracts.errors import BadInput
+from contracts.values import FrozenModel
 from retrieval.links.candidates import Ends
 from retrieval.links.graph import Link
 from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES, Value, normal
@@ -29,7 +30,7 @@ Side = Annotated[Mapping[str, Texts], Field(min_length=1)]
 Said = Annotated[str, Field(min_length=1)]
 
 
-class LinkText(Part):
+class LinkText(FrozenModel):
     """A link as people write it: attribute -> a value or several."""
 
     member: Side
@@ -44,7 +45,7 @@ class LinkText(Part):
         return self
 
 
-class Edit(Part):
+class Edit(FrozenModel):
     """One decision. quality: of an added link, on the scale of those learned; who, when, why: for those who audit."""
 
     add: LinkText | None = None
@@ -77,7 +78,7 @@ class Edit(Part):
 _DONE: Mapping[str, str] = {"add": "added", "forbid": "forbidden", "pin": "pinned"}
 
 
-class _Edits(Part):
+class _Edits(FrozenModel):
     edits: tuple[Edit, ...]
 
 

@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from contracts.errors import IndexMismatch, NotReady
 from contracts.validation import first_line, typed
+from contracts.values import FrozenModel
 from contracts.versions import current, staged_folder
 from contracts.workspace import Workspace
 from retrieval.engines.hits import Hits
@@ -47,10 +48,9 @@ _LINKS = pa.schema(
 )
 
 
-class LinksManifest(BaseModel):
+class LinksManifest(FrozenModel):
     """about.json. until: hires before it were learned from, None: all of the log."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     format: int = FORMAT
     version: str = ""
     quality: str

@@ -10,7 +10,8 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from contracts.documents import Part, parse, read_text, wrong
+from contracts.documents import parse, read_text, wrong
+from contracts.values import FrozenModel
 from retrieval.filters.attributes import folded
 from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES
 
@@ -38,7 +39,7 @@ def _pair(text: object) -> object:
     return Pair(member, job)
 
 
-class Templates(Part):
+class Templates(FrozenModel):
     """templates.yaml, see its comments."""
 
     pairs: Annotated[tuple[Annotated[Pair, BeforeValidator(_pair)], ...], Field(min_length=1)]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Protocol, Self, get_args
 import numpy as np
 from pydantic import Field, model_validator
 
-from contracts.documents import Part, wrong
+from contracts.documents import wrong
 from contracts.records import SENIORITY_LADDER, Reason, Workplace
 from contracts.time.open import has_expired
+from contracts.values import FrozenModel
 from retrieval.filters.attributes import AttributeTable, split_location
 from retrieval.filters.places import named_places
 
@@ -49,7 +50,7 @@ class Jobs(Protocol):
     def nearness(self, request: Request) -> np.ndarray: ...
 
 
-class TitleCondition(Part):
+class TitleCondition(FrozenModel):
     """The title shares no word with the query or, without one, with what the member says and did of late.
 
     no_word_shared_but: words that tell no occupation; they do not count. Does not apply where none of the words asked
@@ -62,7 +63,7 @@ class TitleCondition(Part):
         return jobs.titles.shares_none(request.words, self.no_word_shared_but)
 
 
-class SkillsCondition(Part):
+class SkillsCondition(FrozenModel):
     """The job names skills, the member too, and they share none. Does not apply to a search: it says what is wanted."""
 
     none_shared: Literal[True]
@@ -73,7 +74,7 @@ class SkillsCondition(Part):
         return jobs.attributes.has("skills") & ~jobs.attributes.holds_any("skills", request.facts.skills)
 
 
-class SeniorityCondition(Part):
+class SeniorityCondition(FrozenModel):
     """The job's level is further from the member's than so many rungs of the ladder."""
 
     more_rungs_than: Annotated[int, Field(ge=0, lt=len(SENIORITY_LADDER) - 1, strict=True)]
@@ -86,7 +87,7 @@ class SeniorityCondition(Part):
         return jobs.attributes.holds_any("seniority", far)
 
 
-class PlaceCondition(Part):
+class PlaceCondition(FrozenModel):
     """The job is not remote and not in the member's place or region: home, last jobs of interest, where they wish."""
 
     beyond: Literal["place", "region"]
@@ -102,7 +103,7 @@ class PlaceCondition(Part):
         return met
 
 
-class WorkplaceCondition(Part):
+class WorkplaceCondition(FrozenModel):
     """The job says where it is worked (onsite, hybrid, remote), and the member wishes for other ways."""
 
     not_wished: Literal[True]
@@ -113,7 +114,7 @@ class WorkplaceCondition(Part):
         return jobs.attributes.holds_any("workplace", other) if wished else None
 
 
-class PayCondition(Part):
+class PayCondition(FrozenModel):
     """The most that the job pays is below the least that the member wishes for, as far as its percentile tag tells.
 
     currency: in which members say what they wish for; jobs that pay in another are left alone.
@@ -129,7 +130,7 @@ class PayCondition(Part):
         return table.within("salary_max", None, wished) & table.holds_any("currency", (self.currency,))
 
 
-class SeenCondition(Part):
+class SeenCondition(FrozenModel):
     """The member was shown the job at least so many times in the last days, and has not opened it since."""
 
     times: Annotated[int, Field(ge=1, le=TIMES, strict=True)]
@@ -145,7 +146,7 @@ class SeenCondition(Part):
         return _at(jobs, often) if often else None
 
 
-class ClosedCondition(Part):
+class ClosedCondition(FrozenModel):
     """The job has expired; with `after_days`, also one that says no end and was posted longer ago than that."""
 
     after_days: Days | None = None
@@ -158,7 +159,7 @@ class ClosedCondition(Part):
         return met
 
 
-class CompanyCondition(Part):
+class CompanyCondition(FrozenModel):
     """The member dismissed so many of the company's jobs, for one of these reasons or, where none is given, any."""
 
     dismissed_for: tuple[Reason, ...]
@@ -173,7 +174,7 @@ class CompanyCondition(Part):
         return np.isin(codes, companies) if len(companies) else None
 
 
-class When(Part):
+class When(FrozenModel):
     """Conditions, of which at least one is given; all that are given must be met."""
 
     title: TitleCondition | None = None

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from contracts.documents import Part, parse, read_text, wrong
+from contracts.documents import parse, read_text, wrong
 from contracts.errors import BadInput
 from contracts.records import Reason, Surface
+from contracts.values import FrozenModel
 from contracts.versions import content_hash
 from contracts.workspace import Workspace
 from retrieval.rules.conditions import Jobs, When
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 Action = Literal["remove", "demote"]
 
 
-class Rule(Part):
+class Rule(FrozenModel):
     """One rule. reason: the complaint that it answers; because: what it keeps away, in words."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
@@ -49,7 +50,7 @@ class Rule(Part):
         return self.when.met(jobs, request) if request.surface in self.surfaces else None
 
 
-class RuleBook(Part):
+class RuleBook(FrozenModel):
     """rules.yaml, see its comments."""
 
     rules: tuple[Rule, ...]

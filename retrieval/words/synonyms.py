@@ -10,7 +10,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from contracts.documents import Part, parse, read_text, wrong
+from contracts.documents import parse, read_text, wrong
+from contracts.values import FrozenModel
 from retrieval.words.tokens import split_words
 
 Words = tuple[str, ...]
@@ -40,7 +41,7 @@ def _checked(group: tuple[str, ...]) -> tuple[str, ...]:
     return group
 
 
-class Synonyms(Part):
+class Synonyms(FrozenModel):
     """synonyms.yaml, see its comments."""
 
     groups: tuple[Annotated[tuple[str, ...], AfterValidator(_checked)], ...] = ()
