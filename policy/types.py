@@ -8,10 +8,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from contracts.records import SENIORITY_LADDER, Job, Member
+from contracts.values import FrozenModel
 
 GRADES = (0, 1, 2, 3, 4)
 Dimension = Literal["function", "skills", "seniority", "place", "industry", "pay", "intent"]
@@ -19,12 +20,6 @@ DIMENSIONS: tuple[Dimension, ...] = get_args(Dimension)
 Score = Annotated[int, Field(ge=0, le=4)]
 Rung = Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"]
 _SOME_TIME = datetime(2000, 1, 1, tzinfo=UTC)
-
-
-class _Part(BaseModel):
-    """A part of the document: frozen, and without fields that nobody reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _invalid(what: str, cure: str) -> PydanticCustomError:
@@ -47,7 +42,7 @@ def _check_scale(texts: Mapping[int, str], what: str) -> None:
             raise _invalid(f"{what}s {same} and {grade} say the same", "say what tells them apart")
 
 
-class Example(_Part):
+class Example(FrozenModel):
     """A worked example of a dimension: parts of a member and a job, and a query."""
 
     because: str = Field(description="Why the dimension gets this score, in a sentence.")
@@ -69,7 +64,7 @@ class Example(_Part):
         }
 
 
-class _DimensionBase(_Part):
+class _DimensionBase(FrozenModel):
     weight: float = Field(ge=0, le=100, description="Share of the mean, in percent.")
     question: str = Field(description="What a grader asks; a language model reads it.")
     anchors: Mapping[int, str] = Field(description="A sentence for each score, 0 to 4; a language model reads them.")
@@ -107,7 +102,7 @@ class SeniorityDimension(_DimensionBase):
         return tuple(SENIORITY_LADDER.index(rung) for rung in self.unmarked)
 
 
-class PlaceScores(_Part):
+class PlaceScores(FrozenModel):
     same_city: Score
     remote: Score
     same_region: Score
@@ -119,7 +114,7 @@ class PlaceDimension(_DimensionBase):
     scores: PlaceScores
 
 
-class IndustryScores(_Part):
+class IndustryScores(FrozenModel):
     same: Score
     in_part: Score
     other: Score
@@ -137,7 +132,7 @@ class PayDimension(SteppedDimension):
     )
 
 
-class DimensionSet(_Part):
+class DimensionSet(FrozenModel):
     """Every dimension, in the order of a rationale; one with weight 0 counts in hard rules alone."""
 
     function: FunctionDimension
@@ -156,11 +151,11 @@ class DimensionSet(_Part):
         return self
 
 
-class Limit(_Part):
+class Limit(FrozenModel):
     at_most: Score
 
 
-class HardRule(_Part):
+class HardRule(FrozenModel):
     """A cap on the grade of a pair whose named dimensions are all known and score low."""
 
     when: Mapping[Dimension, Limit] = Field(min_length=1)
@@ -168,7 +163,7 @@ class HardRule(_Part):
     because: str
 
 
-class Policy(_Part):
+class Policy(FrozenModel):
     """A product policy; the comments of policy.yaml explain each field to its editors."""
 
     version: str = Field(description="Twelve hex digits of the file's content.")

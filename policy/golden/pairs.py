@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from contracts.errors import BadInput, NotReady
 from contracts.records import Identifier, Job, Member, Record, Text
-from policy.judges.base import Pair
 from contracts.validation import typed
+from policy.judges.base import Pair
 
 PAIRS = "pairs.jsonl"
 Kind = Literal["existing", "aspirational"]

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from contracts.errors import BadInput
 from contracts.records import Job, Member
+from contracts.values import FrozenModel
 from policy.rubric.dimensions import Scores
 from policy.rubric.titles import Similarity
 from policy.types import Policy
@@ -80,10 +81,10 @@ class Ungraded:
         return f"{self.cause} ({self.detail})" if self.detail else self.cause
 
 
-class JudgeConfig(BaseModel):
+class JudgeConfig(FrozenModel):
     """Base of the judges' knobs. `kind` is the judge's name in `policy.judges.registry.JUDGES`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)  # the input may hold a key
+    model_config = ConfigDict(hide_input_in_errors=True)  # the input may hold a key
 
     kind: str
 

@@ -10,6 +10,7 @@ from pydantic_core import PydanticKnownError
 
 from contracts.errors import BadInput
 from contracts.plugins import Registry
+from contracts.validation import first_problem, typed
 from policy.judges.base import Judge, JudgeConfig, JudgeKind, JudgeSetting
 
 JUDGES: Registry[JudgeKind] = Registry(
@@ -55,9 +56,9 @@ def read_judge(text: str) -> JudgeConfig:
     try:
         return TypeAdapter(AnyJudgeConfig).validate_python(yaml.safe_load(text))
     except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        field = ".".join(map(str, first["loc"])) or "judge"
-        what = "kind: not one of them" if first["type"] == "union_tag_invalid" else f"{field}: {first['msg']}"
-        raise BadInput(what, where="--judge", cure=f"a kind is one of {', '.join(JUDGES.names())}") from error
+        cure = f"a kind is one of {', '.join(JUDGES.names())}"
+        if first_problem(error)["type"] == "union_tag_invalid":  # the kind may hold a key
+            raise BadInput("kind: not one of them", where="--judge", cure=cure) from error
+        raise typed(error, BadInput, where="--judge", cure=cure, root="judge") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput("not YAML", where="--judge", cure="quote it: --judge '{kind: llm, model: M}'") from error
