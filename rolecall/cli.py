@@ -31,6 +31,7 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     recipe.doctor,
+    recipe.params,
     data.validate,
     data.simulate,
     train.export,
