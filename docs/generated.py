@@ -1,0 +1,163 @@
+"""References that are made from the code when the site is built: commands, knobs, records and errors."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+
+def cli() -> str:
+    """Every command with its arguments and options."""
+    import typer.main
+
+    from rolecall.cli import app
+
+    return "\n".join(_command(typer.main.get_command(app), "rolecall"))
+
+
+def _command(command: Any, name: str) -> Iterator[str]:
+    yield f"## {name}\n\n{_prose(command.help or '')}\n"
+    shown = [parameter for parameter in command.params if parameter.name != "help" and not getattr(parameter, "hidden", 0)]
+    if shown:
+        yield "| option | default | meaning |\n|---|---|---|"
+        yield from (_option(parameter) for parameter in shown)
+        yield ""
+    for inner in getattr(command, "commands", {}).values():
+        yield from _command(inner, f"{name} {inner.name}")
+
+
+def _option(parameter: Any) -> str:
+    names = parameter.name.upper() if parameter.param_type_name == "argument" else ", ".join(parameter.opts)
+    if parameter.required:
+        default = "needed"
+    else:
+        default = "" if parameter.default in (None, (), "") else f"`{parameter.default}`"
+    return f"| `{names}` | {_cell(default)} | {_cell(getattr(parameter, 'help', '') or '')} |"
+
+
+def params() -> str:
+    """Every knob of `params.yaml`: its default, its type and its meaning, a section a heading."""
+    from rolecall.params import Params
+
+    top = {name: field for name, field in Params.model_fields.items() if not _models(field.annotation)}
+    parts = ["## The top\n", _fields(top)]
+    seen: dict[type[BaseModel], str] = {}
+    for name, field in Params.model_fields.items():
+        for model in _models(field.annotation):
+            parts += _section(model, name, seen)
+    return "\n".join(parts)
+
+
+def _section(model: type[BaseModel], name: str, seen: dict[type[BaseModel], str]) -> Iterator[str]:
+    heading = f"## {name}" if "." not in name else f"### {name}"
+    if model in seen:
+        yield f"{heading}\n\nThe knobs of [`{seen[model]}`](#{_slug(seen[model])}).\n"
+        return
+    seen[model] = name
+    yield f"{heading}\n\n{_own_doc(model)}\n"
+    yield _fields(model.model_fields)
+    for inner, field in model.model_fields.items():
+        for nested in _models(field.annotation):
+            kind = nested.model_fields.get("kind")
+            shown = f"{name}.{inner}"
+            if kind is not None and len(_models(field.annotation)) > 1 and len(get_args(kind.annotation)) == 1:
+                shown += f" (kind {get_args(kind.annotation)[0]})"
+            yield from _section(nested, shown, seen)
+
+
+def records() -> str:
+    """The records of `contracts.records` with their fields."""
+    from contracts import records as module
+
+    models = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and issubclass(value, BaseModel) and value.__module__ == module.__name__
+    ]
+    return "\n".join(f"## {model.__name__}\n\n{_own_doc(model)}\n\n{_fields(model.model_fields)}" for model in models)
+
+
+def errors() -> str:
+    """The tree of typed errors, each with its reason, exit code, HTTP status and meaning."""
+    from contracts.errors import RolecallError
+
+    def rows(kind: type[RolecallError], depth: int) -> Iterator[str]:
+        indent = "&nbsp;&nbsp;&nbsp;" * depth
+        meaning = _cell(" ".join((kind.__dict__.get("__doc__") or "").split("\n\n")[0].split()))
+        yield f"| {indent}`{kind.__name__}` | `{kind.reason}` | {kind.exit_code} | {kind.http_status} | {meaning} |"
+        for inner in kind.__subclasses__():
+            if inner.__module__ == RolecallError.__module__:
+                yield from rows(inner, depth + 1)
+
+    return "\n".join(["| error | reason | exit code | HTTP | meaning |", "|---|---|---|---|---|", *rows(RolecallError, 0)])
+
+
+def _fields(fields: dict[str, FieldInfo]) -> str:
+    lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
+    for name, field in fields.items():
+        lines.append(
+            f"| `{name}` | {_cell(_type(field.annotation))} | {_cell(_default(field))} | {_cell(field.description or '')} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None or isinstance(field.default, BaseModel):
+        return "its defaults"
+    if field.default is PydanticUndefined:
+        return "needed"
+    return f"`{field.default}`"
+
+
+def _type(annotation: Any) -> str:
+    return f"`{_type_name(annotation)}`"
+
+
+def _type_name(annotation: Any) -> str:
+    """A type as a person writes it: `int or None`, `list of str`, `one of view, apply`."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(inner[0])
+    if origin is Literal:
+        return ", ".join(map(str, inner)) if len(inner) > 1 else str(inner[0])
+    if origin in (Union, UnionType):
+        return " or ".join(_type_name(part) for part in inner)
+    if annotation is type(None):
+        return "None"
+    if origin is None:
+        return getattr(annotation, "__name__", str(annotation))
+    if issubclass(origin, Mapping):
+        return f"{_type_name(inner[0])} to {_type_name(inner[1])}"
+    parts = dict.fromkeys(_type_name(part) for part in inner if part is not Ellipsis)
+    return f"list of {', '.join(parts)}" if Ellipsis in inner or len(inner) == 1 else f"({', '.join(parts)})"
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The pydantic models that an annotation names."""
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
+
+
+def _own_doc(model: type[BaseModel]) -> str:
+    return _prose(inspect.cleandoc(model.__dict__.get("__doc__") or ""))
+
+
+def _prose(text: str) -> str:
+    """Indented lines of a docstring are no code block here."""
+    return "\n".join(line.strip() for line in text.replace("\b", "").splitlines())
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _slug(heading: str) -> str:
+    return re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
