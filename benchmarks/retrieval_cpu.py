@@ -2,10 +2,10 @@
 
     python -m benchmarks.retrieval_cpu                        # a million jobs and more: about 40 minutes, 16 GB
     python -m benchmarks.retrieval_cpu --parts rivals         # one part again; the rows of the others stay
-    python -m benchmarks.retrieval_cpu --size small --print-only
+    python -m benchmarks.retrieval_cpu --size small
 
-Vectors are drawn around centres and normalised; a row passes a filter by chance. `python -m benchmarks.retrieval_page`
-draws docs/retrieval.md from the result.
+Vectors are drawn around centres and normalised; a row passes a filter by chance. `python -m benchmarks.pages`
+draws docs/benchmarks/retrieval.md from the published result.
 """
 
 from __future__ import annotations

@@ -24,10 +24,12 @@ def cli() -> str:
 
 def _command(command: Any, name: str) -> Iterator[str]:
     yield f"## {name}\n\n{_prose(command.help or '')}\n"
-    shown = [parameter for parameter in command.params if parameter.name != "help" and not getattr(parameter, "hidden", 0)]
+    shown = [
+        parameter for parameter in command.params if parameter.name != "help" and not getattr(parameter, "hidden", 0)
+    ]
     if shown:
         yield "| option | default | meaning |\n|---|---|---|"
-        yield from (_option(parameter) for parameter in shown)
+        yield from (_option(option) for option in shown)
         yield ""
     for inner in getattr(command, "commands", {}).values():
         yield from _command(inner, f"{name} {inner.name}")
@@ -96,15 +98,16 @@ def errors() -> str:
             if inner.__module__ == RolecallError.__module__:
                 yield from rows(inner, depth + 1)
 
-    return "\n".join(["| error | reason | exit code | HTTP | meaning |", "|---|---|---|---|---|", *rows(RolecallError, 0)])
+    return "\n".join(
+        ["| error | reason | exit code | HTTP | meaning |", "|---|---|---|---|---|", *rows(RolecallError, 0)]
+    )
 
 
 def _fields(fields: dict[str, FieldInfo]) -> str:
     lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
     for name, field in fields.items():
-        lines.append(
-            f"| `{name}` | {_cell(_type(field.annotation))} | {_cell(_default(field))} | {_cell(field.description or '')} |"
-        )
+        cells = (f"`{name}`", _type(field.annotation), _default(field), field.description or "")
+        lines.append(f"| {' | '.join(map(_cell, cells))} |")
     return "\n".join(lines) + "\n"
 
 

@@ -56,7 +56,9 @@ def api_page(room: str) -> str:
     """A page with every public module of a room, by mkdocstrings."""
     modules = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-        for path in sorted((ROOT / room).rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path))
+        for path in sorted(
+            (ROOT / room).rglob("*.py"), key=lambda path: (path.parent, path.name != "__init__.py", path)
+        )
         if not path.name.startswith("_") or path.name == "__init__.py"
     ]
     return f"# {room}\n\n" + "\n\n".join(f"::: {module}" for module in modules) + "\n"
@@ -69,7 +71,7 @@ def _repository_path(file: File) -> str:
 
 
 def _site_path(here: str, link: str) -> str | None:
-    """The page or file of the site that a link of a repository's page leads to; None for what is not of the repository."""
+    """The page or file of the site that a link leads to; None for what is not of the repository."""
     target = posixpath.normpath(posixpath.join(posixpath.dirname(here), link))
     path = ROOT / target
     if target in PAGES:

@@ -1,6 +1,6 @@
 """Candidate selection: job vectors, words, attributes and activity in; candidates out, and which source found each.
 
-Usable alone (docs/retrieval.md): it knows no model but an exported encoder, and neither Feast nor Beam.
+Usable alone (docs/how-to/search-alone.md): it knows no model but an exported encoder, and neither Feast nor Beam.
 A name below is imported when it is first used, so that reading the configuration loads no NumPy.
 """
 

@@ -46,7 +46,7 @@ def search(
     workspace: WorkspaceOption = DEFAULT,
     index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many jobs.")] = 10,
-    filter_json: Annotated[str, typer.Option("--filter", help='Such as {"all": [...]}; see docs/retrieval.md.')] = "",
+    filter_json: Annotated[str, typer.Option("--filter", help='Such as {"all": [...]}; see the filter language.')] = "",
     rules_file: RulesOption = None,
     as_typed: Annotated[bool, typer.Option("--as-typed", help="Do not take words after `in` for a place.")] = False,
     device: DeviceOption = None,

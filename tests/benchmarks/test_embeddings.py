@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 from benchmarks.embeddings import ABOVE, VARIANTS, found_by, rows_of
 from benchmarks.embeddings_data import Search, Task, onet_task
-from benchmarks.embeddings_page import filled
+from benchmarks.pages import embeddings_tables
 from contracts.tables import read_table
 from models.config import EncoderTraining
 from retrieval.words.terms import build_terms
@@ -133,17 +132,10 @@ def test_every_variant_can_be_trained_after_those_that_it_hangs_on(tmp_path: Pat
     assert set(ABOVE) > before - {"", "MiniLM"}
 
 
-def test_the_page_shows_the_rows_between_its_marks() -> None:
+def test_the_page_shows_a_table_for_each_set_of_requests() -> None:
     values = {"a": np.array([[0.0, 1.0]]), "b": np.array([[1.0, 0.5]])}
-    rows = [row | {"case": "set: 1 request"} for row in rows_of(values, {"b": "a"}, ["x"])]
-    page = filled("x\n<!-- embeddings -->\nold\n<!-- /embeddings -->\ny", rows)
-    assert page.startswith("x\n<!-- embeddings -->\nset: 1 request\n\n| system |")
-    assert "| b | 1.000 (1.000 to 1.000) | 0.500 (0.500 to 0.500) | -0.500 (-0.500 to -0.500) over a |" in page
-    assert page.endswith("<!-- /embeddings -->\ny") and "old" not in page
-
-
-def test_the_page_shows_the_figures_of_the_result_file() -> None:
-    results = ROOT / "benchmarks" / "results" / "embeddings.json"
-    rows = json.loads(results.read_text())["rows"] if results.is_file() else []
-    page = (ROOT / "docs" / "retrieval.md").read_text()
-    assert page == filled(page, rows)
+    run = {"command": "c", "date": "2026-01-01", "machine": "m"}
+    rows = [row | run | {"case": "set: 1 request"} for row in rows_of(values, {"b": "a"}, ["x"])]
+    table = embeddings_tables(rows)["embeddings"]
+    assert table.startswith("set: 1 request\n\n| system |")
+    assert "| b | 1.000 (1.000 to 1.000) | 0.500 (0.500 to 0.500) | -0.500 (-0.500 to -0.500) over a |" in table

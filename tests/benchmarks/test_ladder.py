@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import ladder_data, ladder_page
+from benchmarks import ladder_data, plots
 from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
 from benchmarks.compression import PRECISIONS
@@ -28,6 +28,7 @@ from benchmarks.ladder_quality import (
 )
 from benchmarks.ladder_speed import shapes
 from benchmarks.onet_pairs import write_pairs
+from benchmarks.pages import ladder_tables
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from models.config import StudentConfig
@@ -258,12 +259,13 @@ def test_the_page_shows_every_system_of_the_result(tmp_path: Path) -> None:
         {"case": BRANCH, "system": system, "metric": "seconds", "value": value}
         for system, value in {FULL: 30.0, f"{FULL}, label": 20.0, PARTIAL: 10.0}.items()
     ]
-    text = ladder_page.page({"rows": rows, "command": "python -m benchmarks.ladder", "machine": {}})
+    run = {"command": "python -m benchmarks.ladder", "date": "2026-01-01", "machine": "m"}
+    text = "\n".join(ladder_tables([row | run for row in rows]).values())
     assert f"| {WARM} |" in text and "| teachers |" in text and "5,000" in text and "123,456" in text
     for head in ("NDCG@10", "AUC view", "AUC apply", "ECE view", "ECE apply", "pairs a second", "bytes on disk"):
         assert f"| {head} |" in text, head
     assert f"| {WARM}, INT8 | 2,000,000 | 10,000 | 50,000 | 100,000 | 10% |" in text
     assert "of another program" not in text
     assert "| the whole recipe | 30.0 | 10.0 |" in text and "| label | 20.0 |  |" in text
-    ladder_page.plot(rows, tmp_path / "plot.svg")
+    plots.draw("ladder", tmp_path / "plot.svg", rows)
     assert "<svg" in (tmp_path / "plot.svg").read_text()

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import sparse
 
 from benchmarks.links import CUT, L1, RATIO, scored, size_at, size_rows, smallest
-from benchmarks.links_page import filled, liquidity_svg
+from benchmarks.plots import draw
 from retrieval.links.candidates import Candidates
 from retrieval.links.config import LinksConfig
 from retrieval.links.values import Value
@@ -46,23 +43,17 @@ def test_ties_of_the_ratio_are_cut_by_hires():
     assert found[CUT][0] > found[CUT][1] > found[CUT][2]
 
 
-def test_the_chart_is_drawn_from_the_rows_alone():
+def test_the_plot_is_drawn_from_the_rows_alone(tmp_path):
     rows = [
         {"case": f"liquidity {n}", "system": name, "metric": metric, "value": n / 100, "low": 0.0, "high": n / 50}
         for n in (10, 100)
         for name in (L1, RATIO)
         for metric in ("recall", "jobs a member")
     ]
-    drawn = liquidity_svg(rows, "liquidity ")
-    assert drawn == liquidity_svg(
-        [*rows, {"case": "recall 0.5", "system": L1, "metric": "links", "value": 3}], "liquidity "
-    )
-    assert drawn.count("<polyline") == 4 and "liquidity 100, L1 graph: recall 1" in drawn
-
-
-def test_the_page_shows_the_figures_of_the_result_file():
-    root = Path(__file__).parents[2]
-    rows = json.loads((root / "benchmarks" / "results" / "links.json").read_text())["rows"]
-    page = (root / "docs" / "links.md").read_text()
-    assert page == filled(page, rows) != filled(page, [row | {"value": 1.5} for row in rows])
-    assert (root / "docs" / "links.svg").read_text() == liquidity_svg(rows, "shown: liquidity ")
+    rows = [row | {"case": f"shown: {row['case']}"} for row in rows]
+    draw("links", tmp_path / "a.svg", rows)
+    other = {"case": "shown: recall 0.5", "system": L1, "metric": "links", "value": 3}
+    draw("links", tmp_path / "b.svg", [*rows, other])
+    assert (tmp_path / "a.svg").read_text() == (tmp_path / "b.svg").read_text()
+    draw("links", tmp_path / "b.svg", [row | {"value": 7.0} for row in rows])
+    assert (tmp_path / "a.svg").read_text() != (tmp_path / "b.svg").read_text()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import retrieval_page, retrieval_plans, retrieval_rivals
+from benchmarks import plots, retrieval_plans, retrieval_rivals
+from benchmarks.pages import retrieval_tables
 from benchmarks.retrieval_cpu import PARTS, Scale
 from benchmarks.retrieval_plans import crossover
 from benchmarks.retrieval_sizes import Size
@@ -33,30 +33,21 @@ def test_every_row_is_named_once(rows: list[dict[str, Any]]) -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_the_page_shows_every_table_from_the_rows_alone(rows: list[dict[str, Any]]) -> None:
-    page = (ROOT / "docs" / "retrieval.md").read_text()
-    made = retrieval_page.filled(page, rows)
+def test_every_table_is_made_from_the_rows_alone(rows: list[dict[str, Any]]) -> None:
+    run = {"command": "c", "date": "2026-01-01", "machine": "m"}
+    tables = retrieval_tables([row | run for row in rows])
     for name in ("engines", "rivals", "bandwidth", "crossover", "dtypes", "preselection", "sizes"):
-        table = made.split(f"<!-- {name} -->")[1].split(f"<!-- /{name} -->")[0].strip().splitlines()
-        assert len(table) > 2 and len({line.count("|") for line in table}) == 1, name
-    assert retrieval_page.filled(made, rows) == made != retrieval_page.filled(made, [r | {"value": 7.5} for r in rows])
+        lines = tables[name].splitlines()
+        assert len(lines) > 2 and len({line.count("|") for line in lines}) == 1, name
+    assert tables != retrieval_tables([row | run | {"value": 7.5} for row in rows])
 
 
-@pytest.mark.parametrize("name", retrieval_page.PLOTS)
+@pytest.mark.parametrize("name", ["retrieval_plans", "retrieval_recall", "retrieval_sizes"])
 def test_a_plot_is_the_same_each_time(name: str, rows: list[dict[str, Any]], tmp_path: Path) -> None:
     for place in ("a.svg", "b.svg"):
-        retrieval_page.plot(name, rows, tmp_path / place)
+        plots.draw(name, tmp_path / place, rows)
     drawing = (tmp_path / "a.svg").read_text()
     assert drawing == (tmp_path / "b.svg").read_text() and "<svg" in drawing
-
-
-def test_the_page_and_the_plots_are_those_of_the_result_file(tmp_path: Path) -> None:
-    page = retrieval_page.PAGE.read_text()
-    found = json.loads(retrieval_page.RESULTS.read_text())["rows"] if retrieval_page.RESULTS.is_file() else []
-    assert page == retrieval_page.filled(page, found)
-    for name in retrieval_page.PLOTS if found else ():
-        retrieval_page.plot(name, found, tmp_path / "plot.svg")
-        assert (tmp_path / "plot.svg").read_text() == (ROOT / "docs" / f"retrieval_{name}.svg").read_text()
 
 
 def test_vectors_have_length_one_and_queries_are_none_of_the_jobs() -> None:

@@ -1,4 +1,4 @@
-"""What the page on retrieval shows of filters is what the code takes."""
+"""The page on the filter language shows what the code takes."""
 
 import re
 from pathlib import Path
@@ -8,12 +8,11 @@ from contracts.records import Job
 from retrieval.filters.attributes import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, build_attributes
 from retrieval.filters.filters import parse_filter
 
-PAGE = (Path(__file__).parents[2] / "docs" / "retrieval.md").read_text()
-[SECTION] = re.findall(r"^## Filters\n(.*?)^## ", PAGE, re.DOTALL | re.MULTILINE)
+PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "filter-language.md").read_text()
 
 
 def test_the_filter_of_the_page_is_one_and_passes_what_the_page_says():
-    [written] = re.findall(r"```json\n(.*?)```", SECTION, re.DOTALL)
+    [written] = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     found = parse_filter(written)
     assert parse_filter(found.to_json()) == found
     fits = {
@@ -38,6 +37,6 @@ def test_the_filter_of_the_page_is_one_and_passes_what_the_page_says():
 
 
 def test_the_page_names_all_attributes():
-    text, numbers = re.findall(r"Attributes of text: (.*?)\. Of numbers and times: (.*?)\.", SECTION, re.DOTALL)[0]
+    text, numbers = re.findall(r"Attributes of text: (.*?)\. Of numbers and times: (.*?)\.", PAGE, re.DOTALL)[0]
     assert re.findall(r"`(\w+)`", text) == list(TEXT_ATTRIBUTES)
     assert re.findall(r"`(\w+)`", numbers) == list(NUMBER_ATTRIBUTES)

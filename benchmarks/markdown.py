@@ -1,0 +1,44 @@
+"""Markdown of a page: tables, numbers with their unit and interval, and what stands between two marks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def filled(page: str, tables: Mapping[str, str]) -> str:
+    """A page with each table in place of what stands between its marks.
+
+    Raises:
+        ValueError: The page has no marks for a table, or has them twice.
+    """
+    for name, table in tables.items():
+        pattern = rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)"
+        page, times = re.subn(pattern, lambda match, table=table: f"{match[1]}{table}{match[2]}", page, flags=re.DOTALL)
+        if times != 1:
+            raise ValueError(f"{times} places for the table {name}")
+    return page
+
+
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(_lines([head, ["---"] * len(head), *lines])) + "\n"
+
+
+def _lines(lines: Sequence[Sequence[str]]) -> Iterator[str]:
+    return (f"| {' | '.join(line)} |" for line in lines)
+
+
+def with_interval(row: Mapping[str, Any]) -> str:
+    if row.get("low") is None or row.get("high") is None:
+        return with_unit(row)
+    return f"{with_unit(row)} ({number(row['low'])} to {number(row['high'])})"
+
+
+def with_unit(row: Mapping[str, Any]) -> str:
+    unit = row.get("unit") or ""
+    return number(row["value"]) + (f" {unit}" if unit not in ("", "ratio", "x", "1/s") else "")
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"

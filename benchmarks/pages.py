@@ -1,0 +1,491 @@
+"""The tables and plots of the README and of `docs/benchmarks/`, made from the committed result files.
+
+`python -m benchmarks.pages` writes each table between its marks, `<!-- NAME -->` and `<!-- /NAME -->`, and draws the
+plots beside the pages. A test holds pages and result files together, so that no figure is typed by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks import result_file
+from benchmarks.branch import CASE as BRANCH
+from benchmarks.branch import FULL, PARTIAL
+from benchmarks.jobviews import NAME as JOB_VIEWS
+from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
+from benchmarks.markdown import filled, markdown_table, with_interval, with_unit
+from benchmarks.retrieval_rivals import RIVALS
+from benchmarks.retrieval_sizes import SHARES, TERMS, K
+from benchmarks.retrieval_turns import OURS, passing
+
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "benchmarks"
+
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+Named = Mapping[tuple[str, str, str], Row]
+"""Rows by (case, system, metric)."""
+
+
+def main() -> None:
+    from benchmarks import plots
+
+    for page, about in SOURCES.items():
+        path = ROOT / page
+        path.write_text(filled(path.read_text(), about.tables(rows_of(about.result))))
+    for name in plots.PLOTS:
+        plots.draw(name, PAGES / f"{name}.svg")
+
+
+def rows_of(result: str) -> list[dict[str, Any]]:
+    """The rows of a committed result file."""
+    return result_file.read(result_file.PUBLISHED / f"{result}.json")["rows"]
+
+
+def by_name(rows: Rows) -> Named:
+    return {(row["case"], row["system"], row["metric"]): row for row in rows}
+
+
+def _made_by(rows: Rows) -> str:
+    """Which commands made the rows, when and where, a line each."""
+    runs = dict.fromkeys((row["command"], row["date"][:10], row["machine"]) for row in rows)
+    return "".join(f"- `{command}`, {date}, {machine}\n" for command, date, machine in runs)
+
+
+# --- the README ------------------------------------------------------------------------------------------------------
+
+MARKET = "simulated market"
+FIRST = "End to end, all jobs"
+QUALITY = {"nDCG@10": "NDCG@10", "R@10": "Recall@10", "R@100": "Recall@100", "RR": "MRR"}
+"""Measure as ir_measures names it -> as people do."""
+README_METRICS = {
+    "of_plain_loop": "rows a second, of a plain loop's",
+    "second_run_1pct": "a second run with 1% changed, of the first",
+    "pairs_per_s": "pairs a second",
+    "times_policy teacher, PyTorch float32": "times the policy teacher's pairs a second",
+    "ndcg@10_of_teacher": "NDCG@10 on graded lists, of the policy teacher's",
+    "view_auc_of_teacher": "AUC of views, of the click teacher's",
+    "apply_auc_of_teacher": "AUC of applications, of the click teacher's",
+    "quadratic kappa": "weighted kappa",
+    "p50_ms": "median of a request",
+    "p99_ms": "99th percentile of a request",
+    "requests_per_second": "requests a second",
+    "resident_mb": "memory",
+}
+"""Metrics that the README shows -> in words; the result file holds the others."""
+
+
+def readme_tables(rows: Rows) -> dict[str, str]:
+    return {
+        "quality": _end_to_end(rows, f"{MARKET}: {FIRST}"),
+        "jobviews": _end_to_end(rows, f"{JOB_VIEWS}: {FIRST}"),
+        "spine": _spine(rows),
+        "stages": _stages(rows),
+    }
+
+
+def _end_to_end(rows: Rows, case: str) -> str:
+    """Systems down, measures across."""
+    found = {(row["system"], row["metric"]): row for row in rows if row["case"] == case}
+    systems = dict.fromkeys(system for system, _ in found)
+    lines = [
+        [system, *(with_interval(found[system, name]) if (system, name) in found else "" for name in QUALITY)]
+        for system in systems
+    ]
+    return markdown_table(["system", *QUALITY.values()], lines)
+
+
+def _spine(rows: Rows) -> str:
+    lines = [
+        [row["case"], row["system"], README_METRICS[row["metric"]], with_interval(row)]
+        for row in rows
+        if row["metric"] in README_METRICS and not row["case"].startswith((MARKET, JOB_VIEWS))
+    ]
+    return markdown_table(["what", "system", "measure", "value"], lines)
+
+
+def _stages(rows: Rows) -> str:
+    """Stages of a request down; median and 99th percentile at each number of connections across."""
+    found = {(row["case"], row["metric"]): row for row in rows if row["case"].endswith("connections")}
+    cases = list(dict.fromkeys(case for case, _ in found))
+    stages = dict.fromkeys(match[1] for _, metric in found if (match := re.fullmatch(r"p50_(\w+)_ms", metric)))
+    head = [f"p{q}, {case.rsplit(', ', 1)[1]}" for case in cases for q in (50, 99)]
+    lines = [
+        [stage, *(with_unit(found[case, f"p{q}_{stage}_ms"]) for case in cases for q in (50, 99))] for stage in stages
+    ]
+    return markdown_table(["stage", *head], lines)
+
+
+# --- retrieval --------------------------------------------------------------------------------------------------------
+
+
+MOST = 1_000_000
+"""Jobs up to which an engine is shown in the table of engines."""
+
+
+class Engine(NamedTuple):
+    """What a reader chooses an engine by, beside figures."""
+
+    params: str
+    good_for: str
+    filters: str
+    updates: str
+
+
+_REBUILD = "next build"
+_INSIDE = "inside; the stricter, the more of the index is looked at, at last as exact"
+ENGINES: dict[str, Engine] = {
+    OURS: Engine("`engine: exact`", "the default: never misses; filters make it faster", "inside", "live"),
+    f"{OURS}, float16": Engine("`ExactEngine`, alone", "half the memory", "inside", "live"),
+    f"{OURS}, int8": Engine("`ExactEngine`, alone", "a quarter of the memory", "inside", "live"),
+    "FAISS flat": Engine("`faiss: {kind: flat}`", "a baseline", "inside", _REBUILD),
+    "FAISS ivf": Engine("`faiss: {kind: ivf}`", "millions of jobs, weak filters, memory to spare", _INSIDE, _REBUILD),
+    "FAISS hnsw": Engine(
+        "`faiss: {kind: hnsw}`", "hundreds of thousands of jobs that seldom change; slow to build", _INSIDE, _REBUILD
+    ),
+    "FAISS sq8": Engine("`faiss: {kind: sq8}`", "as ivf, a quarter of its memory", _INSIDE, _REBUILD),
+    "FAISS pq": Engine("`faiss: {kind: pq}`", "as ivf, the least memory", _INSIDE, _REBUILD),
+    TERMS: Engine("always there", "words, phrases, synonyms; explains itself", "a mask over scores", "`appended`"),
+}
+
+
+def retrieval_tables(rows: Rows) -> dict[str, str]:
+    named = by_name(rows)
+    return {
+        "engines": _engines(named),
+        "rivals": _rivals(named),
+        "bandwidth": _bandwidth(named),
+        "crossover": _crossover(named),
+        "dtypes": _dtypes(named),
+        "preselection": _preselection(named),
+        "sizes": _sizes(named),
+        "made": _made_by(rows),
+    }
+
+
+def _engines(named: Named) -> str:
+    """Each engine, with its figures at the largest number of jobs up to `MOST`; none where it was not measured."""
+    lines = []
+    for system, about in ENGINES.items():
+        cases = [case for case in cases_of(named) if (case, system, "mb") in named and jobs_of(case) <= MOST]
+        case = cases[-1] if cases else ""
+        recall = named.get((f"{case}, {passing(1.0)}", system, "recall"))
+        times = [named.get((f"{case}, {passing(share)}", system, "ms")) for share in SHARES]
+        lines.append(
+            [
+                system,
+                about.params,
+                about.good_for,
+                case,
+                with_interval(recall) if recall else "",
+                *(_plain(row) for row in times),
+                *(_plain(named.get((case, system, name))) for name in ("mb", "build_s")),
+                about.filters,
+                about.updates,
+            ]
+        )
+    times_heads = [f"ms, {passing(share)}" for share in SHARES]
+    return markdown_table(
+        [
+            "engine",
+            "params",
+            "for",
+            "measured at",
+            f"recall@{K}",
+            *times_heads,
+            "memory",
+            "build",
+            "filters",
+            "changes",
+        ],
+        lines,
+    )
+
+
+def _rivals(named: Named) -> str:
+    lines = []
+    for case, system, metric in named:
+        if system == OURS and metric == "times_fastest_rival":
+            vectors, share, queries, k = case.split(", ")
+            beside = [named.get((case, rival, "times_rolecall")) for rival in RIVALS]
+            ratios = [with_interval(row) if row else "" for row in beside]
+            ours = [with_interval(named[case, OURS, name]) for name in ("ms", "times_fastest_rival")]
+            lines.append([vectors, share, queries, k, *ours, *ratios])
+    return markdown_table(
+        [
+            "vectors",
+            "passing",
+            "queries",
+            "k",
+            OURS,
+            "of the fastest rival's time",
+            *(f"{rival}: times ours" for rival in RIVALS),
+        ],
+        lines,
+    )
+
+
+def _bandwidth(named: Named) -> str:
+    lines = []
+    for case, system, metric in named:
+        if system == OURS and metric == "share_of_bandwidth":
+            vectors, share, _, k = case.split(", ")
+            cells = [_percent(named.get((case, name, metric))) for name in (OURS, *RIVALS)]
+            read = named[vectors, "memory", "read_bandwidth"], named[vectors, "memory", "copy_bandwidth"]
+            lines.append([vectors, share, k, *cells, *(_plain(row) for row in read)])
+    return markdown_table(["vectors", "passing", "k", OURS, *RIVALS, "memory is read at", "copied at"], lines)
+
+
+def _crossover(named: Named) -> str:
+    lines = []
+    for case, system, metric in named:
+        if metric == "crossover":
+            vectors, _, queries, k = case.split(", ")
+            shares = [named[case, system, name]["value"] for name in ("crossover", "chosen")]
+            lines.append([vectors, queries, k, *(f"{share:.0%}" for share in shares)])
+    return markdown_table(["vectors", "queries", "k", "gathering is faster below", "the engine gathers below"], lines)
+
+
+def _dtypes(named: Named) -> str:
+    lines = []
+    for case, system, metric in named:
+        if ", stored as, " in case and metric == "ms":
+            vectors, _, queries, k = case.split(", ")
+            cells = [with_interval(named[case, system, name]) for name in ("ms", "recall")]
+            lines.append([vectors, queries, k, system, *cells, _plain(named[case, system, "mb"])])
+    return markdown_table(["vectors", "queries", "k", "stored as", "time", "recall", "memory"], lines)
+
+
+def _preselection(named: Named) -> str:
+    lines = []
+    for case, system, metric in named:
+        if " sign bits, " in case and metric == "ms":
+            vectors, bits, _, share, k = case.split(", ")
+            recall = named.get((case, system, "recall"))
+            cells = [with_interval(named[case, system, "ms"]), with_interval(recall) if recall else "1"]
+            lines.append([vectors, bits, share, k, system, *cells])
+    return markdown_table(["vectors", "codes", "passing", "k", "system", "time", "recall"], lines)
+
+
+def _sizes(named: Named) -> str:
+    lines = []
+    for case in cases_of(named):
+        for system in dict.fromkeys(s for c, s, metric in named if c == case and metric == "mb"):
+            times = [named.get((f"{case}, {passing(share)}", system, "ms")) for share in SHARES]
+            recall = named.get((f"{case}, {passing(1.0)}", system, "recall"))
+            cells = [_plain(named[case, system, "build_s"]), _plain(named[case, system, "mb"])]
+            lines.append(
+                [case, system, *cells, *(_plain(row) for row in times), with_interval(recall) if recall else ""]
+            )
+    heads = [f"one query, {passing(share)}" for share in SHARES]
+    return markdown_table(["jobs", "engine", "build", "memory", *heads, f"recall@{K}, all pass"], lines)
+
+
+def cases_of(named: Named) -> list[str]:
+    """What engines were built over, smallest first, vectors before words."""
+    cases = dict.fromkeys(case for case, _, metric in named if metric == "mb" and ", stored as, " not in case)
+    return sorted(cases, key=lambda case: ("words" in case, jobs_of(case)))
+
+
+def jobs_of(case: str) -> int:
+    return int(re.split(r" x | jobs", case)[0].replace(",", ""))
+
+
+def _percent(row: Row | None) -> str:
+    return f"{row['value']:.0%}" if row else ""
+
+
+def _plain(row: Row | None) -> str:
+    return with_interval({**row, "low": None}) if row else ""
+
+
+# --- trained embeddings -----------------------------------------------------------------------------------------------
+
+
+MEASURES = ("recall@10", "recall@100")
+
+
+def embeddings_tables(rows: Rows) -> dict[str, str]:
+    """A table for each set of requests."""
+    cases = dict.fromkeys(row["case"] for row in rows)
+    return {
+        "embeddings": "\n".join(f"{case}\n\n{_recalls([r for r in rows if r['case'] == case])}" for case in cases),
+        "made": _made_by(rows),
+    }
+
+
+def _recalls(rows: Rows) -> str:
+    """Systems down; recall, and what is gained at the last depth over the system that it is compared with, across."""
+    named = {(row["system"], row["metric"]): row for row in rows}
+    lines = []
+    for system in dict.fromkeys(row["system"] for row in rows):
+        gained = f"{MEASURES[-1]} above "
+        gains = [row for (name, metric), row in named.items() if name == system and metric.startswith(gained)]
+        compared = "; ".join(f"{with_interval(gain)} over {gain['metric'].removeprefix(gained)}" for gain in gains)
+        lines.append([system, *(with_interval(named[system, name]) for name in MEASURES), compared])
+    return markdown_table(["system", *(name.capitalize() for name in MEASURES), "gain in recall@100"], lines)
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+GRAPHS = ("L1 graph", "ratio graph", "ratio graph, ties cut by hires")
+
+
+def links_tables(rows: Rows) -> dict[str, str]:
+    """A table for each kind of pairs without a hire."""
+    kinds = dict.fromkeys(row["case"].split(": ")[0] for row in rows)
+    return {kind: _graph_sizes(kind, rows) for kind in kinds} | {"made": _made_by(rows)}
+
+
+def _graph_sizes(kind: str, rows: Rows) -> str:
+    """Recalls down; links of each system, the times that the L1 graph is smaller, and non-hires joined across."""
+    named = by_name(rows)
+    cases = dict.fromkeys(row["case"] for row in rows if row["case"].startswith(f"{kind}: recall "))
+    lines = []
+    for case in cases:
+        cells = [named[case, name, "links"] for name in GRAPHS]
+        cells += [named[case, name, "times the L1 graph"] for name in GRAPHS[1:]]
+        cells += [named[case, name, "non-hires joined"] for name in GRAPHS]
+        lines.append([case.rsplit(" ", 1)[1], *map(with_interval, cells)])
+    short = ("L1", "ratio", "ratio, ties cut")
+    head = ["recall", *(f"links, {name}" for name in short), *(f"{name}: times L1" for name in short[1:])]
+    return markdown_table([*head, *(f"non-hires joined, {name}" for name in short)], lines)
+
+
+# --- live changes -----------------------------------------------------------------------------------------------------
+
+
+def live_tables(rows: Rows) -> dict[str, str]:
+    """Upserts a second down; the wait until a change is found and the time of a search across."""
+    named = by_name(rows)
+    cases = [case for case in dict.fromkeys(row["case"] for row in rows) if case.endswith(" upserts/s")]
+    metrics = ("p50_searchable_ms", "p99_searchable_ms", "p50_search_ms", "p99_search_ms", "changes_found")
+    lines = []
+    for case in cases:
+        system = next(row["system"] for row in rows if row["case"] == case)
+        cells = [named.get((case, system, metric)) for metric in metrics]
+        lines.append([case.rsplit(", ", 1)[1].split()[0], *(_plain(cell) for cell in cells)])
+    heads = ["upserts a second", "found after, p50", "p99", "a search, p50", "p99", "share found"]
+    return {"live": markdown_table(heads, lines), "made": _made_by(rows)}
+
+
+# --- the ladder -------------------------------------------------------------------------------------------------------
+
+
+COLUMNS = {
+    "ndcg@10": "NDCG@10",
+    "ndcg@10_of_teacher": "of the teacher's",
+    "view_auc": "AUC view",
+    "view_auc_of_teacher": "of the teacher's",
+    "apply_auc": "AUC apply",
+    "apply_auc_of_teacher": "of the teacher's",
+    "relevance_ece": "ECE relevance",
+    "view_ece": "ECE view",
+    "apply_ece": "ECE apply",
+    "pairs_per_s": "pairs a second",
+    "bytes": "bytes on disk",
+}
+
+
+def ladder_tables(rows: Rows) -> dict[str, str]:
+    cases = {row["case"].split(",")[0]: row["case"] for row in rows if row["metric"] == "ndcg@10"}
+    names = {"simulated": SIMULATED, "onet": ONET, "jobviews": JOB_VIEWS}
+    tables = {name: _rungs(rows, cases[case]) for name, case in names.items() if case in cases}
+    return tables | {
+        "speed": _rung_speed(rows),
+        "limit": _limit(rows),
+        "mixing": _measures(rows, "student of", lambda metric: metric.startswith("sum of")),
+        "kappas": _measures(rows, "who grades", lambda metric: "kappa" in metric),
+        "branch": _branch(rows),
+        "made": _made_by(rows),
+    }
+
+
+def _rungs(rows: Rows, case: str) -> str:
+    named = {(row["system"], row["metric"]): row for row in rows if row["case"] == case}
+    columns = [name for name in COLUMNS if any(metric == name for _, metric in named)]
+    systems = [name for name in dict.fromkeys(system for system, _ in named) if (name, "ndcg@10") in named]
+    lines = [
+        [name, *(with_interval(named[name, column]) if (name, column) in named else "" for column in columns)]
+        for name in systems
+    ]
+    return f"{case[0].upper()}{case[1:]}:\n\n" + markdown_table(
+        ["rung", *(COLUMNS[column] for column in columns)], lines
+    )
+
+
+def _rung_speed(rows: Rows) -> str:
+    named = {(row["system"], row["metric"]): row for row in rows if row["case"].startswith(SPEED)}
+    systems = [name for name in dict.fromkeys(system for system, _ in named) if (name, "pairs_per_s") in named]
+    columns = ("pairs_per_s", f"times_{TEACHER}", f"times_{TEACHER_INT8}")
+    heads = ("system", "pairs a second", "times the teacher in PyTorch", "times the teacher as INT8 ONNX")
+    lines = [
+        [name, *(with_interval(named[name, column]) if (name, column) in named else "" for column in columns)]
+        for name in systems
+    ]
+    return markdown_table(heads, lines)
+
+
+def _limit(rows: Rows) -> str:
+    """The most that the cores could do: at the rate of matrix products alone, and of reading memory alone."""
+    value = {(row["system"], row["metric"]): row["value"] for row in rows if row["case"].startswith(SPEED)}
+    rates = {name.rsplit(", ")[-1]: rate for (name, metric), rate in value.items() if metric == "operations_per_s"}
+    memory = next((rate for (_, metric), rate in value.items() if metric == "bytes_per_s"), None)
+    if "int8" not in rates or memory is None:
+        return ""
+    lines = [[f"{precision} products", "operations a second", f"{rate:,.3g}"] for precision, rate in rates.items()]
+    measured = markdown_table(
+        ["the two cores", "measure", "value"], [*lines, ["memory", "bytes read a second", f"{memory:,.3g}"]]
+    )
+    lines = []
+    for name in [name for name, metric in value if metric == "operations_a_pair"]:
+        operations, moved = value[name, "operations_a_pair"], value[name, "bytes_a_pair"]
+        most = rates["int8"] / operations, memory / moved
+        share = value[name, "pairs_per_s"] / min(most)
+        lines.append([name, f"{operations:,.0f}", f"{moved:,.0f}", *(f"{rate:,.0f}" for rate in most), f"{share:.0%}"])
+    heads = [
+        "system",
+        "operations a pair",
+        "bytes a pair",
+        "pairs a second by arithmetic",
+        "by memory",
+        "share of the lower that is reached",
+    ]
+    return f"{measured}\n{markdown_table(heads, lines)}"
+
+
+def _measures(rows: Rows, of: str, wanted: Callable[[str], bool]) -> str:
+    lines = [[row["system"], row["metric"], with_interval(row)] for row in rows if wanted(row["metric"])]
+    return markdown_table([of, "measure", "value"], lines)
+
+
+def _branch(rows: Rows) -> str:
+    seconds = {row["system"]: row["value"] for row in rows if row["case"] == BRANCH and row["metric"] == "seconds"}
+    stages = [system.removeprefix(f"{FULL}, ") for system in seconds if system.startswith(f"{FULL}, ")]
+    names = [("the whole recipe", (FULL, PARTIAL)), *((s, (f"{FULL}, {s}", f"{PARTIAL}, {s}")) for s in stages)]
+    lines = [[name, *(f"{seconds[run]:.1f}" if run in seconds else "" for run in runs)] for name, runs in names]
+    return markdown_table(["stage", FULL, PARTIAL], lines)
+
+
+class Source(NamedTuple):
+    """Where a page's tables come from: the name of a result file, and what makes tables of its rows."""
+
+    result: str
+    tables: Callable[[Rows], dict[str, str]]
+
+
+SOURCES = {
+    "README.md": Source("spine", readme_tables),
+    "docs/benchmarks/ladder.md": Source("recipe_ladder", ladder_tables),
+    "docs/benchmarks/retrieval.md": Source("retrieval_cpu", retrieval_tables),
+    "docs/benchmarks/embeddings.md": Source("embeddings", embeddings_tables),
+    "docs/benchmarks/links.md": Source("links", links_tables),
+    "docs/benchmarks/live.md": Source("retrieval_live", live_tables),
+}
+
+if __name__ == "__main__":
+    main()
