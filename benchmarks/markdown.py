@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +13,11 @@ def filled(page: str, tables: Mapping[str, str]) -> str:
         ValueError: The page has no marks for a table, or has them twice.
     """
     for name, table in tables.items():
-        pattern = rf"(<!-- {re.escape(name)} -->\n).*?(<!-- /{re.escape(name)} -->)"
-        page, times = re.subn(pattern, lambda match, table=table: f"{match[1]}{table}{match[2]}", page, flags=re.DOTALL)
-        if times != 1:
-            raise ValueError(f"{times} places for the table {name}")
+        head, foot = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if page.count(head) != 1 or page.count(foot) != 1:
+            raise ValueError(f"{page.count(head)} places for the table {name}")
+        before, rest = page.split(head)
+        page = before + head + table + foot + rest.split(foot)[1]
     return page
 
 
