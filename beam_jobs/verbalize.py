@@ -36,7 +36,7 @@ from contracts.arrow import TIME, to_records
 from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
 from contracts.progress import Progress
-from contracts.records import Job, Member
+from contracts.records import PERIODS_A_YEAR, Job, Member
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
 from contracts.versions import write_text
@@ -97,18 +97,30 @@ def fitted_percentiles(workspace: Workspace) -> Percentiles:
     """The workspace's break points; fitted on its jobs and written where it has none yet."""
     path = workspace.percentiles
     if path.is_file():
-        return Percentiles.model_validate_json(path.read_bytes())
+        stored = path.read_bytes()
+        if b"currency" in stored:  # else they were fitted across currencies
+            return Percentiles.model_validate_json(stored)
     folder = workspace.records / "jobs"
     if not parts(folder):
         raise NotReady(
             f"no jobs in {workspace.records}",
             cure=f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first",
         )
-    pay = read_table(folder, ["salary_min", "salary_max"])
-    values = pa.concat_arrays([chunk for column in pay.columns for chunk in column.chunks]).drop_null()
-    fitted = Percentiles.fit({"salary": values.to_pylist()})
+    fitted = Percentiles.fit_pay(_yearly_amounts(folder))
     write_text(path, fitted.model_dump_json())
     return fitted
+
+
+def _yearly_amounts(jobs: Path) -> dict[str, list[float]]:
+    """Currency in upper case -> all that the job records pay in it, by the year."""
+    pay = pl.DataFrame(read_table(jobs, ["salary_min", "salary_max", "currency", "salary_period"]))
+    amounts = (
+        pay.with_columns(pl.col("currency").str.to_uppercase())
+        .unpivot(on=["salary_min", "salary_max"], index=["currency", "salary_period"], value_name="amount")
+        .drop_nulls("amount")
+        .with_columns(pl.col("amount") * pl.col("salary_period").replace_strict(PERIODS_A_YEAR, return_dtype=pl.Int64))
+    )
+    return {str(currency): rows["amount"].to_list() for (currency,), rows in amounts.group_by("currency")}
 
 
 def verbalize_batch(batch: pa.RecordBatch | pa.Table, table: str, known: pa.Array, verbalizer: Verbalizer) -> pa.Table:

@@ -1,8 +1,8 @@
 """The records: what a member, a job, an event and a grade are. Everything else is derived from these models.
 
-Times are timezone-aware UTC. Text is cleaned as it enters (`contracts.cleaning`). Money is a yearly amount in
-`currency`. A record never holds a value that its field does not allow: what does not fit raises at validation and is
-quarantined by `beam_jobs.ingest`.
+Times are timezone-aware UTC. Text is cleaned as it enters (`contracts.cleaning`). A member asks for yearly pay; a job
+says in which currency and for which period it pays. A record never holds a value that its field does not allow: what
+does not fit raises at validation and is quarantined by `beam_jobs.ingest`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ Reason = Literal[
 ]
 """Why a member dismissed a job. Rules answer these (`retrieval.rules.rules`)."""
 Workplace = Literal["onsite", "hybrid", "remote"]
+PayPeriod = Literal["year", "month", "week", "day", "hour"]
+PERIODS_A_YEAR: dict[str, int] = {"year": 1, "month": 12, "week": 52, "day": 260, "hour": 2_080}
+"""Full time: 52 weeks of 5 days of 8 hours. Pay is compared by the year, so 20 an hour is 41,600."""
 Employment = Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"]
 
 SENIORITY_LADDER: tuple[str, ...] = ("intern", "entry", "mid", "senior", "lead", "director", "executive")
@@ -62,6 +65,10 @@ def utc(value: datetime) -> datetime:
 
 def _blank_is_missing(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().casefold() in _MISSING else value
+
+
+def _blank_is_a_year(value: Any) -> Any:
+    return "year" if _blank_is_missing(value) is None else value
 
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none"}
@@ -98,6 +105,16 @@ class Position(Record):
     description: Text = ""
 
 
+def _newest_first(positions: tuple[Position, ...]) -> tuple[Position, ...]:
+    return tuple(sorted(positions, key=_recency, reverse=True))
+
+
+def _recency(position: Position) -> tuple[int, datetime]:
+    if position.end is not None:
+        return 1, position.end
+    return (2, position.start) if position.start is not None else (0, EARLIEST)
+
+
 class Education(Record):
     school: Text = ""
     degree: Text = ""
@@ -114,7 +131,11 @@ class Preferences(Record):
 
 
 class Member(Record):
-    """A person who looks for work. `location` is "City, Region[, Country]"."""
+    """A person who looks for work. `location` is "City, Region[, Country]".
+
+    `positions` are the newest first, whatever order they came in: those that are still held by their start, then those
+    that ended by their end, then those without dates as they came.
+    """
 
     id: Identifier
     headline: Text = ""
@@ -122,14 +143,17 @@ class Member(Record):
     location: Text = ""
     seniority: Annotated[Seniority | None, BeforeValidator(_blank_is_missing)] = None
     skills: Words = ()
-    positions: Annotated[tuple[Position, ...], Field(max_length=200)] = ()
+    positions: Annotated[tuple[Position, ...], Field(max_length=200), AfterValidator(_newest_first)] = ()
     education: Annotated[tuple[Education, ...], Field(max_length=50)] = ()
     preferences: Preferences = Preferences()
     updated_at: Time
 
 
 class Job(Record):
-    """A job advert. `posted_at` None: not known; `expires_at` None: no end; `hidden`: never shown."""
+    """A job advert. `posted_at` None: not known; `expires_at` None: no end; `hidden`: never shown.
+
+    `salary_min` and `salary_max` are paid for each `salary_period` in `currency`.
+    """
 
     id: Identifier
     title: Annotated[Text, Field(min_length=1)]
@@ -144,10 +168,18 @@ class Job(Record):
     salary_min: OptionalMoney = None
     salary_max: OptionalMoney = None
     currency: Text = "USD"
+    salary_period: Annotated[PayPeriod, BeforeValidator(_blank_is_a_year)] = "year"
     posted_at: OptionalTime = None
     expires_at: OptionalTime = None
     hidden: bool = False
     updated_at: Time
+
+    @property
+    def yearly_pay(self) -> tuple[float | None, float | None]:
+        """(least, most) by the year, in `currency`; None where the advert does not say."""
+        periods = PERIODS_A_YEAR[self.salary_period]
+        low, high = self.salary_min, self.salary_max
+        return None if low is None else low * periods, None if high is None else high * periods
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:

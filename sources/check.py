@@ -26,7 +26,7 @@ CURES: Mapping[str, str] = {
     "too_many_values": "keep the first ones",
     "id_too_long": "use an id of at most 200 characters",
     "propensity_range": "log the probability in (0, 1], or leave it out",
-    "salary_range": "give yearly amounts, the lower one first",
+    "salary_range": "give amounts of 0 to 1e9, the lower one first",
     "position_range": f"count positions from 1, up to {MAX_POSITION:,}",
     "grade_range": "grade from 0 to 4",
     "expiry_before_posting": "correct one of the two dates",

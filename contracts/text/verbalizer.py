@@ -51,6 +51,9 @@ SNIPPET_BUDGET = 16
 QUERY_BUDGET = 32
 ACTIVITY_PER_ACTION: Mapping[str, int] = {"hire": 2, "apply": 5, "save": 3, "view": 6, "dismiss": 3}
 
+LEAST_AMOUNTS = 20
+"""Amounts of pay in a currency that make break points: one for each step of 5%."""
+
 _TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")
 _ACTION_WORDS = {"hire": "hired", "apply": "applied", "save": "saved", "view": "viewed", "dismiss": "dismissed"}
 
@@ -59,21 +62,51 @@ class Percentiles(BaseModel):
     """Break points that turn a number into a percentile tag: for each name, ascending values at even steps.
 
     They are fixed when a workspace is first verbalised and are part of the text version, so that a tag means the
-    same in training, in a back-fill and in a request.
+    same in training, in a back-fill and in a request. Pay is compared within a currency: "salary" are the break points
+    of the main one, which members' wishes are read by, and "salary:EUR" those of another.
     """
 
     model_config = ConfigDict(frozen=True)
     breaks: Mapping[str, tuple[float, ...]] = {}
+    currency: str = "USD"
+    """The main currency, in upper case: that of most of the pay."""
 
     @classmethod
-    def fit(cls, values: Mapping[str, Sequence[float]], steps: int = 20) -> Self:
+    def fit(cls, values: Mapping[str, Sequence[float]], steps: int = 20, currency: str = "USD") -> Self:
         """Break points at every `100 / steps` percent of each sequence; a name without values gets no tag."""
         breaks = {}
         for name, numbers in sorted(values.items()):
             ordered = sorted(numbers)
             if ordered:
                 breaks[name] = tuple(ordered[len(ordered) * i // steps] for i in range(1, steps))
-        return cls(breaks=breaks)
+        return cls(breaks=breaks, currency=currency)
+
+    @classmethod
+    def fit_pay(cls, amounts: Mapping[str, Sequence[float]]) -> Self:
+        """Break points of each currency's pay; a currency with fewer than LEAST_AMOUNTS has none, and gets no tag.
+
+        Args:
+            amounts: currency in upper case -> yearly amounts.
+        """
+        if not amounts:
+            return cls()
+        main = max(sorted(amounts), key=lambda currency: len(amounts[currency]))
+        names = {currency: "salary" if currency == main else f"salary:{currency}" for currency in amounts}
+        enough = {names[c]: numbers for c, numbers in amounts.items() if len(numbers) >= LEAST_AMOUNTS}
+        fitted = cls.fit(enough, currency=main)
+        # A currency without break points is named too: other text of its jobs is another text version.
+        return fitted.model_copy(update={"breaks": dict.fromkeys(sorted(names.values()), ()) | dict(fitted.breaks)})
+
+    def pay_tag(self, currency: str, yearly: float | None) -> str:
+        """The tag of a yearly amount in a currency."""
+        currency = currency.upper()
+        return self.tag("salary" if currency == self.currency else f"salary:{currency}", yearly)
+
+    @property
+    def digest(self) -> str:
+        """8 hex digits of all break points."""
+        plain = self.model_dump_json(exclude={"currency"} if self.currency == "USD" else None)
+        return hashlib.sha256(plain.encode()).hexdigest()[:8]
 
     def tag(self, name: str, value: float | None) -> str:
         """The tag "p65" for a value above 65% of those seen; empty where value or break points are missing."""
@@ -95,8 +128,7 @@ class Verbalizer:
 
     def __init__(self, percentiles: Percentiles | None = None) -> None:
         self.percentiles = percentiles or Percentiles()
-        digest = hashlib.sha256(self.percentiles.model_dump_json().encode()).hexdigest()[:8]
-        self.version = f"{TEXT_FORMAT}-{digest}"
+        self.version = f"{TEXT_FORMAT}-{self.percentiles.digest}"
         """The text version: the format and the break points. Bundles, indexes and feature rows carry it."""
 
     def member(self, member: Member) -> str:
@@ -110,13 +142,13 @@ class Verbalizer:
             workplace=_list(wish.workplace),
             pay=_prefixed("at least", self.percentiles.tag("salary", wish.salary_min)),
             skills=_list(member.skills),
-            worked=_list(map(_position, _newest_first(member.positions)), separator="; "),
+            worked=_list(map(_position, member.positions), separator="; "),
             education=_list(map(_education, member.education), separator="; "),
             summary=member.summary,
         )
 
     def job(self, job: Job) -> str:
-        low, high = (self.percentiles.tag("salary", v) for v in (job.salary_min, job.salary_max))
+        low, high = (self.percentiles.pay_tag(job.currency, amount) for amount in job.yearly_pay)
         return _join(
             JOB_BUDGET,
             title=job_title(job),
@@ -188,15 +220,6 @@ def _list(items: Iterable[str], *more: str, separator: str = ", ") -> str:
 
 def _prefixed(word: str, text: str) -> str:
     return f"{word} {text}" if text else ""
-
-
-def _newest_first(positions: Sequence[Position]) -> list[Position]:
-    open_ones = [p for p in positions if p.end is None and p.start is not None]
-    dated = [p for p in positions if p.end is not None]
-    rest = [p for p in positions if p.end is None and p.start is None]
-    by_start = sorted(open_ones, key=lambda p: p.start or 0, reverse=True)
-    by_end = sorted(dated, key=lambda p: p.end or 0, reverse=True)
-    return [*by_start, *by_end, *rest]
 
 
 def _position(position: Position) -> str:

@@ -296,7 +296,7 @@ def _what(job: Job) -> str:
         ("level", job.seniority),
         ("industry", job.industry),
         ("skills", ", ".join(job.skills)),
-        ("pays a year", pay and f"{pay} {job.currency}"),
+        (f"pays {'an' if job.salary_period == 'hour' else 'a'} {job.salary_period}", pay and f"{pay} {job.currency}"),
         ("text", job.description[:MAX_CHARS]),
     )
 

@@ -168,8 +168,9 @@ def _industry(policy: Policy, member: Member | None, job: Job) -> int | None:
 
 
 def _pay(policy: Policy, member: Member | None, job: Job) -> float | None:
-    """The job's top pay divided by what the member asks; None where it pays in another currency."""
-    top = job.salary_max if job.salary_max is not None else job.salary_min
+    """The job's top yearly pay divided by what the member asks; None where it pays in another currency."""
+    low, high = job.yearly_pay
+    top = low if high is None else high
     if member is None or not member.preferences.salary_min or top is None:
         return None
     if job.currency.casefold() != policy.dimensions.pay.currency.casefold():

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
+from contracts.records import PERIODS_A_YEAR
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
 
 TEXT_ATTRIBUTES = (
@@ -35,6 +36,8 @@ TEXT_ATTRIBUTES = (
     "currency",
 )
 NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
+PAY = ("salary_min", "salary_max")
+"""Numbers of pay, which are held by the year, whatever period a job names."""
 CODED = ("company", "place", "region")
 
 Values = Mapping[str, "tuple[str, ...] | float"]
@@ -227,7 +230,10 @@ def attribute_table(
 def build_attributes(jobs: pa.Table) -> AttributeTable:
     """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order."""
     texts = {name: _invert(_texts(name, cell) for cell in jobs[_field(name)].to_pylist()) for name in TEXT_ATTRIBUTES}
-    return AttributeTable(texts, {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}, jobs.num_rows, CODED)
+    numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
+    periods = np.array([PERIODS_A_YEAR[period] for period in jobs["salary_period"].to_pylist()], np.float64)
+    numbers |= {name: numbers[name] * periods for name in PAY}
+    return AttributeTable(texts, numbers, jobs.num_rows, CODED)
 
 
 def job_attributes(job: Mapping[str, Any]) -> Values:
@@ -236,7 +242,8 @@ def job_attributes(job: Mapping[str, Any]) -> Values:
     for name in NUMBER_ATTRIBUTES:
         value = job[name]
         if value is not None:
-            found[name] = _as_number(value)
+            number = _as_number(value)
+            found[name] = number * PERIODS_A_YEAR[job["salary_period"]] if name in PAY else number
     return found
 
 

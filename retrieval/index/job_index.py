@@ -46,7 +46,7 @@ from retrieval.words.terms import TermIndex, best
 from retrieval.words.titles import TitleWords
 from retrieval.words.tokens import job_words
 
-FORMAT = 2
+FORMAT = 3
 CANDIDATES = 500
 """What a request is answered from where nobody says how many."""
 _NO_NODES = np.zeros(0, np.int32)

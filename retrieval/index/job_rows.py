@@ -27,6 +27,7 @@ SHOWN = (
     "salary_min",
     "salary_max",
     "currency",
+    "salary_period",
     "posted_at",
     "expires_at",
     "hidden",

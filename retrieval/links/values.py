@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from contracts.records import Job
@@ -23,19 +22,11 @@ class Value(NamedTuple):
 
 
 Values = frozenset[Value]
-_NEVER = datetime(1, 1, 1, tzinfo=UTC)
-_OPEN = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def _position(member: Row, field: str) -> tuple[str, ...]:
-    """A field of the newest position: one still held before all others, then by its end and its start."""
-    positions = member["positions"] or ()
-    newest = max(
-        positions,
-        key=lambda p: ((p["end"] or (_OPEN if p["start"] else _NEVER)), p["start"] or _NEVER),
-        default=None,
-    )
-    return (newest[field],) if newest else ()
+    """A field of the newest position, which stands first."""
+    return tuple(position[field] for position in (member["positions"] or ())[:1])
 
 
 def _homes(member: Row) -> tuple[str, ...]:

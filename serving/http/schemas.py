@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, create_model
 
 from contracts.cleaning import clean_text
-from contracts.records import EARLIEST, Employment, Event, Identifier, Member, Record, Seniority, Surface, Workplace
+from contracts.records import (
+    EARLIEST,
+    Employment,
+    Event,
+    Identifier,
+    Member,
+    PayPeriod,
+    Record,
+    Seniority,
+    Surface,
+    Workplace,
+)
 from contracts.text.verbalizer import Verbalizer
 from ranking.explain import Explanation
 from retrieval.filters.filters import Clause, Either, Filter, Range
@@ -123,6 +134,7 @@ class Result(_Value):
     salary_min: float | None
     salary_max: float | None
     currency: str
+    salary_period: PayPeriod
     posted_at: datetime | None
     expires_at: datetime | None
 

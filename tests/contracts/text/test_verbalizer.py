@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from contracts.records import Education, Job, Member, Position, Preferences
 from contracts.text.verbalizer import (
+    LEAST_AMOUNTS,
     TEXT_FORMAT,
     Percentiles,
     Verbalizer,
@@ -106,6 +107,33 @@ def test_a_snippet_names_title_company_and_place() -> None:
 def test_the_content_hash_depends_on_text_and_version() -> None:
     assert content_hash("a", "1") != content_hash("a", "2") != content_hash("b", "2")
     assert len(content_hash("a", "1")) == 32
+
+
+@given(st.permutations(NURSE.positions))
+def test_positions_are_the_newest_first_whatever_order_they_come_in(positions: list[Position]) -> None:
+    member = Member(**{**NURSE.model_dump(), "positions": positions})
+    assert [position.title for position in member.positions] == ["Ward nurse", "Nurse"]
+    assert Verbalizer(PAY).member(member) == Verbalizer(PAY).member(NURSE)
+
+
+def test_pay_is_compared_within_a_currency_and_by_the_year() -> None:
+    dollars, yen = range(20_000, 120_000, 1_000), range(2_000_000, 12_000_000, 100_000)
+    pay = Percentiles.fit_pay({"USD": [*dollars, 50_000], "JPY": yen, "CHF": [60_000] * (LEAST_AMOUNTS - 1)})
+
+    def tag(amount: float, currency: str, period: str = "year") -> str:
+        job = Job(id="j", title="Cook", salary_min=amount, currency=currency, salary_period=period, updated_at=DAY)
+        return Verbalizer(pay).job(job).partition("pay: ")[2]
+
+    assert tag(72_500, "USD") == tag(7_250_000, "JPY") == tag(72_500, "usd") == "p50"
+    assert tag(72_500 / 2_080, "USD", "hour") == tag(72_500 / 12, "USD", "month") == "p50"
+    assert tag(70_000, "CHF") == tag(70_000, "EUR") == ""
+    assert pay.tag("salary", 72_500) == "p50"  # what a member asks for is in the main currency
+
+
+def test_a_second_currency_is_a_new_text_version_even_without_tags() -> None:
+    dollars = list(range(20_000, 120_000, 1_000))
+    alone, beside = (Verbalizer(Percentiles.fit_pay({"USD": dollars, **more})) for more in ({}, {"EUR": [1.0]}))
+    assert alone.version == Verbalizer(Percentiles.fit({"salary": dollars})).version != beside.version
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=60), st.floats(0, 1e6), st.sampled_from([4, 20, 150]))

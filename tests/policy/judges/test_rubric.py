@@ -92,6 +92,19 @@ def test_pay_far_short_is_capped_at_3() -> None:
     assert grade(member(), job(salary_max=30_000)) == 3
 
 
+def test_hourly_pay_is_compared_by_the_year() -> None:
+    assert grade(member(), job(salary_max=15, salary_period="hour")) == 3
+    assert grade(member(), job(salary_max=40, salary_period="hour")) == 4
+
+
+def test_the_order_of_the_positions_changes_no_grade() -> None:
+    former = [{"title": "Cashier", "start": f"{year}-01-01", "end": f"{year}-12-31"} for year in range(2019, 2009, -1)]
+    positions = [{"title": "Registered nurse", "start": "2020-01-01"}, *former]
+    members = [member(headline="", preferences={}, positions=order) for order in (positions, positions[::-1])]
+    nurse = job(title="Registered nurse", skills=[])
+    assert {grade(one, nurse) for one in members} == {4}
+
+
 def test_pay_in_another_currency_is_not_compared() -> None:
     assert judged(member(), job(salary_max=30_000, currency="usd")).dimensions["pay"] == 0
     assert judged(member(), job(salary_max=30_000, currency="EUR")).dimensions["pay"] is None
