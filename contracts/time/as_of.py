@@ -47,7 +47,8 @@ def rows_as_of(
     keys, since = list(keys), order if since is None else since
     asked = moments.select(*keys, at).with_row_index(_MOMENT)
     versions = (
-        history.with_row_index(_ROW)
+        history.select(dict.fromkeys([*keys, *order, *since]))
+        .with_row_index(_ROW)
         .join(asked.select(keys).unique(), on=keys, how="semi")
         .sort(*order, _ROW)
         .with_row_index(_RANK)
@@ -85,7 +86,7 @@ def first_rows(history: pl.DataFrame, keys: Sequence[str], times: Sequence[str])
     Returns:
         (keys,) uint32 row numbers of `history`, the earliest first.
     """
-    versions = history.with_row_index(_ROW).sort(pl.max_horizontal(*times), *times, _ROW)
+    versions = history.select(*keys, *times).with_row_index(_ROW).sort(pl.max_horizontal(*times), *times, _ROW)
     return versions.unique(list(keys), keep="first", maintain_order=True)[_ROW].rename("row")
 
 
@@ -100,5 +101,5 @@ def newest_rows(history: pl.DataFrame, keys: Sequence[str], order: Sequence[str]
     Returns:
         (keys,) uint32 row numbers of `history`, in ascending `order`.
     """
-    versions = history.with_row_index(_ROW).sort(*order, _ROW)
+    versions = history.select(*keys, *order).with_row_index(_ROW).sort(*order, _ROW)
     return versions.unique(list(keys), keep="last", maintain_order=True)[_ROW].rename("row")
