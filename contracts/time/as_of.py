@@ -47,7 +47,7 @@ def rows_as_of(
     keys, since = list(keys), order if since is None else since
     asked = moments.select(*keys, at).with_row_index(_MOMENT)
     versions = (
-        history.select(dict.fromkeys([*keys, *order, *since]))
+        history.select(*dict.fromkeys([*keys, *order, *since]))
         .with_row_index(_ROW)
         .join(asked.select(keys).unique(), on=keys, how="semi")
         .sort(*order, _ROW)
