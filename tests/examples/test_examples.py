@@ -1,0 +1,25 @@
+"""The scripts of `examples/` run as they are, on the embedded default, and show what their first lines promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHOWN = {
+    "own_csv.py": ["1 fit, 2 do not", "expiry_before_posting", "missing_field", "'id': '1'"],
+    "own_judge.py": ["shared_skills 3  Registered Nurse  Judgement(grade=4", "rubric           Welder"],
+    "search_jobs.py": ["in city 'denver'", "   1  Registered Nurse"],
+}
+"""Script to what its output holds."""
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_an_example_shows_what_it_promises(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(EXAMPLES / name)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [text for text in SHOWN[name] if text not in done.stdout] == []
