@@ -34,7 +34,7 @@ from contracts.tables import read_table
 from contracts.workspace import Workspace
 from history.requests import EVENT_COLUMNS, past_requests
 from history.requests import gains as gains_of
-from ranking.rank import rank
+from ranking.rank import RANKED, rank
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.asof import jobs_as_of, requests_as_of
 from replay.holdout import HeldOut, held_out
@@ -43,9 +43,8 @@ from replay.systems import as_shown
 from retrieval.config import Diversity, Learned, RetrievalConfig, Weights
 from retrieval.encoder import TextEncoder
 from retrieval.fuse import fit_fusion
-from retrieval.index.job_index import JobIndex, check_index
+from retrieval.index.job_index import CANDIDATES, JobIndex, check_index
 from retrieval.request import Request
-from serving.engine import CANDIDATES, RANKED
 
 log = logging.getLogger("rolecall")
 

@@ -85,6 +85,7 @@ OptionalMoney = Annotated[Money | None, BeforeValidator(_blank_is_missing)]
 OptionalPosition = Annotated[Rank | None, BeforeValidator(_blank_is_missing)]
 OptionalMean = Annotated[MeanGrade | None, BeforeValidator(_blank_is_missing)]
 OptionalPropensity = Annotated[Propensity | None, BeforeValidator(_blank_is_missing)]
+OptionalSeniority = Annotated[Seniority | None, BeforeValidator(_blank_is_missing)]
 Words = Annotated[tuple[Text, ...], Field(max_length=500)]
 
 
@@ -115,6 +116,9 @@ def _recency(position: Position) -> tuple[int, datetime]:
     return (2, position.start) if position.start is not None else (0, EARLIEST)
 
 
+Positions = Annotated[tuple[Position, ...], Field(max_length=200), AfterValidator(_newest_first)]
+
+
 class Education(Record):
     school: Text = ""
     degree: Text = ""
@@ -141,9 +145,9 @@ class Member(Record):
     headline: Text = ""
     summary: Text = ""
     location: Text = ""
-    seniority: Annotated[Seniority | None, BeforeValidator(_blank_is_missing)] = None
+    seniority: OptionalSeniority = None
     skills: Words = ()
-    positions: Annotated[tuple[Position, ...], Field(max_length=200), AfterValidator(_newest_first)] = ()
+    positions: Positions = ()
     education: Annotated[tuple[Education, ...], Field(max_length=50)] = ()
     preferences: Preferences = Preferences()
     updated_at: Time
@@ -161,7 +165,7 @@ class Job(Record):
     location: Text = ""
     workplace: Annotated[Workplace | None, BeforeValidator(_blank_is_missing)] = None
     employment: Annotated[Employment | None, BeforeValidator(_blank_is_missing)] = None
-    seniority: Annotated[Seniority | None, BeforeValidator(_blank_is_missing)] = None
+    seniority: OptionalSeniority = None
     industry: Text = ""
     skills: Words = ()
     description: Text = ""

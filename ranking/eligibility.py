@@ -1,7 +1,7 @@
-"""The very last step: what must never be shown is removed once more, whatever retrieval and ranking did; and of what is
-left, near-duplicates are folded and companies are kept apart.
+"""The final eligibility check: what must never be shown is removed once more, whatever retrieval and ranking did.
 
-It reads the job's own record beside the index's columns, so that a mistake in one of them is caught by the other.
+Of what is left, near-duplicates are folded and companies are kept apart. The check reads the job's own record beside
+the index's columns, so that a mistake in one of them is caught by the other.
 """
 
 from __future__ import annotations
@@ -18,64 +18,84 @@ from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
 
 
-class Kept(NamedTuple):
-    """place: in the order that was handed in; job: `JobIndex.display` of it; also: ids of its duplicates."""
+class EligibleJob(NamedTuple):
+    """A job that may be shown.
+
+    place: in the ranking that was checked, from 0; record: `JobIndex.display` of it; duplicates: ids of its
+    near-duplicates that may be shown too and are folded into it, best first.
+    """
 
     place: int
-    job: dict[str, Any]
-    also: tuple[str, ...] = ()
+    record: dict[str, Any]
+    duplicates: tuple[str, ...] = ()
 
 
-def last_check(
+def eligible_jobs(
     index: JobIndex, request: Request, rows: np.ndarray, k: int, demoted: Container[int] = ()
-) -> tuple[list[Kept], Counter[str]]:
-    """The first k of `rows` ((n,) int32, best first) that may be shown, and how many each rule removed before them.
+) -> tuple[list[EligibleJob], Counter[str]]:
+    """The first k jobs that may be shown, in `display_order`.
 
-    In the order of `settled`: near-duplicates folded, and companies kept apart where the index says so. demoted: as
-    there.
+    Args:
+        index: Holds the jobs.
+        request: Its time and exclusions decide.
+        rows: (n,) int32 of the index, best first.
+        k: Most jobs to return.
+        demoted: Rows that a rule demotes, which stand last in `rows`.
+
+    Returns:
+        The jobs, and reason -> number of jobs removed on the way to them.
     """
     alive = index.alive(rows, request.time)
-    jobs: dict[int, dict[str, Any]] = {}
+    records: dict[int, dict[str, Any]] = {}
     removed: Counter[str] = Counter()
 
-    def broken(place: int) -> str:
-        jobs[place] = index.display(int(rows[place]))
-        return _broken_rule(jobs[place], bool(alive[place]), request)
+    def ineligible(place: int) -> str:
+        records[place] = index.display(int(rows[place]))
+        return _ineligible(records[place], bool(alive[place]), request)
 
     def passes(place: int) -> bool:
-        rule = broken(place)
-        removed.update([rule] if rule else [])
-        return not rule
+        reason = ineligible(place)
+        if reason:
+            removed[reason] += 1
+        return not reason
 
-    shown = list(islice(settled(index, rows, passes, demoted), k))
+    shown = list(islice(display_order(index, rows, passes, demoted), k))
     groups = index.groups[rows]
-    kept = []
+    jobs = []
     for place in shown:
-        others = np.flatnonzero(groups == groups[place]).tolist()
-        also = tuple(jobs[other]["id"] for other in others if other != place and not broken(other))
-        kept.append(Kept(place, jobs[place], also))
-    return kept, removed
+        group = np.flatnonzero(groups == groups[place]).tolist()
+        duplicates = tuple(records[i]["id"] for i in group if i != place and not ineligible(i))
+        jobs.append(EligibleJob(place, records[place], duplicates))
+    return jobs, removed
 
 
-def settled(
+def display_order(
     index: JobIndex,
     rows: np.ndarray,
     passes: Callable[[int], bool] = lambda place: True,
     demoted: Container[int] = (),
 ) -> Iterator[int]:
-    """Places of `rows` ((n,) int32, best first) in the order in which they are shown; replay takes them here too.
+    """The places of a ranking in the order in which its jobs are shown, in the service and in replay alike.
 
     Of near-duplicates the first that passes stands for all. Where the index limits a company's share of the first
-    places, its further jobs wait until these are filled or nothing else is left: no job is lost by it, and all else
-    keeps its order. passes: asked of a place before it is shown, at most once; demoted: the rows that a rule demotes,
-    which stand last in `rows`: no job waits until behind them.
+    places, its further jobs wait until these are filled or nothing else is left: no job is lost, and all else keeps its
+    order. No job waits until behind the demoted ones.
+
+    Args:
+        index: Holds the groups of near-duplicates, the companies and the limit.
+        rows: (n,) int32 of the index, best first.
+        passes: Whether the job at a place may be shown; called at most once a place.
+        demoted: Rows that a rule demotes, which stand last in `rows`.
+
+    Yields:
+        Indices into `rows`.
     """
     groups, companies = index.groups[rows], index.attributes.codes("company")[rows]
     folded: set[int] = set()
     waiting: list[int] = []
     places = iter(range(len(rows)))
 
-    def shows(place: int) -> bool:
+    def is_shown(place: int) -> bool:
         if int(groups[place]) in folded or not passes(place):
             return False
         folded.add(int(groups[place]))
@@ -84,26 +104,27 @@ def settled(
     diversity = index.manifest.retrieval.diversity
     if diversity is not None:
         of_company: Counter[int] = Counter()
-        behind = False  # all that no rule demotes
+        in_demoted = False
         while of_company.total() < diversity.first and (place := next(places, None)) is not None:
-            if not behind and int(rows[place]) in demoted:
-                behind = True
-                for waited in filter(shows, waiting):
+            if not in_demoted and int(rows[place]) in demoted:
+                in_demoted = True
+                for waited in filter(is_shown, waiting):
                     of_company[int(companies[waited])] += 1
                     yield waited
                 waiting.clear()
-            company = int(companies[place]) if companies[place] >= 0 else -1 - place  # not known: its own
+            company = int(companies[place]) if companies[place] >= 0 else -1 - place  # unknown: one of its own
             if of_company[company] >= diversity.most:
                 waiting.append(place)
-            elif shows(place):
+            elif is_shown(place):
                 of_company[company] += 1
                 yield place
-    yield from filter(shows, chain(waiting, places))
+    yield from filter(is_shown, chain(waiting, places))
 
 
-def _broken_rule(job: dict[str, Any], alive: bool, request: Request) -> str:
-    if closed := why_closed(job["posted_at"], job["expires_at"], job["hidden"], request.time):
+def _ineligible(record: dict[str, Any], alive: bool, request: Request) -> str:
+    """Why a job must not be shown; empty where it may."""
+    if closed := why_closed(record["posted_at"], record["expires_at"], record["hidden"], request.time):
         return closed
-    if job["id"] in request.exclude:
+    if record["id"] in request.exclude:
         return "excluded"  # asked for, applied to or dismissed
     return "" if alive else "hidden"  # hidden since the index was built

@@ -18,6 +18,8 @@ from retrieval.index.job_index import JobIndex
 from retrieval.merge import below_others
 from retrieval.request import Request
 
+RANKED = 200
+"""Candidates that the student scores; the others follow in the order of retrieval."""
 REASONS = 3
 
 

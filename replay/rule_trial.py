@@ -19,13 +19,13 @@ from contracts.errors import NotReady
 from contracts.records import Event
 from contracts.tables import latest, read_table
 from contracts.tasks import INTEREST
+from contracts.text.fitted import open_verbalizer
 from contracts.workspace import Workspace
 from history.as_of import PastAsk, requests_as_of
+from history.unclicked import Unclicked, unclicked_days
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
 from retrieval.rules.rules import Rule
-from serving.load import open_verbalizer
-from serving.unopened import Unopened, unopened_days
 
 OUTCOMES = ("hired", "applied", "viewed", "dismissed")
 """The strongest first; a job that was applied to was viewed too."""
@@ -76,7 +76,7 @@ def try_rules(
     Raises NotReady where there is no log of impressions that name their request, no index, or no member text.
     """
     index = JobIndex.load(workspace.index)
-    lists = _logged_lists(workspace, index, unopened_days(rules), requests, seed)
+    lists = _logged_lists(workspace, index, unclicked_days(rules), requests, seed)
     return [_trial(index, rule, lists, examples) for rule in rules]
 
 
@@ -115,12 +115,12 @@ def _logged_lists(workspace: Workspace, index: JobIndex, days: float, most: int,
     drawn = np.random.default_rng(seed).permutation(len(asked))[:most]
     asked = asked[np.sort(drawn)]
     shown = _outcomes(named.join(asked.select("request_id"), on="request_id", how="semi"))
-    unopened = _unopened(events, asked, days)
+    unclicked = _unclicked(events, asked, days)
     past = [PastAsk(row["member_id"], row["query"], row["time"], ()) for row in asked.iter_rows(named=True)]
     requests = requests_as_of(workspace, past, percentiles=open_verbalizer(workspace).percentiles)
     lists = []
     for name, request in zip(asked["request_id"], requests, strict=True):
-        facts = replace(request.facts, unopened=unopened.get(name, {}))
+        facts = replace(request.facts, unclicked=unclicked.get(name, {}))
         jobs = [job for job in shown[name] if index.rows([job[0]])[0] >= 0]
         job_ids = [job_id for job_id, *_ in jobs]
         lists.append(
@@ -156,12 +156,12 @@ def _outcomes(named: pl.DataFrame) -> dict[str, list[tuple[str, tuple[str, ...],
     return found
 
 
-def _unopened(events: pl.DataFrame, asked: pl.DataFrame, days: float) -> dict[str, dict[str, tuple[float, ...]]]:
+def _unclicked(events: pl.DataFrame, asked: pl.DataFrame, days: float) -> dict[str, dict[str, tuple[float, ...]]]:
     """Request -> what the member had been shown before it and not opened; events are in the order of time."""
     if not days:
         return {}
     of_members = events.join(asked.select("member_id").unique(), on="member_id", how="semi")
-    wanted, state = set(asked["request_id"]), Unopened(days)
+    wanted, state = set(asked["request_id"]), Unclicked(days)
     found: dict[str, dict[str, tuple[float, ...]]] = {}
     columns = of_members.select("request_id", "member_id", "job_id", "action", "time")
     for request_id, member_id, job_id, action, time in columns.iter_rows():

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table
+from contracts.text.fitted import open_verbalizer
 from contracts.workspace import Workspace
 from models.training.metrics import calibration_error, reliability
 from ranking.scorer import BundleScorer, ItemEncoder
@@ -29,7 +30,6 @@ from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex, check_index
 from retrieval.rules.rules import RuleBook
-from serving.load import open_verbalizer
 
 log = logging.getLogger("rolecall")
 

@@ -21,8 +21,8 @@ from contracts.versions import require_current
 from contracts.workspace import Workspace
 from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
-from ranking.eligibility import settled
-from ranking.rank import Ranked, rank
+from ranking.eligibility import display_order
+from ranking.rank import RANKED, Ranked, rank
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut
 from replay.results import (
@@ -40,7 +40,6 @@ from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
 from retrieval.rules.rules import Rule
-from serving.engine import RANKED
 
 DEPTH = 100
 """Jobs of a request that a run holds; what comes later counts as not found."""
@@ -105,7 +104,7 @@ def as_shown(index: JobIndex, served: Ranked) -> tuple[np.ndarray, np.ndarray]:
 
     Where companies are kept apart the order is no longer that of the scores: then they are places.
     """
-    places = np.fromiter(settled(index, served.rows, demoted=served.candidates.demoted), np.int64)
+    places = np.fromiter(display_order(index, served.rows, demoted=served.candidates.demoted), np.int64)
     scores = served.scores[places]
     return served.rows[places], scores if (np.diff(scores) <= 0).all() else -np.arange(len(places), dtype=np.float64)
 

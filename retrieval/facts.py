@@ -16,7 +16,7 @@ class Facts:
     """Empty or None: not known.
 
     seniority: a rung; places: "City, Region, ...", where they wish to work; workplace: the ways that they wish;
-    salary_min: what the pay that they wish for is above; dismissed: (job id, reason or empty), newest first; unopened:
+    salary_min: what the pay that they wish for is above; dismissed: (job id, reason or empty), newest first; unclicked:
     job id -> when it was shown (seconds since 1970), of those that were not opened since.
     """
 
@@ -26,14 +26,14 @@ class Facts:
     workplace: tuple[str, ...] = ()
     salary_min: float | None = None
     dismissed: tuple[tuple[str, str], ...] = ()
-    unopened: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    unclicked: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
 def read_facts(
     fields: Mapping[str, str],
     percentiles: Percentiles,
     dismissed: tuple[tuple[str, str], ...],
-    unopened: Mapping[str, tuple[float, ...]],
+    unclicked: Mapping[str, tuple[float, ...]],
 ) -> Facts:
     """fields: of `text_fields`; percentiles: of the verbaliser that wrote them, for a wished pay is said as a tag."""
     places = _WISHED_PLACES.search(fields.get("wants", ""))
@@ -44,7 +44,7 @@ def read_facts(
         workplace=_listed(fields.get("workplace", "")),
         salary_min=percentiles.least("salary", fields.get("pay", "").removeprefix("at least ")),
         dismissed=dismissed,
-        unopened=unopened,
+        unclicked=unclicked,
     )
 
 

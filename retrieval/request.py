@@ -65,14 +65,14 @@ def build_request(
     member_id: str = "",
     member: Mapping[str, Any] | None = None,
     percentiles: Percentiles | None = None,
-    unopened: Mapping[str, tuple[float, ...]] | None = None,
+    unclicked: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Request:
     """The request of a member (empty text: unknown or anonymous) who searches (query) or looks for advice (no query).
 
     A query alone decides the words, and asks for phrases by quotes; without one they are the last jobs of interest and
     the member's own. Jobs applied to and dismissed are excluded beside `exclude`. Activity is taken as of `time`.
     A request of the past brings the member's record of then and no id: what the index knows of a member is of now.
-    percentiles, unopened: for rules that ask for pay and for what was shown; see `Facts`.
+    percentiles, unclicked: for rules that ask for pay and for what was shown; see `Facts`.
     """
     entries = [entry for entry in activity.entries if entry.time < time]
     wanted = [entry for entry in entries if entry.action in INTEREST]
@@ -92,7 +92,7 @@ def build_request(
         recent=recent,
         exclude=frozenset((*activity.applied, *dismissed, *exclude)),
         filter=filter,
-        facts=read_facts(fields, percentiles or Percentiles(), activity.dismissed, unopened or {}),
+        facts=read_facts(fields, percentiles or Percentiles(), activity.dismissed, unclicked or {}),
         member_id=member_id,
         member=member,
     )

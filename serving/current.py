@@ -1,4 +1,4 @@
-"""What the service answers with now: one reference, replaced whole; requests that hold the old one go on with it."""
+"""The servable that answers now: one reference, replaced whole; a request goes on with the one it began with."""
 
 from __future__ import annotations
 
@@ -9,59 +9,59 @@ from contextlib import contextmanager
 
 from contracts.records import Event
 from feature_repo.online import OnlineMembers
-from serving.load import Loaded
+from serving.servable import Servable
 
 
 class Current:
-    """A request takes what is loaded once, at its start (`use`); who changes it takes turns (`change`)."""
+    """Requests take the servable once, at their start (`use`); writers take turns (`change`)."""
 
-    def __init__(self, loaded: Loaded) -> None:
-        self._loaded = loaded
-        self._lock, self._turn = threading.Lock(), threading.Lock()
+    def __init__(self, servable: Servable) -> None:
+        self._servable = servable
+        self._lock, self._writing = threading.Lock(), threading.Lock()
         self._users: Counter[OnlineMembers] = Counter()
 
     @property
-    def loaded(self) -> Loaded:
-        return self._loaded
+    def servable(self) -> Servable:
+        return self._servable
 
     @contextmanager
-    def use(self) -> Iterator[Loaded]:
-        """What is loaded now, whose connections stay open until it is given back."""
+    def use(self) -> Iterator[Servable]:
+        """The servable of now; its connections stay open until the context ends."""
         with self._lock:
-            loaded = self._loaded
-            self._users[loaded.members] += 1
+            servable = self._servable
+            self._users[servable.members] += 1
         try:
-            yield loaded
+            yield servable
         finally:
             with self._lock:
-                self._users[loaded.members] -= 1
-            self._close_unused(loaded.members)
+                self._users[servable.members] -= 1
+            self._close_unused(servable.members)
 
-    def change(self, make: Callable[[Loaded], Loaded]) -> Loaded:
-        """Replace what is loaded by what `make` makes of it; where it raises nothing changes. Returns the new one."""
-        with self._turn:
-            old, new = self._loaded, make(self._loaded)
+    def change(self, make: Callable[[Servable], Servable]) -> Servable:
+        """Replace the servable by what `make` returns for it, and return that; where it raises nothing changes."""
+        with self._writing:
+            old, new = self._servable, make(self._servable)
             with self._lock:
-                self._loaded = new
+                self._servable = new
         self._close_unused(old.members)
         return new
 
     def count(self, events: Iterable[Event]) -> None:
         """Count events in the activity of the jobs that they name."""
-        with self._turn:  # or a new index could take over the activity of the old one without them
-            index = self._loaded.index
+        with self._writing:  # else an index that takes over the activity of this one could miss them
+            index = self._servable.index
             for event in events:
                 [row] = index.rows([event.job_id], ended=True)
                 index.activity.add(int(row), event.time, event.action)
 
     def close(self) -> None:
-        self._loaded.members.close()
+        self._servable.members.close()
 
     def _close_unused(self, members: OnlineMembers) -> None:
         with self._lock:
             unused = not self._users[members]
             if unused:
                 del self._users[members]
-            unused = unused and members is not self._loaded.members
+            unused = unused and members is not self._servable.members
         if unused:
             members.close()

@@ -1,7 +1,7 @@
 """The log of what was shown and done: `Event` rows as JSON lines, a file a day, in `logs/events/`.
 
-It is a table of Rolecall's own layout: `rolecall ingest` takes the files in beside the members' and jobs' own. What was
-shown to someone without an id lies in `logs/anonymous/`, because an `Event` needs a member.
+It is a table of Rolecall's own layout: `rolecall ingest` reads the files beside those of members and jobs. Impressions
+without a member's id lie in `logs/anonymous/`, because an `Event` needs a member.
 
 A thread writes, so that a slow disk does not slow an answer. Lines wait in memory for at most `FLUSH_SECONDS`.
 """
@@ -22,13 +22,14 @@ import orjson
 from contracts.errors import RolecallError
 from contracts.records import Event
 from contracts.workspace import Workspace
-from serving.lines import log
+from serving.logger import log
 from serving.metrics import Metrics
 
 FLUSH_SECONDS = 0.5
-WAITING = 10_000
-"""Batches of lines that may wait for the disk; what comes on top is dropped, counted and said."""
-ANSWER_SECONDS = 5.0
+MAX_WAITING = 10_000
+"""Answers that may wait for the disk; the impressions of further ones are dropped, counted and logged."""
+REPLY_SECONDS = 5.0
+"""Longest wait of a poster for the disk."""
 CLOSE_SECONDS = 10.0
 
 
@@ -38,7 +39,9 @@ class LogFailed(RolecallError):
     reason, http_status = "log_failed", 503
 
 
-class _Batch(NamedTuple):
+class _Write(NamedTuple):
+    """Rows that wait for the disk; written: where a caller waits for the outcome."""
+
     folder: Path
     rows: Sequence[dict[str, Any]]
     written: queue.SimpleQueue[bool] | None
@@ -48,32 +51,32 @@ class EventLog:
     """Appends events to the day's file. `close` writes what waits."""
 
     def __init__(self, workspace: Workspace, metrics: Metrics) -> None:
-        self._known, self._anonymous = workspace.logs / "events", workspace.logs / "anonymous"
+        self._identified, self._anonymous = workspace.logs / "events", workspace.logs / "anonymous"
         self._metrics = metrics
-        self._waiting: queue.Queue[_Batch | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[_Write | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._write_all, name="event-log", daemon=True)
         self._thread.start()
 
-    def shown(self, rows: Sequence[dict[str, Any]]) -> None:
+    def log_impressions(self, rows: Sequence[dict[str, Any]]) -> None:
         """Log impressions (`Event` as dicts of one request) soon. Never waits and never raises."""
-        folder = self._known if rows and rows[0]["member_id"] else self._anonymous
+        folder = self._identified if rows and rows[0]["member_id"] else self._anonymous
         try:
-            self._waiting.put_nowait(_Batch(folder, rows, None))
+            self._waiting.put_nowait(_Write(folder, rows, None))
         except queue.Full:
             self._metrics.log_lines.labels("dropped").inc(len(rows))
             log.error("log_full", dropped=len(rows))
 
-    def done(self, events: Sequence[Event]) -> None:
-        """Log what members did, and return when the file has it. Raises LogFailed where the disk does not take it."""
+    def log_events(self, events: Sequence[Event]) -> None:
+        """Log posted events, and return when the file has them. Raises LogFailed where the disk does not take them."""
         written: queue.SimpleQueue[bool] = queue.SimpleQueue()
         rows = [event.model_dump() for event in events]
         try:
-            self._waiting.put(_Batch(self._known, rows, written), timeout=ANSWER_SECONDS)
-            ok = written.get(timeout=ANSWER_SECONDS)
+            self._waiting.put(_Write(self._identified, rows, written), timeout=REPLY_SECONDS)
+            ok = written.get(timeout=REPLY_SECONDS)
         except (queue.Full, queue.Empty):
             ok = False
         if not ok:
-            raise LogFailed(f"{len(rows)} events could not be written to {self._known}", cure="post them again")
+            raise LogFailed(f"{len(rows)} events could not be written to {self._identified}", cure="post them again")
 
     def close(self) -> None:
         """Write what waits, for at most `CLOSE_SECONDS`: a disk that hangs must not keep the process."""
@@ -85,53 +88,53 @@ class EventLog:
             log.error("log_not_written", waiting=self._waiting.qsize())
 
     def _write_all(self) -> None:
-        batch = self._waiting.get()
-        while batch is not None:
-            batches, until = [], time.monotonic() + FLUSH_SECONDS
-            while batch is not None:
-                batches.append(batch)
-                if batch.written is not None:
-                    break  # somebody waits for it
+        write = self._waiting.get()
+        while write is not None:
+            writes, until = [], time.monotonic() + FLUSH_SECONDS
+            while write is not None:
+                writes.append(write)
+                if write.written is not None:
+                    break  # a caller waits for it
                 try:
-                    batch = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
+                    write = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
                 except queue.Empty:
                     break
-            self._write(batches)
-            if batch is not None:
-                batch = self._waiting.get()
+            self._write(writes)
+            if write is not None:
+                write = self._waiting.get()
 
-    def _write(self, batches: Sequence[_Batch]) -> None:
-        """Append the batches and answer who waits; whatever goes wrong with one, the thread and the others live on."""
+    def _write(self, writes: Sequence[_Write]) -> None:
+        """Append the rows and answer the callers that wait; a failure of one stops neither thread nor others."""
         lines: dict[Path, list[bytes]] = {}
-        places: list[set[Path] | None] = [self._sort_into(lines, batch) for batch in batches]
-        failed = {path for path, found in lines.items() if not self._append(path, found)}
-        for batch, paths in zip(batches, places, strict=True):
-            if batch.written is not None:
-                batch.written.put(paths is not None and not paths & failed)
+        files: list[set[Path] | None] = [self._sort_into(lines, write) for write in writes]
+        failed = {path for path, of_file in lines.items() if not self._append(path, of_file)}
+        for write, paths in zip(writes, files, strict=True):
+            if write.written is not None:
+                write.written.put(paths is not None and not paths & failed)
 
-    def _sort_into(self, lines: dict[Path, list[bytes]], batch: _Batch) -> set[Path] | None:
-        """Add the batch's lines to those of their files, all or none; the files, None where a row is no JSON."""
+    def _sort_into(self, lines: dict[Path, list[bytes]], write: _Write) -> set[Path] | None:
+        """Add all rows to the lines of their files, or none; returns the files, None where a row is no JSON."""
         try:
-            made = [
-                (batch.folder / f"{row['time']:%Y-%m-%d}.jsonl", orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-                for row in batch.rows
+            encoded = [
+                (write.folder / f"{row['time']:%Y-%m-%d}.jsonl", orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+                for row in write.rows
             ]
         except Exception as error:  # whatever a value may be that was let in
-            self._failed(batch.folder, type(error).__name__, len(batch.rows))
+            self._failed(write.folder, type(error).__name__, len(write.rows))
             return None
-        for path, line in made:
+        for path, line in encoded:
             lines.setdefault(path, []).append(line)
-        return {path for path, _ in made}
+        return {path for path, _ in encoded}
 
-    def _append(self, path: Path, found: Sequence[bytes]) -> bool:
+    def _append(self, path: Path, lines: Sequence[bytes]) -> bool:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("ab") as file:
-                file.write(b"".join(found))
+                file.write(b"".join(lines))
         except Exception as error:  # whatever a file system raises
-            self._failed(path, str(error), len(found))
+            self._failed(path, str(error), len(lines))
             return False
-        self._metrics.log_lines.labels("written").inc(len(found))
+        self._metrics.log_lines.labels("written").inc(len(lines))
         return True
 
     def _failed(self, path: Path, error: str, lines: int) -> None:
@@ -140,11 +143,12 @@ class EventLog:
 
 
 def day_file(workspace: Workspace, day: datetime) -> Path:
+    """The file of the events that carry a member's id."""
     return workspace.logs / "events" / f"{day:%Y-%m-%d}.jsonl"
 
 
-def logged(workspace: Workspace, day: datetime) -> Iterator[dict[str, Any]]:
-    """The events of one day's file, in the order in which they came; a line that a crash cut off is passed over."""
+def read_day(workspace: Workspace, day: datetime) -> Iterator[dict[str, Any]]:
+    """The events of one day's file in the order of writing; a line that a crash cut off is passed over."""
     path = day_file(workspace, day)
     if path.is_file():
         with path.open("rb") as file:

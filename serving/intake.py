@@ -1,6 +1,6 @@
 """Posted events: checked one by one, logged, and folded into what the next request sees.
 
-An event id counts once, among the last `REMEMBERED` of this process and those in the log of today and yesterday.
+An event id counts once, among the last `MAX_EVENT_IDS` of this process and those in the log of today and yesterday.
 """
 
 from __future__ import annotations
@@ -17,40 +17,43 @@ from pydantic import ValidationError
 from contracts.errors import BadInput
 from contracts.records import Event, Job
 from contracts.text.verbalizer import job_snippet
-from contracts.validation import typed
+from contracts.validation import field_path, first_problem
 from contracts.workspace import Workspace
+from history.unclicked import Unclicked
 from serving.current import Current
-from serving.event_log import EventLog, logged
-from serving.http.schemas import MAX_EVENTS, EventsReply, Rejected
-from serving.lines import log
-from serving.load import Loaded
+from serving.event_log import EventLog
+from serving.logger import log
 from serving.metrics import Metrics
-from serving.recent import Recent
-from serving.unopened import Unopened
+from serving.recovery import recent_event_ids
+from serving.schemas import MAX_EVENTS, EventsReply, Rejected
+from serving.servable import Servable
+from serving.slates import RecentSlates
 
-REMEMBERED = 200_000
+MAX_EVENT_IDS = 200_000
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a client's clock may run ahead."""
 _LOCKS = 256
 
 
 class Intake:
-    """`record` takes events in. Holds the ids that were seen and one lock a member (two members may share one)."""
+    """Takes events in. Holds the ids that were seen, and locks that members share by the hash of their id."""
 
     def __init__(
         self,
         workspace: Workspace,
         current: Current,
-        recent: Recent,
-        unopened: Unopened,
+        slates: RecentSlates,
+        unclicked: Unclicked,
         event_log: EventLog,
         metrics: Metrics,
     ) -> None:
-        self._current, self._recent, self._unopened = current, recent, unopened
+        self._current, self._slates, self._unclicked = current, slates, unclicked
         self._log, self._metrics = event_log, metrics
         self._lock = threading.Lock()
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
-        self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(_logged_ids(workspace))
+        self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(
+            recent_event_ids(workspace, datetime.now(UTC))[-MAX_EVENT_IDS:]
+        )
 
     def record(self, posted: Any, now: datetime) -> EventsReply:
         """Take in one event (a mapping) or several (a list), in their order; what is wrong with one stops no other.
@@ -63,25 +66,25 @@ class Intake:
             raise BadInput("the body is neither an event nor a list of events", where="body")
         if len(raw) > MAX_EVENTS:
             raise BadInput(f"{len(raw):,} events in one post", where="body", cure=f"at most {MAX_EVENTS:,}")
-        with self._current.use() as loaded:
-            return self._record(loaded, raw, now)
+        with self._current.use() as servable:
+            return self._record(servable, raw, now)
 
-    def _record(self, loaded: Loaded, raw: Sequence[Any], now: datetime) -> EventsReply:
+    def _record(self, servable: Servable, posted: Sequence[Any], now: datetime) -> EventsReply:
         good: list[Event] = []
         rejected: list[Rejected] = []
-        for place, one in enumerate(raw):
-            checked = self._check(loaded, place, one, now)
-            if isinstance(checked, Rejected):
-                rejected.append(checked)
+        for index, raw in enumerate(posted):
+            event = self._check(servable, index, raw, now)
+            if isinstance(event, Rejected):
+                rejected.append(event)
             else:
-                good.append(checked)
-        # Claimed only when the log has them: a repost must not be a duplicate of what may still fail. Of two posts at
-        # one moment the log then holds both lines, which `ingest` makes one of.
+                good.append(event)
+        # An id is claimed once the log has its event: a repost must not be a duplicate of a write that may still fail.
+        # Of two simultaneous posts the log then holds both lines, of which `ingest` keeps one.
         unseen = self._unseen(good)
         if unseen:
-            self._log.done(unseen)
+            self._log.log_events(unseen)
         new = self._claim(unseen)
-        late = not self._fold(loaded, new)
+        folded = self._fold(servable, new)
         for outcome, count in (
             ("accepted", len(new)),
             ("duplicate", len(good) - len(new)),
@@ -93,39 +96,42 @@ class Intake:
             duplicates=len(good) - len(new),
             rejected=len(rejected),
             reasons=tuple(rejected),
-            degraded=("features",) if late else (),
+            degraded=() if folded else ("features",),
         )
 
-    def _check(self, loaded: Loaded, place: int, raw: Any, now: datetime) -> Event | Rejected:
+    def _check(self, servable: Servable, index: int, raw: Any, now: datetime) -> Event | Rejected:
         if not isinstance(raw, Mapping):
-            return Rejected(index=place, reason="bad_event", message="an event is a JSON object")
-        value = {name: found for name, found in raw.items() if found is not None}
+            return Rejected(index=index, reason="bad_event", message="an event is a JSON object")
+        value = {name: field for name, field in raw.items() if field is not None}
         try:
             event = Event.model_validate(self._context(value) | {"id": uuid.uuid4().hex, "time": now} | value)
         except ValidationError as error:
-            return Rejected(index=place, reason="bad_event", message=typed(error, BadInput).what)
+            problem = first_problem(error)
+            field = field_path(problem["loc"])[:100]
+            return Rejected(index=index, reason="bad_event", message=f"{field}: {problem['msg']}")
         if event.time > now + CLOCK_SKEW:
             message = f"time {event.time.isoformat()} is in the future"
-            return Rejected(index=place, reason="future", message=message)
-        if loaded.index.rows([event.job_id], ended=True)[0] < 0:
-            return Rejected(index=place, reason="unknown_job", message=f"no job {event.job_id!r} in the index")
+            return Rejected(index=index, reason="future", message=message)
+        if servable.index.rows([event.job_id], ended=True)[0] < 0:
+            message = f"no job {event.job_id!r} in the index"
+            return Rejected(index=index, reason="unknown_job", message=message)
         return event
 
     def _context(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """What the request that an event names says of it."""
+        """The fields of an event that follow from the slate of the request that it names."""
         request_id = value.get("request_id")
-        shown = self._recent.get(request_id) if isinstance(request_id, str) else None
-        if shown is None:
+        slate = self._slates.get(request_id) if isinstance(request_id, str) else None
+        if slate is None:
             return {}
-        found: dict[str, Any] = {"surface": shown.surface, "query": shown.query, "logged_by": shown.logged_by}
-        if shown.member_id:
-            found["member_id"] = shown.member_id
-        if value.get("job_id") in shown.job_ids:
-            found["position"] = shown.job_ids.index(str(value["job_id"])) + 1
-        return found
+        fields: dict[str, Any] = {"surface": slate.surface, "query": slate.query, "logged_by": slate.logged_by}
+        if slate.member_id:
+            fields["member_id"] = slate.member_id
+        if value.get("job_id") in slate.job_ids:
+            fields["position"] = slate.job_ids.index(str(value["job_id"])) + 1
+        return fields
 
     def _unseen(self, events: Iterable[Event]) -> list[Event]:
-        """Those whose id was not seen, each id once."""
+        """The events whose id was not seen, each id once."""
         first: dict[str, Event] = {}
         with self._lock:
             for event in events:
@@ -134,34 +140,34 @@ class Intake:
         return list(first.values())
 
     def _claim(self, events: Iterable[Event]) -> list[Event]:
-        """Those whose id is new; each is new once, whoever else posts it at this moment."""
+        """The events whose id is new; of simultaneous posts of one id, one claims it."""
         new = []
         with self._lock:
             for event in events:
                 if event.id not in self._seen:
                     self._seen[event.id] = None
                     new.append(event)
-            while len(self._seen) > REMEMBERED:
+            while len(self._seen) > MAX_EVENT_IDS:
                 self._seen.popitem(last=False)
         return new
 
-    def _fold(self, loaded: Loaded, events: Sequence[Event]) -> bool:
+    def _fold(self, servable: Servable, events: Sequence[Event]) -> bool:
         """Make the events count; False where the feature store did not take a member's."""
         self._current.count(events)
         by_member: dict[str, list[Event]] = {}
         for event in events:
-            self._unopened.add(event.member_id, event.job_id, event.action, event.time)
+            self._unclicked.add(event.member_id, event.job_id, event.action, event.time)
             if event.action != "impression":
                 by_member.setdefault(event.member_id, []).append(event)
-        return all([self._fold_member(loaded, member_id, mine) for member_id, mine in by_member.items()])
+        return all([self._fold_member(servable, member_id, of_member) for member_id, of_member in by_member.items()])
 
-    def _fold_member(self, loaded: Loaded, member_id: str, events: Sequence[Event]) -> bool:
+    def _fold_member(self, servable: Servable, member_id: str, events: Sequence[Event]) -> bool:
         with self._locks[hash(member_id) % _LOCKS]:
             try:
-                activity = loaded.members.read(member_id).activity
+                activity = servable.members.read(member_id).activity
                 for event in events:
-                    activity = activity.add(event, _snippet(loaded, event.job_id))
-                loaded.members.push(member_id, activity)
+                    activity = activity.add(event, _snippet(servable, event.job_id))
+                servable.members.push(member_id, activity)
             except Exception as error:  # whatever a store raises; the event is in the log and comes back with it
                 self._metrics.degraded.labels("features", type(error).__name__).inc()
                 log.warning("degraded", stage="features", cause=type(error).__name__)
@@ -169,13 +175,6 @@ class Intake:
         return True
 
 
-def _snippet(loaded: Loaded, job_id: str) -> str:
-    job = loaded.index.display(int(loaded.index.rows([job_id], ended=True)[0]))
+def _snippet(servable: Servable, job_id: str) -> str:
+    job = servable.index.display(int(servable.index.rows([job_id], ended=True)[0]))
     return job_snippet(Job.model_construct(**{name: job[name] for name in ("title", "company", "location")}))
-
-
-def _logged_ids(workspace: Workspace) -> list[str]:
-    """Ids of the events posted today and yesterday."""
-    today = datetime.now(UTC)
-    rows = (row for day in (today - timedelta(days=1), today) for row in logged(workspace, day))
-    return [row["id"] for row in rows if row["action"] != "impression"][-REMEMBERED:]

@@ -7,25 +7,31 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from serving.lines import log
+from contracts.errors import RolecallError
+from serving.logger import log
 from serving.metrics import Metrics
 
 T = TypeVar("T")
 
 
 class Stages:
-    """Runs the stages of one request and remembers what each took and which were done without.
-
-    deadline: by `time.monotonic`; a stage that has not begun by then is left out.
-    """
+    """Runs the stages of one request, and keeps the time of each and the names of those that were done without."""
 
     def __init__(self, request_id: str, metrics: Metrics, deadline: float) -> None:
+        """Start a request.
+
+        Args:
+            request_id: Named in the log.
+            metrics: Count the stages.
+            deadline: By `time.monotonic`; a stage that has not begun by then is left out.
+        """
         self.degraded: list[str] = []
         self.timings_ms: dict[str, float] = {}
-        self._request_id, self._metrics, self._deadline = request_id, metrics, deadline
+        self.request_id = request_id
+        self._metrics, self._deadline = metrics, deadline
 
     def run(self, name: str, step: Callable[[], T], instead: Callable[[], T], *, last: bool = False) -> T:
-        """What `step` returns; where it raises or is too late, the request degrades and it is what `instead` returns.
+        """The value of `step`; where it raises or is too late the request degrades, and it is the value of `instead`.
 
         last: run it past the deadline too, since nothing cheaper could answer.
         """
@@ -36,19 +42,25 @@ class Stages:
         try:
             return step()
         except Exception as error:  # whatever a store, a graph or a file raises must not become a 500
-            self.degrade(name, type(error).__name__, at=places(error))
+            self.degrade(name, type(error).__name__, at=frames(error))
         finally:
             seconds = time.perf_counter() - started
             self.timings_ms[name] = round(seconds * 1_000, 3)
             self._metrics.stage_seconds.labels(name).observe(seconds)
         return instead()
 
-    def degrade(self, name: str, cause: str, **more: object) -> None:
+    def degrade(self, name: str, cause: str, **fields: object) -> None:
+        """Note that a stage was done without; `fields` go into the line of log."""
         self.degraded.append(name)
         self._metrics.degraded.labels(name, cause).inc()
-        log.warning("degraded", request_id=self._request_id, stage=name, cause=cause, **more)
+        log.warning("degraded", request_id=self.request_id, stage=name, cause=cause, **fields)
 
 
-def places(error: Exception) -> list[str]:
-    """Where an error came from; not its message, which may hold a member's text."""
+def frames(error: Exception) -> list[str]:
+    """The last four "file:line" of an error; not its message, which may hold a member's text."""
     return [f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in traceback.extract_tb(error.__traceback__)[-4:]]
+
+
+def describe(error: Exception) -> str:
+    """A typed error's own message; of any other its type and place alone."""
+    return str(error) if isinstance(error, RolecallError) else f"{type(error).__name__} at {frames(error)[-1]}"

@@ -1,8 +1,8 @@
-"""Another bundle or index in place of the one that is served: loaded beside it, checked, warmed, then swapped in.
+"""Swaps another bundle or index in for what is served: loaded beside it, checked, warmed, then exchanged at once.
 
-As model servers do it, a thread looks every few seconds at what the workspace's CURRENT files name. What cannot be
-loaded is said and tried again; what is served stays. An index that has many rows of jobs that were replaced or deleted
-is loaded again, without them.
+As model servers do it, a thread looks every few seconds at what the workspace's CURRENT files name. A load that fails
+is logged and tried again; what is served stays. An index with many rows of replaced or deleted jobs is loaded again,
+without those rows.
 """
 
 from __future__ import annotations
@@ -13,74 +13,81 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from contracts.errors import NotReady, RolecallError
+from contracts.errors import NotReady
 from contracts.workspace import Workspace
 from retrieval.index.updates import carried, carry_activity
+from serving.config import ServeConfig
 from serving.current import Current
-from serving.lines import log
-from serving.load import Loaded, load
+from serving.feed import encode_jobs
+from serving.logger import log
 from serving.metrics import Metrics
-from serving.stages import places
-from serving.updates import encoded
+from serving.servable import Servable, load_servable
+from serving.stages import describe
 
 RETRY_SECONDS = 30.0
-"""Until what could not be loaded is tried again, unless CURRENT names something else before."""
-ENDED_ROWS = 10_000
-"""That came and were replaced or deleted: above this an index is loaded again, if they are more than half of all that
-came."""
+"""Until a load that failed is tried again, unless CURRENT names something else before."""
+MAX_DEAD_ROWS = 10_000
+"""Rows of jobs that the feed brought and later replaced or deleted: above this an index is loaded again, if they are
+more than half of all rows that the feed brought."""
 
 
 class Swapper:
-    """Swaps what is served. bundle, index: folders that stay; None: the workspace's current one."""
+    """Swaps what is served, when it is asked to or when CURRENT changes."""
 
     def __init__(
         self,
         workspace: Workspace,
+        config: ServeConfig,
         current: Current,
         metrics: Metrics,
-        warm_up: Callable[[Loaded], set[str]],
-        *,
-        bundle: Path | None,
-        index: Path | None,
-        threads: int | None,
-        device: str | None,
-        poll: float,
+        warm_up: Callable[[Servable], set[str]],
     ) -> None:
-        """warm_up: asks what is loaded before it is served, and gives the stages that failed in it; poll: seconds
-        between two looks, 0: only when it is told to (`look`).
+        """Start to watch CURRENT.
+
+        Args:
+            workspace: Its current bundle and index are served where `config` names none.
+            config: Of the service; `poll` says how often to look.
+            current: Holds what is served.
+            metrics: Count the swaps.
+            warm_up: Asks a servable before it is served; returns the stages that failed.
         """
-        self._workspace, self._current, self._metrics, self._warm_up = workspace, current, metrics, warm_up
-        self._bundle, self._index, self._poll = bundle, index, poll
-        self._threads, self._device = threads, device
-        self._turn = threading.Lock()
-        self._look, self._closed = threading.Event(), False
+        self._workspace, self._config, self._current = workspace, config, current
+        self._metrics, self._warm_up = metrics, warm_up
+        self._swapping = threading.Lock()
+        self._wake, self._closed = threading.Event(), False
         self._failed: tuple[tuple[Path, Path], float] | None = None
         self._thread = threading.Thread(target=self._watch, name="swap", daemon=True)
         self._thread.start()
 
-    def swap(self, bundle: Path | None = None, index: Path | None = None) -> Loaded:
-        """Serve another bundle, another index or the current ones loaded anew; what the feed told is carried over.
+    def swap(self, bundle: Path | None = None, index: Path | None = None) -> Servable:
+        """Serve another bundle, another index or the current ones loaded anew; what the feed brought is carried over.
 
-        bundle, index: folders, which then stay. Raises as `load`, and NotReady where a stage fails with what was
-        loaded; what was served before is then still served.
+        Args:
+            bundle: Folder that is served from now on, whatever CURRENT says; None: as before.
+            index: As `bundle`.
+
+        Raises:
+            NotReady: A stage fails with it that does not fail now; and what `load_servable` raises. What was served
+                before is then still served.
         """
-        with self._turn:
-            former = self._current.loaded
-            pinned = bundle or self._bundle, index or self._index
-            encodes = former.items is not None
-            loaded = load(self._workspace, *pinned, self._threads, encodes=encodes, former=former, device=self._device)
+        with self._swapping:
+            former = self._current.servable
+            config = self._config.model_copy(
+                update={"bundle": bundle or self._config.bundle, "index": index or self._config.index}
+            )
+            new = load_servable(self._workspace, config, former)
             try:
-                # All but what comes meanwhile is carried before events and changes have to wait for it.
-                now = self._current.loaded
-                loaded = _carried(now, loaded)
-                known = carry_activity(now.index, loaded.index)
-                self._check(former, loaded)
-                served = self._current.change(lambda now: _take_over(now, loaded, known))
+                # Most is carried over here, before events and changes have to wait for the rest.
+                now = self._current.servable
+                new = _carry_over(now, new)
+                carried_events = carry_activity(now.index, new.index)
+                self._check(former, new)
+                served = self._current.change(lambda now: _take_over(now, new, carried_events))
             except BaseException:
-                if loaded.members is not former.members:
-                    loaded.members.close()
+                if new.members is not former.members:
+                    new.members.close()
                 raise
-            self._bundle, self._index = pinned
+            self._config = config
             self._metrics.swaps.labels("done").inc()
             self._metrics.serves(*served.served)
             log.info("swapped", bundle=served.manifest.version, index=served.index.version)
@@ -89,16 +96,16 @@ class Swapper:
     def look(self) -> None:
         """Look at CURRENT now, whatever failed before."""
         self._failed = None
-        self._look.set()
+        self._wake.set()
 
     def close(self) -> None:
         self._closed = True
-        self._look.set()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
-    def _check(self, former: Loaded, new: Loaded) -> None:
-        """Raises NotReady where a stage fails with `new` that does not fail with what is served."""
+    def _check(self, former: Servable, new: Servable) -> None:
+        """Raise NotReady where a stage fails with `new` that does not fail with `former`."""
         failing = self._warm_up(new)
         if failing and (worse := failing - self._warm_up(former)):
             raise NotReady(
@@ -109,43 +116,39 @@ class Swapper:
 
     def _watch(self) -> None:
         while not self._closed:
-            self._look.wait(self._poll or None)
-            self._look.clear()
+            self._wake.wait(self._config.poll or None)
+            self._wake.clear()
             if not self._closed:
                 self._swap_where_needed()
 
     def _swap_where_needed(self) -> None:
-        wanted: tuple[Path, Path] | None = None
+        folders: tuple[Path, Path] | None = None
         try:
-            wanted = self._bundle or self._workspace.bundle, self._index or self._workspace.index
-            served = self._current.loaded
-            tried = self._failed is not None and self._failed[0] == wanted and time.monotonic() < self._failed[1]
-            if not tried and (wanted != served.folders or _is_worn(served)):
+            folders = self._config.folders(self._workspace)
+            served = self._current.servable
+            waits = self._failed is not None and self._failed[0] == folders and time.monotonic() < self._failed[1]
+            if not waits and (folders != served.folders or _has_many_dead_rows(served)):
                 self.swap()
                 self._failed = None
         except Exception as error:  # whatever a file or a library raises; what is served goes on
-            told = str(error) if isinstance(error, RolecallError) else f"{type(error).__name__} at {places(error)[-1]}"
-            log.error("swap_failed", error=told)
+            log.error("swap_failed", error=describe(error))
             self._metrics.swaps.labels("failed").inc()
-            self._failed = (wanted, time.monotonic() + RETRY_SECONDS) if wanted else None
+            self._failed = (folders, time.monotonic() + RETRY_SECONDS) if folders else None
 
 
-def _carried(old: Loaded, new: Loaded) -> Loaded:
-    """`new` with what the feed told `old`, encoded again where the models differ."""
-    anew = None if old.models == new.models else lambda jobs: encoded(new, jobs)
-    return replace(new, index=carried(old.index, new.index, anew))
+def _carry_over(old: Servable, new: Servable) -> Servable:
+    """`new` with what the feed brought `old`, encoded again where the models differ."""
+    encode = None if old.encoded_by == new.encoded_by else lambda jobs: encode_jobs(new, jobs)
+    return replace(new, index=carried(old.index, new.index, encode))
 
 
-def _take_over(now: Loaded, new: Loaded, known: int) -> Loaded:
-    """`new` with what came while it was loaded. Runs while nobody else changes what is served.
-
-    known: of the events as many as are in it already.
-    """
-    taken = _carried(now, new)
-    carry_activity(now.index, taken.index, known)
+def _take_over(now: Servable, new: Servable, carried_events: int) -> Servable:
+    """`new` with what came while it was loaded, of which it has so many events; nothing else changes meanwhile."""
+    taken = _carry_over(now, new)
+    carry_activity(now.index, taken.index, carried_events)
     return taken
 
 
-def _is_worn(served: Loaded) -> bool:
+def _has_many_dead_rows(served: Servable) -> bool:
     jobs = served.index.jobs
-    return jobs.worn > max(ENDED_ROWS, (len(jobs) - jobs.built) // 2)
+    return jobs.worn > max(MAX_DEAD_ROWS, (len(jobs) - jobs.built) // 2)

@@ -140,7 +140,7 @@ class SeenCondition(FrozenModel):
         now = request.time.timestamp()
         often = [
             job_id
-            for job_id, times in request.facts.unopened.items()
+            for job_id, times in request.facts.unclicked.items()
             if sum(now - self.days * _DAY <= time < now for time in times) >= self.times
         ]
         return _at(jobs, often) if often else None

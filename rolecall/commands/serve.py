@@ -26,17 +26,9 @@ def serve(
     rules_file: RulesOption = None,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs."""
+    from serving.config import ServeConfig
     from serving.http.run import serve as listen
 
     rules = rules_file or params_of(context).rules.file
-    listen(
-        Workspace(workspace),
-        host=host,
-        port=port,
-        bundle=bundle,
-        index=index,
-        rules=rules,
-        device=device,
-        changes=changes,
-        poll=poll,
-    )
+    config = ServeConfig(bundle=bundle, index=index, rules=rules, device=device, changes=changes, poll=poll)
+    listen(Workspace(workspace), config, host=host, port=port)

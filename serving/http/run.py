@@ -9,64 +9,52 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import uvicorn
 from threadpoolctl import threadpool_limits
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
-from serving.engine import DEADLINE_SECONDS, Engine
-from serving.http.routes import create_app
-from serving.lines import to_stderr
+from serving.config import ServeConfig
+from serving.engine import Engine
+from serving.http.app import create_app
+from serving.logger import log_to_stderr
 
 log = logging.getLogger("rolecall")
-
-POLL_SECONDS = 5.0
 
 
 def serve(
     workspace: Workspace,
+    config: ServeConfig | None = None,
+    *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    *,
-    bundle: Path | None = None,
-    index: Path | None = None,
-    rules: Path | None = None,
-    deadline: float = DEADLINE_SECONDS,
-    threads: int | None = None,
-    device: str | None = None,
     workers: int | None = None,
-    changes: str | None = None,
-    poll: float = POLL_SECONDS,
 ) -> None:
-    """Listen until told to stop. port 0 picks a free one. device, changes, poll: as `Engine`; SIGHUP: look at CURRENT.
+    """Listen until the process is told to stop; SIGHUP makes it look at CURRENT.
 
-    Raises what `Engine` raises, and BadInput where the address cannot be listened on.
+    Args:
+        workspace: What is served.
+        config: How it is served; None: the defaults.
+        host: Address to listen on.
+        port: Port to listen on; 0 picks a free one.
+        workers: Requests worked on at once; None: one a core.
+
+    Raises:
+        BadInput: The address cannot be listened on; and what `Engine` raises.
     """
-    to_stderr()
-    # BLAS's threads turn in circles for a while after each call, and take the cores that the next stage's model needs.
+    log_to_stderr()
+    # BLAS's threads spin for a while after each call, and take the cores that the next stage's model needs.
     threadpool_limits(1, user_api="blas")
     listener = _listen(host, port)
     log.info("serving: http://%s:%d/docs", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
-        engine = loader.submit(
-            Engine,
-            workspace,
-            bundle,
-            index,
-            rules=rules,
-            deadline=deadline,
-            threads=threads,
-            device=device,
-            changes=changes,
-            poll=poll,
-        )
+        engine = loader.submit(Engine, workspace, config)
         server = _server(engine, workers)
 
         def loaded(promise: Future[Engine]) -> None:
             if promise.exception() is None:
-                log.info("serving: ready, %s jobs", f"{promise.result().loaded.index.jobs.held:,}")
+                log.info("serving: ready, %s jobs", f"{promise.result().servable.index.jobs.held:,}")
             else:
                 server.should_exit = True  # and never False: it may have been told to stop meanwhile
 
@@ -93,14 +81,14 @@ def running(engine: Engine | Future[Engine], workers: int | None = None) -> Iter
 
 
 def _look_on_hangup(engine: Future[Engine]) -> None:
-    """Where this is the main thread, as signals demand."""
+    """Handle SIGHUP; signals can be handled in the main thread alone."""
 
-    def look(*_: object) -> None:
+    def look_at_current(*_: object) -> None:
         if engine.done() and engine.exception() is None:
             engine.result().look()
 
     if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGHUP, look)
+        signal.signal(signal.SIGHUP, look_at_current)
 
 
 def _listen(host: str, port: int) -> socket.socket:

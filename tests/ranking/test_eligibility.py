@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.activity import Activity
 from contracts.arrow import to_table
 from contracts.records import Job
-from ranking.eligibility import last_check, settled
+from ranking.eligibility import display_order, eligible_jobs
 from retrieval.config import Diversity, RetrievalConfig
 from retrieval.engines.exact import ExactEngine
 from retrieval.filters.attributes import build_attributes
@@ -89,7 +89,7 @@ def shown(one: Drawn) -> list[int]:
         asked.append(place)
         return one.passing[place]
 
-    found = list(settled(one.index, one.rows, passes))
+    found = list(display_order(one.index, one.rows, passes))
     assert len(asked) == len(set(asked)), "each place is asked about once"
     return found
 
@@ -137,33 +137,33 @@ def test_a_job_stands_behind_a_lower_one_only_where_its_company_was_full(one: Dr
 
 def test_companies_are_kept_apart_and_then_follow():
     index = index_of(["A", "A", "A", "B", "A", "C"], [0, 1, 2, 3, 4, 5], Diversity(most=2, first=4))
-    assert list(settled(index, np.arange(6, dtype=np.int32))) == [0, 1, 3, 5, 2, 4]
+    assert list(display_order(index, np.arange(6, dtype=np.int32))) == [0, 1, 3, 5, 2, 4]
 
 
 def test_no_job_waits_until_behind_one_that_a_rule_demotes():
     index = index_of(["A", "A", "A", "B", "B", "A", "C"], list(range(7)), Diversity(most=1, first=6))
     rows = np.arange(7, dtype=np.int32)
-    assert list(settled(index, rows, demoted={4, 5, 6})) == [0, 3, 1, 2, 6, 4, 5]
+    assert list(display_order(index, rows, demoted={4, 5, 6})) == [0, 3, 1, 2, 6, 4, 5]
     request = build_request("", Activity(), "", "", Filter(), NOW)
-    kept, _ = last_check(index, request, rows, 5, {4: ("rule",), 5: ("rule",), 6: ("rule",)})
-    assert [one.place for one in kept] == [0, 3, 1, 2, 6]
+    kept, _ = eligible_jobs(index, request, rows, 5, {4: ("rule",), 5: ("rule",), 6: ("rule",)})
+    assert [job.place for job in kept] == [0, 3, 1, 2, 6]
 
 
 def test_too_few_companies_starve_nobody():
     index = index_of(["A"] * 4, [0, 1, 2, 3], Diversity(most=1, first=3))
-    assert list(settled(index, np.arange(4, dtype=np.int32))) == [0, 1, 2, 3]
+    assert list(display_order(index, np.arange(4, dtype=np.int32))) == [0, 1, 2, 3]
 
 
 def test_the_duplicates_of_a_shown_job_are_named_where_they_could_be_shown():
     request = build_request("", Activity(), "", "", Filter(), NOW, exclude=["j03"])
     index = index_of(["A"] * 5, [0, 1, 0, 0, 0])
-    kept, removed = last_check(index, request, np.array([4, 1, 3, 0], np.int32), 10)
-    assert [(one.place, one.job["id"], one.also) for one in kept] == [(0, "j04", ("j00",)), (1, "j01", ())]
+    kept, removed = eligible_jobs(index, request, np.array([4, 1, 3, 0], np.int32), 10)
+    assert [(job.place, job.record["id"], job.duplicates) for job in kept] == [(0, "j04", ("j00",)), (1, "j01", ())]
     assert not removed, "what is folded is not asked about again"
 
 
 def test_where_the_best_of_a_group_may_not_be_shown_the_next_one_is():
     request = build_request("", Activity(), "", "", Filter(), NOW, exclude=["j01"])
-    kept, removed = last_check(index_of(["A"] * 3, [0, 0, 0]), request, np.array([1, 2, 0], np.int32), 10)
-    assert [(one.job["id"], one.also) for one in kept] == [("j02", ("j00",))]
+    kept, removed = eligible_jobs(index_of(["A"] * 3, [0, 0, 0]), request, np.array([1, 2, 0], np.int32), 10)
+    assert [(job.record["id"], job.duplicates) for job in kept] == [("j02", ("j00",))]
     assert removed == {"excluded": 1}

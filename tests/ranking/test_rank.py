@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from contracts.bundle import Calibration, Manifest
+from ranking.popular import NO_CANDIDATES
 from ranking.rank import Ranked, Scored
 from retrieval.candidates import Candidates
-from serving.engine import NOBODY
 
 
 def test_probabilities_are_those_of_the_place_in_the_answer_and_not_of_the_place_before_the_rules() -> None:
@@ -26,10 +26,10 @@ def test_probabilities_are_those_of_the_place_in_the_answer_and_not_of_the_place
         calibration={"view": maps},
     )
     scored = Scored(manifest, np.zeros((4, 2), np.float32), None)
-    ranked = Ranked(np.arange(6, dtype=np.int32), -np.arange(6.0), NOBODY, np.arange(6), scored)
+    ranked = Ranked(np.arange(6, dtype=np.int32), -np.arange(6.0), NO_CANDIDATES, np.arange(6), scored)
     assert ranked.probabilities([1, 3, 4, 5]) == [{"view": 0.5}, {"view": 0.3}, {}, {}]
     assert ranked.probabilities([5, 1, 4, 3]) == [{}, {"view": 0.3}, {}, {"view": 0.3}], "others may stand before"
-    assert Ranked(ranked.rows, ranked.scores, NOBODY, ranked.order, None).probabilities([0]) == [{}]
+    assert Ranked(ranked.rows, ranked.scores, NO_CANDIDATES, ranked.order, None).probabilities([0]) == [{}]
 
 
 def test_the_reason_of_a_job_follows_it_into_the_final_order() -> None:

@@ -18,6 +18,7 @@ from contracts.tables import read_table
 from contracts.tasks import TASKS
 from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.workspace import Workspace
+from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
 from tests.make import tiny_bert
@@ -102,7 +103,7 @@ def workspace(market: Workspace, tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def engine(workspace: Workspace) -> Iterator[Engine]:
-    found = Engine(workspace, deadline=60)
+    found = Engine(workspace, ServeConfig(deadline=60))
     yield found
     found.close()
 
@@ -112,7 +113,7 @@ def shared(market: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """One service over a real socket for the tests that only ask, or that post events of a member of their own."""
     root = tmp_path_factory.mktemp("shared") / "market"
     shutil.copytree(market.root, root)
-    engine = Engine(Workspace(root), deadline=60)
+    engine = Engine(Workspace(root), ServeConfig(deadline=60))
     with running(engine) as url:
         yield engine, url
 

@@ -21,8 +21,8 @@ from serving import event_log as log
 from serving.engine import Engine
 from serving.event_log import EventLog, LogFailed
 from serving.http.run import running
-from serving.http.schemas import RecommendRequest, SearchRequest
 from serving.metrics import Metrics
+from serving.schemas import RecommendRequest, SearchRequest
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ def test_a_log_that_cannot_be_written_does_not_stop_answers_but_refuses_events(
 ) -> None:
     workspace.logs.mkdir(exist_ok=True)
     (workspace.logs / "events").write_text("a file where a folder should be")
-    index = engine.loaded.index
+    index = engine.servable.index
     assert served.post("/v1/recommend", json={"member_id": "m", "k": 1}).status_code == 200
     event = {"id": "again", "member_id": "m", "job_id": index.ids[0], "action": "view"}
     answer = served.post("/v1/events", json=event)
@@ -118,11 +118,11 @@ def test_a_batch_that_cannot_be_written_is_refused_and_the_next_is_taken(
     event_log: EventLog, tmp_path: Path, capfd: pytest.CaptureFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
     row = event(action="impression").model_dump()
-    event_log.shown([row | {"position": 10**30}])
-    event_log.shown([row])
+    event_log.log_impressions([row | {"position": 10**30}])
+    event_log.log_impressions([row])
     with pytest.raises(LogFailed):
-        event_log.done([event(), event(position=10**30)])
-    event_log.done([event(id="next")])
+        event_log.log_events([event(), event(position=10**30)])
+    event_log.log_events([event(id="next")])
     written = [line["id"] for line in lines(tmp_path / "logs" / "events")]
     assert written == ["e", "next"]
     text = event_log._metrics.text().decode()
@@ -136,8 +136,8 @@ def test_a_log_whose_disk_hangs_is_closed_all_the_same(event_log: EventLog, monk
     hangs = threading.Event()
     monkeypatch.setattr(event_log, "_append", lambda *_: hangs.wait(60))
     row = event(action="impression").model_dump()
-    for _ in range(log.WAITING + 10):
-        event_log.shown([row])
+    for _ in range(log.MAX_WAITING + 10):
+        event_log.log_impressions([row])
     started = time.monotonic()
     event_log.close()
     assert time.monotonic() - started < 5

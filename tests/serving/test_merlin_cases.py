@@ -43,7 +43,7 @@ def test_minus_one_is_an_id_like_any_other(client: httpx.Client, member_id: str 
 def test_more_jobs_asked_for_than_the_index_holds_gives_each_that_may_be_shown_once(
     shared: tuple[Engine, str], client: httpx.Client, path: str, member_ids: list[str]
 ) -> None:
-    index = shared[0].loaded.index
+    index = shared[0].servable.index
     found = ask(client, path, member_id=member_ids[-1], k=500)
     ids = [result["job_id"] for result in found["results"]]
     assert 0 < len(ids) < 500
@@ -57,7 +57,7 @@ def test_a_job_that_only_the_store_holds_is_passed_over(
     """An activity that names a job which the index has lost since."""
     member_id = member_ids[0]
     gone = Event(id="e-gone", time=datetime.now(UTC), member_id=member_id, job_id="a-job-of-yesterday", action="view")
-    engine.loaded.members.push(member_id, Activity().add(gone, "Job, Company, Town"))
+    engine.servable.members.push(member_id, Activity().add(gone, "Job, Company, Town"))
     found = ask(served, member_id=member_id, k=5)
     assert found["member_known"] is True
     assert len(found["results"]) == 5

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from serving.engine import Engine
-from serving.http.schemas import Answer, ExplainReply, Problem, RecommendRequest, SearchRequest
+from serving.http.problems import Problem
+from serving.schemas import Answer, ExplainReply, RecommendRequest, SearchRequest
 
 JSON = {"content-type": "application/json"}
 
@@ -155,7 +156,7 @@ YEARS = ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+12:00", 1e300, -1e300
 def test_a_time_beyond_the_calendar_is_refused(client: httpx.Client, shared: tuple[Engine, str], time: object) -> None:
     position = {"title": "Nurse", "start": time}
     refused(client.post("/v1/recommend", json={"profile": {"positions": [position]}}), 422)
-    event = {"member_id": "m", "job_id": shared[0].loaded.index.ids[0], "action": "view", "time": time}
+    event = {"member_id": "m", "job_id": shared[0].servable.index.ids[0], "action": "view", "time": time}
     answer = client.post("/v1/events", json=event)
     assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
 
@@ -165,7 +166,7 @@ def test_a_time_beyond_the_calendar_is_refused(client: httpx.Client, shared: tup
 def test_a_number_beyond_its_column_is_refused(
     client: httpx.Client, shared: tuple[Engine, str], name: str, value: float
 ) -> None:
-    event = {"member_id": "m", "job_id": shared[0].loaded.index.ids[0], "action": "view", name: value}
+    event = {"member_id": "m", "job_id": shared[0].servable.index.ids[0], "action": "view", name: value}
     answer = client.post("/v1/events", content=json.dumps(event), headers=JSON)
     assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
 
@@ -182,7 +183,7 @@ def test_every_documented_example_is_answered(client: httpx.Client) -> None:
 def test_results_carry_probabilities_of_calibrated_tasks_and_what_found_them(
     shared: tuple[Engine, str], client: httpx.Client, member_ids: list[str]
 ) -> None:
-    manifest = shared[0].loaded.manifest
+    manifest = shared[0].servable.manifest
     answer = Answer.model_validate_json(client.post("/v1/recommend", json={"member_id": member_ids[-1]}).content)
     assert answer.bundle_version == manifest.version
     assert [result.rank for result in answer.results] == list(range(1, 21))
@@ -228,14 +229,14 @@ def test_an_inline_profile_reads_as_the_same_bytes_as_the_stored_member(
     from contracts.arrow import to_records
     from contracts.records import Member
     from contracts.tables import latest, read_table
-    from serving.http.schemas import Profile, profile_text
+    from serving.schemas import Profile, profile_text
 
     engine = shared[0]
     table = latest(read_table(market.records / "members"), "id", "updated_at")
     member = next(m for m in to_records(table, Member) if m.id == member_ids[-1])
     profile = Profile.model_validate_json(member.model_dump_json(exclude={"id", "updated_at"}))
-    text, location = profile_text(profile, engine.loaded.verbalizer)
-    stored = engine.loaded.members.read(member.id)
+    text, location = profile_text(profile, engine.servable.verbalizer)
+    stored = engine.servable.members.read(member.id)
     assert (text, location) == (stored.text, stored.location)
 
 
@@ -268,7 +269,7 @@ def test_a_job_of_no_recent_answer_cannot_be_explained(client: httpx.Client, pat
 def test_healthz_and_readyz_say_what_is_served(shared: tuple[Engine, str], client: httpx.Client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     ready = client.get("/readyz").json()
-    index = shared[0].loaded.index
+    index = shared[0].servable.index
     assert (ready["status"], ready["index_version"], ready["jobs"]) == ("ready", index.version, len(index))
 
 

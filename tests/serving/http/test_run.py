@@ -104,7 +104,7 @@ def test_until_it_is_loaded_a_service_is_alive_but_not_ready(engine: Engine) -> 
         for answer in (client.get("/readyz"), client.post("/v1/recommend", json={})):
             assert (answer.status_code, answer.json()["reason"]) == (503, "not_ready")
         promise.set_result(engine)
-        assert client.get("/readyz").json()["jobs"] == len(engine.loaded.index)
+        assert client.get("/readyz").json()["jobs"] == len(engine.servable.index)
 
 
 def test_serve_ends_with_the_error_where_the_parts_do_not_fit(workspace: Workspace) -> None:

@@ -14,6 +14,7 @@ from retrieval.index.build import build_index
 from retrieval.links.graph import Link, LinkGraph
 from retrieval.links.store import LinksManifest, LinkStore
 from retrieval.links.values import Value
+from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
 
@@ -32,7 +33,7 @@ def linked(workspace: Workspace) -> Iterator[tuple[Engine, httpx.Client]]:
     store = LinkStore.make(about, LinkGraph([LINK]), ["m1"], [np.array([0], np.int32)], [], [])
     config = RetrievalConfig(recommend=SHARES, diversity=Diversity(most=1, first=5))
     build_index(workspace, workspace.bundle, retrieval=config, links=store.save(workspace.links))
-    engine = Engine(workspace, deadline=60)
+    engine = Engine(workspace, ServeConfig(deadline=60))
     with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield engine, client
     engine.close()
@@ -70,7 +71,7 @@ def test_a_near_duplicate_is_named_and_not_listed(linked: tuple[Engine, httpx.Cl
     engine, client = linked
     body = {"profile": PROFILE, "k": 500}
     one, other = (result["job_id"] for result in client.post("/v1/recommend", json=body).json()["results"][:2])
-    index = engine.loaded.index
+    index = engine.servable.index
     rows = index.rows([one, other])
     index.groups[rows] = rows[0]
     found = {result["job_id"]: result["also"] for result in client.post("/v1/recommend", json=body).json()["results"]}

@@ -19,8 +19,8 @@ EVERYTHING = {"k": 500}
 @pytest.fixture
 def unmasked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A service whose index lets every job through."""
-    index = engine.loaded.index
-    monkeypatch.setattr(index, "allowed", lambda request: (np.ones(len(index), dtype=bool), {}))
+    index = engine.servable.index
+    monkeypatch.setattr(index, "allowed", lambda request, rules=(): (np.ones(len(index), dtype=bool), {}))
     return engine
 
 
@@ -36,7 +36,7 @@ def shown(client: httpx.Client, **body: object) -> set[str]:
 
 def expired(engine: Engine) -> set[str]:
     now = datetime.now(UTC)
-    jobs = [engine.loaded.index.display(row) for row in range(len(engine.loaded.index))]
+    jobs = [engine.servable.index.display(row) for row in range(len(engine.servable.index))]
     return {job["id"] for job in jobs if job["expires_at"] is not None and job["expires_at"] <= now}
 
 
@@ -79,7 +79,7 @@ def test_a_deleted_job_that_the_filter_lets_through_is_caught_at_the_last_step(
 
 
 def test_a_job_hidden_in_its_record_is_never_shown(shared: tuple[Engine, str], client: httpx.Client) -> None:
-    index = shared[0].loaded.index
+    index = shared[0].servable.index
     hidden = {index.ids[row] for row in range(len(index)) if index.display(row)["hidden"]}
     assert hidden
     assert not hidden & shown(client)
@@ -98,7 +98,7 @@ def test_an_excluded_job_that_the_filter_lets_through_is_caught_at_the_last_step
 def test_a_job_already_applied_to_is_not_shown(
     shared: tuple[Engine, str], client: httpx.Client, market: object
 ) -> None:
-    index = shared[0].loaded.index
+    index = shared[0].servable.index
     events = read_table(market.records / "events", ["member_id", "job_id", "action"]).to_pylist()  # type: ignore[attr-defined]
     alive = {index.ids[row] for row in np.flatnonzero(index.alive(np.arange(len(index)), datetime.now(UTC)))}
     member_id, job_id = next(

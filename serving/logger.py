@@ -1,6 +1,6 @@
-"""The service's own log: one JSON object a line, with request ids and never with what a request says.
+"""The service's logger: one JSON object a line, with request ids and without a request's content.
 
-As a library only warnings are seen, wherever "rolecall" reports; `to_stderr` turns on every request's line.
+Used as a library only warnings appear, wherever the logger "rolecall" goes; `log_to_stderr` turns on all lines.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ log: Any = structlog.wrap_logger(
 )
 
 
-def to_stderr() -> None:
-    """Every line to standard error, bare."""
+def log_to_stderr() -> None:
+    """Write every line to standard error, without a prefix."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     _SERVICE.handlers = [handler]

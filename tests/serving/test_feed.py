@@ -19,9 +19,10 @@ from contracts.errors import BadInput
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from retrieval.index.build import build_index
+from serving.config import ServeConfig
 from serving.engine import Engine
+from serving.feed import _PROBE_TEXT, MAX_TRIES, RUNNING
 from serving.http.run import running
-from serving.updates import _PROBE, RUNNING, TRIES
 from tests.make import change_file as write
 
 
@@ -42,7 +43,7 @@ def wait(done: Callable[[], Any]) -> None:
 
 @contextmanager
 def service(workspace: Workspace, changes: str) -> Iterator[tuple[Engine, httpx.Client]]:
-    engine = Engine(workspace, deadline=60, changes=changes)
+    engine = Engine(workspace, ServeConfig(deadline=60, changes=changes))
     with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield engine, client
 
@@ -114,13 +115,13 @@ def test_a_vector_and_tokens_made_while_serving_are_those_of_the_batch_jobs(
     live: tuple[Engine, httpx.Client], feed: Path, workspace: Workspace
 ) -> None:
     engine, client = live
-    before = engine.loaded.index
+    before = engine.servable.index
     job_id = before.ids[3]
     [record] = [row for row in read_table(workspace.records / "jobs").to_pylist() if row["id"] == job_id]
     del record["row_hash"]
     write(feed, 1, [{"op": "upsert", "time": datetime.now(UTC)} | record | {"updated_at": datetime.now(UTC)}])
     wait(has_applied(client, 1))
-    after = engine.loaded.index
+    after = engine.servable.index
     [old], [new] = before.rows([job_id]), after.rows([job_id])
     assert old != new
     # INT8 activations are scaled by what shares their batch.
@@ -133,10 +134,10 @@ def test_a_job_whose_text_stays_is_not_encoded_again(
 ) -> None:
     engine, client = live
     read: list[str] = []
-    for model in (engine.loaded.encoder, engine.loaded.items):
+    for model in (engine.servable.encoder, engine.servable.item_encoder):
         encode = model.encode  # type: ignore[union-attr]
         monkeypatch.setattr(model, "encode", lambda texts, encode=encode: (read.extend(texts), encode(texts))[1])
-    index = engine.loaded.index
+    index = engine.servable.index
     job_id = index.ids[3]
     [record] = [row for row in read_table(workspace.records / "jobs").to_pylist() if row["id"] == job_id]
     now = datetime.now(UTC)
@@ -145,7 +146,7 @@ def test_a_job_whose_text_stays_is_not_encoded_again(
     write(feed, 1, [told])
     wait(has_applied(client, 1))
     assert not any("title:" in text for text in read)
-    after = engine.loaded.index
+    after = engine.servable.index
     [row] = after.rows([job_id])
     assert after.display(int(row))["expires_at"] == now + timedelta(days=9)
     assert after.vectors[int(row)].tolist() == index.vectors[3].tolist()
@@ -156,7 +157,7 @@ def test_a_job_whose_text_stays_is_not_encoded_again(
 
 def test_an_event_of_a_deleted_job_is_still_taken(live: tuple[Engine, httpx.Client], feed: Path) -> None:
     engine, client = live
-    job_id = engine.loaded.index.ids[0]
+    job_id = engine.servable.index.ids[0]
     write(feed, 1, [delete(job_id)])
     wait(has_applied(client, 1))
     event = {"member_id": "someone", "job_id": job_id, "action": "view"}
@@ -165,11 +166,11 @@ def test_an_event_of_a_deleted_job_is_still_taken(live: tuple[Engine, httpx.Clie
 
 def test_a_job_keeps_its_views_when_it_changes(live: tuple[Engine, httpx.Client], feed: Path) -> None:
     engine, client = live
-    job_id = engine.loaded.index.ids[0]
+    job_id = engine.servable.index.ids[0]
     client.post("/v1/events", json={"member_id": "someone", "job_id": job_id, "action": "view"})
 
     def views() -> int:
-        index = engine.loaded.index
+        index = engine.servable.index
         return int(index.activity.views(index.rows([job_id]), datetime.now(UTC), 30)[0])
 
     before = views()
@@ -194,12 +195,12 @@ def test_a_bad_change_goes_to_the_quarantine_and_stops_no_other(
 
 def test_a_change_that_is_older_than_the_job_is_skipped(live: tuple[Engine, httpx.Client], feed: Path) -> None:
     engine, client = live
-    index = engine.loaded.index
+    index = engine.servable.index
     job_id = index.ids[0]
     old = index.jobs.version(job_id)[0] - timedelta(days=1)  # type: ignore[index]
     write(feed, 1, [upsert(job_id, "Xylophonist", updated_at=old), {"op": "delete", "id": job_id, "time": old}])
     wait(has_applied(client, 2))
-    assert engine.loaded.index.display(int(engine.loaded.index.rows([job_id])[0])) == index.display(0)
+    assert engine.servable.index.display(int(engine.servable.index.rows([job_id])[0])) == index.display(0)
     assert 'rolecall_changes_total{outcome="skipped"} 2.0' in client.get("/metrics").text
 
 
@@ -222,7 +223,7 @@ def test_a_restart_loses_nothing(workspace: Workspace, feed: Path) -> None:
     for _ in range(2):
         with service(workspace, str(feed)) as (engine, client):
             wait(has_applied(client, 3))
-            assert engine.loaded.index.rows(["one", "two"])[0] < 0 <= engine.loaded.index.rows(["two"])[0]
+            assert engine.servable.index.rows(["one", "two"])[0] < 0 <= engine.servable.index.rows(["two"])[0]
             assert "rolecall_change_seconds_count 0.0" in client.get("/metrics").text, "these did not happen now"
 
 
@@ -231,14 +232,14 @@ def test_the_feed_goes_on_where_the_records_of_the_index_end(workspace: Workspac
     write(feed, 2, [upsert("two", "Xylophonist"), upsert("three", "Xylophonist")])
     with service(workspace, str(feed)) as (engine, client):
         wait(has_applied(client, 3))
-        assert engine.loaded.index.rows(["two"])[0] < 0 <= engine.loaded.index.rows(["three"])[0]
+        assert engine.servable.index.rows(["two"])[0] < 0 <= engine.servable.index.rows(["three"])[0]
 
 
 def test_a_job_that_a_model_fails_on_is_set_aside_and_the_others_are_applied(
     live: tuple[Engine, httpx.Client], feed: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, client = live
-    items = engine.loaded.items
+    items = engine.servable.item_encoder
     assert items is not None
     encode = items.encode
 
@@ -258,7 +259,7 @@ def test_vectors_that_are_not_finite_are_set_aside_and_the_others_are_applied(
     live: tuple[Engine, httpx.Client], feed: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, client = live
-    encoder = engine.loaded.encoder
+    encoder = engine.servable.encoder
     encode = encoder.encode
 
     def spoils(texts: Sequence[str]) -> np.ndarray:
@@ -283,7 +284,7 @@ def test_while_the_models_are_broken_the_feed_waits_and_deletes_are_applied(
     upserts: int,
 ) -> None:
     engine, client = live
-    gone = engine.loaded.index.ids[0]
+    gone = engine.servable.index.ids[0]
     tried: list[int] = []
 
     def breaks(texts: Sequence[str]) -> np.ndarray:
@@ -292,13 +293,13 @@ def test_while_the_models_are_broken_the_feed_waits_and_deletes_are_applied(
 
     names = [f"new{i}" for i in range(upserts)]
     with monkeypatch.context() as broken:
-        broken.setattr(engine.loaded.items, "encode", breaks)
+        broken.setattr(engine.servable.item_encoder, "encode", breaks)
         write(feed, 1, [*(upsert(name, "Xylophonist") for name in names), delete(gone)])
         wait(lambda: client.get("/readyz").json()["feed"] == "internal: RuntimeError")
-        wait(lambda: engine.loaded.index.rows([gone])[0] < 0)
+        wait(lambda: engine.servable.index.rows([gone])[0] < 0)
         tries = len(tried)
         wait(lambda: len(tried) > tries + 20)
-        assert "+" not in engine.loaded.index.version
+        assert "+" not in engine.servable.index.version
     wait(has_applied(client, upserts + 1))
     wait(lambda: client.get("/readyz").json()["feed"] == RUNNING)
     assert by_words(client, "xylophonist").keys() == set(names)
@@ -309,15 +310,15 @@ def test_a_model_that_recovers_while_a_job_is_tried_is_not_held_against_the_job(
     live: tuple[Engine, httpx.Client], feed: Path, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, client = live
-    items = engine.loaded.items
+    items = engine.servable.item_encoder
     assert items is not None
     encode, failures = items.encode, 0
 
     def recovers(texts: Sequence[str]) -> np.ndarray:
         nonlocal failures
-        if failures == 2 * TRIES:  # each time with the others, then alone
+        if failures == 2 * MAX_TRIES:  # each time with the others, then alone
             return encode(texts)
-        failures += list(texts) != [_PROBE]
+        failures += list(texts) != [_PROBE_TEXT]
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(items, "encode", recovers)
@@ -360,7 +361,7 @@ def test_a_full_disk_stops_neither_feed_nor_service(
 
 def test_a_feed_that_is_not_there_is_told_at_the_start(workspace: Workspace) -> None:
     with pytest.raises(BadInput, match="no folder"):
-        Engine(workspace, changes="/nowhere/at/all")
+        Engine(workspace, ServeConfig(changes="/nowhere/at/all"))
 
 
 def test_without_a_feed_readyz_says_so(client: httpx.Client) -> None:

@@ -17,8 +17,8 @@ from feature_repo.store import materialize
 from serving.engine import Engine
 from serving.event_log import LogFailed
 from serving.http.run import running
-from serving.http.schemas import MAX_EVENTS
 from serving.intake import CLOCK_SKEW
+from serving.schemas import MAX_EVENTS
 
 Someone = Callable[[], str]
 
@@ -70,11 +70,11 @@ def test_a_member_whom_nobody_knew_is_known_after_their_first_event(client: http
 def test_the_same_event_id_posted_twice_changes_nothing(
     shared: tuple[Engine, str], client: httpx.Client, someone: Someone
 ) -> None:
-    member_id, index = someone(), shared[0].loaded.index
+    member_id, index = someone(), shared[0].servable.index
     job_id = job_ids(recommend(client, member_id=member_id))[0]
     event = {"id": "posted-twice", "member_id": member_id, "job_id": job_id, "action": "view"}
     post(client, event)
-    members, rows = shared[0].loaded.members, index.rows([job_id])
+    members, rows = shared[0].servable.members, index.rows([job_id])
     before = members.read(member_id).activity, index.activity.views(rows, datetime.now(UTC), 1).tolist()
     assert post(client, event)["duplicates"] == 1
     after = members.read(member_id).activity, index.activity.views(rows, datetime.now(UTC), 1).tolist()
@@ -86,12 +86,12 @@ def test_an_event_id_is_remembered_over_a_restart(workspace: Workspace, someone:
     for expected in ({"accepted": 1, "duplicates": 0}, {"accepted": 0, "duplicates": 1}):
         engine = Engine(workspace)
         with running(engine) as url:
-            answer = httpx.post(f"{url}/v1/events", json=event | {"job_id": engine.loaded.index.ids[0]}).json()
+            answer = httpx.post(f"{url}/v1/events", json=event | {"job_id": engine.servable.index.ids[0]}).json()
         assert expected.items() <= answer.items()
 
 
 def test_a_view_counts_for_the_job_at_once(shared: tuple[Engine, str], client: httpx.Client, someone: Someone) -> None:
-    index = shared[0].loaded.index
+    index = shared[0].servable.index
     rows = index.rows([index.ids[7]])
     before = index.activity.views(rows, datetime.now(UTC), 1)[0]
     post(client, {"member_id": someone(), "job_id": index.ids[7], "action": "view"})
@@ -101,7 +101,7 @@ def test_a_view_counts_for_the_job_at_once(shared: tuple[Engine, str], client: h
 def test_a_batch_is_taken_in_event_by_event_with_a_reason_for_each_rejected(
     client: httpx.Client, shared: tuple[Engine, str], someone: Someone
 ) -> None:
-    good = {"member_id": someone(), "job_id": shared[0].loaded.index.ids[0], "action": "save"}
+    good = {"member_id": someone(), "job_id": shared[0].servable.index.ids[0], "action": "save"}
     late = (datetime.now(UTC) + CLOCK_SKEW + timedelta(minutes=1)).isoformat()
     found = post(
         client,
@@ -123,12 +123,12 @@ def test_the_request_fills_in_what_an_event_leaves_out(
     member_id = someone()
     found = served.post("/v1/search", json={"query": "driver", "member_id": member_id, "k": 3}).json()
     post(served, {"request_id": found["request_id"], "job_id": job_ids(found)[1], "action": "view"})
-    entry = engine.loaded.members.read(member_id).activity.entries[0]
+    entry = engine.servable.members.read(member_id).activity.entries[0]
     assert (entry.action, entry.job_id) == ("view", job_ids(found)[1])
 
 
 def test_an_event_without_member_or_known_request_is_rejected(client: httpx.Client, shared: tuple[Engine, str]) -> None:
-    found = post(client, {"request_id": "no-such", "job_id": shared[0].loaded.index.ids[0], "action": "view"})
+    found = post(client, {"request_id": "no-such", "job_id": shared[0].servable.index.ids[0], "action": "view"})
     assert [r["message"] for r in found["reasons"]] == ["member_id: Field required"]
 
 
@@ -136,7 +136,7 @@ def test_events_of_one_member_posted_at_once_are_all_folded(
     client: httpx.Client, shared: tuple[Engine, str], someone: Someone
 ) -> None:
     engine, url = shared
-    member_id, ids = someone(), engine.loaded.index.ids[:12]
+    member_id, ids = someone(), engine.servable.index.ids[:12]
     with ThreadPoolExecutor(6) as pool:
         replies = pool.map(
             lambda job_id: httpx.post(
@@ -145,15 +145,15 @@ def test_events_of_one_member_posted_at_once_are_all_folded(
             ids,
         )
     assert sum(replies) == 12
-    assert set(engine.loaded.members.read(member_id).activity.applied) >= set(ids)
+    assert set(engine.servable.members.read(member_id).activity.applied) >= set(ids)
 
 
 def test_a_repost_while_the_first_may_still_fail_is_no_duplicate(
     engine: Engine, served: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The log hangs over the first post, which fails after the second has come."""
-    event = {"id": "posted-at-once", "member_id": "m", "job_id": engine.loaded.index.ids[0], "action": "view"}
-    first_waits, second_came, write = threading.Event(), threading.Event(), engine._log.done
+    event = {"id": "posted-at-once", "member_id": "m", "job_id": engine.servable.index.ids[0], "action": "view"}
+    first_waits, second_came, write = threading.Event(), threading.Event(), engine._log.log_events
 
     def done(events: Sequence[Event]) -> None:
         if first_waits.is_set():
@@ -162,7 +162,7 @@ def test_a_repost_while_the_first_may_still_fail_is_no_duplicate(
         second_came.wait(60)
         raise LogFailed("the disk did not take it")
 
-    monkeypatch.setattr(engine._log, "done", done)
+    monkeypatch.setattr(engine._log, "log_events", done)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(served.post, "/v1/events", json=event)
         first_waits.wait(60)
@@ -174,7 +174,7 @@ def test_a_repost_while_the_first_may_still_fail_is_no_duplicate(
 
 
 def test_an_id_twice_in_one_post_counts_once(client: httpx.Client, shared: tuple[Engine, str]) -> None:
-    event = {"id": "twice-in-one", "member_id": "twice", "job_id": shared[0].loaded.index.ids[0], "action": "view"}
+    event = {"id": "twice-in-one", "member_id": "twice", "job_id": shared[0].servable.index.ids[0], "action": "view"}
     found = post(client, [event, event])
     assert (found["accepted"], found["duplicates"]) == (1, 1)
 

@@ -24,12 +24,13 @@ from feature_repo.store import apply, materialize
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
 from serving import swap
+from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http import run
 from serving.http.run import running
 from tests.serving.http.test_run import another_bundle
 
-from .test_serving_updates import by_words, delete, has_applied, service, upsert, wait, write
+from .test_feed import by_words, delete, has_applied, service, upsert, wait, write
 
 
 def another_index(workspace: Workspace) -> Path:
@@ -78,7 +79,7 @@ def test_bundle_and_index_are_swapped_under_load_without_a_failed_or_degraded_an
     workspace: Workspace, member_ids: list[str]
 ) -> None:
     first = workspace.bundle.name, workspace.index.name
-    engine = Engine(workspace, deadline=60, poll=0.05)
+    engine = Engine(workspace, ServeConfig(deadline=60, poll=0.05))
     bodies = lambda n: {"member_id": member_ids[n % len(member_ids)], "k": 5}  # noqa: E731
     with running(engine) as url, asking(url, bodies) as answers:
         wait(lambda: len(answers) > 5)
@@ -103,7 +104,7 @@ def test_what_the_feed_told_is_carried_over_to_another_index_and_bundle(workspac
     feed = tmp_path / "changes"
     feed.mkdir()
     with service(workspace, str(feed)) as (engine, client):
-        gone = engine.loaded.index.ids[0]
+        gone = engine.servable.index.ids[0]
         write(feed, 1, [upsert("new", "Xylophonist"), upsert("passing", "Xylophonist"), delete(gone)])
         write(feed, 4, [delete("passing")])
         wait(has_applied(client, 4))
@@ -116,7 +117,7 @@ def test_what_the_feed_told_is_carried_over_to_another_index_and_bundle(workspac
                 set_current(workspace.bundles, path.name)
                 parts_of = build_index(workspace, path)
             engine.swap()
-            served = engine.loaded.index
+            served = engine.servable.index
             assert served.manifest.version == parts_of.name  # type: ignore[union-attr]
             assert (served.rows([gone, "passing", "new"]) < 0).tolist() == [True, True, False]
             found = by_words(client, "xylophonist")
@@ -139,13 +140,13 @@ def test_changes_go_on_while_indexes_are_swapped(workspace: Workspace, tmp_path:
             if number % 4 == 0:
                 engine.swap(index=folders[number // 4 % 2])
         wait(has_applied(client, 20))
-        assert (engine.loaded.index.rows([f"new{number}" for number in range(1, 21)]) >= 0).all()
+        assert (engine.servable.index.rows([f"new{number}" for number in range(1, 21)]) >= 0).all()
 
 
 def test_an_index_of_another_bundle_is_refused_and_the_one_before_still_serves(
     engine: Engine, workspace: Workspace, served: httpx.Client
 ) -> None:
-    before = engine.loaded
+    before = engine.servable
     with pytest.raises(IndexMismatch, match="was built with bundle none"):
         engine.swap(index=build_index(workspace))
     with pytest.raises(BundleMismatch, match="feature service"):
@@ -153,7 +154,7 @@ def test_an_index_of_another_bundle_is_refused_and_the_one_before_still_serves(
         engine.swap(bundle, build_index(workspace, bundle))
     with pytest.raises(NotReady):
         engine.swap(index=workspace.indexes / "nowhere")
-    assert engine.loaded is before
+    assert engine.servable is before
     assert served.post("/v1/search", json={"query": "nurse"}).json()["degraded"] == []
 
 
@@ -161,7 +162,7 @@ def test_an_index_of_another_bundle_is_refused_and_the_one_before_still_serves(
 def test_an_index_that_is_cut_off_is_refused_and_the_one_before_still_serves(
     engine: Engine, workspace: Workspace, name: str
 ) -> None:
-    before, folder = engine.loaded, another_index(workspace)
+    before, folder = engine.servable, another_index(workspace)
     path = (
         max((folder / name).glob("*.npy"), key=lambda path: path.stat().st_size) if name == "terms" else folder / name
     )
@@ -169,7 +170,7 @@ def test_an_index_that_is_cut_off_is_refused_and_the_one_before_still_serves(
     path.write_bytes(content[: len(content) // 2])
     with pytest.raises(RolecallError, match=folder.name):
         engine.swap()
-    assert engine.loaded is before
+    assert engine.servable is before
 
 
 def test_what_cannot_be_loaded_is_said_and_tried_again(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,30 +178,30 @@ def test_what_cannot_be_loaded_is_said_and_tried_again(workspace: Workspace, mon
     before, broken = workspace.index, workspace.indexes / "broken"
     shutil.copytree(before, broken)
     (broken / "vectors.npy").unlink()
-    engine = Engine(workspace, deadline=60, poll=0.05)
+    engine = Engine(workspace, ServeConfig(deadline=60, poll=0.05))
     with running(engine) as url:
         set_current(workspace.indexes, broken.name)
         wait(lambda: 'rolecall_swaps_total{outcome="failed"}' in httpx.get(f"{url}/metrics").text)
         assert httpx.post(f"{url}/v1/search", json={"query": "nurse"}).status_code == 200
-        assert engine.loaded.folders[1] == before
+        assert engine.servable.folders[1] == before
         shutil.copy(before / "vectors.npy", broken)
-        wait(lambda: engine.loaded.folders[1] == broken)
+        wait(lambda: engine.servable.folders[1] == broken)
 
 
 def test_an_index_with_many_ended_rows_is_loaded_again_without_them(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swap, "ENDED_ROWS", 2)
+    monkeypatch.setattr(swap, "MAX_DEAD_ROWS", 2)
     feed = tmp_path / "changes"
     feed.mkdir()
-    engine = Engine(workspace, deadline=60, changes=str(feed), poll=0.05)
+    engine = Engine(workspace, ServeConfig(deadline=60, changes=str(feed), poll=0.05))
     with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
         for number in range(1, 9):
             write(feed, number, [upsert("new", f"Xylophonist {number}")])
             wait(has_applied(client, number))
-        wait(lambda: engine.loaded.index.jobs.worn <= 2)
+        wait(lambda: engine.servable.index.jobs.worn <= 2)
         assert by_words(client, "xylophonist")["new"]["title"] == "Xylophonist 8"
-        assert engine.loaded.index.version.endswith("+8")
+        assert engine.servable.index.version.endswith("+8")
 
 
 def test_a_hangup_makes_it_look_at_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +222,7 @@ def test_without_polling_it_looks_when_it_is_told_to_whatever_failed_before(work
     before, broken = workspace.index, workspace.indexes / "broken"
     shutil.copytree(before, broken)
     (broken / "vectors.npy").unlink()
-    engine = Engine(workspace, deadline=60, poll=0)
+    engine = Engine(workspace, ServeConfig(deadline=60, poll=0))
     with running(engine) as url:
         set_current(workspace.indexes, broken.name)
         engine.look()
@@ -229,13 +230,13 @@ def test_without_polling_it_looks_when_it_is_told_to_whatever_failed_before(work
         shutil.copy(before / "vectors.npy", broken)
         wait(lambda: engine._swapper._failed is not None)
         engine.look()
-        wait(lambda: engine.loaded.folders[1] == broken)
+        wait(lambda: engine.servable.folders[1] == broken)
 
 
 def test_what_fails_in_the_warm_up_is_refused(
     engine: Engine, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = engine.loaded
+    before = engine.servable
     search = JobIndex.search
 
     def breaks(self: JobIndex, *args: Any) -> Any:
@@ -247,7 +248,7 @@ def test_what_fails_in_the_warm_up_is_refused(
         broken.setattr(JobIndex, "search", breaks)
         with pytest.raises(NotReady, match="retrieval fails with bundle"):
             engine.swap(index=another_index(workspace))
-    assert engine.loaded is before
+    assert engine.servable is before
 
 
 def test_a_title_longer_than_a_query_may_be_does_not_break_the_start(
@@ -264,12 +265,12 @@ def test_connections_are_closed_when_the_last_request_that_uses_them_is_done(
     bundle = bundle_with_items(workspace)
     apply(workspace)
     closed: list[str] = []
-    members = engine.loaded.members
+    members = engine.servable.members
     close = members.close
     monkeypatch.setattr(members, "close", lambda: (closed.append("old"), close()))
     with engine._current.use() as loaded:
         engine.swap(bundle, build_index(workspace, bundle))
-        assert engine.loaded.members is not members and closed == []
+        assert engine.servable.members is not members and closed == []
         assert loaded.members.read("nobody").known is False
     assert closed == ["old"]
 

@@ -14,9 +14,10 @@ import pytest
 from contracts.records import Event
 from contracts.workspace import Workspace
 from ranking.rank import as_retrieved
+from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
-from serving.http.schemas import RecommendRequest
+from serving.schemas import RecommendRequest
 
 Someone = Callable[[], str]
 
@@ -37,7 +38,7 @@ def serving(workspace: Workspace, *rules: dict[str, Any]) -> Iterator[httpx.Clie
     about = {"reason": "other", "enabled": True, "surfaces": ["search", "recommendation"], "because": "so"}
     written = [{"name": f"rule{i}"} | about | one for i, one in enumerate(rules)]
     workspace.rules.write_text(json.dumps({"rules": written}))
-    with running(Engine(workspace, deadline=60)) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with running(Engine(workspace, ServeConfig(deadline=60))) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -115,7 +116,7 @@ def test_a_demoted_job_comes_last_and_says_so_everywhere(workspace: Workspace) -
 def test_what_is_demoted_stays_last_where_the_student_is_down(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.engine.rank", lambda *_: as_retrieved(None))  # type: ignore[arg-type]
+    monkeypatch.setattr("serving.answering.rank", lambda *_: as_retrieved(None))  # type: ignore[arg-type]
     with serving(workspace, {"action": "demote", "when": {"title": {}}}) as client:
         answer = client.post("/v1/search", json={"query": "registered nurse", "k": 500}).json()
         assert "student" in answer["degraded"]
@@ -159,6 +160,6 @@ def test_the_built_in_rules_leave_an_answer_as_it_is(workspace: Workspace, membe
     with serving(workspace) as client:
         plain = job_ids(recommend(client, member_id=member_ids[0], k=100))
     workspace.rules.unlink()
-    engine = Engine(workspace, deadline=60)
+    engine = Engine(workspace, ServeConfig(deadline=60))
     assert [one.job_id for one in engine.recommend(RecommendRequest(member_id=member_ids[0], k=100)).results] == plain
     engine.close()

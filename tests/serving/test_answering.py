@@ -18,11 +18,13 @@ from contracts.activity import Activity
 from contracts.tables import parts
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
+from ranking.popular import popular_candidates
 from retrieval.engines.append_only import SegmentedArray
 from retrieval.filters.filters import Filter
 from retrieval.request import build_request
 from retrieval.rules.rules import Rule
-from serving.engine import Engine, popular
+from serving.config import ServeConfig
+from serving.engine import Engine
 from serving.http.run import running
 
 
@@ -72,14 +74,14 @@ def test_without_the_feature_store_events_are_logged_and_said_to_be_late(
     ask: Any, engine: Engine, served: httpx.Client, workspace: Workspace
 ) -> None:
     break_feature_store(workspace)
-    event = {"id": "late", "member_id": "m", "job_id": engine.loaded.index.ids[0], "action": "view"}
+    event = {"id": "late", "member_id": "m", "job_id": engine.servable.index.ids[0], "action": "view"}
     answer = served.post("/v1/events", json=event)
     assert (answer.status_code, answer.json()["accepted"], answer.json()["degraded"]) == (200, 1, ["features"])
     assert b'"late"' in b"".join(path.read_bytes() for path in workspace.logs.rglob("*.jsonl"))
 
 
 def use_items_of_another_bundle(engine: Engine) -> None:
-    index = engine.loaded.index
+    index = engine.servable.index
     index._items = SegmentedArray(np.asarray(index._items)[:, :1])
 
 
@@ -96,7 +98,7 @@ def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: En
 def test_without_the_encoder_words_and_activity_find_candidates(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.loaded.encoder, "_session", None)
+    monkeypatch.setattr(engine.servable.encoder, "_session", None)
     answer = ask()
     assert answer["degraded"] == ["encoder"]
     assert len(answer["results"]) == 5
@@ -106,7 +108,7 @@ def test_without_the_encoder_words_and_activity_find_candidates(
 def test_without_retrieval_the_answer_is_what_is_popular_nearby(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.loaded.index, "term_shares", None)
+    monkeypatch.setattr(engine.servable.index, "term_shares", None)
     answer = ask()
     assert answer["degraded"] == ["retrieval"]
     assert [result["found_by"] for result in answer["results"]] == [["popular"]] * 5
@@ -116,7 +118,7 @@ def test_without_retrieval_the_answer_is_what_is_popular_nearby(
 def test_without_anything_the_answer_is_empty_and_says_so(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.loaded.index, "attributes", None)
+    monkeypatch.setattr(engine.servable.index, "attributes", None)
     answer = ask()
     assert answer["results"] == []
     assert answer["degraded"] == ["retrieval", "popular", "rules"]
@@ -125,7 +127,7 @@ def test_without_anything_the_answer_is_empty_and_says_so(
 def test_what_the_last_step_cannot_check_is_not_shown(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.loaded.index, "display", None)
+    monkeypatch.setattr(engine.servable.index, "display", None)
     answer = ask()
     assert (answer["results"], answer["degraded"]) == ([], ["rules"])
 
@@ -133,15 +135,15 @@ def test_what_the_last_step_cannot_check_is_not_shown(
 @pytest.fixture
 def hurried(workspace: Workspace) -> Iterator[httpx.Client]:
     """A service whose deadline has passed when a request arrives."""
-    with running(Engine(workspace, deadline=-1)) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with running(Engine(workspace, ServeConfig(deadline=-1))) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
 def test_what_is_popular_comes_after_the_others_where_a_rule_demotes_it(engine: Engine) -> None:
-    index = engine.loaded.index
+    index = engine.servable.index
     now = datetime.now(UTC)
     request = build_request("", Activity(), "", "", Filter(), now)
-    plain = popular(index, request, 500)
+    plain = popular_candidates(index, request, 500)
     company = index.display(int(plain.rows[0]))["company"]
     rule = Rule.model_validate(
         {
@@ -155,7 +157,7 @@ def test_what_is_popular_comes_after_the_others_where_a_rule_demotes_it(engine: 
         }
     )
     facts = replace(request.facts, dismissed=((plain.ids[0], ""),))
-    found = popular(index, replace(request, facts=facts), 500, [rule])
+    found = popular_candidates(index, replace(request, facts=facts), 500, [rule])
     down = [index.display(int(row))["company"] == company for row in found.rows]
     assert found.ids != plain.ids and set(found.ids) == set(plain.ids)
     assert any(down) and down == sorted(down)
@@ -187,7 +189,7 @@ def test_stored_text_of_another_version_is_not_read(workspace: Workspace, member
         assert isinstance(version, pa.ChunkedArray)
         pq.write_table(table.set_column(column, "text_version", version), path)
     materialize(workspace)
-    with running(Engine(workspace, deadline=60)) as url:
+    with running(Engine(workspace, ServeConfig(deadline=60))) as url:
         answer = httpx.post(f"{url}/v1/recommend", json={"member_id": member_ids[0], "k": 5}, timeout=60).json()
     assert answer["degraded"] == ["features"]
     assert (answer["member_known"], len(answer["results"])) == (True, 5)

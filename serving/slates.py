@@ -1,4 +1,4 @@
-"""The last answers, so that an event can name its request and a person can ask why a job was there."""
+"""The slates (lists of jobs) of the last answers, by which an event or an explanation finds its request."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import numpy as np
 from contracts.bundle import Blend
 from contracts.records import Surface
 
-KEPT = 2_000
-"""Answers; at twenty jobs each about 10 MB."""
+MAX_SLATES = 2_000
+"""At twenty jobs each about 10 MB."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """One answer of n jobs, best first.
+class Slate:
+    """The n jobs of one answer, best first.
 
     found_by, demoted_by: n lists of sources and of rules; reasons: n sentences, empty where found_by says it all;
-    scores: (n,); probabilities: n maps of task to probability; inputs: n arrays (F,) that the blend read, None where it
-    did not.
+    scores: (n,); probabilities: n maps of task to probability; inputs: n arrays (F,) float32 that the blend read, None
+    where it read none.
     """
 
     request_id: str
@@ -42,7 +42,7 @@ class Shown:
     inputs: tuple[np.ndarray | None, ...]
 
     def impressions(self) -> list[dict[str, Any]]:
-        """`contracts.records.Event` of each job shown."""
+        """A `contracts.records.Event` of each job, as a dict. No order is drawn by chance: there is no propensity."""
         return [
             {
                 "id": f"{self.request_id}-{position}",
@@ -62,19 +62,19 @@ class Shown:
         ]
 
 
-class Recent:
-    """Holds the last `KEPT` answers by request id."""
+class RecentSlates:
+    """The last `MAX_SLATES` slates by request id. Safe to share between threads."""
 
     def __init__(self) -> None:
-        self._shown: OrderedDict[str, Shown] = OrderedDict()
+        self._slates: OrderedDict[str, Slate] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, shown: Shown) -> None:
+    def add(self, slate: Slate) -> None:
         with self._lock:
-            self._shown[shown.request_id] = shown
-            if len(self._shown) > KEPT:
-                self._shown.popitem(last=False)
+            self._slates[slate.request_id] = slate
+            if len(self._slates) > MAX_SLATES:
+                self._slates.popitem(last=False)
 
-    def get(self, request_id: str) -> Shown | None:
+    def get(self, request_id: str) -> Slate | None:
         with self._lock:
-            return self._shown.get(request_id)
+            return self._slates.get(request_id)

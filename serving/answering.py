@@ -1,0 +1,232 @@
+"""One request answered: features -> candidates -> rank -> rules -> answer.
+
+Where a stage is down or late the answer degrades one step and says so: the student -> the order of retrieval -> what is
+popular nearby. A member who is not known is served from the request's own profile.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import chain
+
+import numpy as np
+
+from feature_repo.online import MemberRow
+from history.unclicked import Unclicked
+from ranking.eligibility import EligibleJob, eligible_jobs
+from ranking.popular import NO_CANDIDATES, popular_candidates
+from ranking.rank import RANKED, Ranked, as_retrieved, rank
+from retrieval.candidates import Candidates
+from retrieval.filters.attributes import AttributeTable
+from retrieval.filters.filters import AnyOf, Either, Filter
+from retrieval.index.job_index import CANDIDATES
+from retrieval.request import Request, build_request
+from retrieval.rules.rules import RuleBook
+from serving.metrics import Metrics
+from serving.schemas import Answer, JobsRequest, Result, SearchRequest, profile_text
+from serving.servable import Servable
+from serving.slates import Slate
+from serving.stages import Stages
+
+
+@dataclass(frozen=True)
+class Answerer:
+    """Answers requests from a servable. deadline: seconds after arrival past which no further stage begins."""
+
+    rules: RuleBook
+    unclicked: Unclicked
+    metrics: Metrics
+    deadline: float
+
+    def answer(self, servable: Servable, message: JobsRequest, arrived: float) -> tuple[Answer, Slate]:
+        """The answer to a request, and the slate that it shows.
+
+        Args:
+            servable: Answers it from the first stage to the last.
+            message: The request.
+            arrived: When it came in, by `time.monotonic`.
+
+        Raises:
+            UnknownAttribute: The filter names an attribute that the index lacks.
+            BadInput: The filter does not fit its attribute.
+        """
+        index, manifest = servable.index, servable.manifest
+        stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline)
+        now = datetime.now(UTC)
+        _check_filter(message.filter, index.attributes)
+
+        row = _features(servable, message.member_id, stages)
+        request = self._request(servable, row or MemberRow(known=False), message, now)
+        vector = _encoded(servable, request, stages)
+        candidates = self._candidates(servable, request, vector, max(CANDIDATES, message.k), stages)
+        ranked = _ranked(servable, request, vector, candidates, max(RANKED, message.k), stages)
+        eligible = self._eligible(servable, request, ranked, message.k, stages)
+        probabilities = ranked.probabilities([job.place for job in eligible])
+
+        answer = Answer(
+            request_id=stages.request_id,
+            member_known=None if row is None else row.known,
+            results=_results(eligible, ranked, probabilities),
+            bundle_version=manifest.version,
+            index_version=index.version,
+            text_version=manifest.text_version,
+            rules_version=self.rules.version,
+            removed=candidates.removed,
+            uncalibrated=manifest.uncalibrated,
+            degraded=tuple(stages.degraded),
+            timings_ms=stages.timings_ms | {"total": round((time.monotonic() - arrived) * 1_000, 3)},
+        )
+        return answer, _slate(servable, message, request, stages.request_id, eligible, ranked, probabilities)
+
+    def _request(self, servable: Servable, row: MemberRow, message: JobsRequest, now: datetime) -> Request:
+        """The request to retrieval. The message's profile and location go before what is stored of the member."""
+        text, location = row.text, row.location
+        if message.profile is not None:
+            text, of_profile = profile_text(message.profile, servable.verbalizer)
+            location = of_profile or location
+        return build_request(
+            text,
+            row.activity,
+            message.query if isinstance(message, SearchRequest) else "",
+            message.location or location,
+            message.filter,
+            now,
+            message.exclude,
+            member_id=message.member_id,
+            member=message.profile.model_dump() if message.profile else None,
+            percentiles=servable.verbalizer.percentiles,
+            unclicked=self.unclicked.of(message.member_id),
+        )
+
+    def _candidates(
+        self, servable: Servable, request: Request, vector: np.ndarray | None, k: int, stages: Stages
+    ) -> Candidates:
+        index, rules = servable.index, self.rules.enabled
+        candidates = stages.run(
+            "retrieval",
+            lambda: index.search(request, vector, k, rules),
+            instead=lambda: stages.run(
+                "popular",
+                lambda: popular_candidates(index, request, k, rules),
+                instead=lambda: NO_CANDIDATES,
+                last=True,
+            ),
+        )
+        for rule, count in candidates.removed.items():
+            self.metrics.rule_jobs.labels(rule, "remove").inc(count)
+        for rule in chain.from_iterable(candidates.demoted.values()):
+            self.metrics.rule_jobs.labels(rule, "demote").inc()
+        return candidates
+
+    def _eligible(
+        self, servable: Servable, request: Request, ranked: Ranked, k: int, stages: Stages
+    ) -> list[EligibleJob]:
+        """The first k jobs that may be shown; none where that cannot be checked."""
+        none: tuple[list[EligibleJob], Counter[str]] = [], Counter()
+        eligible, removed = stages.run(
+            "rules",
+            lambda: eligible_jobs(servable.index, request, ranked.rows, k, ranked.candidates.demoted),
+            instead=lambda: none,
+            last=True,
+        )
+        for rule, count in removed.items():
+            self.metrics.removed_last.labels(rule).inc(count)
+        return eligible
+
+
+def _check_filter(filter: Filter, attributes: AttributeTable) -> None:
+    """Raise UnknownAttribute or BadInput where a clause does not fit, before any stage could mistake it for a fault."""
+    for clause in filter.clauses:
+        for condition in clause.either if isinstance(clause, Either) else (clause,):
+            if isinstance(condition, AnyOf):
+                attributes.holds_any(condition.attribute, ())
+            else:
+                attributes.within(condition.attribute, None, None)
+
+
+def _features(servable: Servable, member_id: str, stages: Stages) -> MemberRow | None:
+    """The member's features, without their text where another version of the verbaliser wrote it; None: no answer."""
+
+    def read() -> MemberRow:
+        row = servable.members.read(member_id)
+        if row.text and row.text_version != servable.manifest.text_version:
+            stages.degrade("features", "text_version")
+            return replace(row, text="")
+        return row
+
+    return stages.run("features", read, instead=lambda: None) if member_id else MemberRow(known=False)
+
+
+def _encoded(servable: Servable, request: Request, stages: Stages) -> np.ndarray | None:
+    """(dim,) float32 vector of the request's text; None without a text or an encoder."""
+    if not request.request_text:
+        return None
+    return stages.run("encoder", lambda: servable.encoder.encode([request.request_text])[0], instead=lambda: None)
+
+
+def _ranked(
+    servable: Servable, request: Request, vector: np.ndarray | None, candidates: Candidates, top: int, stages: Stages
+) -> Ranked:
+    """The candidates in the student's order; in that of retrieval without a text or without the student."""
+    if not request.request_text or "retrieval" in stages.degraded:
+        return as_retrieved(candidates)
+    return stages.run(
+        "student",
+        lambda: rank(servable.index, servable.scorer, request, candidates, vector, top),
+        instead=lambda: as_retrieved(candidates),
+    )
+
+
+def _results(
+    eligible: Sequence[EligibleJob], ranked: Ranked, probabilities: Sequence[dict[str, float]]
+) -> tuple[Result, ...]:
+    return tuple(
+        Result(
+            rank=position,
+            job_id=job.record["id"],
+            score=float(ranked.scores[job.place]),
+            scores=by_task,
+            found_by=ranked.found_by(job.place),
+            why=ranked.why(job.place),
+            also=job.duplicates,
+            **{name: job.record[name] for name in _RECORD_FIELDS},
+        )
+        for position, (job, by_task) in enumerate(zip(eligible, probabilities, strict=True), start=1)
+    )
+
+
+_RANKING_FIELDS = ("rank", "job_id", "score", "scores", "found_by", "why", "also")
+_RECORD_FIELDS = tuple(name for name in Result.model_fields if name not in _RANKING_FIELDS)
+
+
+def _slate(
+    servable: Servable,
+    message: JobsRequest,
+    request: Request,
+    request_id: str,
+    eligible: Sequence[EligibleJob],
+    ranked: Ranked,
+    probabilities: Sequence[dict[str, float]],
+) -> Slate:
+    places = [job.place for job in eligible]
+    return Slate(
+        request_id=request_id,
+        time=request.time,
+        surface="search" if isinstance(message, SearchRequest) else "recommendation",
+        member_id=message.member_id,
+        query=request.query,
+        logged_by=f"{servable.manifest.version}/{servable.index.version}",
+        job_ids=tuple(job.record["id"] for job in eligible),
+        scores=tuple(float(ranked.scores[place]) for place in places),
+        found_by=tuple(ranked.found_by(place) for place in places),
+        demoted_by=tuple(ranked.demoted_by(place) for place in places),
+        reasons=tuple(ranked.reason(place) for place in places),
+        probabilities=tuple(probabilities),
+        blend=ranked.blend,
+        inputs=tuple(ranked.blended(place) for place in places),
+    )

@@ -1,0 +1,29 @@
+"""The knobs of a service, in one frozen value that is passed through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from contracts.values import FrozenModel
+from contracts.workspace import Workspace
+
+
+class ServeConfig(FrozenModel):
+    """What a service answers with, and within which bounds."""
+
+    bundle: Path | None = Field(None, description="Folder of a bundle; none: the workspace's current one.")
+    index: Path | None = Field(None, description="Folder of an index; none: the workspace's current one.")
+    rules: Path | None = Field(None, description="File of rules; none: the workspace's own, else the built-in ones.")
+    deadline: float = Field(1.0, description="Seconds after a request's arrival past which no further stage begins.")
+    threads: int | None = Field(None, ge=1, description="Cores that one model call may use; none: all.")
+    device: str | None = Field(None, description="Device that scans the vectors, as `JobIndex.load` takes it.")
+    changes: str | None = Field(
+        None, description="Feed of job changes that is applied meanwhile: a folder, or redis://host:port#stream."
+    )
+    poll: float = Field(0.0, ge=0, description="Seconds between looks for a newer bundle or index; 0: none.")
+
+    def folders(self, workspace: Workspace) -> tuple[Path, Path]:
+        """The bundle and the index to serve from. Raises NotReady where the workspace has none yet."""
+        return self.bundle or workspace.bundle, self.index or workspace.index

@@ -1,0 +1,56 @@
+"""The application: routers, middleware and error handlers around one engine.
+
+`ROUTERS` and `middleware` are lists; a further router (a console) or middleware (authentication) is one more entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from contracts.machine import cores
+from serving.engine import Engine
+from serving.http.middleware import BodyLimit, RequestMetrics
+from serving.http.problems import RESPONSES, add_problem_handlers
+from serving.http.routes import events_router, jobs_router, operation_router
+from serving.http.state import ServiceState
+
+ROUTERS = (jobs_router, events_router, operation_router)
+
+
+def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> FastAPI:
+    """Make the application. It closes the engine when it stops.
+
+    Args:
+        engine: One that is ready, or the promise of one: until that is kept, /readyz and the routes answer 503.
+        workers: Requests worked on at once; None: one a core. Others wait in line, and their deadline runs.
+    """
+    promise: Future[Engine] = Future()
+    if isinstance(engine, Engine):
+        promise.set_result(engine)
+    else:
+        promise = engine
+    state = ServiceState(promise, ThreadPoolExecutor(workers or cores(), thread_name_prefix="request"))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        state.close()
+
+    app = FastAPI(
+        title="Rolecall",
+        summary="The job recommender: ranked jobs for a member or a query, and why.",
+        lifespan=lifespan,
+        responses=RESPONSES,
+        openapi_tags=[{"name": "jobs"}, {"name": "events"}, {"name": "operation"}],
+        middleware=[Middleware(RequestMetrics, metrics=state.metrics), Middleware(BodyLimit)],
+    )
+    app.state.service = state
+    add_problem_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app

@@ -1,0 +1,95 @@
+"""Errors over HTTP: one JSON form with a reason and a message, and never a trace or a value that was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+
+from contracts.errors import BadInput, RolecallError
+from contracts.values import FrozenModel
+from retrieval.filters.filters import field_name
+
+M = TypeVar("M", bound=BaseModel)
+MAX_FIELD_CHARS = 200
+
+
+class Problem(FrozenModel):
+    """The body of every answer that is not a success."""
+
+    reason: str
+    message: str
+    field: str | None = None
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
+        400: "The body is not JSON, or the filter names an unknown attribute.",
+        413: "The body is too large.",
+        422: "A value is out of its bounds; `field` names it.",
+        503: "Not ready; `message` says why.",
+    }.items()
+}
+NO_SUCH_ANSWER: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such recent answer."}}
+_REASONS = {400: "malformed_json", 404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    """Answer every exception as a `Problem`."""
+    app.add_exception_handler(RolecallError, _typed_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _bug)
+
+
+def validated(model: type[M], body: Any) -> M:
+    """The body as a model. Raises BadInput with the first thing that is wrong, without the value that was sent."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        message = problem["msg"] + _further(error.error_count() - 1)
+        raise BadInput(message, where=_field(problem["loc"]) or "body") from None
+
+
+async def _typed_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RolecallError)
+    return _problem(error.http_status, error.reason, str(error), error.where or None)
+
+
+async def _invalid_request(_: Request, error: Exception) -> Response:
+    """The first thing that is wrong, without the value: it may be long, or a member's own text."""
+    assert isinstance(error, RequestValidationError)
+    problem = error.errors()[0]
+    if problem["type"] == "json_invalid":
+        return _problem(400, "malformed_json", f"the body is not JSON: {problem['ctx']['error']}")
+    field = _field(problem["loc"][1:])
+    message = f"{field or 'body'}: {problem['msg']}" + _further(len(error.errors()) - 1)
+    return _problem(422, "bad_input", message, field or None)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return _problem(error.status_code, _REASONS.get(error.status_code, "refused"), str(error.detail))
+
+
+async def _bug(_: Request, error: Exception) -> Response:
+    return _problem(500, "internal", "this is a bug in the service; its log has the trace")
+
+
+def _problem(status: int, reason: str, message: str, field: str | None = None) -> Response:
+    body = Problem(reason=reason, message=message, field=field).model_dump_json(exclude_none=True)
+    return Response(body, status, media_type="application/json")
+
+
+def _field(loc: Sequence[str | int]) -> str:
+    return field_name(loc)[:MAX_FIELD_CHARS]
+
+
+def _further(count: int) -> str:
+    return f" (and {count} more)" if count else ""

@@ -1,0 +1,56 @@
+"""The state of the application: an engine that may still be loading, and the threads that requests run on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+
+from contracts.errors import NotReady
+from serving.engine import Engine
+from serving.metrics import Metrics
+
+
+class ServiceState:
+    """Gives routes the engine, once it is loaded, and runs their work on threads of its own."""
+
+    def __init__(self, promise: Future[Engine], pool: ThreadPoolExecutor) -> None:
+        self._promise, self._pool = promise, pool
+
+    def engine(self) -> Engine:
+        """The engine. Raises NotReady while it is loading, and what loading raised."""
+        if not self._promise.done():
+            raise NotReady("bundle, index and features are being loaded", cure="ask /readyz again in some seconds")
+        return self._promise.result()
+
+    def metrics(self) -> Metrics | None:
+        """The engine's metrics; None without an engine."""
+        return self._promise.result().metrics if _succeeded(self._promise) else None
+
+    async def run(self, work: Callable[[Engine], BaseModel]) -> Response:
+        """The JSON of what `work` returns; both are made on a thread of the pool."""
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(self._pool, lambda: work(self.engine()).model_dump_json())
+        return Response(body, media_type="application/json")
+
+    def close(self) -> None:
+        """Finish the requests that run, then close the engine: at once, or when it has loaded."""
+        self._pool.shutdown()
+        self._promise.add_done_callback(lambda promise: promise.result().close() if _succeeded(promise) else None)
+
+
+def _succeeded(promise: Future[Engine]) -> bool:
+    return promise.done() and promise.exception() is None
+
+
+def _of_request(request: Request) -> ServiceState:
+    state: ServiceState = request.app.state.service
+    return state
+
+
+Service = Annotated[ServiceState, Depends(_of_request)]
+"""A route's parameter of this type is the application's state."""

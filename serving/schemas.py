@@ -1,0 +1,193 @@
+"""Requests and answers of the service, with HTTP and without; every bound that keeps a hostile request cheap."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, FailFast, Field
+
+from contracts.cleaning import clean_text
+from contracts.records import (
+    EARLIEST,
+    Education,
+    Employment,
+    Identifier,
+    Member,
+    OptionalSeniority,
+    PayPeriod,
+    Positions,
+    Preferences,
+    Record,
+    Seniority,
+    Surface,
+    Text,
+    Words,
+    Workplace,
+)
+from contracts.text.verbalizer import Verbalizer
+from contracts.values import FrozenModel
+from ranking.explain import Explanation
+from retrieval.filters.filters import Clause, Either, Filter, Range
+
+MAX_K = 500
+MAX_QUERY_CHARS = 2_000
+MAX_FILTER_VALUES = 1_000
+MAX_EXCLUDED = 1_000
+MAX_EVENTS = 1_000
+
+
+def _bounded(filter: Filter) -> Filter:
+    values = sum(map(_values, filter.clauses))
+    if values > MAX_FILTER_VALUES:
+        raise ValueError(f"{values:,} values are over the limit of {MAX_FILTER_VALUES:,}")
+    return filter
+
+
+def _values(clause: Clause) -> int:
+    if isinstance(clause, Either):
+        return sum(map(_values, clause.either))
+    return 1 if isinstance(clause, Range) else len(clause.any_of)
+
+
+class _Message(FrozenModel):
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+
+class Profile(Record):
+    """What a member would say of themselves: the fields of a member record, all of them optional."""
+
+    headline: Text = ""
+    summary: Text = ""
+    location: Text = ""
+    seniority: OptionalSeniority = None
+    skills: Words = ()
+    positions: Positions = ()
+    education: Annotated[tuple[Education, ...], Field(max_length=50)] = ()
+    preferences: Preferences = Preferences()
+
+
+def profile_text(profile: Profile, verbalizer: Verbalizer) -> tuple[str, str]:
+    """The member text of a profile, as the batch job would write it, and its location."""
+    member = Member.model_construct(**{"id": "", "updated_at": EARLIEST, **dict(profile)})
+    return verbalizer.member(member), member.location
+
+
+class JobsRequest(_Message):
+    """The fields of a recommendation and of a search alike."""
+
+    member_id: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = Field(
+        "", description="Empty for someone who is not signed in; an unknown id is no error."
+    )
+    profile: Profile | None = Field(
+        None, description="Used in place of the member's stored text, and so the way to serve someone new."
+    )
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="How many jobs; fewer come back where fewer fit.")] = 20
+    filter: Annotated[Filter, AfterValidator(_bounded)] = Filter()
+    exclude: Annotated[tuple[Identifier, ...], FailFast(), Field(max_length=MAX_EXCLUDED)] = Field(
+        (), description="Jobs that must not be in the answer."
+    )
+    location: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = Field(
+        "", description='"City, Region", where it is not the member\'s own.'
+    )
+
+
+class RecommendRequest(JobsRequest):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"member_id": "m0000001", "k": 10},
+                {
+                    "profile": {"headline": "Registered nurse", "skills": ["triage"], "location": "Austin, Texas"},
+                    "filter": {"all": [{"attribute": "workplace", "any_of": ["onsite", "hybrid"]}]},
+                },
+            ]
+        }
+    )
+
+
+class SearchRequest(JobsRequest):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"query": "night shift nurse", "k": 10}]})
+    query: Annotated[str, Field(max_length=MAX_QUERY_CHARS), AfterValidator(clean_text), Field(min_length=1)]
+
+
+class Result(_Message):
+    """One job of an answer."""
+
+    rank: int
+    job_id: str
+    score: float = Field(
+        description="What the list is ordered by, comparable within one answer only. Where a company's share of the "
+        "first places is limited, a job may stand below one of a lower score."
+    )
+    scores: Mapping[str, float] = Field(
+        description="Task -> calibrated probability, which may be held against a threshold; empty where the student "
+        "did not rank."
+    )
+    found_by: tuple[str, ...] = Field(description="The retrieval sources that found it.")
+    why: tuple[str, ...] = Field(
+        description="The strongest reasons, and the rules that put it after the others, in words."
+    )
+    also: tuple[str, ...] = Field(
+        description="Near-duplicates of it that were found too and are not listed, best first."
+    )
+    title: str
+    company: str
+    location: str
+    workplace: Workplace | None
+    employment: Employment | None
+    seniority: Seniority | None
+    industry: str
+    salary_min: float | None
+    salary_max: float | None
+    currency: str
+    salary_period: PayPeriod
+    posted_at: datetime | None
+    expires_at: datetime | None
+
+
+class Answer(_Message):
+    """The jobs for a request, best first, and how they came about."""
+
+    request_id: str
+    member_known: bool | None = Field(description="Null where the feature store did not say.")
+    results: tuple[Result, ...]
+    bundle_version: str
+    index_version: str
+    text_version: str
+    rules_version: str
+    removed: Mapping[str, int] = Field(description="Rule from member feedback -> jobs that it kept out.")
+    uncalibrated: tuple[str, ...] = Field(
+        description="Tasks that are ranked by but not in `scores`: too few labels say how likely they are."
+    )
+    degraded: tuple[str, ...] = Field(
+        description="Stages that could not answer or ran out of time, and were done without."
+    )
+    timings_ms: Mapping[str, float]
+
+
+class Rejected(_Message):
+    index: int = Field(description="The event's place in the post, from 0.")
+    reason: str
+    message: str
+
+
+class EventsReply(_Message):
+    accepted: int = Field(description="New events.")
+    duplicates: int = Field(description="Events whose id was posted before, which change nothing.")
+    rejected: int
+    reasons: tuple[Rejected, ...]
+    degraded: tuple[str, ...] = Field(
+        (), description='"features" where events were logged but the next answer does not know of them yet.'
+    )
+
+
+class ExplainReply(_Message):
+    request_id: str
+    job_id: str
+    time: datetime
+    surface: Surface
+    rank: int
+    score: float
+    explanation: Explanation

@@ -1,0 +1,90 @@
+"""Opens a servable (a bundle with the index, encoder and feature store that fit it); refuses parts that do not fit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.bundle import Manifest
+from contracts.encoder import read_encoder
+from contracts.errors import BundleMismatch
+from contracts.text.fitted import open_verbalizer
+from contracts.text.verbalizer import Verbalizer
+from contracts.workspace import Workspace
+from feature_repo.online import OnlineMembers
+from ranking.scorer import BundleScorer, ItemEncoder
+from retrieval.encoder import TextEncoder
+from retrieval.index.job_index import JobIndex, check_index, read_index_manifest
+from serving.config import ServeConfig
+
+
+@dataclass(frozen=True)
+class Servable:
+    """One bundle and what fits it. All of it may be shared between threads.
+
+    folders: of the bundle and of the index; item_encoder: None where jobs are not encoded while it serves.
+    """
+
+    folders: tuple[Path, Path]
+    manifest: Manifest
+    scorer: BundleScorer
+    encoder: TextEncoder
+    index: JobIndex
+    members: OnlineMembers
+    verbalizer: Verbalizer
+    item_encoder: ItemEncoder | None
+
+    @property
+    def encoded_by(self) -> tuple[str, str, str]:
+        """Versions of the text, the encoder and the bundle that a job is encoded with."""
+        return self.verbalizer.version, self.encoder.version, self.manifest.version
+
+    @property
+    def served(self) -> tuple[str, str, int]:
+        """Versions of the bundle and of the index as it was built, and how many jobs it holds now."""
+        return self.manifest.version, self.index.manifest.version, self.index.jobs.held
+
+
+def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | None = None) -> Servable:
+    """Open a bundle, an index, the encoder and the feature store.
+
+    Args:
+        workspace: Its current bundle and index are opened where `config` names none.
+        config: Which bundle and index, on how many threads and which device; with a feed the bundle's item encoder too.
+        former: What is served now; the parts that did not change are shared with it.
+
+    Raises:
+        NotReady: A part is missing.
+        BundleMismatch: The bundle was altered, or reads text of another version than the workspace writes, or a
+            feature service that the repository lacks.
+        IndexMismatch: The index was built with another bundle, text version or encoder.
+        NotAFeatureRepo: The workspace has no feature repository.
+    """
+    verbalizer = open_verbalizer(workspace)
+    folders = config.folders(workspace)
+    same = former if former and former.folders[0] == folders[0] else None
+    scorer = same.scorer if same else BundleScorer(folders[0], config.threads)
+    manifest = scorer.manifest
+    if manifest.text_version != verbalizer.version:
+        raise BundleMismatch(
+            f"bundle {manifest.version} reads text version {manifest.text_version}, the workspace writes "
+            f"{verbalizer.version}",
+            where=str(folders[0]),
+            cure="train and export a bundle on this workspace's text",
+        )
+    encoder = former.encoder if former else None
+    if encoder is None or encoder.version != read_encoder(workspace.encoder).version:
+        encoder = TextEncoder(workspace.encoder, config.threads)
+    # The cheap check comes before the slow loading.
+    check_index(read_index_manifest(folders[1]), manifest, encoder)
+    item_encoder = None
+    if config.changes:
+        item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.threads, manifest)
+    members = same.members if same else OnlineMembers(workspace, manifest.feature_service, manifest.version)
+    try:
+        index = JobIndex.load(folders[1], config.device)
+    except BaseException:
+        if same is None:
+            members.close()
+        raise
+    return Servable(folders, manifest, scorer, encoder, index, members, verbalizer, item_encoder)
