@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-import yaml
 from pydantic import PlainValidator, SerializeAsAny, TypeAdapter, ValidationError
 from pydantic_core import PydanticKnownError
 
+from contracts.documents import read_yaml
 from contracts.errors import BadInput
 from contracts.plugins import Registry
 from contracts.validation import first_problem, typed
@@ -54,11 +54,9 @@ def read_judge(text: str) -> JudgeConfig:
         BadInput: The kind is unknown or a knob does not fit; the error repeats no value, which may be a key.
     """
     try:
-        return TypeAdapter(AnyJudgeConfig).validate_python(yaml.safe_load(text))
+        return TypeAdapter(AnyJudgeConfig).validate_python(read_yaml(text, "--judge"))
     except ValidationError as error:
         cure = f"a kind is one of {', '.join(JUDGES.names())}"
         if first_problem(error)["type"] == "union_tag_invalid":  # the kind may hold a key
             raise BadInput("kind: not one of them", where="--judge", cure=cure) from error
         raise typed(error, BadInput, where="--judge", cure=cure, root="judge") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise BadInput("not YAML", where="--judge", cure="quote it: --judge '{kind: llm, model: M}'") from error

@@ -106,7 +106,7 @@ def load_edits(
     where = str(path)
     document, lines = parse(read_text(path), _Edits, where)
     found = [
-        Decision(edit, _ends(edit, ("edits", i), lines, where, members, jobs, title), f"line {lines[('edits', i)]}")
+        Decision(edit, _ends(edit, ("edits", i), lines, where, members, jobs, title), f"line {lines['edits', str(i)]}")
         for i, edit in enumerate(document.edits)
     ]
     _check_agree(found, where)
