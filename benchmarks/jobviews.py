@@ -19,10 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchmarks import result_file
 from benchmarks.summary import summary_rows
+from contracts.documents import read_yaml, to_yaml
 from replay.results import ENCODER_ALONE, RETRIEVAL, WHOLE
 
 LEFT_OUT = ("views_7d", "days_since_view", "unseen")
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--reuse", action="store_true", help="take the summary of an earlier run in the workspace")
     options = parser.parse_args(argv)
-    knobs = yaml.safe_load(options.params.read_text())
+    knobs = read_yaml(options.params.read_text(), str(options.params))
     trained = knobs | {"encoder": {**knobs.get("encoder", {}), "train": TRAIN}}
     rows = _ran(options, options.workspace, knobs)
     rows += _ran(options, options.workspace.with_name(options.workspace.name + "-trained"), trained, TRAINED)
@@ -79,7 +78,7 @@ def _renamed(workspace: Path, names: Mapping[str, str]) -> list[dict[str, Any]]:
 def _run(knobs: dict[str, Any], data: Path, workspace: Path, *options: str) -> None:
     workspace.mkdir(parents=True, exist_ok=True)
     params = workspace / "params.yaml"
-    params.write_text(yaml.safe_dump(knobs))
+    params.write_text(to_yaml(knobs))
     command = ["rolecall", "--params", str(params), "run", "--data", str(data), "--workspace", str(workspace)]
     subprocess.run([sys.executable, "-m", *command, *options], check=True)
 

@@ -26,9 +26,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
-import yaml
 
 from benchmarks import result_file
+from contracts.documents import to_yaml
 from contracts.errors import NotReady
 from contracts.tables import read_table
 from contracts.workspace import Workspace
@@ -111,7 +111,7 @@ def ways_of(index: JobIndex, past: Asked, shares: Sequence[float]) -> dict[str, 
         name, config = f"links {share:g}", with_links(plain, share)
         ways[name] = config
         learned = learn_order(index.asked_by(config), past)
-        told = yaml.safe_dump({"retrieval": {"learned": learned.model_dump(mode="json")}}, sort_keys=False)
+        told = to_yaml({"retrieval": {"learned": learned.model_dump(mode="json")}})
         log.info("%s, the learned order as params:\n%s", name, told)
         ways[f"{name}, learned order"] = config.model_copy(update={"learned": learned})
     learned = learn_order(index.asked_by(ways[REFERENCE]), past)

@@ -117,7 +117,7 @@ def to_yaml(value: Any) -> str:
 
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)
-    yaml.version = (1, 1)  # type: ignore[assignment]
+    yaml.version = (1, 1)
     return yaml
 
 

@@ -9,12 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from contracts.documents import read_yaml, to_yaml
 from contracts.errors import BadInput, UnreadableFile
 from contracts.plugins import load_plugin
 from contracts.validation import field_path, first_problem, problem_text
@@ -128,7 +128,7 @@ class Params(FrozenModel):
     replay: Replay = Replay()
 
     def as_yaml(self) -> str:
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return to_yaml(self.model_dump(mode="json"))
 
 
 class _Environment(EnvSettingsSource):
@@ -137,7 +137,7 @@ class _Environment(EnvSettingsSource):
     def __init__(self) -> None:
         super().__init__(cast(type[BaseSettings], Params), env_prefix=PREFIX, env_nested_delimiter="__")
         knobs = [name for name, path in _variables().items() if path[0] in Params.model_fields]
-        self.env_vars = {name.lower(): _yaml(os.environ[name], name) for name in knobs}
+        self.env_vars = {name.lower(): read_yaml(os.environ[name], name) for name in knobs}
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         return value  # it is no text any more
@@ -176,7 +176,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _read(source: Path) -> dict[str, Any]:
     try:
-        content = _yaml(source.read_text("utf-8"), str(source)) or {}
+        content = read_yaml(source.read_text("utf-8"), str(source)) or {}
     except OSError as error:
         raise BadInput(f"{source} cannot be read", cure="give the path of a params file") from error
     except UnicodeDecodeError as error:
@@ -189,17 +189,6 @@ def _read(source: Path) -> dict[str, Any]:
             kind = type(content[name]).__name__
             raise BadInput(f"{name}: holds {kind}, not knobs", where=str(source), cure="mend the section")
     return content
-
-
-def _yaml(text: str, where: str) -> Any:
-    """The value of a YAML text. An error does not repeat the text, which may hold a secret."""
-    try:
-        return yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BadInput(f"line {line} is not YAML: {error.problem}", where=where, cure="see params.yaml") from None
-    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
-        raise BadInput("not YAML", where=where, cure="see params.yaml") from error
 
 
 def _variables() -> dict[str, list[str]]:

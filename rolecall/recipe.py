@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from contracts.documents import to_yaml
 from contracts.errors import BadInput, RolecallError
 from contracts.workspace import Workspace
 from rolecall.costs import read_costs, write_costs
@@ -199,7 +198,7 @@ def as_dvc() -> str:
     """The recipe as the text of a `dvc.yaml` over the demo workspace."""
     document = {stage.name: _dvc_stage(stage) for stage in STAGES}
     head = "# Printed by `rolecall recipe`; a test holds the two together. Edit rolecall/recipe.py, not this file.\n"
-    return head + yaml.safe_dump({"stages": document}, sort_keys=False, width=120)
+    return head + to_yaml({"stages": document})
 
 
 def _dvc_stage(stage: Stage) -> dict:

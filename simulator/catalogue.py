@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import yaml
 
+from contracts.documents import read_yaml
 from contracts.errors import UnreadableFile
 from contracts.records import SENIORITY_LADDER
 from sources import onet
@@ -80,7 +80,7 @@ class Catalogue:
     @classmethod
     def own(cls) -> Self:
         """Rolecall's own catalogue."""
-        raw = yaml.safe_load(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"))
+        raw = read_yaml(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"), "catalogue.yaml")
         near: dict[str, set[str]] = defaultdict(set)
         for family in raw["families"].values():
             for name, body in family["occupations"].items():
@@ -118,7 +118,7 @@ class Catalogue:
         O*NET's files used here give no pay and no share of remote work: pay follows from the job zone. Occupations
         without tasks or with fewer than three tools are left out: nothing could be written about them.
         """
-        raw = yaml.safe_load(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"))
+        raw = read_yaml(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"), "catalogue.yaml")
         tools, zones, tasks = onet.technologies(folder), onet.zones(folder), onet.tasks(folder)
         titles = _onet_titles(folder)
         codes = [c for c in titles if c in zones and len(tools.get(c, ())) >= 3 and len(tasks.get(c, ())) >= 4]

@@ -103,7 +103,7 @@ def test_an_address_that_is_refused_is_told_without_its_key(tmp_path: Path) -> N
 
 
 def test_knobs_survive_being_written() -> None:
-    import yaml
+    from contracts.documents import read_yaml
 
     knobs = Params(label=OTHER)
-    assert Params.model_validate(yaml.safe_load(knobs.as_yaml())) == knobs
+    assert Params.model_validate(read_yaml(knobs.as_yaml(), "it")) == knobs

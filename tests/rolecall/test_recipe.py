@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
+from contracts.documents import read_yaml, to_yaml
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
 from policy import load_policy
@@ -68,9 +68,9 @@ def would_run(project: Path, *flags: str) -> set[str]:
 
 
 def turn(project: Path, section: str, knob: str, value) -> None:
-    params = yaml.safe_load((project / "params.yaml").read_text())
+    params = read_yaml((project / "params.yaml").read_text(), "it")
     params[section][knob] = value
-    (project / "params.yaml").write_text(yaml.safe_dump(params))
+    (project / "params.yaml").write_text(to_yaml(params))
 
 
 def test_nothing_runs_again_when_nothing_changed(reproduced):
@@ -149,7 +149,7 @@ def test_the_knob_names_the_built_in_policy():
 
 def test_another_market_leaves_no_row_of_the_former_one(reproduced, tmp_path):
     """DVC clears what a stage wrote unless it persists: only what is named by its content may."""
-    stages = yaml.safe_load((reproduced / "dvc.yaml").read_text())["stages"]
+    stages = read_yaml((reproduced / "dvc.yaml").read_text(), "it")["stages"]
     kept = {path for stage in stages.values() for out in stage["outs"] for path, how in out.items() if how["persist"]}
     assert kept == {f"{DVC_WORKSPACE}/{path}" for path in ("bundles", "items", "indexes", "links")}
 

@@ -128,10 +128,10 @@ def test_yaml_that_is_no_policy_is_told(tmp_path: Path, more: str, problem: str)
 
 
 def test_a_folder_and_another_encoding_are_told(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"cannot be read: Is a directory .give a policy file"):
+    with pytest.raises(BadInput, match=r"cannot be read: Is a directory .give --policy FILE"):
         load_policy(tmp_path)
     (tmp_path / "own.yaml").write_bytes(TEXT.encode("utf-16"))
-    with pytest.raises(BadInput, match=r"own\.yaml: not UTF-8 text: .*save it as UTF-8"):
+    with pytest.raises(BadInput, match=r"own\.yaml: not UTF-8: .*save it as UTF-8"):
         load_policy(tmp_path / "own.yaml")
 
 
@@ -143,7 +143,7 @@ def test_an_example_that_is_no_record_is_told_with_its_line(tmp_path: Path) -> N
 
 
 def test_an_absent_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match=r"no policy file .*none\.yaml"):
+    with pytest.raises(NotReady, match=r"no file .*none\.yaml"):
         load_policy(tmp_path / "none.yaml")
 
 
