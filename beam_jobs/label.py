@@ -223,7 +223,7 @@ def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
     place = workspace.label_index
     first_versions(workspace, place)
     asked = retrieval.model_copy(update={"duplicates": None, "diversity": None})  # pairs are drawn, and no list shown
-    folder = build_index(place, retrieval=asked, links=current_links(workspace) if asked.asks("links") else None)
+    folder = build_index(place, retrieval=asked, links=current_links(workspace) if "links" in asked.sources else None)
     for other in place.indexes.iterdir():
         if other.is_dir() and other != folder:
             shutil.rmtree(other)

@@ -8,7 +8,7 @@ before the student reads the first 200, differs.
 - `as configured`: the section `retrieval` of the index.
 - `without links`, `links S`: that source left out, and given the share S of recommendations and S / 4 of searches; the
   other sources share the rest in the proportions that they have.
-- `..., learned order`: ordered by weights that are fitted on the validation requests (`retrieval.fuse`), which come
+- `..., learned order`: ordered by weights that are fitted on the validation requests (`benchmarks.fusion`), which come
   after the hires that links were learned from. They are printed as a section of the params.
 - `..., folded` and `..., diverse`: near-duplicates folded, and at most two jobs of a company among the first ten.
 
@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import result_file
+from benchmarks.fusion import fit_fusion
 from contracts.documents import to_yaml
 from contracts.errors import NotReady
 from contracts.tables import read_table
@@ -42,9 +44,11 @@ from replay.measures import mean_estimates
 from replay.systems import as_shown
 from retrieval.config import Diversity, Learned, RetrievalConfig, Weights
 from retrieval.encoder import TextEncoder
-from retrieval.fuse import fit_fusion
-from retrieval.index.job_index import CANDIDATES, JobIndex, check_index
+from retrieval.engines.append_only import AppendOnlyArray
+from retrieval.index.job_index import CANDIDATES, JobIndex
+from retrieval.index.manifest import check_index
 from retrieval.request import Request
+from retrieval.sources.registry import SOURCES
 
 log = logging.getLogger("rolecall")
 
@@ -95,7 +99,7 @@ def measured(workspace: Workspace, most: int, shares: Sequence[float]) -> Iterat
         found = {}
         for name, config in ways.items():
             log.info("merging: %s", name)
-            found[name] = _figures(jobs.index.asked_by(config), scorer, later)
+            found[name] = _figures(searched_by(jobs.index, config), scorer, later)
     surfaces = np.array([bool(request.query) for request in later.requests])
     for case, mine in (("recommendations", ~surfaces), ("searches", surfaces), ("all requests", surfaces >= 0)):
         if mine.any():
@@ -110,15 +114,27 @@ def ways_of(index: JobIndex, past: Asked, shares: Sequence[float]) -> dict[str, 
     for share in shares:
         name, config = f"links {share:g}", with_links(plain, share)
         ways[name] = config
-        learned = learn_order(index.asked_by(config), past)
+        learned = learn_order(searched_by(index, config), past)
         told = to_yaml({"retrieval": {"learned": learned.model_dump(mode="json")}})
         log.info("%s, the learned order as params:\n%s", name, told)
         ways[f"{name}, learned order"] = config.model_copy(update={"learned": learned})
-    learned = learn_order(index.asked_by(ways[REFERENCE]), past)
+    learned = learn_order(searched_by(index, ways[REFERENCE]), past)
     ways[f"{REFERENCE}, learned order"] = ways[REFERENCE].model_copy(update={"learned": learned})
     ways[f"{REFERENCE}, folded"] = ways[REFERENCE].model_copy(update={"duplicates": own.duplicates})
     ways[f"{REFERENCE}, diverse"] = ways[REFERENCE].model_copy(update={"diversity": Diversity(most=2, first=SHOWN)})
     return ways
+
+
+def searched_by(index: JobIndex, config: RetrievalConfig) -> JobIndex:
+    """The same jobs searched in another way; near-duplicates are those of the build, or none."""
+    parts = replace(
+        index.parts,
+        manifest=index.manifest.model_copy(update={"retrieval": config}),
+        sources={name: SOURCES.get(name)() for name in config.sources},
+    )
+    if config.duplicates is None:
+        parts = replace(parts, groups=AppendOnlyArray(np.arange(len(index), dtype=np.int32)))
+    return JobIndex(parts)
 
 
 def with_links(config: RetrievalConfig, share: float) -> RetrievalConfig:
@@ -126,10 +142,10 @@ def with_links(config: RetrievalConfig, share: float) -> RetrievalConfig:
     changed = {}
     for surface, mine in (("recommend", share), ("search", share / 4)):
         before = getattr(config, surface)
-        others = {name: value for name, value in before.of().items() if name != "links"}
-        room = min(1.0, sum(before.of().values())) - mine
+        others = {name: value for name, value in before.items() if name != "links"}
+        room = min(1.0, sum(before.values())) - mine
         scale = room / sum(others.values())
-        changed[surface] = type(before)(links=mine, **{name: value * scale for name, value in others.items()})
+        changed[surface] = {**{name: value * scale for name, value in others.items()}, "links": mine}
     return config.model_copy(update=changed)
 
 

@@ -18,7 +18,7 @@ import faiss
 import numpy as np
 
 from benchmarks.retrieval_turns import OURS, REST, Rows, drawn, passing, recalls, row
-from retrieval.config import FaissConfig, Kind
+from retrieval.engines.config import FaissConfig, Kind
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.faiss_engine import FaissEngine, build_faiss
 from retrieval.engines.hits import Hits

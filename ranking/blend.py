@@ -12,13 +12,13 @@ import numpy as np
 from contracts.bundle import Blend
 from contracts.errors import BadInput, ShapeMismatch
 from contracts.examples import PAIR_FEATURES
-from retrieval.listwise import fit_listwise
+from ranking.listwise import fit_listwise
 
 
 def fit_blend(
     features: np.ndarray, names: Sequence[str], list_ids: np.ndarray, gains: np.ndarray, l2: float = 1e-3
 ) -> Blend:
-    """Weights that put the gains of each list on top; see `retrieval.listwise.fit_listwise`.
+    """Weights that put the gains of each list on top; see `ranking.listwise.fit_listwise`.
 
     features: (n, F) finite float; names: F. Raises ShapeMismatch, BadInput, TrainingFailed.
     """

@@ -10,14 +10,8 @@ from contracts.bundle import Blend
 from contracts.tasks import TASKS
 from contracts.values import FrozenModel
 from ranking.blend import contributions
+from retrieval.sources.registry import why
 
-FOUND_BY: Mapping[str, str] = {
-    "dense": "its text is close to the request",
-    "recent": "it is like jobs viewed lately",
-    "terms": "it holds words of the request",
-    "popular": "it is popular nearby",
-    "links": "people like this member were hired for such jobs",
-}
 MEANING: Mapping[str, str] = {
     "dense": "text close to the request",
     "recent": "like jobs viewed lately",
@@ -71,7 +65,7 @@ def explain(
         values = contributions(blend, np.asarray(features)[None])[0]
         order = np.argsort(-np.abs(values), kind="stable")
         parts = {blend.names[i]: float(values[i]) for i in order}
-    words = [f"Found because {FOUND_BY.get(source, source)}." for source in found_by]
+    words = [f"Found because {why(source)}." for source in found_by]
     words += [f"{reason}."] if reason else []
     words += [f"{TASKS[task]} {probability:.0%}." for task, probability in probabilities.items() if task in TASKS]
     floor = LEAST * max((abs(value) for value in parts.values()), default=0.0)

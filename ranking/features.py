@@ -9,7 +9,7 @@ import numpy as np
 
 from contracts.examples import PAIR_FEATURES
 from retrieval.index.job_index import JobIndex
-from retrieval.index.popularity import JobActivity
+from retrieval.popularity import JobActivity
 from retrieval.request import RECENT_JOBS, Request
 
 MAX_DAYS = 365.0

@@ -8,8 +8,8 @@ import numpy as np
 
 from retrieval.candidates import Candidates
 from retrieval.index.job_index import JobIndex
-from retrieval.index.popularity import popular_nearby
 from retrieval.merge import below_others
+from retrieval.popularity import popular_nearby
 from retrieval.request import Request
 from retrieval.rules.rules import Rule, demoted, demoted_by
 

@@ -10,13 +10,14 @@ import numpy as np
 from contracts.bundle import Blend, Manifest
 from ranking.blend import blend_inputs, contributions
 from ranking.calibrate import probabilities
-from ranking.explain import FOUND_BY, MEANING, demotion
+from ranking.explain import MEANING, demotion
 from ranking.features import pair_features
 from ranking.scorer import BundleScorer
 from retrieval.candidates import Candidates
 from retrieval.index.job_index import JobIndex
 from retrieval.merge import below_others
 from retrieval.request import Request
+from retrieval.sources.registry import why as sentence_of
 
 RANKED = 200
 """Candidates that the student scores; the others follow in the order of retrieval."""
@@ -93,7 +94,7 @@ class Ranked:
         inputs, reason = self.blended(i), self.reason(i)
         own = (*((reason,) if reason else ()), *map(demotion, self.demoted_by(i)))
         if self.blend is None or inputs is None:
-            return (*(FOUND_BY.get(source, source) for source in self.found_by(i)), *own)
+            return (*(sentence_of(source) for source in self.found_by(i)), *own)
         parts = contributions(self.blend, inputs[None])[0]
         strongest = np.argsort(-parts, kind="stable")[:REASONS]
         names = (self.blend.names[j] for j in strongest if parts[j] > 0)

@@ -28,8 +28,9 @@ from history.as_of import requests_as_of as past_requests_as_of
 from ranking.scorer import ItemEncoder
 from replay.holdout import HeldOut
 from retrieval.encoder import TextEncoder
-from retrieval.index.build import JobIndex, build_index
-from retrieval.index.job_index import read_index_manifest
+from retrieval.index.build import build_index
+from retrieval.index.job_index import JobIndex
+from retrieval.index.manifest import read_index_manifest
 from retrieval.request import Request
 
 log = logging.getLogger("rolecall")

@@ -28,7 +28,8 @@ from replay.report.tables import TASKS, Bench, Truth
 from replay.results import Reliability, Results
 from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
 from retrieval.encoder import TextEncoder
-from retrieval.index.job_index import JobIndex, check_index
+from retrieval.index.job_index import JobIndex
+from retrieval.index.manifest import check_index
 from retrieval.rules.rules import RuleBook
 
 log = logging.getLogger("rolecall")

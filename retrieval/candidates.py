@@ -10,12 +10,19 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Candidates:
-    """What retrieval found for one request, best first.
+    """The candidates of one request, best first.
 
-    rows: (n,) int32; ids: n job ids; sources: S names; scores: (n, S) float32, each source's own, NaN where it did not
-    find the job; fused: (n,) float32 fused score, descending; terms: (n,) float32, see `JobIndex.term_shares`; reasons:
-    n sentences, why a job was found where its sources' names do not say it all, else empty, () for none at all;
-    removed: rule -> jobs that it kept out; demoted: row -> rules for which it stands after the others.
+    Attributes:
+        rows: (n,) int32, rows of the index.
+        ids: n job ids.
+        sources: S names.
+        scores: (n, S) float32, each source's own score, NaN where it did not find the job.
+        fused: (n,) float32, descending.
+        terms: (n,) float32, see `JobIndex.term_shares`.
+        reasons: n sentences, why a job was found where the names of its sources do not say it all, else empty; () where
+            there is none at all.
+        removed: Rule to the number of jobs that it kept out.
+        demoted: Row to the rules for which it stands after the others.
     """
 
     rows: np.ndarray
@@ -32,7 +39,7 @@ class Candidates:
         return len(self.ids)
 
     def first(self, k: int) -> Candidates:
-        """The k best of them."""
+        """The k best candidates."""
         parts = {name: getattr(self, name)[:k] for name in ("rows", "ids", "scores", "fused", "terms", "reasons")}
         return replace(self, **parts)
 

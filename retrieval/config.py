@@ -1,86 +1,25 @@
-"""The knobs of the job index and of how it is asked: its engine and its words, how much each source is sure of, what
-orders the candidates, how a list is settled.
-
-An index is built with them and keeps them, so that whoever asks it asks the same thing.
-"""
+"""The knobs of the job index and of how it is searched. An index keeps those that it was built with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from contracts.values import FrozenModel
+from retrieval.engines.config import FaissConfig
+from retrieval.sources.registry import SOURCES
+from retrieval.words.config import TermsConfig
 
-Kind = Literal["flat", "ivf", "hnsw", "sq8", "pq"]
-_READ: dict[str, tuple[str, ...]] = {
-    "flat": (),
-    "ivf": ("lists", "nprobe"),
-    "hnsw": ("m", "ef_search"),
-    "sq8": ("lists", "nprobe", "rescored"),
-    "pq": ("lists", "nprobe", "m", "rescored"),
-}
-"""The knobs that each kind reads."""
+RECOMMEND_SHARES = {"dense": 0.15, "recent": 0.2, "terms": 0.4, "popular": 0.25, "links": 0.0}
+SEARCH_SHARES = {"dense": 0.4, "recent": 0.05, "terms": 0.45, "popular": 0.02, "links": 0.0}
+"""A query says what is looked for, so that words and vectors count more."""
 
-Source = Literal["dense", "recent", "terms", "popular", "links"]
-SOURCES: tuple[Source, ...] = get_args(Source)
-
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Weight = tuple[
-    Annotated[float, Field(allow_inf_nan=False)],
-    Annotated[float, Field(allow_inf_nan=False)],
-]
-"""What a source adds to a candidate that it found, and for its score; see `retrieval.fuse`."""
-Weights = Mapping[Source, Weight]
-
-
-class FaissConfig(FrozenModel):
-    """Which FAISS index is built, and how far a search looks. A knob that the kind does not read is refused."""
-
-    kind: Kind | None = None
-    """flat: all vectors; ivf: vectors in lists; hnsw: a graph; sq8, pq: lists of 8-bit numbers, of product codes.
-    None: flat up to `FLAT_UP_TO` rows, ivf above."""
-    lists: int | None = Field(None, ge=1)
-    """Lists that the rows are divided into; None: four times the root of the rows."""
-    nprobe: int = Field(48, ge=1)
-    """Lists that a search without a filter looks into."""
-    m: int | None = Field(None, ge=1)
-    """hnsw: neighbours of a node, at least 2, None: 32; pq: bytes of a code, a divisor of the width, None: a quarter of
-    it."""
-    ef_search: int = Field(64, ge=1)
-    """Nodes that a search without a filter keeps in sight, and twice what is asked for at least."""
-    rescored: int = Field(4, ge=1)
-    """Rows that are found by their codes and scored again by their vectors, for each that is asked for."""
-
-    @model_validator(mode="after")
-    def _read_by_the_kind(self) -> Self:
-        kind = self.kind or "ivf"
-        for name, field in type(self).model_fields.items():
-            if name != "kind" and name not in _READ[kind] and getattr(self, name) != field.default:
-                readers = ", ".join(other for other, knobs in _READ.items() if name in knobs)
-                raise ValueError(f"{name} is a knob of kind {readers}, not of {kind}")
-        if kind == "hnsw" and self.m == 1:
-            raise ValueError("m is 1: a node of an hnsw graph has at least 2 neighbours")  # FAISS crashes otherwise
-        return self
-
-
-class FieldWeights(FrozenModel):
-    """How often a field's words count. 0 leaves a field out."""
-
-    title: int = Field(2, ge=0, le=20)
-    company: int = Field(1, ge=0, le=20)
-    location: int = Field(4, ge=0, le=20)
-    skills: int = Field(2, ge=0, le=20)
-    industry: int = Field(1, ge=0, le=20)
-    description: int = Field(1, ge=0, le=20)
-
-
-class TermsConfig(FrozenModel):
-    weights: FieldWeights = FieldWeights()
-    synonyms: Path | Literal["builtin"] | None = None
-    """A YAML file of words that mean the same, see retrieval/synonyms.yaml, which is `builtin`; None: no synonyms."""
+Weight = tuple[Finite, Finite]
+"""What a source adds to a candidate that it found, and for its score; see `retrieval.merge.linear_scores`."""
 
 
 class IndexConfig(FrozenModel):
@@ -97,52 +36,40 @@ class IndexConfig(FrozenModel):
         return self
 
 
-class _Shares(FrozenModel):
-    """Of each source the share of the candidates that it is sure of, and its weight in reciprocal-rank fusion.
-
-    A source whose share is 0 is not asked.
-    """
-
-    dense: Share
-    recent: Share
-    terms: Share
-    popular: Share
-    links: Share
-
-    @model_validator(mode="after")
-    def _room(self) -> Self:
-        total = sum(self.of().values())
-        if not 0 < total <= 1 + 1e-9:
-            raise ValueError(f"the shares add up to {total:g}: more than 0 and at most 1 is wanted")
-        return self
-
-    def of(self) -> dict[Source, float]:
-        return {name: getattr(self, name) for name in SOURCES}
+def _known_sources(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    unknown = [name for name in values if name not in RECOMMEND_SHARES]
+    unknown = [name for name in unknown if name not in SOURCES.names()] if unknown else []
+    if unknown:
+        raise ValueError(f"no source {unknown[0]!r}: one of {', '.join(SOURCES.names())}")
+    return values
 
 
-class RecommendShares(_Shares):
-    dense: Share = 0.15
-    recent: Share = 0.2
-    terms: Share = 0.4
-    popular: Share = 0.25
-    links: Share = 0.0
+def _within_one(shares: Mapping[str, float]) -> Mapping[str, float]:
+    total = sum(shares.values())
+    if not 0 < total <= 1 + 1e-9:
+        raise ValueError(f"the shares add up to {total:g}: more than 0 and at most 1 is wanted")
+    return shares
 
 
-class SearchShares(_Shares):
-    """A query speaks for itself."""
+def _over(defaults: Mapping[str, float]) -> BeforeValidator:
+    """Shares that are not given are those of `defaults`."""
+    return BeforeValidator(lambda given: {**defaults, **given} if isinstance(given, Mapping) else given)
 
-    dense: Share = 0.4
-    recent: Share = 0.05
-    terms: Share = 0.45
-    popular: Share = 0.02
-    links: Share = 0.0
+
+Shares = Annotated[Mapping[str, Share], AfterValidator(_known_sources), AfterValidator(_within_one)]
+"""Source to the share of the candidates that it is sure of, which is its weight in reciprocal-rank fusion too. A source
+whose share is 0 is not asked."""
+Weights = Annotated[Mapping[str, Weight], AfterValidator(_known_sources)]
 
 
 class Learned(FrozenModel):
-    """Weights by which the candidates are ordered, from `retrieval.fuse.fit_fusion`; none: by reciprocal ranks."""
+    """Weights by which the candidates of a surface are ordered; none: by reciprocal ranks.
 
-    recommend: Weights = Field({})
-    search: Weights = Field({})
+    `python -m benchmarks.merging` fits them to a log and prints them as this section.
+    """
+
+    recommend: Weights = Field(default_factory=dict)
+    search: Weights = Field(default_factory=dict)
 
 
 class Diversity(FrozenModel):
@@ -153,24 +80,32 @@ class Diversity(FrozenModel):
 
 
 class RetrievalConfig(FrozenModel):
-    """What a request without a query asks (`recommend`) and one with (`search`), and what becomes of the list."""
+    """The section `retrieval` of the params: which sources are asked, and what becomes of their lists."""
 
-    recommend: RecommendShares = RecommendShares()
-    search: SearchShares = SearchShares()
+    recommend: Annotated[Shares, _over(RECOMMEND_SHARES)] = Field(
+        RECOMMEND_SHARES, description="Shares of the sources for a request without a query."
+    )
+    search: Annotated[Shares, _over(SEARCH_SHARES)] = Field(
+        SEARCH_SHARES, description="Shares of the sources for a request with a query."
+    )
     learned: Learned = Learned()
-    duplicates: float | None = Field(0.99, gt=0, le=1)
-    """Cosine from which two jobs of one company, title and place are one; None: every job is its own."""
+    duplicates: float | None = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="Cosine from which two jobs of one company, title and place are one; None: every job is its own.",
+    )
     diversity: Diversity | None = None
 
-    def asked(self, query: str) -> dict[Source, float]:
-        """Source -> share, of the sources that are asked."""
-        shares = self.search if query else self.recommend
-        return {name: share for name, share in shares.of().items() if share > 0}
+    def shares(self, query: str) -> dict[str, float]:
+        """Source to share, of the sources that are asked."""
+        return {name: share for name, share in (self.search if query else self.recommend).items() if share > 0}
 
-    def asks(self, source: Source) -> bool:
-        """Whether any request asks the source."""
-        return source in self.asked("") or source in self.asked("a query")
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The sources that some request asks."""
+        return tuple(dict.fromkeys((*self.shares(""), *self.shares("a query"))))
 
-    def weights(self, query: str) -> Weights:
+    def weights(self, query: str) -> Mapping[str, Weight]:
         """Empty where the order is that of reciprocal ranks."""
         return self.learned.search if query else self.learned.recommend

@@ -1,7 +1,4 @@
-"""Several ranked lists into one, with a place kept for each list's best: by reciprocal ranks or by learned weights.
-
-Source of the fusion: Cormack, Clarke and Buettcher, Reciprocal rank fusion outperforms Condorcet (SIGIR 2009).
-"""
+"""Several ranked lists into one, with a place kept for each list's best: by reciprocal ranks or by learned weights."""
 
 from __future__ import annotations
 
@@ -11,8 +8,7 @@ import numpy as np
 
 from contracts.errors import BadInput
 from retrieval.config import Weight
-from retrieval.engines.hits import Hits
-from retrieval.fuse import linear_scores
+from retrieval.engines.hits import NO_HITS, Hits
 
 RANK_OFFSET = 60
 """The paper's constant: how slowly a rank's weight falls."""
@@ -25,28 +21,37 @@ def merge(
     weights: Sequence[Weight] | None = None,
     down: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The k best of several lists; each list's first `share * k` are in whatever the others say.
+    """The k best of several lists; each list's first `share * k` are among them whatever the others say.
 
-    lists: each best first, without repeats in itself; shares: non-negative, at most 1 together; a list's share is its
-    weight in reciprocal-rank fusion too. weights: of the lists, see `retrieval.fuse`; None: reciprocal ranks. down:
-    (jobs of the index,) bool, those that come after all others and have no sure place.
-    Returns rows (m,) int32 in fused order (ties by row), fused (m,) float32, scores (m, S) float32 with NaN where a
-    list lacks the row. Raises BadInput for k < 1 or shares above 1.
+    Args:
+        lists: S lists, each best first, without repeats in itself.
+        shares: Of the lists: non-negative, at most 1 together; also their weights in reciprocal-rank fusion.
+        k: Rows to return at most.
+        weights: Of the lists, for `linear_scores`. None: the order is that of reciprocal ranks.
+        down: (n,) bool by row of the index, the rows that come after all others and have no sure place.
+
+    Returns:
+        rows (m,) int32 in fused order, ties by row; fused (m,) float32; scores (m, S) float32, NaN where a list lacks
+        the row.
+
+    Raises:
+        BadInput: k is below 1, or the shares add up to more than 1.
+
+    Source: Cormack, Clarke and Buettcher, Reciprocal rank fusion outperforms Condorcet (SIGIR 2009).
     """
     if k < 1 or sum(shares) > 1 + 1e-9:
         raise BadInput(f"k is {k} and the shares add up to {sum(shares):g}", cure="k of 1 or more, shares up to 1")
-    every = np.concatenate([hits.rows for hits in lists]) if lists else np.zeros(0, np.int32)
-    rows, place = np.unique(every, return_inverse=True)
+    rows, place = np.unique(np.concatenate([NO_HITS.rows, *(hits.rows for hits in lists)]), return_inverse=True)
     reciprocal = [share / (RANK_OFFSET + 1 + np.arange(len(h.rows))) for h, share in zip(lists, shares, strict=True)]
     fused = np.bincount(place, np.concatenate(reciprocal) if reciprocal else None, minlength=len(rows))
     scores = np.full((len(rows), len(lists)), np.nan, np.float32)
     kept = np.zeros(len(rows), dtype=bool)
     start = 0
     for column, (hits, share) in enumerate(zip(lists, shares, strict=True)):
-        mine = place[start : start + len(hits.rows)]
-        scores[mine, column] = hits.scores
-        kept[mine[: int(share * k)]] = True
-        start += len(mine)
+        places = place[start : start + len(hits.rows)]
+        scores[places, column] = hits.scores
+        kept[places[: int(share * k)]] = True
+        start += len(places)
     if weights is not None:
         fused = linear_scores(scores, weights)
     if down is not None:
@@ -57,8 +62,36 @@ def merge(
 
 
 def below_others(scores: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """(n,) float scores with those of `down` ((n,) bool) less one amount: lower than all others, in their own order."""
+    """Lower the scores of some rows by one amount, so that they lie below all others in their own order.
+
+    Args:
+        scores: (n,) float.
+        down: (n,) bool.
+    """
     if not down.any() or down.all():
         return scores
     spread = float(scores.max() - scores.min())
     return scores - down * (2 * spread or 1.0)
+
+
+def linear_scores(scores: np.ndarray, weights: Sequence[Weight]) -> np.ndarray:
+    """A learned linear order: what each source adds to a candidate that it found, and for its score.
+
+    Args:
+        scores: (n, S) float, NaN where a source did not find the candidate.
+        weights: Of the S sources.
+
+    Returns:
+        (n,) float64, the weighted sum of each candidate.
+    """
+    flat = np.array([found for found, _ in weights] + [score for _, score in weights], np.float64)
+    return fusion_inputs(scores) @ flat
+
+
+def fusion_inputs(scores: np.ndarray) -> np.ndarray:
+    """(n, 2S) float64: whether each source found the candidate, then its score divided by the largest of its column."""
+    found = ~np.isnan(scores)
+    filled = np.where(found, scores, 0.0).astype(np.float64)
+    largest = np.abs(filled).max(axis=0, initial=0.0)
+    scaled = filled / np.where(largest > 0, largest, 1.0)
+    return np.concatenate([found.astype(np.float64), scaled], axis=1)

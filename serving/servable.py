@@ -14,7 +14,8 @@ from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
 from ranking.scorer import BundleScorer, ItemEncoder
 from retrieval.encoder import TextEncoder
-from retrieval.index.job_index import JobIndex, check_index, read_index_manifest
+from retrieval.index.job_index import JobIndex
+from retrieval.index.manifest import check_index, read_index_manifest
 from serving.config import ServeConfig
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch, NotWritten
 from contracts.validation import first_line
-from retrieval.config import FaissConfig
+from retrieval.engines.config import FaissConfig
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.hits import Hits, check_search
 

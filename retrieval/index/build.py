@@ -27,21 +27,23 @@ from contracts.records import Event
 from contracts.tables import latest, parts, read_table
 from contracts.versions import set_current
 from contracts.workspace import Workspace
-from retrieval.config import FaissConfig, RetrievalConfig, TermsConfig
+from retrieval.config import RetrievalConfig
+from retrieval.engines.config import FaissConfig
 from retrieval.engines.faiss_engine import build_faiss
 from retrieval.engines.vectors import check_vectors
 from retrieval.filters.attributes import build_attributes
 from retrieval.index.duplicates import duplicate_groups
-from retrieval.index.job_index import FORMAT, IndexManifest, JobIndex, check_index
 from retrieval.index.job_rows import SHOWN, TEXT_HASH
-from retrieval.index.popularity import build_activity
+from retrieval.index.load import read_parts
+from retrieval.index.manifest import FORMAT, IndexManifest
 from retrieval.links.store import LinkStore
+from retrieval.popularity import build_activity
+from retrieval.sources.registry import SOURCES
+from retrieval.words.config import TermsConfig
 from retrieval.words.synonyms import load_synonyms
 from retrieval.words.terms import build_terms
 from retrieval.words.titles import build_titles
 from retrieval.words.tokens import job_words
-
-__all__ = ["ENGINES", "JobIndex", "build_index", "check_index"]
 
 log = logging.getLogger("rolecall")
 
@@ -145,6 +147,12 @@ def build_index(
         np.save(staged / "groups.npy", groups, allow_pickle=False)
         if learned:
             learned.over(row for batch in jobs.to_batches(_BATCH) for row in batch.to_pylist()).write(staged / "links")
+        for name in retrieval.sources:
+            own = staged / "sources" / name
+            own.mkdir(parents=True)
+            SOURCES.get(name).build(jobs, own)
+            if not any(own.iterdir()):
+                own.rmdir()
         if engine == "faiss":
             build_faiss(vectors, faiss).save(staged / "faiss.index")
         (staged / "index.json").write_text(about.model_dump_json(indent=2))
@@ -260,7 +268,7 @@ def _content_version(versions: Sequence[object], jobs: pa.Table, vectors: np.nda
 def _is_whole(folder: Path) -> bool:
     """Whether the index in a folder can be loaded."""
     try:
-        JobIndex.load(folder)
+        read_parts(folder)
     except NotReady:
         return False
     except IndexMismatch as error:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from contracts.records import Job
 from contracts.text.verbalizer import job_title
-from retrieval.config import FieldWeights
+from retrieval.words.config import FieldWeights
 
 DESCRIPTION_WORDS = 200
 FIELD_END = ""

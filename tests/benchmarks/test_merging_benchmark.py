@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.merging import METRICS, REFERENCE, _rows, ndcg, with_links
-from retrieval.config import SOURCES, RecommendShares, RetrievalConfig, SearchShares
+from retrieval.config import RECOMMEND_SHARES, SEARCH_SHARES, RetrievalConfig
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=14).filter(any))
@@ -23,13 +23,13 @@ def test_ndcg_is_that_of_ir_measures(gains: list[int]):
 def test_the_other_sources_share_what_the_links_leave_in_their_proportions(share: float):
     config = with_links(RetrievalConfig(), share)
     for found, own, mine in (
-        (config.recommend, RecommendShares(), share),
-        (config.search, SearchShares(), share / 4),
+        (config.recommend, RECOMMEND_SHARES, share),
+        (config.search, SEARCH_SHARES, share / 4),
     ):
-        assert found.links == mine and sum(found.of().values()) == pytest.approx(sum(own.of().values()))
-        ratios = {found.of()[name] / own.of()[name] for name in SOURCES if name != "links"}
+        assert found["links"] == mine and sum(found.values()) == pytest.approx(sum(own.values()))
+        ratios = {found[name] / own[name] for name in own if name != "links"}
         assert max(ratios) == pytest.approx(min(ratios))
-    assert with_links(config, 0.0).recommend.of() == pytest.approx(RecommendShares().of())
+    assert with_links(config, 0.0).recommend == pytest.approx(RECOMMEND_SHARES)
 
 
 def test_each_way_is_set_against_the_one_without_links_request_by_request():

@@ -18,8 +18,10 @@ from retrieval.config import Diversity, RetrievalConfig
 from retrieval.engines.exact import ExactEngine
 from retrieval.filters.attributes import build_attributes
 from retrieval.filters.filters import Filter
-from retrieval.index.job_index import IndexManifest, JobIndex
-from retrieval.index.popularity import JobActivity, Timeline
+from retrieval.index.job_index import JobIndex
+from retrieval.index.manifest import IndexManifest
+from retrieval.index.parts import built_parts
+from retrieval.popularity import JobActivity, Timeline
 from retrieval.request import build_request
 from retrieval.words.terms import build_terms
 from retrieval.words.titles import build_titles
@@ -53,16 +55,16 @@ def index_of(companies: list[str], groups: list[int], diversity: Diversity | Non
     )
     nothing = Timeline(n, NONE.astype(np.int32), NONE)
     return JobIndex(
-        manifest,
-        table,
-        ExactEngine(np.ones((n, 2), np.float32)),
-        build_terms([[] for _ in jobs]),
-        build_titles([]),
-        build_attributes(table),
-        JobActivity(nothing, nothing, n),
-        None,
-        None,
-        np.array(groups, np.int32),
+        built_parts(
+            manifest,
+            table,
+            ExactEngine(np.ones((n, 2), np.float32)),
+            build_terms([[] for _ in jobs]),
+            build_titles([]),
+            build_attributes(table),
+            JobActivity(nothing, nothing, n),
+            groups=np.array(groups, np.int32),
+        )
     )
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from contracts.bundle import Blend
 from contracts.examples import PAIR_FEATURES
 from contracts.tasks import TASKS
-from ranking.explain import FOUND_BY, MEANING, explain
-from retrieval.config import SOURCES
+from ranking.explain import MEANING, explain
+from retrieval.sources.registry import SOURCES, why
 
 BLEND = Blend(names=("dense", "apply", "unseen"), weights=(1.0, 3.0, 0.001), means=(0, 0, 0), scales=(1, 1, 1))
 
@@ -39,5 +39,5 @@ def test_the_reason_of_a_link_is_told_after_what_found_the_job() -> None:
 
 
 def test_every_source_feature_and_task_has_words() -> None:
-    assert set(FOUND_BY) == set(SOURCES)
+    assert all(" " in why(source) for source in SOURCES.names())
     assert set(MEANING) == {*PAIR_FEATURES, *TASKS}

@@ -16,9 +16,11 @@ from ranking.features import pair_features
 from retrieval.engines.exact import ExactEngine
 from retrieval.filters.attributes import build_attributes
 from retrieval.filters.filters import Filter
-from retrieval.index.job_index import IndexManifest, JobIndex
+from retrieval.index.job_index import JobIndex
 from retrieval.index.job_rows import TEXT_HASH
-from retrieval.index.popularity import JobActivity, build_activity
+from retrieval.index.manifest import IndexManifest
+from retrieval.index.parts import built_parts
+from retrieval.popularity import JobActivity, build_activity
 from retrieval.request import Request, build_request
 from retrieval.words.terms import build_terms
 from retrieval.words.titles import build_titles
@@ -56,14 +58,15 @@ def index() -> JobIndex:
     )
     rows = table.append_column(TEXT_HASH, pa.array([""] * len(JOBS)))
     return JobIndex(
-        manifest,
-        rows,
-        ExactEngine(VECTORS),
-        build_terms(list(job_words(table))),
-        build_titles([j.title for j in JOBS]),
-        build_attributes(table),
-        activity(),
-        None,
+        built_parts(
+            manifest,
+            rows,
+            ExactEngine(VECTORS),
+            build_terms(list(job_words(table))),
+            build_titles([j.title for j in JOBS]),
+            build_attributes(table),
+            activity(),
+        )
     )
 
 

@@ -14,14 +14,14 @@ from contracts.workspace import Workspace
 from history.requests import EVENT_COLUMNS, end_of_training
 from replay.results import Results
 from replay.run import replay
-from retrieval.config import Diversity, RecommendShares, RetrievalConfig
+from retrieval.config import Diversity, RetrievalConfig
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
 from retrieval.links.config import LinksConfig
 from retrieval.links.learn import build_links
 from retrieval.links.store import current_links
 
-ASKED = RetrievalConfig(recommend=RecommendShares(dense=0.1, recent=0.1, terms=0.1, popular=0.1, links=0.6))
+ASKED = RetrievalConfig(recommend={"dense": 0.1, "recent": 0.1, "terms": 0.1, "popular": 0.1, "links": 0.6})
 
 PLANTED = ("m4 j7", "m4 j8", "m5 j7", "m5 j8")
 

@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from contracts.errors import BadInput
 from retrieval.candidates import Candidates
 from retrieval.engines.hits import NO_HITS, Hits
-from retrieval.fuse import linear_scores
-from retrieval.merge import RANK_OFFSET, merge
+from retrieval.merge import RANK_OFFSET, linear_scores, merge
 
 
 def hits(*rows: int) -> Hits:

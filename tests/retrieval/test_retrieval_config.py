@@ -5,22 +5,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from retrieval.config import SOURCES, Diversity, Learned, RecommendShares, RetrievalConfig
+from retrieval.config import RECOMMEND_SHARES, Diversity, Learned, RetrievalConfig
 
 
-def shares(**given: float) -> RecommendShares:
-    return RecommendShares(**dict.fromkeys(SOURCES, 0.0) | given)
+def shares(**given: float) -> dict[str, float]:
+    return dict.fromkeys(RECOMMEND_SHARES, 0.0) | given
 
 
 def test_a_source_without_a_share_is_not_asked():
     config = RetrievalConfig(recommend=shares(dense=0.5, links=0.1))
-    assert config.asked("") == {"dense": 0.5, "links": 0.1}
-    assert config.asks("links") and not RetrievalConfig().asks("links")
+    assert config.shares("") == {"dense": 0.5, "links": 0.1}
+    assert "links" in config.sources and "links" not in RetrievalConfig().sources
 
 
 def test_a_query_is_asked_by_its_own_shares():
     config = RetrievalConfig(recommend=shares(dense=1.0))
-    assert config.asked("nurse") == RetrievalConfig().asked("nurse") != config.asked("")
+    assert config.shares("nurse") == RetrievalConfig().shares("nurse") != config.shares("")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_query_is_asked_by_its_own_shares():
 )
 def test_shares_that_leave_no_room_are_refused(given: dict[str, float], told: str):
     with pytest.raises(ValidationError, match=told):
-        shares(**given)
+        RetrievalConfig(recommend=shares(**given))
 
 
 @pytest.mark.parametrize(

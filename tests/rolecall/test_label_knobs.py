@@ -11,7 +11,7 @@ from contracts.errors import BadInput
 from policy.judges.llm import LlmConfig
 from policy.judges.registry import read_judge
 from policy.judges.rubric import RubricConfig
-from retrieval.config import RecommendShares, RetrievalConfig
+from retrieval.config import RetrievalConfig
 from rolecall.params import Label, Params, load_params
 
 LLM = LlmConfig(model="some-model", base_url="http://localhost:1/v1", options={"top_k": 1}, prompt_price=0.5)
@@ -27,7 +27,7 @@ def test_the_job_reads_what_the_knobs_say(knobs: Label, tmp_path: Path) -> None:
 
 
 def test_the_job_asks_for_candidates_as_the_params_say() -> None:
-    knobs = RetrievalConfig(recommend=RecommendShares(terms=0.3, links=0.1), duplicates=None)
+    knobs = RetrievalConfig(recommend={"terms": 0.3, "links": 0.1}, duplicates=None)
     parsed = label._parser().parse_args(["--workspace", ".", "--retrieval", knobs.model_dump_json()])
     assert parsed.retrieval == knobs
 
@@ -42,7 +42,7 @@ def test_a_section_that_does_not_fit_is_refused(given: str, capsys: pytest.Captu
 def test_shares_in_the_params_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("retrieval: {recommend: {terms: 0.3, links: 0.1}}")
-    assert load_params(path).retrieval.asked("")["links"] == 0.1
+    assert load_params(path).retrieval.shares("")["links"] == 0.1
     monkeypatch.setenv("ROLECALL_RETRIEVAL__RECOMMEND__LINKS", "0.5")
     with pytest.raises(BadInput, match=r"retrieval\.recommend: .*add up to 1\.4"):
         load_params(path)

@@ -82,7 +82,7 @@ def test_without_the_feature_store_events_are_logged_and_said_to_be_late(
 
 def use_items_of_another_bundle(engine: Engine) -> None:
     index = engine.servable.index
-    index._items = SegmentedArray(np.asarray(index._items)[:, :1])
+    index.parts = replace(index.parts, items=SegmentedArray(np.asarray(index.parts.items)[:, :1]))
 
 
 def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: Engine) -> None:

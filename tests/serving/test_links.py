@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from contracts.workspace import Workspace
-from retrieval.config import Diversity, RecommendShares, RetrievalConfig
+from retrieval.config import Diversity, RetrievalConfig
 from retrieval.index.build import build_index
 from retrieval.links.graph import Link, LinkGraph
 from retrieval.links.store import LinksManifest, LinkStore
@@ -20,7 +20,7 @@ from serving.http.run import running
 
 LINK = Link((Value("skills", "unicycling"),), (Value("workplace", "remote"),), 1.7, hires=41)
 SENTENCE = "members with skill unicycling were hired for remote work: 41 hires, weight 1.70"
-SHARES = RecommendShares(dense=0.15, recent=0.2, terms=0.2, popular=0.2, links=0.25)
+SHARES = {"dense": 0.15, "recent": 0.2, "terms": 0.2, "popular": 0.2, "links": 0.25}
 PROFILE = {"headline": "Clown", "skills": ["Unicycling"]}
 
 

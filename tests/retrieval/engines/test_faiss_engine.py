@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from contracts.errors import BadInput, IndexMismatch, NotWritten
-from retrieval.config import FaissConfig, IndexConfig, Kind
+from retrieval.config import IndexConfig
 from retrieval.engines import faiss_engine
+from retrieval.engines.config import FaissConfig, Kind
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.faiss_engine import FaissEngine, build_faiss
 

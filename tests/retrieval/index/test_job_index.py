@@ -15,12 +15,14 @@ from contracts.bundle import Manifest
 from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten, UnknownAttribute
 from contracts.tables import parts
 from contracts.workspace import Workspace
-from retrieval.config import FaissConfig, FieldWeights, TermsConfig
 from retrieval.encoder import TextEncoder
+from retrieval.engines.config import FaissConfig
 from retrieval.filters.filters import Filter, any_of, none_of
 from retrieval.index.build import build_index
-from retrieval.index.job_index import JobIndex, check_index
+from retrieval.index.job_index import JobIndex
+from retrieval.index.manifest import check_index
 from retrieval.request import Request, build_request
+from retrieval.words.config import FieldWeights, TermsConfig
 from tests.retrieval.conftest import JOBS, NOW, write_workspace
 
 

@@ -6,6 +6,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -26,10 +27,12 @@ from retrieval.engines.faiss_engine import build_faiss
 from retrieval.filters.attributes import build_attributes
 from retrieval.filters.filters import Filter, any_of, between, none_of
 from retrieval.index.changes import Upsert
-from retrieval.index.job_index import IndexManifest, JobIndex
+from retrieval.index.job_index import JobIndex
 from retrieval.index.job_rows import SHOWN, TEXT_HASH, JobRows
-from retrieval.index.popularity import build_activity
+from retrieval.index.manifest import IndexManifest
+from retrieval.index.parts import built_parts
 from retrieval.index.updates import carried, carry_activity, news
+from retrieval.popularity import build_activity
 from retrieval.request import Request, build_request
 from retrieval.words.terms import K1, B, build_terms
 from retrieval.words.titles import build_titles
@@ -62,15 +65,18 @@ def made(jobs: Sequence[Held], events: Sequence[tuple[str, datetime, str]] = (),
     types = {"job_id": pa.string(), "time": TIME, "action": pa.string()}
     log = pa.table({n: pa.array(c, t) for (n, t), c in zip(types.items(), columns, strict=True)})
     about = {"engine": "exact", "bundle_version": "b", "encoder_version": "e", "text_version": "t", "dim": DIM}
+    hashes = pa.array([upsert(one).text_hash for one in jobs], pa.string())
     return JobIndex(
-        IndexManifest.model_validate({"version": "built", "jobs": len(jobs), **about}),
-        table.select(SHOWN).append_column(TEXT_HASH, pa.array([upsert(one).text_hash for one in jobs], pa.string())),
-        build_faiss(vectors) if faiss else ExactEngine(vectors),
-        build_terms(list(job_words(table))),
-        build_titles(table["title"].to_pylist()),
-        build_attributes(table),
-        build_activity(table["id"].to_pylist(), log),
-        np.array([upsert(held).items for held in jobs], np.float16).reshape(len(jobs), *ITEMS),
+        built_parts(
+            IndexManifest.model_validate({"version": "built", "jobs": len(jobs), **about}),
+            table.select(SHOWN).append_column(TEXT_HASH, hashes),
+            build_faiss(vectors) if faiss else ExactEngine(vectors),
+            build_terms(list(job_words(table))),
+            build_titles(table["title"].to_pylist()),
+            build_attributes(table),
+            build_activity(table["id"].to_pylist(), log),
+            items=np.array([upsert(held).items for held in jobs], np.float16).reshape(len(jobs), *ITEMS),
+        )
     )
 
 
@@ -360,7 +366,7 @@ def test_what_was_added_is_told_while_others_delete(monkeypatch: pytest.MonkeyPa
 
 def test_a_job_told_again_stays_in_its_group_until_it_says_something_else() -> None:
     index = made([held(i, company="Acme") for i in ("j0", "j1", "j2")])
-    index._groups = AppendOnlyArray(np.array([0, 0, 2], np.int32))
+    index.parts = replace(index.parts, groups=AppendOnlyArray(np.array([0, 0, 2], np.int32)))
     index = changed(index, [held("j1", 1, company="Acme", salary_max=9)])
     assert index.groups.tolist() == [0, 0, 2, 0]
     index = changed(index, [held("j1", 2, company="Acme")], {"j0": NOW})
@@ -372,9 +378,8 @@ def test_a_job_told_again_stays_in_its_group_until_it_says_something_else() -> N
 def test_an_index_that_is_loaded_again_stands_where_it_stood_and_another_where_its_own_records_end() -> None:
     def built(position: str) -> JobIndex:
         index = made([held("j0")])
-        index.manifest = index.manifest.model_copy(update={"position": position})
-        index.position = position
-        return index
+        manifest = index.manifest.model_copy(update={"position": position})
+        return JobIndex(replace(index.parts, manifest=manifest, position=position))
 
     old = built("5").changed([upsert(held("j1", 1))], {}, "9")
     assert [carried(old, new).position for new in (built("5"), built("2"), built("7"), built(""))] == [

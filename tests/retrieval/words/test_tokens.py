@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from contracts.arrow import to_table
 from contracts.records import Job
-from retrieval.config import FieldWeights
+from retrieval.words.config import FieldWeights
 from retrieval.words.tokens import FIELD_END, job_words, split_words
 from tests.retrieval.conftest import NOW
 

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from benchmarks.fusion import fit_fusion
 from contracts.errors import BadInput
 from retrieval.candidates import Candidates
 from retrieval.config import Learned
-from retrieval.fuse import fit_fusion, linear_scores
+from retrieval.merge import linear_scores
 
 LISTS, SIZE = 80, 12
 scores = arrays(np.float32, (9, 3), elements=st.one_of(st.just(np.nan), st.floats(0, 1, width=32)))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.arrow import TIME
-from retrieval.index.popularity import JobActivity, build_activity, popular_nearby
+from retrieval.popularity import JobActivity, build_activity, popular_nearby
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 IDS = ["a", "b", "c"]

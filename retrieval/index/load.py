@@ -1,0 +1,101 @@
+"""An index from its folder: every part is read, and all are held against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.errors import BadInput, IndexMismatch, NotReady
+from contracts.validation import first_line
+from retrieval.engines.device import exact_engine
+from retrieval.engines.faiss_engine import FaissEngine
+from retrieval.engines.vectors import StoredVectors
+from retrieval.filters.attributes import AttributeTable
+from retrieval.index.manifest import BUILD_AGAIN, IndexManifest, read_index_manifest
+from retrieval.index.parts import IndexParts, built_parts
+from retrieval.links.store import LinkStore
+from retrieval.popularity import JobActivity
+from retrieval.sources.registry import SOURCES
+from retrieval.words.terms import TermIndex
+from retrieval.words.titles import TitleWords
+
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    EOFError,
+    BadZipFile,
+    pa.ArrowException,
+    NotReady,
+)
+
+
+def read_parts(folder: Path, device: str | None = None) -> IndexParts:
+    """The parts of the index in a folder that `build_index` wrote.
+
+    Args:
+        folder: Of the index.
+        device: The PyTorch device that scans the vectors of the exact engine, such as "cuda". None: NumPy does.
+
+    Raises:
+        NotReady: There is no index.
+        IndexMismatch: The index is of another format, or its parts disagree.
+        BadInput: The device is not there or too small, or the engine does not take one.
+    """
+    manifest = read_index_manifest(folder)
+    if device is not None and manifest.engine != "exact":
+        problem = f"device {device!r} for an index with engine {manifest.engine}"
+        raise BadInput(problem, where=str(folder), cure="leave the device out: FAISS takes a GPU where it knows one")
+    faiss = None
+    try:
+        jobs = pq.read_table(folder / "jobs.parquet")
+        vectors = _open_array(folder / "vectors.npy", manifest)
+        items = _open_array(folder / "items.npy", manifest) if manifest.bundle_version else None
+        attributes = AttributeTable.load(folder / "attributes")
+        titles = TitleWords.load(folder / "titles")
+        activity = JobActivity.load(folder / "activity.npz", jobs.num_rows)
+        terms = TermIndex.load(folder / "terms", jobs.num_rows)
+        groups = np.load(folder / "groups.npy", allow_pickle=False)
+        links = LinkStore.load(folder / "links") if manifest.links else None
+        names = manifest.retrieval.sources
+        sources = {name: SOURCES.get(name).load(folder / "sources" / name) for name in names}
+        if manifest.engine == "faiss":
+            faiss = FaissEngine.load(folder / "faiss.index", vectors, manifest.faiss)
+    except _UNREADABLE as error:
+        problem = f"a part is missing or broken: {first_line(error)}"
+        raise IndexMismatch(problem, where=str(folder), cure=BUILD_AGAIN) from error
+    sizes = {
+        "jobs": jobs.num_rows,
+        "vectors": len(vectors),
+        "attributes": len(attributes),
+        "groups": len(groups),
+        "titles": len(titles),
+        "jobs with item tokens": manifest.jobs if items is None else len(items),
+        "jobs of the links": manifest.jobs if links is None else len(links.jobs),
+    }
+    for name, size in sizes.items():
+        if size != manifest.jobs:
+            raise IndexMismatch(f"{size:,} {name} for {manifest.jobs:,} jobs", where=str(folder), cure=BUILD_AGAIN)
+    return built_parts(
+        manifest,
+        jobs,
+        faiss or exact_engine(StoredVectors(vectors), device),
+        terms,
+        titles,
+        attributes,
+        activity,
+        items=items,
+        links=links,
+        groups=groups,
+        sources=sources,
+    )
+
+
+def _open_array(path: Path, manifest: IndexManifest) -> np.ndarray:
+    # An empty file cannot be mapped.
+    return np.load(path, mmap_mode="r" if manifest.jobs and manifest.dim else None, allow_pickle=False)

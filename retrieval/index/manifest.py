@@ -1,0 +1,92 @@
+"""index.json: what an index was built with, read back and held against the models that it is used with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import Field, ValidationError
+
+from contracts.bundle import Manifest
+from contracts.errors import IndexMismatch, NotReady
+from contracts.validation import typed
+from contracts.values import FrozenModel
+from retrieval.config import RetrievalConfig
+from retrieval.engines.config import FaissConfig
+from retrieval.words.config import TermsConfig
+
+FORMAT = 2
+BUILD_AGAIN = "run `rolecall index`"
+
+
+class IndexManifest(FrozenModel):
+    """index.json of an index."""
+
+    format: int = FORMAT
+    version: str
+    engine: str
+    bundle_version: str = Field(description="Empty where the index holds no item tokens.")
+    encoder_version: str
+    text_version: str
+    jobs: int
+    dim: int
+    left_out: Mapping[str, int] = Field({}, description="Reason to the number of jobs that are not in the index.")
+    faiss: FaissConfig = FaissConfig()
+    terms: TermsConfig = TermsConfig()
+    retrieval: RetrievalConfig = Field(RetrievalConfig(), description="How the index is searched.")
+    links: str = Field("", description="Version of the learned links in it; empty where there are none.")
+    position: str = Field("", description="Last change of the feed that the records held; empty where not known.")
+
+
+class _Built(Protocol):
+    """What an index and its manifest both say of the models behind it."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def bundle_version(self) -> str: ...
+
+    @property
+    def text_version(self) -> str: ...
+
+    @property
+    def encoder_version(self) -> str: ...
+
+
+class _Encoder(Protocol):
+    version: str
+
+
+def check_index(index: _Built, bundle: Manifest, encoder: _Encoder | None = None) -> None:
+    """Raise IndexMismatch where an index (or its manifest) was built by another bundle, text version or encoder."""
+    pairs = [
+        ("bundle", index.bundle_version, bundle.version),
+        ("text version", index.text_version, bundle.text_version),
+    ]
+    if encoder is not None:
+        pairs.append(("encoder", index.encoder_version, encoder.version))
+    for name, built_with, expected in pairs:
+        if built_with != expected:
+            problem = f"index {index.version} was built with {name} {built_with or 'none'}, not {expected}"
+            raise IndexMismatch(problem, cure=BUILD_AGAIN)
+
+
+def read_index_manifest(folder: Path) -> IndexManifest:
+    """index.json of the index in a folder.
+
+    Raises:
+        NotReady: There is no index.
+        IndexMismatch: It is of another format.
+    """
+    path = folder / "index.json"
+    try:
+        manifest = IndexManifest.model_validate_json(path.read_bytes())
+    except FileNotFoundError as error:
+        raise NotReady(f"no index in {folder}", cure=BUILD_AGAIN) from error
+    except ValidationError as error:
+        raise typed(error, IndexMismatch, where=str(path), cure=BUILD_AGAIN) from error
+    if manifest.format != FORMAT:
+        raise IndexMismatch(f"format {manifest.format}, expected {FORMAT}", where=str(path), cure=BUILD_AGAIN)
+    return manifest

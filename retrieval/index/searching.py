@@ -1,0 +1,106 @@
+"""A search of an index: what may be returned, what each source finds of it, and how that is merged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import numpy as np
+
+from contracts.errors import BadInput
+from retrieval.candidates import Candidates
+from retrieval.engines.hits import Hits
+from retrieval.index.job_rows import JobRows
+from retrieval.index.manifest import IndexManifest
+from retrieval.merge import merge
+from retrieval.request import Request
+from retrieval.rules.conditions import Jobs
+from retrieval.rules.rules import Rule, demoted, demoted_by, without_removed
+from retrieval.sources.source import SearchedIndex, Source, SourceQuery, VectorSource
+from retrieval.words.terms import TermIndex
+
+
+class Index(SearchedIndex, Jobs, Protocol):
+    """What a search reads of an index; `retrieval.index.job_index.JobIndex` is one."""
+
+    @property
+    def manifest(self) -> IndexManifest: ...
+
+    @property
+    def jobs(self) -> JobRows: ...
+
+    @property
+    def terms(self) -> TermIndex: ...
+
+    @property
+    def sources(self) -> Mapping[str, Source]: ...
+
+    def alive(self, rows: np.ndarray, time: datetime) -> np.ndarray: ...
+
+
+def search(index: Index, request: Request, vector: np.ndarray | None, k: int, rules: Sequence[Rule]) -> Candidates:
+    """`JobIndex.search`."""
+    if k < 1:
+        raise BadInput(f"k is {k}", cure="ask for at least one job")
+    mask, removed = allowed(index, request, rules)
+    config = index.manifest.retrieval
+    shares = config.shares(request.query)
+    query = SourceQuery(index, request, vector, mask, k)
+    hits = _hits({name: index.sources[name] for name in shares}, query)
+    learned = config.weights(request.query)
+    weights = [learned.get(name, (0.0, 0.0)) for name in hits] if learned else None
+    demotions = demoted(rules, index, request)
+    last = np.logical_or.reduce(list(demotions.values())) if demotions else None
+    rows, fused, scores = merge(list(hits.values()), [shares[name] for name in hits], k, weights, last)
+    return Candidates(
+        rows,
+        [index.ids[row] for row in rows],
+        tuple(hits),
+        scores,
+        fused,
+        query.term_shares[rows],
+        reasons=_reasons(index.sources, query, tuple(hits), rows, scores),
+        removed=removed,
+        demoted=demoted_by(demotions, rows),
+    )
+
+
+def allowed(index: Index, request: Request, rules: Sequence[Rule]) -> tuple[np.ndarray, dict[str, int]]:
+    """`JobIndex.allowed`."""
+    mask = index.alive(np.arange(len(index)), request.time)
+    if request.filter:
+        mask &= request.filter.mask(index.attributes)
+    quoted = index.terms.holding(request.words)
+    if quoted is not None:
+        mask &= quoted
+    mask[index.known_rows(request.exclude)] = False
+    return without_removed(rules, index, request, mask)
+
+
+def _hits(sources: Mapping[str, Source], query: SourceQuery) -> dict[str, Hits]:
+    """Source to what it found, without those that have nothing to go by; one scan for all that compare vectors."""
+    targets = {name: source.target(query) for name, source in sources.items() if isinstance(source, VectorSource)}
+    near = {name: np.asarray(target, np.float32) for name, target in targets.items() if target is not None}
+    scanned: dict[str, Hits] = {}
+    if near:
+        batch = query.index.engine.search(np.stack(list(near.values())), query.mask, query.k)
+        scanned = dict(zip(near, batch, strict=True))
+    every = {name: scanned.get(name) if name in targets else source.search(query) for name, source in sources.items()}
+    return {name: hits for name, hits in every.items() if hits is not None}
+
+
+def _reasons(
+    sources: Mapping[str, Source], query: SourceQuery, names: Sequence[str], rows: np.ndarray, scores: np.ndarray
+) -> list[str]:
+    """For each of (m,) rows what its sources say besides their names; empty where no source says anything.
+
+    scores: (m, S) float32, NaN where a source did not find the row.
+    """
+    sentences: dict[int, list[str]] = {}
+    for column, name in enumerate(names):
+        places = np.flatnonzero(~np.isnan(scores[:, column]))
+        for place, sentence in zip(places.tolist(), sources[name].reasons(query, rows[places]), strict=True):
+            if sentence:
+                sentences.setdefault(place, []).append(sentence)
+    return [". ".join(sentences.get(place, ())) for place in range(len(rows))] if sentences else []

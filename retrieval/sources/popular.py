@@ -1,0 +1,18 @@
+"""Jobs that many viewed and applied to in the last days, near ones first."""
+
+from __future__ import annotations
+
+from retrieval.engines.hits import Hits
+from retrieval.popularity import popular_nearby
+from retrieval.sources.source import Source, SourceQuery
+
+
+class PopularSource(Source):
+    """Counts views and applies as of the request's hour."""
+
+    why = "it is popular nearby"
+
+    def search(self, query: SourceQuery) -> Hits:
+        """The most popular jobs in the request's places, then in its regions, then elsewhere."""
+        index, request = query.index, query.request
+        return popular_nearby(index.activity.popularity(request.time), index.nearness(request), query.k, query.mask)

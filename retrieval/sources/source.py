@@ -1,0 +1,129 @@
+"""What a retrieval source is: a class that finds candidates for a request in an index."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+import numpy as np
+import pyarrow as pa
+
+from contracts.records import Job
+from retrieval.engines.append_only import SegmentedArray
+from retrieval.engines.delta import DeltaEngine
+from retrieval.engines.hits import Hits
+from retrieval.filters.attributes import AttributeTable
+from retrieval.links.store import LinkStore
+from retrieval.popularity import JobActivity
+from retrieval.request import Request
+
+
+class SearchedIndex(Protocol):
+    """What sources read of an index of n rows; `retrieval.index.job_index.JobIndex` is one."""
+
+    @property
+    def engine(self) -> DeltaEngine: ...
+
+    @property
+    def attributes(self) -> AttributeTable: ...
+
+    @property
+    def activity(self) -> JobActivity: ...
+
+    @property
+    def links(self) -> LinkStore | None: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def ids(self) -> list[str]: ...
+
+    @property
+    def vectors(self) -> SegmentedArray: ...
+
+    def rows(self, job_ids: Iterable[str], ended: bool = False) -> np.ndarray: ...
+
+    def known_rows(self, job_ids: Iterable[str]) -> np.ndarray: ...
+
+    def nearness(self, request: Request) -> np.ndarray: ...
+
+    def term_shares(self, request: Request) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class SourceQuery:
+    """What a source is asked.
+
+    Attributes:
+        index: The index of n rows.
+        request: The request.
+        vector: (dim,) float32, the encoded request text; None where there is none.
+        mask: (n,) bool, the rows that may be returned.
+        k: Rows to return at most.
+    """
+
+    index: SearchedIndex
+    request: Request
+    vector: np.ndarray | None
+    mask: np.ndarray
+    k: int
+
+    @cached_property
+    def term_shares(self) -> np.ndarray:
+        """(n,) float32 in [0, 1]: `JobIndex.term_shares`, computed once a search."""
+        return self.index.term_shares(self.request)
+
+
+class Source(ABC):
+    """One way to find candidates. An instance belongs to one build of an index and is shared between threads.
+
+    A subclass names itself in `retrieval.sources.registry.SOURCES`. It needs `why` and `search`; a source with data of
+    its own also has `build`, `load` and, where jobs that come later are to be found, `appended`.
+    """
+
+    why: ClassVar[str]
+    """A clause for a person, after "Found because": "it holds words of the request"."""
+
+    @classmethod
+    def build(cls, jobs: pa.Table, folder: Path) -> None:
+        """Write what `load` reads.
+
+        Args:
+            jobs: n records (`contracts.records.Job` as Arrow), in the order of the index's rows.
+            folder: An empty folder of the source's own. It is removed where nothing is written.
+        """
+        return
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The source of an index whose `build` wrote the folder."""
+        return cls()
+
+    def appended(self, jobs: Sequence[Job]) -> Self:
+        """This source for an index with `jobs` in the rows behind its own; the old value goes on to serve its index."""
+        return self
+
+    @abstractmethod
+    def search(self, query: SourceQuery) -> Hits | None:
+        """The best rows that `query.mask` passes, at most `query.k`; None where it has nothing to go by."""
+
+    def reasons(self, query: SourceQuery, rows: np.ndarray) -> list[str]:
+        """A sentence for each of (m,) rows that it found, where `why` does not say it all; empty strings elsewhere."""
+        return [""] * len(rows)
+
+
+class VectorSource(Source):
+    """A source that returns the rows nearest to a vector; an index scans for all of these at once."""
+
+    @abstractmethod
+    def target(self, query: SourceQuery) -> np.ndarray | None:
+        """(dim,) float32, what the rows' vectors are compared with; None where there is none."""
+
+    def search(self, query: SourceQuery) -> Hits | None:
+        """The rows with the highest inner product with `target`."""
+        target = self.target(query)
+        return None if target is None else query.index.engine.search(target[None], query.mask, query.k)[0]

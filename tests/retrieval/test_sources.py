@@ -1,0 +1,121 @@
+"""A retrieval source of another package is found by its name: no file of this repository names it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contracts.activity import Activity
+from contracts.errors import IndexMismatch
+from contracts.plugins import load_plugin
+from ranking.explain import explain
+from retrieval.config import RetrievalConfig
+from retrieval.filters.filters import Filter
+from retrieval.index.build import build_index
+from retrieval.index.changes import Upsert
+from retrieval.index.job_index import JobIndex
+from retrieval.request import Request, build_request
+from retrieval.sources.registry import SOURCES, why
+from tests.make import NOW, job, refused
+from tests.retrieval.conftest import write_workspace
+
+INITIALS = '''
+"""Jobs whose title begins as the query does."""
+
+import json
+
+import numpy as np
+
+from retrieval.engines.hits import Hits
+from retrieval.sources.registry import SOURCES
+from retrieval.sources.source import Source
+
+
+@SOURCES.register("initials")
+class InitialsSource(Source):
+    why = "its title begins like the query"
+
+    def __init__(self, initials=()):
+        self.initials = list(initials)
+
+    @classmethod
+    def build(cls, jobs, folder):
+        (folder / "initials.json").write_text(json.dumps([title[0].lower() for title in jobs["title"].to_pylist()]))
+
+    @classmethod
+    def load(cls, folder):
+        return cls(json.loads((folder / "initials.json").read_text()))
+
+    def appended(self, jobs):
+        return type(self)([*self.initials, *(job.title[0].lower() for job in jobs)])
+
+    def search(self, query):
+        if not query.request.query:
+            return None
+        same = np.array([initial == query.request.query[0].lower() for initial in self.initials], dtype=bool)
+        rows = np.flatnonzero(same & query.mask)[: query.k].astype(np.int32)
+        return Hits(rows, np.ones(len(rows), np.float32))
+
+    def reasons(self, query, rows):
+        return [f"both begin with {self.initials[row]}" for row in rows]
+'''
+
+
+def ask(query: str = "") -> Request:
+    return build_request("", Activity(), query, "", Filter(), NOW)
+
+
+SHARES = {"dense": 0, "recent": 0, "terms": 0, "popular": 0, "initials": 1.0}
+
+
+@pytest.fixture(scope="module")
+def initials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    file = tmp_path_factory.mktemp("plugin") / "initials_source.py"
+    file.write_text(INITIALS)
+    load_plugin(str(file))
+    yield
+    SOURCES._classes.pop("initials")
+    sys.modules.pop("rolecall_plugin_initials_source")
+
+
+@pytest.fixture(scope="module")
+def index(initials: None, tmp_path_factory: pytest.TempPathFactory) -> JobIndex:
+    workspace = write_workspace(tmp_path_factory.mktemp("market"))
+    return JobIndex.load(build_index(workspace, retrieval=RetrievalConfig(search=SHARES)))
+
+
+def test_its_candidates_are_in_the_answer(index: JobIndex) -> None:
+    candidates = index.search(ask("nanny"))
+    titles = [index.display(row)["title"] for row in candidates.rows]
+    assert titles and all(title.lower().startswith("n") for title in titles)
+    assert candidates.sources == candidates.found_by(0) == ("initials",)
+
+
+def test_its_sentence_and_its_reason_are_in_the_explanation(index: JobIndex) -> None:
+    candidates = index.search(ask("nanny"))
+    words = explain(candidates.found_by(0), {}, None, None, reason=candidates.reasons[0]).words
+    assert words == ("Found because its title begins like the query.", "both begin with n.")
+
+
+def test_a_source_that_has_nothing_to_go_by_is_left_out(index: JobIndex) -> None:
+    assert "initials" not in index.search(ask()).sources
+
+
+def test_it_finds_jobs_that_come_later(index: JobIndex) -> None:
+    later = job("later", "Nanny", updated_at=NOW)
+    vector = index.vectors[0] * 1
+    changed = index.changed([Upsert(later, vector, None, "")], {}, "1")
+    assert "later" in changed.search(ask("nanny")).ids and "later" not in index.search(ask("nanny")).ids
+
+
+def test_an_index_whose_source_is_not_installed_is_refused_by_the_sources_name(
+    index: JobIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = build_index(write_workspace(tmp_path), retrieval=RetrievalConfig(search=SHARES))
+    monkeypatch.delitem(SOURCES._classes, "initials")
+    with refused(IndexMismatch, "initials"):
+        JobIndex.load(folder)
+    assert why("initials") == "initials"
