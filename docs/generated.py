@@ -45,33 +45,10 @@ def _option(parameter: Any) -> str:
 
 
 def params() -> str:
-    """Every knob of `params.yaml`: its default, its type and its meaning, a section a heading."""
-    from rolecall.params import Params
+    """Every knob of `params.yaml`, a section a heading."""
+    from rolecall.knobs import as_markdown
 
-    top = {name: field for name, field in Params.model_fields.items() if not _models(field.annotation)}
-    parts = ["## The top\n", _fields(top)]
-    seen: dict[type[BaseModel], str] = {}
-    for name, field in Params.model_fields.items():
-        for model in _models(field.annotation):
-            parts += _section(model, name, seen)
-    return "\n".join(parts)
-
-
-def _section(model: type[BaseModel], name: str, seen: dict[type[BaseModel], str]) -> Iterator[str]:
-    heading = f"## {name}" if "." not in name else f"### {name}"
-    if model in seen:
-        yield f"{heading}\n\nThe knobs of [`{seen[model]}`](#{_slug(seen[model])}).\n"
-        return
-    seen[model] = name
-    yield f"{heading}\n\n{_own_doc(model)}\n"
-    yield _fields(model.model_fields)
-    for inner, field in model.model_fields.items():
-        for nested in _models(field.annotation):
-            kind = nested.model_fields.get("kind")
-            shown = f"{name}.{inner}"
-            if kind is not None and len(_models(field.annotation)) > 1 and len(get_args(kind.annotation)) == 1:
-                shown += f" (kind {get_args(kind.annotation)[0]})"
-            yield from _section(nested, shown, seen)
+    return as_markdown()
 
 
 def records() -> str:
@@ -142,13 +119,6 @@ def _type_name(annotation: Any) -> str:
     return f"list of {', '.join(parts)}" if Ellipsis in inner or len(inner) == 1 else f"({', '.join(parts)})"
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The pydantic models that an annotation names."""
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
-
-
 def _own_doc(model: type[BaseModel]) -> str:
     return _prose(inspect.cleandoc(model.__dict__.get("__doc__") or ""))
 
@@ -161,6 +131,3 @@ def _prose(text: str) -> str:
 def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
-
-def _slug(heading: str) -> str:
-    return re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
