@@ -35,7 +35,7 @@ from models.training.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder, Opener, TeacherScorer
 from release.export import GRAPHS, calibration_feeds, export_graphs, export_teacher, quantize_graphs
 from release.held_out import held_out_logits
-from retrieval.encoder import open_session
+from retrieval.onnx_session import open_session
 
 FLOAT32 = "student, float32, ONNX Runtime"
 REST = 0.5

@@ -31,7 +31,7 @@ from models.teachers.cross_encoder import load_teacher
 from models.training.rows import Rows
 from ranking.scorer import BundleScorer, ItemEncoder, TeacherScorer
 from release.export import export_student, export_teacher
-from retrieval.encoder import open_session
+from retrieval.onnx_session import open_session
 
 CANDIDATES = 200
 ROUNDS = 3

@@ -6,20 +6,18 @@ Source of the shape: MixLM (arXiv 2512.07846), item tokens made offline and a pr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from contracts.bundle import Manifest, read_manifest
 from contracts.errors import ShapeMismatch
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
-from retrieval.encoder import batches_by_length, open_session
+from retrieval.encoder import batches_by_length
+from retrieval.onnx_session import Opener, open_session
 
 BATCH_TOKENS = 4_096
-Opener = Callable[[Path, int | None], Any]
-"""Graph and threads to a session with `run(outputs, feeds)`, safe to share between threads."""
 SCORED_AT_ONCE = 1_024
 """Candidates a call of the graph; more are scored in turns, so that memory is bounded."""
 

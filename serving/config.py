@@ -18,6 +18,10 @@ class ServeConfig(FrozenModel):
     rules: Path | None = Field(None, description="File of rules; none: the workspace's own, else the built-in ones.")
     deadline: float = Field(1.0, description="Seconds after a request's arrival past which no further stage begins.")
     threads: int | None = Field(None, ge=1, description="Cores that one model call may use; none: all.")
+    providers: tuple[str, ...] | None = Field(
+        None,
+        description="ONNX Runtime providers of the models, first tried first; none: a GPU's if there is one.",
+    )
     device: str | None = Field(None, description="Device that scans the vectors, as `JobIndex.load` takes it.")
     changes: str | None = Field(
         None, description="Feed of job changes that is applied meanwhile: a folder, or redis://host:port#stream."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from contracts.bundle import Manifest
@@ -16,6 +17,7 @@ from ranking.scorer import BundleScorer, ItemEncoder
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import check_index, read_index_manifest
+from retrieval.onnx_session import open_session
 from serving.config import ServeConfig
 
 
@@ -63,8 +65,9 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
     """
     verbalizer = open_verbalizer(workspace)
     folders = config.folders(workspace)
+    opened = partial(open_session, providers=config.providers)
     same = former if former and former.folders[0] == folders[0] else None
-    scorer = same.scorer if same else BundleScorer(folders[0], config.threads)
+    scorer = same.scorer if same else BundleScorer(folders[0], config.threads, opened=opened)
     manifest = scorer.manifest
     if manifest.text_version != verbalizer.version:
         raise BundleMismatch(
@@ -75,12 +78,12 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
         )
     encoder = former.encoder if former else None
     if encoder is None or encoder.version != read_encoder(workspace.encoder).version:
-        encoder = TextEncoder(workspace.encoder, config.threads)
+        encoder = TextEncoder(workspace.encoder, config.threads, opened)
     # The cheap check comes before the slow loading.
     check_index(read_index_manifest(folders[1]), manifest, encoder)
     item_encoder = None
     if config.changes:
-        item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.threads, manifest)
+        item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.threads, manifest, opened)
     members = same.members if same else OnlineMembers(workspace, manifest.feature_service, manifest.version)
     try:
         index = JobIndex.load(folders[1], config.device)

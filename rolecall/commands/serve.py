@@ -23,6 +23,10 @@ def serve(
     ] = None,
     poll: Annotated[float, typer.Option(min=0, help="Seconds between looks for a newer bundle or index; 0: none.")] = 5,
     device: DeviceOption = None,
+    provider: Annotated[
+        list[str] | None,
+        typer.Option(help="ONNX Runtime provider that runs the models; may be repeated. A GPU's if there is one."),
+    ] = None,
     rules_file: RulesOption = None,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs."""
@@ -30,5 +34,13 @@ def serve(
     from serving.http.run import serve as listen
 
     rules = rules_file or params_of(context).rules.file
-    config = ServeConfig(bundle=bundle, index=index, rules=rules, device=device, changes=changes, poll=poll)
+    config = ServeConfig(
+        bundle=bundle,
+        index=index,
+        rules=rules,
+        device=device,
+        providers=tuple(provider) if provider else None,
+        changes=changes,
+        poll=poll,
+    )
     listen(Workspace(workspace), config, host=host, port=port)
