@@ -38,9 +38,9 @@ from history.requests import EVENT_COLUMNS, past_requests
 from history.requests import gains as gains_of
 from ranking.rank import RANKED, rank
 from ranking.scorer import BundleScorer, ItemEncoder
-from replay.asof import jobs_as_of, requests_as_of
-from replay.holdout import HeldOut, held_out
+from replay.holdout import HeldOut, held_out, requests_as_of
 from replay.measures import mean_estimates
+from replay.past_index import past_index
 from replay.systems import as_shown
 from retrieval.config import Diversity, Learned, RetrievalConfig, Weights
 from retrieval.encoder import TextEncoder
@@ -87,13 +87,13 @@ def measured(workspace: Workspace, most: int, shares: Sequence[float]) -> Iterat
     bundle = workspace.bundle
     encoder, scorer, items = TextEncoder(workspace.encoder), BundleScorer(bundle), ItemEncoder(bundle)
     valid, held = _valid(workspace, most), held_out(workspace, most)
-    with jobs_as_of(workspace, min(valid[0].time, held[0].time), items, encoder) as jobs:
+    with past_index(workspace, min(valid[0].time, held[0].time), items, encoder) as jobs:
         check_index(jobs.index, scorer.manifest, encoder)
         if jobs.index.links is None:
             cure = "run `rolecall links learn`, where the log tells of hires, and `rolecall index`"
             raise NotReady(f"index {workspace.index.name} holds no links", cure=cure)
         past, later = (
-            _asked(found, requests_as_of(workspace, found, jobs.unknown_until), encoder) for found in (valid, held)
+            _asked(found, requests_as_of(workspace, found, jobs.known_from), encoder) for found in (valid, held)
         )
         ways = ways_of(jobs.index, past, shares)
         found = {}

@@ -1,13 +1,13 @@
-"""The held-out requests: what was asked, when, by whom, and what the person then did. The same for every system.
+"""The held-out requests: who asked for what and when, and what the person then did. The same for every system.
 
-They are the requests that `history.requests` calls "test", which nothing is trained on: of a log with impressions the
-last fifth in time; of a log without, each member's last view, where the candidates are all jobs but those that the
-member viewed before and a job viewed again counts at its first view alone.
+They are the requests that `history.requests` calls "test", which nothing is trained on. In a log with impressions they
+are the last fifth in time; in a log without, each member's last view: the candidates are then all jobs but those that
+the member viewed before, and a job that is viewed again counts at its first view alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,8 +17,12 @@ import pyarrow.compute as pc
 
 from contracts.errors import NotReady
 from contracts.tables import latest, read_table
+from contracts.text.verbalizer import Percentiles
 from contracts.workspace import Workspace
+from history.as_of import PastAsk
+from history.as_of import requests_as_of as past_requests_as_of
 from history.requests import EVENT_COLUMNS, gains, past_requests
+from retrieval.request import Request
 
 
 @dataclass(frozen=True)
@@ -44,24 +48,53 @@ def held_out(workspace: Workspace, most: int, seed: int = 0) -> list[HeldOut]:
     """
     events = latest(read_table(workspace.records / "events", EVENT_COLUMNS), "id", "time")
     drawn = past_requests(pl.DataFrame(events), {"train": 0, "valid": 0, "test": most}, seed)
-    found = [
-        HeldOut(request.list_id, request.member_id, request.query, request.time, worth, request.viewed)
+    held = [
+        HeldOut(request.list_id, request.member_id, request.query, request.time, of_request, request.viewed)
         for request in drawn
-        if (worth := gains(request))
+        if (of_request := gains(request))
     ]
-    if not found:
+    if not held:
         raise NotReady(
             f"no held-out request among {events.num_rows:,} events led to a view or more", cure="ingest a longer log"
         )
-    return sorted(found, key=lambda request: (request.time, request.request_id))
+    return sorted(held, key=lambda request: (request.time, request.request_id))
 
 
-def asked(pairs: pa.Table) -> list[HeldOut]:
+def requests_of_pairs(pairs: pa.Table) -> list[HeldOut]:
     """The request of each list of a test table (`contracts.examples.EXAMPLES`), without its outcome."""
     columns = ["list_id", "member_id", "query", "event_timestamp"]
     lists = pairs.group_by(columns, use_threads=False).aggregate([])
     rows = zip(*(lists[name].to_pylist() for name in columns), strict=True)
     return [HeldOut(list_id, member_id, query, time, {}, frozenset()) for list_id, member_id, query, time in rows]
+
+
+def requests_as_of(
+    workspace: Workspace,
+    held: Sequence[HeldOut],
+    known_from: Mapping[str, datetime],
+    percentiles: Percentiles | None = None,
+) -> list[Request]:
+    """What retrieval is asked for each held-out request, with the member's text and activity as known just before it.
+
+    Args:
+        workspace: Holds the members' features and records.
+        held: n held-out requests.
+        known_from: Jobs that were not there from the start, and when they became known; see `PastIndex`.
+        percentiles: Of the member texts, for rules that compare pay. No rule knows the impressions before a request.
+
+    Returns:
+        n requests, in the order of `held`.
+    """
+    asks = [
+        PastAsk(
+            request.member_id,
+            request.query,
+            request.time,
+            (*request.viewed, *(job for job, time in known_from.items() if time > request.time)),
+        )
+        for request in held
+    ]
+    return past_requests_as_of(workspace, asks, percentiles)
 
 
 def has_impressions(workspace: Workspace) -> bool:

@@ -20,9 +20,9 @@ from contracts.text.fitted import open_verbalizer
 from contracts.workspace import Workspace
 from models.training.metrics import calibration_error, reliability
 from ranking.scorer import BundleScorer, ItemEncoder
-from replay.asof import jobs_as_of, requests_as_of
-from replay.holdout import HeldOut, asked, has_impressions, held_out
+from replay.holdout import HeldOut, has_impressions, held_out, requests_as_of, requests_of_pairs
 from replay.measures import recall_curve
+from replay.past_index import past_index
 from replay.report.page import write_report
 from replay.report.tables import TASKS, Bench, Truth
 from replay.results import Reliability, Results
@@ -62,15 +62,15 @@ def replay(
     held = held_out(workspace, requests, seed)
     in_force = rules.enabled if rules else ()
     log.info("replay: %s held-out requests from %s on", f"{len(held):,}", held[0].time.date())
-    with jobs_as_of(workspace, held[0].time, items, encoder) as jobs:
+    with past_index(workspace, held[0].time, items, encoder) as jobs:
         check_index(jobs.index, scorer.manifest, encoder)
         ranker = Ranker(jobs.index, encoder, scorer, items)
         percentiles = open_verbalizer(workspace).percentiles if in_force else None
-        requested = requests_as_of(workspace, held, jobs.unknown_until, percentiles)
+        requested = requests_as_of(workspace, held, jobs.known_from, percentiles)
         runs = answers(ranker, held, requested, in_force)
         test = read_table(workspace.training, filter=pc.field("split") == "test")
-        lists = asked(test)
-        again = requests_as_of(workspace, lists, jobs.unknown_until)
+        lists = requests_of_pairs(test)
+        again = requests_as_of(workspace, lists, jobs.known_from)
         of_list = {one.request_id: request for one, request in zip(lists, again, strict=True)}
         pairs = score_pairs(workspace, test, ranker, of_list)
         index_version, size, out_of_reach = jobs.index.version, len(jobs.index), _out_of_reach(jobs.index, held)

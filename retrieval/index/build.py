@@ -10,7 +10,8 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,33 @@ _PLACE = "place"
 _BATCH = 4_096
 
 
+@dataclass(frozen=True)
+class IndexTables:
+    """What an index is made from: n jobs in ascending order of their ids, each with one version.
+
+    Attributes:
+        jobs: n job records, with their `row_hash`.
+        text_hashes: n hashes of the texts that vectors and item tokens were made from.
+        vectors: (n, dim) float32.
+        events: Views and applies (id, job_id, time, action).
+        encoder_version: Of the vectors.
+        text_version: Of the texts.
+        manifest: Of the bundle that made the item tokens; None: an index for retrieval alone.
+        write_items: Writes the item tokens, (n, item_tokens, hidden) float16, to a file of NumPy's format.
+        left_out: Reason -> jobs that were left out.
+    """
+
+    jobs: pa.Table
+    text_hashes: Sequence[str]
+    vectors: np.ndarray
+    events: pa.Table
+    encoder_version: str
+    text_version: str
+    manifest: Manifest | None = None
+    write_items: Callable[[Path], None] | None = None
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
 def build_index(
     workspace: Workspace,
     bundle: Path | None = None,
@@ -63,28 +91,40 @@ def build_index(
     links: Path | None = None,
     position: str = "",
 ) -> Path:
-    """Write `workspace.indexes/<version>/`, make it the current one, and return it.
+    """Write the index of a workspace to `workspace.indexes/<version>/`, make it the current one, and return it.
 
-    bundle: the folder of the bundle whose item tokens go in; None: an index for retrieval alone. faiss, terms,
-    retrieval: knobs of that engine, of the inverted index, and how it is asked; the defaults where None. links: the
-    folder of learned links, which go in over the index's jobs; None: that source is absent. position: of the last
-    change of the feed that the records hold, from where a service then reads on; empty: it reads the feed from its
-    first change, and passes over what the records have.
-    Raises NotReady where jobs, texts, vectors, the encoder or the bundle's item tokens are missing, IndexMismatch where
-    texts, vectors or item tokens are of another version or shape than expected, BadInput for an unknown engine, knobs
-    that do not fit the vectors, a vector that is not finite or too large (`check_vectors`), or a file of
-    synonyms that holds none, NotWritten where it cannot be written whole: the one before it is then still the current
-    one.
+    Args:
+        workspace: Its newest records, texts and vectors are read.
+        bundle: Folder of the bundle whose item tokens go in; None: an index for retrieval alone.
+        engine: As `write_index`, and so are the rest.
+
+    Raises:
+        NotReady: Jobs, texts, vectors, the encoder or the bundle's item tokens are missing.
+        IndexMismatch: Texts, vectors or item tokens are of another version or shape than expected.
+        BadInput, NotWritten: As `write_index`.
     """
-    if engine not in ENGINES:
-        raise BadInput(f"no engine {engine!r}", cure=f"one of {', '.join(ENGINES)}")
-    faiss, terms, retrieval = faiss or FaissConfig(), terms or TermsConfig(), retrieval or RetrievalConfig()
-    synonyms = load_synonyms(terms.synonyms)
-    learned = LinkStore.load(links) if links else None
+    _check_engine(engine)
+    tables = read_index_tables(workspace, bundle)
+    folder = write_index(
+        tables,
+        workspace.indexes,
+        engine,
+        faiss=faiss,
+        terms=terms,
+        retrieval=retrieval,
+        links=links,
+        position=position,
+    )
+    set_current(workspace.indexes, folder.name)
+    return folder
+
+
+def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> IndexTables:
+    """The newest jobs of a workspace that have a vector and, with a bundle, item tokens. Raises as `build_index`."""
     encoder = read_encoder(workspace.encoder)
     jobs = latest(read_table(workspace.records / "jobs"), "id", "updated_at").sort_by("id")
     texts = latest(_keys(workspace.features / JOB_TEXT, "text_hash", "text_version"), JOB_KEY, EVENT_TIME, CREATED_TIME)
-    text_version = _text_version(texts)
+    text_version = one_text_version(texts)
     manifest = read_manifest(bundle) if bundle else None
     if manifest and manifest.text_version != text_version:
         raise IndexMismatch(
@@ -92,10 +132,10 @@ def build_index(
             cure="verbalize with the version of the bundle, or train on the present texts",
         )
 
-    present = dict(zip(texts[JOB_KEY].to_pylist(), texts["text_hash"].to_pylist(), strict=True))
-    wanted = [(job_id, present.get(job_id)) for job_id in jobs["id"].to_pylist()]
-    vector_rows = _vector_rows(workspace, wanted, encoder.version)
-    item_rows = _item_rows(workspace, manifest, wanted) if manifest else np.zeros(jobs.num_rows, np.int64)
+    hash_of = dict(zip(texts[JOB_KEY].to_pylist(), texts["text_hash"].to_pylist(), strict=True))
+    keys = [(job_id, hash_of.get(job_id)) for job_id in jobs["id"].to_pylist()]
+    vector_rows = _vector_rows(workspace, keys, encoder.version)
+    item_rows = _item_rows(workspace, manifest, keys) if manifest else np.zeros(jobs.num_rows, np.int64)
     left_out = {
         "no vector": int((vector_rows < 0).sum()),
         "no item tokens": int(((vector_rows >= 0) & (item_rows < 0)).sum()),
@@ -103,28 +143,78 @@ def build_index(
     for reason, count in left_out.items():
         if count:
             log.warning("index: %s of %s jobs left out: %s", f"{count:,}", f"{jobs.num_rows:,}", reason)
-    kept = np.flatnonzero((vector_rows >= 0) & (item_rows >= 0))
-    jobs = jobs.take(kept)
-    vectors = np.zeros((len(kept), encoder.dim), np.float32)
-    _fill(vectors, workspace.features / JOB_VECTOR, "vector", vector_rows[kept])
-    check_vectors(jobs["id"].to_pylist(), vectors)
-    events = _events(workspace)
+    complete = np.flatnonzero((vector_rows >= 0) & (item_rows >= 0))
+    vectors = np.zeros((len(complete), encoder.dim), np.float32)
+    _fill(vectors, workspace.features / JOB_VECTOR, "vector", vector_rows[complete])
 
-    bundle_version = manifest.version if manifest else ""
+    def write_items(path: Path) -> None:
+        assert manifest is not None
+        shape = (len(complete), manifest.item_tokens, manifest.hidden)
+        _write_items(path, shape, _items_folder(workspace, manifest), item_rows[complete])
+
+    return IndexTables(
+        jobs=jobs.take(complete),
+        text_hashes=[hash_of[keys[row][0]] for row in complete],
+        vectors=vectors,
+        events=read_engagement(workspace),
+        encoder_version=encoder.version,
+        text_version=text_version,
+        manifest=manifest,
+        write_items=write_items if manifest else None,
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
+
+
+def write_index(
+    tables: IndexTables,
+    parent: Path,
+    engine: str = "exact",
+    *,
+    faiss: FaissConfig | None = None,
+    terms: TermsConfig | None = None,
+    retrieval: RetrievalConfig | None = None,
+    links: Path | None = None,
+    position: str = "",
+) -> Path:
+    """Write an index to `parent/<version>/` and return that folder; a whole one of the same version stays.
+
+    Args:
+        tables: What it is made from.
+        parent: Folder of the versions.
+        engine: One of `ENGINES`.
+        faiss: Knobs of that engine; the defaults where None, as for the next two.
+        terms: Knobs of the inverted index.
+        retrieval: How the index is asked.
+        links: Folder of learned links, which go in over the index's jobs; None: that source is absent.
+        position: In the feed, of the last change that the records hold, from where a service reads on; empty: it reads
+            from the first change, and skips what the records have.
+
+    Raises:
+        BadInput: The engine is unknown, its knobs do not fit the vectors, a vector is not finite or too large
+            (`check_vectors`), or a file of synonyms holds none.
+        NotWritten: The disk does not take the index; what was there before is untouched.
+    """
+    _check_engine(engine)
+    faiss, terms, retrieval = faiss or FaissConfig(), terms or TermsConfig(), retrieval or RetrievalConfig()
+    synonyms = load_synonyms(terms.synonyms)
+    learned = LinkStore.load(links) if links else None
+    jobs, vectors, events = tables.jobs, tables.vectors, tables.events
+    check_vectors(jobs["id"].to_pylist(), vectors)
+    bundle_version = tables.manifest.version if tables.manifest else ""
     links_version = learned.version if learned else ""
     knobs = (faiss.model_dump(), terms.weights.model_dump(), synonyms.model_dump(), retrieval.model_dump())
-    versions = (FORMAT, knobs, engine, bundle_version, encoder.version, text_version, links_version, position)
-    version = _content_version(versions, jobs, vectors, events)
-    folder = workspace.indexes / version
+    made_with = (bundle_version, tables.encoder_version, tables.text_version, links_version, position)
+    version = _content_version((FORMAT, knobs, engine, *made_with), jobs, vectors, events)
+    folder = parent / version
     about = IndexManifest(
         version=version,
         engine=engine,
         bundle_version=bundle_version,
-        encoder_version=encoder.version,
-        text_version=text_version,
-        jobs=len(kept),
-        dim=encoder.dim,
-        left_out={k: v for k, v in left_out.items() if v},
+        encoder_version=tables.encoder_version,
+        text_version=tables.text_version,
+        jobs=jobs.num_rows,
+        dim=vectors.shape[1],
+        left_out=dict(tables.left_out),
         faiss=faiss,
         terms=terms,
         retrieval=retrieval,
@@ -133,12 +223,11 @@ def build_index(
     )
 
     def write(staged: Path) -> None:
-        hashes = pa.array([wanted[row][1] for row in kept], pa.string())
+        hashes = pa.array(tables.text_hashes, pa.string())
         pq.write_table(jobs.select(SHOWN).append_column(TEXT_HASH, hashes), staged / "jobs.parquet")
         np.save(staged / "vectors.npy", vectors, allow_pickle=False)
-        if manifest:
-            shape = (len(kept), manifest.item_tokens, manifest.hidden)
-            _write_items(staged / "items.npy", shape, _items_folder(workspace, manifest), item_rows[kept])
+        if tables.write_items:
+            tables.write_items(staged / "items.npy")
         build_terms(job_words(jobs, terms.weights), synonyms).save(staged / "terms")
         build_titles(jobs["title"].to_pylist()).save(staged / "titles")
         build_attributes(jobs).save(staged / "attributes")
@@ -161,13 +250,18 @@ def build_index(
         log.info("index: version %s is already built", version)
     else:
         _write_folder(folder, write)
-        told = engine if engine != "faiss" else f"faiss, {faiss.kind or 'by size'}"
-        log.info("index: version %s with %s jobs, engine %s", version, f"{len(kept):,}", told)
-    set_current(workspace.indexes, version)
+        kind = engine if engine != "faiss" else f"faiss, {faiss.kind or 'by size'}"
+        log.info("index: version %s with %s jobs, engine %s", version, f"{jobs.num_rows:,}", kind)
     return folder
 
 
-def _text_version(texts: pa.Table) -> str:
+def _check_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise BadInput(f"no engine {engine!r}", cure=f"one of {', '.join(ENGINES)}")
+
+
+def one_text_version(texts: pa.Table) -> str:
+    """The version of all job texts. Raises IndexMismatch where there are several."""
     versions = sorted(pc.unique(texts["text_version"]).to_pylist())
     if len(versions) != 1:
         raise IndexMismatch(
@@ -244,8 +338,8 @@ def _write_items(path: Path, shape: tuple[int, int, int], folder: Path, places: 
     items.flush()
 
 
-def _events(workspace: Workspace) -> pa.Table:
-    """Views and applies, each once."""
+def read_engagement(workspace: Workspace) -> pa.Table:
+    """Views and applies of the records, each once: id, job_id, time, action."""
     columns = ["id", "job_id", "time", "action"]
     folder = workspace.records / "events"
     if not parts(folder):

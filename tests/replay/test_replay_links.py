@@ -78,8 +78,8 @@ def test_jobs_as_they_were_are_asked_with_the_links_and_the_knobs_of_the_index(
 ) -> None:
     """A job that changed since: the index of the replay is another one."""
     from ranking.scorer import ItemEncoder
-    from replay.asof import jobs_as_of
     from replay.holdout import held_out
+    from replay.past_index import past_index
     from retrieval.encoder import TextEncoder
 
     market = hired(make_market, event, member)
@@ -87,7 +87,7 @@ def test_jobs_as_they_were_are_asked_with_the_links_and_the_knobs_of_the_index(
     workspace = market.write(tmp_path)
     replayed(workspace)
     items, encoder = ItemEncoder(workspace.bundle), TextEncoder(workspace.encoder)
-    with jobs_as_of(workspace, held_out(workspace, 10)[0].time, items, encoder) as jobs:
+    with past_index(workspace, held_out(workspace, 10)[0].time, items, encoder) as jobs:
         served = JobIndex.load(workspace.index)
         assert jobs.index.version != served.version
         assert jobs.index.manifest.retrieval == served.manifest.retrieval == ASKED

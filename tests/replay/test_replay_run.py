@@ -75,10 +75,10 @@ def test_a_request_is_never_answered_with_what_was_applied_to_before(shown: Work
 
 
 def test_the_whole_system_answers_as_the_services_own_code_does(shown: Workspace, results: Results) -> None:
+
     from ranking.rank import rank
     from ranking.scorer import BundleScorer
-    from replay.asof import requests_as_of
-    from replay.holdout import held_out
+    from replay.holdout import held_out, requests_as_of
     from retrieval.encoder import TextEncoder
     from retrieval.index.job_index import JobIndex
 

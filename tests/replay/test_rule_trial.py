@@ -106,8 +106,8 @@ def test_feedback_counts_reasons_by_surface_and_by_source(logged: Workspace) -> 
 
 
 def test_replay_answers_by_the_rules_that_it_is_given(logged: Workspace, day: Callable[[float], datetime]) -> None:
-    from replay.asof import requests_as_of
-    from replay.holdout import HeldOut
+
+    from replay.holdout import HeldOut, requests_as_of
     from retrieval.index.job_index import JobIndex
 
     index = JobIndex.load(logged.index)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from contracts.workspace import Workspace
 from ranking.scorer import ItemEncoder
-from replay.asof import jobs_as_of, requests_as_of
-from replay.holdout import held_out
+from replay.holdout import held_out, requests_as_of
+from replay.past_index import past_index
 from retrieval.encoder import TextEncoder
 
 
@@ -31,10 +31,10 @@ def test_a_job_is_as_it_was_at_the_first_held_out_request(make_market: Callable,
     workspace = market.write(tmp_path)
     cut = held_out(workspace, 10)[0].time
     encoder, items = TextEncoder(workspace.encoder), ItemEncoder(workspace.bundle)
-    with jobs_as_of(workspace, cut, items, encoder) as jobs:
+    with past_index(workspace, cut, items, encoder) as jobs:
         (row,) = jobs.index.rows(["j1"])
         assert jobs.index.display(row)["title"] == "truck driver"
-        assert set(jobs.unknown_until) == {"j9"}
+        assert set(jobs.known_from) == {"j9"}
 
 
 def test_a_job_that_came_later_is_no_candidate_before(make_market: Callable, job: Callable, tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_a_job_that_came_later_is_no_candidate_before(make_market: Callable, job
     market.jobs.append(job("j9", "truck driver", known=8.5))
     workspace = market.write(tmp_path)
     held = held_out(workspace, 10)
-    with jobs_as_of(workspace, held[0].time, ItemEncoder(workspace.bundle), TextEncoder(workspace.encoder)) as jobs:
-        first, second = requests_as_of(workspace, held, jobs.unknown_until)
+    with past_index(workspace, held[0].time, ItemEncoder(workspace.bundle), TextEncoder(workspace.encoder)) as jobs:
+        first, second = requests_as_of(workspace, held, jobs.known_from)
         assert "j9" in first.exclude
         assert "j9" not in second.exclude

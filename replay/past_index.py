@@ -1,0 +1,170 @@
+"""The job index as it was before the held-out requests: no later edit of a job, and later jobs kept back."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from contracts.errors import NotReady
+from contracts.features import JOB_KEY, JOB_TEXT, JOB_VECTOR
+from contracts.tables import parts, read_table
+from contracts.time.as_of import newest_rows, rows_as_of
+from contracts.workspace import Workspace
+from history.as_of import KNOWN
+from ranking.scorer import ItemEncoder
+from retrieval.encoder import TextEncoder
+from retrieval.index.build import IndexTables, one_text_version, read_engagement, write_index
+from retrieval.index.job_index import JobIndex
+from retrieval.index.manifest import read_index_manifest
+
+log = logging.getLogger("rolecall")
+
+
+@dataclass(frozen=True)
+class PastIndex:
+    """The index of the replay; known_from: job -> when it became known, of jobs that became known after its cut."""
+
+    index: JobIndex
+    known_from: Mapping[str, datetime]
+
+
+@contextmanager
+def past_index(
+    workspace: Workspace, cut: datetime, item_encoder: ItemEncoder, encoder: TextEncoder
+) -> Iterator[PastIndex]:
+    """The jobs as they were at `cut`; jobs that came later as they were at first.
+
+    Where these are today's versions of all jobs, it is the current index. Else an index is written with the same knobs
+    and links to a scratch folder, which is gone when the context ends.
+
+    Args:
+        workspace: Holds the records, texts and vectors of all versions.
+        cut: The time of the first held-out request.
+        item_encoder: Encodes item tokens of versions that have none stored.
+        encoder: Encodes vectors of versions that have none stored.
+
+    Raises:
+        NotReady: Jobs were never encoded.
+    """
+    jobs, texts = read_table(workspace.records / "jobs"), read_table(workspace.features / JOB_TEXT)
+    records = _versions_at(jobs, "id", ["updated_at"], cut)
+    of_texts = _versions_at(texts, JOB_KEY, KNOWN, cut)
+    later = {**records.known_from, **of_texts.known_from}
+    for job in records.known_from.keys() & of_texts.known_from.keys():
+        later[job] = max(records.known_from[job], of_texts.known_from[job])
+    if records.all_newest and of_texts.all_newest:
+        index = JobIndex.load(workspace.index)
+        yield PastIndex(index, _not_guarded(index, later))
+        return
+    log.info("replay: job texts changed after %s; building the index as of then", cut.isoformat())
+    served = read_index_manifest(workspace.index)
+    tables = _tables(workspace, jobs.take(records.rows), texts.take(of_texts.rows), item_encoder, encoder)
+    with tempfile.TemporaryDirectory(prefix="rolecall-replay-") as scratch:
+        folder = write_index(
+            tables,
+            Path(scratch),
+            terms=served.terms,
+            retrieval=served.retrieval,
+            links=workspace.index / "links" if served.links else None,
+        )
+        index = JobIndex.load(folder)
+        yield PastIndex(index, _not_guarded(index, later))
+
+
+def _not_guarded(index: JobIndex, known_from: Mapping[str, datetime]) -> Mapping[str, datetime]:
+    """Those jobs which the index would offer before they were known: a later `posted_at` keeps back the others."""
+    posted = dict(zip(index.ids, index.attributes.number("posted_at").tolist(), strict=True))
+    return {
+        job: time
+        for job, time in known_from.items()
+        if job in posted and not posted[job] >= time.timestamp()  # not given is NaN, which is not >= anything
+    }
+
+
+class _Versions(NamedTuple):
+    """rows: (keys,) int64, one row of each key; all_newest: each is its key's newest; known_from: of later keys."""
+
+    rows: pa.Array
+    all_newest: bool
+    known_from: dict[str, datetime]
+
+
+def _versions_at(table: pa.Table, key: str, order: Sequence[str], cut: datetime) -> _Versions:
+    """One row of each key: the newest that was known at the cut, else the first that was known at all."""
+    history = pl.DataFrame(table.select([key, *order]))
+    keys = history.select(pl.col(key).unique(maintain_order=True))
+    moments = keys.with_columns(pl.lit(cut, history.schema[order[0]]).alias("cut"))
+    rows = rows_as_of(history, moments, [key], "cut", order, else_first=True)
+    since = keys.with_columns(history.select(pl.max_horizontal(*order).alias("since")).to_series().gather(rows))
+    all_newest = set(rows) == set(newest_rows(history, [key], order))
+    return _Versions(rows.to_arrow(), all_newest, dict(since.filter(pl.col("since") > cut).iter_rows()))
+
+
+def _tables(
+    workspace: Workspace, jobs: pa.Table, texts: pa.Table, item_encoder: ItemEncoder, encoder: TextEncoder
+) -> IndexTables:
+    """The tables of an index of these job records and texts, one version a job."""
+    rows = pc.index_in(jobs["id"], value_set=texts[JOB_KEY].combine_chunks())
+    missing = rows.null_count
+    if missing:
+        log.warning("index: %s of %s jobs left out: no vector", f"{missing:,}", f"{jobs.num_rows:,}")
+    jobs = jobs.append_column("text_row", rows).filter(pc.is_valid(rows)).sort_by("id")
+    texts = texts.take(jobs["text_row"])
+    manifest = item_encoder.manifest
+    width = manifest.item_tokens * manifest.hidden
+
+    def encode_items(of: list[str]) -> np.ndarray:
+        return item_encoder.encode(of).reshape(len(of), width)
+
+    made_here = pc.field("encoder_version") == encoder.version
+    vectors = _encoded(
+        texts, encoder.encode, _stored(workspace.features / JOB_VECTOR, "vector_hash", "vector", texts, made_here)
+    )
+    tokens = _encoded(
+        texts, encode_items, _stored(workspace.items / manifest.version, "text_hash", "tokens", texts)
+    ).astype(np.float16)
+    return IndexTables(
+        jobs=jobs.drop_columns("text_row"),
+        text_hashes=texts["text_hash"].to_pylist(),
+        vectors=vectors,
+        events=read_engagement(workspace),
+        encoder_version=encoder.version,
+        text_version=one_text_version(texts),
+        manifest=manifest,
+        write_items=lambda path: np.save(
+            path, tokens.reshape(-1, manifest.item_tokens, manifest.hidden), allow_pickle=False
+        ),
+        left_out={"no vector": missing} if missing else {},
+    )
+
+
+def _encoded(texts: pa.Table, encode: Callable[[list[str]], np.ndarray], stored: dict[str, np.ndarray]) -> np.ndarray:
+    """(n, width) float: the stored values of each text, by its hash, encoded where none are stored."""
+    hashes = texts["text_hash"].to_pylist()
+    missing = [row for row, text_hash in enumerate(hashes) if text_hash not in stored]
+    encoded = encode([texts["text"][row].as_py() for row in missing])
+    stored = stored | dict(zip((hashes[row] for row in missing), encoded, strict=True))
+    return np.stack([stored[text_hash] for text_hash in hashes])
+
+
+def _stored(
+    folder: Path, hash_column: str, column: str, texts: pa.Table, only: pc.Expression | None = None
+) -> dict[str, np.ndarray]:
+    """Text hash -> (width,) stored values, of the hashes that `texts` have."""
+    if not parts(folder):
+        raise NotReady(f"no table in {folder}", cure="run `rolecall embed` first")
+    wanted = pc.field(hash_column).isin(texts["text_hash"].combine_chunks())
+    table = read_table(folder, [hash_column, column], wanted if only is None else wanted & only)
+    values = table[column].combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(table.num_rows, -1)
+    return dict(zip(table[hash_column].to_pylist(), values, strict=True))
