@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.cleaning import clean_text
 
@@ -46,9 +47,14 @@ Employment = Literal["full_time", "part_time", "contract", "temporary", "interns
 SENIORITY_LADDER: tuple[str, ...] = ("intern", "entry", "mid", "senior", "lead", "director", "executive")
 
 
+def _misfit(reason: str, what: str) -> PydanticCustomError:
+    """An error for a validator to raise; its type is the reason of the quarantine, a key of `sources.check.CURES`."""
+    return PydanticCustomError(reason, "{what}", {"what": what})
+
+
 def _bounded(text: str) -> str:
     if len(text) > MAX_TEXT_CHARS:
-        raise ValueError(f"text of {len(text):,} characters is over the limit of {MAX_TEXT_CHARS:,}")
+        raise _misfit("text_too_long", f"text of {len(text):,} characters is over the limit of {MAX_TEXT_CHARS:,}")
     return clean_text(text)
 
 
@@ -57,9 +63,9 @@ def utc(value: datetime) -> datetime:
     try:
         value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:  # the calendar ends between its own zone and UTC
-        raise ValueError(f"{value.isoformat()} is outside the years 1 to 9999 in UTC") from None
+        raise _misfit("bad_date", f"{value.isoformat()} is outside the years 1 to 9999 in UTC") from None
     if value < EARLIEST:
-        raise ValueError(f"{value.date()} is before 1900")
+        raise _misfit("date_before_1900", f"{value.date()} is before 1900")
     return value
 
 
@@ -188,9 +194,10 @@ class Job(Record):
     @model_validator(mode="after")
     def _ranges(self) -> Self:
         if self.salary_min is not None and self.salary_max is not None and self.salary_min > self.salary_max:
-            raise ValueError(f"salary_min {self.salary_min:g} is above salary_max {self.salary_max:g}")
+            raise _misfit("salary_range", f"salary_min {self.salary_min:g} is above salary_max {self.salary_max:g}")
         if self.posted_at and self.expires_at and self.expires_at < self.posted_at:
-            raise ValueError(f"expires_at {self.expires_at} is before posted_at {self.posted_at}")
+            what = f"expires_at {self.expires_at} is before posted_at {self.posted_at}"
+            raise _misfit("expiry_before_posting", what)
         return self
 
 
@@ -219,7 +226,8 @@ class Event(Record):
     @model_validator(mode="after")
     def _dismissed_for(self) -> Self:
         if self.reason is not None and self.action != "dismiss":
-            raise ValueError(f"reason {self.reason!r} of an event {self.action!r}: only a dismissal has one")
+            what = f"reason {self.reason!r} of an event {self.action!r}: only a dismissal has one"
+            raise _misfit("wrong_type", what)
         return self
 
 
@@ -242,7 +250,7 @@ class Grade(Record):
     @model_validator(mode="after")
     def _asked(self) -> Self:
         if not self.member_id and not self.query:
-            raise ValueError("a grade needs a member_id or a query")
+            raise _misfit("grade_without_asker", "a grade needs a member_id or a query")
         return self
 
 

@@ -25,7 +25,7 @@ from serving.servable import Servable, load_servable
 from serving.slates import RecentSlates
 from serving.swap import Swapper
 from serving.warm_up import warm_up
-from sources.feeds.changes import open_feed
+from sources.feeds.open import open_feed
 
 
 class UnknownAnswer(BadInput):
@@ -40,7 +40,7 @@ class Engine:
     def __init__(self, workspace: Workspace, config: ServeConfig | None = None) -> None:
         """Load and warm everything.
 
-        Raises what `load_servable`, `retrieval.rules.rules.load_rules` and `sources.feeds.changes.open_feed` raise.
+        Raises what `load_servable`, `retrieval.rules.rules.load_rules` and `sources.feeds.open.open_feed` raise.
         """
         config = config or ServeConfig()
         self.rules = find_rules(workspace, config.rules)

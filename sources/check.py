@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from pydantic import ValidationError
 
 from contracts.records import MAX_POSITION, RECORDS, Event, Grade, Job, Record
+from contracts.validation import field_path, first_problem, problem_text, shown
 from sources.rows import RawRow, Reject, raw_text
 
 AHEAD = timedelta(days=1)
@@ -33,14 +33,6 @@ CURES: Mapping[str, str] = {
     "grade_without_asker": "name the member or the query",
 }
 
-_VALUE_ERRORS = (
-    ("text of ", "text_too_long"),
-    ("is before 1900", "date_before_1900"),
-    ("is outside the years", "bad_date"),
-    ("is above salary_max", "salary_range"),
-    ("is before posted_at", "expiry_before_posting"),
-    ("needs a member_id or a query", "grade_without_asker"),
-)
 _RANGES = {
     "salary_min": "salary_range",
     "salary_max": "salary_range",
@@ -48,8 +40,14 @@ _RANGES = {
     "position": "position_range",
     "grade": "grade_range",
 }
+_REASONS = {
+    "missing": "missing_field",
+    "extra_forbidden": "unknown_field",
+    "literal_error": "unknown_value",
+    "too_long": "too_many_values",
+    "string_too_long": "id_too_long",
+}
 _OUT_OF_RANGE = {"greater_than_equal", "less_than_equal", "finite_number", "int_parsing_size"}
-_SHOWN_CHARS = 80
 
 
 def check(row: RawRow, now: datetime) -> Record | Reject:
@@ -103,38 +101,22 @@ def reject(row: RawRow, reason: str, detail: str) -> Reject:
 
 def explain(error: ValidationError) -> tuple[str, str]:
     """The reason and message of a record's first problem."""
-    problem = error.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in problem["loc"]) or "row"
-    message = problem["msg"].removeprefix("Value error, ")
-    reason = _reason(problem["type"], str(problem["loc"][-1]) if problem["loc"] else "", message)
-    value = "" if reason == "missing_field" or field == "row" else f" {_shown(problem['input'])}"
+    problem = first_problem(error)
+    field = field_path(problem["loc"]) or "row"
+    reason = _reason(problem["type"], str(problem["loc"][-1]) if problem["loc"] else "")
+    value = "" if reason == "missing_field" or field == "row" else f" {shown(problem['input'])}"
     cure = CURES.get(reason, "give it a value")
-    return reason, f"{field}{value}: {message}; {cure}"
+    return reason, f"{field}{value}: {problem_text(problem)}; {cure}"
 
 
-def _reason(kind: str, field: str, message: str) -> str:
-    if kind == "missing":
-        return "missing_field"
-    if kind == "extra_forbidden":
-        return "unknown_field"
-    if kind == "value_error":
-        return next((reason for text, reason in _VALUE_ERRORS if text in message), "wrong_type")
-    if kind == "literal_error":
-        return "unknown_value"
-    if kind == "too_long":
-        return "too_many_values"
-    if kind == "string_too_long":
-        return "id_too_long"
+def _reason(kind: str, field: str) -> str:
+    """The reason that a pydantic error's type stands for; a record's own validators give the reason as the type."""
+    if kind in CURES:
+        return kind
     if kind in ("string_too_short", "too_short"):
         return f"empty_{field}"
     if kind in _OUT_OF_RANGE:
         return _RANGES.get(field, "wrong_type")
-    return "bad_date" if kind.startswith(("datetime", "date_")) else "wrong_type"
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value[:_SHOWN_CHARS] if isinstance(value, str | bytes) else value)
-    except RecursionError:
-        text = f"a {type(value).__name__} nested too deep to be shown"
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+    if kind.startswith(("datetime", "date_")):
+        return "bad_date"
+    return _REASONS.get(kind, "wrong_type")

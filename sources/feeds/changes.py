@@ -1,4 +1,4 @@
-"""A feed of changes of jobs: what a service reads while it serves. Files or a stream in, checked changes out.
+"""What a feed of changed jobs is, and the check of one change.
 
 A change has an `op` (upsert or delete), an `id`, a `time`, and of an upsert the whole job (`contracts.records.Job`,
 whose `updated_at` may be left out where it is the time of the change). Every change has a position in its feed, from
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
-from contracts.errors import BadInput
 from contracts.records import Identifier, Job, Record, Time
 from sources.check import check, explain, in_future, reject
 from sources.rows import RawRow, Reject
@@ -22,8 +20,6 @@ from sources.rows import RawRow, Reject
 BATCH = 256
 """Changes that are read, encoded and made searchable together."""
 TABLE = "changes"
-STREAM = "job_changes"
-_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 class RawChange(NamedTuple):
@@ -69,22 +65,6 @@ class _Head(Record):
     op: Literal["upsert", "delete"]
     id: Identifier
     time: Time
-
-
-def open_feed(address: str) -> Feed:
-    """A folder of Parquet files, or `redis://host:port/db#stream` (the stream `job_changes` where none is named).
-
-    Raises BadInput where it is neither. Whether a server answers is known when it is first read.
-    """
-    if address.startswith(_SCHEMES):
-        from sources.feeds.stream import ChangeStream
-
-        return ChangeStream(address)
-    if not Path(address).is_dir():
-        raise BadInput(f"no folder {address}", where="changes", cure="make it, or give redis://host:port#stream")
-    from sources.feeds.files import ChangeFiles
-
-    return ChangeFiles(Path(address))
 
 
 def checked(raw: RawChange, now: datetime) -> Change | Reject:

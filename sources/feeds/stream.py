@@ -15,10 +15,12 @@ from urllib.parse import urldefrag, urlsplit
 import orjson
 
 from contracts.errors import BadInput, MissingChanges, NotReady
-from sources.feeds.changes import BATCH, STREAM, TABLE, RawChange
+from sources.feeds.changes import BATCH, TABLE, RawChange
 from sources.layout import without_nulls
 from sources.rows import RawRow
 
+SCHEMES = ("redis://", "rediss://", "unix://")
+STREAM = "job_changes"
 WAIT_MS = 1_000
 _TIMEOUT_SECONDS = 10.0
 

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import orjson
 import pytest
+from pydantic_core import PydanticCustomError
 
+from contracts import records
 from contracts.records import Event, Job, Member
 from sources import RawRow, Reject
 from sources.check import check
@@ -85,6 +87,26 @@ def test_the_message_names_the_field(checked: Callable, table: str, base: dict, 
         "expiry_before_posting",
         "grade_without_asker",
     )
+
+
+@pytest.mark.parametrize(
+    ("table", "base", "changes", "reason"),
+    [
+        ("jobs", JOB, {"description": "x" * 100_001}, "text_too_long"),
+        ("jobs", JOB, {"updated_at": "1899-12-31"}, "date_before_1900"),
+        ("jobs", JOB, {"updated_at": "9999-12-31T23:59:59-12:00"}, "bad_date"),
+        ("jobs", JOB, {"salary_min": 9, "salary_max": 3}, "salary_range"),
+        ("jobs", JOB, {"posted_at": "2025-05-02", "expires_at": "2025-05-01"}, "expiry_before_posting"),
+        ("grades", GRADE, {"member_id": ""}, "grade_without_asker"),
+    ],
+)
+def test_other_words_for_a_problem_change_no_reason(
+    checked: Callable, monkeypatch: pytest.MonkeyPatch, table: str, base: dict, changes: dict, reason: str
+) -> None:
+    monkeypatch.setattr(records, "_misfit", lambda reason, what: PydanticCustomError(reason, "it does not fit"))
+    found = checked(table, **base | changes)
+    assert isinstance(found, Reject)
+    assert (found.reason, "it does not fit" in found.detail) == (reason, True)
 
 
 def test_the_message_names_value_and_cure(checked: Callable) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from contracts.errors import BadInput, MissingChanges, MissingColumn, NotReady, UnreadableFile
 from sources.feeds import stream as change_stream
-from sources.feeds.changes import BATCH, Change, Feed, checked, open_feed
+from sources.feeds.changes import BATCH, Change, Feed, checked
 from sources.feeds.files import SCHEMA
+from sources.feeds.open import open_feed
 from sources.rows import Reject
 from tests.make import change_file
 
