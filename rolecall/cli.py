@@ -31,7 +31,6 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     recipe.doctor,
-    recipe.params,
     data.validate,
     data.simulate,
     train.export,

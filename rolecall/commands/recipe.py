@@ -31,16 +31,6 @@ def doctor(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) ->
         raise typer.Exit(1)
 
 
-def params(
-    context: typer.Context,
-    reference: Annotated[bool, typer.Option("--reference", help="All knobs and their meanings as Markdown.")] = False,
-) -> None:
-    """Print the knobs in force, or what each knob means."""
-    from rolecall.knobs import as_markdown
-
-    typer.echo(as_markdown() if reference else params_of(context).as_yaml(), nl=False)
-
-
 def run(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
