@@ -1,4 +1,4 @@
-"""The last word on the order: a weighted sum of the student's logits and the pair's features, learned list by list.
+"""The blend: a weighted sum of the student's logits and the pair's features, learned list by list, that orders jobs.
 
 Linear, so that each result can be explained by its parts.
 """
@@ -18,14 +18,22 @@ from ranking.listwise import fit_listwise
 def fit_blend(
     features: np.ndarray, names: Sequence[str], list_ids: np.ndarray, gains: np.ndarray, l2: float = 1e-3
 ) -> Blend:
-    """Weights that put the gains of each list on top; see `ranking.listwise.fit_listwise`.
+    """Weights that put the gains of each list on top.
 
-    features: (n, F) finite float; names: F. Raises ShapeMismatch, BadInput, TrainingFailed.
+    Args:
+        features: (n, F) finite float.
+        names: F names of the features.
+        list_ids: (n,) of any type that sorts.
+        gains: (n,) non-negative, NaN where not known.
+        l2: Penalty on the weights of standardised features.
+
+    Raises:
+        ShapeMismatch, BadInput, TrainingFailed: As `ranking.listwise.fit_listwise`.
     """
     if features.ndim != 2 or features.shape[1] != len(names):
         raise ShapeMismatch(f"features {features.shape} for {len(names)} names")
-    found = fit_listwise(features, list_ids, gains, l2)
-    weights, means, scales = (tuple(values.tolist()) for values in found)
+    linear = fit_listwise(features, list_ids, gains, l2)
+    weights, means, scales = (tuple(values.tolist()) for values in linear)
     return Blend(names=tuple(names), weights=weights, means=means, scales=scales)
 
 
@@ -35,10 +43,19 @@ def apply_blend(blend: Blend, features: np.ndarray) -> np.ndarray:
 
 
 def blend_inputs(names: Sequence[str], features: np.ndarray, logits: np.ndarray, tasks: Sequence[str]) -> np.ndarray:
-    """(n, len(names)) float32: the columns that a blend reads, from pair features and the student's logits.
+    """The columns that a blend reads.
 
-    names: of `PAIR_FEATURES` and tasks; features: (n, len(PAIR_FEATURES)); logits: (n, len(tasks)).
-    Raises BadInput for a name that is neither.
+    Args:
+        names: Of `PAIR_FEATURES` and `tasks`.
+        features: (n, len(PAIR_FEATURES)) pair features.
+        logits: (n, len(tasks)) of the student.
+        tasks: Of the student, in the order of `logits`.
+
+    Returns:
+        (n, len(names)) float32.
+
+    Raises:
+        BadInput: A name is neither a pair feature nor a task.
     """
     columns = {name: features[:, i] for i, name in enumerate(PAIR_FEATURES)}
     columns |= {task: logits[:, i] for i, task in enumerate(tasks)}

@@ -1,4 +1,4 @@
-"""Logits to probabilities that mean what they say: isotonic regression, stored as knots in the bundle.
+"""Calibration: logits to probabilities by isotonic regression, stored as knots in the bundle.
 
 Source: Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability estimates (KDD 2002).
 """
@@ -13,17 +13,24 @@ from contracts.bundle import Calibration, Manifest
 from contracts.errors import BadInput
 
 FIRST_RANKS = (1, 2, 4, 11)
-"""Places in an answer that are calibrated together: 1, 2 and 3, 4 to 10, and all after."""
+"""First ranks of the groups that are calibrated together: 1, 2 to 3, 4 to 10, and all after."""
 PRIOR = 20
-"""Expected positives that the map of all places is worth in the map of some."""
+"""Expected positives at which a group's own map weighs as much as the map of all ranks."""
 
 
 def fit_isotonic(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Calibration:
     """The non-decreasing map from logit to label with the least squared error.
 
-    logits: (n,) float; labels: (n,) in [0, 1], NaN where not known; weights: (n,) non-negative.
-    Probabilities stay 1 / (m + 2) away from 0 and 1, m known labels: so few cannot prove certainty (Laplace).
-    Raises BadInput where no label is known or a logit is not finite.
+    Args:
+        logits: (n,) float.
+        labels: (n,) in [0, 1], NaN where not known.
+        weights: (n,) non-negative; None: all alike.
+
+    Returns:
+        The map. Its probabilities stay 1 / (m + 2) away from 0 and 1, with m known labels (Laplace's rule).
+
+    Raises:
+        BadInput: No label is known, or a logit is not finite.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -38,12 +45,17 @@ def fit_isotonic(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | N
 
 
 def fit_by_rank(logits: np.ndarray, labels: np.ndarray, ranks: np.ndarray) -> tuple[Calibration, ...]:
-    """The map of all places, and one for each group of places of `FIRST_RANKS` that has a label.
+    """The map of all ranks, and one for each group of `FIRST_RANKS` that has a label.
 
-    ranks: (n,) int, the place at which each pair was shown, 0 where it was not; else as `fit_isotonic`. A group's map
-    is its own, mixed with that of all places in the proportion of the positives that the latter expects here to
-    `PRIOR`: both rise, so it does too.
-    After the per-position calibration of LinkedIn's semantic job search (arXiv 2602.07309).
+    A group's map is fitted on its own pairs and mixed with the map of all ranks, with weights e : `PRIOR`, where e is
+    the number of positives that the latter expects in the group. Both maps rise, so their mix does too.
+
+    Args:
+        logits: As `fit_isotonic`.
+        labels: As `fit_isotonic`.
+        ranks: (n,) int, the rank at which each pair was shown, from 1; 0 where it was not.
+
+    Source: the calibration by position of LinkedIn's semantic job search (arXiv 2602.07309).
     """
     everywhere = fit_isotonic(logits, labels)
     group = np.searchsorted(FIRST_RANKS, ranks, side="right")
@@ -58,9 +70,15 @@ def fit_by_rank(logits: np.ndarray, labels: np.ndarray, ranks: np.ndarray) -> tu
 
 
 def probabilities(manifest: Manifest, logits: np.ndarray, ranks: np.ndarray | None = None) -> dict[str, np.ndarray]:
-    """Task -> (n,) float64 probability, of the tasks that the bundle calibrates.
+    """Calibrated probabilities of the tasks that the bundle calibrates.
 
-    logits: (n, tasks); ranks: (n,) int, the place of each in the answer from 1 on, 0 or None where it is not known.
+    Args:
+        manifest: Of the bundle.
+        logits: (n, tasks) float.
+        ranks: (n,) int, the rank of each in the answer, from 1; 0 where it is not known, as everywhere where None.
+
+    Returns:
+        Task -> (n,) float64.
     """
     ranks = np.zeros(len(logits), np.int64) if ranks is None else ranks
     return {
@@ -71,17 +89,18 @@ def probabilities(manifest: Manifest, logits: np.ndarray, ranks: np.ndarray | No
 
 
 def by_rank(maps: Sequence[Calibration], logits: np.ndarray, ranks: np.ndarray) -> np.ndarray:
-    """(n,) float64 of logits (n,), each by the map of its rank (n,). maps: of one task, by `from_rank`, from 0.
+    """(n,) float64 probabilities of logits (n,), each by the map of its rank (n,).
 
-    A known place whose group has no map is read as the nearest group before it that has one, or, before the first, as
-    that: places near each other are looked at alike, and all places on average are not what it is.
+    maps: of one task, in ascending order of `from_rank`; the first, of rank 0, is that of all ranks. A rank whose group
+    has no map takes the nearest group before it that has one, else the first group: neighbours are looked at alike, and
+    a rank differs from the average of all.
     """
-    which = np.searchsorted([one.from_rank for one in maps], ranks, side="right") - 1
+    which = np.searchsorted([group.from_rank for group in maps], ranks, side="right") - 1
     if len(maps) > 1:
         which = np.where(np.asarray(ranks) > 0, np.maximum(which, 1), which)
     out = np.zeros(len(logits))
-    for number, one in enumerate(maps):
-        out[which == number] = calibrated(one, logits[which == number])
+    for number, group in enumerate(maps):
+        out[which == number] = calibrated(group, logits[which == number])
     return out
 
 
@@ -90,8 +109,8 @@ def calibrated(calibration: Calibration, logits: np.ndarray) -> np.ndarray:
     return np.interp(logits, calibration.logits, calibration.probabilities)
 
 
-def _mixed(one: Calibration, other: Calibration, share: float, from_rank: int) -> Calibration:
-    """share x one + (1 - share) x other: exact, as both are linear between the knots of the two."""
-    knots = np.union1d(one.logits, other.logits)
-    values = share * calibrated(one, knots) + (1 - share) * calibrated(other, knots)
+def _mixed(group: Calibration, everywhere: Calibration, share: float, from_rank: int) -> Calibration:
+    """share x group + (1 - share) x everywhere: exact, as both are linear between the knots of the two."""
+    knots = np.union1d(group.logits, everywhere.logits)
+    values = share * calibrated(group, knots) + (1 - share) * calibrated(everywhere, knots)
     return Calibration(from_rank=from_rank, logits=tuple(knots.tolist()), probabilities=tuple(values.tolist()))

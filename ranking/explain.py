@@ -1,10 +1,11 @@
-"""Why a job stands where it stands, in words and numbers: what found it, what it is likely to lead to, what weighed."""
+"""Explains a result in words and numbers: its sources, its probabilities, and each input's part in its score."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from pydantic import Field
 
 from contracts.bundle import Blend
 from contracts.tasks import TASKS
@@ -30,19 +31,21 @@ MEANING: Mapping[str, str] = {
     "dismiss": "likely to be dismissed",
     "hire": "likely to lead to a hire",
 }
-LEAST = 0.05
-"""Share of the largest contribution under which one is not put into words."""
+MIN_SHARE = 0.05
+"""Contributions under this share of the largest one are not put into words."""
 
 
 class Explanation(FrozenModel):
-    """contributions: what each input of the blend adds to the score, largest first by size; empty without a blend;
-    demoted_by: the rules for which the job stands after those that no rule demotes.
-    """
+    """Why a job stands where it stands."""
 
     found_by: tuple[str, ...]
     probabilities: Mapping[str, float]
-    contributions: Mapping[str, float]
-    demoted_by: tuple[str, ...] = ()
+    contributions: Mapping[str, float] = Field(
+        description="What each input of the blend adds to the score, the largest size first; empty without a blend."
+    )
+    demoted_by: tuple[str, ...] = Field(
+        (), description="The rules for which the job stands after those that no rule demotes."
+    )
     words: tuple[str, ...]
 
 
@@ -56,9 +59,13 @@ def explain(
 ) -> Explanation:
     """The explanation of one result.
 
-    found_by: its retrieval sources; probabilities: task -> calibrated probability; features: (F,) in the order of
-    `blend.names`, None where the answer was not blended; demoted_by: names of rules; reason: see
-    `retrieval.candidates.Candidates.reasons`.
+    Args:
+        found_by: Its retrieval sources.
+        probabilities: Task -> calibrated probability.
+        blend: Of the bundle; None: the answer was not blended.
+        features: (F,) in the order of `blend.names`; None: the result was not blended.
+        demoted_by: Names of rules.
+        reason: A sentence of retrieval, as `retrieval.candidates.Candidates.reasons`; empty for none.
     """
     parts: dict[str, float] = {}
     if blend is not None and features is not None:
@@ -68,11 +75,11 @@ def explain(
     words = [f"Found because {why(source)}." for source in found_by]
     words += [f"{reason}."] if reason else []
     words += [f"{TASKS[task]} {probability:.0%}." for task, probability in probabilities.items() if task in TASKS]
-    floor = LEAST * max((abs(value) for value in parts.values()), default=0.0)
+    floor = MIN_SHARE * max((abs(value) for value in parts.values()), default=0.0)
     words += [
         f"{MEANING.get(name, name)}: {value:+.2f}" for name, value in parts.items() if value and abs(value) >= floor
     ]
-    words += [f"D{said[1:]}." for said in map(demotion, demoted_by)]
+    words += [f"D{sentence[1:]}." for sentence in map(demotion, demoted_by)]
     return Explanation(
         found_by=tuple(found_by),
         probabilities=dict(probabilities),
@@ -83,4 +90,5 @@ def explain(
 
 
 def demotion(rule: str) -> str:
+    """That a rule demotes a job, in words."""
     return f"demoted by rule {rule}"

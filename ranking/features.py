@@ -1,4 +1,4 @@
-"""What the blend reads of a (request, job) pair beside the student's logits, as of the request's time.
+"""Features of a (request, job) pair as of the request's time: what the blend reads beside the student's logits.
 
 Labelling, serving and replay call this one function, so that a weight learned offline meets the same value online.
 """
@@ -13,7 +13,8 @@ from retrieval.popularity import JobActivity
 from retrieval.request import RECENT_JOBS, Request
 
 MAX_DAYS = 365.0
-WEEK = 7.0
+"""Since the last view; "never" counts as so many."""
+VIEW_DAYS = 7.0
 
 
 def pair_features(
@@ -24,22 +25,30 @@ def pair_features(
     vector: np.ndarray | None = None,
     terms: np.ndarray | None = None,
 ) -> np.ndarray:
-    """(n, len(PAIR_FEATURES)) float32 for the jobs at `rows` ((n,) int32 of the index, any n), in that order:
+    """The features of n jobs for one request:
 
-    dense           cosine of the job's vector with the encoded request text; 0 without a vector
-    recent          highest cosine with one of the last jobs of interest; 0 where there is none
-    recent_nearby   recent x same_city: like the last jobs, and where they are
-    terms           BM25 for the request's words divided by the best of any job in the index
-    same_city       share of the home location and the last jobs of interest that are in the job's city
-    same_region     the same for its region
-    same_company    share of the last jobs of interest that are of the job's company
-    title_overlap   share of the title's words that are in the request's titles or those of the last jobs of interest
-    views_7d        log(1 + views in the seven days before the request)
-    days_since_view log(1 + days since the last view before the request), at most a year, which "never" counts as
-    unseen          1 where nobody viewed the job before the request
+        dense           cosine of the job's vector with the encoded request text; 0 without a vector
+        recent          highest cosine with one of the last jobs of interest; 0 where there is none
+        recent_nearby   recent x same_city: like the last jobs, and in their place
+        terms           BM25 for the request's words divided by the best of any job in the index
+        same_city       share of the home location and the last jobs of interest that are in the job's city
+        same_region     the same for its region
+        same_company    share of the last jobs of interest that are of the job's company
+        title_overlap   share of the title's words that are in the request's titles or those of the last jobs
+        views_7d        log(1 + views in the seven days before the request)
+        days_since_view log(1 + days since the last view before the request), at most `MAX_DAYS`
+        unseen          1 where nobody viewed the job before the request
 
-    vector: (dim,) float32, the encoded request text; terms: (n,) `Candidates.terms` where retrieval made them, else
-    they are computed. `activity` is read strictly before `request.time`.
+    Args:
+        index: Holds the jobs.
+        activity: Views of the jobs, read strictly before `request.time`.
+        request: The request.
+        rows: (n,) int32 of the index, any n.
+        vector: (dim,) float32, the encoded request text; None: there is none.
+        terms: (n,) float32 `Candidates.terms` where retrieval computed them; None: computed here.
+
+    Returns:
+        (n, len(PAIR_FEATURES)) float32, in the order of `PAIR_FEATURES`.
     """
     recent = index.known_rows(request.recent[:RECENT_JOBS])
     out = np.zeros((len(rows), len(PAIR_FEATURES)), np.float32)
@@ -48,19 +57,19 @@ def pair_features(
     vectors = index.vectors[rows]
     none = np.zeros(len(rows), np.float32)
     # einsum, since a threaded product this small waits longer for its threads than it works (8 ms against 0.2 ms)
-    likest = np.einsum("nd,rd->nr", vectors, index.vectors[recent]).max(axis=1) if len(recent) else none
+    closest = np.einsum("nd,rd->nr", vectors, index.vectors[recent]).max(axis=1) if len(recent) else none
     days = np.minimum(activity.days_since_view(rows, request.time), MAX_DAYS)
     in_city = _share(index, "place", rows, index.places(request, "place"))
     columns = {
         "dense": vectors @ vector if vector is not None else 0,
-        "recent": likest,
-        "recent_nearby": likest * in_city,
+        "recent": closest,
+        "recent_nearby": closest * in_city,
         "terms": index.term_shares(request)[rows] if terms is None else terms,
         "same_city": in_city,
         "same_region": _share(index, "region", rows, index.places(request, "region")),
         "same_company": _share(index, "company", rows, index.attributes.codes("company")[recent]),
         "title_overlap": index.titles.overlap(rows, request.titles, recent),
-        "views_7d": np.log1p(activity.views(rows, request.time, WEEK)),
+        "views_7d": np.log1p(activity.views(rows, request.time, VIEW_DAYS)),
         "days_since_view": np.log1p(days),
         "unseen": ~activity.seen(rows, request.time),
     }
@@ -73,5 +82,5 @@ def _share(index: JobIndex, attribute: str, rows: np.ndarray, codes: np.ndarray)
     """(n,) share of `codes` that equal each row's; an attribute that a job lacks matches nothing."""
     if not len(codes):
         return 0.0
-    mine = index.attributes.codes(attribute)[rows]
-    return ((mine[:, None] == codes) & (mine[:, None] >= 0)).mean(axis=1)
+    of_rows = index.attributes.codes(attribute)[rows][:, None]
+    return ((of_rows == codes) & (of_rows >= 0)).mean(axis=1)

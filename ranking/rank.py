@@ -21,14 +21,18 @@ from retrieval.sources.registry import why as sentence_of
 
 RANKED = 200
 """Candidates that the student scores; the others follow in the order of retrieval."""
-REASONS = 3
+MAX_REASONS = 3
+"""Contributions of the blend that an answer names."""
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What the student said of the first m jobs of an order.
+    """The student's scores of the first m jobs of an order.
 
-    manifest: of the bundle; logits: (m, tasks) float32; inputs: (m, F) float32 that its blend read, None without one.
+    Attributes:
+        manifest: Of the bundle.
+        logits: (m, tasks) float32.
+        inputs: (m, F) float32 that the bundle's blend read; None without a blend.
     """
 
     manifest: Manifest
@@ -38,10 +42,14 @@ class Scored:
 
 @dataclass(frozen=True)
 class Ranked:
-    """n jobs, best first; what an answer says of one is made when it is asked for, since most are not shown.
+    """n jobs, best first. What an answer tells about a job is computed on demand, since most are not shown.
 
-    rows: (n,) int32; scores: (n,) float64; order: (n,) int, each one's place among the candidates; scored: None where
-    the order is that of retrieval.
+    Attributes:
+        rows: (n,) int32 of the index.
+        scores: (n,) float64.
+        candidates: What was ranked.
+        order: (n,) int, the place of each among the candidates.
+        scored: By the student; None where the order is that of retrieval.
     """
 
     rows: np.ndarray
@@ -57,23 +65,25 @@ class Ranked:
         return self.candidates.demoted.get(int(self.rows[i]), ())
 
     def probabilities(self, shown: Sequence[int]) -> list[dict[str, float]]:
-        """Of the jobs `shown`, in the order in which they are: task -> calibrated probability.
+        """Task -> calibrated probability of each job of an answer; empty where the student did not score it.
 
-        Empty where the student did not score a job. A bundle may know that the place in an answer matters, so this is
-        said once it is known what is shown.
+        A bundle may calibrate by the rank in an answer, so this comes once it is decided which jobs are shown.
+
+        Args:
+            shown: The jobs of the answer, as indices into this order, in the order in which they are shown.
         """
-        found: list[dict[str, float]] = [{} for _ in shown]
+        by_job: list[dict[str, float]] = [{} for _ in shown]
         if self.scored is None:
-            return found
+            return by_job
         places = [place for place, i in enumerate(shown) if i < len(self.scored.logits)]
         logits = self.scored.logits[[shown[place] for place in places]]
         by_task = probabilities(self.scored.manifest, logits, np.array(places, np.int64) + 1)
         for row, place in enumerate(places):
-            found[place] = {task: round(float(values[row]), 6) for task, values in by_task.items()}
-        return found
+            by_job[place] = {task: round(float(values[row]), 6) for task, values in by_task.items()}
+        return by_job
 
     def blended(self, i: int) -> np.ndarray | None:
-        """(F,) float32 what the blend read of job i; None where it was not blended."""
+        """(F,) float32, the inputs of the blend for job i; None where it was not blended."""
         inputs = self.scored.inputs if self.scored else None
         return inputs[i] if inputs is not None and i < len(inputs) else None
 
@@ -82,21 +92,21 @@ class Ranked:
         return self.scored.manifest.blend if self.scored else None
 
     def reason(self, i: int) -> str:
-        """Why retrieval found job i, in a sentence; empty where the names of its sources say it all."""
+        """Why retrieval found job i, in a sentence; empty where the names of its sources suffice."""
         reasons = self.candidates.reasons
         return reasons[int(self.order[i])] if reasons else ""
 
     def why(self, i: int) -> tuple[str, ...]:
-        """The strongest reasons for job i, in words, the sentence of retrieval, and the rules that demote it.
+        """The strongest contributions to the score of job i, retrieval's sentence and the rules that demote it.
 
-        The reasons are what found it, where the order is that of retrieval.
+        Where the order is that of retrieval the sources take the place of the contributions.
         """
         inputs, reason = self.blended(i), self.reason(i)
         own = (*((reason,) if reason else ()), *map(demotion, self.demoted_by(i)))
         if self.blend is None or inputs is None:
             return (*(sentence_of(source) for source in self.found_by(i)), *own)
         parts = contributions(self.blend, inputs[None])[0]
-        strongest = np.argsort(-parts, kind="stable")[:REASONS]
+        strongest = np.argsort(-parts, kind="stable")[:MAX_REASONS]
         names = (self.blend.names[j] for j in strongest if parts[j] > 0)
         return (*(MEANING.get(name, name) for name in names), *own)
 
@@ -111,12 +121,18 @@ def as_retrieved(candidates: Candidates) -> Ranked:
 def rank(
     index: JobIndex, scorer: BundleScorer, request: Request, candidates: Candidates, vector: np.ndarray | None, top: int
 ) -> Ranked:
-    """The first `top` candidates by the bundle's blend, the others after them in the order of retrieval.
+    """The first candidates by the bundle's blend, the others after them in the order of retrieval.
 
-    What a rule demotes stays behind the rest.
-
-    vector: (dim,) float32, the encoded request text. A bundle without a blend keeps the order of retrieval and adds its
+    Jobs that a rule demotes stay behind the rest. A bundle without a blend keeps the order of retrieval, and adds its
     probabilities.
+
+    Args:
+        index: Holds the item tokens.
+        scorer: Of the bundle.
+        request: What the candidates were found for.
+        candidates: n of them, best first.
+        vector: (dim,) float32, the encoded request text.
+        top: How many of the candidates the student scores.
     """
     rows = candidates.rows[:top]
     logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows))
