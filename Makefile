@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+WORKERS ?= 2
 PACKAGES := contracts sources feature_repo retrieval history ranking models policy simulator release beam_jobs serving replay rolecall
 
-.PHONY: setup demo test lint bench clean
+.PHONY: setup demo test lint docs bench bench-full bench-gpu clean
 
 setup: $(VENV)/.ready
 
@@ -17,7 +18,11 @@ demo: setup
 	$(BIN)/rolecall run --workspace artifacts/demo
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+docs: setup
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: setup
 	$(BIN)/ruff check .
@@ -30,6 +35,9 @@ bench: setup
 
 bench-full: setup
 	$(BIN)/python -m benchmarks.spine --size full $(if $(JOBVIEWS),--jobviews "$(JOBVIEWS)")
+
+bench-gpu: setup
+	$(BIN)/python -m benchmarks.retrieval_gpu --device cuda
 
 clean:
 	rm -rf artifacts build *.egg-info .mypy_cache .pytest_cache .ruff_cache

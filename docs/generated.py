@@ -39,7 +39,7 @@ def _option(parameter: Any) -> str:
     if parameter.required:
         default = "needed"
     else:
-        default = "" if parameter.default in (None, (), "") else f"`{parameter.default}`"
+        default = "" if parameter.default in (None, (), "", False) else f"`{parameter.default}`"
     return f"| `{names}` | {_cell(default)} | {_cell(getattr(parameter, 'help', '') or '')} |"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import subprocess
 import time
@@ -26,6 +27,39 @@ settings.load_profile("rolecall")
 
 TRADES = ("nurse", "welder", "baker", "pilot", "lawyer", "farmer")
 PLACES = ("Dayton", "Boise", "Tampa")
+
+
+ONE_WORKER = ("serving", "beam_jobs", "replay", "models", "policy", "simulator", "feature_repo", "retrieval")
+"""Rooms whose tests share a market or a model that takes seconds to make: one worker makes it once. Largest first."""
+THREAD_LIMITS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+"""What PyTorch, NumPy, tokenizers and Polars read when they load."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """With `-n`, each worker computes on one thread, or the workers would fight for the cores."""
+    if getattr(config.option, "numprocesses", None):
+        for name in THREAD_LIMITS:
+            os.environ.setdefault(name, "1")  # workers start with the environment of this process
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `-n 2 --dist loadgroup`, a room of `ONE_WORKER` stays on one worker, and of other rooms each file."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    for item in items:
+        room = _room(item)
+        item.add_marker(pytest.mark.xdist_group(room if room in ONE_WORKER else str(item.path)))
+    items.sort(key=lambda item: (*ONE_WORKER, _room(item)).index(_room(item)))  # what takes long begins first
+
+
+def _room(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).parts[0]
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -94,6 +95,22 @@ def tiny_bert(folder: Path, layers: int) -> Path:
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
     shutil.copy(backbone_folder() / "tokenizer.json", folder)
     return folder
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    """Claims that the block ends in so many seconds, for what would else hang; never for how fast a machine is."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"not done in {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def word_nodes() -> list[Any]:

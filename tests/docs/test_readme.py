@@ -25,7 +25,9 @@ def test_the_first_block_is_the_two_commands():
 
 
 def test_ci_runs_the_readme():
-    assert "readme.py README.md" in (ROOT / ".ci" / "run").read_text()
+    commands = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert ".venv/bin/python .ci/readme.py README.md" in commands
+    assert "set -euo pipefail" in commands
 
 
 @pytest.mark.parametrize("block", BLOCKS)

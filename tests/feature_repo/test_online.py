@@ -20,6 +20,7 @@ from feature_repo import online
 from feature_repo.online import MemberRow, OnlineMembers
 from feature_repo.store import apply, check_service, materialize, open_store
 from tests.feature_repo.conftest import SERVICE, day, put_activity, put_bundle, put_text, viewed
+from tests.make import refused
 
 
 @pytest.fixture
@@ -177,7 +178,10 @@ def test_job_views_are_not_online(applied: Workspace) -> None:
 
 def test_a_bundle_that_came_later_has_its_service_after_apply(applied: Workspace) -> None:
     put_bundle(applied, "v2")
+    with refused(BundleMismatch, "student_v2"):
+        check_service(open_store(applied), "student_v2", "v2")
     apply(applied)
+    assert "student_v2" in {service.name for service in open_store(applied).list_feature_services()}
     check_service(open_store(applied), "student_v2", "v2")
 
 

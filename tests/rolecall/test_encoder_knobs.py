@@ -19,7 +19,9 @@ def params(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_trained_by_default() -> None:
-    assert Params().encoder.train is None and load_params(Path("params.yaml")).encoder.train is None
+    assert (
+        Params().encoder.train is None and load_params(Path(__file__).parents[2] / "params.yaml").encoder.train is None
+    )
 
 
 def test_an_empty_section_trains_with_the_defaults(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,9 +15,11 @@ from rolecall.params import Params, load_params
 from rolecall.recipe import DVC_WORKSPACE, RAW, STAGES, as_dvc, run_recipe
 from simulator import market
 
+ROOT = Path(__file__).parents[2]
+
 
 def test_the_dvc_file_is_the_recipe():
-    assert Path("dvc.yaml").read_text() == as_dvc()
+    assert (ROOT / "dvc.yaml").read_text() == as_dvc()
 
 
 def test_every_stage_reads_what_an_earlier_one_wrote():
@@ -38,7 +40,7 @@ def reproduced(tmp_path_factory) -> Path:
     project = tmp_path_factory.mktemp("recipe")
     for name in ("dvc.yaml", "params.yaml", "policy/policy.yaml"):
         (project / name).parent.mkdir(exist_ok=True)
-        shutil.copy(name, project / name)
+        shutil.copy(ROOT / name, project / name)
     for stage in STAGES:
         for path in stage.writes:
             out = project / DVC_WORKSPACE / path
@@ -143,8 +145,8 @@ def test_a_policy_of_ones_own_is_a_knob_and_an_edit_of_it_runs_what_follows(repr
 
 def test_the_knob_names_the_built_in_policy():
     """DVC needs a path; a copy of it that strays would be another policy."""
-    knob = load_params(Path("params.yaml")).label.policy
-    assert knob is not None and load_policy(knob).version == load_policy().version
+    knob = load_params(ROOT / "params.yaml").label.policy
+    assert knob is not None and load_policy(ROOT / knob).version == load_policy().version
 
 
 def test_another_market_leaves_no_row_of_the_former_one(reproduced, tmp_path):

@@ -65,5 +65,6 @@ def test_everything_says_simulated(golden: Golden, small_market: Path) -> None:
     assert (folder / "README").read_text().startswith("Simulated:")
 
 
-def test_no_edit_of_the_policy_makes_the_grades_old(small_market: Path) -> None:
-    load_golden(small_market / "golden", "edited")
+def test_no_edit_of_the_policy_makes_the_grades_old(golden: Golden, small_market: Path) -> None:
+    edited = load_golden(small_market / "golden", "edited")
+    assert edited.adjudicated.tolist() == golden.adjudicated.tolist()
