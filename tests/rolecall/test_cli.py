@@ -50,8 +50,8 @@ def test_a_typed_error_is_one_line_and_its_exit_code(arguments, code, words, tmp
     ("params", "environment", "words"),
     [
         (b"seed: \xff", {}, "params.yaml: not UTF-8"),
-        (b"a: 2024-13-45", {}, "params.yaml: not YAML"),
-        (b"seed: 1", {"ROLECALL_SEED": "["}, "ROLECALL_SEED: line 1 is not YAML"),
+        (b"a: 2024-13-45", {}, "params.yaml: it is no YAML"),
+        (b"seed: 1", {"ROLECALL_SEED": "["}, "ROLECALL_SEED: line 1"),
         (b"label:", {}, "label: holds NoneType"),
         (b"label:", {"ROLECALL_LABEL__JUDGE__KIND": "rubric"}, "label: holds NoneType"),
         (b"label: 3", {"ROLECALL_LABEL__TRAIN_LISTS": "5"}, "label: holds int"),
