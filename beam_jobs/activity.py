@@ -31,7 +31,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from beam_jobs.pipeline import Counts, by_bucket, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.flags import NoFlags, read_flags
+from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.arrow import TIME
 from contracts.errors import NotReady, UnreadableFile
@@ -83,8 +84,7 @@ class Scope(NamedTuple):
 
 def run(argv: Sequence[str] | None = None) -> Counts:
     """Bring activity and job statistics up to the events. Raises NotReady where there are no events."""
-    own, options = parse(flags("activity", __doc__), argv)
-    workspace: Workspace = own.workspace
+    workspace, _, options = read_flags("activity", __doc__, NoFlags, argv)
     started = time.monotonic()
     paths = {path.name: path for path in parts(workspace.records / "events")}
     if not paths:

@@ -11,7 +11,6 @@ of the newest job versions: they are what an index serves.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import time
 from collections import Counter
@@ -29,8 +28,10 @@ from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables
+from beam_jobs.config import EmbedFlags
 from beam_jobs.feature_tables import PART, ROW
-from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline, threads_each
+from beam_jobs.flags import read_flags
+from beam_jobs.pipeline import Counts, command, count, processes, run_id, run_pipeline, threads_each
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
 from contracts.encoder import read_encoder
@@ -146,27 +147,22 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     Raises NotReady where there is no text or no encoder, BundleMismatch for a bundle that was altered or made for
     another text version.
     """
-    parser = flags("embed", __doc__)
-    parser.add_argument("--what", choices=("vectors", "items"), default="vectors", help="(vectors)")
-    parser.add_argument("--tables", default="members,jobs", help="tables to embed, separated by commas (members,jobs)")
-    parser.add_argument("--history", action="store_true", help="every version of a member, not the newest alone")
-    parser.add_argument("--bundle", type=Path, metavar="FOLDER", help="the bundle whose item tokens are wanted")
-    own, options = parse(parser, argv)
+    workspace, config, options = read_flags("embed", __doc__, EmbedFlags, argv)
     started = time.monotonic()
-    folder, targets = _targets(own)
+    folder, targets = _targets(workspace, config)
     name = run_id()
     chunks: list[Chunk] = []
     read: dict[str, int] = {}
     skipped: dict[str, int] = {}
     copied: dict[str, int] = {}
     for table, target in targets.items():
-        newest = own.what == "items" or (table == "members" and not own.history)
+        newest = config.what == "items" or (table == "members" and not config.history)
         rows = _text_rows(target, newest)
         todo = _pending(target, rows)
         new = _copy_known(target, todo, name)
         chunks += _chunks(target, new, name)
         read[table], skipped[table], copied[table] = len(rows), len(rows) - len(todo), len(todo) - len(new)
-    done = _run(own.what, folder, chunks, options) if chunks else Counter[str]()
+    done = _run(config.what, folder, chunks, options) if chunks else Counter[str]()
     total = Counts()
     for table, target in targets.items():
         for path in feature_tables.made_by_others(target.out, target.version):
@@ -176,19 +172,18 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         log.info("%s: %s", table, counts)
         total += counts
     texts = sum(len(chunk.rows) for chunk in chunks)
-    log.info("embed: %s of %s; %s texts encoded; %s", own.what, folder.name, f"{texts:,}", total)
+    log.info("embed: %s of %s; %s texts encoded; %s", config.what, folder.name, f"{texts:,}", total)
     return replace(total, seconds=time.monotonic() - started)
 
 
-def _targets(own: argparse.Namespace) -> tuple[Path, dict[str, Target]]:
+def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, Target]]:
     """The folder of the encoder, and a target for each table that has text."""
-    workspace: Workspace = own.workspace
-    tables = [table.strip() for table in own.tables.split(",")]
+    tables = [table.strip() for table in config.tables.split(",")]
     unknown = [table for table in tables if table not in VIEWS]
     if unknown:
         raise BadInput(f"no text of {', '.join(unknown)}", where="--tables", cure=f"of {', '.join(VIEWS)}")
-    if own.what == "items":
-        folder = Path(own.bundle) if own.bundle else workspace.bundle
+    if config.what == "items":
+        folder = config.bundle or workspace.bundle
         manifest = read_manifest(folder)
         out = workspace.items / manifest.version
         text = workspace.features / JOB_TEXT

@@ -34,10 +34,12 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import ledger, quarantine
+from beam_jobs.config import IngestFlags
+from beam_jobs.flags import read_flags
 from beam_jobs.ledger import RowHashes, Unit
-from beam_jobs.pipeline import Counts, by_bucket, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
 from contracts.arrow import to_table
-from contracts.errors import BadInput, TooManyRejects
+from contracts.errors import TooManyRejects
 from contracts.progress import Progress
 from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
@@ -76,26 +78,20 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     Raises UnknownSource and MissingColumn before anything is written, TooManyRejects where more than the allowed share
     of a table's rows was quarantined: the good rows are in the records then, and the quarantine is complete.
     """
-    parser = flags("ingest", __doc__)
-    parser.add_argument("--source", type=Path, required=True, metavar="FOLDER", help="members, jobs and events")
-    parser.add_argument("--max-reject-share", type=float, default=0.05, help="fail past this share of a table's rows")
-    parser.add_argument("--now", type=_moment, default=None, help="what counts as the future starts a day after this")
-    own, options = parse(parser, argv)
-    if not 0 <= own.max_reject_share <= 1:
-        raise BadInput(f"{own.max_reject_share} is no share", where="--max-reject-share", cure="between 0 and 1")
+    workspace, config, options = read_flags("ingest", __doc__, IngestFlags, argv)
     started = time.monotonic()
-    source = open_source(own.source.resolve(), jobs_elsewhere=bool(parts(own.workspace.records / "jobs")))
+    source = open_source(config.source.resolve(), jobs_elsewhere=bool(parts(workspace.records / "jobs")))
     work = {table: ledger.units(source, table) for table in source.tables}
     for path, columns in source.ignored_columns().items():
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
     total = Counts()
     for phase in PHASES:
-        found = _take_in(own.workspace, source, {t: work[t] for t in phase if t in work}, own.now, options)
+        found = _take_in(workspace, source, {t: work[t] for t in phase if t in work}, config.now, options)
         for table, counts in found.items():
-            _report(own.workspace, table, counts)
+            _report(workspace, table, counts)
             total += counts
-        _allow(own.workspace, found, own.max_reject_share)
-    log.info("ingest: %s; quarantine: %s", total, own.workspace.quarantine)
+        _allow(workspace, found, config.max_reject_share)
+    log.info("ingest: %s; quarantine: %s", total, workspace.quarantine)
     return replace(total, seconds=time.monotonic() - started)
 
 
@@ -378,11 +374,6 @@ def _allow(workspace: Workspace, found: dict[str, Counts], share: float) -> None
                 where=table,
                 cure=f"see {workspace.quarantine}, correct the source, or raise --max-reject-share",
             )
-
-
-def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it

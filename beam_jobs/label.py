@@ -21,21 +21,20 @@ on where it was; only a complete set of lists replaces the former one.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import apache_beam as beam
 import polars as pl
 import pyarrow as pa
-from pydantic import ValidationError
 
+from beam_jobs.config import LabelFlags
+from beam_jobs.flags import read_flags
 from beam_jobs.grading import (
     Chosen,
     grade_lists,
@@ -46,21 +45,20 @@ from beam_jobs.grading import (
     write_report,
 )
 from beam_jobs.lists import Ask, Sizes, ask_key, asks_as_of, choose_pairs, digest, list_rows
-from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_pipeline, threads_each
+from beam_jobs.pipeline import Counts, command, count, processes, run_pipeline, threads_each
 from contracts.arrow import to_table
-from contracts.errors import BadInput, JudgeFailed, NotReady
+from contracts.errors import JudgeFailed, NotReady
 from contracts.examples import SPLITS
 from contracts.progress import Progress
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
-from contracts.validation import typed
 from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
 from policy import Judge, Policy, Ungraded, load_policy
-from policy.golden.golden import LEAST_AGREEMENT, Measured
+from policy.golden.golden import Measured
 from policy.judges.base import JudgeConfig
-from policy.judges.registry import open_judge, read_judge
+from policy.judges.registry import open_judge
 from ranking.features import pair_features
 from retrieval.config import RetrievalConfig
 from retrieval.encoder import TextEncoder
@@ -75,25 +73,6 @@ FORMAT = 3
 BATCH_LISTS = 64
 ASKED_AT_ONCE = 8
 """Lists whose pairs a judge is given together."""
-_NUMBERS = {
-    "train-lists": (3_000, 0, "requests to learn from"),
-    "valid-lists": (300, 0, "requests to calibrate and blend by"),
-    "test-lists": (300, 0, "requests to measure by"),
-    "graded-lists": (1_000, 0, "training lists that the judge grades"),
-    "train-candidates": (16, 1, "jobs of a training list"),
-    "valid-candidates": (60, 1, "retrieved jobs of a valid list"),
-    "test-candidates": (50, 1, "retrieved jobs of a test list"),
-    "seed": (0, 0, "of the draw"),
-}
-"""Flag -> default, least value, help."""
-_SHARES = {
-    "random-share": (0.25, "of the jobs that fill up a training list are any jobs"),
-    "hard-share": (0.2, "of them are jobs of which retrieval and a plain reading think differently"),
-    "least-kappa": (LEAST_AGREEMENT, "quadratic kappa with the golden set that a judge must reach"),
-    "most-ungraded": (0.05, "of a batch of lists' pairs may be left ungraded by the judge"),
-}
-"""Flag -> default, help; each from 0 to 1."""
-
 
 SPENT, UNGRADED = "spent: ", "ungraded: "
 """What the names of counters begin with that tell what the judge took, and why it left pairs out."""
@@ -113,19 +92,17 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     that does not hold together, NotAgreed for a judge that the golden set speaks against, JudgeFailed for one that
     leaves too many pairs without a grade.
     """
-    own, options = parse(_parser(), argv)
-    workspace: Workspace = own.workspace
+    workspace, config, options = read_flags("label", __doc__, LabelFlags, argv)
     started = time.monotonic()
-    if own.random_share + own.hard_share > 1:
-        what = f"shares {own.random_share:g} and {own.hard_share:g} are more than the whole"
-        raise BadInput(what, where="--random-share, --hard-share", cure="let them add up to 1 at most")
-    policy, kind = load_policy(own.policy), read_judge(own.judge)
+    policy, kind = load_policy(config.policy), config.judge
     judge = open_judge(kind, judge_setting(policy, workspace))
-    measured = measure_judge(judge, policy, workspace, own.least_kappa, own.require_golden)
-    index_folder = _build_index(workspace, own.retrieval)
-    sizes = Sizes(own.train_candidates, own.valid_candidates, own.test_candidates, own.random_share, own.hard_share)
-    asks = asks_as_of(workspace, _past(workspace, own), own.graded_lists)
-    made_from = digest(FORMAT, index_folder.name, judge.name, policy.version, sizes, own.seed, _job_rows(workspace))
+    measured = measure_judge(judge, policy, workspace, config.least_kappa, config.require_golden)
+    index_folder = _build_index(workspace, config.retrieval)
+    sizes = Sizes(
+        config.train_candidates, config.valid_candidates, config.test_candidates, config.random_share, config.hard_share
+    )
+    asks = asks_as_of(workspace, _past(workspace, config), config.graded_lists)
+    made_from = digest(FORMAT, index_folder.name, judge.name, policy.version, sizes, config.seed, _job_rows(workspace))
     batches = [
         Batch(digest(made_from, *map(ask_key, asks[start : start + BATCH_LISTS])), asks[start : start + BATCH_LISTS])
         for start in range(0, len(asks), BATCH_LISTS)
@@ -143,8 +120,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
             policy,
             kind,
             sizes,
-            own.seed,
-            own.most_ungraded,
+            config.seed,
+            config.most_ungraded,
             threads_each(options),
             staging,
             progress,
@@ -164,60 +141,6 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     return counts
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = flags("label", __doc__)
-    parser.add_argument(
-        "--judge",
-        default="rubric",
-        metavar="JUDGE",
-        help="who grades: `rubric`, or a YAML mapping: "
-        "{kind: llm, model: M, base_url: URL, ...}, {kind: local, folder: F, ...}; see policy/judges (rubric)",
-    )
-    parser.add_argument(
-        "--require-golden",
-        action=argparse.BooleanOptionalAction,
-        default=False,
-        help="refuse to label without a golden set",
-    )
-    parser.add_argument(
-        "--retrieval",
-        type=_retrieval,
-        default=RetrievalConfig(),
-        metavar="JSON",
-        help="how candidates are retrieved: the section `retrieval` of the params, see retrieval/config.py",
-    )
-    parser.add_argument("--policy", type=Path, metavar="FILE", help="the product policy (the built-in one)")
-    for name, (default, least, text) in _NUMBERS.items():
-        kind = partial(_number, least=least)
-        parser.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=f"{text} ({default})")
-    for name, (share, text) in _SHARES.items():
-        parser.add_argument(f"--{name}", type=_share, default=share, metavar="X", help=f"share that {text} ({share:g})")
-    return parser
-
-
-def _retrieval(text: str) -> RetrievalConfig:
-    try:
-        return RetrievalConfig.model_validate_json(text)
-    except ValidationError as error:
-        raise argparse.ArgumentTypeError(typed(error, BadInput).what) from None
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return share
-
-
-def _number(text: str, least: int) -> int:
-    if not text.isdecimal() or int(text) < least:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of {least} or more")
-    return int(text)
-
-
 def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
     """The index that past requests are answered with; it lies apart from those that are served."""
     place = workspace.label_index
@@ -230,12 +153,12 @@ def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
     return folder
 
 
-def _past(workspace: Workspace, own: argparse.Namespace) -> list[PastRequest]:
+def _past(workspace: Workspace, config: LabelFlags) -> list[PastRequest]:
     if not parts(workspace.records / "events"):
         cure = f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first"
         raise NotReady(f"no events in {workspace.records}", cure=cure)
     events = pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS)).unique("id")
-    past = past_requests(events, {split: getattr(own, f"{split}_lists") for split in SPLITS}, own.seed)
+    past = past_requests(events, {split: getattr(config, f"{split}_lists") for split in SPLITS}, config.seed)
     if not past:
         raise NotReady("no request in the events: neither an impression nor a view", cure="ingest a log of either")
     return past

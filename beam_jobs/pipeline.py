@@ -1,47 +1,33 @@
-"""How every job is started: its flags, the runner, the counters that come back, and errors a person can read."""
+"""How every job runs: the runner, the counters that come back, and typed errors from the workers."""
 
 from __future__ import annotations
 
-import argparse
 import logging
 import re
 import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Self
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam.metrics import Metrics
-from apache_beam.options.pipeline_options import (
-    DirectOptions,
-    PipelineOptions,
-    StandardOptions,
-    WorkerOptions,
-    _BeamArgumentParser,
-)
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
 from apache_beam.portability.api import beam_provision_api_pb2
-from apache_beam.runners.portability.fn_api_runner import fn_runner
-from apache_beam.runners.portability.portable_runner import JobServiceHandle
+from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProvisionInfo, FnApiRunner
 from apache_beam.runners.runner import PipelineRunner, create_runner
+from google.protobuf.struct_pb2 import Struct
 
-from contracts import errors
 from contracts.errors import BadInput, RolecallError
 from contracts.machine import cores
-from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
 
-BEAM_HELP = """
-Every other flag is Beam's: --direct_running_mode=multi_processing --direct_num_workers=2 for two processes here,
---runner=FlinkRunner (or SparkRunner, DataflowRunner) with that runner's own flags for a cluster, whose workers must
-see the workspace under the same path."""
-_DIRECT = {"direct", "directrunner", "switchingdirectrunner"}
+_IN_PROCESS = {"direct", "directrunner", "switchingdirectrunner"}
 
 
 @dataclass(frozen=True)
@@ -68,41 +54,22 @@ class Counts:
         return ", ".join(parts) + (f" in {self.seconds:.1f} s" if self.seconds else "")
 
 
-def flags(job: str, doc: str | None) -> argparse.ArgumentParser:
-    """A parser for `python -m beam_jobs.<job>` with `--workspace`; the job adds its own flags."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m beam_jobs.{job}",
-        description=doc,
-        epilog=BEAM_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--workspace", type=lambda p: Workspace(Path(p).resolve()), required=True, metavar="FOLDER")
-    return parser
-
-
-def parse(
-    parser: argparse.ArgumentParser, argv: Sequence[str] | None = None
-) -> tuple[argparse.Namespace, PipelineOptions]:
-    """The job's own flags, and Beam's. Raises BadInput for a flag that neither knows, and for an unknown runner."""
-    own, rest = parser.parse_known_args(sys.argv[1:] if argv is None else list(argv))
-    beams = _BeamArgumentParser(allow_abbrev=False, add_help=False)
-    for kind in dict.fromkeys(PipelineOptions.__subclasses__()):
-        kind._add_argparse_args(beams)
-    _, unknown = beams.parse_known_args(rest)
-    if unknown:
-        raise BadInput(f"unknown flag {' '.join(unknown)}", where=parser.prog, cure="see --help")
-    options = PipelineOptions(rest)
-    _runner(options)
-    return own, options
-
-
 def run_pipeline(options: PipelineOptions, build: Callable[[beam.Pipeline], object]) -> Counter[str]:
-    """Build a pipeline, run it to its end and return its counters by name.
+    """Build a pipeline and run it to its end.
 
-    A typed error raised in a worker, which Beam hands back as a printed trace, is raised again as itself.
+    Args:
+        options: Beam's options.
+        build: Adds the steps to a pipeline.
+
+    Returns:
+        The sums of the workers' counters by name.
+
+    Raises:
+        BadInput: There is no such runner.
+        RolecallError: A worker raised it; Beam hands it back as a printed trace.
     """
-    pipeline = beam.Pipeline(runner=_runner(options), options=options)
+    runner = open_runner(options)
+    pipeline = beam.Pipeline(runner=runner, options=options)
     build(pipeline)
     _RUNNER_LOG.setLevel(logging.CRITICAL)  # it logs the trace of an error that it then raises
     try:
@@ -113,11 +80,11 @@ def run_pipeline(options: PipelineOptions, build: Callable[[beam.Pipeline], obje
         if typed is None:
             raise
         raise typed from None
-    found: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
     for metric in result.metrics().query()["counters"]:
         if metric.key.metric.namespace == _NAMESPACE:
-            found[metric.key.metric.name] += metric.result
-    return found
+            counters[metric.key.metric.name] += metric.result
+    return counters
 
 
 def count(name: str, by: int = 1) -> None:
@@ -161,24 +128,27 @@ def command(run: Callable[[], object]) -> None:
 _NAMESPACE = "rolecall"
 _RUNNER_LOG = logging.getLogger("apache_beam.runners.common")
 _STEP = re.compile(r" \[while running '[^']*'\]")
-_TYPED = re.compile(r"contracts\.errors\.(\w+): (.+)")
 
 
-def _runner(options: PipelineOptions) -> PipelineRunner:
-    """Beam's in-process runner unless another is named.
+def open_runner(options: PipelineOptions) -> PipelineRunner:
+    """Beam's in-process runner unless the options name another one.
 
-    "DirectRunner" is a switch that first tries Prism, which fetches a program from the network; never by default.
+    Beam's "DirectRunner" first tries Prism, which fetches a program from the network, so it is never opened.
+
+    Raises:
+        BadInput: There is no such runner, or a package that it needs is absent.
     """
     name = options.view_as(StandardOptions).runner
-    if name is None or name.lower() in _DIRECT:
-        workers = options.view_as(WorkerOptions)
+    if name is None or name.lower() in _IN_PROCESS:
         if options.view_as(DirectOptions).direct_running_mode == "multi_processing":
+            workers = options.view_as(WorkerOptions)
             workers.default_sdk_harness_log_level = workers.default_sdk_harness_log_level or "ERROR"
             workers.sdk_harness_log_level_overrides = workers.sdk_harness_log_level_overrides or {"rolecall": "INFO"}
-        given = JobServiceHandle.encode_pipeline_options(options.get_all_options(drop_default=True))
-        return fn_runner.FnApiRunner(
-            provision_info=fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=given))
-        )
+        for_workers = Struct()  # whose numbers are floats, which Beam's flags refuse
+        for key, value in options.get_all_options(drop_default=True).items():
+            for_workers[f"beam:option:{key}:v1"] = str(value) if type(value) is int else value
+        provision = beam_provision_api_pb2.ProvisionInfo(pipeline_options=for_workers)
+        return FnApiRunner(provision_info=ExtendedProvisionInfo(provision))
     try:
         return create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:
@@ -188,14 +158,24 @@ def _runner(options: PipelineOptions) -> PipelineRunner:
 
 
 def _typed_error(error: Exception) -> RolecallError | None:
-    """The typed error that a worker raised: Beam adds the step's name to it, or hands over its printed trace."""
+    """The typed error that a worker raised: as itself with the step's name in it, or the last one in a printed trace.
+
+    Beam keeps no object of an error that another thread or process raised, only its trace.
+    """
     if isinstance(error, RolecallError):
         return type(error)(_STEP.sub("", str(error)))
-    for name, message in reversed(_TYPED.findall(str(error))):
-        kind = getattr(errors, name, None)
-        if isinstance(kind, type) and issubclass(kind, RolecallError):
-            return kind(_STEP.sub("", message))
+    kinds = {f"{kind.__module__}.{kind.__qualname__}": kind for kind in _all_kinds(RolecallError)}
+    for line in reversed(str(error).splitlines()):
+        name, _, message = line.partition(": ")
+        if name in kinds:
+            return kinds[name](_STEP.sub("", message))
     return None
+
+
+def _all_kinds(kind: type[RolecallError]) -> Iterator[type[RolecallError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _all_kinds(narrower)
 
 
 def by_bucket(table: pa.Table, key: str, buckets: int) -> Iterator[tuple[int, pa.Table]]:

@@ -31,7 +31,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import ROW
-from beam_jobs.pipeline import Counts, command, count, flags, parse, processes, run_id, run_pipeline
+from beam_jobs.flags import NoFlags, read_flags
+from beam_jobs.pipeline import Counts, command, count, processes, run_id, run_pipeline
 from contracts.arrow import TIME, to_records
 from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
@@ -66,8 +67,7 @@ class Chunk(NamedTuple):
 
 def run(argv: Sequence[str] | None = None) -> Counts:
     """Bring the text features of a workspace up to its records. Raises NotReady where there are no jobs."""
-    own, options = parse(flags("verbalize", __doc__), argv)
-    workspace: Workspace = own.workspace
+    workspace, _, options = read_flags("verbalize", __doc__, NoFlags, argv)
     started = time.monotonic()
     verbalizer = Verbalizer(fitted_percentiles(workspace))
     name, now = run_id(), datetime.now(UTC)

@@ -14,15 +14,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from beam_jobs.config import IngestConfig, LabelConfig
 from contracts.documents import read_text, read_yaml, to_yaml
 from contracts.errors import BadInput
 from contracts.plugins import load_plugin
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
 from models.config import EncoderTraining, ExportConfig, StudentConfig, TeacherConfig
-from policy.golden.golden import LEAST_AGREEMENT
-from policy.judges.registry import AnyJudgeConfig
-from policy.judges.rubric import RubricConfig
 from retrieval.config import IndexConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
 
@@ -40,12 +38,6 @@ class Simulate(FrozenModel):
     days: int = Field(60, ge=2, description="Days of the log.")
 
 
-class Ingest(FrozenModel):
-    """Raw rows to records."""
-
-    max_reject_share: float = Field(0.05, ge=0, le=1, description="Share of rejected rows above which ingest fails.")
-
-
 class Encoder(FrozenModel):
     """The retrieval encoder."""
 
@@ -56,37 +48,6 @@ class Encoder(FrozenModel):
     train: EncoderTraining | None = Field(
         None, description="Train the encoder on the log (`{}`: with the defaults); where null it stays as it came."
     )
-
-
-class Label(FrozenModel):
-    """How many requests are labelled, and how long their lists are; flags of `beam_jobs.label`."""
-
-    train_lists: int = Field(300, ge=1, description="Past requests to learn from.")
-    valid_lists: int = Field(80, ge=1, description="Past requests to calibrate and blend by.")
-    test_lists: int = Field(80, ge=1, description="Past requests to measure by.")
-    graded_lists: int = Field(300, ge=0, description="Training lists that the judge grades.")
-    train_candidates: int = Field(16, ge=2, description="Jobs of a training list.")
-    valid_candidates: int = Field(40, ge=2, description="Retrieved jobs of a valid list.")
-    test_candidates: int = Field(50, ge=2, description="Retrieved jobs of a test list.")
-    random_share: float = Field(0.25, ge=0, le=1, description="Share of a training list that is any jobs.")
-    hard_share: float = Field(0.2, ge=0, le=1, description="Share of a training list that retrieval may misjudge.")
-    judge: AnyJudgeConfig = Field(RubricConfig(), description="Who grades.")
-    most_ungraded: float = Field(0.05, ge=0, le=1, description="Share of a batch's pairs that may stay ungraded.")
-    policy: Path | None = Field(
-        None,
-        description="The product policy, by a path from the working directory; the built-in one where null.",
-    )
-    least_kappa: float = Field(
-        LEAST_AGREEMENT, ge=0, le=1, description="Quadratic kappa with the golden set that a judge needs."
-    )
-    require_golden: bool = Field(False, description="Fail where no golden set measures the judge.")
-
-    def as_flags(self) -> list[str]:
-        numbers = self.model_dump(exclude={"judge", "require_golden", "policy"})
-        golden = "--require-golden" if self.require_golden else "--no-require-golden"
-        policy = ["--policy", str(self.policy)] if self.policy else []
-        flags = [part for name, value in numbers.items() for part in (_flag(name), str(value))]
-        return ["--judge", self.judge.model_dump_json(), golden, *policy, *flags]
 
 
 class Rules(FrozenModel):
@@ -114,9 +75,9 @@ class Params(FrozenModel):
         "raw-data source; every command imports them first.",
     )
     simulate: Simulate = Simulate()
-    ingest: Ingest = Ingest()
+    ingest: IngestConfig = IngestConfig()
     encoder: Encoder = Encoder()
-    label: Label = Label()
+    label: LabelConfig = LabelConfig()
     policy_teacher: TeacherConfig = TeacherConfig()
     click_teacher: TeacherConfig = TeacherConfig()
     student: StudentConfig = StudentConfig()
@@ -244,7 +205,3 @@ def _masked(address: str) -> str:
     """The address without user, password and query."""
     without_user = re.sub(r"://.*@", "://***@", address, flags=re.DOTALL)
     return re.sub(r"[?#].*", "?***", without_user, flags=re.DOTALL)
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")

@@ -62,9 +62,10 @@ def ingest(
 ) -> None:
     """Validate and deduplicate raw rows (Beam); what does not fit goes to the quarantine with its reason."""
     from beam_jobs import ingest as job
+    from beam_jobs.flags import as_flags
 
-    share = params_of(context).ingest.max_reject_share
-    job.run(["--source", str(data), "--workspace", str(workspace), "--max-reject-share", str(share), *context.args])
+    flags = ["--source", str(data), "--workspace", str(workspace), *as_flags(params_of(context).ingest)]
+    job.run([*flags, *context.args])
 
 
 def verbalize(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
@@ -91,7 +92,8 @@ def embed(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
 def label(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Sample lists of jobs for past requests, label them from events and grade a share by the policy (Beam)."""
     from beam_jobs import label as job
+    from beam_jobs.flags import as_flags
 
     knobs = params_of(context)
-    flags = ["--seed", str(knobs.seed), "--retrieval", knobs.retrieval.model_dump_json(), *knobs.label.as_flags()]
+    flags = ["--seed", str(knobs.seed), "--retrieval", knobs.retrieval.model_dump_json(), *as_flags(knobs.label)]
     job.run(["--workspace", str(workspace), *flags, *context.args])

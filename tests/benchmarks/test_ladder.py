@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from beam_jobs.config import LabelConfig
 from benchmarks import ladder_data, plots
 from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
@@ -40,7 +41,7 @@ from models.teachers.train import teacher_logits
 from models.training.rows import Rows, read_rows
 from models.training.states import TextStates
 from policy.golden.agreement import agreement
-from rolecall.params import Label, Params
+from rolecall.params import Params
 
 OCCUPATIONS = 30
 
@@ -183,7 +184,7 @@ def test_a_changed_knob_makes_another_workspace_and_those_of_the_models_do_not(t
         return prepare(tmp_path, tmp_path / "p.yaml", knobs.model_copy(update=changed), None, None)[0].workspace.root
 
     assert root() == root(student=StudentConfig(epochs=1))
-    assert len({root(), root(seed=1), root(label=Label(train_lists=7))}) == 3
+    assert len({root(), root(seed=1), root(label=LabelConfig(train_lists=7))}) == 3
 
 
 def test_rungs_of_one_shape_are_measured_as_the_warm_one_or_as_the_first(

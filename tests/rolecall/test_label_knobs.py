@@ -2,41 +2,84 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from beam_jobs import label
+from beam_jobs.config import EmbedFlags, IngestFlags, LabelConfig, LabelFlags
+from beam_jobs.flags import as_flags, read_flags
 from contracts.errors import BadInput
 from policy.judges.llm import LlmConfig
-from policy.judges.registry import read_judge
+from policy.judges.local import LocalConfig
 from policy.judges.rubric import RubricConfig
 from retrieval.config import RetrievalConfig
-from rolecall.params import Label, Params, load_params
+from rolecall.params import Params, load_params
 
 LLM = LlmConfig(model="some-model", base_url="http://localhost:1/v1", options={"top_k": 1}, prompt_price=0.5)
-OTHER = Label(judge=LLM, policy=Path("own.yaml"), require_golden=True, hard_share=0.5, least_kappa=0.7)
+OTHER = LabelConfig(judge=LLM, policy=Path("own.yaml"), require_golden=True, hard_share=0.5, least_kappa=0.7)
+WITHOUT_RANDOM = RetrievalConfig(recommend={"terms": 0.3, "links": 0.1}, duplicates=None)
 
 
-@pytest.mark.parametrize("knobs", [Label(), OTHER])
-def test_the_job_reads_what_the_knobs_say(knobs: Label, tmp_path: Path) -> None:
-    own, rest = label._parser().parse_known_args(["--workspace", str(tmp_path), *knobs.as_flags()])
-    assert rest == []
-    found = {name: getattr(own, name) for name in Label.model_fields}
-    assert Label.model_validate(found | {"judge": read_judge(own.judge)}) == knobs
+def read(*argv: str) -> LabelFlags:
+    return read_flags("label", None, LabelFlags, ["--workspace", ".", *argv])[1]
 
 
-def test_the_job_asks_for_candidates_as_the_params_say() -> None:
-    knobs = RetrievalConfig(recommend={"terms": 0.3, "links": 0.1}, duplicates=None)
-    parsed = label._parser().parse_args(["--workspace", ".", "--retrieval", knobs.model_dump_json()])
-    assert parsed.retrieval == knobs
+def test_without_flags_every_job_does_what_the_params_say_by_default() -> None:
+    params = Params()
+    assert read() == LabelFlags(**dict(params.label), seed=params.seed, retrieval=params.retrieval)
+    _, ingest, _ = read_flags("ingest", None, IngestFlags, ["--workspace", ".", "--source", "data"])
+    assert ingest == IngestFlags(**dict(params.ingest), source=Path("data"))
 
 
-@pytest.mark.parametrize("given", ["{", '{"recommend": {"links": 0.5}}', '{"sources": []}'])
-def test_a_section_that_does_not_fit_is_refused(given: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        label._parser().parse_args(["--workspace", ".", "--retrieval", given])
-    assert "--retrieval" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "flags",
+    [
+        LabelFlags(),
+        LabelFlags(**dict(OTHER), seed=7, retrieval=WITHOUT_RANDOM),
+        IngestFlags(source=Path("a"), now=datetime(2026, 1, 1, tzinfo=UTC)),
+        EmbedFlags(what="items", history=True, bundle=Path("b")),
+    ],
+)
+def test_the_job_reads_the_flags_that_are_made_of_its_knobs(flags: BaseModel) -> None:
+    assert read_flags("job", None, type(flags), ["--workspace", ".", *as_flags(flags)])[1] == flags
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "named"),
+    [
+        ("--retrieval", "{", "YAML"),
+        ("--retrieval", "{recommend: {links: 0.5}}", "recommend"),
+        ("--retrieval", "{sources: []}", "sources"),
+        ("--train-lists", "0", "1"),
+        ("--hard-share", "1.5", "1"),
+        ("--seed", "x", "integer"),
+        ("--judge", "llm", "model"),
+        ("--judge", "oracle", "kind"),
+        ("--judge", "7", "kind"),
+        ("--judge", "https://x/v1?key=s3cr3t", "kind"),
+        ("--judge", "{kind: local}", "folder"),
+        ("--judge", "{kind: llm, model: m, key: s3cr3t}", "key"),
+        ("--judge", "{kind: llm, model: m, base_url: ftp://x}", "base_url"),
+        ("--judge", "{kind: llm, model: m, base_url: 'https://me:s3cr3t@x/v1'}", "api_key_env"),
+        ("--judge", "{kind: llm, model: m, base_url: 'https://x/v1?key=s3cr3t'}", "api_key_env"),
+        ("--judge", "{kind: llm, model: m, base_url: 'http://x:s3cr3t/v1'}", "base_url"),
+        ("--judge", "{kind: [", "YAML"),
+        ("--judge", "2024-99-99", "YAML"),
+    ],
+)
+def test_a_flag_that_does_not_fit_is_named_without_its_value(flag: str, text: str, named: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        read(flag, text)
+    assert raised.value.where == flag and named in str(raised.value) and raised.value.cure
+    assert "s3cr3t" not in str(raised.value)
+
+
+def test_a_judge_is_named_or_described_by_its_flag() -> None:
+    assert read("--judge", "rubric").judge == RubricConfig()
+    assert read("--judge", "{kind: llm, model: m, tries: 2}").judge == LlmConfig(model="m", tries=2)
+    assert read("--judge", '{"kind": "local", "folder": "/m"}').judge == LocalConfig(folder=Path("/m"))
 
 
 def test_shares_in_the_params_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

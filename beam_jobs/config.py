@@ -1,0 +1,95 @@
+"""The knobs of the jobs, one class a job: a section of `params.yaml` and the flags of the job are made from it.
+
+Imports no Beam, so that the command line starts fast.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from contracts.values import FrozenModel
+from policy.golden.golden import LEAST_AGREEMENT
+from policy.judges.registry import AnyJudgeConfig
+from policy.judges.rubric import RubricConfig
+from retrieval.config import RetrievalConfig
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    if time is None:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+class IngestConfig(FrozenModel):
+    """The knobs of taking in raw data."""
+
+    max_reject_share: float = Field(0.05, ge=0, le=1, description="Fail past this share of rejected rows of a table.")
+
+
+class IngestFlags(IngestConfig):
+    """The flags of `beam_jobs.ingest`."""
+
+    source: Path = Field(description="The folder of members, jobs and events.")
+    now: Annotated[datetime | None, AfterValidator(_utc)] = Field(
+        None, description="Times a day after this lie in the future; the clock's time where absent."
+    )
+
+
+class EmbedFlags(FrozenModel):
+    """The flags of `beam_jobs.embed`."""
+
+    what: Literal["vectors", "items"] = Field(
+        "vectors", description="Vectors for retrieval, or a bundle's item tokens."
+    )
+    tables: str = Field("members,jobs", description="The tables to embed, separated by commas.")
+    history: bool = Field(False, description="Every version of a member, not the newest alone.")
+    bundle: Path | None = Field(None, description="The bundle of the item tokens; the current one where absent.")
+
+
+class LabelConfig(FrozenModel):
+    """How many requests are labelled, how long their lists are, and who grades them."""
+
+    train_lists: int = Field(300, ge=1, description="Requests to learn from.")
+    valid_lists: int = Field(80, ge=1, description="Requests to calibrate and blend by.")
+    test_lists: int = Field(80, ge=1, description="Requests to measure by.")
+    graded_lists: int = Field(300, ge=0, description="Training lists that the judge grades; it grades all other lists.")
+    train_candidates: int = Field(16, ge=2, description="Jobs of a training list.")
+    valid_candidates: int = Field(40, ge=1, description="Retrieved jobs of a valid list.")
+    test_candidates: int = Field(50, ge=1, description="Retrieved jobs of a test list.")
+    random_share: float = Field(0.25, ge=0, le=1, description="Share of a training list's added jobs that are any job.")
+    hard_share: float = Field(
+        0.2, ge=0, le=1, description="Share of the added jobs on which retrieval and a plain reading differ most."
+    )
+    judge: AnyJudgeConfig = Field(
+        RubricConfig(), description="Who grades: `rubric`, {kind: llm, model: M, ...} or {kind: local, folder: F, ...}."
+    )
+    most_ungraded: float = Field(
+        0.05, ge=0, le=1, description="Share of a batch's pairs without a grade past which the job stops."
+    )
+    policy: Path | None = Field(
+        None, description="The product policy of every command that reads one; the built-in one where absent."
+    )
+    least_kappa: float = Field(
+        LEAST_AGREEMENT, ge=0, le=1, description="Quadratic kappa with the golden set that a judge must reach."
+    )
+    require_golden: bool = Field(False, description="Refuse to label without a golden set.")
+
+    @model_validator(mode="after")
+    def _add_up(self) -> Self:
+        if self.random_share + self.hard_share > 1:
+            both = f"random_share {self.random_share:g} and hard_share {self.hard_share:g}"
+            raise ValueError(f"{both} are more than the whole")
+        return self
+
+
+class LabelFlags(LabelConfig):
+    """The flags of `beam_jobs.label`."""
+
+    seed: int = Field(0, description="Of the draw of requests and of random jobs.")
+    retrieval: RetrievalConfig = Field(
+        RetrievalConfig(), description="How candidates are retrieved: the section `retrieval` of the params."
+    )
