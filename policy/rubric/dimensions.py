@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from contracts.records import SENIORITY_LADDER, Job, Member
+from contracts.text.places import read_place
 from contracts.text.verbalizer import job_title
 from policy.rubric.titles import TitleReader, stems
 from policy.types import Dimension, Policy
@@ -121,26 +122,19 @@ def _place(policy: Policy, member: Member | None, job: Job, asked: str) -> int |
     elif not job.location:
         return None
     else:
-        city, region = _split_place(job.location)
+        there = read_place(job.location)
         reach = (asked,) if asked else (member.location, *member.preferences.locations) if member else ()
-        places = [_split_place(place) for place in reach if place]
+        places = [read_place(place) for place in reach if place]
         if not places:
             return None
         score = scores.elsewhere
-        if region and any(region in (r, c) for c, r in places):
+        if any(there.shares_region(place) for place in places):
             score = scores.same_region
-        if any(city == c and (not r or not region or r == region) for c, r in places):
+        if any(there.shares_city(place) for place in places):
             score = scores.same_city
     if ways and job.workplace and job.workplace not in ways:
         score = max(0, score - scores.workplace_not_wished)
     return score
-
-
-@lru_cache(maxsize=50_000)
-def _split_place(place: str) -> tuple[str, str]:
-    """(city, region), case-folded, of "City, Region[, Country]"."""
-    city, _, rest = place.casefold().partition(",")
-    return city.strip(), rest.partition(",")[0].strip()
 
 
 def _split_query(query: str, job: Job, titles: TitleReader) -> tuple[str, str]:

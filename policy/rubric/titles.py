@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.records import SENIORITY_LADDER
+from contracts.text.words import stem, words
 from policy.types import Policy
 
 MAX_WORDS = 16
@@ -21,31 +20,7 @@ GENERIC_WEIGHT = 0.2
 COSINE = (0.35, 0.85)
 """Cosines of title vectors that mean closeness 0 and 1."""
 
-_WORD = re.compile(r"[^\W_]+[+#]*")
-_ENDINGS = ("ship", "ment", "ing", "ers", "ors", "ist", "ant", "ies", "es", "er", "or", "s", "e", "y")
-_STEM = 4
-_STOP = {
-    "a",
-    "an",
-    "and",
-    "at",
-    "by",
-    "for",
-    "from",
-    "i",
-    "in",
-    "my",
-    "of",
-    "on",
-    "or",
-    "our",
-    "the",
-    "to",
-    "we",
-    "with",
-    "you",
-    "your",
-}
+_STOP = frozenset(words("a an and at by for from i in my of on or our the to we with you your"))
 
 Similarity = Callable[[str, str], float]
 """Cosine of two titles' vectors."""
@@ -140,20 +115,4 @@ class TitleReader:
 
 def stems(text: str) -> tuple[str, ...]:
     """The stems of a text's words in order, without stop words."""
-    plain = text.casefold()
-    if not plain.isascii():
-        plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
-    return tuple(stem(word) for word in _WORD.findall(plain) if word not in _STOP)
-
-
-@lru_cache(maxsize=100_000)
-def stem(word: str) -> str:
-    """A word without its endings, as long as `_STEM` letters remain: nurse, nurses and nursing are one."""
-    shortened = True
-    while shortened:
-        shortened = False
-        for ending in _ENDINGS:
-            if word.endswith(ending) and len(word) - len(ending) >= _STEM and not word.endswith("ss"):
-                word, shortened = word[: -len(ending)], True
-                break
-    return word
+    return tuple(stem(word) for word in words(text) if word not in _STOP)

@@ -10,7 +10,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
 from contracts.records import PERIODS_A_YEAR
+from contracts.text.places import Place, folded, read_place
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
 
 TEXT_ATTRIBUTES = (
@@ -247,25 +247,6 @@ def job_attributes(job: Mapping[str, Any]) -> Values:
     return found
 
 
-class Place(NamedTuple):
-    """place: "austin, texas", since names of cities repeat; city: "austin"; region: "texas". Empty: not known."""
-
-    place: str
-    city: str
-    region: str
-
-
-@lru_cache(maxsize=10_000)
-def split_location(location: str) -> Place:
-    """The place that "City, Region[, Country]" names. A lone part is taken as a city and as its own region."""
-    parts = [part for part in map(folded, location.split(",")) if part]
-    return Place(", ".join(parts[:2]), parts[0], parts[min(1, len(parts) - 1)]) if parts else Place("", "", "")
-
-
-def folded(text: str) -> str:
-    return " ".join(text.casefold().split())
-
-
 def _held_texts(values: Values, name: str) -> tuple[str, ...]:
     found = values.get(name, ())
     return found if isinstance(found, tuple) else ()
@@ -278,7 +259,7 @@ def _field(name: str) -> str:
 
 def _texts(name: str, cell: Any) -> tuple[str, ...]:
     """The distinct values of a text attribute, folded, from its field of a job record."""
-    return _folded_cell(getattr(split_location(cell), name) if name in Place._fields else cell)
+    return _folded_cell(getattr(read_place(cell), name) if name in Place._fields else cell)
 
 
 def _folded_cell(cell: str | Iterable[str] | None) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from retrieval.filters.attributes import AttributeTable, folded
+from contracts.text.places import folded
+from retrieval.filters.attributes import AttributeTable
 from retrieval.filters.filters import AnyOf, Either, Filter
 
 _IN = re.compile(r"(?:^|.*\s)in\s+(?=\S)", re.IGNORECASE | re.DOTALL)

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.records import Job
+from contracts.text.places import folded, read_place
 from contracts.text.verbalizer import job_title
-from retrieval.filters.attributes import folded, split_location
 
 _ROUNDING = 1e-6
 
@@ -28,7 +28,7 @@ def duplicate_groups(jobs: pa.Table, vectors: np.ndarray, above: float | None) -
     for row, job in enumerate(jobs.select(["title", "company", "location"]).to_pylist()):
         company = folded(job["company"] or "")
         if company:
-            key = company, folded(job_title(Job.model_construct(**job))), split_location(job["location"] or "").place
+            key = company, folded(job_title(Job.model_construct(**job))), read_place(job["location"] or "").place
             alike.setdefault(key, []).append(row)
     for found in alike.values():
         rows = np.array(found)

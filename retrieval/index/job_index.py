@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from contracts.errors import IndexMismatch
+from contracts.text.places import read_place
 from contracts.time.open import is_open
 from retrieval.candidates import Candidates
 from retrieval.engines.append_only import SegmentedArray
-from retrieval.filters.attributes import split_location
 from retrieval.index import searching
 from retrieval.index.changes import Upsert
 from retrieval.index.load import read_parts
@@ -166,7 +166,7 @@ class JobIndex:
         """(m,) int32: codes of "place" or "region" for the member's home (where given) and their recent jobs."""
         rows = self.known_rows(request.recent[:RECENT_JOBS])
         codes = self.attributes.codes(attribute)[rows]
-        home = getattr(split_location(request.location), attribute)
+        home = getattr(read_place(request.location), attribute)
         return np.append(codes, self.attributes.code(attribute, home)).astype(np.int32) if home else codes
 
     def nearness(self, request: Request) -> np.ndarray:

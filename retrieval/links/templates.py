@@ -11,8 +11,8 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field, field_validator
 
 from contracts.documents import parse, read_text, wrong
+from contracts.text.places import folded
 from contracts.values import FrozenModel
-from retrieval.filters.attributes import folded
 from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from contracts.records import Job
+from contracts.text.places import folded, read_place
 from contracts.text.verbalizer import job_title
-from retrieval.filters.attributes import folded, split_location
 
 Row = Mapping[str, Any]
 """A record as a dict: `model_dump()` of it, or a row of its Arrow table."""
@@ -39,8 +39,8 @@ _MEMBER: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "skills": lambda m: m["skills"] or (),
     "seniority": lambda m: (m["seniority"],),
     "industry": lambda m: [p["industry"] for p in m["positions"] or ()],
-    "place": lambda m: [split_location(home).place for home in _homes(m)],
-    "region": lambda m: [split_location(home).region for home in _homes(m)],
+    "place": lambda m: [read_place(home).place for home in _homes(m)],
+    "region": lambda m: [read_place(home).region for home in _homes(m)],
     "workplace": lambda m: m["preferences"]["workplace"] or (),
     "company": lambda m: _position(m, "company"),
     "degree": lambda m: [e["degree"] for e in m["education"] or ()],
@@ -50,8 +50,8 @@ _JOB: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "skills": lambda j: j["skills"] or (),
     "seniority": lambda j: (j["seniority"],),
     "industry": lambda j: (j["industry"],),
-    "place": lambda j: (split_location(j["location"]).place,),
-    "region": lambda j: (split_location(j["location"]).region,),
+    "place": lambda j: (read_place(j["location"]).place,),
+    "region": lambda j: (read_place(j["location"]).region,),
     "workplace": lambda j: (j["workplace"],),
     "employment": lambda j: (j["employment"],),
     "company": lambda j: (j["company"],),

@@ -15,9 +15,10 @@ from pydantic import Field, model_validator
 
 from contracts.documents import wrong
 from contracts.records import SENIORITY_LADDER, Reason, Workplace
+from contracts.text.places import read_place
 from contracts.time.open import has_expired
 from contracts.values import FrozenModel
-from retrieval.filters.attributes import AttributeTable, split_location
+from retrieval.filters.attributes import AttributeTable
 from retrieval.filters.places import named_places
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class PlaceCondition(FrozenModel):
     beyond: Literal["place", "region"]
 
     def met(self, jobs: Jobs, request: Request) -> np.ndarray | None:
-        table, home = jobs.attributes, getattr(split_location(request.location), self.beyond)
+        table, home = jobs.attributes, getattr(read_place(request.location), self.beyond)
         if table.code(self.beyond, home) < 0:
             return None
         met = (table.codes("place") >= 0) & (jobs.nearness(request) < _NEAR[self.beyond])

@@ -11,8 +11,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 
 from contracts.documents import parse, read_text, wrong
+from contracts.text.words import split_words
 from contracts.values import FrozenModel
-from retrieval.words.tokens import split_words
 
 Words = tuple[str, ...]
 LONGEST = 6
@@ -20,15 +20,19 @@ LONGEST = 6
 
 
 class Expansion(NamedTuple):
-    """Looking for `words`, which stand together, because `typed` stands in the query."""
+    """Looking for the stems `words`, which stand together, because the stems `typed` stand in the query.
+
+    entries: what the file calls the two, `typed` first.
+    """
 
     typed: Words
     words: Words
     weight: float
+    entries: tuple[str, str]
 
     def __str__(self) -> str:
-        found, typed = " ".join(self.words), " ".join(self.typed)
-        return f"“{found}” counts {self.weight:g} of “{typed}”, as a synonym of it"
+        typed, other = self.entries
+        return f"“{other}” counts {self.weight:g} of “{typed}”, as a synonym of it"
 
 
 def _checked(group: tuple[str, ...]) -> tuple[str, ...]:
@@ -48,28 +52,33 @@ class Synonyms(FrozenModel):
     weight: float = Field(0.5, gt=0, lt=1)
 
     @cached_property
-    def _others(self) -> dict[Words, list[Words]]:
-        """The words of each entry -> those of the others in its groups."""
-        found: dict[Words, list[Words]] = {}
+    def _others(self) -> dict[Words, dict[Words, tuple[str, str]]]:
+        """The stems of each entry -> those of the others in its groups, each with both as the file has them."""
+        others: dict[Words, dict[Words, tuple[str, str]]] = {}
         for group in self.groups:
-            entries = list(dict.fromkeys(tuple(split_words(entry)) for entry in group))
-            for entry in entries:
-                known = found.setdefault(entry, [])
-                known += [other for other in entries if other != entry and other not in known]
-        return found
+            entries: dict[Words, str] = {}
+            for entry in group:
+                entries.setdefault(tuple(split_words(entry)), entry)
+            for typed, entry in entries.items():
+                known = others.setdefault(typed, {})
+                for other, text in entries.items():
+                    if other != typed:
+                        known.setdefault(other, (entry, text))
+        return others
 
     def expansions(self, words: Sequence[str]) -> list[Expansion]:
-        """What the words of a query stand for besides: the longest entry at each place, then on behind it."""
-        found: dict[tuple[Words, Words], None] = {}
+        """What the stems of a query stand for besides: the longest entry at each place, then on behind it."""
+        expansions: dict[tuple[Words, Words], Expansion] = {}
         place = 0
         while place < len(words) and self.groups:
             for size in range(min(LONGEST, len(words) - place), 0, -1):
                 typed = tuple(words[place : place + size])
                 if typed in self._others:
-                    found |= dict.fromkeys((typed, other) for other in self._others[typed])
+                    for other, entries in self._others[typed].items():
+                        expansions.setdefault((typed, other), Expansion(typed, other, self.weight, entries))
                     break
             place += size if typed in self._others else 1
-        return [Expansion(typed, other, self.weight) for typed, other in found]
+        return list(expansions.values())
 
 
 def load_synonyms(source: Path | Literal["builtin"] | None) -> Synonyms:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from contracts.text.words import split_words
 from retrieval.words.synonyms import Expansion, Synonyms, Words
-from retrieval.words.tokens import split_words
 
 MAX_WORDS = 2_000
 """Words of a query that are read; the rest is cut."""

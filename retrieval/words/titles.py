@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contracts.text.words import split_words
 from retrieval.engines.append_only import AppendOnlyArray
-from retrieval.words.tokens import split_words
 
 WIDTH = 8
 """Distinct words of a title that count."""

@@ -1,9 +1,7 @@
-"""Text as words, and a job record as the words of its fields."""
+"""A job record as the words of its fields."""
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Iterable
 from itertools import islice
 
@@ -11,13 +9,12 @@ import pyarrow as pa
 
 from contracts.records import Job
 from contracts.text.verbalizer import job_title
+from contracts.text.words import split_words
 from retrieval.words.config import FieldWeights
 
 DESCRIPTION_WORDS = 200
 FIELD_END = ""
 """Stands after each field among a document's words: no phrase reaches across it."""
-
-_WORD = re.compile(r"[^\W_]+[+#]*")
 
 
 def job_words(jobs: pa.Table, weights: FieldWeights | None = None) -> Iterable[list[str]]:
@@ -33,25 +30,6 @@ def job_words(jobs: pa.Table, weights: FieldWeights | None = None) -> Iterable[l
             found = [list(islice(split_words(text), limit)) for text in texts]
             words += [word for field in found if field for word in (*field, FIELD_END)] * weight
         yield words
-
-
-def split_words(text: str) -> Iterable[str]:
-    """Lower-case words without accents or plural endings; "c++" and "c#" stay whole.
-
-    Source of the endings: Harman, How effective is suffixing? (1991), the S stemmer.
-    """
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in plain if not unicodedata.combining(c)) if not plain.isascii() else plain
-    for match in _WORD.finditer(plain):
-        yield _singular(match.group())
-
-
-def _singular(word: str) -> str:
-    if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us")):
-        return word
-    if word.endswith("ies"):
-        return word if word.endswith(("eies", "aies")) else word[:-3] + "y"
-    return word[:-1]
 
 
 def _title(job: dict) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from contracts.arrow import to_table
 from contracts.errors import BadInput, UnknownAttribute
 from contracts.records import Job
-from retrieval.filters.attributes import AttributeTable, Place, build_attributes, split_location
+from retrieval.filters.attributes import AttributeTable, build_attributes
 from retrieval.filters.filters import AnyOf, Either, Filter, Range, any_of, between, either, none_of, parse_filter
 
 UPDATED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -170,20 +170,6 @@ def test_codes_tell_equal_values_from_missing_and_unknown_ones() -> None:
     jobs = table({"company": "Acme"}, {}, {"company": "ACME "})
     assert jobs.codes("company").tolist() == [0, -1, 0]
     assert jobs.code("company", "acme") == 0 and jobs.code("company", "other") == -2
-
-
-@pytest.mark.parametrize(
-    ("location", "place"),
-    [
-        ("Austin, Texas", Place("austin, texas", "austin", "texas")),
-        ("", Place("", "", "")),
-        (" , ", Place("", "", "")),
-        ("Texas", Place("texas", "texas", "texas")),
-        ("Ulm,  BW , DE", Place("ulm, bw", "ulm", "bw")),
-    ],
-)
-def test_a_location_is_a_place_in_a_region(location: str, place: Place) -> None:
-    assert split_location(location) == place
 
 
 @pytest.mark.parametrize(

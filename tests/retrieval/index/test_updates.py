@@ -21,6 +21,7 @@ from contracts.activity import Activity
 from contracts.arrow import TIME, to_table
 from contracts.errors import BadInput, OtherWriter, ShapeMismatch
 from contracts.records import Job
+from contracts.text.words import split_words
 from retrieval.engines.append_only import AppendOnlyArray
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.faiss_engine import build_faiss
@@ -36,7 +37,7 @@ from retrieval.popularity import build_activity
 from retrieval.request import Request, build_request
 from retrieval.words.terms import K1, B, build_terms
 from retrieval.words.titles import build_titles
-from retrieval.words.tokens import FIELD_END, job_words, split_words
+from retrieval.words.tokens import FIELD_END, job_words
 
 NOW = datetime.fromisoformat("2026-03-01T12:30:00+00:00")
 DIM, ITEMS = 3, (2, 4)

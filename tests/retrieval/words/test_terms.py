@@ -20,8 +20,8 @@ from retrieval.words.titles import TitleWords, build_titles
 from retrieval.words.tokens import FIELD_END, job_words
 from tests.retrieval.conftest import JOBS
 
-DOCUMENTS = [["nurse", "austin"], ["nurse", "boston", "care"], ["driver", "austin"], []]
-WORDS = ["rn", "registered", "nurse", "night", "icu"]
+DOCUMENTS = [["nurs", "austin"], ["nurs", "boston", "care"], ["driver", "austin"], []]
+WORDS = ["rn", "regist", "nurs", "night", "icu"]
 SYNONYMS = Synonyms(groups=(("rn", "registered nurse"), ("icu", "night")))
 documents = st.lists(st.lists(st.sampled_from([*WORDS, FIELD_END]), max_size=7), max_size=9)
 queries = st.lists(st.sampled_from([*WORDS, '"registered nurse"', '"night night icu"', '"icu"', "other"]), max_size=5)
@@ -109,7 +109,7 @@ def test_documents_without_words_make_an_index_that_finds_nothing(tmp_path: Path
     index.save(tmp_path / "terms")
     for found in (index, TermIndex.load(tmp_path / "terms", 2)):
         assert len(found.search("nurse", 5).rows) == 0 and found.scores("nurse").tolist() == [0, 0]
-        assert found.appended([["nurse"]]).search("nurse", 5).rows.tolist() == [2]
+        assert found.appended([["nurs"]]).search("nurse", 5).rows.tolist() == [2]
 
 
 def test_a_query_of_ten_thousand_words_reads_its_rarest() -> None:
@@ -128,18 +128,18 @@ def test_a_saved_index_scores_as_before(tmp_path: Path) -> None:
 
 
 def test_a_word_of_the_title_weighs_more_than_one_of_the_description() -> None:
-    index = build_terms([["nurse"] * 3 + ["ward"], ["ward"] * 3 + ["nurse"], ["x"], ["x"]])
+    index = build_terms([["nurs"] * 3 + ["ward"], ["ward"] * 3 + ["nurs"], ["x"], ["x"]])
     assert index.search("nurse", 2).rows.tolist() == [0, 1]
 
 
 def test_a_phrase_is_found_in_one_field_and_not_across_two_or_in_another_order() -> None:
     index = build_terms(
         [
-            ["registered", "nurse", FIELD_END],
-            ["registered", FIELD_END, "nurse", FIELD_END],
-            ["nurse", "registered", FIELD_END],
-            ["nurse", FIELD_END],
-            ["registered", "nurse", FIELD_END, "night", FIELD_END],
+            ["regist", "nurs", FIELD_END],
+            ["regist", FIELD_END, "nurs", FIELD_END],
+            ["nurs", "regist", FIELD_END],
+            ["nurs", FIELD_END],
+            ["regist", "nurs", FIELD_END, "night", FIELD_END],
         ]
     )
     assert index.search('"Registered Nurses"', 9).rows.tolist() == [0, 4]
@@ -150,12 +150,12 @@ def test_a_phrase_is_found_in_one_field_and_not_across_two_or_in_another_order()
 
 def test_a_job_that_holds_the_phrase_is_found_though_rarer_words_fill_the_bounds() -> None:
     rare = [f"word{i}" for i in range(2 * MAX_TERMS)]
-    index = build_terms([["night", "nurse"], ["night", "nurse"], *([word] for word in rare)])
+    index = build_terms([["night", "nurs"], ["night", "nurs"], *([word] for word in rare)])
     assert index.search(f'{" ".join(rare)} "night nurse"', 9).rows.tolist() == [0, 1]
 
 
 def test_a_synonym_weighs_less_than_the_word_itself_however_rare_it_is() -> None:
-    built = [["nurse", "x"]] * 50 + [["rn", "y"], ["rn", "x"], *([["x", "x"]] * 20)]
+    built = [["nurs", "x"]] * 50 + [["rn", "y"], ["rn", "x"], *([["x", "x"]] * 20)]
     index = build_terms(built, Synonyms(groups=(("nurse", "rn"),), weight=0.9))
     scores = index.scores("nurse")
     assert 0 < scores[50] < scores[0] and scores[55] == 0
@@ -163,17 +163,17 @@ def test_a_synonym_weighs_less_than_the_word_itself_however_rare_it_is() -> None
 
 
 def test_the_synonyms_that_a_job_was_found_by_are_told() -> None:
-    index = build_terms([["registered", "nurse"], ["nurse", "registered"], ["rn"]], SYNONYMS)
+    index = build_terms([["regist", "nurs"], ["nurs", "regist"], ["rn"]], SYNONYMS)
     assert index.scores("rn").astype(bool).tolist() == [True, False, True]
     assert [len(index.expansions("rn", row)) for row in range(3)] == [1, 0, 0]
-    assert index.appended([["registered", "nurse"]]).expansions("rn", 3) == index.expansions("rn")
+    assert index.appended([["regist", "nurs"]]).expansions("rn", 3) == index.expansions("rn")
     assert index.expansions("icu") == [], "no job holds it"
 
 
 def test_small_additions_are_joined_so_that_few_parts_stay() -> None:
     index = build_terms(DOCUMENTS)
     for number in range(100):
-        index = index.appended([["nurse", f"new{number}"]])
+        index = index.appended([["nurs", f"new{number}"]])
     assert len(index._parts) <= 1 + 7
     assert index.search("new42", 5).rows.tolist() == [4 + 42]
     assert np.flatnonzero(index.scores("nurse")).tolist() == [0, 1, *range(4, 104)]
