@@ -24,13 +24,13 @@ from contracts.tables import latest, parts, read_table, write_part
 from contracts.text.verbalizer import Verbalizer, request_text
 from contracts.versions import content_hash, current
 from contracts.workspace import Workspace
+from examples.sources.onet import OCCUPATIONS, RELEASED, lines
 from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
 from models.config import Teacher, TeacherConfig
 from models.encoder.positives import Positives
 from replay.holdout import held_out
 from retrieval.words.terms import TermIndex, build_terms
 from retrieval.words.tokens import job_words
-from sources.onet import OCCUPATIONS, RELEASED, lines
 
 HELD_OUT = 0.3
 """Of O*NET's occupations, by the six digits that detailed ones share."""

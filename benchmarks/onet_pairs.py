@@ -24,7 +24,7 @@ from contracts.tables import write_part
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.text.verbalizer import Verbalizer, request_text
 from contracts.workspace import Workspace
-from sources.onet import ATTRIBUTION, OCCUPATIONS, RELATED, RELEASED, TIERS, lines, tasks, technologies
+from examples.sources.onet import ATTRIBUTION, OCCUPATIONS, RELATED, RELEASED, TIERS, lines, tasks, technologies
 
 __all__ = ["ATTRIBUTION", "CODE", "SIZES", "pairs_table", "related_occupations", "titles_of", "write_pairs"]
 

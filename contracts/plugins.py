@@ -5,7 +5,7 @@ A teacher, a retrieval source, a judge and a raw-data source are found here and 
 
 from __future__ import annotations
 
-import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -41,7 +41,7 @@ class Registry(Generic[T]):
 
         def add(kind: type[T]) -> type[T]:
             taken = self._classes.get(name)
-            if name in self._targets or (taken is not None and taken is not kind):
+            if name in self._targets or (taken is not None and not _is_same(taken, kind)):
                 raise BadInput(f"{name!r} is registered twice in {self.group}", cure="give one of them another name")
             self._classes[name] = kind
             return kind
@@ -81,25 +81,41 @@ class Registry(Generic[T]):
         return {point.name: point for point in entry_points(group=self.group)}
 
 
-def load_plugin(place: str) -> Any:
-    """Import a module that registers classes: a dotted name, or the path of a Python file.
+def load_plugin(place: str, beside: Path = Path()) -> Any:
+    """Import a module that registers classes.
+
+    A file is imported by its stem from its folder, which joins `sys.path` and `PYTHONPATH`: worker processes find it.
+
+    Args:
+        place: A dotted name, or the path of a Python file.
+        beside: A folder where the file is looked for before the working directory.
 
     Raises:
         NotReady: There is no such module, or it cannot be imported.
+        BadInput: Another module has the file's name.
     """
     try:
         if not place.endswith(".py"):
             return import_module(place)
-        path = Path(place).resolve()
-        name = f"rolecall_plugin_{path.stem}"
-        if name in sys.modules:
-            return sys.modules[name]
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None or not path.is_file():
+        path = next((path.resolve() for path in (beside / place, Path(place)) if path.is_file()), None)
+        if path is None:
             raise NotReady(f"no Python file {place}", cure="give a module's name or the path of a .py file")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-        return module
+        for module in list(sys.modules.values()):
+            if getattr(module, "__file__", None) == str(path):
+                return module
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))
+            os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(path.parent))))
+        module = import_module(path.stem)
     except ImportError as error:
         raise NotReady(f"plugin {place!r}: {error}", cure="install it, or give the path of a .py file") from error
+    if module.__file__ != str(path):
+        what = f"plugin {place!r} has the name of the module {module.__file__}"
+        raise BadInput(what, cure="give the file another name")
+    return module
+
+
+def _is_same(kind: type, other: type) -> bool:
+    """Whether two classes are one: a file may be imported by its stem and as a part of a package."""
+    files = (sys.modules[module].__file__ for module in (kind.__module__, other.__module__) if module in sys.modules)
+    return kind is other or (kind.__qualname__ == other.__qualname__ and len(set(files)) == 1)

@@ -113,6 +113,7 @@ def load_params(path: Path | None = None) -> Params:
     Raises:
         BadInput: A knob does not exist or its value does not fit; the message names the file or the variable.
         NotReady: There is no such file, or a plugin cannot be imported.
+            A plugin's path is looked for beside the file of knobs, then in the working directory.
     """
     source = path or (DEFAULT if DEFAULT.is_file() else None)
     content = _read(source) if source else {}
@@ -120,7 +121,7 @@ def load_params(path: Path | None = None) -> Params:
     content = _merged(content, _Environment()())
     if isinstance(content.get("plugins"), list):
         for plugin in content["plugins"]:
-            load_plugin(str(plugin))
+            load_plugin(str(plugin), source.parent if source else Path())
     try:
         return Params.model_validate(content)
     except ValidationError as error:

@@ -1,6 +1,7 @@
 """The words and the structure of a simulated market: occupations, how related they are, cities, companies.
 
-Rolecall's own catalogue is `catalogue.yaml`; a folder of O*NET files gives a larger one. Knows no randomness.
+Rolecall's own catalogue is `catalogue.yaml`; another may come as JSON (`Catalogue.from_json`), such as the larger one
+that examples/sources/onet.py makes of O*NET's files. Knows no randomness.
 """
 
 from __future__ import annotations
@@ -11,19 +12,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from contracts.documents import read_yaml
-from contracts.errors import UnreadableFile
 from contracts.records import SENIORITY_LADDER
-from sources import onet
 
 NEAR, SAME_FAMILY = 0.7, 0.4
 """Relatedness of occupations that are named as near, and of others in one family; 1 to itself, else 0."""
-ONET_TIERS: Mapping[str, float] = {"Primary-Short": 0.7, "Primary-Long": 0.5, "Supplemental": 0.35}
 LEVEL_WORDS: tuple[tuple[str, ...], ...] = (
     ("{} Intern", "{} Trainee"),
     ("Junior {}", "Entry Level {}", "{}", "{}"),
@@ -110,49 +107,6 @@ class Catalogue:
                     )
                 )
         return cls("rolecall", tuple(occupations), _cities(raw), _companies(raw))
-
-    @classmethod
-    def from_onet(cls, folder: Path) -> Self:
-        """A catalogue whose occupations, titles, tasks and tools are O*NET's; cities and companies are our own.
-
-        O*NET's files used here give no pay and no share of remote work: pay follows from the job zone. Occupations
-        without tasks or with fewer than three tools are left out: nothing could be written about them.
-        """
-        raw = read_yaml(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"), "catalogue.yaml")
-        tools, zones, tasks = onet.technologies(folder), onet.zones(folder), onet.tasks(folder)
-        titles = _onet_titles(folder)
-        codes = [c for c in titles if c in zones and len(tools.get(c, ())) >= 3 and len(tasks.get(c, ())) >= 4]
-        if not codes:
-            raise UnreadableFile(
-                "no occupation has a title, a job zone, tasks and tools",
-                where=str(folder),
-                cure=f"give {onet.OCCUPATIONS!r}, Job Zones, Task Statements and Technology Skills of one release",
-            )
-        related: dict[str, dict[str, float]] = {code: {} for code in codes}
-        for code in codes:
-            related[code] = {other: 0.2 for other in codes if other[:2] == code[:2] and other != code}
-        for line in onet.lines(folder, "Related Occupations.txt"):
-            code, other = line["O*NET-SOC Code"], line["Related O*NET-SOC Code"]
-            if code in related and other in related:
-                related[code][other] = max(ONET_TIERS[line["Relatedness Tier"]], related[code].get(other, 0.0))
-        occupations = tuple(
-            Occupation(
-                id=code,
-                family=code[:2],
-                titles=tuple(titles[code][:12]),
-                skills=tuple(tools[code][:14]),
-                tasks=tuple(task[0].lower() + task[1:].rstrip(".") for task in tasks[code][:10]),
-                industries=(_MAJOR_GROUPS.get(code[:2], "Services"),),
-                education=_ZONE_EDUCATION[zones[code]],
-                pay=_ZONE_PAY[zones[code]],
-                lowest=max(zones[code] - 3, 0) + 1,
-                highest=min(zones[code] + 1, 6),
-                remote=0.1,
-                related=related[code],
-            )
-            for code in codes
-        )
-        return cls("onet", occupations, _cities(raw), _companies(raw), onet.ATTRIBUTION)
 
     @cached_property
     def relatedness(self) -> np.ndarray:
@@ -241,54 +195,3 @@ def _cities(raw: Mapping[str, Any]) -> tuple[City, ...]:
 
 def _companies(raw: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(f"{first} {last}" for last in raw["companies"]["last"] for first in raw["companies"]["first"])
-
-
-def _onet_titles(folder: Path) -> dict[str, list[str]]:
-    """Occupation code -> titles that people report, then alternate ones, without their abbreviations."""
-    found: dict[str, dict[str, None]] = defaultdict(dict)
-    for file, column in (
-        ("Sample of Reported Titles.txt", "Reported Job Title"),
-        ("Alternate Titles.txt", "Alternate Title"),
-    ):
-        for line in onet.lines(folder, file):
-            found[line["O*NET-SOC Code"]][line[column].partition(" (")[0]] = None
-    return {
-        line["O*NET-SOC Code"]: list(found[line["O*NET-SOC Code"]] or {line["Title"]: None})
-        for line in onet.lines(folder, onet.OCCUPATIONS)
-    }
-
-
-_MAJOR_GROUPS: Mapping[str, str] = {
-    "11": "Management",
-    "13": "Business and Finance",
-    "15": "Computing",
-    "17": "Engineering",
-    "19": "Science",
-    "21": "Social Services",
-    "23": "Legal Services",
-    "25": "Education",
-    "27": "Arts and Media",
-    "29": "Health Care",
-    "31": "Health Support",
-    "33": "Protective Services",
-    "35": "Food Services",
-    "37": "Building Maintenance",
-    "39": "Personal Care",
-    "41": "Sales",
-    "43": "Office Services",
-    "45": "Farming and Forestry",
-    "47": "Construction",
-    "49": "Installation and Repair",
-    "51": "Production",
-    "53": "Transportation",
-    "55": "Military",
-}
-"""The first two digits of an occupation code, which O*NET takes from the Standard Occupational Classification."""
-_ZONE_PAY: Mapping[int, float] = {1: 32_000, 2: 40_000, 3: 54_000, 4: 82_000, 5: 104_000}
-_ZONE_EDUCATION: Mapping[int, tuple[str, str]] = {
-    1: ("", ""),
-    2: ("High School Diploma", "General Studies"),
-    3: ("Associate Degree", "Applied Studies"),
-    4: ("Bachelor's Degree", ""),
-    5: ("Master's Degree", ""),
-}

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pyarrow as pa
@@ -33,8 +33,13 @@ SHARD_ROWS = 200_000
 class Layout:
     """A folder in Rolecall's layout."""
 
+    name: ClassVar[str] = "rolecall"
+    looks_for: ClassVar[str] = "jobs.parquet|.csv|.jsonl or jobs/ (Rolecall's layout, with members and events)"
     folder: Path
-    name: str = "rolecall"
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return bool(cls(folder).tables)
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -61,11 +66,6 @@ def table_files(folder: Path, table: str) -> list[Path]:
     single = [path for suffix in SUFFIXES if (path := folder / f"{table}{suffix}").is_file()]
     inside = [p for p in sorted((folder / table).glob("*")) if p.suffix in SUFFIXES and not p.name.startswith(".")]
     return single + inside
-
-
-def recognise(folder: Path) -> Layout | None:
-    layout = Layout(folder)
-    return layout if layout.tables else None
 
 
 def _file_shards(table: str, path: Path) -> list[Shard]:

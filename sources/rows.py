@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import orjson
 
@@ -47,28 +47,40 @@ class Shard(NamedTuple):
 
 
 class Source(Protocol):
-    """A folder of raw data in a layout that is understood. Small and picklable: it holds paths, never rows."""
+    """A folder of raw data in a format that is understood: one class in one file, registered in `sources.open.SOURCES`.
 
-    @property
-    def name(self) -> str: ...
+    It is small and can be pickled: it holds paths, never rows.
+    """
+
+    name: ClassVar[str]
+    looks_for: ClassVar[str]
+    """Which files make a folder one of this format, for the error where a folder is of none."""
+
+    def __init__(self, folder: Path) -> None: ...
 
     @property
     def folder(self) -> Path: ...
 
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        """Whether a folder is of this format, by the names of its files."""
+
     @property
     def tables(self) -> tuple[str, ...]:
-        """The tables that this source has, in the order of `contracts.records.RECORDS`."""
+        """The tables that the folder holds, in the order of `contracts.records.RECORDS`."""
 
     def shards(self, table: str) -> list[Shard]:
-        """What to read for a table, in reading order; empty for a table that the source has not.
+        """What to read for a table, in reading order; empty for a table that the folder lacks.
 
-        Raises MissingColumn where a file lacks a column that is needed, whichever table's rows it goes into.
+        Raises:
+            MissingColumn: A file lacks a column that is needed, whichever table's rows it goes into.
         """
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
         """The rows of a shard, streamed. A bad row or file comes as a RawRow with a reason, never as an exception.
 
-        Raises UnreadableFile where no other table of the source could be read either.
+        Raises:
+            UnreadableFile: No other table of the folder could be read either.
         """
 
     def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:

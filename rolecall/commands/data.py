@@ -36,7 +36,9 @@ def simulate(
     events: Annotated[int | None, typer.Option(help="Events: impressions and what follows them.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed and start, same bytes.")] = None,
     start: Annotated[datetime | None, typer.Option(help="Its first day; if none, its last day is today.")] = None,
-    onet: Annotated[Path | None, typer.Option(help="A folder of O*NET tables, for real occupations and tasks.")] = None,
+    catalogue: Annotated[
+        Path | None, typer.Option(help="Other occupations as JSON, such as O*NET's (examples/sources/onet.py).")
+    ] = None,
 ) -> None:
     """Write a job market with known truth. All that is drawn from it is called simulated wherever it is shown."""
     from simulator.catalogue import Catalogue
@@ -51,7 +53,7 @@ def simulate(
         **chosen,
         seed=knobs.seed if seed is None else seed,
         start=start.replace(tzinfo=UTC) if start else None,
-        catalogue=Catalogue.from_onet(onet) if onet else None,
+        catalogue=Catalogue.from_json(catalogue.read_text("utf-8")) if catalogue else None,
     )
 
 

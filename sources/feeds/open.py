@@ -14,7 +14,7 @@ def open_feed(address: str) -> Feed:
     """Open a feed. Whether a server answers is known when the feed is first read.
 
     Args:
-        address: A folder of Parquet files, or `redis://host:port/db#stream`; the stream is `job_changes` where none is named.
+        address: A folder of Parquet files, or `redis://host:port/db#stream`, whose stream is `job_changes` by default.
 
     Raises:
         BadInput: It is neither.

@@ -21,6 +21,7 @@ from contracts.errors import BadInput, MissingColumn, TooManyRejects, UnknownSou
 from contracts.records import RECORDS, Event
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
+from examples.sources import jobviews, onet  # noqa: F401  # they register themselves
 from serving.event_log import EventLog
 from serving.metrics import Metrics
 from sources.validate import validate

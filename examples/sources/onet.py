@@ -1,19 +1,30 @@
 """O*NET: occupations of the US Department of Labor, read as jobs, with expert relatedness as grades.
 
-A query is an occupation's title; its own job has grade 4, related ones by tier. The same files can give the simulator
-its words (`simulator.catalogue`).
+A query is an occupation's title; its own job has grade 4, related ones by tier. It is an example of a raw-data source:
+
+    plugins: [examples/sources/onet.py]        # in params.yaml; then `rolecall run --data FOLDER`
+
+The same files give the simulator a larger catalogue of occupations than its own:
+
+    python examples/sources/onet.py FOLDER > catalogue.json
+    rolecall simulate MARKET --catalogue catalogue.json
 """
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import ClassVar
 
+from contracts.errors import UnreadableFile
+from simulator.catalogue import Catalogue, Occupation
 from sources import delimited
 from sources.delimited import NamedCells
+from sources.open import SOURCES
 from sources.rows import RawRow, Shard
 
 ATTRIBUTION = (
@@ -45,12 +56,18 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@SOURCES.register("onet")
 @dataclass(frozen=True)
 class Onet:
     """A folder with O*NET's tab-separated files; every file but the occupations' may be absent."""
 
+    name: ClassVar[str] = "onet"
+    looks_for: ClassVar[str] = f"{OCCUPATIONS!r} (O*NET)"
     folder: Path
-    name: str = "onet"
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return (folder / OCCUPATIONS).is_file()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -67,10 +84,6 @@ class Onet:
 
     def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:
         return {}
-
-
-def recognise(folder: Path) -> Onet | None:
-    return Onet(folder) if (folder / OCCUPATIONS).is_file() else None
 
 
 def lines(folder: Path, name: str) -> list[NamedCells]:
@@ -152,3 +165,100 @@ def _grades(folder: Path, source: str) -> Iterator[RawRow]:
             line.row,
             {"query": asked, "job_id": related, "grade": TIERS[tier], "rationale": rationale, **fixed},
         )
+
+
+def catalogue(folder: Path) -> Catalogue:
+    """A catalogue for the simulator: O*NET's occupations, titles, tasks and tools; Rolecall's own cities and companies.
+
+    O*NET's files used here give no pay and no share of remote work: pay follows from the job zone. Occupations without
+    tasks or with fewer than three tools are left out: nothing could be written about them.
+
+    Raises:
+        UnreadableFile: No occupation is left.
+    """
+    tools, zone, duties, titles = technologies(folder), zones(folder), tasks(folder), _titles(folder)
+    codes = [c for c in titles if c in zone and len(tools.get(c, ())) >= 3 and len(duties.get(c, ())) >= 4]
+    if not codes:
+        raise UnreadableFile(
+            "no occupation has a title, a job zone, tasks and tools",
+            where=str(folder),
+            cure=f"give {OCCUPATIONS!r}, Job Zones, Task Statements and Technology Skills of one release",
+        )
+    related: dict[str, dict[str, float]] = {code: {} for code in codes}
+    for code in codes:
+        related[code] = {other: 0.2 for other in codes if other[:2] == code[:2] and other != code}
+    for line in lines(folder, RELATED):
+        code, other = line[_CODE], line["Related O*NET-SOC Code"]
+        if code in related and other in related:
+            related[code][other] = max(_RELATEDNESS[line["Relatedness Tier"]], related[code].get(other, 0.0))
+    occupations = tuple(
+        Occupation(
+            id=code,
+            family=code[:2],
+            titles=tuple(titles[code][:12]),
+            skills=tuple(tools[code][:14]),
+            tasks=tuple(task[0].lower() + task[1:].rstrip(".") for task in duties[code][:10]),
+            industries=(_MAJOR_GROUPS.get(code[:2], "Services"),),
+            education=_ZONE_EDUCATION[zone[code]],
+            pay=_ZONE_PAY[zone[code]],
+            lowest=max(zone[code] - 3, 0) + 1,
+            highest=min(zone[code] + 1, 6),
+            remote=0.1,
+            related=related[code],
+        )
+        for code in codes
+    )
+    own = Catalogue.own()
+    return Catalogue("onet", occupations, own.cities, own.companies, ATTRIBUTION)
+
+
+def _titles(folder: Path) -> dict[str, list[str]]:
+    """Occupation code -> titles that people report, then alternate ones, without their abbreviations."""
+    titles: dict[str, dict[str, None]] = defaultdict(dict)
+    for file, column in (
+        ("Sample of Reported Titles.txt", "Reported Job Title"),
+        ("Alternate Titles.txt", "Alternate Title"),
+    ):
+        for line in lines(folder, file):
+            titles[line[_CODE]][line[column].partition(" (")[0]] = None
+    return {line[_CODE]: list(titles[line[_CODE]] or {line["Title"]: None}) for line in lines(folder, OCCUPATIONS)}
+
+
+_RELATEDNESS: Mapping[str, float] = {"Primary-Short": 0.7, "Primary-Long": 0.5, "Supplemental": 0.35}
+_MAJOR_GROUPS: Mapping[str, str] = {
+    "11": "Management",
+    "13": "Business and Finance",
+    "15": "Computing",
+    "17": "Engineering",
+    "19": "Science",
+    "21": "Social Services",
+    "23": "Legal Services",
+    "25": "Education",
+    "27": "Arts and Media",
+    "29": "Health Care",
+    "31": "Health Support",
+    "33": "Protective Services",
+    "35": "Food Services",
+    "37": "Building Maintenance",
+    "39": "Personal Care",
+    "41": "Sales",
+    "43": "Office Services",
+    "45": "Farming and Forestry",
+    "47": "Construction",
+    "49": "Installation and Repair",
+    "51": "Production",
+    "53": "Transportation",
+    "55": "Military",
+}
+"""The first two digits of an occupation code, which O*NET takes from the Standard Occupational Classification."""
+_ZONE_PAY: Mapping[int, float] = {1: 32_000, 2: 40_000, 3: 54_000, 4: 82_000, 5: 104_000}
+_ZONE_EDUCATION: Mapping[int, tuple[str, str]] = {
+    1: ("", ""),
+    2: ("High School Diploma", "General Studies"),
+    3: ("Associate Degree", "Applied Studies"),
+    4: ("Bachelor's Degree", ""),
+    5: ("Master's Degree", ""),
+}
+
+if __name__ == "__main__":
+    print(catalogue(Path(sys.argv[1])).to_json())

@@ -5,6 +5,8 @@ It has no jobs table: a job is what its view rows say. Nothing may be known befo
   not given, and the first view of a job would tell that someone will view it);
 - a member has a version at that midnight, and one more whenever a wish or a position was entered later (`Created.At`).
 
+An example of a raw-data source, for `plugins: [examples/sources/jobviews.py]` in params.yaml.
+
 The dataset is a few megabytes and its rows have to be grouped, so a table is read as one shard and held in memory.
 """
 
@@ -15,12 +17,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from contracts.errors import UnreadableFile
 from contracts.records import EARLIEST, utc
 from sources import delimited
 from sources.delimited import NamedCells
+from sources.open import SOURCES
 from sources.rows import RawRow, Shard
 
 VIEWS = "Job_Views.csv"
@@ -36,12 +39,18 @@ _NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@SOURCES.register("jobviews")
 @dataclass(frozen=True)
 class JobViews:
     """A folder with the job-views dataset; Experience.csv and Positions_Of_Interest.csv may be absent."""
 
+    name: ClassVar[str] = "jobviews"
+    looks_for: ClassVar[str] = f"{VIEWS} (job views)"
     folder: Path
-    name: str = "jobviews"
+
+    @classmethod
+    def recognises(cls, folder: Path) -> bool:
+        return (folder / VIEWS).is_file()
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -106,10 +115,6 @@ class JobViews:
             for since in sorted({first_day, *(since for since, _, _ in known[member])}):
                 seen = [(column, value) for at, column, value in known[member] if at <= since]
                 yield RawRow("members", origin, row, _member(member, seen, since))
-
-
-def recognise(folder: Path) -> JobViews | None:
-    return JobViews(folder) if (folder / VIEWS).is_file() else None
 
 
 def _jobs(views: list[NamedCells], source: str) -> Iterator[RawRow]:

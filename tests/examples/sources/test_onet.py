@@ -7,8 +7,8 @@ import pytest
 
 from contracts.errors import MissingColumn
 from contracts.records import Grade
+from examples.sources.onet import ATTRIBUTION
 from sources import Reject, open_source
-from sources.onet import ATTRIBUTION
 
 
 @pytest.fixture
