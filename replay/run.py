@@ -24,9 +24,10 @@ from replay.holdout import HeldOut, has_impressions, held_out, requests_as_of, r
 from replay.measures import recall_curve
 from replay.past_index import past_index
 from replay.report.page import write_report
-from replay.report.tables import TASKS, Bench, Truth
+from replay.report.tables import TASKS, Comparison, TrueGrades
 from replay.results import Reliability, Results
-from replay.systems import DEPTH, Answers, Pairs, Ranker, answers, score_pairs
+from replay.systems import DEPTH, Ranker, ScoredPairs, end_to_end_runs, score_pairs
+from replay.trec import Run
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import check_index
@@ -34,9 +35,7 @@ from retrieval.rules.rules import RuleBook
 
 log = logging.getLogger("rolecall")
 
-__all__ = ["Truth", "replay"]
-
-LEAST_PAIRS = 50
+MIN_PAIRS = 50
 """Known outcomes of a task under which its calibration is not drawn."""
 
 
@@ -46,47 +45,54 @@ def replay(
     resamples: int = 1_000,
     requests: int = 2_000,
     seed: int = 0,
-    truth: Truth | None = None,
+    truth: TrueGrades | None = None,
     attribution: str = "",
     rules: RuleBook | None = None,
 ) -> Results:
     """Measure every system on the same held-out requests; write the runs, the metrics and the report.
 
-    resamples: of the bootstrap; requests: the most that are answered end to end; truth: of a simulated market, adds the
-    tables against it; attribution: what the licence of the data wants said; rules: from member feedback, by whose
-    enabled ones every system answers, none where None. Raises NotReady where a step of the recipe is missing,
-    IndexMismatch where index and bundle do not belong together.
+    Args:
+        workspace: Holds the log, the features, the bundle and the index.
+        resamples: Of the bootstrap.
+        requests: The most that are answered end to end.
+        seed: Of the sample of requests and of the bootstrap.
+        truth: True grades of a simulated market; they add the tables against the truth.
+        attribution: Sentence that the licence of the data asks for.
+        rules: From member feedback; every system answers by the enabled ones.
+
+    Raises:
+        NotReady: A step of the recipe is missing.
+        IndexMismatch: Index and bundle do not belong together.
     """
-    bundle = workspace.bundle
-    encoder, scorer, items = TextEncoder(workspace.encoder), BundleScorer(bundle), ItemEncoder(bundle)
+    encoder = TextEncoder(workspace.encoder)
+    scorer, item_encoder = BundleScorer(workspace.bundle), ItemEncoder(workspace.bundle)
     held = held_out(workspace, requests, seed)
-    in_force = rules.enabled if rules else ()
     log.info("replay: %s held-out requests from %s on", f"{len(held):,}", held[0].time.date())
-    with past_index(workspace, held[0].time, items, encoder) as jobs:
-        check_index(jobs.index, scorer.manifest, encoder)
-        ranker = Ranker(jobs.index, encoder, scorer, items)
-        percentiles = open_verbalizer(workspace).percentiles if in_force else None
-        requested = requests_as_of(workspace, held, jobs.known_from, percentiles)
-        runs = answers(ranker, held, requested, in_force)
+    with past_index(workspace, held[0].time, item_encoder, encoder) as past:
+        check_index(past.index, scorer.manifest, encoder)
+        ranker = Ranker(past.index, encoder, scorer, item_encoder)
+        enabled = rules.enabled if rules else ()
+        percentiles = open_verbalizer(workspace).percentiles if enabled else None
+        runs = end_to_end_runs(ranker, held, requests_as_of(workspace, held, past.known_from, percentiles), enabled)
         test = read_table(workspace.training, filter=pc.field("split") == "test")
         lists = requests_of_pairs(test)
-        again = requests_as_of(workspace, lists, jobs.known_from)
-        of_list = {one.request_id: request for one, request in zip(lists, again, strict=True)}
-        pairs = score_pairs(workspace, test, ranker, of_list)
-        index_version, size, out_of_reach = jobs.index.version, len(jobs.index), _out_of_reach(jobs.index, held)
+        of_lists = requests_as_of(workspace, lists, past.known_from)
+        by_list = {of_list.request_id: request for of_list, request in zip(lists, of_lists, strict=True)}
+        pairs = score_pairs(workspace, test, ranker, by_list)
+        index_version, jobs, out_of_reach = past.index.version, len(past.index), _out_of_reach(past.index, held)
     log.info("replay: measuring, intervals from %s resamples", f"{resamples:,}")
     shutil.rmtree(workspace.replay, ignore_errors=True)
-    bench = Bench(workspace.replay, resamples, seed)
-    tables = [bench.end_to_end(held, runs), *bench.reranked(pairs, truth), bench.told_apart(pairs)]
+    comparison = Comparison(workspace.replay, resamples, seed)
+    tables = [comparison.end_to_end(held, runs), *comparison.reranked(pairs, truth), comparison.auc(pairs)]
     if truth is not None:
-        tables.insert(1, bench.fit(held, runs, truth))
+        tables.insert(1, comparison.true_fit(held, runs, truth))
     lineage = scorer.manifest.lineage
     results = Results(
         simulated=bool(lineage.get("simulated")) or truth is not None,
         attribution=attribution,
         impressions=has_impressions(workspace),
         requests=len(held),
-        jobs=size,
+        jobs=jobs,
         first=held[0].time,
         last=held[-1].time,
         out_of_reach=out_of_reach,
@@ -118,26 +124,26 @@ def _out_of_reach(index: JobIndex, held: Sequence[HeldOut]) -> int:
     return int((index.rows(job for request in held for job in request.gains) < 0).sum())
 
 
-def _recall(held: Sequence[HeldOut], run: Answers) -> tuple[float, ...]:
+def _recall(held: Sequence[HeldOut], run: Run) -> tuple[float, ...]:
     ranks = []
     for request in held:
-        found = enumerate(run[request.request_id][0])
-        ranks.append(np.array([rank for rank, job in found if job in request.gains], np.int64))
+        jobs = run[request.request_id][0]
+        ranks.append(np.array([rank for rank, job in enumerate(jobs) if job in request.gains], np.int64))
     totals = np.array([len(request.gains) for request in held])
     return tuple(recall_curve(ranks, totals, DEPTH).tolist())
 
 
-def _calibration(pairs: Pairs) -> tuple[Reliability, ...]:
-    """What the bundle's probabilities are worth, task by task, where enough outcomes are known."""
-    found = []
+def _calibration(pairs: ScoredPairs) -> tuple[Reliability, ...]:
+    """The calibration of the bundle's probabilities by task, where enough outcomes are known."""
+    by_task = []
     for task in TASKS:
         labels = pairs.labels[task]
         known = int((~np.isnan(labels)).sum())
-        if task in pairs.probabilities and known >= LEAST_PAIRS and (labels > 0).any():
-            said = pairs.probabilities[task]
-            error, bins = calibration_error(said, labels), tuple(reliability(said, labels))
-            found.append(Reliability(task=task, pairs=known, error=error, bins=bins))
-    return tuple(found)
+        if task in pairs.probabilities and known >= MIN_PAIRS and (labels > 0).any():
+            predicted = pairs.probabilities[task]
+            error, bins = calibration_error(predicted, labels), tuple(reliability(predicted, labels))
+            by_task.append(Reliability(task=task, pairs=known, error=error, bins=bins))
+    return tuple(by_task)
 
 
 def _counted(workspace: Workspace) -> Mapping[str, int]:

@@ -35,46 +35,50 @@ from replay.results import (
     STUDENT_RELEVANCE,
     WHOLE,
 )
-from replay.trec import order_against, strictly_falling
+from replay.trec import RankedList, order_against, strictly_falling
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
 from retrieval.rules.rules import Rule
 
 DEPTH = 100
-"""Jobs of a request that a run holds; what comes later counts as not found."""
-_BLOCK = 256
+"""Jobs of a request that a run holds; later ones count as not found."""
+_BLOCK_REQUESTS = 256
 _BLOCK_SCORES = 2**25
-"""Requests taken at once, and dense scores held for them: 128 MB."""
-
-Answer = tuple[list[str], np.ndarray]
-"""Job ids best first, at most `DEPTH`, and their scores, strictly falling."""
-Answers = dict[str, Answer]
-"""Request id -> answer: one system's run."""
+"""Dense scores held at once: 128 MB."""
 
 
 @dataclass(frozen=True)
 class Ranker:
-    """What answers a request: the parts of the service that decide the order."""
+    """The parts of the service that decide the order of an answer."""
 
     index: JobIndex
     encoder: TextEncoder
     scorer: BundleScorer
-    items: ItemEncoder
+    item_encoder: ItemEncoder
 
 
-def answers(
+def end_to_end_runs(
     ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request], rules: Sequence[Rule] = ()
-) -> dict[str, Answers]:
-    """System -> its answer to each held-out request, for every system of `END_TO_END`.
+) -> dict[str, dict[str, RankedList]]:
+    """The run of every system of `END_TO_END` on the held-out requests.
 
-    A job without a single shared word (BM25) or without any view (popularity) is not found by that system. rules: those
-    in force.
+    BM25 does not find a job without any word of the request, nor popularity a job without any view.
+
+    Args:
+        ranker: Answers the requests.
+        held: n held-out requests.
+        requests: n requests to retrieval, in the same order.
+        rules: Those in force.
+
+    Returns:
+        System -> request id -> the first `DEPTH` jobs.
     """
-    index, runs = ranker.index, {system: Answers() for system in END_TO_END}
+    index = ranker.index
+    runs: dict[str, dict[str, RankedList]] = {system: {} for system in END_TO_END}
     progress = Progress("replay", "requests", len(held))
     progress.start()
-    size = min(max(_BLOCK_SCORES // max(len(index), 1), 1), _BLOCK)
+    size = min(max(_BLOCK_SCORES // max(len(index), 1), 1), _BLOCK_REQUESTS)
     for start in range(0, len(held), size):
         block = requests[start : start + size]
         vectors = ranker.encoder.encode([request.request_text for request in block])
@@ -84,14 +88,14 @@ def answers(
             mask = index.mask(request, rules)
             popular = index.activity.popularity(request.time)
             words = index.term_shares(request)
-            found = index.search(request, vectors[i], CANDIDATES, rules)
-            served = rank(index, ranker.scorer, request, found, vectors[i], RANKED)
+            candidates = index.search(request, vectors[i], CANDIDATES, rules)
+            ranked = rank(index, ranker.scorer, request, candidates, vectors[i], RANKED)
             orders = {
                 POPULARITY: _best(popular, mask & (popular > 0), gains),
                 BM25: _best(words, mask & (words > 0), gains),
                 ENCODER_ALONE: _best(dense[i], mask, gains),
-                RETRIEVAL: _first(found.rows, found.fused, gains),
-                WHOLE: _first(*as_shown(index, served), gains),
+                RETRIEVAL: _first(candidates.rows, candidates.fused, gains),
+                WHOLE: _first(*as_shown(index, ranked), gains),
             }
             for system, (best, scores) in orders.items():
                 runs[system][outcome.request_id] = ([index.ids[row] for row in best], scores)
@@ -99,18 +103,18 @@ def answers(
     return runs
 
 
-def as_shown(index: JobIndex, served: Ranked) -> tuple[np.ndarray, np.ndarray]:
+def as_shown(index: JobIndex, ranked: Ranked) -> tuple[np.ndarray, np.ndarray]:
     """(m,) rows and scores of a ranking as the service shows it.
 
-    Where companies are kept apart the order is no longer that of the scores: then they are places.
+    Where companies are kept apart the order is not that of the scores: then 0, -1, ... stand in place of the scores.
     """
-    places = np.fromiter(display_order(index, served.rows, demoted=served.candidates.demoted), np.int64)
-    scores = served.scores[places]
-    return served.rows[places], scores if (np.diff(scores) <= 0).all() else -np.arange(len(places), dtype=np.float64)
+    places = np.fromiter(display_order(index, ranked.rows, demoted=ranked.candidates.demoted), np.int64)
+    scores = ranked.scores[places]
+    return ranked.rows[places], scores if (np.diff(scores) <= 0).all() else -np.arange(len(places), dtype=np.float64)
 
 
 def _gains(index: JobIndex, outcome: HeldOut) -> np.ndarray:
-    """(n,) int8: what each job of the index was worth; a job that it lacks cannot be found and is a miss."""
+    """(n,) int8 gain of each job of the index; a job that the index lacks is a miss for every system."""
     gains = np.zeros(len(index), np.int8)
     for job, gain in outcome.gains.items():
         gains[index.known_rows([job])] = gain
@@ -130,11 +134,19 @@ def _first(rows: np.ndarray, scores: np.ndarray, gains: np.ndarray) -> tuple[np.
 
 
 @dataclass(frozen=True)
-class Pairs:
-    """The labelled candidates of held-out requests, n pairs; a label is NaN where it is not known.
+class ScoredPairs:
+    """The n labelled candidates of held-out requests with the scores of every re-ranking system.
 
-    scores: system -> (n,) float, what it orders by; events: system -> task -> (n,) float, what it says of view and
-    apply; probabilities: task -> (n,) of the student, of the tasks that the bundle calibrates.
+    Attributes:
+        lists: (n,) ids of the lists.
+        jobs: (n,) ids of the jobs.
+        members: n ids.
+        queries: n queries.
+        labels: Task -> (n,) float64, NaN where not known.
+        grades: (n,) float64, NaN where not graded.
+        scores: System -> (n,) float that it orders by.
+        events: System -> task (view, apply) -> (n,) float.
+        probabilities: Task -> (n,) calibrated probabilities of the bundle.
     """
 
     lists: np.ndarray
@@ -148,12 +160,21 @@ class Pairs:
     probabilities: Mapping[str, np.ndarray]
 
 
-def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests: Mapping[str, Request]) -> Pairs:
-    """Every re-ranking system's scores of a test table (`contracts.examples.TRAINING`).
+def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests: Mapping[str, Request]) -> ScoredPairs:
+    """Score the pairs of a test table by every re-ranking system.
 
-    requests: of each list. Engagement is the sum of the probabilities of `GAINS`: the expected gain, since each action
-    is worth one more than that which it follows. Raises NotReady where no teacher has scored, BadInput where a
-    teacher's scores lack a pair.
+    Engagement is the sum of the probabilities of `GAINS`: the expected gain, since each action is worth one more than
+    the action that it follows.
+
+    Args:
+        workspace: Holds the teachers' scores.
+        table: n rows of `contracts.examples.TRAINING`.
+        ranker: Scores them.
+        requests: List -> its request to retrieval.
+
+    Raises:
+        NotReady: No teacher has scored.
+        BadInput: A teacher's scores lack a pair.
     """
     features = np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1)
     logits, tasks, manifest = _student(table, ranker), ranker.scorer.tasks, ranker.scorer.manifest
@@ -163,11 +184,11 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
     scores[RETRIEVAL] = _retrieved(table, ranker, requests)
     events = {BM25: _same(words), ENCODER_ALONE: _same(dense)}
     for teacher in _teachers(workspace):
-        said = _teacher_scores(workspace, teacher, table)
+        by_task = _teacher_scores(workspace, teacher, table)
         name = f"{teacher} teacher"
-        engagement = [_sigmoid(said[task]) for task in GAINS if task in said]
-        scores[name] = said["relevance"] if teacher == "policy" or not engagement else np.sum(engagement, axis=0)
-        events[name] = {task: said.get(task, scores[name]) for task in ("view", "apply")}
+        engagement = [_sigmoid(by_task[task]) for task in GAINS if task in by_task]
+        scores[name] = by_task["relevance"] if teacher == "policy" or not engagement else np.sum(engagement, axis=0)
+        events[name] = {task: by_task.get(task, scores[name]) for task in ("view", "apply")}
     if "relevance" in tasks:
         scores[STUDENT_RELEVANCE] = logits[:, tasks.index("relevance")]
     engaged = [_sigmoid(logits[:, tasks.index(task)]) for task in GAINS if task in tasks]
@@ -178,7 +199,7 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
         final = apply_blend(manifest.blend, blend_inputs(manifest.blend.names, features, logits, tasks))
         scores[WHOLE] = final
         events[WHOLE] = _same(final)
-    return Pairs(
+    return ScoredPairs(
         lists=table["list_id"].to_numpy(),
         jobs=table["job_id"].to_numpy(),
         members=table["member_id"].to_pylist(),
@@ -192,13 +213,14 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
 
 
 def _retrieved(table: pa.Table, ranker: Ranker, requests: Mapping[str, Request]) -> np.ndarray:
-    """(n,) what the merge of the retrieval sources gives each pair; zero where no source found the job."""
+    """(n,) fused retrieval score of each pair; zero where no source found the job."""
     lists, rows = table["list_id"].to_pylist(), ranker.index.rows(table["job_id"].to_pylist())
     vectors = ranker.encoder.encode([request.request_text for request in requests.values()])
     fused: dict[tuple[str, int], float] = {}
     for (name, request), vector in zip(requests.items(), vectors, strict=True):
-        found = ranker.index.search(request, vector, CANDIDATES)
-        fused |= {(name, row): score for row, score in zip(found.rows.tolist(), found.fused.tolist(), strict=True)}
+        candidates = ranker.index.search(request, vector, CANDIDATES)
+        rows_of_list = ((name, row) for row in candidates.rows.tolist())
+        fused |= dict(zip(rows_of_list, candidates.fused.tolist(), strict=True))
     return np.array([fused.get(pair, 0.0) for pair in zip(lists, rows.tolist(), strict=True)])
 
 
@@ -208,21 +230,21 @@ def _student(table: pa.Table, ranker: Ranker) -> np.ndarray:
     rows = index.rows(table["job_id"].to_pylist())
     missing = np.flatnonzero(rows < 0)
     texts = table["job_text"].take(pa.array(missing)).to_pylist()
-    extra = ranker.items.encode(texts)
+    extra = ranker.item_encoder.encode(texts)
     place = {int(row): i for i, row in enumerate(missing)}
     logits = np.zeros((len(rows), len(ranker.scorer.tasks)), np.float32)
     of_list = table["list_id"].to_numpy()
     order = np.argsort(of_list, kind="stable")
-    for mine in np.split(order, np.flatnonzero(of_list[order][1:] != of_list[order][:-1]) + 1):
-        if not len(mine):
+    for pairs in np.split(order, np.flatnonzero(of_list[order][1:] != of_list[order][:-1]) + 1):
+        if not len(pairs):
             continue
-        known = [int(row) for row in mine if rows[row] >= 0]
-        unknown = [int(row) for row in mine if rows[row] < 0]
-        prefix = ranker.scorer.prefix(table["request_text"][int(mine[0])].as_py())
+        known = [int(pair) for pair in pairs if rows[pair] >= 0]
+        unknown = [int(pair) for pair in pairs if rows[pair] < 0]
+        prefix = ranker.scorer.prefix(table["request_text"][int(pairs[0])].as_py())
         if known:
             logits[known] = ranker.scorer.logits(prefix, index.items(rows[known]))
         if unknown:
-            logits[unknown] = ranker.scorer.logits(prefix, extra[[place[row] for row in unknown]])
+            logits[unknown] = ranker.scorer.logits(prefix, extra[[place[pair] for pair in unknown]])
     return logits
 
 

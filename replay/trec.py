@@ -17,18 +17,28 @@ from contracts.versions import staged_file
 
 Qrels = Mapping[str, Mapping[str, int]]
 """Request -> job -> gain, a non-negative whole number."""
-Run = Mapping[str, tuple[Sequence[str], np.ndarray]]
-"""Request -> jobs best first, and their scores (n,) float32, strictly falling."""
+RankedList = tuple[Sequence[str], np.ndarray]
+"""Jobs best first, and their scores (n,) float32, strictly falling."""
+Run = Mapping[str, RankedList]
+"""Request -> ranked list: the answers of one system."""
 
 _PLAIN = "".join(chr(c) for c in range(33, 127) if chr(c) != "%")
 _SMALLEST = int(np.float32(np.finfo(np.float32).tiny).view(np.int32))
 
 
 def order_against(scores: np.ndarray, gains: np.ndarray, depth: int | None = None) -> np.ndarray:
-    """(m,) int64 positions, best first: by score, and among equal scores the job with the lower gain first.
+    """Order jobs by score, and among equal scores by rising gain.
 
-    scores: (n,) float without NaN, compared in float32; gains: (n,) number; depth: keep the first so many.
-    Raises BadInput for a NaN.
+    Args:
+        scores: (n,) float without NaN, compared in float32.
+        gains: (n,) numbers.
+        depth: How many to keep; None: all.
+
+    Returns:
+        (m,) int64 positions, best first.
+
+    Raises:
+        BadInput: A score is NaN.
     """
     scores = np.asarray(scores, np.float32)
     if np.isnan(scores).any():
@@ -43,9 +53,9 @@ def order_against(scores: np.ndarray, gains: np.ndarray, depth: int | None = Non
 
 
 def strictly_falling(scores: np.ndarray) -> np.ndarray:
-    """(n,) float32: `scores` (n,), which never rise, lowered as little as makes each smaller than the one before.
+    """(n,) float32: falling `scores` (n,) lowered as little as makes each smaller than the one before.
 
-    Works on the floats' own order as integers; denormals count as zero, since some machines flush them.
+    Computed on the floats' order as integers; denormals count as zero, since some machines flush them.
     """
     scores = np.asarray(scores, np.float32)
     bits = np.abs(scores).view(np.int32).astype(np.int64)

@@ -13,20 +13,26 @@ from contracts.tasks import GAINS
 from replay.holdout import HeldOut
 from replay.measures import Estimate, auc_estimates, mean_estimates, per_request
 from replay.results import BM25, Cell, Table
-from replay.systems import Answers, Pairs
-from replay.trec import Qrels, Run, order_against, strictly_falling, write_qrels, write_run
+from replay.systems import ScoredPairs
+from replay.trec import Qrels, RankedList, Run, order_against, strictly_falling, write_qrels, write_run
 
-Truth = Callable[[Sequence[str], Sequence[str], Sequence[str]], np.ndarray]
-"""(member ids, job ids, queries) -> (n,) grades 0 to 4: who truly fits what, known for a simulated market alone."""
+TrueGrades = Callable[[Sequence[str], Sequence[str], Sequence[str]], np.ndarray]
+"""(n member ids, n job ids, n queries) -> (n,) grades 0 to 4 of the true fit, known for a simulated market alone."""
 
-GOOD = 3
-POOL = 10
+GOOD_GRADE = 3
+FIT_DEPTH = 10
 TASKS = {"view": "opened or not", "apply": "applied or not"}
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Where the TREC files go, and how intervals are drawn."""
+class Comparison:
+    """Compares systems table by table.
+
+    Attributes:
+        folder: Where the TREC files go.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+    """
 
     folder: Path
     resamples: int
@@ -42,17 +48,17 @@ class Bench:
         for system, run in runs.items():
             run_path = self.folder / "runs" / f"{name}.{slug(system)}.run"
             write_run(run_path, run, slug(system))
-            found = per_request(path, run_path, measures, requests)
-            columns.append(np.stack([found[measure] for measure in measures], axis=1))
+            by_measure = per_request(path, run_path, measures, requests)
+            columns.append(np.stack([by_measure[measure] for measure in measures], axis=1))
         values = np.stack(columns, axis=1)  # (requests, systems, measures)
         differences = values - values[:, [list(runs).index(BM25)]]
         both = np.concatenate([values, differences], axis=1).reshape(len(requests), -1)
         estimates = iter(mean_estimates(both, self.seed, self.resamples))
         keys = [(system, measure) for system in runs for measure in measures]
         means = dict(zip(keys, estimates, strict=False))
-        apart = dict(zip(keys, estimates, strict=True))
+        from_bm25 = dict(zip(keys, estimates, strict=True))
         cells = [
-            _cell(system, measure, means[system, measure], None if system == BM25 else apart[system, measure])
+            _cell(system, measure, means[system, measure], None if system == BM25 else from_bm25[system, measure])
             for system, measure in keys
         ]
         return Table(
@@ -66,33 +72,35 @@ class Bench:
             cells=tuple(cells),
         )
 
-    def end_to_end(self, held: Sequence[HeldOut], answers: Mapping[str, Answers]) -> Table:
+    def end_to_end(self, held: Sequence[HeldOut], runs: Mapping[str, Run]) -> Table:
         """Every system over all jobs, judged by what people did."""
         qrels = {request.request_id: request.gains for request in held}
         about = "Each system chooses among all jobs; what counts is where it puts those that the person went on to."
         return self.compare(
-            "end_to_end", "End to end, all jobs", about, ("nDCG@10", "R@10", "R@100", "RR"), qrels, answers
+            "end_to_end", "End to end, all jobs", about, ("nDCG@10", "R@10", "R@100", "RR"), qrels, runs
         )
 
-    def fit(self, held: Sequence[HeldOut], answers: Mapping[str, Answers], truth: Truth) -> Table:
+    def true_fit(self, held: Sequence[HeldOut], runs: Mapping[str, Run], truth: TrueGrades) -> Table:
         """Every system over all jobs, judged by the true fit of its first ten."""
         pooled = {
-            request.request_id: sorted({job for run in answers.values() for job in run[request.request_id][0][:POOL]})
+            request.request_id: sorted({job for run in runs.values() for job in run[request.request_id][0][:FIT_DEPTH]})
             for request in held
         }
-        asked = [(request, job) for request in held for job in pooled[request.request_id]]
-        grades = truth([r.member_id for r, _ in asked], [job for _, job in asked], [r.query for r, _ in asked])
+        pairs = [(request, job) for request in held for job in pooled[request.request_id]]
+        grades = truth([r.member_id for r, _ in pairs], [job for _, job in pairs], [r.query for r, _ in pairs])
         qrels: dict[str, dict[str, int]] = {request.request_id: {} for request in held}
-        for (request, job), grade in zip(asked, grades.tolist(), strict=True):
+        for (request, job), grade in zip(pairs, grades.tolist(), strict=True):
             qrels[request.request_id][job] = grade
-        about = f"Share of the first ten jobs that truly fit (grade {GOOD} or 4 of 4), whatever the person was shown."
+        about = (
+            f"Share of the first ten jobs that truly fit (grade {GOOD_GRADE} or 4 of 4), whatever the person was shown."
+        )
         qrels = {name: gains for name, gains in qrels.items() if gains}
-        return self.compare("fit", "End to end, true fit", about, (f"P(rel={GOOD})@{POOL}",), qrels, answers)
+        return self.compare("fit", "End to end, true fit", about, (f"P(rel={GOOD_GRADE})@{FIT_DEPTH}",), qrels, runs)
 
-    def reranked(self, pairs: Pairs, truth: Truth | None) -> list[Table]:
+    def reranked(self, pairs: ScoredPairs, truth: TrueGrades | None) -> list[Table]:
         """Every system on the same labelled candidates: by what people did, by the judge's grades, by the truth."""
-        worth = np.stack([pairs.labels[action] * gain for action, gain in GAINS.items()])
-        engaged = np.where(np.isnan(worth).all(axis=0), np.nan, np.nan_to_num(worth).max(axis=0))
+        by_action = np.stack([pairs.labels[action] * gain for action, gain in GAINS.items()])
+        engaged = np.where(np.isnan(by_action).all(axis=0), np.nan, np.nan_to_num(by_action).max(axis=0))
         kinds = [
             (
                 "rerank_engagement",
@@ -120,21 +128,23 @@ class Bench:
                 tables.append(self.compare(name, title, about, measures, qrels, runs))
         return tables
 
-    def told_apart(self, pairs: Pairs) -> Table | None:
-        """How well each system tells apart what people opened, and applied to, from what they did not."""
+    def auc(self, pairs: ScoredPairs) -> Table | None:
+        """How well each system separates what people opened, and applied to, from what they did not."""
         systems, requests = tuple(pairs.events), 0
         cells: list[Cell] = []
         drawn: list[str] = []
-        answered = [task for task in TASKS if all(task in said for said in pairs.events.values())]
+        answered = [task for task in TASKS if all(task in by_task for by_task in pairs.events.values())]
         for task in answered:  # a task without a label in the log has no teacher: there is nothing to set side by side
             known = ~np.isnan(pairs.labels[task])
             scores = np.stack([pairs.events[system][task][known] for system in systems], axis=1)
-            found = auc_estimates(
+            estimates = auc_estimates(
                 scores, pairs.labels[task][known] > 0.5, pairs.lists[known], self.seed, self.resamples
             )
-            if not np.isnan(found[0].value):
-                cells += [_cell(name, f"AUC {task}", estimate) for name, estimate in zip(systems, found, strict=True)]
-                drawn, requests = [*drawn, task], found[0].n
+            if not np.isnan(estimates[0].value):
+                cells += [
+                    _cell(name, f"AUC {task}", estimate) for name, estimate in zip(systems, estimates, strict=True)
+                ]
+                drawn, requests = [*drawn, task], estimates[0].n
         if not cells:
             return None
         title = ", ".join(TASKS[task] for task in drawn).capitalize()
@@ -156,7 +166,7 @@ def slug(system: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", system.lower()).strip("-")
 
 
-def _orders(pairs: Pairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, Run]]:
+def _orders(pairs: ScoredPairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, Run]]:
     """Qrels of the lists with a gain above zero and two known pairs, and each system's order of those pairs.
 
     gains: (n,) float, NaN where not known.
@@ -166,7 +176,7 @@ def _orders(pairs: Pairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, Run]]:
     names = pairs.lists[order]
     groups = np.split(order, np.flatnonzero(names[1:] != names[:-1]) + 1) if len(order) else []
     qrels: dict[str, Mapping[str, int]] = {}
-    runs: dict[str, dict[str, tuple[Sequence[str], np.ndarray]]] = {system: {} for system in pairs.scores}
+    runs: dict[str, dict[str, RankedList]] = {system: {} for system in pairs.scores}
     for rows in groups:
         if len(rows) < 2 or not gains[rows].any():
             continue
@@ -178,12 +188,12 @@ def _orders(pairs: Pairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, Run]]:
     return qrels, runs
 
 
-def _cell(system: str, metric: str, mean: Estimate, apart: Estimate | None = None) -> Cell:
+def _cell(system: str, metric: str, mean: Estimate, difference: Estimate | None = None) -> Cell:
     return Cell(
         system=system,
         metric=metric,
         value=mean.value,
         low=mean.low,
         high=mean.high,
-        difference=None if apart is None else (apart.value, apart.low, apart.high),
+        difference=None if difference is None else (difference.value, difference.low, difference.high),
     )
