@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+ROOT = Path(__file__).parents[1]
 
 
 def cli() -> str:
@@ -45,9 +49,47 @@ def _option(parameter: Any) -> str:
 
 def params() -> str:
     """Every knob of `params.yaml`, a section a heading."""
-    from rolecall.knobs import as_markdown
+    from rolecall.params import load_params
 
-    return as_markdown()
+    sections: dict[str, list[str]] = {}
+    for name, default, meaning in _knobs(type(load_params(ROOT / "params.yaml")), ""):
+        section = name.partition(".")[0] if "." in name else "all stages"
+        cells = (f"`{name}`", f"`{default}`" if default else "", meaning)
+        sections.setdefault(section, []).append(f"| {' | '.join(map(_cell, cells))} |")
+    head = "| knob | default | meaning |\n|---|---|---|\n"
+    return "\n\n".join(f"## {section}\n\n{head}" + "\n".join(rows) for section, rows in sections.items()) + "\n"
+
+
+def _knobs(model: type[BaseModel], head: str) -> Iterator[tuple[str, str, str]]:
+    """The knobs of a model with their defaults and meanings, those of nested sections under dotted names."""
+    for name, field in model.model_fields.items():
+        sections = list(_sections(field))
+        value = field.get_default(call_default_factory=True)
+        if not sections or field.description or not isinstance(value, BaseModel):
+            needed = field.is_required() or isinstance(value, BaseModel)
+            bounds = _bounds(field)
+            meaning = f"{field.description or ''} ({bounds})" if bounds else field.description or ""
+            yield f"{head}{name}", "" if needed else json.dumps(to_jsonable_python(value)), meaning
+        for section, kind in sections:
+            yield from _knobs(section, f"{head}{name}{kind}.")
+
+
+def _sections(field: FieldInfo) -> Iterator[tuple[type[BaseModel], str]]:
+    """The models that a field may hold, each with what tells it from the others: " (llm)"."""
+    from policy.judges.base import JudgeConfig
+    from policy.judges.registry import JUDGES
+
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if isinstance(kind, type) and issubclass(kind, JudgeConfig):
+            yield from ((JUDGES.get(name).Config, f" ({name})") for name in JUDGES.names())
+        elif isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield kind, ""
+
+
+def _bounds(field: FieldInfo) -> str:
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    limits = [(sign, getattr(part, name, None)) for part in field.metadata for name, sign in signs.items()]
+    return ", ".join(f"{sign} {limit:g}" for sign, limit in limits if limit is not None)
 
 
 def records() -> str:
