@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_jobs import ledger, quarantine
+from beam_jobs import ledger
 from beam_jobs.config import IngestFlags
 from beam_jobs.flags import read_flags
 from beam_jobs.ledger import RowHashes, Unit
@@ -45,6 +45,7 @@ from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import content_hash
 from contracts.workspace import Workspace
+from sources import quarantine
 from sources.check import check, check_known
 from sources.open import open_source
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source, raw_text

@@ -35,7 +35,7 @@ import pyarrow as pa
 
 from beam_jobs.config import LabelFlags
 from beam_jobs.flags import read_flags
-from beam_jobs.grading import (
+from beam_jobs.labelling.grading import (
     Chosen,
     grade_lists,
     grading_cost,
@@ -44,7 +44,7 @@ from beam_jobs.grading import (
     say_cost,
     write_report,
 )
-from beam_jobs.lists import Ask, Sizes, ask_key, asks_as_of, choose_pairs, digest, list_rows
+from beam_jobs.labelling.lists import Ask, Sizes, ask_key, asks_as_of, choose_pairs, digest, list_rows
 from beam_jobs.pipeline import Counts, command, count, processes, run_pipeline, threads_each
 from contracts.arrow import to_table
 from contracts.errors import JudgeFailed, NotReady

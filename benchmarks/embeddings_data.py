@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from beam_jobs.log_positives import log_positives
 from benchmarks.onet_pairs import CODE, NEAR, pairs_table, related_occupations, titles_of
 from contracts.arrow import to_table
 from contracts.features import JOB_KEY, JOB_TEXT
@@ -27,6 +26,7 @@ from contracts.workspace import Workspace
 from examples.sources.onet import OCCUPATIONS, RELEASED, lines
 from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
 from models.config import Teacher, TeacherConfig
+from models.encoder.log_positives import log_positives
 from models.encoder.positives import Positives
 from replay.holdout import held_out
 from retrieval.words.terms import TermIndex, build_terms

@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from beam_jobs import quarantine
 from contracts.errors import BadInput, RolecallError
 from contracts.records import Job
 from contracts.text.verbalizer import content_hash
@@ -28,6 +27,7 @@ from serving.logger import log
 from serving.metrics import Metrics
 from serving.servable import Servable
 from serving.stages import describe, frames
+from sources import quarantine
 from sources.check import reject
 from sources.feeds.changes import Change, Feed, RawChange, checked
 from sources.rows import Reject

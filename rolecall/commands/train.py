@@ -13,7 +13,7 @@ train = typer.Typer(no_args_is_help=True, help="Train one model of the recipe: r
 @train.command("encoder")
 def train_encoder(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Export the retrieval encoder; with `encoder: {train: {}}` it first learns from the log's past requests."""
-    from beam_jobs.log_positives import make_encoder
+    from models.encoder.make import make_encoder
 
     knobs = params_of(context)
     make_encoder(Workspace(workspace), seed=knobs.seed, **dict(knobs.encoder))

@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow.compute as pc
 import pytest
 
-from beam_jobs import label, lists
+from beam_jobs import label
+from beam_jobs.labelling import lists
 from contracts.activity import Activity
 from contracts.arrow import to_records, to_table
 from contracts.errors import BadInput, NotReady

@@ -6,6 +6,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,7 @@ import pytest
 from beam_jobs import label
 from contracts.arrow import to_records
 from contracts.errors import BadInput, JudgeFailed, NotAgreed, NotReady
+from contracts.plugins import load_plugin
 from contracts.records import Grade, Job, Member
 from contracts.tables import latest, read_table
 from contracts.workspace import Workspace
@@ -70,6 +72,47 @@ def test_a_language_model_grades_with_its_name_and_its_cost(
         "pairs": len(graded),
         "ungraded": 0,
     }
+
+
+PLUG = """
+from collections import Counter
+from typing import Literal
+
+from policy.judges.base import JudgeConfig, Judgement
+from policy.judges.registry import JUDGES
+
+
+class ConstantConfig(JudgeConfig):
+    kind: Literal["constant"] = "constant"
+    grade: int
+
+
+@JUDGES.register("constant")
+class ConstantJudge:
+    Config = ConstantConfig
+
+    def __init__(self, grade):
+        self.name, self.spent, self._grade = f"constant/{grade}", Counter(), grade
+
+    @classmethod
+    def open(cls, config, setting):
+        return cls(config.grade)
+
+    def grade_many(self, pairs):
+        return [Judgement(self._grade, "as always") for _ in pairs]
+"""
+
+
+def test_a_judge_from_another_file_grades(
+    market: Workspace, copy: Callable[[Workspace], Workspace], tmp_path: Path, labelled: Callable
+) -> None:
+    plug = tmp_path / "constant_judge.py"
+    plug.write_text(PLUG)
+    load_plugin(str(plug))
+    workspace = copy(market)
+    rows = labelled(workspace, *FEW, "--judge", "{kind: constant, grade: 2}")
+    assert set(rows["grade"].drop_nulls()) == {2}
+    assert {grade.grader for grade in to_records(read_table(workspace.grades), Grade)} == {"constant/2"}
 
 
 def test_another_judge_grades_all_lists_anew(

@@ -11,7 +11,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from beam_jobs.log_positives import check_lists, log_positives, make_encoder
 from contracts.encoder import read_encoder
 from contracts.errors import BadInput, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT
@@ -20,6 +19,8 @@ from contracts.workspace import Workspace
 from history.requests import EVENT_COLUMNS, gains, past_requests
 from models.config import EncoderTraining
 from models.encoder.export import encoder_version
+from models.encoder.log_positives import check_lists, log_positives
+from models.encoder.make import make_encoder
 
 MANY = 10_000
 

@@ -14,7 +14,6 @@ import httpx
 import numpy as np
 import pytest
 
-from beam_jobs import quarantine
 from contracts.errors import BadInput
 from contracts.tables import read_table
 from contracts.workspace import Workspace
@@ -23,6 +22,7 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.feed import _PROBE_TEXT, MAX_TRIES, RUNNING
 from serving.http.run import running
+from sources import quarantine
 from tests.make import change_file as write
 
 

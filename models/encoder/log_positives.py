@@ -1,7 +1,7 @@
 """Past requests and the jobs that were taken on them: what the retrieval encoder learns from.
 
-Requests of the split `train` alone (history/requests.py), with the outcomes, the member's text and the activity that
-were known then; of jobs the first versions, and none that came after the last of these requests.
+The requests are those of the split `train` (history/requests.py), with the outcomes, the member's text and the activity
+that were known then. Of each job the first version counts; jobs that came after the last request are left out.
 """
 
 from __future__ import annotations
@@ -12,55 +12,31 @@ from datetime import datetime
 import polars as pl
 import pyarrow as pa
 
-from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import BadInput, NotReady
 from contracts.features import JOB_KEY, JOB_TEXT
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
 from history.requests import EVENT_COLUMNS, gains, past_requests
-from models.config import EncoderTraining, Precision
 from models.encoder.positives import Positives
 
 log = logging.getLogger("rolecall")
 
 
-def make_encoder(
-    workspace: Workspace,
-    precision: Precision = "int8",
-    dim: int | None = None,
-    train: EncoderTraining | None = None,
-    seed: int = 0,
-) -> None:
-    """Bring a workspace's retrieval encoder to these knobs; what is as it should be stays as it is.
-
-    train: None for the backbone as it came; seed: of the draw of requests. Raises as `log_positives`, `check_lists`,
-    `models.encoder.towers.train_encoder` and `models.encoder.export.export_encoder`.
-    """
-    from models.encoder.export import encoder_version, export_encoder
-
-    tower = None
-    workspace.towers.mkdir(parents=True, exist_ok=True)  # DVC looks for it, trained or not
-    if train is not None:
-        from models.encoder.towers import train_encoder
-
-        if train.lists is not None:
-            check_lists(workspace, Workspace(train.lists))
-        tower = train_encoder(workspace.towers, log_positives(workspace, train.max_requests, seed), train)
-    version = encoder_version(tower, precision, dim)
-    if (workspace.encoder / ENCODER).is_file() and read_encoder(workspace.encoder).version == version:
-        log.info("encoder: version %s is up to date", version)
-        return
-    export_encoder(workspace.encoder, tower, precision, dim)
-    log.info("encoder: version %s", version)
-
-
 def log_positives(workspace: Workspace, most: int, seed: int) -> Positives:
-    """The jobs that were taken on at most `most` past requests, weighted by `GAINS`; the inventory is all jobs of then.
+    """The jobs that were taken on past requests, weighted by `GAINS`; the inventory is all jobs that were known then.
 
-    The asker is the member, or of an anonymous search its text. What a member took on any other occasion that may be
-    known, drawn or not, is no negative of theirs. Raises NotReady where events, texts or training
-    requests are missing, BadInput where no job was taken on any of them.
+    The asker is the member, or of an anonymous search its text. A job that a member took on any other request that may
+    be known, drawn or not, is no negative of theirs.
+
+    Args:
+        workspace: With events and texts.
+        most: Past requests at most.
+        seed: Of the draw of requests.
+
+    Raises:
+        NotReady: Events, texts or training requests are missing.
+        BadInput: No job was taken on any of the requests.
     """
     events = _events(workspace)
     every = past_requests(events, {"train": len(events), "valid": 0, "test": 0}, seed)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from beam_jobs.lists import Ask
+from beam_jobs.labelling.lists import Ask
 from contracts.errors import NotReady
 from contracts.records import Grade, Member
 from contracts.tables import read_table
