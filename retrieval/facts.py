@@ -50,12 +50,12 @@ def read_facts(
 
 def text_fields(member_text: str) -> dict[str, str]:
     """The verbaliser's fields by name; the first of a name counts, since a member may write the separator too."""
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for part in member_text.split(" | "):
         name, separator, value = part.partition(": ")
         if separator:
-            found.setdefault(name, value)
-    return found
+            fields.setdefault(name, value)
+    return fields
 
 
 def _listed(text: str) -> tuple[str, ...]:

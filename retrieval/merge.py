@@ -84,7 +84,7 @@ def linear_scores(scores: np.ndarray, weights: Sequence[Weight]) -> np.ndarray:
     Returns:
         (n,) float64, the weighted sum of each candidate.
     """
-    flat = np.array([found for found, _ in weights] + [score for _, score in weights], np.float64)
+    flat = np.array([presence for presence, _ in weights] + [score for _, score in weights], np.float64)
     return fusion_inputs(scores) @ flat
 
 

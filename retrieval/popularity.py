@@ -60,9 +60,9 @@ class Timeline:
         some = ends > self._starts(rows)
         last[some] = self._times[ends[some] - 1]
         for i, live in self._live_of(rows):
-            found = bisect_left(live, time)
-            if found:
-                last[i] = np.fmax(last[i], live[found - 1])
+            count = bisect_left(live, time)
+            if count:
+                last[i] = np.fmax(last[i], live[count - 1])
         return last
 
     def counts(self, start: float, end: float) -> np.ndarray:
@@ -162,12 +162,12 @@ class JobActivity:
             counts[: len(applies)] += applies
             self._counted.clear()
             self._counted[hour] = counts
-        found = self._by_row
-        if found is None or found[0] is not counts:
+        by_row = self._by_row
+        if by_row is None or by_row[0] is not counts:
             # Places that the count does not reach came later, and nothing has happened there before this hour.
             reaching = np.pad(counts, (0, max(0, self._places - len(counts))))
-            found = self._by_row = counts, reaching[self._place.first(self._n)]
-        return found[1]
+            by_row = self._by_row = counts, reaching[self._place.first(self._n)]
+        return by_row[1]
 
     def add(self, row: int, time: datetime, action: str = "view") -> None:
         """Count one more event of a job at once; actions other than view and apply change nothing."""
@@ -200,14 +200,14 @@ class JobActivity:
         row_of = np.zeros(self._places, np.int64)
         row_of[self._place.first(self._n)] = np.arange(self._n)  # of rows that share a place the last one
         end = len(self._log_times)
-        found = []
+        events = []
         for place, kind, time in zip(
             self._log_places[start:end], self._log_kinds[start:end], self._log_times[start:end], strict=True
         ):
             if place >= self._places:
                 break
-            found.append(Lived(int(row_of[place]), datetime.fromtimestamp(time, UTC), _KINDS[kind]))
-        return found
+            events.append(Lived(int(row_of[place]), datetime.fromtimestamp(time, UTC), _KINDS[kind]))
+        return events
 
     def knows(self, event: Lived) -> bool:
         """Whether this event is among those that it was built from."""
@@ -226,13 +226,13 @@ class JobActivity:
     def load(cls, path: Path, n: int) -> JobActivity:
         """n: the number of jobs that it was built over. Raises IndexMismatch where it counts others."""
         timelines = {}
-        with np.load(path, allow_pickle=False) as found:
+        with np.load(path, allow_pickle=False) as arrays:
             for kind in ("view", "apply"):
-                rows = found[f"{kind}_rows"]
+                rows = arrays[f"{kind}_rows"]
                 if rows.min(initial=0) < 0 or rows.max(initial=-1) >= n:
-                    what = f"a {kind} of job {rows.max():,} of {n:,} jobs"
-                    raise IndexMismatch(what, where=str(path), cure="run `rolecall index` again")
-                timelines[kind] = Timeline(n, rows, found[f"{kind}_times"])
+                    problem = f"a {kind} of job {rows.max():,} of {n:,} jobs"
+                    raise IndexMismatch(problem, where=str(path), cure="run `rolecall index` again")
+                timelines[kind] = Timeline(n, rows, arrays[f"{kind}_times"])
         return cls(timelines["view"], timelines["apply"], n)
 
 

@@ -75,9 +75,9 @@ def build_request(
     percentiles, unclicked: for rules that ask for pay and for what was shown; see `Facts`.
     """
     entries = [entry for entry in activity.entries if entry.time < time]
-    wanted = [entry for entry in entries if entry.action in INTEREST]
-    recent = tuple(dict.fromkeys(entry.job_id for entry in wanted))[:RECENT_JOBS]
-    snippets = tuple(dict.fromkeys(entry.snippet for entry in wanted))[:RECENT_SNIPPETS]
+    of_interest = [entry for entry in entries if entry.action in INTEREST]
+    recent = tuple(dict.fromkeys(entry.job_id for entry in of_interest))[:RECENT_JOBS]
+    snippets = tuple(dict.fromkeys(entry.snippet for entry in of_interest))[:RECENT_SNIPPETS]
     fields = text_fields(member_text)
     own = [limit_tokens(fields[name], budget) for name, budget in WORD_BUDGET.items() if name in fields]
     dismissed = [job_id for job_id, _ in activity.dismissed]

@@ -59,15 +59,15 @@ def search(
         raise BadInput("an empty query", cure='say what is looked for: `rolecall search "nurse in Denver"`')
     index, workspace = JobIndex.load(folder, device), Workspace(folder.resolve().parent.parent)
     reading = Reading(query, Filter(), "") if as_typed else read_query(query, index.attributes)
-    wanted, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
-    request = build_request("", Activity(), reading.words, "", wanted, datetime.now(UTC))
+    both, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
+    request = build_request("", Activity(), reading.words, "", both, datetime.now(UTC))
     vector, lacks = _encoded(index, workspace, request.request_text)
     candidates = index.search(request, vector, max(k, CANDIDATES), in_force).first(k)  # one order for all k up to that
     alive, quoted = index.alive(np.arange(len(index)), request.time), index.terms.holding(request.words)
     return Found(
         index,
         reading,
-        wanted,
+        both,
         open=int(alive.sum()),
         passed=int(index.mask(request, in_force).sum()),
         quoted=None if quoted is None else int(quoted.sum()),

@@ -40,20 +40,20 @@ class FaissEngine:
     """Holds a FAISS index and the (n, d) float32 vectors it was built from, which may be memory-mapped."""
 
     def __init__(self, index: Any, vectors: np.ndarray, config: FaissConfig | None = None) -> None:
-        """config: what the index was built with; knobs of the search are read of it.
+        """config: what the index was built with; the knobs of the search are read of it.
 
         Raises IndexMismatch where the index holds other vectors, as far as their number and width tell.
         """
         if (index.ntotal, index.d) != vectors.shape:
-            what = f"a FAISS index of {index.ntotal:,} vectors of width {index.d} for vectors {vectors.shape}"
-            raise IndexMismatch(what, cure="build the index again")
+            problem = f"a FAISS index of {index.ntotal:,} vectors of width {index.d} for vectors {vectors.shape}"
+            raise IndexMismatch(problem, cure="build the index again")
         self._index, self.vectors, self._config = index, vectors, config or FaissConfig()
         self._exact = ExactEngine(vectors)
         faiss = _faiss()
         self._lists = index.nlist if isinstance(index, faiss.IndexIVF) else 0
         self._neighbours = index.hnsw.nb_neighbors(1) if isinstance(index, faiss.IndexHNSW) else 0
         coded = isinstance(index, faiss.IndexIVF) and not isinstance(index, faiss.IndexIVFFlat)
-        self._found_for_one = self._config.rescored if coded else 1
+        self._rows_per_hit = self._config.rescored if coded else 1
         self._gpu = _on_gpu(index, self._config)
         self._turn = threading.Lock()  # a GPU index takes one search at a time
 
@@ -62,35 +62,35 @@ class FaissEngine:
         n = len(self.vectors)
         check_search(vectors, mask, k, self.vectors.shape)
         passing = n if mask is None else int(np.count_nonzero(mask))
-        wanted = min(k, passing)
-        if not wanted or self._scans(wanted, passing / n):
+        reachable = min(k, passing)
+        if not reachable or self._scans(reachable, passing / n):
             return self._exact.search(vectors, mask, k)
         queries = np.ascontiguousarray(vectors, np.float32)
-        asked = min(wanted * self._found_for_one, passing)
-        found = self._found(queries, asked, mask if passing < n else None, passing / n)
+        count = min(reachable * self._rows_per_hit, passing)
+        rows_found = self._index_rows(queries, count, mask if passing < n else None, passing / n)
         return [
             self._exact.best_of(query, np.sort(rows[rows >= 0]), k)
-            if np.count_nonzero(rows >= 0) >= wanted
+            if np.count_nonzero(rows >= 0) >= reachable
             else self._exact.search(query[None], mask, k)[0]
-            for query, rows in zip(queries, found, strict=True)
+            for query, rows in zip(queries, rows_found, strict=True)
         ]
 
-    def _scans(self, wanted: int, share: float) -> bool:
+    def _scans(self, k: int, share: float) -> bool:
         """Whether the exact engine would look at no more rows than the index. share: of the rows, what passes."""
         if self._lists:
             return share < 1 and self._probed(share) >= self._lists
         if self._neighbours:
-            return self._in_sight(wanted, share) * self._neighbours >= share * len(self.vectors)
+            return self._in_sight(k, share) * self._neighbours >= share * len(self.vectors)
         return share < FLAT_BELOW
 
     def _probed(self, share: float) -> int:
         """Lists to look into, so that as many rows pass in them as if all did."""
         return min(math.ceil(self._config.nprobe / share), self._lists)
 
-    def _in_sight(self, wanted: int, share: float) -> int:
-        return math.ceil(max(2 * wanted, self._config.ef_search) / share)
+    def _in_sight(self, k: int, share: float) -> int:
+        return math.ceil(max(2 * k, self._config.ef_search) / share)
 
-    def _found(self, queries: np.ndarray, k: int, mask: np.ndarray | None, share: float) -> np.ndarray:
+    def _index_rows(self, queries: np.ndarray, k: int, mask: np.ndarray | None, share: float) -> np.ndarray:
         """(q, k) int64 rows, -1 where fewer were found."""
         if self._gpu is not None and mask is None and k <= MOST_ON_GPU:
             with self._turn:
@@ -127,9 +127,9 @@ def build_faiss(vectors: np.ndarray, config: FaissConfig | None = None) -> Faiss
     config = config or FaissConfig()
     index = _empty(vectors.shape, config)
     if len(vectors):
-        held = np.ascontiguousarray(vectors, np.float32)
-        index.train(held)
-        index.add(held)
+        rows = np.ascontiguousarray(vectors, np.float32)
+        index.train(rows)
+        index.add(rows)
     return FaissEngine(index, vectors, config)
 
 
@@ -157,8 +157,8 @@ def _empty(shape: tuple[int, ...], config: FaissConfig) -> Any:
                 f"{size} bytes for vectors of width {dim}", where="index.faiss.m", cure=f"a divisor of {dim}"
             )
         if 0 < n < CODES:
-            what = f"codes of {CODES} centres cannot be learned from {n} vectors"
-            raise BadInput(what, where="index.faiss.kind", cure="kind: flat, or leave it out")
+            problem = f"codes of {CODES} centres cannot be learned from {n} vectors"
+            raise BadInput(problem, where="index.faiss.kind", cure="kind: flat, or leave it out")
         index = faiss.IndexIVFPQ(centres, dim, lists, size, 8, product)
         index.pq.cp.min_points_per_centroid = 1  # few rows are for tests and trials: no warning on the console
     index.cp.max_points_per_centroid, index.cp.min_points_per_centroid = TRAINED, 1

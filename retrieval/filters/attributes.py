@@ -65,7 +65,7 @@ class AttributeTable:
         """coded: text attributes of at most one value a row that `codes` is asked for."""
         self._texts, self._n = texts, n
         self._later: dict[str, dict[str, PostingList]] = {name: {} for name in texts}
-        self._numbers = {name: AppendOnlyArray(held) for name, held in numbers.items()}
+        self._numbers = {name: AppendOnlyArray(column) for name, column in numbers.items()}
         self._codes = {name: AppendOnlyArray(_codes(texts[name], n)) for name in coded}
 
     def __len__(self) -> int:
@@ -126,9 +126,9 @@ class AttributeTable:
     def code(self, attribute: str, value: str) -> int:
         """The number of a value in `codes(attribute)`; -2 for a value that no row has, so that it equals none."""
         value = folded(value)
-        found = _code(self._texts[attribute].values, value)
+        code = _code(self._texts[attribute].values, value)
         later = self._later[attribute].get(value)
-        return found if found >= 0 else later.code if later else -2
+        return code if code >= 0 else later.code if later else -2
 
     def appended(self, rows: Sequence[Values]) -> AttributeTable:
         """This table with more rows behind its own."""
@@ -138,12 +138,12 @@ class AttributeTable:
             first = [next(iter(_held_texts(values, name)), None) for values in rows]
             codes.append(np.array([-1 if text is None else self._posting(name, text).code for text in first], np.int32))
         for name in self._texts:
-            found: dict[str, list[int]] = {}
+            rows_of: dict[str, list[int]] = {}
             for row, values in enumerate(rows, self._n):
                 for text in _held_texts(values, name):
-                    found.setdefault(text, []).append(row)
-            for text, held in found.items():
-                self._posting(name, text).append(held)
+                    rows_of.setdefault(text, []).append(row)
+            for text, later_rows in rows_of.items():
+                self._posting(name, text).append(later_rows)
         made = copy(self)
         made._n += len(rows)
         return made
@@ -173,12 +173,12 @@ class AttributeTable:
         return [built, later.before(self._n)] if later else [built]
 
     def _posting(self, attribute: str, value: str) -> PostingList:
-        found = self._later[attribute].get(value)
-        if found is None:
+        postings = self._later[attribute].get(value)
+        if postings is None:
             column, later = self._texts[attribute], self._later[attribute]
             code = _code(column.values, value)
-            found = later[value] = PostingList(code if code >= 0 else len(column.values) + len(later))
-        return found
+            postings = later[value] = PostingList(code if code >= 0 else len(column.values) + len(later))
+        return postings
 
     def _unknown(self, attribute: str) -> UnknownAttribute:
         names = ", ".join(sorted(self.names)) or "none: it was made without any"
@@ -238,18 +238,18 @@ def build_attributes(jobs: pa.Table) -> AttributeTable:
 
 def job_attributes(job: Mapping[str, Any]) -> Values:
     """The attributes of one job record, as `build_attributes` has them."""
-    found: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
+    values: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
     for name in NUMBER_ATTRIBUTES:
         value = job[name]
         if value is not None:
             number = _as_number(value)
-            found[name] = number * PERIODS_A_YEAR[job["salary_period"]] if name in PAY else number
-    return found
+            values[name] = number * PERIODS_A_YEAR[job["salary_period"]] if name in PAY else number
+    return values
 
 
 def _held_texts(values: Values, name: str) -> tuple[str, ...]:
-    found = values.get(name, ())
-    return found if isinstance(found, tuple) else ()
+    texts = values.get(name, ())
+    return texts if isinstance(texts, tuple) else ()
 
 
 def _field(name: str) -> str:
@@ -273,18 +273,18 @@ def _as_number(value: float | datetime | None) -> float:
     return value.timestamp() if isinstance(value, datetime) else float(value)
 
 
-def _invert(held: Iterable[Sequence[str]]) -> Column:
-    found: dict[str, list[int]] = {}
-    for row, values in enumerate(held):
+def _invert(cells: Iterable[Sequence[str]]) -> Column:
+    rows_of: dict[str, list[int]] = {}
+    for row, values in enumerate(cells):
         for value in values:
-            found.setdefault(value, []).append(row)
-    return _column({value: np.array(found[value], np.int32) for value in sorted(found)})
+            rows_of.setdefault(value, []).append(row)
+    return _column({value: np.array(rows_of[value], np.int32) for value in sorted(rows_of)})
 
 
-def _column(held: Mapping[str, np.ndarray]) -> Column:
+def _column(rows_of: Mapping[str, np.ndarray]) -> Column:
     """held: value -> its rows, in order of value."""
-    offsets = np.cumsum([0, *map(len, held.values())], dtype=np.int64)
-    return Column(list(held), offsets, np.concatenate([np.zeros(0, np.int32), *held.values()]))
+    offsets = np.cumsum([0, *map(len, rows_of.values())], dtype=np.int64)
+    return Column(list(rows_of), offsets, np.concatenate([np.zeros(0, np.int32), *rows_of.values()]))
 
 
 def _codes(column: Column, n: int) -> np.ndarray:

@@ -205,7 +205,7 @@ def between(
 
 def either(*filters: Filter) -> Filter:
     """The filter that passes what one of `filters` passes; each must hold a single condition."""
-    conditions = [clause for found in filters for clause in found.clauses]
+    conditions = [clause for filter in filters for clause in filter.clauses]
     if len(conditions) != len(filters) or any(isinstance(c, Either) for c in conditions):
         raise BadInput("either() takes filters of one condition each", cure="combine larger filters with &")
     with _typed():
@@ -239,9 +239,9 @@ def _typed() -> Iterator[None]:
         yield
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
-        found = repr(problem["input"])
+        value = repr(problem["input"])
         raise BadInput(
-            problem["msg"] + (f" (found {found})" if len(found) <= SHOWN else ""),
+            problem["msg"] + (f" (found {value})" if len(value) <= SHOWN else ""),
             where=f"filter.{field_name(problem['loc']) or 'all'}",
             cure='a filter looks like {"all": [{"attribute": "skills", "any_of": ["python"]}]}',
         ) from error

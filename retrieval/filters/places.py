@@ -16,27 +16,27 @@ _IN = re.compile(r"(?:^|.*\s)in\s+(?=\S)", re.IGNORECASE | re.DOTALL)
 class Named(NamedTuple):
     """found: (attribute, value) in the order of the text; unknown: parts that no job has as city or region."""
 
-    found: tuple[tuple[str, str], ...]
+    places: tuple[tuple[str, str], ...]
     unknown: tuple[str, ...]
 
 
 def named_places(text: str, attributes: AttributeTable) -> Named:
     """The places in "City, Region, City, ...". A name that is a city and a region, as New York, is both."""
     parts = [part for part in map(folded, text.split(",")) if part]
-    found: list[tuple[str, str]] = []
+    places: list[tuple[str, str]] = []
     unknown: list[str] = []
     at = 0
     while at < len(parts):
         both = ", ".join(parts[at : at + 2])
         if at + 1 < len(parts) and attributes.code("place", both) >= 0:
-            found.append(("place", both))
+            places.append(("place", both))
             at += 2
             continue
         here = [(name, parts[at]) for name in ("city", "region") if attributes.code(name, parts[at]) >= 0]
-        found += here
+        places += here
         unknown += [] if here else [parts[at]]
         at += 1
-    return Named(tuple(found), tuple(unknown))
+    return Named(tuple(places), tuple(unknown))
 
 
 class Reading(NamedTuple):
@@ -54,8 +54,8 @@ def read_query(query: str, attributes: AttributeTable) -> Reading:
     """
     start = _IN.match(query)
     named = named_places(query[start.end() :], attributes) if start else Named((), ())
-    if not start or not named.found or named.unknown:
+    if not start or not named.places or named.unknown:
         return Reading(query, Filter(), "")
     words = query[: start.end()].rstrip()[: -len("in")].strip()
-    wanted = Either(either=tuple(AnyOf(attribute=name, any_of=(value,)) for name, value in named.found))
-    return Reading(words, Filter(clauses=(wanted,)), " or ".join(f"{name} {value!r}" for name, value in named.found))
+    clause = Either(either=tuple(AnyOf(attribute=name, any_of=(value,)) for name, value in named.places))
+    return Reading(words, Filter(clauses=(clause,)), " or ".join(f"{name} {value!r}" for name, value in named.places))

@@ -278,20 +278,20 @@ def _keys(folder: Path, *columns: str) -> pa.Table:
     return table.append_column(_PLACE, pa.array(np.arange(table.num_rows)))
 
 
-def _vector_rows(workspace: Workspace, wanted: Sequence[tuple[str, str | None]], encoder_version: str) -> np.ndarray:
+def _vector_rows(workspace: Workspace, job_keys: Sequence[tuple[str, str | None]], encoder_version: str) -> np.ndarray:
     """(jobs,) int64: the place of the vector of each (job, text hash), -1 where this encoder made none."""
     table = _keys(workspace.features / JOB_VECTOR, "vector_hash", "encoder_version")
     table = table.filter(pc.equal(table["encoder_version"], encoder_version))
     keys = zip(table[JOB_KEY].to_pylist(), table["vector_hash"].to_pylist(), strict=True)
     stored = dict(zip(keys, table[_PLACE].to_pylist(), strict=True))
-    return np.array([stored.get(key, -1) for key in wanted], np.int64)
+    return np.array([stored.get(key, -1) for key in job_keys], np.int64)
 
 
 def _items_folder(workspace: Workspace, manifest: Manifest) -> Path:
     return workspace.items / manifest.version
 
 
-def _item_rows(workspace: Workspace, manifest: Manifest, wanted: Sequence[tuple[str, str | None]]) -> np.ndarray:
+def _item_rows(workspace: Workspace, manifest: Manifest, job_keys: Sequence[tuple[str, str | None]]) -> np.ndarray:
     """(jobs,) int64: the place of the item tokens of each (job, text hash), -1 where there are none."""
     folder = _items_folder(workspace, manifest)
     if not parts(folder):
@@ -301,7 +301,7 @@ def _item_rows(workspace: Workspace, manifest: Manifest, wanted: Sequence[tuple[
         )
     table = pa.concat_tables(pq.read_table(part, columns=[JOB_KEY, "text_hash"]) for part in parts(folder))
     stored = {key: place for place, key in enumerate(zip(*table.to_pydict().values(), strict=True))}
-    return np.array([stored.get(key, -1) for key in wanted], np.int64)
+    return np.array([stored.get(key, -1) for key in job_keys], np.int64)
 
 
 def _fill(out: np.ndarray, folder: Path, column: str, places: np.ndarray) -> None:
@@ -317,8 +317,8 @@ def _fill(out: np.ndarray, folder: Path, column: str, places: np.ndarray) -> Non
         for batch in pq.ParquetFile(part).iter_batches(_BATCH, columns=[column]):
             rows = target[start : start + batch.num_rows]
             start += batch.num_rows
-            wanted = np.flatnonzero(rows >= 0)
-            lists = batch.column(0).take(pa.array(wanted))
+            chosen = np.flatnonzero(rows >= 0)
+            lists = batch.column(0).take(pa.array(chosen))
             widths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
             if (widths != out.shape[1]).any():
                 raise IndexMismatch(
@@ -326,7 +326,7 @@ def _fill(out: np.ndarray, folder: Path, column: str, places: np.ndarray) -> Non
                     where=str(part),
                     cure="run `rolecall embed` again",
                 )
-            out[rows[wanted]] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, out.shape[1])
+            out[rows[chosen]] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, out.shape[1])
 
 
 def _write_items(path: Path, shape: tuple[int, int, int], folder: Path, places: np.ndarray) -> None:

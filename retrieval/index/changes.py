@@ -45,9 +45,9 @@ def check_changes(
     if twice:
         raise BadInput("it is changed twice at once", where=twice[0], cure="keep the newest change of each job")
     for upsert in upserts:
-        found = upsert.vector.shape, None if upsert.items is None else upsert.items.shape
-        if found != (vector, items):
-            raise ShapeMismatch(f"vector and item tokens are {found}, not {(vector, items)}", where=upsert.job.id)
+        shapes = upsert.vector.shape, None if upsert.items is None else upsert.items.shape
+        if shapes != (vector, items):
+            raise ShapeMismatch(f"vector and item tokens are {shapes}, not {(vector, items)}", where=upsert.job.id)
         check_vectors([upsert.job.id], upsert.vector[None])
         if upsert.items is not None and not np.isfinite(upsert.items).all():
             raise BadInput("NaN or infinity in the item tokens", where=upsert.job.id, cure="encode it again")

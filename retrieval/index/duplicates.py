@@ -30,8 +30,8 @@ def duplicate_groups(jobs: pa.Table, vectors: np.ndarray, above: float | None) -
         if company:
             key = company, folded(job_title(Job.model_construct(**job))), read_place(job["location"] or "").place
             alike.setdefault(key, []).append(row)
-    for found in alike.values():
-        rows = np.array(found)
+    for members in alike.values():
+        rows = np.array(members)
         while len(rows) > 1:
             same = vectors[rows] @ vectors[rows[0]] >= above - _ROUNDING
             same[0] = True

@@ -102,12 +102,12 @@ class JobRows:
         Versions compare as they follow each other: of an upsert and a delete at one moment the delete is the later.
         """
         row = self.row(job_id, ended=True)
-        found = [(time, True) for time in (self._deleted.get(job_id),) if time]
+        versions = [(time, True) for time in (self._deleted.get(job_id),) if time]
         if row >= self.built:
-            found.append((self._added[row - self.built].updated_at, False))
+            versions.append((self._added[row - self.built].updated_at, False))
         elif row >= 0:
-            found.append((self._jobs["updated_at"][row].as_py(), False))
-        return max(found, default=None)
+            versions.append((self._jobs["updated_at"][row].as_py(), False))
+        return max(versions, default=None)
 
     def added(self) -> tuple[dict[int, Job], dict[str, datetime]]:
         """What came since the index was built: row -> the job that it holds, and id -> when it was deleted."""

@@ -61,32 +61,32 @@ def enumerate_links(
     both classes weigh the same; nothing is grown from it, since a part may be too common where the whole is not. Two
     combinations with the same ends are one link. Sorted by size, then by ends.
     """
-    names, held = _matrix(metas, hired, least_hires)
+    names, singles = _matrix(metas, hired, least_hires)
     hire_rows = np.flatnonzero(hired)
-    frontier = held
-    members = np.arange(held.shape[1])[:, None]  # (links, size): numbers of the meta links in each
-    found: dict[Ends, int] = {}
+    frontier = singles
+    members = np.arange(singles.shape[1])[:, None]  # (links, size): numbers of the meta links in each
+    number_of: dict[Ends, int] = {}
     parts: list[sparse.csc_array] = []
     size, total = 1, 0
     while members.shape[0]:
         fresh: list[int] = []
         for row, numbers in enumerate(members):
             ends = _ends([names[i] for i in numbers])
-            if ends not in found:
-                found[ends] = total + len(fresh)
+            if ends not in number_of:
+                number_of[ends] = total + len(fresh)
                 fresh.append(row)
         parts.append(frontier[:, fresh])
         total += len(fresh)
         if size == max_size:
             break
-        grown = list(_grow(frontier, members, held, hire_rows, least_hires))
+        grown = list(_grow(frontier, members, singles, hire_rows, least_hires))
         if not grown:
             break
         frontier = sparse.csc_array(sparse.hstack([block for block, _ in grown], format="csc"))
         members = np.concatenate([numbers for _, numbers in grown])
         size += 1
-    links = list(found)
-    holds = sparse.csc_array(sparse.hstack(parts, format="csc")) if parts else held
+    links = list(number_of)
+    holds = sparse.csc_array(sparse.hstack(parts, format="csc")) if parts else singles
     order = np.array(sorted(range(len(links)), key=lambda i: (_size(links[i]), links[i])), np.int64)
     hires = _counts(holds[hire_rows])[order]
     non_hires = _counts(holds)[order] - hires
@@ -107,7 +107,7 @@ def _matrix(metas: Sequence[set[Meta]], hired: np.ndarray, least_hires: int) -> 
             seen[meta] = seen.get(meta, 0) + 1
     names = sorted(meta for meta, count in seen.items() if count >= least_hires)
     column = {meta: i for i, meta in enumerate(names)}
-    columns = [sorted(column[meta] for meta in found if meta in column) for found in metas]
+    columns = [sorted(column[meta] for meta in links if meta in column) for links in metas]
     starts = np.concatenate([[0], np.cumsum([len(c) for c in columns], dtype=np.int64)])
     flat = np.fromiter((i for c in columns for i in c), np.int64, count=int(starts[-1]))
     shape = (len(metas), len(names))
@@ -115,10 +115,10 @@ def _matrix(metas: Sequence[set[Meta]], hired: np.ndarray, least_hires: int) -> 
 
 
 def _grow(
-    frontier: sparse.csc_array, members: np.ndarray, held: sparse.csc_array, hire_rows: np.ndarray, least_hires: int
+    frontier: sparse.csc_array, members: np.ndarray, matrix: sparse.csc_array, hire_rows: np.ndarray, least_hires: int
 ) -> Iterator[tuple[sparse.csc_array, np.ndarray]]:
     """Every link of `frontier` with one more meta link of a higher number, where enough hires show both."""
-    singles = held[hire_rows].astype(np.int32)
+    singles = matrix[hire_rows].astype(np.int32)
     for start in range(0, members.shape[0], _CHUNK):
         chunk = slice(start, start + _CHUNK)
         both = sparse.coo_array(frontier[:, chunk][hire_rows].astype(np.int32).T @ singles)
@@ -129,7 +129,7 @@ def _grow(
         row, column = row[order], column[order]
         if len(row):
             numbers = np.concatenate([members[row], column[:, None]], axis=1)
-            yield sparse.csc_array(frontier[:, row].multiply(held[:, column])), numbers
+            yield sparse.csc_array(frontier[:, row].multiply(matrix[:, column])), numbers
 
 
 def _ends(metas: Sequence[Meta]) -> Ends:

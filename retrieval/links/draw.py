@@ -28,12 +28,12 @@ def links_svg(title: str, links: Sequence[Link], jobs: Sequence[int]) -> str:
     haves = _places(value for link, _ in shown for value in link.member)
     needs = _places(value for link, _ in shown for value in link.job)
     height = TOP + ROW * max(len(shown), len(haves), len(needs), 1) + 12
-    said = "; ".join(link.explain() for link, _ in shown) or "no links"
+    description = "; ".join(link.explain() for link, _ in shown) or "no links"
     more = f", {len(links) - len(shown):,} more not drawn" if len(links) > len(shown) else ""
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
         'role="img">',
-        f"<title>{escape(title)}</title><desc>{escape(said)}</desc><style>{_STYLE}</style>",
+        f"<title>{escape(title)}</title><desc>{escape(description)}</desc><style>{_STYLE}</style>",
         _text(WIDTH / 2, 18, f"{title}: {len(links):,} links{more}", "middle", "head"),
         *(
             _text(x, 42, text, anchor, "head")

@@ -27,7 +27,7 @@ def _listed(value: Any) -> Any:
 
 Texts = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_listed), Field(min_length=1)]
 Side = Annotated[Mapping[str, Texts], Field(min_length=1)]
-Said = Annotated[str, Field(min_length=1)]
+NonEmpty = Annotated[str, Field(min_length=1)]
 
 
 class LinkText(FrozenModel):
@@ -38,10 +38,10 @@ class LinkText(FrozenModel):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        for side, found, known in (("member", self.member, MEMBER_ATTRIBUTES), ("job", self.job, JOB_ATTRIBUTES)):
-            for name in found:
-                if name not in known:
-                    raise wrong(f"a {side} has no attribute {name!r}", f"one of {', '.join(known)}")
+        for side, values, attributes in (("member", self.member, MEMBER_ATTRIBUTES), ("job", self.job, JOB_ATTRIBUTES)):
+            for name in values:
+                if name not in attributes:
+                    raise wrong(f"a {side} has no attribute {name!r}", f"one of {', '.join(attributes)}")
         return self
 
 
@@ -52,9 +52,9 @@ class Edit(FrozenModel):
     forbid: LinkText | None = None
     pin: LinkText | None = None
     quality: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    who: Said
+    who: NonEmpty
     when: date
-    why: Said
+    why: NonEmpty
 
     @model_validator(mode="after")
     def _one(self) -> Self:
@@ -62,8 +62,8 @@ class Edit(FrozenModel):
         if len(given) != 1:
             raise wrong(f"it says {' and '.join(given) or 'nothing to do'}", f"give one of {', '.join(ACTIONS)}")
         if (self.quality is None) == (self.add is not None):
-            what = "an added link needs a quality" if self.add else f"a quality says nothing about {given[0]}"
-            raise wrong(what, "give add a quality such as 1.0, and the others none")
+            problem = "an added link needs a quality" if self.add else f"a quality says nothing about {given[0]}"
+            raise wrong(problem, "give add a quality such as 1.0, and the others none")
         return self
 
     @property
@@ -105,17 +105,17 @@ def load_edits(
         return []
     where = str(path)
     document, lines = parse(read_text(path), _Edits, where)
-    found = [
+    decisions = [
         Decision(edit, _ends(edit, ("edits", i), lines, where, members, jobs, title), f"line {lines['edits', str(i)]}")
         for i, edit in enumerate(document.edits)
     ]
-    _check_agree(found, where)
-    return found
+    _check_agree(decisions, where)
+    return decisions
 
 
 def _ends(
     edit: Edit,
-    path: tuple,
+    path: tuple[str | int, ...],
     lines: Lines,
     where: str,
     members: frozenset[Value],
@@ -141,18 +141,20 @@ def _ends(
 
 
 def _check_agree(decisions: Sequence[Decision], where: str) -> None:
-    """A link is not forbidden and wanted at once, and nothing is said of it twice."""
-    said: dict[tuple[str, Ends], Decision] = {}
-    for one in decisions:
-        before = said.setdefault((one.edit.action, one.ends), one)
-        if before is not one:
-            what = f"{one.place}: {one.edit.action} of the same link stands on {before.place}"
-            raise BadInput(what, where=where, cure="keep one of them")
-    for forbidden in (one for one in decisions if one.edit.action == "forbid"):
-        for one in decisions:
-            if one.edit.action != "forbid" and covers(forbidden.ends, one.ends):
-                what = f"{one.place}: {one.edit.action} of a link that {forbidden.place} forbids"
-                raise BadInput(what, where=where, cure="keep one of them: forbid also takes the links that contain it")
+    """Raise BadInput for a link that is forbidden and added or pinned, or decided on twice."""
+    first_of: dict[tuple[str, Ends], Decision] = {}
+    for decision in decisions:
+        before = first_of.setdefault((decision.edit.action, decision.ends), decision)
+        if before is not decision:
+            problem = f"{decision.place}: {decision.edit.action} of the same link stands on {before.place}"
+            raise BadInput(problem, where=where, cure="keep one of them")
+    for forbidden in (decision for decision in decisions if decision.edit.action == "forbid"):
+        for decision in decisions:
+            if decision.edit.action != "forbid" and covers(forbidden.ends, decision.ends):
+                problem = f"{decision.place}: {decision.edit.action} of a link that {forbidden.place} forbids"
+                raise BadInput(
+                    problem, where=where, cure="keep one of them: forbid also takes the links that contain it"
+                )
 
 
 def covers(ends: Ends, other: Ends) -> bool:
@@ -169,25 +171,25 @@ def apply_edits(
     every link that contains it. Raises BadInput for a pin of what was neither judged nor added.
     """
     links = {link.ends: link for link in kept}
-    told = []
-    for one in sorted(decisions, key=lambda one: ACTIONS.index(one.edit.action)):
-        edit = one.edit
+    notes = []
+    for decision in sorted(decisions, key=lambda decision: ACTIONS.index(decision.edit.action)):
+        edit = decision.edit
         if edit.action == "add":
-            counted = candidates.get(one.ends, Link(*one.ends, 0.0))
-            did = "replaces a learned link" if one.ends in links else "one link more"
-            links[one.ends] = counted._replace(quality=float(edit.quality or 0.0), note=edit.note)
+            counted = candidates.get(decision.ends, Link(*decision.ends, 0.0))
+            did = "replaces a learned link" if decision.ends in links else "one link more"
+            links[decision.ends] = counted._replace(quality=float(edit.quality or 0.0), note=edit.note)
         elif edit.action == "forbid":
-            gone = [ends for ends in links if covers(one.ends, ends)]
+            gone = [ends for ends in links if covers(decision.ends, ends)]
             for ends in gone:
                 del links[ends]
             did = f"{len(gone):,} {'link' if len(gone) == 1 else 'links'} less"
         else:
-            link = links.get(one.ends, candidates.get(one.ends))
+            link = links.get(decision.ends, candidates.get(decision.ends))
             if link is None:
                 cure = "add it with a quality: too few hires show it"
-                raise BadInput(f"{one.place}: pin of a link that was not learned", where=where, cure=cure)
-            did = "kept first" if one.ends in links else "brought back and kept first"
+                raise BadInput(f"{decision.place}: pin of a link that was not learned", where=where, cure=cure)
+            did = "kept first" if decision.ends in links else "brought back and kept first"
             note = f"{link.note}; {edit.note}" if link.note else edit.note
-            links[one.ends] = link._replace(pinned=True, note=note)
-        told.append(f"{edit.note} ({did})")
-    return list(links.values()), told
+            links[decision.ends] = link._replace(pinned=True, note=note)
+        notes.append(f"{edit.note} ({did})")
+    return list(links.values()), notes

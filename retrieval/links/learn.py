@@ -78,11 +78,11 @@ def propose(pairs: Outcomes, people: People, templates: Templates, config: Links
         meta_links(people.members[m], people.jobs[j], templates.pairs)
         for m, j in zip(pairs.members, pairs.jobs, strict=True)
     ]
-    found = enumerate_links(metas, pairs.hired, config.max_size, config.least_hires, config.least_ratio)
-    if not len(found):
-        what = f"no link is in {config.least_hires} of {int(pairs.hired.sum()):,} hires"
-        raise TooFewHires(what, cure="ingest a longer log, or lower least_hires or least_ratio")
-    return found
+    candidates = enumerate_links(metas, pairs.hired, config.max_size, config.least_hires, config.least_ratio)
+    if not len(candidates):
+        problem = f"no link is in {config.least_hires} of {int(pairs.hired.sum()):,} hires"
+        raise TooFewHires(problem, cure="ingest a longer log, or lower least_hires or least_ratio")
+    return candidates
 
 
 def judge(candidates: Candidates, hired: np.ndarray, config: LinksConfig) -> np.ndarray:
@@ -109,8 +109,8 @@ def learn(
     )
     pairs = known(outcomes(events, config.non_hires, config.non_hires_per_hire, config.seed), people)
     if not pairs.hired.any() or pairs.hired.all():
-        what = "no hire, or nothing but hires, of members and jobs that are known"
-        raise TooFewHires(what, cure="ingest their records")
+        problem = "no hire, or nothing but hires, of members and jobs that are known"
+        raise TooFewHires(problem, cure="ingest their records")
     candidates = propose(pairs, people, templates, config)
     quality = judge(candidates, pairs.hired, config)
     every = {
@@ -120,7 +120,7 @@ def learn(
         )
     }
     kept = [link for link in every.values() if link.quality > config.kept_above]
-    links, told = apply_edits(kept, every, decisions, str(config.edits))
+    links, notes = apply_edits(kept, every, decisions, str(config.edits))
     hires = int(pairs.hired.sum())
     counts = {
         "hires": hires,
@@ -129,7 +129,7 @@ def learn(
         "learned": len(kept),
         "links": len(links),
     }
-    return Learned(LinkGraph(links), counts, told)
+    return Learned(LinkGraph(links), counts, notes)
 
 
 def build_links(workspace: Workspace, config: LinksConfig, until: datetime | None = None) -> Path:

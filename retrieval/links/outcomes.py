@@ -43,11 +43,11 @@ def outcomes(events: pa.Table, non_hires: NonHires = "shown", per_hire: float = 
     else:
         others = pairs.filter(~pl.col("hire") & (pl.col("apply") | (non_hires == "shown")))
     if not len(hires) or not len(others):
-        what = "hire" if not len(hires) else f"pair {non_hires} and not hired"
+        missing = "hire" if not len(hires) else f"pair {non_hires} and not hired"
         cure = "links are learned from hires: ingest events with the action `hire`, and those without"
-        raise TooFewHires(f"no {what} among {events.num_rows:,} events", cure=cure)
+        raise TooFewHires(f"no {missing} among {events.num_rows:,} events", cure=cure)
     most = int(min(len(others), np.ceil(per_hire * len(hires))))
     drawn = np.sort(np.random.default_rng(seed).permutation(len(others))[:most])
-    found = pl.concat([hires.select(keys), others[drawn].select(keys)])
-    hired = np.arange(len(found)) < len(hires)
-    return Outcomes(found["member_id"].to_list(), found["job_id"].to_list(), hired)
+    chosen = pl.concat([hires.select(keys), others[drawn].select(keys)])
+    hired = np.arange(len(chosen)) < len(hires)
+    return Outcomes(chosen["member_id"].to_list(), chosen["job_id"].to_list(), hired)

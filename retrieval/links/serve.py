@@ -28,7 +28,7 @@ class LinkedJobs:
     def of(cls, nodes: Sequence[np.ndarray], quality: np.ndarray) -> LinkedJobs:
         """From the node ids of each job: the attribute that an index would hold."""
         flat = np.concatenate([np.zeros(0, np.int32), *nodes]).astype(np.int64)
-        rows = np.repeat(np.arange(len(nodes), dtype=np.int32), [len(found) for found in nodes])
+        rows = np.repeat(np.arange(len(nodes), dtype=np.int32), [len(of_job) for of_job in nodes])
         order = np.argsort(flat, kind="stable")
         offsets = np.concatenate([[0], np.cumsum(np.bincount(flat, minlength=len(quality)))])
         return cls(offsets.astype(np.int64), rows[order], quality, len(nodes))
@@ -49,13 +49,13 @@ class LinkedJobs:
             raise BadInput(f"k is {k}", cure="ask for at least one job")
         if not len(nodes):
             return NO_HITS
-        found = [self.rows(node) for node in nodes]
-        quality = np.repeat(self._quality[nodes].astype(np.float64), [len(rows) for rows in found])
-        every = np.concatenate(found)
+        rows_of = [self.rows(node) for node in nodes]
+        quality = np.repeat(self._quality[nodes].astype(np.float64), [len(rows) for rows in rows_of])
+        all_rows = np.concatenate(rows_of)
         if mask is not None:
-            kept = mask[every]
-            every, quality = every[kept], quality[kept]
-        rows, place = np.unique(every, return_inverse=True)
+            kept = mask[all_rows]
+            all_rows, quality = all_rows[kept], quality[kept]
+        rows, place = np.unique(all_rows, return_inverse=True)
         if score == "best":
             scores = np.full(len(rows), -np.inf)
             np.maximum.at(scores, place, quality)

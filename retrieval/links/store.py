@@ -129,8 +129,8 @@ class LinkStore:
     def reasons(self, nodes: np.ndarray, rows: np.ndarray) -> list[str]:
         """Why each of `rows` is found by `nodes`: its best shared link in a sentence; empty where it shares none."""
         best = self.jobs.best_shared(nodes, rows).tolist()
-        told = {node: self.graph.links[node].explain() for node in set(best) if node >= 0}
-        return [told.get(node, "") for node in best]
+        sentences = {node: self.graph.links[node].explain() for node in set(best) if node >= 0}
+        return [sentences.get(node, "") for node in best]
 
     def over(self, jobs: Iterable[Row]) -> LinkStore:
         """The same graph and members over other jobs, such as an index's: their nodes are read from their records."""
@@ -175,13 +175,13 @@ class LinkStore:
             members = _read_nodes(folder / "members.parquet")
             jobs = _read_nodes(folder / "jobs.parquet")
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            what = f"a part is missing or broken: {first_line(error)}"
-            raise IndexMismatch(what, where=str(folder), cure=_AGAIN) from error
-        found = cls(about, LinkGraph(links), members, list(jobs), list(jobs.values()))
-        if found._content_version() != about.version:
-            what = f"version {about.version} is not that of its content"
-            raise IndexMismatch(what, where=str(folder), cure="edit the file of edits instead, and " + _AGAIN)
-        return found
+            problem = f"a part is missing or broken: {first_line(error)}"
+            raise IndexMismatch(problem, where=str(folder), cure=_AGAIN) from error
+        store = cls(about, LinkGraph(links), members, list(jobs), list(jobs.values()))
+        if store._content_version() != about.version:
+            problem = f"version {about.version} is not that of its content"
+            raise IndexMismatch(problem, where=str(folder), cure="edit the file of edits instead, and " + _AGAIN)
+        return store
 
     def _links(self) -> pa.Table:
         rows = [

@@ -80,8 +80,8 @@ def _values(
     row: Row, readers: Mapping[str, Callable[[Row], Iterable[str | None]]], title: Callable[[str], str]
 ) -> Values:
     return frozenset(
-        found
+        value
         for name, read in readers.items()
         for text in read(row)
-        if text and (found := normal(name, text, title)).value
+        if text and (value := normal(name, text, title)).value
     )

@@ -99,7 +99,7 @@ class PlaceCondition(FrozenModel):
             return None
         met = (table.codes("place") >= 0) & (jobs.nearness(request) < _NEAR[self.beyond])
         met &= ~table.holds_any("workplace", ("remote",))
-        for attribute, value in named_places(request.facts.places, table).found:
+        for attribute, value in named_places(request.facts.places, table).places:
             met &= ~table.holds_any(attribute, (value,))
         return met
 
@@ -195,17 +195,17 @@ class When(FrozenModel):
         return self
 
     def given(self) -> list[Condition]:
-        return [found for name in type(self).model_fields if (found := getattr(self, name)) is not None]
+        return [condition for name in type(self).model_fields if (condition := getattr(self, name)) is not None]
 
     def met(self, jobs: Jobs, request: Request) -> np.ndarray | None:
         """(n,) bool; None where the request does not know what a condition asks for."""
-        found = []
+        masks = []
         for condition in self.given():
             met = condition.met(jobs, request)
             if met is None:
                 return None
-            found.append(met)
-        return reduce(np.logical_and, found)
+            masks.append(met)
+        return reduce(np.logical_and, masks)
 
 
 Condition = (

@@ -113,10 +113,10 @@ def without_removed(
 def demoted(rules: Iterable[Rule], jobs: Jobs, request: Request) -> dict[str, np.ndarray]:
     """Rule -> (n,) bool: the jobs that it demotes; rules that do not apply are left out."""
     met = {rule.name: rule.met(jobs, request) for rule in rules if rule.action == "demote"}
-    return {name: found for name, found in met.items() if found is not None}
+    return {name: rows for name, rows in met.items() if rows is not None}
 
 
 def demoted_by(down: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray) -> dict[int, tuple[str, ...]]:
     """Row -> the rules that demote it, of those of `rows` that some rule demotes. down: what `demoted` gave."""
-    found = {int(row): tuple(name for name, met in down.items() if met[row]) for row in rows} if down else {}
-    return {row: names for row, names in found.items() if names}
+    names_of = {int(row): tuple(name for name, met in down.items() if met[row]) for row in rows} if down else {}
+    return {row: names for row, names in names_of.items() if names}

@@ -10,12 +10,12 @@ import numpy as np
 
 from retrieval.words.tokens import FIELD_END
 
-NOWHERE = -1
+NO_WORD = -1
 _NONE = np.zeros(0, np.int64)
 
 
 class Tokens(NamedTuple):
-    """Documents as numbers of words. flat: (t,) int32, NOWHERE behind each field and each document; starts: (n + 1,)
+    """Documents as numbers of words. flat: (t,) int32, NO_WORD behind each field and each document; starts: (n + 1,)
     int64, where each document begins in it; vocabulary: word -> its number.
     """
 
@@ -40,13 +40,13 @@ class Positions(NamedTuple):
         """(m,) int64 ascending numbers of the documents in which the words stand one behind the other in a field."""
         offsets = [self.of(word) for word in phrase]
         rarest, *others = sorted(range(len(phrase)), key=lambda place: len(offsets[place]))
-        found = offsets[rarest].astype(np.int64) - rarest  # where the phrase would begin
+        starts = offsets[rarest].astype(np.int64) - rarest  # where the phrase would begin
         for place in others:
-            at = np.searchsorted(offsets[place], found + place)
+            at = np.searchsorted(offsets[place], starts + place)
             reached = at < len(offsets[place])
-            found, at = found[reached], at[reached]
-            found = found[offsets[place][at] == found + place]
-        return np.unique(np.searchsorted(self.documents, found, side="right") - 1)
+            starts, at = starts[reached], at[reached]
+            starts = starts[offsets[place][at] == starts + place]
+        return np.unique(np.searchsorted(self.documents, starts, side="right") - 1)
 
 
 class Postings(NamedTuple):
@@ -67,25 +67,25 @@ class Postings(NamedTuple):
 
     def frequency(self, word: str) -> int:
         """How many of the documents hold it."""
-        found = self.vocabulary.get(word)
-        return 0 if found is None else int(self.starts[found + 1] - self.starts[found])
+        number = self.vocabulary.get(word)
+        return 0 if number is None else int(self.starts[number + 1] - self.starts[number])
 
     def of(self, word: str) -> tuple[np.ndarray, np.ndarray]:
         """Its rows and weights."""
-        found = self.vocabulary.get(word)
-        part = slice(0) if found is None else slice(self.starts[found], self.starts[found + 1])
+        number = self.vocabulary.get(word)
+        part = slice(0) if number is None else slice(self.starts[number], self.starts[number + 1])
         return self.rows[part], self.weights[part]
 
     def holding(self, phrase: Sequence[str]) -> np.ndarray:
         """(m,) ascending rows that hold the words one behind the other in a field."""
-        words = [self.vocabulary.get(word, NOWHERE) for word in phrase]
-        if NOWHERE in words:
+        words = [self.vocabulary.get(word, NO_WORD) for word in phrase]
+        if NO_WORD in words:
             return _NONE
         return self.of(phrase[0])[0] if len(words) == 1 else self.positions.holding(words) + self.first
 
     def tokens(self) -> Tokens:
         """The documents that it was made from."""
-        flat = np.full(self.positions.documents[-1], NOWHERE, np.int32)
+        flat = np.full(self.positions.documents[-1], NO_WORD, np.int32)
         flat[self.positions.offsets] = np.repeat(np.arange(len(self.vocabulary)), np.diff(self.positions.starts))
         return Tokens(flat, self.positions.documents, self.vocabulary)
 
@@ -95,8 +95,8 @@ def tokens_of(documents: Iterable[Sequence[str]]) -> Tokens:
     vocabulary: dict[str, int] = {}
     flat, starts = array("i"), array("q", [0])
     for words in documents:
-        flat.extend(NOWHERE if word == FIELD_END else vocabulary.setdefault(word, len(vocabulary)) for word in words)
-        flat.append(NOWHERE)
+        flat.extend(NO_WORD if word == FIELD_END else vocabulary.setdefault(word, len(vocabulary)) for word in words)
+        flat.append(NO_WORD)
         starts.append(len(flat))
     return Tokens(np.array(flat, np.int32), np.array(starts, np.int64), vocabulary)
 
@@ -105,13 +105,13 @@ def joined(first: Tokens, second: Tokens) -> Tokens:
     """The documents of both."""
     vocabulary = dict(first.vocabulary)
     number = [vocabulary.setdefault(word, len(vocabulary)) for word in second.vocabulary]
-    renamed = np.array([*number, NOWHERE], np.int32)[second.flat]
+    renamed = np.array([*number, NO_WORD], np.int32)[second.flat]
     starts = np.concatenate([first.starts, first.starts[-1] + second.starts[1:]])
     return Tokens(np.concatenate([first.flat, renamed]), starts, vocabulary)
 
 
 def positions_of(tokens: Tokens) -> Positions:
-    words = np.flatnonzero(tokens.flat != NOWHERE)
+    words = np.flatnonzero(tokens.flat != NO_WORD)
     order = np.argsort(tokens.flat[words], kind="stable")
     offsets = words[order].astype(np.int32 if len(tokens.flat) < 2**31 else np.int64)
     counts = np.bincount(tokens.flat[words], minlength=len(tokens.vocabulary))

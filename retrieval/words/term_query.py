@@ -29,12 +29,12 @@ def read_query(text: str, synonyms: Synonyms) -> TermQuery:
     parts = [tuple(word for word, _ in zip(split_words(part), left, strict=False)) for part in _QUOTED.split(text)]
     loose, quoted = parts[::2], parts[1::2]
     words = tuple(word for part in parts for word in part)
-    found = dict.fromkeys(expansion for part in loose for expansion in synonyms.expansions(part))
-    held = set(words)
+    expansions = dict.fromkeys(expansion for part in loose for expansion in synonyms.expansions(part))
+    typed = set(words)
     return TermQuery(
         words,
         tuple(dict.fromkeys(phrase for phrase in quoted if phrase)),
-        tuple(expansion for expansion in found if not held.issuperset(expansion.words)),
+        tuple(expansion for expansion in expansions if not typed.issuperset(expansion.words)),
     )
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch
 from retrieval.engines.hits import NO_HITS, Hits, check_count, top_k
-from retrieval.words.postings import NOWHERE, Positions, Postings, Tokens, joined, positions_of, tokens_of
+from retrieval.words.postings import NO_WORD, Positions, Postings, Tokens, joined, positions_of, tokens_of
 from retrieval.words.synonyms import Expansion, Synonyms
 from retrieval.words.term_query import TermQuery, read_query
 
@@ -69,8 +69,8 @@ class TermIndex:
                 total[rows] += weight * weights
         for expansion in self._known(query.expansions):
             self._expand(expansion, total)
-        held = self._held(query)
-        return total if held is None else np.where(held, total, np.float32(0))
+        passing = self._with_phrases(query)
+        return total if passing is None else np.where(passing, total, np.float32(0))
 
     def search(self, words: str, k: int, mask: np.ndarray | None = None) -> Hits:
         """The k best jobs that hold a word and pass the mask ((n,) bool), ties by row. Raises BadInput for k < 1."""
@@ -79,7 +79,7 @@ class TermIndex:
 
     def holding(self, words: str) -> np.ndarray | None:
         """(n,) bool: the jobs that hold each phrase that stands in quotes; None where nothing does."""
-        return self._held(read_query(words, self._synonyms))
+        return self._with_phrases(read_query(words, self._synonyms))
 
     def expansions(self, words: str, row: int | None = None) -> list[Expansion]:
         """The synonyms that a search for these words counts; with a row those that this job holds."""
@@ -121,14 +121,14 @@ class TermIndex:
         parts = []
         if "words" in about:
             paths = {name: folder / f"{name}.npy" for name in _ARRAYS}
-            held = {k: np.asarray(np.load(p, mmap_mode="r", allow_pickle=False)) for k, p in paths.items()}
-            positions = Positions(held["position_starts"], held["positions"], held["documents"])
+            arrays = {k: np.asarray(np.load(p, mmap_mode="r", allow_pickle=False)) for k, p in paths.items()}
+            positions = Positions(arrays["position_starts"], arrays["positions"], arrays["documents"])
             vocabulary = {word: number for number, word in enumerate(about["words"])}
-            parts = [Postings(0, vocabulary, held["starts"], held["rows"], held["weights"], positions)]
+            parts = [Postings(0, vocabulary, arrays["starts"], arrays["rows"], arrays["weights"], positions)]
         for documents in (about["collected"]["documents"], *(part.documents for part in parts)):
             if documents != n:
-                what = f"words of {documents:,} documents for {n:,} jobs"
-                raise IndexMismatch(what, where=str(folder), cure="run `rolecall index` again")
+                problem = f"words of {documents:,} documents for {n:,} jobs"
+                raise IndexMismatch(problem, where=str(folder), cure="run `rolecall index` again")
         return cls(n, parts, Collected(**about["collected"]), Synonyms(**about["synonyms"]))
 
     def _frequency(self, word: str) -> int:
@@ -140,7 +140,7 @@ class TermIndex:
         Those of phrases come before: a job that holds them must not be left without a score.
         """
         times = Counter(query.words)
-        frequency = {word: found for word in times if (found := self._frequency(word))}
+        frequency = {word: count for word in times if (count := self._frequency(word))}
         quoted = {word for phrase in query.phrases for word in phrase}
         chosen: list[tuple[str, float]] = []
         cost = 0
@@ -165,26 +165,26 @@ class TermIndex:
         for part in self._parts:
             rows = part.holding(expansion.words)
             for word in expansion.words:
-                held, weights = part.of(word)
-                total[rows] += share * weights[np.searchsorted(held, rows)]
+                word_rows, weights = part.of(word)
+                total[rows] += share * weights[np.searchsorted(word_rows, rows)]
 
     def _rarity(self, words: Iterable[str]) -> float:
         return sum(self._collected.rarity(self._parts[0].frequency(word)) for word in words)
 
-    def _held(self, query: TermQuery) -> np.ndarray | None:
+    def _with_phrases(self, query: TermQuery) -> np.ndarray | None:
         if not query.phrases:
             return None
-        held = np.ones(self._n, dtype=bool)
+        passing = np.ones(self._n, dtype=bool)
         for phrase in query.phrases:
-            found = np.zeros(self._n, dtype=bool)
+            holding = np.zeros(self._n, dtype=bool)
             for part in self._parts:
-                found[part.holding(phrase)] = True
-            held &= found
-        return held
+                holding[part.holding(phrase)] = True
+            passing &= holding
+        return passing
 
     def _weighed(self, tokens: Tokens, first: int) -> Postings:
         """The postings of documents that came after the build; weights as bm25s makes them."""
-        words = tokens.flat != NOWHERE
+        words = tokens.flat != NO_WORD
         document = np.repeat(np.arange(len(tokens.starts) - 1), np.diff(tokens.starts))[words]
         keys, times = np.unique(tokens.flat[words] * np.int64(len(tokens.starts)) + document, return_counts=True)
         word, row = np.divmod(keys, len(tokens.starts))
@@ -208,7 +208,7 @@ def build_terms(documents: Iterable[Sequence[str]], synonyms: Synonyms | None = 
     if not tokens.vocabulary:
         return TermIndex(n, (), Collected(n, 0.0), synonyms)
     ends = tokens.starts.tolist()
-    words = [[w for w in tokens.flat[start:stop].tolist() if w != NOWHERE] for start, stop in pairwise(ends)]
+    words = [[w for w in tokens.flat[start:stop].tolist() if w != NO_WORD] for start, stop in pairwise(ends)]
     engine = bm25s.BM25(method="lucene", k1=K1, b=B)
     engine.index((words, dict(tokens.vocabulary)), create_empty_token=False, show_progress=False)
     made = engine.scores

@@ -35,12 +35,12 @@ class TitleWords:
         """(m,) float32: share of each title's words that occur in `text` or in the titles of the rows `like`."""
         codes = self._rows.first(self._n)
         typed = self._known(text)
-        wanted = np.zeros(len(self._code) + 1, dtype=bool)  # after `typed`, since words may be added meanwhile
-        wanted[list(typed)] = True
-        wanted[codes[like]] = True
-        wanted[_NONE] = False
+        counted = np.zeros(len(self._code) + 1, dtype=bool)  # after `typed`, since words may be added meanwhile
+        counted[list(typed)] = True
+        counted[codes[like]] = True
+        counted[_NONE] = False
         own = codes[rows]
-        return wanted[own].sum(axis=1, dtype=np.float32) / np.maximum(1, (own != _NONE).sum(axis=1, dtype=np.float32))
+        return counted[own].sum(axis=1, dtype=np.float32) / np.maximum(1, (own != _NONE).sum(axis=1, dtype=np.float32))
 
     def appended(self, titles: Iterable[str]) -> TitleWords:
         """These titles with more behind them."""
@@ -56,15 +56,15 @@ class TitleWords:
         None where no title has a word of `text`.
         """
         skipped = self._known(" ".join(but))
-        asked = self._known(text) - skipped
-        if not asked:
+        typed = self._known(text) - skipped
+        if not typed:
             return None
         codes = self._rows.first(self._n)
-        counts = np.ones(len(self._code) + 1, dtype=bool)  # after `asked`, since words may be added meanwhile
+        counts = np.ones(len(self._code) + 1, dtype=bool)  # after `typed`, since words may be added meanwhile
         counts[[*skipped, _NONE]] = False
-        wanted = np.zeros(len(counts), dtype=bool)
-        wanted[list(asked)] = True
-        return np.asarray(counts[codes].any(axis=1) & ~wanted[codes].any(axis=1))
+        shared = np.zeros(len(counts), dtype=bool)
+        shared[list(typed)] = True
+        return np.asarray(counts[codes].any(axis=1) & ~shared[codes].any(axis=1))
 
     def _known(self, text: str) -> set[int]:
         """The codes of the words of a text that some title has."""
@@ -89,11 +89,11 @@ def build_titles(titles: Iterable[str]) -> TitleWords:
 
 def _codes(titles: Iterable[str], vocabulary: dict[str, int]) -> np.ndarray:
     """(n, WIDTH) int32; words that the vocabulary lacks are added to it."""
-    found = [
+    rows = [
         [vocabulary.setdefault(word, len(vocabulary)) for word in list(dict.fromkeys(split_words(title)))[:WIDTH]]
         for title in titles
     ]
-    codes = np.full((len(found), WIDTH), _NONE, np.int32)
-    for row, words in enumerate(found):
+    codes = np.full((len(rows), WIDTH), _NONE, np.int32)
+    for row, words in enumerate(rows):
         codes[row, : len(words)] = words
     return codes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,10 +28,10 @@ def job_words(jobs: pa.Table, weights: FieldWeights | None = None) -> Iterable[l
             value = _title(job) if name == "title" else job[name] or ""
             texts = [value] if isinstance(value, str) else value
             limit = DESCRIPTION_WORDS if name == "description" else None
-            found = [list(islice(split_words(text), limit)) for text in texts]
-            words += [word for field in found if field for word in (*field, FIELD_END)] * weight
+            split = [list(islice(split_words(text), limit)) for text in texts]
+            words += [word for field in split if field for word in (*field, FIELD_END)] * weight
         yield words
 
 
-def _title(job: dict) -> str:
+def _title(job: dict[str, Any]) -> str:
     return job_title(Job.model_construct(**job))

@@ -60,4 +60,4 @@ def test_any_other_query_is_taken_as_typed(query: str) -> None:
 
 def test_parts_that_no_job_has_are_told() -> None:
     named = named_places("Denver, Colorado, Atlantis, Texas", TABLE)
-    assert named.found == (("place", "denver, colorado"), ("region", "texas")) and named.unknown == ("atlantis",)
+    assert named.places == (("place", "denver, colorado"), ("region", "texas")) and named.unknown == ("atlantis",)
