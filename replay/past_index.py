@@ -24,9 +24,10 @@ from contracts.workspace import Workspace
 from history.as_of import KNOWN
 from ranking.scorer import ItemEncoder
 from retrieval.encoder import TextEncoder
-from retrieval.index.build import IndexTables, one_text_version, read_engagement, write_index
+from retrieval.index.build import write_index
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import read_index_manifest
+from retrieval.index.tables import IndexTables, one_text_version, read_engagement
 
 log = logging.getLogger("rolecall")
 

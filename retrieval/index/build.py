@@ -1,7 +1,6 @@
-"""Builds the job index of a workspace: everything that candidates are selected with and ranked from, in one folder.
+"""Builds the job index: everything that candidates are selected with and ranked from, in one folder.
 
-A job without a vector or without item tokens is counted and left out. Building again from the same input gives the
-same version and is skipped. Wide columns are streamed, so that memory holds one copy of the vectors and no item tokens.
+Building again from the same input gives the same version and is skipped.
 """
 
 from __future__ import annotations
@@ -9,24 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from contracts.arrow import arrow_schema
-from contracts.bundle import Manifest, read_manifest
-from contracts.encoder import read_encoder
 from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten
-from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
-from contracts.records import Event
-from contracts.tables import latest, parts, read_table
-from contracts.versions import set_current
+from contracts.versions import set_current, staged_folder
 from contracts.workspace import Workspace
 from retrieval.config import RetrievalConfig
 from retrieval.engines.config import FaissConfig
@@ -37,6 +27,7 @@ from retrieval.index.duplicates import duplicate_groups
 from retrieval.index.job_rows import SHOWN, TEXT_HASH
 from retrieval.index.load import read_parts
 from retrieval.index.manifest import FORMAT, IndexManifest
+from retrieval.index.tables import IndexTables, read_index_tables
 from retrieval.links.store import LinkStore
 from retrieval.popularity import build_activity
 from retrieval.sources.registry import SOURCES
@@ -49,35 +40,7 @@ from retrieval.words.tokens import job_words
 log = logging.getLogger("rolecall")
 
 ENGINES = ("exact", "faiss")
-_PLACE = "place"
 _BATCH = 4_096
-
-
-@dataclass(frozen=True)
-class IndexTables:
-    """What an index is made from: n jobs in ascending order of their ids, each with one version.
-
-    Attributes:
-        jobs: n job records, with their `row_hash`.
-        text_hashes: n hashes of the texts that vectors and item tokens were made from.
-        vectors: (n, dim) float32.
-        events: Views and applies (id, job_id, time, action).
-        encoder_version: Of the vectors.
-        text_version: Of the texts.
-        manifest: Of the bundle that made the item tokens; None: an index for retrieval alone.
-        write_items: Writes the item tokens, (n, item_tokens, hidden) float16, to a file of NumPy's format.
-        left_out: Reason -> jobs that were left out.
-    """
-
-    jobs: pa.Table
-    text_hashes: Sequence[str]
-    vectors: np.ndarray
-    events: pa.Table
-    encoder_version: str
-    text_version: str
-    manifest: Manifest | None = None
-    write_items: Callable[[Path], None] | None = None
-    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def build_index(
@@ -117,52 +80,6 @@ def build_index(
     )
     set_current(workspace.indexes, folder.name)
     return folder
-
-
-def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> IndexTables:
-    """The newest jobs of a workspace that have a vector and, with a bundle, item tokens. Raises as `build_index`."""
-    encoder = read_encoder(workspace.encoder)
-    jobs = latest(read_table(workspace.records / "jobs"), "id", "updated_at").sort_by("id")
-    texts = latest(_keys(workspace.features / JOB_TEXT, "text_hash", "text_version"), JOB_KEY, EVENT_TIME, CREATED_TIME)
-    text_version = one_text_version(texts)
-    manifest = read_manifest(bundle) if bundle else None
-    if manifest and manifest.text_version != text_version:
-        raise IndexMismatch(
-            f"bundle {manifest.version} reads text version {manifest.text_version}, the jobs have {text_version}",
-            cure="verbalize with the version of the bundle, or train on the present texts",
-        )
-
-    hash_of = dict(zip(texts[JOB_KEY].to_pylist(), texts["text_hash"].to_pylist(), strict=True))
-    keys = [(job_id, hash_of.get(job_id)) for job_id in jobs["id"].to_pylist()]
-    vector_rows = _vector_rows(workspace, keys, encoder.version)
-    item_rows = _item_rows(workspace, manifest, keys) if manifest else np.zeros(jobs.num_rows, np.int64)
-    left_out = {
-        "no vector": int((vector_rows < 0).sum()),
-        "no item tokens": int(((vector_rows >= 0) & (item_rows < 0)).sum()),
-    }
-    for reason, count in left_out.items():
-        if count:
-            log.warning("index: %s of %s jobs left out: %s", f"{count:,}", f"{jobs.num_rows:,}", reason)
-    complete = np.flatnonzero((vector_rows >= 0) & (item_rows >= 0))
-    vectors = np.zeros((len(complete), encoder.dim), np.float32)
-    _fill(vectors, workspace.features / JOB_VECTOR, "vector", vector_rows[complete])
-
-    def write_items(path: Path) -> None:
-        assert manifest is not None
-        shape = (len(complete), manifest.item_tokens, manifest.hidden)
-        _write_items(path, shape, _items_folder(workspace, manifest), item_rows[complete])
-
-    return IndexTables(
-        jobs=jobs.take(complete),
-        text_hashes=[hash_of[keys[row][0]] for row in complete],
-        vectors=vectors,
-        events=read_engagement(workspace),
-        encoder_version=encoder.version,
-        text_version=text_version,
-        manifest=manifest,
-        write_items=write_items if manifest else None,
-        left_out={reason: count for reason, count in left_out.items() if count},
-    )
 
 
 def write_index(
@@ -249,7 +166,12 @@ def write_index(
     if _is_whole(folder):
         log.info("index: version %s is already built", version)
     else:
-        _write_folder(folder, write)
+        try:
+            with staged_folder(folder) as staged:
+                write(staged)
+        except OSError as error:
+            cure = "make room; the index before it still serves"
+            raise NotWritten(str(error), where=str(folder), cure=cure) from error
         kind = engine if engine != "faiss" else f"faiss, {faiss.kind or 'by size'}"
         log.info("index: version %s with %s jobs, engine %s", version, f"{jobs.num_rows:,}", kind)
     return folder
@@ -258,95 +180,6 @@ def write_index(
 def _check_engine(engine: str) -> None:
     if engine not in ENGINES:
         raise BadInput(f"no engine {engine!r}", cure=f"one of {', '.join(ENGINES)}")
-
-
-def one_text_version(texts: pa.Table) -> str:
-    """The version of all job texts. Raises IndexMismatch where there are several."""
-    versions = sorted(pc.unique(texts["text_version"]).to_pylist())
-    if len(versions) != 1:
-        raise IndexMismatch(
-            f"job texts of {len(versions)} versions ({', '.join(versions)})", cure="run `rolecall verbalize` again"
-        )
-    return versions[0]
-
-
-def _keys(folder: Path, *columns: str) -> pa.Table:
-    """Narrow columns of a feature table with each row's place in it, parts in order of name."""
-    read_table(folder, [JOB_KEY])  # says what is wrong with a table that is absent or broken
-    names = [JOB_KEY, *columns, EVENT_TIME, CREATED_TIME]
-    table = pa.concat_tables(pq.read_table(part, columns=names) for part in parts(folder))
-    return table.append_column(_PLACE, pa.array(np.arange(table.num_rows)))
-
-
-def _vector_rows(workspace: Workspace, job_keys: Sequence[tuple[str, str | None]], encoder_version: str) -> np.ndarray:
-    """(jobs,) int64: the place of the vector of each (job, text hash), -1 where this encoder made none."""
-    table = _keys(workspace.features / JOB_VECTOR, "vector_hash", "encoder_version")
-    table = table.filter(pc.equal(table["encoder_version"], encoder_version))
-    keys = zip(table[JOB_KEY].to_pylist(), table["vector_hash"].to_pylist(), strict=True)
-    stored = dict(zip(keys, table[_PLACE].to_pylist(), strict=True))
-    return np.array([stored.get(key, -1) for key in job_keys], np.int64)
-
-
-def _items_folder(workspace: Workspace, manifest: Manifest) -> Path:
-    return workspace.items / manifest.version
-
-
-def _item_rows(workspace: Workspace, manifest: Manifest, job_keys: Sequence[tuple[str, str | None]]) -> np.ndarray:
-    """(jobs,) int64: the place of the item tokens of each (job, text hash), -1 where there are none."""
-    folder = _items_folder(workspace, manifest)
-    if not parts(folder):
-        raise NotReady(
-            f"no item tokens of bundle {manifest.version} in {folder}",
-            cure=f"run `rolecall embed --what items --workspace {workspace.root}` first",
-        )
-    table = pa.concat_tables(pq.read_table(part, columns=[JOB_KEY, "text_hash"]) for part in parts(folder))
-    stored = {key: place for place, key in enumerate(zip(*table.to_pydict().values(), strict=True))}
-    return np.array([stored.get(key, -1) for key in job_keys], np.int64)
-
-
-def _fill(out: np.ndarray, folder: Path, column: str, places: np.ndarray) -> None:
-    """Write the lists at `places` of a table's column into the rows of `out`, a batch at a time.
-
-    out: (m, width); places: (m,) int64. Raises IndexMismatch for a list that is not `width` numbers.
-    """
-    total = sum(pq.read_metadata(part).num_rows for part in parts(folder))
-    target = np.full(total, -1, np.int64)
-    target[places] = np.arange(len(places))
-    start = 0
-    for part in parts(folder):
-        for batch in pq.ParquetFile(part).iter_batches(_BATCH, columns=[column]):
-            rows = target[start : start + batch.num_rows]
-            start += batch.num_rows
-            chosen = np.flatnonzero(rows >= 0)
-            lists = batch.column(0).take(pa.array(chosen))
-            widths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy(zero_copy_only=False)
-            if (widths != out.shape[1]).any():
-                raise IndexMismatch(
-                    f"a {column} of {widths[widths != out.shape[1]][0]:,} numbers, expected {out.shape[1]:,}",
-                    where=str(part),
-                    cure="run `rolecall embed` again",
-                )
-            out[rows[chosen]] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, out.shape[1])
-
-
-def _write_items(path: Path, shape: tuple[int, int, int], folder: Path, places: np.ndarray) -> None:
-    if not shape[0]:
-        np.save(path, np.zeros(shape, np.float16), allow_pickle=False)  # nothing can be mapped of an empty file
-        return
-    items = np.lib.format.open_memmap(path, "w+", np.float16, shape)
-    _fill(items.reshape(shape[0], -1), folder, "tokens", places)
-    items.flush()
-
-
-def read_engagement(workspace: Workspace) -> pa.Table:
-    """Views and applies of the records, each once: id, job_id, time, action."""
-    columns = ["id", "job_id", "time", "action"]
-    folder = workspace.records / "events"
-    if not parts(folder):
-        schema = arrow_schema(Event)
-        return pa.schema([schema.field(name) for name in columns]).empty_table()
-    events = read_table(folder, columns, pc.field("action").isin(["view", "apply"]))
-    return events if pc.count_distinct(events["id"]).as_py() == events.num_rows else latest(events, "id", "time")
 
 
 def _content_version(versions: Sequence[object], jobs: pa.Table, vectors: np.ndarray, events: pa.Table) -> str:
@@ -369,18 +202,3 @@ def _is_whole(folder: Path) -> bool:
         log.warning("index: version %s is broken, and is built again: %s", folder.name, error)
         return False
     return True
-
-
-def _write_folder(folder: Path, write: Callable[[Path], None]) -> None:
-    """Make a folder whole or not at all: `write` fills a staged one, which then takes the name. Raises NotWritten."""
-    staged = folder.with_name(folder.name + ".staged")
-    shutil.rmtree(staged, ignore_errors=True)
-    try:
-        staged.mkdir(parents=True)
-        write(staged)
-        shutil.rmtree(folder, ignore_errors=True)
-        staged.replace(folder)
-    except OSError as error:
-        raise NotWritten(str(error), where=str(folder), cure="make room; the index before it still serves") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
