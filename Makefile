@@ -21,7 +21,6 @@ test: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 docs: setup
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: setup
