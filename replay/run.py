@@ -64,8 +64,8 @@ def replay(
         NotReady: A step of the recipe is missing.
         IndexMismatch: Index and bundle do not belong together.
     """
-    encoder = TextEncoder(workspace.encoder)
-    scorer, item_encoder = BundleScorer(workspace.bundle), ItemEncoder(workspace.bundle)
+    bundle = workspace.bundle
+    encoder, scorer, item_encoder = TextEncoder(workspace.encoder), BundleScorer(bundle), ItemEncoder(bundle)
     held = held_out(workspace, requests, seed)
     log.info("replay: %s held-out requests from %s on", f"{len(held):,}", held[0].time.date())
     with past_index(workspace, held[0].time, item_encoder, encoder) as past:

@@ -91,9 +91,8 @@ class Comparison:
         qrels: dict[str, dict[str, int]] = {request.request_id: {} for request in held}
         for (request, job), grade in zip(pairs, grades.tolist(), strict=True):
             qrels[request.request_id][job] = grade
-        about = (
-            f"Share of the first ten jobs that truly fit (grade {GOOD_GRADE} or 4 of 4), whatever the person was shown."
-        )
+        good = f"grade {GOOD_GRADE} or 4 of 4"
+        about = f"Share of the first ten jobs that truly fit ({good}), whatever the person was shown."
         qrels = {name: gains for name, gains in qrels.items() if gains}
         return self.compare("fit", "End to end, true fit", about, (f"P(rel={GOOD_GRADE})@{FIT_DEPTH}",), qrels, runs)
 
