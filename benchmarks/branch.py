@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def measured(within: Path) -> tuple[Run, Run]:
     """The whole recipe in a workspace that nothing was done in, and then with another click teacher."""
     within.mkdir(parents=True, exist_ok=True)
-    rate = load_params().click_teacher.learning_rate
+    rate = load_params().teacher("click").learning_rate
     with tempfile.TemporaryDirectory(dir=within, prefix="branch-") as scratch:
         workspace = Path(scratch) / "workspace"
         return run(workspace, {}), run(workspace, {CHANGED: str(rate * 0.9)})

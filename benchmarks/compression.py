@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks import result_file
+from benchmarks.teachers import TeacherScorer, export_teacher
 from contracts.bundle import read_manifest
 from contracts.machine import cpu_flags
 from contracts.versions import require_current
@@ -32,8 +33,8 @@ from models.config import Precision, StudentConfig
 from models.student.distil import load_student
 from models.training.metrics import top_agreement
 from models.training.rows import Rows, read_rows
-from ranking.scorer import BundleScorer, ItemEncoder, Opener, TeacherScorer
-from release.export import GRAPHS, calibration_feeds, export_graphs, export_teacher, quantize_graphs
+from ranking.scorer import BundleScorer, ItemEncoder, Opener
+from release.export import GRAPHS, calibration_feeds, export_graphs, quantize_graphs
 from release.held_out import held_out_logits
 from retrieval.onnx_session import open_session
 

@@ -33,7 +33,7 @@ from models.encoder.export import MAX_TOKENS, export_encoder
 from models.encoder.towers import train_encoder
 from models.layers.backbone import Backbone, backbone_folder, l2_normalize, mean_pool
 from models.teachers.train import train_teacher
-from models.training.loop import autocast
+from models.training.device import autocast, device_of
 from models.training.rows import by_length
 from models.training.states import BATCH_TOKENS
 from replay.measures import mean_estimates
@@ -205,7 +205,7 @@ def _encode(backbone: Backbone, folder: Path, texts: Sequence[str]) -> np.ndarra
     tokens = token_ids(open_tokenizer(folder, MAX_TOKENS), texts)
     vectors = np.zeros((len(texts), backbone.hidden), np.float32)
     progress = Progress("encode", "texts", len(texts))
-    with torch.inference_mode(), autocast():
+    with torch.inference_mode(), autocast(device_of(backbone)):
         for some in by_length(np.array([len(ids) for ids in tokens], np.int64), BATCH_TOKENS):
             ids, mask = (torch.from_numpy(array) for array in pad([tokens[i] for i in some]))
             vectors[some] = l2_normalize(mean_pool(backbone(ids, mask).float(), mask)).numpy()

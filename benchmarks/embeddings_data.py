@@ -25,7 +25,7 @@ from contracts.versions import content_hash, current
 from contracts.workspace import Workspace
 from examples.sources.onet import OCCUPATIONS, RELEASED, lines
 from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
-from models.config import Teacher, TeacherConfig
+from models.config import TeacherConfig
 from models.encoder.log_positives import log_positives
 from models.encoder.positives import Positives
 from replay.holdout import held_out
@@ -69,7 +69,7 @@ class Task:
     search: Search
     positives: Positives
     lists: Workspace
-    teacher: Teacher
+    teacher: str
 
 
 def onet_task(folder: Path, out: Path, titles: int, requests: int, lists: int, seed: int = 0) -> Task:
@@ -137,7 +137,7 @@ def _graded(
     return rows
 
 
-def log_task(name: str, workspace: Workspace, teacher: Teacher, requests: int, pairs: int, seed: int = 0) -> Task:
+def log_task(name: str, workspace: Workspace, teacher: str, requests: int, pairs: int, seed: int = 0) -> Task:
     """A log's held-out requests among all of its jobs, each with its first text. requests: held out, and pairs: past
     ones to learn from, at most."""
     held = held_out(workspace, requests, seed)

@@ -36,7 +36,7 @@ from benchmarks.ladder_quality import (
     top_rows,
 )
 from benchmarks.ladder_speed import Exported, speed_rows
-from models.config import StudentConfig, TeacherConfig
+from models.config import StudentConfig
 from models.student.distil import train_student
 from models.teachers.train import train_teacher
 from models.training.rows import Rows, read_rows
@@ -121,7 +121,7 @@ def _climb(pairs: Pairs, knobs: Params, seeds: int) -> list[dict[str, Any]]:
     """Every rung of one set of pairs."""
     workspace = pairs.workspace
     for kind in pairs.teachers:
-        train_teacher(workspace, kind, _teacher_knobs(knobs, kind))
+        train_teacher(workspace, kind, knobs.teacher(kind))
     rows = read_rows(workspace.training)
     held = Held.of(rows)
     tasks, taught = taught_logits(workspace, pairs.teachers, rows)
@@ -151,10 +151,6 @@ def _student(pairs: Pairs, knobs: Params, rung: Rung, seed: int, folders: Mappin
         changed["base"] = folders[rung.base][seed]
     config = StudentConfig.model_validate(knobs.student.model_dump() | changed)
     return train_student(pairs.workspace, config)
-
-
-def _teacher_knobs(knobs: Params, kind: str) -> TeacherConfig:
-    return knobs.policy_teacher if kind == "policy" else knobs.click_teacher
 
 
 def _quantised(case: str, rows: Rows, held: Held, folders: list[Path], teacher: Samples) -> list[dict[str, Any]]:

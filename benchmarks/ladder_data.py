@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.onet_pairs import SIZES, write_pairs
 from contracts.tables import parts
 from contracts.workspace import Workspace
-from models.config import Teacher
+from models.registry import TEACHERS
 from models.training.states import TextStates
 from rolecall.params import Params
 
@@ -26,7 +26,7 @@ WARM = "+ warm start"
 TEACHER, TEACHER_INT8 = "policy teacher, PyTorch float32", "policy teacher, INT8 ONNX"
 SPEED = "the ladder's rungs, "
 """What the case of a row on speed begins with: another program measures precisions at as many candidates."""
-AFTERWARDS = {"policy_teacher", "click_teacher", "student", "export", "index", "replay"}
+AFTERWARDS = {*(f"{name}_teacher" for name in TEACHERS.names()), "student", "export", "index", "replay"}
 """Sections of the knobs that a training table does not depend on."""
 
 
@@ -36,7 +36,7 @@ class Pairs:
 
     name: str
     workspace: Workspace
-    teachers: tuple[Teacher, ...]
+    teachers: tuple[str, ...]
 
 
 def prepare(out: Path, params: Path, knobs: Params, onet: Path | None, jobviews: Path | None) -> list[Pairs]:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.judge import kappas
+from benchmarks.teachers import teacher_logits
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from models.student.distil import float_logits
 from models.teachers.scores import current_scores, read_scores
-from models.teachers.train import teacher_logits
 from models.training.metrics import auc, calibration_error, list_ndcgs, top_agreement
 from models.training.rows import Rows
 from ranking.calibrate import calibrated, fit_isotonic

@@ -19,6 +19,7 @@ from torch import nn
 
 from benchmarks.ladder_data import SPEED, TEACHER, TEACHER_INT8, WARM
 from benchmarks.student import TeacherReader
+from benchmarks.teachers import TeacherScorer, export_teacher
 from contracts.bundle import Manifest
 from contracts.tasks import TASKS
 from contracts.versions import require_current
@@ -29,8 +30,8 @@ from models.student.distil import load_student
 from models.student.student import Student
 from models.teachers.cross_encoder import load_teacher
 from models.training.rows import Rows
-from ranking.scorer import BundleScorer, ItemEncoder, TeacherScorer
-from release.export import export_student, export_teacher
+from ranking.scorer import BundleScorer, ItemEncoder
+from release.export import export_student
 from retrieval.onnx_session import open_session
 
 CANDIDATES = 200

@@ -24,8 +24,9 @@ from benchmarks import result_file
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from contracts.versions import require_current
 from contracts.workspace import Workspace
+from models.registry import TEACHERS
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
-from models.teachers.scores import TEACHERS, current_scores, read_scores
+from models.teachers.scores import current_scores, read_scores
 from models.training.metrics import auc, list_ndcgs, mean_ndcg
 from models.training.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder
@@ -105,7 +106,7 @@ def quality(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: Ite
     made: list[dict[str, Any]] = []
     rng = np.random.default_rng(0)
     draws = rng.integers(0, len(lists), (RESAMPLES, len(lists)))
-    for teacher in TEACHERS:
+    for teacher in TEACHERS.names():
         answered, logits = read_scores(current_scores(workspace, teacher), rows, test)
         for column, task in enumerate(answered):
             target, own, taught = rows.target(task), student[:, tasks.index(task)], logits[:, column]

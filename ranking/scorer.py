@@ -5,7 +5,6 @@ Source of the shape: MixLM (arXiv 2512.07846), item tokens made offline and a pr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,27 +82,3 @@ class ItemEncoder:
             ids, mask = pad([tokens[i] for i in chosen])
             items[chosen] = self._session.run(["items"], {"input_ids": ids, "attention_mask": mask})[0]
         return items
-
-
-class TeacherScorer:
-    """A teacher's graph (`release.export.export_teacher`) over the full text of a request and its jobs.
-
-    What a student is measured against: the request is read with every batch of jobs.
-    """
-
-    def __init__(self, folder: Path, threads: int | None = None) -> None:
-        knobs = json.loads((folder / "teacher.json").read_text())["config"]
-        self._of_request = open_tokenizer(folder, knobs["max_request_tokens"])
-        self._of_job = open_tokenizer(folder, knobs["max_job_tokens"])
-        self._session = open_session(folder / "teacher.onnx", threads)
-
-    def logits(self, request_text: str, job_texts: Sequence[str]) -> np.ndarray:
-        """(n, tasks) float32 of n jobs, n at least 1."""
-        request = np.array([self._of_request.encode(request_text).ids])
-        tokens = token_ids(self._of_job, job_texts)
-        found: dict[int, np.ndarray] = {}
-        for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
-            ids, mask = pad([tokens[i] for i in chosen])
-            feeds = {"request_ids": request, "job_ids": ids, "job_mask": mask}
-            found.update(zip(chosen.tolist(), self._session.run(["logits"], feeds)[0], strict=True))
-        return np.stack([found[i] for i in range(len(job_texts))])

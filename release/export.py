@@ -25,12 +25,10 @@ from models.layers.backbone import finish_layer, l2_normalize
 from models.layers.onnx import export_graph, quantize
 from models.student.distil import load_student
 from models.student.student import Student
-from models.teachers.cross_encoder import CrossEncoder, load_teacher
 from models.training.rows import Rows, read_rows
 from release.card import model_card
 
 GRAPHS = ("item.onnx", "prefix.onnx", "score.onnx")
-TEACHER_GRAPH = "teacher.onnx"
 CALIBRATION_LISTS, CALIBRATION_JOBS = 24, 8
 
 Feeds = dict[str, list[dict[str, np.ndarray]]]
@@ -134,21 +132,6 @@ def _attend(own: Tensor, keys: Tensor, values: Tensor, each: Sequence[int]) -> T
     return from_prefix + from_own.flatten(1, 2)
 
 
-class TeacherGraph(nn.Module):
-    """teacher.onnx: the full text of one request and of n jobs to logits."""
-
-    def __init__(self, teacher: CrossEncoder) -> None:
-        super().__init__()
-        self.teacher = teacher
-
-    def forward(self, request_ids: Tensor, job_ids: Tensor, job_mask: Tensor) -> Tensor:
-        """request_ids (1, m), job_ids, job_mask (n, len) int64 -> logits (n, tasks) float32."""
-        backbone, jobs = self.teacher.backbone, torch.arange(job_ids.shape[0])
-        asked = backbone.embed(request_ids), torch.ones_like(request_ids)
-        texts = asked, (backbone.embed(job_ids), job_mask)
-        return self.teacher.answers(self.teacher(*texts, torch.zeros_like(jobs), jobs))
-
-
 def export_graphs(workspace: Workspace, precision: Precision = "int8") -> Graphs:
     """Export the current student of a workspace to `student/<version>/graphs-<precision>/`.
 
@@ -230,25 +213,6 @@ def calibration_feeds(student: Student, folder: Path, config: StudentConfig, row
         for name, inputs in zip(GRAPHS, (jobs, request, candidates), strict=True):
             feeds[name].append(inputs)
     return feeds
-
-
-def export_teacher(teacher: Path, out: Path, precision: Precision = "int8") -> Path:
-    """Write a trained teacher as `teacher.onnx`, with its tokenizer and knobs, to `out`; return `out`.
-
-    teacher: the folder of its version. Read by `ranking.scorer.TeacherScorer`. The head stays float32.
-    Raises BadInput for a teacher of another architecture than the joint one.
-    """
-    model, _ = load_teacher(teacher)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    ids = torch.randint(5, 100, (2, 16))
-    inputs = {"request_ids": (None, "m"), "job_ids": ("n", "len"), "job_mask": ("n", "len")}
-    example = ids[:1, :9], ids, torch.ones_like(ids)
-    export_graph(TeacherGraph(model), example, out / TEACHER_GRAPH, inputs=inputs, output="logits")
-    quantize(out / TEACHER_GRAPH, precision, ("teacher.head",))
-    for name in ("tokenizer.json", "teacher.json"):
-        shutil.copy(teacher / name, out)
-    return out
 
 
 def write_bundle(

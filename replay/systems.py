@@ -19,6 +19,7 @@ from contracts.progress import Progress
 from contracts.tasks import GAINS
 from contracts.versions import require_current
 from contracts.workspace import Workspace
+from models.registry import TEACHERS
 from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
 from ranking.eligibility import display_order
@@ -187,7 +188,7 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
         by_task = _teacher_scores(workspace, teacher, table)
         name = f"{teacher} teacher"
         engagement = [_sigmoid(by_task[task]) for task in GAINS if task in by_task]
-        scores[name] = by_task["relevance"] if teacher == "policy" or not engagement else np.sum(engagement, axis=0)
+        scores[name] = np.sum(engagement, axis=0) if engagement else by_task["relevance"]
         events[name] = {task: by_task.get(task, scores[name]) for task in ("view", "apply")}
     if "relevance" in tasks:
         scores[STUDENT_RELEVANCE] = logits[:, tasks.index("relevance")]
@@ -249,10 +250,11 @@ def _student(table: pa.Table, ranker: Ranker) -> np.ndarray:
 
 
 def _teachers(workspace: Workspace) -> list[str]:
+    order = TEACHERS.names()
     found = sorted(pointer.parent.name for pointer in workspace.scores.glob("*/CURRENT"))
     if not found:
-        raise NotReady(f"no teacher's scores in {workspace.scores}", cure="run `rolecall train policy` first")
-    return sorted(found, key=lambda name: name != "policy")  # the policy teacher comes first in the recipe too
+        raise NotReady(f"no teacher's scores in {workspace.scores}", cure=f"run `rolecall train {order[0]}` first")
+    return sorted(found, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def _teacher_scores(workspace: Workspace, teacher: str, table: pa.Table) -> dict[str, np.ndarray]:

@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
@@ -20,7 +21,8 @@ from contracts.errors import BadInput
 from contracts.plugins import load_plugin
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
-from models.config import EncoderTraining, ExportConfig, StudentConfig, TeacherConfig
+from models.config import EncoderTraining, ExportConfig, StudentConfig
+from models.registry import TEACHERS, teacher_config
 from retrieval.config import IndexConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
 
@@ -66,7 +68,7 @@ class Replay(FrozenModel):
 
 
 class Params(FrozenModel):
-    """All knobs. A section is one stage's."""
+    """All knobs. A section is one stage's; `params_model` adds `<name>_teacher` for each teacher that is registered."""
 
     seed: int = Field(0, description="Seed of the simulation and of the sampling.")
     plugins: tuple[str, ...] = Field(
@@ -78,9 +80,7 @@ class Params(FrozenModel):
     ingest: IngestConfig = IngestConfig()
     encoder: Encoder = Encoder()
     label: LabelConfig = LabelConfig()
-    policy_teacher: TeacherConfig = TeacherConfig()
-    click_teacher: TeacherConfig = TeacherConfig()
-    student: StudentConfig = StudentConfig()
+    student: StudentConfig = Field(default_factory=StudentConfig)
     export: ExportConfig = ExportConfig()
     index: IndexConfig = IndexConfig()
     links: LinksConfig = LinksConfig()
@@ -91,13 +91,28 @@ class Params(FrozenModel):
     def as_yaml(self) -> str:
         return to_yaml(self.model_dump(mode="json"))
 
+    def teacher(self, name: str) -> Any:
+        """The knobs of a teacher, the defaults where there is no section of it."""
+        return getattr(self, f"{name}_teacher", None) or teacher_config(name)()
+
+
+def params_model() -> type[Params]:
+    """`Params` with a section for each teacher that is registered by now."""
+    return _params_model(TEACHERS.names())
+
+
+@lru_cache
+def _params_model(teachers: tuple[str, ...]) -> type[Params]:
+    sections: dict[str, Any] = {f"{name}_teacher": (teacher_config(name), teacher_config(name)()) for name in teachers}
+    return create_model("Params", __base__=Params, __module__=__name__, **sections)
+
 
 class _Environment(EnvSettingsSource):
     """Knobs from variables such as ROLECALL_STUDENT__EPOCHS; a value is YAML, as it would be in the file."""
 
     def __init__(self) -> None:
-        super().__init__(cast(type[BaseSettings], Params), env_prefix=PREFIX, env_nested_delimiter="__")
-        knobs = [name for name, path in _variables().items() if path[0] in Params.model_fields]
+        super().__init__(cast(type[BaseSettings], params_model()), env_prefix=PREFIX, env_nested_delimiter="__")
+        knobs = [name for name, path in _variables().items() if path[0] in params_model().model_fields]
         self.env_vars = {name.lower(): read_yaml(os.environ[name], name) for name in knobs}
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
@@ -116,14 +131,14 @@ def load_params(path: Path | None = None) -> Params:
             A plugin's path is looked for beside the file of knobs, then in the working directory.
     """
     source = path or (DEFAULT if DEFAULT.is_file() else None)
-    content = _read(source) if source else {}
+    file = _read(source) if source else {}
+    plugins = _merged(file, _Environment()()).get("plugins")
+    for plugin in plugins if isinstance(plugins, list) else ():
+        load_plugin(str(plugin), source.parent if source else Path())  # it may add the section of a teacher
     _check_variables()
-    content = _merged(content, _Environment()())
-    if isinstance(content.get("plugins"), list):
-        for plugin in content["plugins"]:
-            load_plugin(str(plugin), source.parent if source else Path())
+    content = _merged(file, _Environment()())
     try:
-        return Params.model_validate(content)
+        return params_model().model_validate(content)
     except ValidationError as error:
         problem = first_problem(error)
         raise BadInput(_message(problem), where=_origin(problem["loc"], source), cure=_cure(problem)) from None
@@ -139,7 +154,7 @@ def _read(source: Path) -> dict[str, Any]:
     content = read_yaml(read_text(source, cure="give the path of a params file"), str(source)) or {}
     if not isinstance(content, dict):
         raise BadInput(f"holds {type(content).__name__}, not sections", where=str(source), cure="see params.yaml")
-    for name, field in Params.model_fields.items():
+    for name, field in params_model().model_fields.items():
         section = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
         if section and not isinstance(content.get(name, {}), dict):
             kind = type(content[name]).__name__
@@ -156,10 +171,10 @@ def _variables() -> dict[str, list[str]]:
 def _check_variables() -> None:
     """Raise BadInput for a variable of no section, unless it may be another program's."""
     for name, (section, *knobs) in _variables().items():
-        near = get_close_matches(section, Params.model_fields, 1)
-        if section not in Params.model_fields and (near or knobs):
+        near = get_close_matches(section, params_model().model_fields, 1)
+        if section not in params_model().model_fields and (near or knobs):
             raise BadInput(
-                f"no section {section!r}", where=name, cure=f"one of {', '.join(near or Params.model_fields)}"
+                f"no section {section!r}", where=name, cure=f"one of {', '.join(near or params_model().model_fields)}"
             )
 
 
@@ -179,7 +194,7 @@ def _cure(problem: ErrorDetails) -> str:
     if problem["type"] != "extra_forbidden":
         return "mend its value"
     *sections, knob = map(str, problem["loc"])
-    model: Any = Params
+    model: Any = params_model()
     for name in sections:
         field = getattr(model, "model_fields", {}).get(name)
         kinds = (field.annotation, *get_args(field.annotation)) if field else ()

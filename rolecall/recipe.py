@@ -19,6 +19,7 @@ from pathlib import Path
 from contracts.documents import to_yaml
 from contracts.errors import BadInput, RolecallError
 from contracts.workspace import Workspace
+from models.registry import TEACHERS
 from rolecall.costs import read_costs, write_costs
 from rolecall.params import Params
 
@@ -56,91 +57,105 @@ class Stage:
     grows: bool = False
 
 
-STAGES: tuple[Stage, ...] = (
-    Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
-    Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
-    Stage("golden", "golden import --data {data}", (RAW,), ("golden",), files=(POLICY,)),
-    Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json")),
-    Stage("activity", "activity", ("records",), ("features/member_activity", "features/job_stats")),
-    Stage("links", "links learn --or-none", ("records",), ("links",), ("links",), grows=True),
-    Stage(
-        "encoder",
-        "train encoder",
-        ("records", *TEXTS, "features/member_activity"),
-        ("encoder", "towers"),
-        ("seed", "encoder"),
-    ),
-    Stage("embed", "embed", ("encoder", *TEXTS), ("features/member_vector", "features/job_vector")),
-    Stage(
-        "label",
-        "label",
-        (
-            "records",
-            "golden",
+def stages() -> tuple[Stage, ...]:
+    """All stages in order, with one for each teacher that is registered by now."""
+    return (
+        Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
+        Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
+        Stage("golden", "golden import --data {data}", (RAW,), ("golden",), files=(POLICY,)),
+        Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json")),
+        Stage("activity", "activity", ("records",), ("features/member_activity", "features/job_stats")),
+        Stage("links", "links learn --or-none", ("records",), ("links",), ("links",), grows=True),
+        Stage(
             "encoder",
-            "features/member_text",
-            "features/job_vector",
-            "features/member_activity",
-            "links",
+            "train encoder",
+            ("records", *TEXTS, "features/member_activity"),
+            ("encoder", "towers"),
+            ("seed", "encoder"),
         ),
-        ("examples", "grades"),
-        ("seed", "label", "retrieval"),
-        files=(POLICY,),
-    ),
-    Stage(
-        "training_set",
-        "features training-set",
-        ("examples", "features/member_text", "features/job_text", "features/member_activity"),
-        ("training",),
-    ),
-    Stage("policy_teacher", "train policy", ("training",), ("teachers/policy", "scores/policy"), ("policy_teacher",)),
-    Stage(
-        "click_teacher",
-        "train click",
-        ("training", "teachers/policy"),
-        ("teachers/click", "scores/click"),
-        ("click_teacher",),
-    ),
-    Stage(
-        "student",
-        "train student",
-        ("training", "teachers/policy", "scores/policy", "scores/click"),
-        ("student",),
-        ("student",),
-    ),
-    Stage(
-        "export",
-        "export",
-        ("student", "training", "records", "grades", "teachers/policy", "teachers/click"),
-        ("bundles",),
-        ("export",),
-        metrics=("metrics/export.json",),
-        grows=True,
-    ),
-    Stage("items", "embed --what items", ("bundles", "features/job_text"), ("items",), grows=True),
-    Stage(
-        "index",
-        "index",
-        ("records", "features/job_vector", "items", "links"),
-        ("indexes",),
-        ("index", "retrieval"),
-        grows=True,
-    ),
-    Stage(
-        "materialize",
-        "features materialize",
-        ("bundles", "features/member_text", "features/member_activity"),
-        ("feature_repo",),
-    ),
-    Stage(
-        "replay",
-        "replay",
-        ("bundles", "indexes", "items", "records", "features", "training", "scores/policy", "scores/click"),
-        ("replay", "report.html"),
-        ("replay",),
-        metrics=("metrics/replay.json",),
-    ),
-)
+        Stage("embed", "embed", ("encoder", *TEXTS), ("features/member_vector", "features/job_vector")),
+        Stage(
+            "label",
+            "label",
+            (
+                "records",
+                "golden",
+                "encoder",
+                "features/member_text",
+                "features/job_vector",
+                "features/member_activity",
+                "links",
+            ),
+            ("examples", "grades"),
+            ("seed", "label", "retrieval"),
+            files=(POLICY,),
+        ),
+        Stage(
+            "training_set",
+            "features training-set",
+            ("examples", "features/member_text", "features/job_text", "features/member_activity"),
+            ("training",),
+        ),
+        *_teacher_stages(),
+        Stage(
+            "student",
+            "train student",
+            ("training", *_of_teachers("teachers"), *_of_teachers("scores")),
+            ("student",),
+            ("student",),
+        ),
+        Stage(
+            "export",
+            "export",
+            ("student", "training", "records", "grades", *_of_teachers("teachers")),
+            ("bundles",),
+            ("export",),
+            metrics=("metrics/export.json",),
+            grows=True,
+        ),
+        Stage("items", "embed --what items", ("bundles", "features/job_text"), ("items",), grows=True),
+        Stage(
+            "index",
+            "index",
+            ("records", "features/job_vector", "items", "links"),
+            ("indexes",),
+            ("index", "retrieval"),
+            grows=True,
+        ),
+        Stage(
+            "materialize",
+            "features materialize",
+            ("bundles", "features/member_text", "features/member_activity"),
+            ("feature_repo",),
+        ),
+        Stage(
+            "replay",
+            "replay",
+            ("bundles", "indexes", "items", "records", "features", "training", *_of_teachers("scores")),
+            ("replay", "report.html"),
+            ("replay",),
+            metrics=("metrics/replay.json",),
+        ),
+    )
+
+
+def _of_teachers(folder: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" for name in TEACHERS.names())
+
+
+def _teacher_stages() -> tuple[Stage, ...]:
+    """One a teacher; it may start from those before it."""
+    names = TEACHERS.names()
+    return tuple(
+        Stage(
+            f"{name}_teacher",
+            f"train {name}",
+            ("training", *(f"teachers/{earlier}" for earlier in names[:i])),
+            (f"teachers/{name}", f"scores/{name}"),
+            (f"{name}_teacher",),
+        )
+        for i, name in enumerate(names)
+    )
 
 
 def run_recipe(
@@ -160,26 +175,26 @@ def run_recipe(
     Raises BadInput for an unknown stage, StageFailed where a stage ends with an error.
     """
     source = data or workspace.root / RAW
-    stages = [stage for stage in STAGES if data is None or stage.name != "simulate"]
-    names = [stage.name for stage in stages]
+    to_run = [stage for stage in stages() if data is None or stage.name != "simulate"]
+    names = [stage.name for stage in to_run]
     for name in (start, end):
         if name is not None and name not in names:
             raise BadInput(f"no stage {name!r}", cure=f"one of {', '.join(names)}")
     workspace.root.mkdir(parents=True, exist_ok=True)
     costs = read_costs(workspace) if start else []
-    for number, stage in enumerate(stages, start=1):
+    for number, stage in enumerate(to_run, start=1):
         if (start and number <= names.index(start)) or (end and number > names.index(end) + 1):
             continue
         if stage.name == "simulate" and _simulated_before(source, knobs):
-            log.info("[%d/%d] simulate: the market is there already", number, len(stages))
+            log.info("[%d/%d] simulate: the market is there already", number, len(to_run))
             continue
-        log.info("[%d/%d] %s", number, len(stages), stage.name)
+        log.info("[%d/%d] %s", number, len(to_run), stage.name)
         argv = [part.format(data=source) for part in stage.command.split()]
         argv += _place(stage, workspace, profile)
         cost = _run(stage.name, argv, params, quiet)
         costs = [known for known in costs if known["name"] != stage.name] + [cost]
         write_costs(workspace, costs)
-        log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(stages), stage.name, cost["seconds"], cost["peak_mb"])
+        log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(to_run), stage.name, cost["seconds"], cost["peak_mb"])
     if end not in (None, names[-1]):
         return
     from replay.summary import write_summary
@@ -196,7 +211,7 @@ def run_recipe(
 
 def as_dvc() -> str:
     """The recipe as the text of a `dvc.yaml` over the demo workspace."""
-    document = {stage.name: _dvc_stage(stage) for stage in STAGES}
+    document = {stage.name: _dvc_stage(stage) for stage in stages()}
     head = "# Printed by `rolecall recipe`; a test holds the two together. Edit rolecall/recipe.py, not this file.\n"
     return head + to_yaml({"stages": document})
 

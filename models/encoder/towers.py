@@ -23,13 +23,15 @@ from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.text.token_ids import open_tokenizer, token_ids
 from contracts.versions import json_hash
 from contracts.workspace import Workspace
-from models.config import MODEL_FORMAT, EncoderTraining, Teacher
+from models.config import MODEL_FORMAT, EncoderTraining
 from models.encoder.contrast import contrastive, mined_margin, truncate_dim
 from models.encoder.positives import Positives
 from models.layers.backbone import Backbone, backbone_folder, backbone_version, l2_normalize, mean_pool, save_backbone
-from models.student.distil import padded
+from models.registry import TEACHERS
 from models.teachers.scores import current_scores, read_scores
-from models.training.loop import COLLAPSED, autocast, fit
+from models.training.device import autocast, choose_device, device_of, to_device
+from models.training.lists import padded
+from models.training.loop import COLLAPSED, Hyper, fit
 from models.training.losses import list_divergence
 from models.training.rows import Rows, by_length, read_rows
 from models.training.states import TextStates
@@ -37,8 +39,6 @@ from models.training.states import TextStates
 log = logging.getLogger("rolecall")
 
 ABOUT = "towers.json"
-TASK: Mapping[Teacher, str] = {"policy": "relevance", "click": "view"}
-"""What a teacher is asked where the retrieval encoder learns its order."""
 CHUNK_TOKENS = 2_048
 """Padded tokens that are read at once: a step's texts differ in length, and padding costs as much as text."""
 
@@ -52,11 +52,18 @@ class Judged(NamedTuple):
 
 
 class Step(NamedTuple):
-    """pairs: (b,) numbers of positives; easy: (m,) jobs of the inventory; lists: rows of each judged list."""
+    """positives: (b,) their numbers; easy: (m,) jobs of the inventory; lists: rows of each judged list."""
 
-    pairs: np.ndarray
+    positives: np.ndarray
     easy: np.ndarray
     lists: list[np.ndarray]
+
+    def __str__(self) -> str:
+        return f"pairs {', '.join(map(str, self.positives[:8]))} ..."
+
+    @property
+    def pairs(self) -> int:
+        return len(self.positives)
 
 
 def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> Path:
@@ -81,6 +88,7 @@ def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> 
     if config.frozen_layers >= backbone.depth:
         raise BadInput(f"{config.frozen_layers} of {backbone.depth} layers are held fixed", cure="leave one to train")
     backbone.freeze(config.frozen_layers)
+    backbone.to(choose_device(config.device))
     loss = Loss(backbone, positives, judged, folder, config)
 
     def keep(about: Mapping[str, Any]) -> Path:
@@ -97,21 +105,8 @@ def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> 
     for stage, (name, epochs, rate, hardest) in enumerate(stages):
         if epochs:
             loss.begin(hardest)
-            fit(
-                backbone,
-                partial(_steps, positives, judged, config, stage),
-                loss,
-                lambda step: len(step.pairs),
-                name=name,
-                epochs=epochs,
-                steps=epochs * steps,
-                learning_rate=rate,
-                head_rate=rate,
-                head=(),
-                precision=config.precision,
-                describe=lambda step: f"pairs {', '.join(map(str, step.pairs[:8]))} ...",
-                keep=keep,
-            )
+            hyper = Hyper(epochs, epochs * steps, rate, rate, config.precision)
+            fit(name, backbone, loss, partial(_steps, positives, judged, config, stage), hyper, keep=keep)
     _check_spread(loss, positives, config)
     about = {
         "config": config.model_dump(mode="json"),
@@ -137,9 +132,10 @@ def read_judged(workspace: Workspace, config: EncoderTraining) -> Judged:
     if config.distil_weight:
         path = current_scores(workspace, config.teacher)
         tasks, logits = read_scores(path, rows, train)
-        if TASK[config.teacher] not in tasks:
-            raise BadInput(f"no answer to {TASK[config.teacher]!r}", where=str(path), cure="name the other teacher")
-        taught, name = logits[:, tasks.index(TASK[config.teacher])], path.stem
+        task = TEACHERS.get(config.teacher).tasks[0]  # by which it orders jobs
+        if task not in tasks:
+            raise BadInput(f"no answer to {task!r}", where=str(path), cure="name another teacher")
+        taught, name = logits[:, tasks.index(task)], path.stem
     return Judged(rows.only(train), taught[train], f"{rows.version}/{name}")
 
 
@@ -160,6 +156,10 @@ class Loss:
         self._hardest: int | None = None
         self._start: list[tuple[Tensor, Tensor]] = []
 
+    @property
+    def device(self) -> torch.device:
+        return device_of(self._backbone)
+
     def begin(self, hardest: int | None) -> None:
         """hardest: as in `contrastive`. The weights of now are those that the anchor holds to."""
         self._hardest = hardest
@@ -170,16 +170,18 @@ class Loss:
     def __call__(self, step: Step) -> Tensor:
         """Scalar, the mean over the widths; products of vectors in float32, as bfloat16 would blur the order."""
         own = self._positives
-        jobs, column = np.unique(np.concatenate([own.job[step.pairs], step.easy]), return_inverse=True)
-        allowed = torch.from_numpy(own.allowed(step.pairs, jobs))
-        asked, row = np.unique(own.request[step.pairs], return_inverse=True)
+        jobs, column = np.unique(np.concatenate([own.job[step.positives], step.easy]), return_inverse=True)
+        device = self.device
+        allowed = to_device(own.allowed(step.positives, jobs), device)
+        asked, row = np.unique(own.request[step.positives], return_inverse=True)
         requests, offered = self._vectors(self._requests, asked), self._vectors(self._jobs, jobs)
         lists = self._lists(step.lists) if step.lists else None
-        positive, weight = torch.from_numpy(column[: len(step.pairs)]), torch.from_numpy(own.weight[step.pairs])
+        positive = to_device(column[: len(step.positives)], device)
+        weight = to_device(own.weight[step.positives], device)
         total = requests.new_zeros(())
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(device.type, enabled=False):
             for dim in self._dims:
-                scores = (truncate_dim(requests, dim) @ truncate_dim(offered, dim).T)[torch.from_numpy(row)]
+                scores = (truncate_dim(requests, dim) @ truncate_dim(offered, dim).T)[to_device(row, device)]
                 total = total + contrastive(scores, positive, allowed, weight, self._config.scale, self._hardest)
                 if lists is not None:
                     total = total + self._of_lists(lists, dim)
@@ -198,7 +200,7 @@ class Loss:
             hidden, mask = states.batch(texts[some])
             found.append(mean_pool(self._backbone.run(hidden, mask, states.layers).float(), mask))
             order.append(some)
-        return l2_normalize(torch.cat(found)[torch.from_numpy(np.argsort(np.concatenate(order)))])
+        return l2_normalize(torch.cat(found)[to_device(np.argsort(np.concatenate(order)), self.device)])
 
     def _lists(self, lists: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Vectors of requests (l, H) and of their jobs (l, n, H), relevance and a teacher's logits (l, n) with NaN."""
@@ -207,9 +209,10 @@ class Loss:
         chosen = np.concatenate(lists)
         asked = np.array([rows.request[of_list[0]] for of_list in lists]) + len(own.requests)
         jobs, which = np.unique(rows.job[chosen] + len(own.jobs), return_inverse=True)
-        packed = torch.from_numpy(padded(which, lists, 0))
+        device = self.device
+        packed = to_device(padded(which, lists, 0), device)
         known = (
-            torch.from_numpy(padded(values[chosen], lists, np.nan))
+            to_device(padded(values[chosen], lists, np.nan), device)
             for values in (rows.target("relevance"), self._judged.taught)
         )
         return self._vectors(self._requests, asked), self._vectors(self._jobs, jobs)[packed], *known  # type: ignore[return-value]
@@ -246,7 +249,7 @@ def _steps(
 def _check_spread(loss: Loss, positives: Positives, config: EncoderTraining) -> None:
     """Raise TrainingFailed where the scores of a request's jobs are all but the same."""
     some = [np.arange(min(64, len(texts))) for texts in (positives.requests, positives.jobs)]
-    with torch.inference_mode(), autocast(config.precision):
+    with torch.inference_mode(), autocast(loss.device, config.precision):
         requests, jobs = loss.vectors(*some)
     spread = float((requests @ jobs.T).std(dim=1).mean())
     if not spread > COLLAPSED:
@@ -258,6 +261,6 @@ def _check_spread(loss: Loss, positives: Positives, config: EncoderTraining) -> 
 
 
 def _version(positives: Positives, judged: Judged | None, config: EncoderTraining, folder: Path) -> str:
-    knobs = config.model_dump(mode="json", exclude={"backbone", "lists", "memory_mb", "max_requests"})
+    knobs = config.model_dump(mode="json", exclude={"backbone", "lists", "memory_mb", "max_requests", "device"})
     parts = [MODEL_FORMAT, positives.version, knobs, backbone_version(folder), judged.version if judged else ""]
     return json_hash(parts)

@@ -55,13 +55,23 @@ class Moments:
 def prune_in_steps(
     student: Student, config: PruneConfig, calibrate: Callable[[], Tensor], learn: Callable[[], Any]
 ) -> None:
-    """Prune in equal steps, in place. calibrate: as in `prune`; learn: trains the student, after each step."""
+    """Prune in equal steps, in place; the solving is done on the CPU, in float64.
+
+    Args:
+        student: On any device.
+        config: Shares, steps and epochs.
+        calibrate: As in `prune`.
+        learn: Trains the student after each step.
+    """
+    device = student.queries.device
     for step in range(config.steps):
         before, after = step / config.steps, (step + 1) / config.steps
         neurons, heads = (
             1 - (1 - share * after) / (1 - share * before) for share in (config.neurons, config.heads)
         )  # of what is left
+        student.cpu()
         prune(student, calibrate, neurons, heads, int(config.layers * after) - int(config.layers * before))
+        student.to(device)
         if config.epochs:
             learn()
 

@@ -147,7 +147,7 @@ class Student(nn.Module):
         """
         weight = mask.to(hidden.dtype)
         place = (torch.cumsum(weight, 1) - 0.5) / weight.sum(1, keepdim=True).clamp(min=1.0)
-        centres = (torch.arange(self.item_tokens) + 0.5) / self.item_tokens
+        centres = (torch.arange(self.item_tokens, device=hidden.device) + 0.5) / self.item_tokens
         distance = (place[:, None, :] - centres[None, :, None]) ** 2
         logits = (self.queries @ hidden.transpose(1, 2)) / math.sqrt(self.hidden) - self.focus * distance
         attention = torch.softmax(logits + (1.0 - weight[:, None, :]) * -1e4, dim=-1)

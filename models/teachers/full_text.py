@@ -40,7 +40,7 @@ class FullText(TeacherModel):
 
     @abstractmethod
     def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
-        """Logits (n, tasks) float32 of n pairs, from `prompts.Texts.batch` with this model's frame."""
+        """Logits (n, tasks) float32 of n pairs, from `prompts.PromptTexts.batch` with this model's frame."""
 
     def layers(self) -> list[nn.Module]:
         depth = self.backbone.config.num_hidden_layers

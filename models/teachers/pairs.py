@@ -15,15 +15,16 @@ from contracts.text.token_ids import open_tokenizer, token_ids
 from models.config import TeacherConfig
 from models.teachers.cross_encoder import CrossEncoder
 from models.teachers.full_text import FullText
-from models.teachers.prompts import Texts
+from models.teachers.prompts import PromptTexts
 from models.teachers.teacher_model import TeacherModel
+from models.training.device import device_of, to_device
 from models.training.rows import Rows, by_length
 from models.training.states import BATCH_TOKENS, TextStates
 
 PAIRS_AT_ONCE = 64
 
 
-class Pairs(Protocol):
+class TeacherPairs(Protocol):
     """Rows, and the model that reads them."""
 
     rows: Rows
@@ -64,8 +65,8 @@ class JointPairs:
         return self.model(
             self._requests.batch(requests),
             self._jobs.batch(jobs),
-            torch.from_numpy(request),
-            torch.from_numpy(job),
+            to_device(request, device_of(self.model)),
+            to_device(job, device_of(self.model)),
             self._first,
         )
 
@@ -73,7 +74,7 @@ class JointPairs:
         """What a job is by itself is computed once a job, and a request is read once for its jobs."""
         model = self.model
         jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
-        alone = torch.empty(len(jobs), model.backbone.hidden)
+        alone = torch.empty(len(jobs), model.backbone.hidden, device=device_of(model))
         for some in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
             read, mask = self._read(jobs[some])
             alone[some] = model.encode_item(read, mask).float()
@@ -83,7 +84,7 @@ class JointPairs:
             requests, request = np.unique(self.rows.request[chosen[batch]], return_inverse=True)
             asked = model.encode_prefix(*self._requests.batch(requests), self._first)
             read, mask = self._read(jobs[job[batch]])
-            met = model.score(asked, read, mask, alone[job[batch]], torch.from_numpy(request))
+            met = model.score(asked, read, mask, alone[job[batch]], to_device(request, device_of(model)))
             yield chosen[batch], model.answers(met)
 
     def _read(self, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -97,20 +98,21 @@ class FullTextPairs:
     def __init__(self, rows: Rows, model: FullText, folder: Path, config: TeacherConfig) -> None:
         self.rows, self.model = rows, model
         lengths = config.max_request_tokens, config.max_job_tokens
-        self._texts = Texts(folder, rows.requests, rows.jobs, lengths, model.frame, model.longest)
+        self._texts = PromptTexts(folder, rows.requests, rows.jobs, lengths, model.frame, model.longest)
 
     def logits(self, chosen: np.ndarray) -> Tensor:
-        return self.model(*self._texts.batch(self.rows.request[chosen], self.rows.job[chosen]))
+        texts = self._texts.batch(self.rows.request[chosen], self.rows.job[chosen])
+        return self.model(*(part.to(device_of(self.model)) for part in texts))
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Pairs of like length together, so that little is padding."""
+        """TeacherPairs of like length together, so that little is padding."""
         texts = self._texts
         lengths = texts.request_lengths[self.rows.request[chosen]] + texts.job_lengths[self.rows.job[chosen]]
         for some in by_length(lengths, BATCH_TOKENS):
             yield chosen[some], self.model.answers(self.logits(chosen[some]))
 
 
-def read_pairs(rows: Rows, model: TeacherModel, folder: Path, config: TeacherConfig, frozen: int) -> Pairs:
+def read_pairs(rows: Rows, model: TeacherModel, folder: Path, config: TeacherConfig, frozen: int) -> TeacherPairs:
     """The rows for whichever model; folder: where its tokenizer lies; frozen: layers that stay as they are."""
     if isinstance(model, CrossEncoder):
         return JointPairs(rows, model, folder, config, frozen)

@@ -35,7 +35,7 @@ class Frame(NamedTuple):
     endings: list[list[int]]
 
 
-class Texts:
+class PromptTexts:
     """Requests and jobs of a training set as token ids. Raises BadInput where a pair is longer than the model reads."""
 
     def __init__(

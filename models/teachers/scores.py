@@ -15,8 +15,6 @@ from contracts.versions import require_current, staged_file
 from contracts.workspace import Workspace
 from models.training.rows import KEYS, Rows
 
-TEACHERS = ("policy", "click")
-
 
 def write_scores(
     workspace: Workspace, teacher: str, version: str, rows: Rows, tasks: tuple[str, ...], logits: np.ndarray

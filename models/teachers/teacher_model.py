@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from contracts.errors import BadInput
 from models.config import Architecture, LoraConfig, TeacherConfig
 from models.layers.lora import add_adapters
+from models.training.losses import GRADE_STEPS
 
 POSITIONS = 32
-STEPS = 4
-"""Thresholds between the five grades."""
+"""Places of a list with a logit of their own; later ones share the last."""
 
 
 class TeacherModel(nn.Module, ABC):
@@ -41,7 +41,7 @@ class TeacherModel(nn.Module, ABC):
         super().__init__()
         self.tasks = tasks
         self.position = nn.Embedding.from_pretrained(torch.zeros(POSITIONS, len(tasks)), freeze=False)
-        steps = nn.Parameter(torch.zeros(STEPS)) if ordinal and "relevance" in tasks else None
+        steps = nn.Parameter(torch.zeros(GRADE_STEPS)) if ordinal and "relevance" in tasks else None
         self.register_parameter("thresholds", steps)
 
     def answers(self, logits: Tensor) -> Tensor:

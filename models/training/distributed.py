@@ -14,8 +14,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from models.config import Device
+from models.training.device import choose_device, device_of
 
 T = TypeVar("T")
 
@@ -23,12 +27,18 @@ log = logging.getLogger("rolecall")
 
 
 @contextlib.contextmanager
-def processes() -> Iterator[None]:
-    """Join the processes that `torchrun` started, over gloo, and part at the end. The first one alone logs."""
+def processes(knob: Device = "auto") -> Iterator[None]:
+    """Join the processes that `torchrun` started, over NCCL on GPUs and gloo elsewhere, and part at the end.
+
+    The first process alone logs. knob: of the device that they train on.
+    """
     if int(os.environ.get("WORLD_SIZE", "1")) < 2 or dist.is_initialized():
         yield
         return
-    dist.init_process_group("gloo")
+    device = choose_device(knob)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     level = log.level
     if rank():
         log.setLevel(logging.WARNING)
@@ -62,11 +72,13 @@ def shard_of(items: Sequence[T]) -> Sequence[T]:
 
 
 def all_reduce_sum(values: Tensor) -> Tensor:
-    """The sum of `values`, of one shape everywhere, over all processes. Carries no gradient."""
-    values = values.detach().clone()
+    """The sum of `values`, of one shape everywhere, over all processes, where `values` are. Carries no gradient."""
+    total = values.detach().clone()
     if world_size() > 1:
-        dist.all_reduce(values)
-    return values
+        shared = total.cuda() if dist.get_backend() == "nccl" else total
+        dist.all_reduce(shared)
+        total = shared.to(values.device)
+    return total
 
 
 def mean_of(total: Tensor, count: Tensor) -> Tensor:
@@ -85,7 +97,7 @@ def shard(module: nn.Module, layers: Sequence[nn.Module] = ()) -> None:
     from torch.distributed.device_mesh import init_device_mesh
     from torch.distributed.fsdp import fully_shard
 
-    mesh = init_device_mesh("cpu", (world_size(),))
+    mesh = init_device_mesh(device_of(module).type, (world_size(),))
     for part in (*layers, module):
         fully_shard(part, mesh=mesh)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import BadInput
-from contracts.examples import TRAINING
+from contracts.examples import PAIR_FEATURES, TRAINING
 from contracts.tables import read_table
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.versions import content_hash
@@ -42,6 +42,7 @@ class Rows:
     targets: np.ndarray
     position: np.ndarray
     propensity: np.ndarray
+    features: np.ndarray
     text_version: str
     version: str
 
@@ -69,6 +70,7 @@ class Rows:
             targets=self.targets[chosen],
             position=self.position[chosen],
             propensity=self.propensity[chosen],
+            features=self.features[chosen],
             requests=[self.requests[i] for i in kept_requests],
             request=request,
             jobs=[self.jobs[i] for i in kept_jobs],
@@ -114,6 +116,7 @@ def read_rows(folder: Path) -> Rows:
         targets=np.stack([grades, *labels], axis=1).astype(np.float32),
         position=table["position"].fill_null(0).to_numpy().astype(np.int64),
         propensity=table["propensity"].cast(pa.float32()).to_numpy(),
+        features=np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1),
         text_version=versions[0] if versions else "",
         version=_version(table),
     )

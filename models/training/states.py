@@ -11,7 +11,7 @@ from torch import Tensor
 from contracts.text.token_ids import pad
 from models.config import Arithmetic
 from models.layers.backbone import Backbone
-from models.training.loop import autocast
+from models.training.device import autocast, device_of, to_device
 from models.training.rows import by_length
 
 BATCH_TOKENS = 8_192
@@ -43,14 +43,15 @@ class TextStates:
 
     def batch(self, texts: np.ndarray) -> tuple[Tensor, Tensor]:
         """States (n, len, H) float32 and mask (n, len) int64 of the texts with these numbers, zero-padded."""
+        device = device_of(self._backbone)
         ids, mask = pad([self._tokens[i] for i in texts])
         if not self.layers:
-            return self._backbone.embed(torch.from_numpy(ids)), torch.from_numpy(mask)
+            return self._backbone.embed(to_device(ids, device)), to_device(mask, device)
         rows = self._states(texts)
         hidden = np.zeros((*ids.shape, self._backbone.hidden), np.float32)
         for i, row in enumerate(rows):
             hidden[i, : len(row)] = row
-        return torch.from_numpy(hidden), torch.from_numpy(mask)
+        return to_device(hidden, device), to_device(mask, device)
 
     def _states(self, texts: np.ndarray) -> list[np.ndarray]:
         made: dict[int, np.ndarray] = {}
@@ -64,8 +65,9 @@ class TextStates:
         return [self._kept[i] if i in self._kept else made[i] for i in texts.tolist()]
 
     def _read(self, texts: np.ndarray) -> list[np.ndarray]:
-        ids, mask = (torch.from_numpy(array) for array in pad([self._tokens[i] for i in texts]))
-        with torch.no_grad(), autocast(self._precision):
+        device = device_of(self._backbone)
+        ids, mask = (to_device(array, device) for array in pad([self._tokens[i] for i in texts]))
+        with torch.no_grad(), autocast(device, self._precision):
             hidden = self._backbone.run(self._backbone.embed(ids), mask, 0, self.layers)
-        states = hidden.to(torch.float16).numpy()
+        states = hidden.to(torch.float16).cpu().numpy()
         return [row[: len(self._tokens[i])].copy() for i, row in zip(texts, states, strict=True)]

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from contracts.workspace import Workspace
+from models.registry import TEACHERS
 from rolecall.options import DEFAULT, WorkspaceOption, params_of
 
-train = typer.Typer(no_args_is_help=True, help="Train one model of the recipe: retrieval encoder, teacher or student.")
+
+class ModelGroup(TyperGroup):
+    """The commands below, and one for each teacher that is registered, by a plugin of the parameters too."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        first, *others = super().list_commands(ctx)
+        return [first, *TEACHERS.names(), *others]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return _teacher_command(cmd_name) if cmd_name in TEACHERS.names() else super().get_command(ctx, cmd_name)
+
+
+def _teacher_command(name: str) -> Any:
+    app = typer.Typer()
+
+    @app.command(name, help=f"Train the {name} teacher and store its scores of all pairs.")
+    def train_one(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+        from models.teachers.train import train_teacher
+
+        train_teacher(Workspace(workspace), name, params_of(context).teacher(name))
+
+    return typer.main.get_command(app)
+
+
+train = typer.Typer(
+    cls=ModelGroup, no_args_is_help=True, help="Train one model of the recipe: retrieval encoder, teacher or student."
+)
 
 
 @train.command("encoder")
@@ -17,22 +47,6 @@ def train_encoder(context: typer.Context, workspace: WorkspaceOption = DEFAULT) 
 
     knobs = params_of(context)
     make_encoder(Workspace(workspace), seed=knobs.seed, **dict(knobs.encoder))
-
-
-@train.command("policy")
-def train_policy(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
-    """Train the policy teacher on grades and store its scores."""
-    from models.teachers.train import train_teacher
-
-    train_teacher(Workspace(workspace), "policy", params_of(context).policy_teacher)
-
-
-@train.command("click")
-def train_click(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
-    """Train the click teacher on events, warm-started from the policy teacher, and store its scores."""
-    from models.teachers.train import train_teacher
-
-    train_teacher(Workspace(workspace), "click", params_of(context).click_teacher)
 
 
 @train.command("student")

@@ -30,6 +30,7 @@ from benchmarks.ladder_quality import (
 from benchmarks.ladder_speed import shapes
 from benchmarks.onet_pairs import write_pairs
 from benchmarks.pages import ladder_tables
+from benchmarks.teachers import teacher_logits
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from models.config import StudentConfig
@@ -37,7 +38,6 @@ from models.layers.backbone import Backbone
 from models.student.distil import float_logits, load_student, save_student
 from models.student.student import Student
 from models.teachers.scores import current_scores, read_scores
-from models.teachers.train import teacher_logits
 from models.training.rows import Rows, read_rows
 from models.training.states import TextStates
 from policy.golden.agreement import agreement

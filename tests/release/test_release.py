@@ -22,6 +22,7 @@ from models.config import ExportConfig
 from models.training.rows import read_rows
 from ranking.scorer import BundleScorer, ItemEncoder
 from release.release import _blend, _calibration, _features, release
+from tests.make import refused
 
 if TYPE_CHECKING:
     from release.export import Graphs
@@ -91,14 +92,14 @@ def test_an_export_that_disagrees_with_the_student_is_refused(
     trained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.student.distil.float_logits", lambda _, rows, chosen: -np.ones((len(chosen), 4)))
-    with pytest.raises(ExportRefused, match=r"relevance: rank correlation .* is nan, under 0\.85"):
+    with refused(ExportRefused, "relevance", "nan", 0.85):
         release(trained, ExportConfig(most_calibration_error=1))
     assert not (trained.bundles / "CURRENT").exists() and not trained.export_metrics.exists()
 
 
 def test_served_scores_that_collapsed_are_refused(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BundleScorer, "logits", lambda self, prefix, items: np.full((len(items), 4), 0.3, np.float32))
-    with pytest.raises(TrainingFailed, match=r"export.*the scores of task 'relevance' do not spread"):
+    with refused(TrainingFailed, "relevance", where="export"):
         release(trained, LENIENT)
 
 
@@ -147,5 +148,5 @@ def test_a_job_that_was_not_shown_counts_as_not_chosen_in_the_blend(
 
 
 def test_without_a_student_the_error_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="rolecall train student"):
+    with refused(NotReady, "rolecall train student"):
         release(Workspace(tmp_path), LENIENT)

@@ -12,7 +12,7 @@ from contracts.errors import BadInput
 from contracts.workspace import Workspace
 from policy import load_policy
 from rolecall.params import Params, load_params
-from rolecall.recipe import DVC_WORKSPACE, RAW, STAGES, as_dvc, run_recipe
+from rolecall.recipe import DVC_WORKSPACE, RAW, as_dvc, run_recipe, stages
 from simulator import market
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def test_the_dvc_file_is_the_recipe():
 
 def test_every_stage_reads_what_an_earlier_one_wrote():
     written: set[str] = set()
-    for stage in STAGES:
+    for stage in stages():
         missing = {
             path
             for path in stage.reads
@@ -41,7 +41,7 @@ def reproduced(tmp_path_factory) -> Path:
     for name in ("dvc.yaml", "params.yaml", "policy/policy.yaml"):
         (project / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, project / name)
-    for stage in STAGES:
+    for stage in stages():
         for path in stage.writes:
             out = project / DVC_WORKSPACE / path
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +120,7 @@ def test_a_policy_teacher_knob_runs_it_again(reproduced, tmp_path):
     assert "policy_teacher" in would_run(project)
 
 
-BY_THE_POLICY = {"golden", *(stage.name for stage in STAGES[[stage.name for stage in STAGES].index("label") :])}
+BY_THE_POLICY = {"golden", *(stage.name for stage in stages()[[stage.name for stage in stages()].index("label") :])}
 
 
 def test_another_policy_is_labelled_by(reproduced, tmp_path):
@@ -178,8 +178,8 @@ def stages_run(workspace: Path, monkeypatch, end: str | None = None, **simulate)
 
 
 def test_a_market_that_is_there_is_not_simulated_again(tmp_path, monkeypatch):
-    assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in STAGES]
-    assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in STAGES if stage.name != "simulate"]
+    assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in stages()]
+    assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in stages() if stage.name != "simulate"]
 
 
 def test_two_markets_are_not_mixed_in_one_workspace(tmp_path, monkeypatch):
@@ -189,7 +189,7 @@ def test_two_markets_are_not_mixed_in_one_workspace(tmp_path, monkeypatch):
 
 
 def test_a_run_ends_after_the_stage_that_is_named(tmp_path, monkeypatch):
-    names = [stage.name for stage in STAGES]
+    names = [stage.name for stage in stages()]
     assert stages_run(tmp_path, monkeypatch, end="label") == names[: names.index("label") + 1]
     with pytest.raises(BadInput, match="no stage 'labels'"):
         stages_run(tmp_path, monkeypatch, end="labels")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import BadInput
 from models.encoder.positives import Positives
+from tests.make import refused
 
 PAIR = st.tuples(*(st.sampled_from([f"{kind}{i}" for i in range(5)]) for kind in ("request", "job", "asker")))
 
@@ -74,5 +75,5 @@ def test_its_version_tells_what_is_learned() -> None:
     ],
 )
 def test_what_teaches_nothing_is_refused(given: tuple, says: str) -> None:
-    with pytest.raises(BadInput, match=says):
+    with refused(BadInput, says):
         Positives.of(*given)

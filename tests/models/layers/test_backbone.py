@@ -12,6 +12,7 @@ import torch
 from contracts.errors import BadInput
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from models.layers.backbone import Backbone, TaskHead, attend, backbone_folder, backbone_version, mask_bias, mean_pool
+from tests.make import refused
 
 TEXTS = ["registered nurse in Boise, triage and icu", "", "welder", "pastry chef " * 40]
 
@@ -39,14 +40,14 @@ def test_padding_changes_no_state(tiny: Path) -> None:
 
 def test_a_folder_that_lacks_weights_is_named(tmp_path: Path, tiny: Path) -> None:
     shutil.copy(tiny / "config.json", tmp_path)
-    with pytest.raises(BadInput, match=r"model.safetensors, tokenizer.json missing"):
+    with refused(BadInput, "model.safetensors", "tokenizer.json"):
         backbone_folder(tmp_path)
 
 
 def test_a_decoder_is_refused_with_its_type(tmp_path: Path, tiny: Path) -> None:
     shutil.copytree(tiny, tmp_path / "decoder")
     (tmp_path / "decoder" / "config.json").write_text(json.dumps({"model_type": "qwen3"}))
-    with pytest.raises(BadInput, match="model_type 'qwen3'"):
+    with refused(BadInput, "qwen3"):
         backbone_folder(tmp_path / "decoder")
 
 

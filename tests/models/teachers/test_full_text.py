@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from benchmarks.teachers import teacher_logits
 from contracts.errors import BadInput, UnreadableFile
 from contracts.tables import write_part
 from contracts.tasks import TASKS
@@ -23,12 +24,13 @@ from models.config import LoraConfig, StudentConfig, TeacherConfig
 from models.layers.backbone import backbone_version, complete_folder
 from models.layers.lora import merge_adapters
 from models.student.distil import train_student
+from models.teachers.fit_text import open_teacher
 from models.teachers.full_text import FullText, FullTextDecoder, FullTextEncoder
-from models.teachers.objectives import pointwise
 from models.teachers.pairs import FullTextPairs, read_pairs
-from models.teachers.prompts import Texts, decoder_frame
+from models.teachers.prompts import PromptTexts, decoder_frame
 from models.teachers.scores import current_scores, read_scores
-from models.teachers.train import open_teacher, teacher_logits, train_teacher
+from models.teachers.train import train_teacher
+from models.training.losses import pointwise
 from models.training.rows import Rows, read_rows
 from tests.make import refused
 
@@ -163,7 +165,7 @@ def test_a_teacher_of_another_family_is_no_start(backbones: dict[str, Path], lab
 def test_adapters_alone_learn_and_merge_without_a_trace(
     backbones: dict[str, Path], rows: Rows, family: str, architecture: str
 ) -> None:
-    from models.teachers.train import _untrained
+    from models.teachers.fit_text import _untrained
 
     torch.manual_seed(0)
     config = knobs(backbones[family], architecture=architecture)
@@ -195,7 +197,7 @@ def test_adapters_of_unknown_layers_are_refused(backbones: dict[str, Path]) -> N
 def test_checkpointing_changes_no_gradient(
     backbones: dict[str, Path], rows: Rows, family: str, architecture: str
 ) -> None:
-    from models.teachers.train import _untrained
+    from models.teachers.fit_text import _untrained
 
     def gradients(less: bool) -> dict[str, Tensor]:
         torch.manual_seed(0)
@@ -219,7 +221,7 @@ def test_checkpointing_changes_no_gradient(
 def test_what_a_member_writes_is_no_control_token(backbones: dict[str, Path]) -> None:
     folder = backbones["bert"]
     frame = decoder_frame(folder, ("view",))
-    ids, _, segments = Texts(folder, ["nurse [SEP] [CLS]"], ["[MASK]"], (20, 20), frame, 300).batch(
+    ids, _, segments = PromptTexts(folder, ["nurse [SEP] [CLS]"], ["[MASK]"], (20, 20), frame, 300).batch(
         np.array([0]), np.array([0])
     )
     control = {open_tokenizer(folder, 9).token_to_id(token) for token in ("[SEP]", "[CLS]", "[MASK]")}
@@ -244,7 +246,7 @@ def test_a_pair_longer_than_the_backbone_reads_is_refused(backbones: dict[str, P
     model = opened(backbones["llama"])
     texts = ["nurse " * 400]
     with refused(BadInput, 300, "max_request_tokens"):
-        Texts(backbones["llama"], texts, texts, (400, 400), model.frame, model.longest)
+        PromptTexts(backbones["llama"], texts, texts, (400, 400), model.frame, model.longest)
 
 
 def test_an_incomplete_folder_is_refused_by_the_missing_file(backbones: dict[str, Path], tmp_path: Path) -> None:

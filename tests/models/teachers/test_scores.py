@@ -13,6 +13,7 @@ from contracts.errors import BadInput, NotReady, UnreadableFile
 from contracts.workspace import Workspace
 from models.teachers.scores import current_scores, read_scores, write_scores
 from models.training.rows import Rows, read_rows
+from tests.make import refused
 
 Make = Callable[..., Workspace]
 
@@ -55,7 +56,7 @@ def test_a_needed_pair_without_a_score_is_named(workspace: Workspace, rows: Rows
 def test_scores_of_another_training_set_are_refused(workspace: Workspace, rows: Rows, labelled: Make) -> None:
     other = read_rows(labelled(11, name="other").training)
     path = write_scores(workspace, "policy", "v1", other, ("relevance",), np.ones((len(other), 1), np.float32))
-    with pytest.raises(BadInput, match=f"scores of training set {other.version}, needed {rows.version}"):
+    with refused(BadInput, other.version, rows.version):
         read_scores(path, rows, np.arange(len(rows)))
 
 
@@ -67,17 +68,17 @@ def test_pairs_that_do_not_fit_the_training_set_are_refused(workspace: Workspace
     if change == "unknown":
         wrong = wrong.set_column(1, table.schema.field(1), pa.array(["no such job"]))
     pq.write_table(pa.concat_tables([table, wrong]), path)
-    with pytest.raises(BadInput, match="pairs that the training set has not, or a pair twice"):
+    with refused(BadInput, "twice"):
         read_scores(path, rows, np.arange(len(rows)))
 
 
 def test_a_half_written_file_is_named(workspace: Workspace, rows: Rows) -> None:
     path = write_scores(workspace, "policy", "v1", rows, ("relevance",), np.ones((len(rows), 1), np.float32))
     path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(UnreadableFile, match=r"v1\.parquet"):
+    with refused(UnreadableFile, where="v1.parquet"):
         read_scores(path, rows, np.arange(len(rows)))
 
 
 def test_a_teacher_that_has_not_scored_is_not_ready(workspace: Workspace) -> None:
-    with pytest.raises(NotReady, match="rolecall train click"):
+    with refused(NotReady, "rolecall train click"):
         current_scores(workspace, "click")

@@ -17,9 +17,9 @@ from models.training.losses import (
     alignment_loss,
     distillation_loss,
     divergence,
+    label_listnet,
     label_loss,
     list_divergence,
-    list_labels,
     pair_divergence,
 )
 
@@ -136,7 +136,7 @@ def test_unknown_places_get_no_gradient() -> None:
 def test_nothing_known_loses_nothing() -> None:
     nothing = torch.full((LISTS, PLACES, TASKS), torch.nan)
     assert distillation_loss(drawn(0), Targets(nothing, nothing), "js", 1.0, 1.0).tolist() == [0.0, 0.0]
-    assert (label_loss(drawn(0), nothing) == 0).all() and (list_labels(drawn(0), nothing) == 0).all()
+    assert (label_loss(drawn(0), nothing) == 0).all() and (label_listnet(drawn(0), nothing) == 0).all()
     assert (list_divergence(drawn(0), drawn(1), torch.isfinite(nothing)) == 0).all()
 
 

@@ -14,6 +14,7 @@ from contracts.errors import BadInput, NotReady
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from models.training.rows import by_length, read_rows
+from tests.make import refused
 
 Table = Callable[..., pa.Table]
 Make = Callable[..., Workspace]
@@ -86,7 +87,7 @@ def test_only_the_chosen_rows_and_their_texts_are_left(labelled: Make) -> None:
 
 def test_a_missing_column_is_named(labelled: Make, table: Table) -> None:
     workspace = labelled(table=table(5).drop(["grade"]))
-    with pytest.raises(BadInput, match="no column 'grade'"):
+    with refused(BadInput, "grade"):
         read_rows(workspace.training)
 
 
@@ -94,7 +95,7 @@ def test_mixed_text_versions_are_refused(labelled: Make, table: Table) -> None:
     made = table(5)
     versions = pa.array(["1-old"] + ["1-test"] * (len(made) - 1))
     mixed = made.set_column(made.schema.get_field_index("text_version"), "text_version", versions)
-    with pytest.raises(BadInput, match="1-old, 1-test are mixed"):
+    with refused(BadInput, "1-old", "1-test"):
         read_rows(labelled(table=mixed).training)
 
 

@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from contracts.errors import BadInput
+from contracts.examples import PAIR_FEATURES
 from models.config import TeacherConfig
-from models.teachers.objectives import listwise, ordinal, pairwise, pointwise, positive_weights
+from models.teachers.fit_text import Loss
 from models.teachers.teacher_model import TeacherModel
-from models.teachers.train import Loss, train_teacher
+from models.teachers.train import train_teacher
+from models.training.losses import listwise, ordinal, pairwise, pointwise, positive_weights
 from models.training.rows import Rows, read_rows
+from tests.make import refused
 
 LISTS = st.lists(st.integers(1, 5), min_size=1, max_size=5)
 
@@ -155,6 +158,7 @@ class LogOfTwo:
             clicked[:, None].astype(np.float32),
             place,
             put.astype(np.float32),
+            np.zeros((2 * lists, len(PAIR_FEATURES)), np.float32),
             "",
             "",
         )
@@ -208,7 +212,7 @@ def test_inverse_propensities_need_some(labelled, table, tiny: Path) -> None:
     made = table(10)
     blank = made.set_column(made.schema.get_field_index("propensity"), "propensity", pa.nulls(len(made), pa.float32()))
     knobs = TeacherConfig(backbone=tiny, position="propensity", warm_start=False)
-    with pytest.raises(BadInput, match="no training pair has a propensity"):
+    with refused(BadInput, "propensity"):
         train_teacher(labelled(table=blank), "click", knobs)
 
 

@@ -1,0 +1,72 @@
+"""Which pairs are learned from: the targets that have a say, lists drawn up to a number of pairs, held-out metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from models.training.metrics import auc, mean_ndcg
+from models.training.rows import Rows
+
+RARE: tuple[str, ...] = ("apply", "dismiss", "hire")
+"""A shown job is a negative for a rare action only in a list that holds a positive."""
+SCORED_SPLITS = ("train", "test")
+"""The student learns from the first and is compared on the second; validation lists calibrate by their labels."""
+
+
+def masked_targets(rows: Rows, tasks: Sequence[str]) -> np.ndarray:
+    """(n, tasks) float32 targets, NaN where unknown or where a rare action has no positive in the list."""
+    targets = np.stack([rows.target(task) for task in tasks], axis=1)
+    _, which = np.unique(rows.list_ids, return_inverse=True)
+    for column, task in enumerate(tasks):
+        if task in RARE:
+            taken = np.zeros(which.max(initial=-1) + 1, bool)
+            taken[which[targets[:, column] > 0]] = True
+            targets[~taken[which], column] = np.nan
+    return targets
+
+
+def training_lists(rows: Rows, usable: np.ndarray, max_pairs: int, seed: int) -> list[np.ndarray]:
+    """Training lists, drawn by seed.
+
+    Args:
+        rows: The training set.
+        usable: (n,) bool, the rows that a list may hold.
+        max_pairs: Pairs at most; one list at least.
+        seed: Of the draw.
+
+    Returns:
+        Row numbers of each list.
+    """
+    lists = rows.lists(np.flatnonzero((rows.splits == "train") & usable))
+    order = np.random.default_rng(seed).permutation(len(lists))
+    pairs = np.cumsum([len(lists[i]) for i in order])
+    return [lists[i] for i in order[: max(1, int(np.searchsorted(pairs, max_pairs, "right")))]]
+
+
+def padded(values: np.ndarray, lists: Sequence[np.ndarray], fill: float) -> np.ndarray:
+    """(lists, longest, ...) from the values of the lists' rows one after the other, `fill` where a list is over."""
+    lengths = np.array([len(rows) for rows in lists])
+    present = np.arange(lengths.max()) < lengths[:, None]
+    out = np.full((*present.shape, *values.shape[1:]), fill, values.dtype)
+    out[present] = values
+    return out
+
+
+def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> dict[str, float]:
+    """NDCG@10 by grades and AUC by what members did, over the lists of the test split, where labels allow it.
+
+    Args:
+        rows: The training set.
+        tasks: In the order of the columns.
+        logits: (n, tasks) of all n rows; those of other splits are not read.
+    """
+    test = np.flatnonzero(rows.splits == "test")
+    metrics = {}
+    for column, task in enumerate(tasks):
+        if task == "relevance":
+            metrics["ndcg@10"] = mean_ndcg(logits[:, column], rows.target(task), rows.lists(test))
+        else:
+            metrics[f"{task}_auc"] = auc(logits[test, column], rows.target(task)[test])
+    return {name: value for name, value in metrics.items() if np.isfinite(value)}
