@@ -21,6 +21,7 @@ PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGEL
 """File of the repository's root -> page of the site."""
 LINK = re.compile(r"(\]\()([^)\s#:]+)(#[\w-]*)?(\))")
 GENERATED = re.compile(r"<!-- generated: (\w+) -->")
+EXAMPLE = re.compile(r"<!-- example: ([\w/.]+) -->")
 ROOMS = (
     "contracts", "sources", "feature_repo", "retrieval", "history", "ranking", "models", "policy", "simulator",
     "release", "beam_jobs", "serving", "replay", "rolecall",
@@ -49,6 +50,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         return f"{match[1]}{relative}{match[3] or ''}{match[4]}"
 
     text = LINK.sub(rewritten, markdown)
+    text = EXAMPLE.sub(lambda match: f"```python\n{(ROOT / match[1]).read_text()}```", text)
     return GENERATED.sub(lambda match: getattr(importlib.import_module("docs.generated"), match[1])(), text)
 
 
