@@ -60,14 +60,14 @@ _PREFIX = "fold."
 _UNKNOWN = "of unknown jobs"
 
 
-class Ledger(NamedTuple):
-    """What is folded already. events: events part -> its events but impressions; runs: whose parts are complete."""
+class FoldedEvents(NamedTuple):
+    """The ledger of earlier runs. events: part -> its number of events but impressions; runs: runs that finished."""
 
     events: dict[str, int]
     runs: list[str]
 
 
-class Chunk(NamedTuple):
+class RowGroup(NamedTuple):
     """One row group of a records part. new: not folded by an earlier run."""
 
     path: Path
@@ -76,7 +76,7 @@ class Chunk(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """Whose events are folded: all where both are None, else those of members and jobs with new events."""
+    """The members and jobs whose events are folded, those with new events; both None: all."""
 
     members: pa.Array | None
     jobs: pa.Array | None
@@ -107,14 +107,14 @@ def run(argv: Sequence[str] | None = None) -> Counts:
             found = run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
             if found[_UNKNOWN]:
                 log.warning("activity: %s events of jobs that the records lack left out", f"{found[_UNKNOWN]:,}")
-        _settle(workspace, Ledger(ledger.events | sizes, [*ledger.runs, name]))
+        _write_ledger(workspace, FoldedEvents(ledger.events | sizes, [*ledger.runs, name]))
     counts = Counts(read=written + skipped, written=written, skipped=skipped)
     log.info("activity: %s (impressions are not counted)", counts)
     return replace(counts, seconds=time.monotonic() - started)
 
 
 class _Fold(NamedTuple):
-    """What every step of one run needs. known: the rows' created time, None: each row's event time."""
+    """The values that every step of one run needs. known: the rows' created time; None: each row's event time."""
 
     workspace: Workspace
     run: str
@@ -126,7 +126,7 @@ class _Fold(NamedTuple):
         write_part(self.workspace.features / view, table, f"{_PREFIX}{self.run}-{bucket:05d}-{number:03d}")
 
 
-def _build(pipeline: beam.Pipeline, chunks: list[Chunk], fold: _Fold, progress: Progress) -> None:
+def _build(pipeline: beam.Pipeline, chunks: list[RowGroup], fold: _Fold, progress: Progress) -> None:
     jobs = [chunk for path in parts(fold.workspace.records / "jobs") for chunk in _chunks(path, new=True)]
     events = (
         pipeline | "event parts" >> beam.Create(chunks) | "read events" >> beam.FlatMap(_read_events, fold, progress)
@@ -141,7 +141,7 @@ def _build(pipeline: beam.Pipeline, chunks: list[Chunk], fold: _Fold, progress: 
     )
 
 
-def _read_events(chunk: Chunk, fold: _Fold, progress: Progress) -> Iterator[tuple[int, pa.Table]]:
+def _read_events(chunk: RowGroup, fold: _Fold, progress: Progress) -> Iterator[tuple[int, pa.Table]]:
     """A chunk's events but impressions, by bucket of their job, with the column `new`."""
     progress.start()
     table = _read(chunk.path, _EVENT_COLUMNS, chunk.row_group)
@@ -158,7 +158,7 @@ def _read_events(chunk: Chunk, fold: _Fold, progress: Progress) -> Iterator[tupl
     yield from by_bucket(table, JOB_KEY, fold.buckets)
 
 
-def _read_jobs(chunk: Chunk, fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
+def _read_jobs(chunk: RowGroup, fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
     yield from by_bucket(_read(chunk.path, _JOB_COLUMNS, chunk.row_group), "id", fold.buckets)
 
 
@@ -303,16 +303,16 @@ def _scope(fresh: list[Path], first: bool) -> tuple[Scope, dict[str, int]]:
     return Scope(pc.unique(pa.concat_arrays(members)), pc.unique(pa.concat_arrays(jobs))), sizes
 
 
-def _ledger(workspace: Workspace, present: set[str]) -> Ledger:
+def _ledger(workspace: Workspace, present: set[str]) -> FoldedEvents:
     """What earlier runs folded; nothing where the records have been made anew since."""
     path = workspace.features / MEMBER_ACTIVITY / _LEDGER
     if not path.is_file():
-        return Ledger({}, [])
-    ledger = Ledger(**json.loads(path.read_text()))
-    return ledger if set(ledger.events) <= present else Ledger({}, [])
+        return FoldedEvents({}, [])
+    ledger = FoldedEvents(**json.loads(path.read_text()))
+    return ledger if set(ledger.events) <= present else FoldedEvents({}, [])
 
 
-def _settle(workspace: Workspace, ledger: Ledger) -> None:
+def _write_ledger(workspace: Workspace, ledger: FoldedEvents) -> None:
     """Note what is folded, atomically, and remove the parts of runs that were broken off or are void."""
     folder = workspace.features / MEMBER_ACTIVITY
     write_text(folder / _LEDGER, json.dumps(ledger._asdict(), indent=1))
@@ -323,9 +323,9 @@ def _settle(workspace: Workspace, ledger: Ledger) -> None:
                 path.unlink()
 
 
-def _chunks(path: Path, new: bool) -> list[Chunk]:
+def _chunks(path: Path, new: bool) -> list[RowGroup]:
     with _open(path) as file:
-        return [Chunk(path, group, new) for group in range(file.num_row_groups)]
+        return [RowGroup(path, group, new) for group in range(file.num_row_groups)]
 
 
 def _read(path: Path, columns: list[str], row_group: int | None = None) -> pa.Table:

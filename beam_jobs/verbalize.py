@@ -49,11 +49,17 @@ VIEWS = {"members": MEMBER_TEXT, "jobs": JOB_TEXT}
 BATCH_ROWS = 1_000
 
 
-class Chunk(NamedTuple):
-    """The rows of one row group of a records part that are to be verbalised, and the part that they become.
+class PendingRows(NamedTuple):
+    """Rows of one row group of a records part that are to be verbalised.
 
-    size: n; places: (n,) int64, ascending, inside the row group, None: it is all of it; known: n timestamps or one for
-    all, null: from the row's own time on. Both are short where they can be: Beam compresses what it sends.
+    Attributes:
+        table: "members" or "jobs".
+        path: the records part.
+        row_group: its number in the part.
+        size: n, the number of rows.
+        places: (n,) int64 ascending rows of the row group; None: all of it.
+        known: (n,) or (1,) timestamps from which the text is known; null: from the row's own time.
+        name: the part of text that the rows become.
     """
 
     table: str
@@ -71,7 +77,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     started = time.monotonic()
     verbalizer = Verbalizer(fitted_percentiles(workspace))
     name, now = run_id(), datetime.now(UTC)
-    chunks: list[Chunk] = []
+    chunks: list[PendingRows] = []
     read: dict[str, int] = {}
     skipped: dict[str, int] = {}
     for table in VIEWS:
@@ -126,7 +132,7 @@ def _yearly_amounts(jobs: Path) -> dict[str, list[float]]:
 def verbalize_batch(batch: pa.RecordBatch | pa.Table, table: str, known: pa.Array, verbalizer: Verbalizer) -> pa.Table:
     """Text rows of a batch of records, in its order.
 
-    batch: a record's columns and `row_hash`; known: as in Chunk, one a row.
+    batch: a record's columns and `row_hash`; known: as in PendingRows, one a row.
     """
     if table == "members":
         text = [verbalizer.member(member) for member in to_records(batch, Member)]
@@ -149,12 +155,12 @@ def verbalize_batch(batch: pa.RecordBatch | pa.Table, table: str, known: pa.Arra
 
 
 class VerbalizeRows(beam.DoFn):
-    """Chunk -> (part name, view, table of text)."""
+    """PendingRows -> (part name, view, table of text)."""
 
     def __init__(self, verbalizer: Verbalizer, progress: Progress) -> None:
         self._verbalizer, self._progress = verbalizer, progress
 
-    def process(self, chunk: Chunk) -> Iterator[Any]:
+    def process(self, chunk: PendingRows) -> Iterator[Any]:
         self._progress.start()
         places = np.arange(chunk.size) if chunk.places is None else chunk.places
         known = pa.repeat(chunk.known[0], len(places)) if len(chunk.known) == 1 else chunk.known
@@ -179,7 +185,7 @@ def _write(element: tuple[str, str, pa.Table], features: Path) -> None:
     count(f"{view}.written", table.num_rows)
 
 
-def _pending(workspace: Workspace, table: str, version: str, name: str, now: datetime) -> tuple[list[Chunk], int]:
+def _pending(workspace: Workspace, table: str, version: str, name: str, now: datetime) -> tuple[list[PendingRows], int]:
     """The chunks of a table that have no text in this version, and how many rows the table has."""
     paths = parts(workspace.records / table)
     if not paths:
@@ -197,7 +203,7 @@ def _pending(workspace: Workspace, table: str, version: str, name: str, now: dat
         since = before.select(*match, CREATED_TIME).unique(match)
         todo = todo.join(since, left_on=["id", "row_hash"], right_on=match, how="left")
         todo = todo.with_columns(pl.col(CREATED_TIME).fill_null(default))
-    chunks: list[Chunk] = []
+    chunks: list[PendingRows] = []
     for part, found in feature_tables.by_part(todo):
         for group, start, size in _row_groups(paths[part]):
             inside = found.filter(pl.col(ROW).is_between(start, start + size, closed="left"))
@@ -206,7 +212,7 @@ def _pending(workspace: Workspace, table: str, version: str, name: str, now: dat
                 known = inside[CREATED_TIME] if inside[CREATED_TIME].n_unique() > 1 else inside[CREATED_TIME].head(1)
                 part_name = feature_tables.part_name(version, name, len(chunks))
                 since = known.to_arrow().cast(TIME)
-                chunks.append(Chunk(table, paths[part], group, len(inside), places, since, part_name))
+                chunks.append(PendingRows(table, paths[part], group, len(inside), places, since, part_name))
     return chunks, len(rows)
 
 
@@ -219,7 +225,9 @@ def _row_groups(path: Path) -> Iterator[tuple[int, int, int]]:
         start += size
 
 
-def _run(workspace: Workspace, chunks: list[Chunk], verbalizer: Verbalizer, options: PipelineOptions) -> Counter[str]:
+def _run(
+    workspace: Workspace, chunks: list[PendingRows], verbalizer: Verbalizer, options: PipelineOptions
+) -> Counter[str]:
     rows = sum(chunk.size for chunk in chunks)
     progress = Progress("verbalize", "rows", rows // min(processes(options), len(chunks)))
 

@@ -24,7 +24,7 @@ from contracts.text.verbalizer import Verbalizer, request_text
 from contracts.versions import content_hash, current
 from contracts.workspace import Workspace
 from examples.sources.onet import OCCUPATIONS, RELEASED, lines
-from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
+from history.as_of import KNOWN, LoggedRequest, first_known, requests_as_of
 from models.config import TeacherConfig
 from models.encoder.log_positives import log_positives
 from models.encoder.positives import Positives
@@ -141,7 +141,7 @@ def log_task(name: str, workspace: Workspace, teacher: str, requests: int, pairs
     """A log's held-out requests among all of its jobs, each with its first text. requests: held out, and pairs: past
     ones to learn from, at most."""
     held = held_out(workspace, requests, seed)
-    asked = requests_as_of(workspace, [PastAsk(one.member_id, one.query, one.time, one.viewed) for one in held])
+    asked = requests_as_of(workspace, [LoggedRequest(one.member_id, one.query, one.time, one.viewed) for one in held])
     table = first_known(read_table(workspace.features / JOB_TEXT, [JOB_KEY, "text", *KNOWN]), JOB_KEY, *KNOWN)
     text = dict(zip(table[JOB_KEY].to_pylist(), table["text"].to_pylist(), strict=True))
     records = latest(read_table(workspace.records / "jobs"), "id", "updated_at").sort_by("id")

@@ -37,10 +37,15 @@ _TYPES: dict[str, Any] = {"string": String, "int64": Int64, "timestamp": UnixTim
 
 
 def declare(repo: Path, workspace: str) -> dict[str, Any]:
-    """Everything a repository holds, by variable name.
+    """All objects of a repository.
 
-    repo: the repository's folder; workspace: the path of the workspace, absolute or as seen from there: a relative one
-    is registered as it is, so that both can be moved together.
+    Args:
+        repo: the repository's folder.
+        workspace: path of the workspace, absolute or relative to `repo`. A relative one is registered as it is, so
+            that both folders can be moved together.
+
+    Returns:
+        Variable name -> entity, source, view or service.
     """
     entities = {
         MEMBER_KEY: Entity(name="member", join_keys=[MEMBER_KEY], value_type=ValueType.STRING),
@@ -73,11 +78,11 @@ def declare(repo: Path, workspace: str) -> dict[str, Any]:
         version: FeatureService(name=serving_service(version), features=[views[name] for name in ONLINE])
         for version in _bundle_versions(repo / workspace)
     }
-    found: dict[str, Any] = {"training": training, "push": push}
-    found |= {f"entity_{key}": entity for key, entity in entities.items()}
-    found |= {f"source_{name}": source for name, source in sources.items()}
-    found |= {f"view_{name}": view for name, view in views.items()}
-    return found | {f"service_{version}": service for version, service in services.items()}
+    objects: dict[str, Any] = {"training": training, "push": push}
+    objects |= {f"entity_{key}": entity for key, entity in entities.items()}
+    objects |= {f"source_{name}": source for name, source in sources.items()}
+    objects |= {f"view_{name}": view for name, view in views.items()}
+    return objects | {f"service_{version}": service for version, service in services.items()}
 
 
 def _source(view: str, workspace: str) -> FileSource:

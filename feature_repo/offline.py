@@ -63,11 +63,25 @@ class PartsOfflineStore(DaskOfflineStore):
     ) -> RetrievalJob:
         """Every row of `entity_df`, in its order, with the features as of its `event_timestamp`.
 
-        A feature is null where nothing was there by then. Raises BadInput where `entity_df` is no data frame with
-        that column.
+        Args:
+            config: of the repository.
+            feature_views: those that `feature_refs` name.
+            feature_refs: "view:feature" each.
+            entity_df: a data frame with the join keys and `event_timestamp`.
+            registry: not used.
+            project: not used.
+            full_feature_names: name a column "view__feature" and not "feature".
+            filter_by_created_timestamp: a row counts once its created time has passed too.
+
+        Returns:
+            A job whose table holds null where nothing was known by then.
+
+        Raises:
+            BadInput: `entity_df` is no data frame with that column.
         """
         if not isinstance(entity_df, pd.DataFrame) or EVENT_TIME not in entity_df:
             raise BadInput(f"no data frame with a column {EVENT_TIME}", cure="pass the keys and the time of each row")
+        # Private to Feast, but what each of its own offline stores starts with.
         features_of, _ = _get_requested_feature_views_to_features_dict(feature_refs, feature_views, [])
 
         def join() -> pa.Table:
@@ -100,7 +114,7 @@ class PartsOfflineStore(DaskOfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """The newest row of each key whose event time is within [start_date, end_date]: what materialisation loads."""
+        """The newest row of each key with an event time in [start_date, end_date]: what materialisation loads."""
         times = [timestamp_field, *([created_timestamp_column] if created_timestamp_column else [])]
 
         def pull() -> pa.Table:
@@ -184,9 +198,14 @@ class _History:
         return rows[_ROW].gather(newest_rows(rows, self.keys, self.order)).sort()
 
     def take(self, rows: pl.Series, columns: list[str]) -> pa.Table:
-        """The columns of the rows at these places, in their order; null where the place is null.
+        """Columns of the rows at some places; memory holds one part at a time beside them.
 
-        Holds one part at a time beside the rows that were picked.
+        Args:
+            rows: (m,) places, or null.
+            columns: of the table.
+
+        Returns:
+            m rows in the order of `rows`, null where the place is null.
         """
         picked = rows.drop_nulls().unique().sort().to_numpy()
         taken = []

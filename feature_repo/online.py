@@ -24,13 +24,13 @@ log = logging.getLogger("rolecall")
 
 HISTORY_ROWS = 1_000
 HISTORY_SECONDS = 30.0
-"""Pushed rows go to the history together, once there are so many, and when the first has waited so long."""
+"""Pushed rows are written to the history together: 1,000 of them, or fewer when the first is 30 seconds old."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
 class MemberRow:
-    """What the feature store knows of a member. known: it has text or activity of them at all."""
+    """The online features of a member. known: the store has text or activity of them."""
 
     known: bool
     text: str = ""
@@ -42,12 +42,22 @@ class MemberRow:
 class OnlineMembers:
     """Reads and pushes one member at a time through a bundle's feature service; safe to share between threads.
 
-    Holds the open store twice, since a connection that writes must not be the one that is read from, and the pushed
-    rows that the history does not have yet: a timer writes them, and `close`. Raises NotAFeatureRepo and
-    BundleMismatch at once rather than at the first request.
+    Holds the store open twice, since the connection that writes must not be the one that is read from, and the pushed
+    rows that are not in the history yet: a timer writes them, and `close`.
     """
 
     def __init__(self, workspace: Workspace, service: str, bundle: str = "") -> None:
+        """Open the stores and read once, so that the first request finds Feast's caches filled.
+
+        Args:
+            workspace: with a feature repository.
+            service: name of the feature service.
+            bundle: version of the bundle that reads it, for the error.
+
+        Raises:
+            NotAFeatureRepo: the workspace has no repository, or Feast cannot read it.
+            BundleMismatch: the repository lacks the service.
+        """
         self._reader, self._writer = open_store(workspace), open_store(workspace)
         check_service(self._reader, service, bundle)
         self._service = self._reader.get_feature_service(service)
@@ -59,7 +69,7 @@ class OnlineMembers:
         self.read("")  # opens the connection and fills Feast's caches
 
     def read(self, member_id: str) -> MemberRow:
-        """One online read. An id the store lacks gives `known=False`; whatever Feast raises goes to the caller."""
+        """The member's row; an id that the store lacks is not `known`. What Feast raises goes to the caller."""
         with self._read_lock:
             answer = self._reader.get_online_features(
                 features=self._service, entity_rows=[{MEMBER_KEY: member_id}]
@@ -74,10 +84,10 @@ class OnlineMembers:
         )
 
     def push(self, member_id: str, activity: Activity) -> None:
-        """Make `activity` what the next read of the member sees, and soon later reads of the history too.
+        """Let the next read of the member return `activity`, and write it to the history within 30 seconds.
 
-        The row holds from its newest event on, whichever came last: it is then never older than what it replaces, and
-        an event that came late is not lost when the history is loaded again. It counts as known from now on.
+        The row's event time is that of its newest event, so it is never older than the row that it replaces, and an
+        event that came late is not lost when the history is loaded again. Its created time is now.
         """
         from feast.protos.feast.types.EntityKey_pb2 import EntityKey
         from feast.protos.feast.types.Value_pb2 import Value
@@ -101,7 +111,7 @@ class OnlineMembers:
             self.write_history()
 
     def write_history(self) -> None:
-        """Write the pushed rows that wait; where the disk does not take them they wait for the next time."""
+        """Write the waiting rows to the history; where the disk refuses them they wait for the next attempt."""
         with self._history_lock:
             with self._write_lock:
                 waiting, self._pushed = self._pushed, []
@@ -120,7 +130,7 @@ class OnlineMembers:
                     self._write_soon()
 
     def close(self) -> None:
-        """Write the pushed rows that still wait, and let go of the stores. The service's log holds every event too."""
+        """Write the rows that still wait and close both stores. The service's event log holds every event too."""
         self.write_history()
         self._timer.cancel()
         for lock, store in ((self._read_lock, self._reader), (self._write_lock, self._writer)):
@@ -135,7 +145,7 @@ class OnlineMembers:
 
 
 def _disconnect(store: FeatureStore) -> None:
-    """Feast's own `close` does nothing to either store's connection, and needs an event loop."""
+    """Close a store's connection, by private names: Feast's own `close` needs an event loop and leaves it open."""
     online: Any = store.provider.online_store
     connection = getattr(online, "_conn", None) or getattr(online, "_client", None)
     if connection is not None:

@@ -34,7 +34,7 @@ PROFILES = ("embedded", "redis")
 CONFIG = "feature_store.yaml"
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 SLICE_PAIRS = 50_000
-"""Pairs joined at once: about 100 MB of text."""
+"""Pairs joined at a time: about 100 MB of text."""
 
 _REPO = '''"""What Feast reads in this workspace."""
 
@@ -49,9 +49,15 @@ globals().update(declare(Path(__file__).resolve().parent, ".."))
 def apply(workspace: Workspace, profile: str | None = None) -> None:
     """Write the workspace's Feast repository for a profile and register its views and services.
 
-    profile: one of `PROFILES`; None: the one that the repository has, embedded where there is none yet.
-    Safe to repeat: a service is added for each bundle that has come since. Raises BadInput for an unknown profile or a
-    missing REDIS_URL, NotReady where no job has text yet.
+    Safe to repeat: each time a service is added for every bundle that is new.
+
+    Args:
+        workspace: with job text.
+        profile: one of `PROFILES`; None: the repository's own, embedded where there is none yet.
+
+    Raises:
+        BadInput: the profile is unknown, or REDIS_URL is missing.
+        NotReady: no job has text yet.
     """
     profile = _profile(workspace) if profile is None else profile
     if profile not in PROFILES:
@@ -74,7 +80,12 @@ def apply(workspace: Workspace, profile: str | None = None) -> None:
 
 
 def open_store(workspace: Workspace) -> FeatureStore:
-    """The feature store of a workspace. Raises NotAFeatureRepo where the folder is none, or Feast cannot read it."""
+    """The feature store of a workspace.
+
+    Raises:
+        NotAFeatureRepo: the folder is no repository, or Feast cannot read it.
+        BadInput: the profile needs REDIS_URL, which is missing.
+    """
     repo = workspace.feature_repo
     if not (repo / CONFIG).is_file():
         raise NotAFeatureRepo(
@@ -95,8 +106,12 @@ def open_store(workspace: Workspace) -> FeatureStore:
 
 
 def check_service(store: FeatureStore, service: str, bundle: str = "") -> None:
-    """Raise BundleMismatch where the repository does not hold the feature service that a bundle reads."""
-    if service not in {found.name for found in store.list_feature_services()}:
+    """Check that the repository holds the feature service that a bundle reads.
+
+    Raises:
+        BundleMismatch: it does not.
+    """
+    if service not in {known.name for known in store.list_feature_services()}:
         raise BundleMismatch(
             f"bundle {bundle or '?'} reads the feature service {service!r}, which the feature repository lacks",
             where=str(store.repo_path),
@@ -105,9 +120,13 @@ def check_service(store: FeatureStore, service: str, bundle: str = "") -> None:
 
 
 def materialize(workspace: Workspace, end: datetime | None = None) -> None:
-    """Load the newest values up to `end` (now where None) of every online view into the online store.
+    """Load the newest values of every online view into the online store.
 
-    Memory: keys and times of the whole history, and the newest row of each key.
+    Memory holds the keys and times of the whole history, and the newest row of each key.
+
+    Args:
+        workspace: with a feature repository.
+        end: rows of a later event time are left out; None: now.
     """
     store = open_store(workspace)
     from feature_repo.definitions import ONLINE
@@ -119,12 +138,18 @@ def materialize(workspace: Workspace, end: datetime | None = None) -> None:
 
 
 def training_set(workspace: Workspace) -> int:
-    """Join `examples` with the text that was known at each request's time; write `training`; return its rows.
+    """Join `examples` with the text that was known at each request's time and write the table `training`.
 
-    Feast's point-in-time join with `filter_by_created_timestamp`: a row sees a value whose event time and whose
-    created time are both at or before its own (feast#6617: off by default there). A member without text or activity
-    is a request without them. A pair whose job had no text yet cannot be trained on: it is left out and counted.
-    Raises NotReady where there are no examples, or none is left.
+    Feast's point-in-time join with `filter_by_created_timestamp` (feast#6617: off by default there): a row sees a
+    value whose event time and created time are both at or before its own. A member without text or activity is a
+    request without them. A pair whose job had no text yet cannot be trained on: it is left out and counted.
+
+    Returns:
+        The number of rows of `training`.
+
+    Raises:
+        NotReady: there are no examples, or none is left.
+        MissingColumn: the examples are of an older format.
     """
     if not parts(workspace.examples):
         raise NotReady(f"no examples in {workspace.examples}", cure="run `rolecall label` first")
@@ -157,21 +182,21 @@ def training_set(workspace: Workspace) -> int:
 
 def _join(store: FeatureStore, service: FeatureService, examples: pa.Table) -> pa.Table:
     """TRAINING rows of the examples whose job had text at their time, in their order."""
-    asked = examples.select([MEMBER_KEY, JOB_KEY, EVENT_TIME]).to_pandas()
-    found = store.get_historical_features(
-        asked, features=service, full_feature_names=True, filter_by_created_timestamp=True
+    moments = examples.select([MEMBER_KEY, JOB_KEY, EVENT_TIME]).to_pandas()
+    features = store.get_historical_features(
+        moments, features=service, full_feature_names=True, filter_by_created_timestamp=True
     ).to_arrow()
-    known = pc.is_valid(found[f"{JOB_TEXT}__text"])
+    known = pc.is_valid(features[f"{JOB_TEXT}__text"])
     texts = zip(
-        *(found[name].to_pylist() for name in (f"{MEMBER_TEXT}__text", f"{MEMBER_ACTIVITY}__activity_text")),
+        *(features[name].to_pylist() for name in (f"{MEMBER_TEXT}__text", f"{MEMBER_ACTIVITY}__activity_text")),
         examples["query"].to_pylist(),
         strict=True,
     )
-    asking = [request_text(member or "", activity or "", query) for member, activity, query in texts]
+    request_texts = [request_text(member or "", activity or "", query) for member, activity, query in texts]
     columns = {
-        "request_text": pa.array(asking, pa.string()),
-        "job_text": found[f"{JOB_TEXT}__text"],
-        "text_version": found[f"{JOB_TEXT}__text_version"],
+        "request_text": pa.array(request_texts, pa.string()),
+        "job_text": features[f"{JOB_TEXT}__text"],
+        "text_version": features[f"{JOB_TEXT}__text_version"],
     }
     for name, column in columns.items():
         examples = examples.append_column(name, column)
@@ -197,10 +222,10 @@ def _check_environment(config: Path) -> None:
 
 
 def _prepare_sqlite(path: Path) -> None:
-    """Write-ahead log, kept with the file: a request then reads the online store while something writes to it.
+    """Let requests read while something writes (write-ahead log), and keep the newer of two rows (trigger).
 
-    A row never replaces one that holds from a later time, or of the same time but known since later: Feast 0.67 has no
-    such rule, and so loading the history would undo what was pushed since it was written.
+    An update is ignored where the stored row has a later event time, or the same one and a later created time. Feast
+    0.67 has no such rule, so loading the history would undo what was pushed since it was written.
     """
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")

@@ -40,7 +40,7 @@ KNOWN = (EVENT_TIME, CREATED_TIME)
 _PART = "first"
 
 
-class PastAsk(NamedTuple):
+class LoggedRequest(NamedTuple):
     """A request as the log has it. exclude: ids of jobs that are no candidates."""
 
     member_id: str
@@ -51,7 +51,7 @@ class PastAsk(NamedTuple):
 
 def requests_as_of(
     workspace: Workspace,
-    asks: Sequence[PastAsk],
+    asks: Sequence[LoggedRequest],
     percentiles: Percentiles | None = None,
 ) -> list[Request]:
     """Each request as it would have been made, with the member's text, activity and record as known at its time.

@@ -34,8 +34,8 @@ EVENT_COLUMNS = [
 ]
 
 
-class Shown(NamedTuple):
-    """A job of a request with its labels: 0 or 1, None where the log does not tell."""
+class ShownJob(NamedTuple):
+    """A job of a request. view, apply, dismiss, hire: 0 or 1, None where the log does not say."""
 
     job_id: str
     position: int | None
@@ -47,10 +47,18 @@ class Shown(NamedTuple):
 
 
 class PastRequest(NamedTuple):
-    """shown: what the log tells of it, by position; complete: whether that is all that was shown.
+    """A request of the log with its outcomes.
 
-    viewed: jobs that the member had viewed before, where those are no candidates; other_views: jobs that the member
-    viewed on other occasions outside the test split, which are no negatives.
+    Attributes:
+        list_id: the request's id, or that of the event which stands for it.
+        member_id: who asked; empty for an anonymous search.
+        query: empty for a recommendation.
+        time: when, in UTC.
+        split: "train", "valid" or "test".
+        shown: the jobs that the log names, by position.
+        complete: whether `shown` is all that was shown.
+        viewed: jobs that the member had viewed before, where these are no candidates.
+        other_views: jobs that the member viewed on other occasions outside the test split; they are no negatives.
     """
 
     list_id: str
@@ -58,24 +66,31 @@ class PastRequest(NamedTuple):
     query: str
     time: datetime
     split: str
-    shown: tuple[Shown, ...]
+    shown: tuple[ShownJob, ...]
     complete: bool
     viewed: frozenset[str] = frozenset()
     other_views: frozenset[str] = frozenset()
 
 
 def gains(request: PastRequest) -> dict[str, int]:
-    """Job -> `GAINS` of what the person did with it on this occasion, without those that were worth nothing."""
+    """Job id -> the highest of `GAINS` among the actions on it in this request, without jobs of gain 0."""
     best = {job.job_id: max(GAINS[action] * (getattr(job, action) or 0) for action in GAINS) for job in request.shown}
     return {job: gain for job, gain in best.items() if gain}
 
 
 def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
-    """At most `lists[split]` requests of each split, drawn evenly, by split and in drawn order.
+    """Requests of each split, drawn evenly by a hash of each request, so that more events change little of the draw.
 
-    events: EVENT_COLUMNS, each event once. Of test, requests that led to something come first, so that few lists
-    measure much; train and valid are drawn regardless of what followed, so that probabilities learned from them hold.
-    The draw goes by a hash of each request, so that more events change little of it.
+    Of the test split, requests that led to an outcome come first, so that few lists measure much. Train and valid are
+    drawn regardless of what followed, so that probabilities learned from them hold.
+
+    Args:
+        events: EVENT_COLUMNS, each event once.
+        lists: split -> the most requests of it.
+        seed: of the draw.
+
+    Returns:
+        The requests by split, each split in drawn order.
     """
     if (events["action"] == "impression").any():
         return _of_impressions(events, lists, seed)
@@ -83,10 +98,13 @@ def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> 
 
 
 def end_of_training(events: pl.DataFrame) -> datetime | None:
-    """The time of the first request that is not of the train split: what is learned from the log as a whole, and not
-    from lists, may know what happened before it. None where all requests are to learn from.
+    """The time up to which a model that learns from the log as a whole may read it.
 
-    events: EVENT_COLUMNS, each event once.
+    Args:
+        events: EVENT_COLUMNS, each event once.
+
+    Returns:
+        The time of the first request outside the train split; None where all requests are of the train split.
     """
     shown = (events["action"] == "impression").any()
     requests = _shown_requests(events) if shown else _viewed_requests(events)
@@ -117,10 +135,10 @@ def _shown_requests(events: pl.DataFrame) -> pl.DataFrame:
 def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
     named = events.filter(pl.col("request_id") != "")
     requests = _shown_requests(events)
-    told = _told(named, requests)
-    led = told.filter(pl.col("action").is_in(INTEREST))["request_id"].unique()
+    rows = _outcomes(named, requests)
+    led = rows.filter(pl.col("action").is_in(INTEREST))["request_id"].unique()
     drawn = _draw(requests.with_columns(pl.col("list_id").is_in(led.implode()).alias("led")), lists, seed)
-    shown = _shown(told.join(drawn.select("list_id"), left_on="request_id", right_on="list_id", how="semi"))
+    shown = _shown_jobs(rows.join(drawn.select("list_id"), left_on="request_id", right_on="list_id", how="semi"))
     return [
         PastRequest(
             row["list_id"],
@@ -135,7 +153,7 @@ def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -
     ]
 
 
-def _told(named: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+def _outcomes(named: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     """The impressions and outcomes of requests, as the head of this module says.
 
     A job that was not shown counts from its request's time on. requests: list_id, time, split.
@@ -145,13 +163,13 @@ def _told(named: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     held_out = pl.col("time").filter(pl.col("split") != "train").min()
     end = pl.when(pl.col("split") == "train").then(held_out)
     asked = requests.select(pl.col("list_id").alias("request_id"), pl.col("time").alias("asked"), end.alias("end"))
-    told = impression | (pl.col("time") >= pl.coalesce("shown", "asked"))
+    follows = impression | (pl.col("time") >= pl.coalesce("shown", "asked"))
     known = (pl.col("time") == pl.col("asked")) | (pl.col("time") < pl.col("end")).fill_null(True)
     rows = named.join(asked, on="request_id").join(shown, on=keys, how="left")
-    return rows.filter(told & known).select(named.columns)
+    return rows.filter(follows & known).select(named.columns)
 
 
-def _shown(events: pl.DataFrame) -> dict[str, tuple[Shown, ...]]:
+def _shown_jobs(events: pl.DataFrame) -> dict[str, tuple[ShownJob, ...]]:
     """Request -> its jobs with what was done to each, by position."""
     impression = pl.col("action") == "impression"
     rows = (
@@ -165,10 +183,10 @@ def _shown(events: pl.DataFrame) -> dict[str, tuple[Shown, ...]]:
         )
         .sort("request_id", "position", "job_id", nulls_last=True)
     )
-    found: dict[str, list[Shown]] = {}
-    for request, job, position, propensity, *done in rows.iter_rows():
-        found.setdefault(request, []).append(Shown(job, position, propensity, *map(int, done)))
-    return {request: tuple(jobs) for request, jobs in found.items()}
+    jobs_of: dict[str, list[ShownJob]] = {}
+    for request, job, position, propensity, *labels in rows.iter_rows():
+        jobs_of.setdefault(request, []).append(ShownJob(job, position, propensity, *map(int, labels)))
+    return {request: tuple(jobs) for request, jobs in jobs_of.items()}
 
 
 def _viewed_requests(events: pl.DataFrame) -> pl.DataFrame:
@@ -208,11 +226,11 @@ def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list
     history: dict[str, list[tuple[str, bool]]] = {}
     for member, job, where in of_members.select("member_id", "job_id", "split").iter_rows():
         history.setdefault(member, []).append((job, where == "test"))
-    found = []
+    requests = []
     for row in drawn.iter_rows(named=True):
         own = history[row["member_id"]]
-        positive = Shown(row["job_id"], None, None, 1, None, None, None)
-        found.append(
+        positive = ShownJob(row["job_id"], None, None, 1, None, None, None)
+        requests.append(
             PastRequest(
                 row["list_id"],
                 row["member_id"],
@@ -225,11 +243,11 @@ def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list
                 other_views=frozenset(job for job, test in own if not test and job != row["job_id"]),
             )
         )
-    return found
+    return requests
 
 
 def _draw(requests: pl.DataFrame, lists: Mapping[str, int], seed: int) -> pl.DataFrame:
-    """requests: list_id, split, led and more."""
+    """The requests that are drawn, by split. requests: list_id, split and led (to an outcome), among others."""
     lot = pl.Series("lot", [_hash(f"{seed}/{name}") for name in requests["list_id"]], dtype=pl.Float64)
     late = (pl.col("split") == "test") & ~pl.col("led")
     ordered = requests.with_columns(lot, late.alias("late")).sort("late", "lot")
@@ -237,5 +255,5 @@ def _draw(requests: pl.DataFrame, lists: Mapping[str, int], seed: int) -> pl.Dat
 
 
 def _hash(text: str) -> float:
-    """Even in [0, 1), and the same everywhere."""
+    """A number in [0, 1), evenly spread over texts and the same on every machine."""
     return int.from_bytes(bytes.fromhex(row_hash(text, 7))) / 2**56

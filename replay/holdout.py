@@ -19,7 +19,7 @@ from contracts.errors import NotReady
 from contracts.tables import latest, read_table
 from contracts.text.verbalizer import Percentiles
 from contracts.workspace import Workspace
-from history.as_of import PastAsk
+from history.as_of import LoggedRequest
 from history.as_of import requests_as_of as past_requests_as_of
 from history.requests import EVENT_COLUMNS, gains, past_requests
 from retrieval.request import Request
@@ -86,7 +86,7 @@ def requests_as_of(
         n requests, in the order of `held`.
     """
     asks = [
-        PastAsk(
+        LoggedRequest(
             request.member_id,
             request.query,
             request.time,

@@ -21,7 +21,7 @@ from contracts.tables import latest, read_table
 from contracts.tasks import INTEREST
 from contracts.text.fitted import open_verbalizer
 from contracts.workspace import Workspace
-from history.as_of import PastAsk, requests_as_of
+from history.as_of import LoggedRequest, requests_as_of
 from history.unclicked import Unclicked, unclicked_days
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
@@ -116,7 +116,7 @@ def _logged_lists(workspace: Workspace, index: JobIndex, days: float, most: int,
     asked = asked[np.sort(drawn)]
     shown = _outcomes(named.join(asked.select("request_id"), on="request_id", how="semi"))
     unclicked = _unclicked(events, asked, days)
-    past = [PastAsk(row["member_id"], row["query"], row["time"], ()) for row in asked.iter_rows(named=True)]
+    past = [LoggedRequest(row["member_id"], row["query"], row["time"], ()) for row in asked.iter_rows(named=True)]
     requests = requests_as_of(workspace, past, percentiles=open_verbalizer(workspace).percentiles)
     lists = []
     for name, request in zip(asked["request_id"], requests, strict=True):

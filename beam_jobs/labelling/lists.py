@@ -14,8 +14,8 @@ from contracts.features import EVENT_TIME
 from contracts.records import Grade
 from contracts.versions import row_hash
 from contracts.workspace import Workspace
-from history.as_of import PastAsk, requests_as_of
-from history.requests import PastRequest, Shown
+from history.as_of import LoggedRequest, requests_as_of
+from history.requests import PastRequest, ShownJob
 from ranking.features import pair_features
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
@@ -37,7 +37,9 @@ def asks_as_of(workspace: Workspace, past: Sequence[PastRequest], graded_lists: 
 
     graded_lists: how many training lists the judge is to grade; it grades all others.
     """
-    requests = requests_as_of(workspace, [PastAsk(one.member_id, one.query, one.time, one.viewed) for one in past])
+    requests = requests_as_of(
+        workspace, [LoggedRequest(one.member_id, one.query, one.time, one.viewed) for one in past]
+    )
     train = [request.list_id for request in past if request.split == "train"]
     spared = set(train[graded_lists:])
     return [Ask(one, request, graded=one.list_id not in spared) for one, request in zip(past, requests, strict=True)]
@@ -70,7 +72,7 @@ class Pairs(NamedTuple):
     rows: np.ndarray
     job_ids: list[str]
     strata: list[str]
-    shown: list[Shown | None]
+    shown: list[ShownJob | None]
 
 
 def choose_pairs(index: JobIndex, ask: Ask, vector: np.ndarray, sizes: Sizes, seed: int) -> Pairs:

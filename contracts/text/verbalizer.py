@@ -1,7 +1,9 @@
 """The verbaliser: records in, text out. The same pure functions serve Beam, the stream and the request.
 
-Rules (DESIGN section 4; COOKBOOK 1.3): every field has a token budget, numbers become percentile tags, booleans are
-spelled out, a missing field leaves no trace, the newest comes first. Knows nothing of files, models or clocks.
+Every field has a token budget, numbers become percentile tags, booleans are spelled out, a missing field leaves no
+trace, the newest comes first. Knows nothing of files, models or clocks.
+
+Source of these rules: the semantic job search of LinkedIn (arXiv 2602.07309).
 
 A token here is a run of letters and digits or a single other visible character: close to a word piece, needs no
 tokenizer, and never changes with one.
@@ -21,7 +23,7 @@ from contracts.cleaning import clean_text
 from contracts.records import Education, Job, Member, Position
 
 TEXT_FORMAT = 1
-"""Raise it with any change that alters one byte of any text: stored text and vectors are then made again."""
+"""To be raised with any change that alters one byte of a stored text: text and vectors are then made again."""
 
 MEMBER_BUDGET: Mapping[str, int] = {
     "headline": 16,

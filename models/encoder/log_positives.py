@@ -16,7 +16,7 @@ from contracts.errors import BadInput, NotReady
 from contracts.features import JOB_KEY, JOB_TEXT
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from history.as_of import KNOWN, PastAsk, first_known, requests_as_of
+from history.as_of import KNOWN, LoggedRequest, first_known, requests_as_of
 from history.requests import EVENT_COLUMNS, gains, past_requests
 from models.encoder.positives import Positives
 
@@ -44,7 +44,7 @@ def log_positives(workspace: Workspace, most: int, seed: int) -> Positives:
     if not past:
         raise NotReady("no request to learn from in the events", cure="ingest a longer log")
     texts = _texts(workspace, last=max(one.time for one in past))
-    asked = requests_as_of(workspace, [PastAsk(one.member_id, one.query, one.time, ()) for one in past])
+    asked = requests_as_of(workspace, [LoggedRequest(one.member_id, one.query, one.time, ()) for one in past])
     said = [(one, request.request_text) for one, request in zip(past, asked, strict=True) if request.request_text]
     if silent := len(past) - len(said):
         log.info("encoder: %s of %s past requests say nothing of who asked", f"{silent:,}", f"{len(past):,}")
