@@ -1,16 +1,46 @@
 """Every error that Rolecall raises on purpose. One cause, one type; the message names the value and the cure.
 
-The command line prints `str(error)` on one line and exits with `exit_code`; the service answers with `http_status`
-and `reason`. Anything that is not a `RolecallError` is a bug and keeps its traceback.
+RolecallError
+  x BadInput                a value or file handed in does not fit
+    + MissingColumn
+    + UnreadableFile
+    + UnknownSource
+    + UnknownAttribute
+    + ShapeMismatch
+    + NotAFeatureRepo
+    + OtherPolicy
+  x NotReady                the output of an earlier step is not there
+    + TooFewHires
+  x BundleMismatch          parts do not belong together
+  x IndexMismatch
+  x NotWritten              the disk, another writer or a hole in a feed is in the way
+  x OtherWriter
+  x MissingChanges
+  x TooManyRejects          a measured share or figure is past its limit
+  x NotAgreed
+  x JudgeFailed
+  x TrainingFailed
+  x ExportRefused
+
+"x": raised as it is or as one of the types below it. The command line prints `str(error)` on one line and exits with
+`exit_code`; the service answers with `http_status` and `reason`. Any other exception is a bug and keeps its traceback.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class RolecallError(Exception):
     """Base of all typed errors.
 
-    what: what was found, with the offending value; where: the file, row or field; cure: what to do about it.
+    Attributes:
+        what: What is wrong, with the offending value.
+        where: The file, row or field; may be empty.
+        cure: What to do about it; may be empty.
+        reason: The type's name in answers of the service.
+        http_status: Status of such an answer.
+        exit_code: Of the command line.
     """
 
     reason = "error"
@@ -26,7 +56,7 @@ class RolecallError(Exception):
         cure = f" ({self.cure})" if self.cure else ""
         return f"{place}{self.what}{cure}"
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments do not survive the default, and Beam ships errors between processes.
         return _rebuild, (type(self), self.what, self.where, self.cure)
 
@@ -42,6 +72,8 @@ class BadInput(RolecallError):
 
 
 class MissingColumn(BadInput):
+    """A table lacks a column that is needed."""
+
     reason = "missing_column"
 
 
@@ -52,15 +84,9 @@ class UnreadableFile(BadInput):
 
 
 class UnknownSource(BadInput):
-    """A folder holds no layout that a source adapter recognises."""
+    """A folder is of no format that a raw-data source recognises."""
 
     reason = "unknown_source"
-
-
-class TooManyRejects(RolecallError):
-    """More rows went to quarantine than the stated share allows."""
-
-    reason, exit_code = "too_many_rejects", 3
 
 
 class UnknownAttribute(BadInput):
@@ -81,6 +107,24 @@ class NotAFeatureRepo(BadInput):
     reason = "not_a_feature_repo"
 
 
+class OtherPolicy(BadInput):
+    """Golden pairs were graded by another version of the policy, and nobody said that the grades still hold."""
+
+    reason = "other_policy"
+
+
+class NotReady(RolecallError):
+    """A step needs the output of an earlier step that is not there; the cure names the command."""
+
+    reason, http_status, exit_code = "not_ready", 503, 5
+
+
+class TooFewHires(NotReady):
+    """A log holds too few hires, or nothing but hires, to learn links from."""
+
+    reason = "too_few_hires"
+
+
 class BundleMismatch(RolecallError):
     """A bundle's content hash, text version or feature service does not match what it is used with."""
 
@@ -93,18 +137,6 @@ class IndexMismatch(RolecallError):
     reason, http_status, exit_code = "index_mismatch", 503, 4
 
 
-class NotReady(RolecallError):
-    """A step needs the output of an earlier step that is not there; the cure names the command."""
-
-    reason, http_status, exit_code = "not_ready", 503, 5
-
-
-class TooFewHires(NotReady):
-    """A log tells of too few hires, or of nothing but hires, to learn links from."""
-
-    reason = "too_few_hires"
-
-
 class NotWritten(RolecallError):
     """A file could not be written whole, as on a full disk; what stood there before still stands."""
 
@@ -112,27 +144,21 @@ class NotWritten(RolecallError):
 
 
 class OtherWriter(RolecallError):
-    """Another process already writes to a folder that takes one writer."""
+    """Something else already writes to what takes one writer."""
 
     reason, http_status, exit_code = "other_writer", 503, 11
 
 
 class MissingChanges(RolecallError):
-    """A change log lacks changes between those that it holds, so that no state can be made from it."""
+    """A feed lacks changes between those that it holds, so that no state can be made from it."""
 
     reason, http_status, exit_code = "missing_changes", 503, 12
 
 
-class TrainingFailed(RolecallError):
-    """A loss became NaN, or a ranker's scores collapsed to a constant."""
+class TooManyRejects(RolecallError):
+    """More rows went to quarantine than the stated share allows."""
 
-    reason, exit_code = "training_failed", 6
-
-
-class OtherPolicy(BadInput):
-    """Golden pairs were graded by another version of the policy, and nobody said that the grades still hold."""
-
-    reason = "other_policy"
+    reason, exit_code = "too_many_rejects", 3
 
 
 class NotAgreed(RolecallError):
@@ -141,13 +167,19 @@ class NotAgreed(RolecallError):
     reason, exit_code = "not_agreed", 8
 
 
-class ExportRefused(RolecallError):
-    """What would be served ranks otherwise than the model that was trained, or its probabilities do not hold."""
-
-    reason, exit_code = "export_refused", 9
-
-
 class JudgeFailed(RolecallError):
     """A judge cannot be asked, or leaves more pairs ungraded than the stated share allows."""
 
     reason, exit_code = "judge_failed", 7
+
+
+class TrainingFailed(RolecallError):
+    """A loss became NaN, or a ranker's scores collapsed to a constant."""
+
+    reason, exit_code = "training_failed", 6
+
+
+class ExportRefused(RolecallError):
+    """What would be served ranks otherwise than the model that was trained, or its probabilities do not hold."""
+
+    reason, exit_code = "export_refused", 9

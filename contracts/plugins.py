@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from contracts.errors import BadInput, NotReady
 
@@ -69,9 +69,9 @@ class Registry(Generic[T]):
         try:
             if target is not None:
                 module, _, attribute = target.partition(":")
-                return getattr(import_module(module), attribute)
+                return cast(type[T], getattr(import_module(module), attribute))
             if name in declared:
-                return declared[name].load()
+                return cast(type[T], declared[name].load())
         except ImportError as error:
             raise NotReady(f"{self.group} {name!r}: {error}", cure="install what it needs") from error
         known = ", ".join(self.names()) or "none"

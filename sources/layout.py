@@ -91,7 +91,7 @@ def _columns(path: Path) -> list[str] | None:
     """The columns of a file; None for JSON lines, which have none, and for a file that cannot be read."""
     try:
         if path.suffix == ".parquet":
-            return pq.read_schema(path).names
+            return list(pq.read_schema(path).names)
         if path.suffix == ".csv":
             return delimited.header(path)
     except (pa.ArrowInvalid, OSError):
@@ -142,7 +142,7 @@ def present_cells(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
 
 def _to_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
     try:
-        return batch.to_pylist()
+        return list(batch.to_pylist())
     except _NO_PYTHON_VALUE:  # one cell spoils the batch: take them singly
         columns = [[_cell(scalar) for scalar in column] for column in batch.columns]
         return [dict(zip(batch.schema.names, cells, strict=True)) for cells in zip(*columns, strict=True)]

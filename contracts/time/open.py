@@ -51,7 +51,8 @@ def is_open(
     Returns:
         (n,) bool.
     """
-    return np.logical_not(hidden | (posted_at > t) | has_expired(expires_at, t))
+    closed: np.ndarray = hidden | (posted_at > t) | has_expired(expires_at, t)
+    return ~closed
 
 
 def open_at(t: datetime | pl.Expr) -> pl.Expr:

@@ -128,7 +128,7 @@ def _numbers(path: Path) -> np.ndarray:
             column = file.read(columns=["sequence"])["sequence"]
             if column.null_count:
                 raise UnreadableFile(f"{column.null_count:,} changes without a sequence number", where=str(path))
-            return column.cast(pa.int64()).to_numpy()
+            return np.asarray(column.cast(pa.int64()))
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
 
