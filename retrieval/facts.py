@@ -1,4 +1,4 @@
-"""What a request tells of the member that rules hold jobs against: read from the member text and what they did."""
+"""Facts of a member that rules compare jobs with, read from the member text and the activity."""
 
 from __future__ import annotations
 

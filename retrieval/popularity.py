@@ -109,7 +109,7 @@ class Timeline:
                     yield i, self._live[row]
 
 
-class Lived(NamedTuple):
+class LiveEvent(NamedTuple):
     """An event that was counted live."""
 
     row: int
@@ -195,7 +195,7 @@ class JobActivity:
         made._n, made._places, made._by_row = self._n + len(former), self._places + int(fresh.sum()), None
         return made
 
-    def lived(self, start: int = 0) -> list[Lived]:
+    def live_events(self, start: int = 0) -> list[LiveEvent]:
         """The events that were added, in this order, without the first `start`, up to one of a row behind the last."""
         row_of = np.zeros(self._places, np.int64)
         row_of[self._place.first(self._n)] = np.arange(self._n)  # of rows that share a place the last one
@@ -206,10 +206,10 @@ class JobActivity:
         ):
             if place >= self._places:
                 break
-            events.append(Lived(int(row_of[place]), datetime.fromtimestamp(time, UTC), _KINDS[kind]))
+            events.append(LiveEvent(int(row_of[place]), datetime.fromtimestamp(time, UTC), _KINDS[kind]))
         return events
 
-    def knows(self, event: Lived) -> bool:
+    def knows(self, event: LiveEvent) -> bool:
         """Whether this event is among those that it was built from."""
         return self._kinds[event.action].holds(int(self._of(np.array([event.row]))[0]), event.time.timestamp())
 

@@ -1,6 +1,6 @@
-"""What retrieval is asked: one value made from a member, their activity and perhaps a query.
+"""A request to retrieval: one value made from a member, their activity and perhaps a query.
 
-The service, the labelling of training pairs and the replay all make it here, so that they ask the same thing.
+The service, the labelling of training pairs and the replay all make it here, so that all of them search alike.
 """
 
 from __future__ import annotations
@@ -26,13 +26,21 @@ WORD_BUDGET = {"headline": 16, "wants": 24, "location": 8, "worked": 24, "skills
 
 @dataclass(frozen=True)
 class Request:
-    """One request to retrieval, as of `time` (timezone-aware).
+    """One request to retrieval, as of `time`.
 
-    request_text: the prefix that is encoded and ranked with; query: what was typed, empty for a recommendation;
-    words: what the inverted index is asked; titles: the words that a title should hold; location: the member's;
-    recent: jobs of interest, newest first; exclude: jobs that must not be returned; facts: what rules hold jobs
-    against. Who asks, for the learned links: member: their record (`contracts.records.Member` as
-    a dict) where it is known; else member_id: by which the index may know their links.
+    Attributes:
+        request_text: The prefix that is encoded and ranked with.
+        query: As typed; empty for a recommendation.
+        words: What the inverted index looks for.
+        titles: The words that a title should hold.
+        location: The member's, as text.
+        time: Timezone-aware.
+        recent: Jobs of interest, newest first.
+        exclude: Jobs that must not be returned.
+        filter: On the jobs' attributes.
+        facts: What rules compare jobs with.
+        member_id: By which the index may know the member's links, where there is no record.
+        member: The member's record (`contracts.records.Member` as a dict), where it is known.
     """
 
     request_text: str
@@ -67,12 +75,23 @@ def build_request(
     percentiles: Percentiles | None = None,
     unclicked: Mapping[str, tuple[float, ...]] | None = None,
 ) -> Request:
-    """The request of a member (empty text: unknown or anonymous) who searches (query) or looks for advice (no query).
+    """The request of a member who searches (with a query) or looks for advice (without one).
 
-    A query alone decides the words, and asks for phrases by quotes; without one they are the last jobs of interest and
-    the member's own. Jobs applied to and dismissed are excluded beside `exclude`. Activity is taken as of `time`.
-    A request of the past brings the member's record of then and no id: what the index knows of a member is of now.
-    percentiles, unclicked: for rules that ask for pay and for what was shown; see `Facts`.
+    A query alone decides the words, and asks for phrases by quotes; without one the words are the last jobs of interest
+    and the member's own. Jobs applied to and dismissed are excluded.
+
+    Args:
+        member_text: Of the verbaliser; empty for a member who is unknown or anonymous.
+        activity: Entries before `time` count.
+        query: Empty for a recommendation.
+        location: As text; empty: that of the member text.
+        filter: On the jobs' attributes.
+        time: Timezone-aware.
+        exclude: Jobs that must not be returned, beside those applied to and dismissed.
+        member_id: Empty for a request of the past: what the index knows by it is of now.
+        member: The member's record, for a request of the past as it was then.
+        percentiles: Of the member texts, for rules that compare pay.
+        unclicked: Job to when it was shown without a click (seconds since 1970), for rules on those; see `Facts`.
     """
     entries = [entry for entry in activity.entries if entry.time < time]
     of_interest = [entry for entry in entries if entry.action in INTEREST]

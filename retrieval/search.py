@@ -22,10 +22,15 @@ from retrieval.rules.rules import find_rules
 
 
 @dataclass(frozen=True)
-class Found:
-    """filter: what was asked for and what was read in the query; open: jobs on offer now (`JobIndex.alive`); passed:
-    those that may be answered with; quoted: jobs that hold every phrase in quotes, None where there is none; lacks: why
-    no vectors were searched, empty where they were.
+class SearchAnswer:
+    """The candidates for a query, and how it was read.
+
+    Attributes:
+        filter: The filter that was given and the one that was read in the query.
+        open: Jobs that are open now (`JobIndex.alive`).
+        passed: Jobs that may be returned.
+        quoted: Jobs that hold every phrase in quotes; None where there is none.
+        lacks: Why no vectors were searched; empty where they were.
     """
 
     index: JobIndex
@@ -46,13 +51,23 @@ def search(
     rules: Path | None = None,
     as_typed: bool = False,
     device: str | None = None,
-) -> Found:
+) -> SearchAnswer:
     """The k best jobs of an index in the order of retrieval, and how the query was read.
 
-    The encoder is that of the workspace in which the index lies, where it is the one that the index was built with;
-    else words are searched alone. rules: as `find_rules` takes it; as_typed: do not look for a place in the query;
-    device: as `JobIndex.load`.
-    Raises BadInput for k < 1 or an empty query, and what `JobIndex.load` and `JobIndex.search` raise.
+    The encoder is that of the workspace in which the index lies, where the index was built with it; else words are
+    searched alone.
+
+    Args:
+        folder: Of the index.
+        query: Free text.
+        k: Jobs at most.
+        filter: Beside the place that the query may name.
+        rules: A file, as `find_rules` takes it.
+        as_typed: Do not look for a place in the query.
+        device: As `JobIndex.load` takes it.
+
+    Raises:
+        BadInput: k is below 1, or the query is empty; also what `JobIndex.load` and `JobIndex.search` raise.
     """
     check_count("k", k)
     if not query.strip():
@@ -64,7 +79,7 @@ def search(
     vector, lacks = _encoded(index, workspace, request.request_text)
     candidates = index.search(request, vector, max(k, CANDIDATES), in_force).first(k)  # one order for all k up to that
     alive, quoted = index.alive(np.arange(len(index)), request.time), index.terms.holding(request.words)
-    return Found(
+    return SearchAnswer(
         index,
         reading,
         both,

@@ -20,8 +20,8 @@ from contracts.errors import BadInput, RolecallError
 from contracts.records import Job
 from contracts.text.verbalizer import content_hash
 from contracts.workspace import Workspace
-from retrieval.index.changes import News, Upsert
-from retrieval.index.updates import is_news, news
+from retrieval.index.changes import NewerChanges, Upsert
+from retrieval.index.updates import is_newer, newer_changes
 from serving.current import Current
 from serving.logger import log
 from serving.metrics import Metrics
@@ -148,16 +148,16 @@ class FeedConsumer:
 
     def _apply_to(self, servable: Servable, changes: Sequence[Change], position: str) -> set[str] | None:
         """The jobs that changed; None where other models than those of `servable`, or another position, are served."""
-        newer = [change for change in changes if is_news(servable.index, change.job_id, *change.version)]
+        newer = [change for change in changes if is_newer(servable.index, change.job_id, *change.version)]
         upserts = encode_jobs(servable, [change.job for change in newer if change.job is not None])
         deletes = {change.job_id: change.time for change in newer if change.job is None}
-        applied: News | None = None
+        applied: NewerChanges | None = None
 
         def change(now: Servable) -> Servable:
             nonlocal applied
             if (now.encoded_by, now.index.position) != (servable.encoded_by, servable.index.position):
                 return now
-            applied = news(now.index, upserts, deletes)
+            applied = newer_changes(now.index, upserts, deletes)
             return replace(now, index=now.index.changed(*applied, position))
 
         self._current.change(change)

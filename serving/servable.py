@@ -45,7 +45,7 @@ class Servable:
     @property
     def served(self) -> tuple[str, str, int]:
         """Versions of the bundle and of the index as it was built, and how many jobs it holds now."""
-        return self.manifest.version, self.index.manifest.version, self.index.jobs.held
+        return self.manifest.version, self.index.manifest.version, self.index.jobs.current
 
 
 def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | None = None) -> Servable:

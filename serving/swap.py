@@ -15,7 +15,7 @@ from pathlib import Path
 
 from contracts.errors import NotReady
 from contracts.workspace import Workspace
-from retrieval.index.updates import carried, carry_activity
+from retrieval.index.updates import carry_activity, carry_changes
 from serving.config import ServeConfig
 from serving.current import Current
 from serving.feed import encode_jobs
@@ -139,7 +139,7 @@ class Swapper:
 def _carry_over(old: Servable, new: Servable) -> Servable:
     """`new` with what the feed brought `old`, encoded again where the models differ."""
     encode = None if old.encoded_by == new.encoded_by else lambda jobs: encode_jobs(new, jobs)
-    return replace(new, index=carried(old.index, new.index, encode))
+    return replace(new, index=carry_changes(old.index, new.index, encode))
 
 
 def _take_over(now: Servable, new: Servable, carried_events: int) -> Servable:
@@ -151,4 +151,4 @@ def _take_over(now: Servable, new: Servable, carried_events: int) -> Servable:
 
 def _has_many_dead_rows(served: Servable) -> bool:
     jobs = served.index.jobs
-    return jobs.worn > max(MAX_DEAD_ROWS, (len(jobs) - jobs.built) // 2)
+    return jobs.ended_since_build > max(MAX_DEAD_ROWS, (len(jobs) - jobs.built) // 2)

@@ -15,8 +15,12 @@ from retrieval.engines.vectors import check_vectors
 
 
 class Upsert(NamedTuple):
-    """A job as an index takes it. vector: (dim,) float32; items: (T, H) item tokens, None where the index has none;
-    text_hash: `contracts.text.verbalizer.content_hash` of the text that both were made from.
+    """A job as an index takes it.
+
+    Attributes:
+        vector: (dim,) float32.
+        items: (T, H) item tokens; None where the index has none.
+        text_hash: `contracts.text.verbalizer.content_hash` of the text that both were made from.
     """
 
     job: Job
@@ -25,8 +29,8 @@ class Upsert(NamedTuple):
     text_hash: str
 
 
-class News(NamedTuple):
-    """Changes that are newer than what an index knows; deletes: id -> when."""
+class NewerChanges(NamedTuple):
+    """Changes that are newer than what an index has; deletes: id to when."""
 
     upserts: list[Upsert]
     deletes: dict[str, datetime]
@@ -35,10 +39,17 @@ class News(NamedTuple):
 def check_changes(
     upserts: Sequence[Upsert], deletes: Mapping[str, datetime], vector: tuple[int, ...], items: tuple[int, ...] | None
 ) -> None:
-    """Raises BadInput for a job that is changed twice, a vector as `check_vectors` and item tokens that are not finite,
-    ShapeMismatch for other shapes.
+    """Check that all of a batch fits.
 
-    vector, items: shapes that one job's must have.
+    Args:
+        upserts: Jobs with vectors and item tokens.
+        deletes: Id to when.
+        vector: The shape of one job's vector.
+        items: The shape of one job's item tokens; None where the index has none.
+
+    Raises:
+        BadInput: A job is changed twice, or its numbers are not finite or too large.
+        ShapeMismatch: A vector or item tokens have another shape.
     """
     changes = Counter([upsert.job.id for upsert in upserts] + list(deletes))
     twice = [job_id for job_id, times in changes.items() if times > 1]

@@ -33,7 +33,7 @@ SHOWN = (
     "hidden",
     "updated_at",
 )
-"""Of a job record what an index holds: all but the long texts."""
+"""The fields of a job record that an index holds: all but the long texts."""
 TEXT_HASH = "text_hash"
 _OPEN, _HIDDEN, _ENDED = 0, 1, 2
 
@@ -41,8 +41,8 @@ _OPEN, _HIDDEN, _ENDED = 0, 1, 2
 class JobRows:
     """n rows. A row holds one version of a job for good; a job that changes gets a new row, and its old one ends.
 
-    ids: of the first n rows, to which others may add. An immutable value; `appended` makes the next one, which shares
-    its memory. `version` tells the writer what it has seen, and is that of the newest value.
+    An immutable value; `appended` makes the next one, which shares its memory. `ids` may grow behind the first n, and
+    `version` is that of the newest value.
     """
 
     def __init__(self, jobs: pa.Table) -> None:
@@ -62,8 +62,8 @@ class JobRows:
         return self.n
 
     @property
-    def held(self) -> int:
-        """How many jobs there are: the rows that have not ended."""
+    def current(self) -> int:
+        """How many jobs there are: rows that have not ended."""
         return self.n - self._gone
 
     @property
@@ -72,8 +72,8 @@ class JobRows:
         return self._ended.first(self._gone)
 
     @property
-    def worn(self) -> int:
-        """How many of the rows that came since the index was built have ended: loading it again is without them."""
+    def ended_since_build(self) -> int:
+        """How many of the rows that came after the build have ended: an index that is loaded again is without them."""
         return int(np.count_nonzero(self.ended >= self.built))
 
     def open(self, rows: np.ndarray) -> np.ndarray:
@@ -97,9 +97,9 @@ class JobRows:
         return self._hashes[row].as_py() if row < self.built else self._added_hashes[row - self.built]
 
     def version(self, job_id: str) -> tuple[datetime, bool] | None:
-        """When the newest that is known of a job was true, and whether it is that the job was deleted; None: nothing.
+        """The newest version of a job: when it was true, and whether it is a deletion; None for a job never seen.
 
-        Versions compare as they follow each other: of an upsert and a delete at one moment the delete is the later.
+        Versions compare in time; of an upsert and a delete at one moment the delete is the later.
         """
         row = self.row(job_id, ended=True)
         versions = [(time, True) for time in (self._deleted.get(job_id),) if time]
@@ -110,19 +110,25 @@ class JobRows:
         return max(versions, default=None)
 
     def added(self) -> tuple[dict[int, Job], dict[str, datetime]]:
-        """What came since the index was built: row -> the job that it holds, and id -> when it was deleted."""
+        """Changes since the build: row to the job that it holds, and id to when it was deleted."""
         rows = np.flatnonzero(self._state[self.built :] != _ENDED) + self.built
         # A list, since whoever extends the newest value adds to the dict meanwhile.
         deleted = {job_id: time for job_id, time in list(self._deleted.items()) if self.row(job_id) < 0}
         return {row: self._added[row - self.built] for row in rows.tolist()}, deleted
 
     def appended(self, jobs: Sequence[Job], hashes: Sequence[str], deleted: Mapping[str, datetime]) -> JobRows:
-        """These rows with one for each job behind them, without those of `deleted` (id -> when) and those replaced.
+        """These rows with one for each job behind them; rows of replaced and deleted jobs have ended.
 
-        hashes: of the jobs' texts. Raises OtherWriter where this value was already appended to.
+        Args:
+            jobs: Each id once.
+            hashes: Of the jobs' texts.
+            deleted: Id to when it was deleted.
+
+        Raises:
+            OtherWriter: This value was already appended to.
         """
         made = copy(self)
-        with self._writing:  # that of all values made from one: of two writers the second is told
+        with self._writing:  # one lock for all values made from one: the second of two writers is refused
             if (len(self.ids), self._ended.n) != (self.n, self._gone):
                 raise OtherWriter(f"these {self.n:,} rows were already changed", cure="change the newest index")
             ended = [row for job_id in (*(job.id for job in jobs), *deleted) if (row := self.row(job_id)) >= 0]

@@ -12,7 +12,7 @@ from contracts.workspace import Workspace
 from rolecall.options import DEFAULT, DeviceOption, JsonOption, RulesOption, WorkspaceOption, params_of
 
 if TYPE_CHECKING:
-    from retrieval.search import Found
+    from retrieval.search import SearchAnswer
 
 _WIDTHS = {"title": 40, "company": 24, "location": 26}
 _HEADS = {"location": "place"}
@@ -63,7 +63,7 @@ def search(
     typer.echo(json.dumps(answer, indent=2) if as_json else _as_table(answer))
 
 
-def _as_dict(query: str, found: Found) -> dict[str, Any]:
+def _as_dict(query: str, found: SearchAnswer) -> dict[str, Any]:
     candidates = found.candidates
     shown = [found.index.display(int(row)) for row in candidates.rows]
     return {

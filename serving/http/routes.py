@@ -114,7 +114,7 @@ async def readyz(service: Service) -> dict[str, str | int]:
         "bundle_version": servable.manifest.version,
         "index_version": servable.index.version,
         "text_version": servable.manifest.text_version,
-        "jobs": servable.index.jobs.held,
+        "jobs": servable.index.jobs.current,
         "feed": engine.feed.state if engine.feed else "none",
     }
 

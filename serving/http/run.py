@@ -54,7 +54,7 @@ def serve(
 
         def loaded(promise: Future[Engine]) -> None:
             if promise.exception() is None:
-                log.info("serving: ready, %s jobs", f"{promise.result().servable.index.jobs.held:,}")
+                log.info("serving: ready, %s jobs", f"{promise.result().servable.index.jobs.current:,}")
             else:
                 server.should_exit = True  # and never False: it may have been told to stop meanwhile
 

@@ -199,7 +199,7 @@ def test_an_index_with_many_ended_rows_is_loaded_again_without_them(
         for number in range(1, 9):
             write(feed, number, [upsert("new", f"Xylophonist {number}")])
             wait(has_applied(client, number))
-        wait(lambda: engine.servable.index.jobs.worn <= 2)
+        wait(lambda: engine.servable.index.jobs.ended_since_build <= 2)
         assert by_words(client, "xylophonist")["new"]["title"] == "Xylophonist 8"
         assert engine.servable.index.version.endswith("+8")
 

@@ -32,7 +32,7 @@ from retrieval.index.job_index import JobIndex
 from retrieval.index.job_rows import SHOWN, TEXT_HASH, JobRows
 from retrieval.index.manifest import IndexManifest
 from retrieval.index.parts import built_parts
-from retrieval.index.updates import carried, carry_activity, news
+from retrieval.index.updates import carry_activity, carry_changes, newer_changes
 from retrieval.popularity import build_activity
 from retrieval.request import Request, build_request
 from retrieval.words.terms import K1, B, build_terms
@@ -218,7 +218,7 @@ class IndexMachine(RuleBasedStateMachine):
     def another_index_takes_over(self) -> None:
         """It was built from the records as they were set aside, and so is old when it comes."""
         jobs, events = self.aside
-        new = carried(self.index, made(list(jobs.values()), events))
+        new = carry_changes(self.index, made(list(jobs.values()), events))
         carry_activity(self.index, new)
         self.index, self.built_from, self.former = new, dict(jobs), []
         self.aside = dict(self.jobs), list(self.events)
@@ -227,7 +227,7 @@ class IndexMachine(RuleBasedStateMachine):
     def it_answers_as_one_built_from_what_is_left(self) -> None:
         if hasattr(self, "index"):
             anew = made([self.jobs[job_id] for job_id in sorted(self.jobs)], self.events)
-            assert self.index.jobs.held == len(self.jobs)
+            assert self.index.jobs.current == len(self.jobs)
             assert seen(self.index) == seen(anew)
             self.words_are_weighed_with_what_the_build_knew()
 
@@ -282,7 +282,7 @@ def test_the_newest_version_counts_whatever_the_order_and_however_often_it_is_to
     for job_id, at, deleted in told:
         one = held(job_id, at, company=str(at))
         upserts = [] if deleted else [upsert(one)]
-        index = index.changed(*news(index, upserts, {job_id: one.job.updated_at} if deleted else {}), "1")
+        index = index.changed(*newer_changes(index, upserts, {job_id: one.job.updated_at} if deleted else {}), "1")
     for job_id in IDS[:3]:
         known = [(at, deleted) for other, at, deleted in versions if other == job_id]
         newest = max([*known, (4, False)] if job_id != "j2" else known, default=(0, True))
@@ -383,13 +383,13 @@ def test_an_index_that_is_loaded_again_stands_where_it_stood_and_another_where_i
         return JobIndex(replace(index.parts, manifest=manifest, position=position))
 
     old = built("5").changed([upsert(held("j1", 1))], {}, "9")
-    assert [carried(old, new).position for new in (built("5"), built("2"), built("7"), built(""))] == [
+    assert [carry_changes(old, new).position for new in (built("5"), built("2"), built("7"), built(""))] == [
         "9",
         "2",
         "7",
         "",
     ]
-    assert carried(carried(old, built("2")), built("7")).rows(["j1"])[0] >= 0
+    assert carry_changes(carry_changes(old, built("2")), built("7")).rows(["j1"])[0] >= 0
 
 
 def test_what_was_carried_is_not_carried_again() -> None:
@@ -403,7 +403,11 @@ def test_what_was_carried_is_not_carried_again() -> None:
     assert carry_activity(later, new, 2) == 3
     rows = new.rows(["j0", "j1", "j2"])
     assert new.activity.views(rows, NOW + timedelta(hours=1), 1).tolist() == [1, 1, 0]
-    assert [(event.row, event.action) for event in new.activity.lived()] == [(1, "view"), (0, "view"), (2, "apply")]
+    assert [(event.row, event.action) for event in new.activity.live_events()] == [
+        (1, "view"),
+        (0, "view"),
+        (2, "apply"),
+    ]
 
 
 def test_the_version_says_the_last_change_that_is_in_it() -> None:
