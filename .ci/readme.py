@@ -27,12 +27,12 @@ def missing_variables(block: str) -> list[str]:
 
 
 def main() -> None:
-    found = blocks(Path(sys.argv[1]).read_text())
+    scripts = blocks(Path(sys.argv[1]).read_text())
     if "--list" in sys.argv:
-        print("\n".join(found))
+        print("\n".join(scripts))
         return
-    for number, block in enumerate(found, start=1):
-        print(f"\n== README block {number} of {len(found)}\n{block}", flush=True)
+    for number, block in enumerate(scripts, start=1):
+        print(f"\n== README block {number} of {len(scripts)}\n{block}", flush=True)
         if missing := missing_variables(block):
             print(f"passed over: {', '.join(missing)} is not set", flush=True)
             continue

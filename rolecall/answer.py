@@ -31,8 +31,8 @@ def _active_member(workspace: Workspace) -> str:
     return max(counts, key=lambda count: (count["counts"], count["values"]))["values"]
 
 
-def _as_text(asked: str, answer: dict[str, Any]) -> str:
-    lines = [asked, ""]
+def _as_text(request: str, answer: dict[str, Any]) -> str:
+    lines = [request, ""]
     for result in answer["results"]:
         tasks = "  ".join(f"{task} {value:.3f}" for task, value in result["scores"].items())
         place = ", ".join(part for part in (result.get("company"), result.get("location")) if part)

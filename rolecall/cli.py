@@ -73,8 +73,8 @@ def _exit(error: RolecallError) -> NoReturn:
     sys.exit(error.exit_code)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked_for: bool) -> None:
+    if asked_for:
         from importlib.metadata import version
 
         typer.echo(f"rolecall {version('rolecall')}")

@@ -33,18 +33,24 @@ TEXTS = ("features/member_text", "features/job_text")
 
 
 class StageFailed(RolecallError):
-    """A stage ended with an error; what it said stands above."""
+    """A stage ended with an error, which its own process has printed."""
 
     reason = "stage_failed"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step. `reads` and `writes` are paths below the workspace; `params` are sections of params.yaml.
+    """One step of the recipe.
 
-    metrics: files of figures that it writes beside, by which DVC compares runs, and which it keeps of each;
-    files: paths from the working directory that it reads too, or knobs that hold one; grows: its outputs hold versions
-    beside each other, named by their content, which DVC must not clear before it runs the stage again.
+    Attributes:
+        name: As DVC and `--from` name it.
+        command: The `rolecall` command that does it, without `--workspace`.
+        reads: Paths below the workspace.
+        writes: Paths below the workspace.
+        params: Sections of params.yaml.
+        metrics: Files of figures, written beside, by which DVC compares runs.
+        files: Paths from the working directory that are read too, or knobs that hold one.
+        grows: The outputs hold versions beside each other, which DVC must not clear before it runs the stage again.
     """
 
     name: str
@@ -169,10 +175,21 @@ def run_recipe(
     profile: str | None = None,
     quiet: bool = False,
 ) -> None:
-    """Run every stage from `start` to `end`; after the last of all, answer one request over HTTP, write `summary.json`.
+    """Run the stages, then answer one request over HTTP and write `summary.json`, unless `end` stops before the last.
 
-    data None: a market is simulated into the workspace first; profile None: the online store that the repository has.
-    Raises BadInput for an unknown stage, StageFailed where a stage ends with an error.
+    Args:
+        workspace: Where everything is written.
+        data: Raw data; None to simulate a market into the workspace first.
+        params: The params file, for the stages' processes.
+        knobs: The knobs in force.
+        start: The first stage to run; None for the first of all.
+        end: The last stage to run; None for the last of all.
+        profile: The online store, "embedded" or "redis"; None for the one that the repository has.
+        quiet: Show warnings alone.
+
+    Raises:
+        BadInput: There is no such stage, or another market was simulated into the workspace.
+        StageFailed: A stage ended with an error.
     """
     source = data or workspace.root / RAW
     to_run = [stage for stage in stages() if data is None or stage.name != "simulate"]
@@ -192,7 +209,7 @@ def run_recipe(
         argv = [part.format(data=source) for part in stage.command.split()]
         argv += _place(stage, workspace, profile)
         cost = _run(stage.name, argv, params, quiet)
-        costs = [known for known in costs if known["name"] != stage.name] + [cost]
+        costs = [earlier for earlier in costs if earlier["name"] != stage.name] + [cost]
         write_costs(workspace, costs)
         log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(to_run), stage.name, cost["seconds"], cost["peak_mb"])
     if end not in (None, names[-1]):
@@ -233,15 +250,17 @@ def _simulated_before(folder: Path, knobs: Params) -> bool:
     """Whether the market is there. Raises BadInput for another one: the records of both would be mixed."""
     from simulator.market import read_params
 
-    found = read_params(folder)
-    if found is None:
+    there = read_params(folder)
+    if there is None:
         return False
-    wanted = knobs.simulate.model_dump() | {"seed": knobs.seed}
-    wanted["about_events"] = wanted.pop("events")
-    other = [f"{name} {found.get(name)}, not {value}" for name, value in wanted.items() if found.get(name) != value]
-    if other:
+    asked_for = knobs.simulate.model_dump() | {"seed": knobs.seed}
+    asked_for["about_events"] = asked_for.pop("events")
+    differing = [
+        f"{name} {there.get(name)}, not {value}" for name, value in asked_for.items() if there.get(name) != value
+    ]
+    if differing:
         cure = "run in another --workspace, or delete this one"
-        raise BadInput(f"another market was simulated here ({'; '.join(other)})", where=str(folder), cure=cure)
+        raise BadInput(f"another market was simulated here ({'; '.join(differing)})", where=str(folder), cure=cure)
     return True
 
 
@@ -260,6 +279,6 @@ def _run(name: str, argv: Sequence[str], params: Path | None, quiet: bool) -> di
     code = os.waitstatus_to_exitcode(status)
     process.returncode = code
     if code != 0:
-        raise StageFailed(f"exit code {code}", where=name, cure="what it said stands above")
+        raise StageFailed(f"exit code {code}", where=name, cure="its own message stands above")
     unit = 1 if sys.platform == "darwin" else 1024
     return {"name": name, "seconds": time.monotonic() - started, "peak_mb": usage.ru_maxrss * unit / 1e6}

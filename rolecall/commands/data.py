@@ -45,12 +45,12 @@ def simulate(
     from simulator.market import simulate as write_market
 
     knobs = params_of(context)
-    chosen = knobs.simulate.model_dump() | {
+    sizes = knobs.simulate.model_dump() | {
         name: value for name, value in {"members": members, "jobs": jobs, "events": events}.items() if value is not None
     }
     write_market(
         out,
-        **chosen,
+        **sizes,
         seed=knobs.seed if seed is None else seed,
         start=start.replace(tzinfo=UTC) if start else None,
         catalogue=Catalogue.from_json(catalogue.read_text("utf-8")) if catalogue else None,

@@ -57,9 +57,9 @@ def search(
     from retrieval.search import search as search_index
 
     folder = index or Workspace(workspace).index
-    wanted = parse_filter(filter_json) if filter_json else Filter()
+    condition = parse_filter(filter_json) if filter_json else Filter()
     rules = rules_file or params_of(context).rules.file
-    answer = _as_dict(query, search_index(folder, query, k, wanted, rules, as_typed, device))
+    answer = _as_dict(query, search_index(folder, query, k, condition, rules, as_typed, device))
     typer.echo(json.dumps(answer, indent=2) if as_json else _as_table(answer))
 
 
