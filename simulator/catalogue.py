@@ -34,13 +34,15 @@ LEVEL_WORDS: tuple[tuple[str, ...], ...] = (
 
 
 class City(NamedTuple):
+    """weight: its relative size, from which members and jobs are drawn."""
+
     name: str
     region: str
     weight: float
 
 
 class Intent(NamedTuple):
-    """What a search asks for. relatedness: (occupations,) float32; city: index, or -1 where none is named."""
+    """The target of a search. relatedness: (occupations,) float32; city: index, or -1 where none is named."""
 
     relatedness: np.ndarray
     city: int
@@ -130,7 +132,7 @@ class Catalogue:
         return np.array([names[city.region] for city in self.cities], np.int16)
 
     def intent(self, query: str) -> Intent:
-        """What a query of the simulated market asks for; unknown words ask for nothing (all zero, -1).
+        """The occupations and the city that a query of the simulated market asks for; unknown words: all zero, -1.
 
         A query is a title or a skill, perhaps with a word of seniority before it and "in <city>" after it. A title
         means its occupation; a skill means all occupations that use it.
@@ -138,10 +140,12 @@ class Catalogue:
         return _intent(self, query)
 
     def to_json(self) -> str:
+        """All of it, for `from_json`."""
         return json.dumps(asdict(self), ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
+        """The catalogue that `to_json` wrote, or another program in its form."""
         raw = json.loads(text)
         raw["occupations"] = tuple(Occupation(**_tuples(o)) for o in raw["occupations"])
         raw["cities"] = tuple(City(*city) for city in raw["cities"])

@@ -25,7 +25,7 @@ ADJUDICATOR = f"{SIMULATED}3"
 KAPPA = 0.88
 """Quadratic kappa that two graders are meant to have."""
 DECIDES_WELL = 0.9
-"""How often the third takes the true grade; otherwise the lower one of the two."""
+"""Share of the disagreements that the third grader gives the true grade; the others get the lower of the two."""
 NOTE = "simulated"
 
 _README = """Simulated: no person graded any of this.
@@ -38,29 +38,33 @@ where they differ, accepted.csv that the grades hold under every policy: graders
 def write_golden(market: Path, truth: Truth, seed: int, end: datetime) -> None:
     """Write `golden/` of a market that has members, jobs and impressions; the same arguments give the same bytes.
 
-    end: when the market ends, which is when it counts as graded.
+    Args:
+        market: the folder of its tables.
+        truth: of the market.
+        seed: of the sample and the graders' noise.
+        end: when the market ends, which is the time of the grades.
     """
     policy, folder = load_policy(), market / "golden"
     pairs = sample_pairs(market, policy, PAIRS, seed)
     asked = ([pair.member.id if pair.member else "" for pair in pairs], [pair.job.id for pair in pairs])
-    found = truth.of_pairs(*asked, [pair.query for pair in pairs])
-    true = found.grade()
+    fit = truth.of_pairs(*asked, [pair.query for pair in pairs])
+    true = fit.grade()
     write_pairs(folder, pairs)
     for number, grader in enumerate(GRADERS):
         rng = np.random.default_rng([seed, 18, number])
         given = {"grade": _astray(rng, true)}
         for name in DIMENSIONS:
-            if name in found._fields:
-                given[name] = _astray(rng, np.rint(4 * getattr(found, name)).astype(np.int8))
+            if name in fit._fields:
+                given[name] = _astray(rng, np.rint(4 * getattr(fit, name)).astype(np.int8))
         rows = [{name: int(grades[i]) for name, grades in given.items()} | {"note": NOTE} for i in range(len(pairs))]
         write_sheet(folder, grader, pairs, policy.version, rows)
     well = np.random.default_rng([seed, 18, len(GRADERS)]).random(len(pairs)) < DECIDES_WELL
     decisions = []
-    for i, one in enumerate(adjudicate(folder)):
-        if one.grade is None:
-            lower = min(int(given.rpartition(" ")[2]) for given in one.grades.split("; "))
-            one = one._replace(grade=int(true[i]) if well[i] else lower, decided_by=ADJUDICATOR, note=NOTE)
-        decisions.append(one)
+    for i, decision in enumerate(adjudicate(folder)):
+        if decision.grade is None:
+            lower = min(int(given.rpartition(" ")[2]) for given in decision.grades.split("; "))
+            decision = decision._replace(grade=int(true[i]) if well[i] else lower, decided_by=ADJUDICATOR, note=NOTE)
+        decisions.append(decision)
     write_adjudicated(folder, pairs, decisions)
     accept_policy(folder, EVERY_VERSION, GRADERS[0], end)
     (folder / "README").write_text(_README)

@@ -36,9 +36,15 @@ class Shelf:
         self._keys = group[self._order].astype(np.int64) * self._span + (posted[self._order] - self._base)
 
     def draw(self, rng: np.random.Generator, group: np.ndarray, time: np.ndarray) -> np.ndarray:
-        """For each group and time a job posted in the OLDEST_DAYS before, evenly; -1 where there is none.
+        """For each group and time a job that was posted in the OLDEST_DAYS before, each with equal probability.
 
-        group: (n, k) int; time: (n,) int64 microseconds. Returns (n, k) int64.
+        Args:
+            rng: of the draw.
+            group: (n, k) int.
+            time: (n,) int64 microseconds since 1970.
+
+        Returns:
+            (n, k) int64 rows of jobs; -1 where the group has none.
         """
         offset = group.astype(np.int64) * self._span
         since = np.maximum(time - self._base - OLDEST_DAYS * DAY, 0)
@@ -49,6 +55,8 @@ class Shelf:
 
 
 class Shelves(NamedTuple):
+    """The jobs of a market on shelves by group: all in one, by occupation, and by occupation and region."""
+
     everything: Shelf
     by_occupation: Shelf
     by_place: Shelf
@@ -73,6 +81,7 @@ class Lists(NamedTuple):
 
 
 def shelves(jobs: Jobs, catalogue: Catalogue) -> Shelves:
+    """Sort the jobs of a market for `pools`."""
     regions = catalogue.regions
     place = jobs.occupation.astype(np.int64) * (int(regions.max()) + 1) + regions[jobs.city]
     return Shelves(
@@ -85,9 +94,18 @@ def shelves(jobs: Jobs, catalogue: Catalogue) -> Shelves:
 def pools(
     rng: np.random.Generator, requests: Requests, jobs: Jobs, shelf: Shelves, catalogue: Catalogue, related: np.ndarray
 ) -> np.ndarray:
-    """(n, POOL) int64: candidates of each request, each job once, live at its time; -1 where a slot stays empty.
+    """The candidates of each request: jobs that are open at its time, each once.
 
-    related: (n, RELATED) occupations near the target.
+    Args:
+        rng: of the draw.
+        requests: n of them.
+        jobs: of the market.
+        shelf: from `shelves`.
+        catalogue: of the market.
+        related: (n, RELATED) int, occupations near the target.
+
+    Returns:
+        (n, POOL) int64 rows of jobs; -1 in an empty slot.
     """
     n = len(requests.time)
     region_count = int(catalogue.regions.max()) + 1
@@ -108,7 +126,7 @@ def pools(
 
 
 def crude_scores(requests: Requests, pool: np.ndarray, jobs: Jobs, catalogue: Catalogue) -> np.ndarray:
-    """(n, POOL) float64: what the policy thinks of each candidate; -inf in empty slots."""
+    """The logging policy's scores: (n, POOL) float64, -inf in an empty slot."""
     city = jobs.city[pool]
     age = (requests.time[:, None] - jobs.posted[pool]) / (7.0 * DAY)
     score = (
@@ -121,10 +139,17 @@ def crude_scores(requests: Requests, pool: np.ndarray, jobs: Jobs, catalogue: Ca
 
 
 def draw_lists(rng: np.random.Generator, pool: np.ndarray, scores: np.ndarray, length: int = LIST_LENGTH) -> Lists:
-    """Plackett-Luce lists of each row: positions are drawn one after the other in proportion to exp(score).
+    """Plackett-Luce lists: the job of each position is drawn in proportion to exp(score) among those not yet placed.
 
-    pool, scores: (n, candidates); -inf is never drawn. Drawn by Gumbel noise and a sort, which is the same distribution
-    (Yellott 1977). The propensity at a position is exp(score) / sum of exp(scores) not yet placed.
+    The propensity at a position is exp(score) / sum of exp(scores) not yet placed.
+
+    Args:
+        rng: of the draw.
+        pool: (n, candidates) int64 rows of jobs.
+        scores: (n, candidates) float64; -inf is never drawn.
+        length: positions of a list.
+
+    Source: Gumbel noise and a sort draw from the same distribution (Yellott, Journal of Mathematical Psychology 1977).
     """
     with np.errstate(divide="ignore"):
         noisy = scores - np.log(-np.log(rng.random(scores.shape)))

@@ -70,9 +70,20 @@ def simulate(
 ) -> dict[str, Any]:
     """Write a market to `out` in Rolecall's layout, with `golden/` and `truth/`, and return its parameters and counts.
 
-    events: about how many; the number of requests follows from it. start: None lets the market end at today's
-    midnight, so that its newest jobs are live now; with a start given, the same arguments give the same bytes.
-    Raises BadInput for numbers that make no market, and where `out` holds something that is not a simulated market.
+    With a start given, the same arguments give the same bytes.
+
+    Args:
+        out: an empty folder, or one with an earlier simulated market, which is replaced.
+        members: number of members.
+        jobs: number of jobs.
+        events: approximate number of events; the number of requests follows from it.
+        seed: of all draws.
+        catalogue: words and occupations; None: Rolecall's own.
+        start: when the market begins; None: so that it ends at today's midnight and its newest jobs are open now.
+        days: length of the market.
+
+    Raises:
+        BadInput: a number is below 1, or `out` holds something that is not a simulated market.
     """
     for name, value in (("members", members), ("jobs", jobs), ("events", events), ("days", days)):
         if value < 1:
@@ -165,7 +176,7 @@ def _write_events(
 
 
 class _Market:
-    """What stays the same from block to block, the queries asked so far, and who applied where."""
+    """The market's constants, the queries so far, and the pairs of member and job that applied."""
 
     def __init__(self, members: Members, jobs: Jobs, catalogue: Catalogue) -> None:
         self.members, self.jobs, self.catalogue = members, jobs, catalogue
@@ -197,10 +208,10 @@ class _Market:
         shown["time"], shown["request"], shown["member"], shown["job"] = times[row], first + row, member[row], j
         shown["position"], shown["propensity"], shown["query"] = place + 1, lists.propensity[row, place], query[row]
         relatedness = np.where(searches[row], asked[row, jobs.occupation[j]], np.nan)
-        found = truth.dimensions(people, jobs, member[row], j, self.catalogue, relatedness, asked_city[row])
+        fit = truth.dimensions(people, jobs, member[row], j, self.catalogue, relatedness, asked_city[row])
         tastes = behaviour.taste(people, jobs, member[row], j, times[row])
-        outcomes = behaviour.outcomes(rng, found, tastes, place + 1)
-        return self._act(rng, shown, outcomes, found)
+        outcomes = behaviour.outcomes(rng, fit, tastes, place + 1)
+        return self._act(rng, shown, outcomes, fit)
 
     def events(self, rows: np.ndarray, first: int) -> pa.Table:
         """Rows of _EVENT as a table of Event records; first: the number of the first one."""
@@ -246,7 +257,7 @@ class _Market:
         return self.applied[np.minimum(np.searchsorted(self.applied, keys), len(self.applied) - 1)] == keys
 
     def _act(
-        self, rng: np.random.Generator, shown: np.ndarray, done: behaviour.Outcomes, found: truth.Dimensions
+        self, rng: np.random.Generator, shown: np.ndarray, done: behaviour.Outcomes, fit: truth.Dimensions
     ) -> np.ndarray:
         """The impressions and all that follows them, each with its own time; nobody applies to a job twice."""
         n = len(shown)
@@ -264,7 +275,7 @@ class _Market:
         )
         sent = looked + ((1 + 24 * rng.random(n)) * behaviour.MINUTE).astype(np.int64)
         hired = sent + ((3 + 17 * rng.random(n)) * DAY).astype(np.int64)
-        shown["reason"] = behaviour.reasons(rng, found)
+        shown["reason"] = behaviour.reasons(rng, fit)
         parts = [shown]
         for code, (mask, time) in enumerate(
             (

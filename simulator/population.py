@@ -32,6 +32,7 @@ class _Arrays:
         return len(getattr(self, fields(self)[0].name))  # type: ignore[arg-type]
 
     def to_table(self) -> pa.Table:
+        """One column an array."""
         columns = {}
         for item in fields(self):  # type: ignore[arg-type]
             array = getattr(self, item.name)
@@ -41,6 +42,7 @@ class _Arrays:
 
     @classmethod
     def from_table(cls, table: pa.Table) -> Self:
+        """The arrays that `to_table` wrote."""
         arrays = {}
         for item in fields(cls):  # type: ignore[arg-type]
             column = table[item.name].combine_chunks()
@@ -53,9 +55,20 @@ class _Arrays:
 
 @dataclass(frozen=True)
 class Members(_Arrays):
-    """One row a member. occupation: what they do; wish: what they look for, often the same; curious: what they click
-    on besides, -1 for nothing; industry: one they like; city, other_city (-1: none): where they would work; workplace:
-    bit mask over WORKPLACES, 0 for no wish; activity: relative number of visits.
+    """One row a member.
+
+    Attributes:
+        occupation: the work that they do.
+        wish: the work that they look for, often the same.
+        curious: work that they click on besides; -1 for none.
+        level: rung of the seniority ladder.
+        city: where they live.
+        other_city: where they would work besides; -1 for none.
+        workplace: bit mask over WORKPLACES; 0 for no wish.
+        salary_min: dollars a year.
+        industry: the one that they like.
+        activity: relative number of visits.
+        skills: numbers of skills, padded with -1.
     """
 
     occupation: np.ndarray  # int16
@@ -96,6 +109,7 @@ def industries(catalogue: Catalogue) -> tuple[str, ...]:
 
 
 def draw_members(rng: np.random.Generator, n: int, catalogue: Catalogue) -> Members:
+    """Draw n members."""
     occupation = _occupations(rng, n, catalogue)
     wish = np.where(rng.random(n) < 0.25, draw_related(rng, occupation, related_steps(catalogue)), occupation)
     curious = np.where(rng.random(n) < 0.5, _occupations(rng, n, catalogue), -1)
@@ -120,7 +134,15 @@ def draw_members(rng: np.random.Generator, n: int, catalogue: Catalogue) -> Memb
 
 
 def draw_jobs(rng: np.random.Generator, n: int, catalogue: Catalogue, start: int, days: int) -> Jobs:
-    """start: microseconds; jobs are posted from one lifetime before it until the end, evenly."""
+    """Draw n jobs, posted evenly from one lifetime before the start of the market until its end.
+
+    Args:
+        rng: of the draw.
+        n: number of jobs.
+        catalogue: of the market.
+        start: microseconds since 1970.
+        days: length of the market.
+    """
     occupation = _occupations(rng, n, catalogue)
     level = _levels(rng, occupation, catalogue)
     remote = np.array([o.remote for o in catalogue.occupations])[occupation]

@@ -46,9 +46,15 @@ class _Dice:
 def member_rows(
     members: Members, rows: range, catalogue: Catalogue, draws: np.ndarray, start: datetime, days: int
 ) -> Iterator[dict[str, Any]]:
-    """The records of members `rows`, oldest version first; one member in five has a second version half-way.
+    """The records of some members, oldest version first; one member in five has a second version half-way.
 
-    draws: (len(rows), DRAWS) float64. The first version is from before `start`.
+    Args:
+        members: of the market.
+        rows: which of them.
+        catalogue: of the market.
+        draws: (len(rows), DRAWS) float64 in [0, 1).
+        start: of the market; the first version is from before it.
+        days: length of the market.
     """
     names = industries(catalogue)
     for k, row in enumerate(rows):
@@ -67,7 +73,7 @@ def member_rows(
 def job_rows(
     jobs: Jobs, rows: range, catalogue: Catalogue, draws: np.ndarray, end: datetime
 ) -> Iterator[dict[str, Any]]:
-    """The records of jobs `rows`; one advert in ten is edited two days after it was posted."""
+    """The records of some jobs; one advert in ten is edited two days after it was posted, if that is before `end`."""
     names = industries(catalogue)
     for k, row in enumerate(rows):
         dice = _Dice(draws[k])

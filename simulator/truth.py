@@ -75,8 +75,14 @@ def dimensions(
 ) -> Dimensions:
     """The dimensions of pairs (m[i], j[i]).
 
-    m, j: (pairs,) int, rows of members and jobs; asked: (pairs,) float in [0, 1], relatedness of the job's occupation
-    to the query, NaN where there was none; asked_city: (pairs,) int, -1 where the query names none.
+    Args:
+        members: of the market.
+        jobs: of the market.
+        m: (pairs,) int, rows of members.
+        j: (pairs,) int, rows of jobs.
+        catalogue: of the market.
+        asked: (pairs,) float in [0, 1], relatedness of the job's occupation to the query; NaN without a query.
+        asked_city: (pairs,) int, number of the city that the query names; -1 where it names none.
     """
     related, regions = catalogue.relatedness, catalogue.regions
     work = jobs.occupation[j]
@@ -128,7 +134,11 @@ class Truth:
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """folder: the market's, or its `truth/`. Raises UnknownSource where there is none."""
+        """The truth in a market's folder, or in its `truth/`.
+
+        Raises:
+            UnknownSource: the folder holds none.
+        """
         folder = folder / "truth" if (folder / "truth").is_dir() else folder
         if not (folder / "params.json").is_file():
             raise UnknownSource(f"{folder} is no truth of a simulated market", cure="run `rolecall simulate`")
@@ -137,7 +147,7 @@ class Truth:
         return cls(members, Jobs.from_table(pq.read_table(folder / "jobs.parquet")), catalogue)
 
     def fit(self, member_id: str, job_id: str, query: str = "") -> int:
-        """0 to 4. member_id may be empty where there is a query: then only what was asked counts."""
+        """The true fit of one pair, 0 to 4; see `of_pairs`."""
         return int(self.fits([member_id], [job_id], [query])[0])
 
     def fits(
@@ -149,10 +159,17 @@ class Truth:
     def of_pairs(
         self, member_ids: Sequence[str], job_ids: Sequence[str], queries: Sequence[str] | None = None
     ) -> Dimensions:
-        """Of each member and job, or of a search by that member.
+        """The dimensions of each member and job, or of a search by that member.
 
-        A search without a member is judged on function and place alone, the member's own dimensions taken as met.
-        Raises BadInput for an id that this market does not have, and for neither member nor query.
+        A search without a member is judged on function and place alone; the other dimensions count as met.
+
+        Args:
+            member_ids: ids, empty for an anonymous search.
+            job_ids: ids.
+            queries: empty for a recommendation; None: all are.
+
+        Raises:
+            BadInput: the market lacks an id, or a pair has neither member nor query.
         """
         asked_for = queries if queries is not None else [""] * len(job_ids)
         known = np.array([bool(member) for member in member_ids])
@@ -164,23 +181,25 @@ class Truth:
         work = self.jobs.occupation[j]
         asked = np.array([np.nan if i is None else i.relatedness[w] for i, w in zip(intents, work, strict=True)])
         city = np.array([-1 if i is None else i.city for i in intents], np.int64)
-        found = dimensions(self.members, self.jobs, m, j, self.catalogue, asked, city)
+        fit = dimensions(self.members, self.jobs, m, j, self.catalogue, asked, city)
         if not known.all():
-            found = found._replace(
-                skills=np.where(known, found.skills, 1.0),
-                seniority=np.where(known, found.seniority, 1.0),
-                place=np.where(known | (city >= 0), found.place, 1.0),
-                pay=np.where(known, found.pay, 1.0),
-                rungs=np.where(known, found.rungs, 0),
+            fit = fit._replace(
+                skills=np.where(known, fit.skills, 1.0),
+                seniority=np.where(known, fit.seniority, 1.0),
+                place=np.where(known | (city >= 0), fit.place, 1.0),
+                pay=np.where(known, fit.pay, 1.0),
+                rungs=np.where(known, fit.rungs, 0),
             )
-        return found
+        return fit
 
 
 def member_id(row: int) -> str:
+    """The id of the member in a row of `Members`."""
     return f"m{row:08d}"
 
 
 def job_id(row: int) -> str:
+    """The id of the job in a row of `Jobs`."""
     return f"j{row:08d}"
 
 
@@ -192,6 +211,7 @@ def _row(name: str, letter: str, size: int) -> int:
 
 
 def write_truth(folder: Path, members: Members, jobs: Jobs, catalogue: Catalogue, params: dict[str, object]) -> None:
+    """Write the latent state for `Truth.load`. params: of `simulate`, as JSON holds them."""
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(members.to_table(), folder / "members.parquet")
     pq.write_table(jobs.to_table(), folder / "jobs.parquet")
