@@ -8,6 +8,7 @@ import pytest
 from contracts.bundle import MANIFEST, Manifest, content_version, read_manifest
 from contracts.errors import BundleMismatch
 from contracts.versions import file_hash
+from tests.make import refused
 
 
 @pytest.fixture
@@ -41,46 +42,46 @@ def test_a_bundle_as_exported_is_read(bundle: Path) -> None:
 
 def test_a_changed_graph_is_found(bundle: Path) -> None:
     (bundle / "score.onnx").write_bytes(b"another graph")
-    with pytest.raises(BundleMismatch, match=r"score\.onnx is missing or was changed"):
+    with refused(BundleMismatch, "score.onnx"):
         read_manifest(bundle)
 
 
 def test_a_missing_graph_is_found(bundle: Path) -> None:
     (bundle / "score.onnx").unlink()
-    with pytest.raises(BundleMismatch, match=r"score\.onnx is missing"):
+    with refused(BundleMismatch, "score.onnx"):
         read_manifest(bundle)
 
 
 def test_an_edited_manifest_is_found(bundle: Path) -> None:
     _edit(bundle, text_version="2-def")
-    with pytest.raises(BundleMismatch, match="is not that of its content"):
+    with refused(BundleMismatch, MANIFEST):
         read_manifest(bundle)
 
 
 def test_an_unknown_field_in_the_manifest_is_named(bundle: Path) -> None:
     _edit(bundle, colour="blue")
-    with pytest.raises(BundleMismatch, match="colour"):
+    with refused(BundleMismatch, "colour"):
         read_manifest(bundle)
 
 
 def test_a_later_format_is_refused(bundle: Path) -> None:
     _edit(bundle, format=99)
-    with pytest.raises(BundleMismatch, match="format 99"):
+    with refused(BundleMismatch, 99):
         read_manifest(bundle)
 
 
 def test_a_former_format_is_refused_by_its_number_and_not_by_a_field(bundle: Path) -> None:
     _edit(bundle, format=1, calibration={"view": {"logits": [0.0], "probabilities": [0.1]}})
-    with pytest.raises(BundleMismatch, match=r"format 1, expected 2 \(export the bundle again\)"):
+    with refused(BundleMismatch, "format 1", 2):
         read_manifest(bundle)
 
 
 def test_a_manifest_that_is_no_json_is_refused(bundle: Path) -> None:
     (bundle / MANIFEST).write_text("not JSON")
-    with pytest.raises(BundleMismatch, match="Invalid JSON"):
+    with refused(BundleMismatch, where=MANIFEST):
         read_manifest(bundle)
 
 
 def test_a_folder_without_manifest_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(BundleMismatch, match="rolecall export"):
+    with refused(BundleMismatch, "rolecall export"):
         read_manifest(tmp_path)

@@ -13,6 +13,7 @@ from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
 from feature_repo.store import training_set
 from tests.feature_repo.conftest import put_activity, put_examples, put_text
+from tests.make import refused
 
 
 def rows(workspace: Workspace) -> list[dict]:
@@ -61,7 +62,7 @@ def test_a_pair_whose_job_had_no_text_is_left_out_and_counted(
 
 def test_no_pair_left_is_an_error(applied: Workspace) -> None:
     put_examples(applied, ("ann", "unheard of", 3))
-    with pytest.raises(NotReady, match="no pair has a job text"):
+    with refused(NotReady):
         training_set(applied)
 
 
@@ -74,10 +75,10 @@ def test_a_second_join_replaces_the_first(applied: Workspace) -> None:
 
 def test_examples_of_another_version_are_named(applied: Workspace) -> None:
     write_part(applied.examples, pa.table({"list_id": ["l"]}))
-    with pytest.raises(MissingColumn, match="event_timestamp"):
+    with refused(MissingColumn, "event_timestamp"):
         training_set(applied)
 
 
 def test_without_examples_the_cure_is_named(applied: Workspace) -> None:
-    with pytest.raises(NotReady, match="rolecall label"):
+    with refused(NotReady, "rolecall label"):
         training_set(applied)

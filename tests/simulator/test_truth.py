@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contracts.errors import BadInput, UnknownSource
 from simulator import Truth
 from simulator.truth import RUNGS, WEIGHTS, Dimensions, job_id, member_id
+from tests.make import refused
 
 UNIT = st.floats(0, 1)
 
@@ -100,7 +101,7 @@ def test_an_id_of_another_market_is_refused(truth: Truth, name: str) -> None:
 
 
 def test_a_folder_without_truth_names_the_command(tmp_path: Path) -> None:
-    with pytest.raises(UnknownSource, match="rolecall simulate"):
+    with refused(UnknownSource, "rolecall simulate"):
         Truth.load(tmp_path)
 
 
