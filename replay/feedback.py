@@ -1,4 +1,4 @@
-"""What members say is wrong: dismissals of the log by reason, by surface, and by the source that found the job."""
+"""Member feedback in the log: dismissals by reason, by surface, and by the retrieval source that found the job."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ _COLUMNS = ["id", "time", "surface", "request_id", "job_id", "action", "reason",
 
 
 class Feedback(NamedTuple):
-    """dismissed: reason -> dismissals, most first; by_surface, by_source: reason -> surface or source -> dismissals.
+    """Counts of dismissals.
 
-    shown: surface or source -> impressions. A job that two sources found counts for both; of one whose impression is
-    not in the log, or does not say, the source is "not said", as is a reason that was not given.
+    A job that two sources found counts for both. The source is "not said" where the log has no impression of the job or
+    the impression names none; so is a reason that was not given.
+
+    Attributes:
+        dismissed: Reason -> dismissals, most first.
+        by_surface: Reason -> surface -> dismissals.
+        by_source: Reason -> source -> dismissals.
+        shown: Surface or source -> impressions.
     """
 
     dismissed: dict[str, int]
@@ -30,7 +36,7 @@ class Feedback(NamedTuple):
 
 
 def feedback(workspace: Workspace) -> Feedback:
-    """Of all events in the records. Raises NotReady where there is none."""
+    """Count the dismissals of all events in the records. Raises NotReady where there is none."""
     table = read_table(workspace.records / "events", _COLUMNS, schema=arrow_schema(Event))
     if not table.num_rows:
         raise NotReady(f"no events in {workspace.records}", cure="ingest a log")
@@ -56,7 +62,7 @@ def feedback(workspace: Workspace) -> Feedback:
 
 
 def _by(dismissed: pl.DataFrame, column: str) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for reason, name, count in dismissed.group_by("reason", column).len().sort("reason", column).iter_rows():
-        found.setdefault(reason, {})[name] = count
-    return found
+        counts.setdefault(reason, {})[name] = count
+    return counts

@@ -27,18 +27,22 @@ class Estimate(NamedTuple):
 
 
 def per_request(qrels: Path, run: Path, measures: Sequence[str], requests: Sequence[str]) -> dict[str, np.ndarray]:
-    """Each measure (as ir_measures spells it: "nDCG@10", "R@100", "RR@10") of each request, from TREC files.
+    """Each measure of each request, from TREC files.
 
-    Returns measure -> (len(requests),) float64; a request that the run does not answer counts as zero. Gains of
-    nDCG are the qrels' own (linear).
+    Args:
+        qrels: File of the gains, which nDCG takes as they are (linear).
+        run: File of a run.
+        measures: As ir_measures spells them: "nDCG@10", "R@100", "RR@10".
+        requests: n ids of requests.
+
+    Returns:
+        Measure -> (n,) float64; 0 for a request that the run does not answer.
     """
     parsed = {ir_measures.parse_measure(name): name for name in measures}
     place = {request: i for i, request in enumerate(requests)}
     values = {name: np.zeros(len(requests)) for name in measures}
-    found = ir_measures.iter_calc(
-        list(parsed), ir_measures.read_trec_qrels(str(qrels)), ir_measures.read_trec_run(str(run))
-    )
-    for metric in found:
+    files = ir_measures.read_trec_qrels(str(qrels)), ir_measures.read_trec_run(str(run))
+    for metric in ir_measures.iter_calc(list(parsed), *files):
         values[parsed[metric.measure]][place[decode(metric.query_id)]] = metric.value
     return values
 
@@ -46,9 +50,13 @@ def per_request(qrels: Path, run: Path, measures: Sequence[str], requests: Seque
 def mean_estimates(
     values: np.ndarray, seed: int, count: int = RESAMPLES, groups: np.ndarray | None = None
 ) -> list[Estimate]:
-    """The mean of each column of (n, columns) float64 with its interval; the columns are resampled alike.
+    """The mean of each column with its bootstrap interval; the columns are resampled alike.
 
-    groups: (n,) of any type that sorts, of requests that depend on each other; these are resampled whole.
+    Args:
+        values: (n, columns) float64, a row a request.
+        seed: Of the bootstrap.
+        count: Resamples.
+        groups: (n,) of any type that sorts; requests of one group depend on each other and are resampled together.
     """
     n = len(values)
     if not n:
@@ -64,9 +72,17 @@ def mean_estimates(
 def auc_estimates(
     scores: np.ndarray, labels: np.ndarray, lists: np.ndarray, seed: int, count: int = RESAMPLES
 ) -> list[Estimate]:
-    """Area under the ROC curve of each column of scores over all pairs, ties counted half; lists are resampled.
+    """Area under the ROC curve of each column over all pairs, ties counted half, with its bootstrap interval.
 
-    scores: (n, systems) float; labels: (n,) bool; lists: (n,) of any type that sorts. NaN where one class is absent.
+    Args:
+        scores: (n, systems) float.
+        labels: (n,) bool.
+        lists: (n,) of any type that sorts; lists are resampled.
+        seed: Of the bootstrap.
+        count: Resamples.
+
+    Returns:
+        One estimate a system; NaN where one class is absent.
     """
     _, segment = np.unique(lists, return_inverse=True)
     n = int(segment.max()) + 1 if len(segment) else 0
@@ -80,14 +96,20 @@ def auc_estimates(
 
 
 def recall_curve(ranks: Sequence[np.ndarray], relevant: np.ndarray, depth: int) -> np.ndarray:
-    """(depth,) float64: mean share of a request's relevant jobs among its first 1, 2, ... depth.
+    """Mean recall at 1, 2, ... depth.
 
-    ranks: for each request the 0-based ranks of its relevant jobs that were found; relevant: (n,) how many it has.
+    Args:
+        ranks: For each of n requests the 0-based ranks of its relevant jobs that were found.
+        relevant: (n,) number of relevant jobs.
+        depth: Last rank of the curve.
+
+    Returns:
+        (depth,) float64.
     """
-    found = np.zeros(depth)
-    for mine, total in zip(ranks, relevant, strict=True):
-        np.add.at(found, mine[mine < depth], 1 / total)
-    return np.cumsum(found) / max(len(ranks), 1)
+    gained = np.zeros(depth)
+    for of_request, total in zip(ranks, relevant, strict=True):
+        np.add.at(gained, of_request[of_request < depth], 1 / total)
+    return np.cumsum(gained) / max(len(ranks), 1)
 
 
 class _Sweep:

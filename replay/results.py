@@ -1,10 +1,12 @@
-"""What a replay found, as values: the contents of `metrics.json`, and the rows that benchmarks and summaries share."""
+"""The results of a replay as values: the contents of `metrics.json`, and the rows of benchmarks and summaries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
+
+from pydantic import Field
 
 from contracts.values import FrozenModel
 from models.training.metrics import Bin
@@ -57,42 +59,42 @@ class Table(FrozenModel):
 
 
 class Reliability(FrozenModel):
-    """How often what the bundle calls likely happens. error: expected calibration error over the bins."""
+    """The calibration of the bundle's probabilities of one task."""
 
     task: str
-    pairs: int
-    error: float
+    pairs: int = Field(description="With a known outcome.")
+    error: float = Field(description="Expected calibration error over the bins.")
     bins: tuple[Bin, ...]
 
 
 class Results(FrozenModel):
-    """requests: held-out ones; jobs: in the index; recall: system -> Recall@1, @2, ... of the end-to-end runs."""
+    """All that a replay measured."""
 
-    simulated: bool
-    attribution: str
-    impressions: bool
-    requests: int
-    jobs: int
-    first: datetime
-    last: datetime
-    out_of_reach: int
+    simulated: bool = Field(description="The log was drawn by the simulator.")
+    attribution: str = Field(description="Sentence that the licence of the data asks for; empty for none.")
+    impressions: bool = Field(description="The log says what was shown.")
+    requests: int = Field(description="Held-out requests that were answered.")
+    jobs: int = Field(description="In the index.")
+    first: datetime = Field(description="Time of the first held-out request.")
+    last: datetime = Field(description="Time of the last one.")
+    out_of_reach: int = Field(description="Jobs that people went on to and that the index does not hold.")
     tables: tuple[Table, ...]
-    recall: Mapping[str, tuple[float, ...]]
+    recall: Mapping[str, tuple[float, ...]] = Field(description="System -> Recall@1, @2, ... of the end-to-end runs.")
     reliability: tuple[Reliability, ...]
     versions: Mapping[str, str]
-    records: Mapping[str, int]
-    quarantine: Mapping[str, int]
+    records: Mapping[str, int] = Field(description="Table -> records, each id once.")
+    quarantine: Mapping[str, int] = Field(description="Reason -> rows, most first.")
 
     def table(self, name: str) -> Table | None:
         return next((table for table in self.tables if table.name == name), None)
 
     def by_system(self) -> dict[str, dict[str, dict[str, float]]]:
         """Table -> system -> metric -> value."""
-        found: dict[str, dict[str, dict[str, float]]] = {}
+        values: dict[str, dict[str, dict[str, float]]] = {}
         for table in self.tables:
             for cell in table.cells:
-                found.setdefault(table.name, {}).setdefault(cell.system, {})[cell.metric] = cell.value
-        return found
+                values.setdefault(table.name, {}).setdefault(cell.system, {})[cell.metric] = cell.value
+        return values
 
     def rows(self) -> list[dict[str, Any]]:
         """All tables in the one row format of `summary.json` and `benchmarks/results/`."""

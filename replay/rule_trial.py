@@ -1,6 +1,6 @@
-"""What a rule would have taken from people: the logged lists again, and what became of the jobs that it is met by.
+"""Tries a rule on the logged lists: which of the jobs shown it would have removed, and what people did with those.
 
-Each request stands as it was made then, against the jobs as the current index has them. A rule that removes what people
+Each request is as it was made then, and the jobs are those of the current index. A rule that removes what people
 applied to does harm; one that removes what they dismissed for its reason does what it is for.
 """
 
@@ -34,7 +34,7 @@ _COLUMNS = ["id", "time", "request_id", "member_id", "query", "job_id", "action"
 
 
 class Example(NamedTuple):
-    """A job that the rule is met by, and the strongest outcome, empty where nobody did anything."""
+    """A job that the rule would remove, and its strongest outcome; empty where nobody did anything with it."""
 
     request_id: str
     job_id: str
@@ -42,10 +42,15 @@ class Example(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What one rule would do. requests: of the log; applied: those that know what its conditions ask for.
+    """What one rule would have done. In the counts "shown" is all jobs, and "answered" those dismissed for its reason.
 
-    shown, removed: outcome -> jobs, among all that were shown and among those that the rule is met by; "shown" counts
-    all, and "answered" those dismissed for the rule's reason. examples: the strongest outcomes first.
+    Attributes:
+        rule: The rule.
+        requests: Of the log.
+        applied: Requests that know what the rule's conditions ask for.
+        shown: Outcome -> jobs shown.
+        removed: Outcome -> jobs that the rule would remove.
+        examples: The strongest outcomes first.
     """
 
     rule: Rule
@@ -56,9 +61,11 @@ class Trial(NamedTuple):
     examples: list[Example]
 
 
-class _List(NamedTuple):
-    """One logged list: the request, rows (m,) int32 of the jobs shown that the index holds, and of each what it was
-    counted as, and the reason of its dismissal."""
+class _LoggedList(NamedTuple):
+    """The m jobs shown for one request that the index holds.
+
+    rows: (m,) int32 of the index; outcomes: of each job; reasons: of each dismissal, empty for none.
+    """
 
     request_id: str
     request: Request
@@ -80,30 +87,30 @@ def try_rules(
     return [_trial(index, rule, lists, examples) for rule in rules]
 
 
-def _trial(index: JobIndex, rule: Rule, lists: Sequence[_List], examples: int) -> Trial:
+def _trial(index: JobIndex, rule: Rule, lists: Sequence[_LoggedList], examples: int) -> Trial:
     shown: Counter[str] = Counter()
     removed: Counter[str] = Counter()
-    found: list[Example] = []
+    all_examples: list[Example] = []
     applied = 0
-    for one in lists:
+    for logged in lists:
         counted = [
             ("shown", *outcomes, *(["answered"] if reason == rule.reason else []))
-            for outcomes, reason in zip(one.outcomes, one.reasons, strict=True)
+            for outcomes, reason in zip(logged.outcomes, logged.reasons, strict=True)
         ]
         shown.update(name for names in counted for name in names)
-        met = rule.met(index, one.request)
+        met = rule.met(index, logged.request)
         if met is None:
             continue
         applied += 1
-        for i in np.flatnonzero(met[one.rows]):
+        for i in np.flatnonzero(met[logged.rows]):
             removed.update(counted[i])
-            found.append(Example(one.request_id, one.job_ids[i], next(iter(one.outcomes[i]), "")))
+            all_examples.append(Example(logged.request_id, logged.job_ids[i], next(iter(logged.outcomes[i]), "")))
     order = {outcome: i for i, outcome in enumerate((*OUTCOMES[:-1], "", OUTCOMES[-1]))}
-    found.sort(key=lambda example: order[example.outcome])
-    return Trial(rule, len(lists), applied, shown, removed, found[:examples])
+    all_examples.sort(key=lambda example: order[example.outcome])
+    return Trial(rule, len(lists), applied, shown, removed, all_examples[:examples])
 
 
-def _logged_lists(workspace: Workspace, index: JobIndex, days: float, most: int, seed: int) -> list[_List]:
+def _logged_lists(workspace: Workspace, index: JobIndex, days: float, most: int, seed: int) -> list[_LoggedList]:
     table = read_table(workspace.records / "events", _COLUMNS, schema=arrow_schema(Event))
     events = pl.DataFrame(latest(table, "id", "time")).sort("time", "id")
     named = events.filter(pl.col("request_id") != "")
@@ -111,20 +118,20 @@ def _logged_lists(workspace: Workspace, index: JobIndex, days: float, most: int,
     if impressions.is_empty():
         cure = "ingest the service's log: `rolecall ingest --data WORKSPACE/logs`"
         raise NotReady(f"no impression that names its request in {workspace.records / 'events'}", cure=cure)
-    asked = impressions.group_by("request_id").agg(pl.col("time", "member_id", "query").first()).sort("request_id")
-    drawn = np.random.default_rng(seed).permutation(len(asked))[:most]
-    asked = asked[np.sort(drawn)]
-    shown = _outcomes(named.join(asked.select("request_id"), on="request_id", how="semi"))
-    unclicked = _unclicked(events, asked, days)
-    past = [LoggedRequest(row["member_id"], row["query"], row["time"], ()) for row in asked.iter_rows(named=True)]
+    sample = impressions.group_by("request_id").agg(pl.col("time", "member_id", "query").first()).sort("request_id")
+    drawn = np.random.default_rng(seed).permutation(len(sample))[:most]
+    sample = sample[np.sort(drawn)]
+    shown = _outcomes(named.join(sample.select("request_id"), on="request_id", how="semi"))
+    unclicked = _unclicked(events, sample, days)
+    past = [LoggedRequest(row["member_id"], row["query"], row["time"], ()) for row in sample.iter_rows(named=True)]
     requests = requests_as_of(workspace, past, percentiles=open_verbalizer(workspace).percentiles)
     lists = []
-    for name, request in zip(asked["request_id"], requests, strict=True):
+    for name, request in zip(sample["request_id"], requests, strict=True):
         facts = replace(request.facts, unclicked=unclicked.get(name, {}))
         jobs = [job for job in shown[name] if index.rows([job[0]])[0] >= 0]
         job_ids = [job_id for job_id, *_ in jobs]
         lists.append(
-            _List(
+            _LoggedList(
                 name,
                 replace(request, facts=facts),
                 index.rows(job_ids),
@@ -137,7 +144,7 @@ def _logged_lists(workspace: Workspace, index: JobIndex, days: float, most: int,
 
 
 def _outcomes(named: pl.DataFrame) -> dict[str, list[tuple[str, tuple[str, ...], str]]]:
-    """Request -> (job, what became of it, why it was dismissed) of each job that it showed."""
+    """Request -> (job, outcomes, reason of the dismissal) of each job that it showed."""
     action = pl.col("action")
     rows = (
         named.group_by("request_id", "job_id")
@@ -149,23 +156,23 @@ def _outcomes(named: pl.DataFrame) -> dict[str, list[tuple[str, tuple[str, ...],
         .filter("shown")
         .sort("request_id", "job_id")
     )
-    found: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
+    by_request: dict[str, list[tuple[str, tuple[str, ...], str]]] = {}
     for row in rows.iter_rows(named=True):
         outcomes = tuple(name for name in OUTCOMES if row[name])
-        found.setdefault(row["request_id"], []).append((row["job_id"], outcomes, row["reason"] or ""))
-    return found
+        by_request.setdefault(row["request_id"], []).append((row["job_id"], outcomes, row["reason"] or ""))
+    return by_request
 
 
-def _unclicked(events: pl.DataFrame, asked: pl.DataFrame, days: float) -> dict[str, dict[str, tuple[float, ...]]]:
-    """Request -> what the member had been shown before it and not opened; events are in the order of time."""
+def _unclicked(events: pl.DataFrame, requests: pl.DataFrame, days: float) -> dict[str, dict[str, tuple[float, ...]]]:
+    """Request -> the member's impressions without a click before it; events are in the order of time."""
     if not days:
         return {}
-    of_members = events.join(asked.select("member_id").unique(), on="member_id", how="semi")
-    wanted, state = set(asked["request_id"]), Unclicked(days)
-    found: dict[str, dict[str, tuple[float, ...]]] = {}
+    of_members = events.join(requests.select("member_id").unique(), on="member_id", how="semi")
+    request_ids, state = set(requests["request_id"]), Unclicked(days)
+    by_request: dict[str, dict[str, tuple[float, ...]]] = {}
     columns = of_members.select("request_id", "member_id", "job_id", "action", "time")
     for request_id, member_id, job_id, action, time in columns.iter_rows():
-        if request_id in wanted and request_id not in found:
-            found[request_id] = dict(state.of(member_id))
+        if request_id in request_ids and request_id not in by_request:
+            by_request[request_id] = dict(state.of(member_id))
         state.add(member_id, job_id, action, time)
-    return found
+    return by_request

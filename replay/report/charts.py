@@ -59,8 +59,8 @@ def bars(title: str, rows: Sequence[Bar], show: Callable[[float], str], start: f
                 *(_line(x, middle - 4, x, middle + 4, "whisker") for x in (low, high)),
             ]
         parts.append(_text(WIDTH - 4, middle + 4, show(row.value), "value", "end"))
-    said = "; ".join(f"{row.label} {show(row.value)}{_between(row, show)}" for row in rows)
-    return _figure(title, said, WIDTH, height, parts)
+    description = "; ".join(f"{row.label} {show(row.value)}{_between(row, show)}" for row in rows)
+    return _figure(title, description, WIDTH, height, parts)
 
 
 def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str, str], x_label: str) -> Markup:
@@ -81,11 +81,11 @@ def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str
         parts.append(f'<polyline class="curve {kinds[name]}" points="{path}"/>')
         parts.append(_line(right + 2, y(values[-1]), right + 9, ends[name], f"leader {kinds[name]}"))
         parts.append(_text(right + 12, ends[name] + 4, name, f"label {kinds[name]}", "start"))
-    said = "; ".join(
+    description = "; ".join(
         f"{name}: " + ", ".join(f"{values[k - 1]:.3f} at {k}" for k in _decades(len(values)))
         for name, values in series.items()
     )
-    return _figure(title, said, WIDTH, height, parts)
+    return _figure(title, description, WIDTH, height, parts)
 
 
 def agreement(title: str, points: Sequence[Point], x_label: str, y_label: str) -> Markup:
@@ -110,14 +110,14 @@ def agreement(title: str, points: Sequence[Point], x_label: str, y_label: str) -
         f'<text class="tick" text-anchor="middle" transform="translate({left - 46} {bottom / 2:.0f}) rotate(-90)">'
         f"{escape(y_label)}</text>"
     )
-    said = "; ".join(f"predicted {p.x:.3f}, observed {p.y:.3f}, {p.n:,} pairs" for p in points)
-    return _figure(title, said, WIDTH, height, parts)
+    description = "; ".join(f"predicted {p.x:.3f}, observed {p.y:.3f}, {p.n:,} pairs" for p in points)
+    return _figure(title, description, WIDTH, height, parts)
 
 
-def _figure(title: str, said: str, width: int, height: float, parts: Sequence[str]) -> Markup:
+def _figure(title: str, description: str, width: int, height: float, parts: Sequence[str]) -> Markup:
     return Markup(
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {width} {height:.0f}" role="img" '
-        f'aria-label="{escape(title)}: {escape(said)}">{"".join(parts)}</svg></figure>'
+        f'aria-label="{escape(title)}: {escape(description)}">{"".join(parts)}</svg></figure>'
     )
 
 
@@ -149,14 +149,14 @@ def _decades(last: int) -> list[int]:
 def _apart(places: Mapping[str, float], gap: float, top: float, bottom: float) -> dict[str, float]:
     """Label heights in the order of `places`, at least `gap` apart and inside [top, bottom] where there is room."""
     names = sorted(places, key=lambda name: places[name])
-    found: dict[str, float] = {}
+    heights: dict[str, float] = {}
     last = top - gap
     for name in names:
-        last = found[name] = max(places[name], last + gap)
+        last = heights[name] = max(places[name], last + gap)
     ceiling = bottom + gap
     for name in reversed(names):
-        ceiling = found[name] = min(found[name], ceiling - gap)
-    return found
+        ceiling = heights[name] = min(heights[name], ceiling - gap)
+    return heights
 
 
 def _plain(value: float) -> str:

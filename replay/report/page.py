@@ -60,7 +60,7 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
         r=results,
         headline=headline(results),
         tables=[(table, _plots(table, results)) for table in results.tables],
-        reliability=[_reliability(found.task, found.bins) for found in results.reliability],
+        reliability=[_reliability(by_task.task, by_task.bins) for by_task in results.reliability],
         calibration=results.reliability,
         stages=stages,
         costs=_costs(stages),
@@ -72,7 +72,7 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
 
 
 def headline(results: Results) -> tuple[str, str]:
-    """What was found, in a sentence, and the numbers behind it with their uncertainty."""
+    """The result in a sentence, and the numbers behind it with their intervals."""
     table = results.table("end_to_end")
     assert table is not None  # the one table that every replay has
     whole, words = table.cell(WHOLE, "nDCG@10"), table.cell(BM25, "nDCG@10")
@@ -96,7 +96,7 @@ def headline(results: Results) -> tuple[str, str]:
 
 
 def _plots(table: Table, results: Results) -> list[Markup]:
-    coin = table.name == "told_apart"  # where 0.5 says nothing, the axis begins there
+    coin = table.name == "told_apart"  # an AUC of 0.5 is that of a coin, so the axis begins there
     drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@10", "R@100")
     plots = [
         bars(
