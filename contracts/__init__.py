@@ -1,4 +1,4 @@
-"""What the folders say to each other: records and their Arrow schemas, text, tasks, feature names, paths, errors.
+"""What the folders say to each other, once each: records, schemas, text, time, paths, errors, registries.
 
-Nothing here opens a network, loads a model or knows another folder.
+In: raw values. Out: typed values, names and errors. Opens no network, loads no model and knows no other folder.
 """

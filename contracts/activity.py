@@ -1,4 +1,4 @@
-"""What a member did lately, as one small value that a stream can fold events into.
+"""A member's recent activity: one small value that events are folded into, one after the other.
 
 The batch job and the service fold with the same function, so the activity text is the same bytes in both.
 """
@@ -16,11 +16,11 @@ RECENT = 30
 APPLIED = 1_000
 DISMISSED = 1_000
 KNOWN_AFTER = timedelta(milliseconds=1)
-"""An event is known this long after it happened: a row joined at the event's own time must not see the event."""
+"""An event is visible this long after its time, so that a row joined at that very time does not see it."""
 
 
 class Entry(NamedTuple):
-    """One thing done to one job; `snippet` is `contracts.text.verbalizer.job_snippet` of it."""
+    """One action on one job; `snippet` is the job's `contracts.text.verbalizer.job_snippet`."""
 
     time: datetime
     action: str
@@ -29,8 +29,12 @@ class Entry(NamedTuple):
 
 
 class Activity(NamedTuple):
-    """The newest `RECENT` entries, newest first; the ids of the newest `APPLIED` jobs applied to, and of the newest
-    `DISMISSED` jobs dismissed with the reason that was given, empty where there was none.
+    """What a member did lately.
+
+    Attributes:
+        entries: The newest `RECENT` actions, newest first.
+        applied: Ids of the newest `APPLIED` jobs that the member applied to.
+        dismissed: Id and reason ("" for none) of the newest `DISMISSED` jobs that the member dismissed.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -38,7 +42,7 @@ class Activity(NamedTuple):
     dismissed: tuple[tuple[str, str], ...] = ()
 
     def add(self, event: Event, snippet: str) -> Self:
-        """With one more event; impressions change nothing, and neither does the same event posted twice."""
+        """The activity with one more event. An impression changes nothing, nor does an event that is already in it."""
         if event.action == "impression":
             return self
         time = event.time.replace(microsecond=event.time.microsecond // 1_000 * 1_000)  # as `to_json` keeps it
@@ -54,9 +58,11 @@ class Activity(NamedTuple):
         return self._replace(entries=entries, applied=applied, dismissed=dismissed)
 
     def text(self) -> str:
+        """The activity as the text that a request shows to the models."""
         return activity_text((entry.action, entry.snippet) for entry in self.entries)
 
     def to_json(self) -> str:
+        """The activity as JSON, times to the millisecond."""
         rows = [[round(e.time.timestamp() * 1_000), e.action, e.job_id, e.snippet] for e in self.entries]
         value = {"entries": rows, "applied": self.applied, "dismissed": self.dismissed}
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -71,5 +77,5 @@ class Activity(NamedTuple):
             Entry(datetime.fromtimestamp(ms / 1_000, UTC), action, job_id, snippet)
             for ms, action, job_id, snippet in value["entries"]
         )
-        dismissed = tuple((job_id, reason) for job_id, reason in value.get("dismissed", ()))  # once it held none
+        dismissed = tuple((job_id, reason) for job_id, reason in value.get("dismissed", ()))  # absent in older rows
         return cls(entries, tuple(value["applied"]), dismissed)

@@ -15,7 +15,7 @@ R = TypeVar("R", bound=BaseModel)
 
 
 def arrow_schema(model: type[BaseModel]) -> pa.Schema:
-    """The Arrow schema of a record: one column a field, nullable where the field allows None."""
+    """The Arrow schema of a record: one column per field, nullable where the field allows None."""
     return pa.schema([_arrow_field(name, field.annotation) for name, field in model.model_fields.items()])
 
 
@@ -25,7 +25,11 @@ def to_table(records: Iterable[BaseModel], model: type[BaseModel]) -> pa.Table:
 
 
 def to_records(table: pa.Table | pa.RecordBatch, model: type[R]) -> Iterator[R]:
-    """The records in a table that `to_table` made; they are validated again, so a foreign table raises."""
+    """The records in a table with the columns of `arrow_schema(model)`; each row is validated again.
+
+    Raises:
+        ValidationError: A row is no such record.
+    """
     fields = [name for name in table.schema.names if name in model.model_fields]
     for row in table.select(fields).to_pylist():
         yield model.model_validate(row)

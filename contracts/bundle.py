@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from contracts.errors import BundleMismatch
 from contracts.validation import typed
@@ -19,18 +19,15 @@ from contracts.versions import file_hash, json_hash
 
 MANIFEST = "bundle.json"
 FORMAT = 2
-"""Goes up with every field that is added, dropped or read otherwise: an older bundle is exported again, in a minute."""
+"""Raised with every field that is added, dropped or read otherwise: older bundles are then exported again."""
 
 
 class Calibration(FrozenModel):
-    """Isotonic map of one task: logits at the knots (ascending) -> probability, linear between, flat outside.
+    """Isotonic map of one task from logit to probability: linear between the knots, flat outside them."""
 
-    from_rank: the first place in an answer that it holds for; 0: of a job whose place is not known.
-    """
-
-    from_rank: int = 0
-    logits: tuple[float, ...]
-    probabilities: tuple[float, ...]
+    from_rank: int = Field(0, description="First place in an answer that the map holds for; 0: place not known.")
+    logits: tuple[float, ...] = Field(description="Logits at the knots, ascending.")
+    probabilities: tuple[float, ...] = Field(description="Probabilities at the knots.")
 
 
 class Blend(FrozenModel):
@@ -51,9 +48,6 @@ class Manifest(FrozenModel):
                  vector, cut into heads and filled with zeros: one place, or more where heads were pruned
     score.onnx:  prefix_kv (L, 2, A, len + P, D) float32, items (n, T, H) float32 -> logits (n, tasks) float32
 
-    calibration: of each task that had labels enough its map for any place, and after it, by `from_rank`, those of
-    places where they differ. metrics: name -> value, of a slice as "name/slice"; intervals: name -> low and high of
-    95%. lineage: what it was made from and by which knobs, and what its card tells of that.
     """
 
     format: int = FORMAT
@@ -67,16 +61,20 @@ class Manifest(FrozenModel):
     max_prefix_tokens: int
     max_item_tokens: int
     precision: str
-    calibration: Mapping[str, tuple[Calibration, ...]] = {}
+    calibration: Mapping[str, tuple[Calibration, ...]] = Field(
+        {},
+        description="Task -> its map for any place, then by `from_rank` the maps of places where they differ; only "
+        "of tasks with enough labels.",
+    )
     blend: Blend | None = None
-    metrics: Mapping[str, Any] = {}
-    intervals: Mapping[str, tuple[float, float]] = {}
-    lineage: Mapping[str, Any] = {}
-    files: Mapping[str, str] = {}
+    metrics: Mapping[str, Any] = Field({}, description='Name -> value; of a slice as "name/slice".')
+    intervals: Mapping[str, tuple[float, float]] = Field({}, description="Metric -> low and high of its 95% interval.")
+    lineage: Mapping[str, Any] = Field({}, description="What the bundle was made from, and by which knobs.")
+    files: Mapping[str, str] = Field({}, description="File -> SHA-256 of its content.")
 
     @property
     def uncalibrated(self) -> tuple[str, ...]:
-        """Tasks that are scored but whose scores are no probabilities, since too few labels told of them."""
+        """Tasks whose scores are no probabilities, since they had too few labels."""
         return tuple(task for task in self.tasks if task not in self.calibration)
 
 
@@ -89,14 +87,15 @@ def content_version(manifest: Manifest) -> str:
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a bundle whose every file is as it was exported.
 
-    Raises BundleMismatch where the manifest is absent or malformed, a file is missing or altered, or the version is
-    not that of the content.
+    Raises:
+        BundleMismatch: The manifest is absent or malformed, a file is missing or altered, or the version is not that
+            of the content.
     """
     path = folder / MANIFEST
     try:
         content = path.read_bytes()
-        if (found := _format(content)) != FORMAT:
-            raise BundleMismatch(f"format {found}, expected {FORMAT}", where=str(path), cure="export the bundle again")
+        if (stated := _format(content)) != FORMAT:
+            raise BundleMismatch(f"format {stated}, expected {FORMAT}", where=str(path), cure="export the bundle again")
         manifest = Manifest.model_validate_json(content)
     except FileNotFoundError as error:
         raise BundleMismatch(f"{folder} holds no {MANIFEST}", cure="run `rolecall export`") from error

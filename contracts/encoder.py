@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from contracts.errors import NotReady, UnreadableFile
 from contracts.validation import typed
@@ -14,20 +14,22 @@ ENCODER = "encoder.json"
 
 
 class EncoderManifest(FrozenModel):
-    """version: of weights, precision and width; vectors of different versions must not meet.
+    """What `encoder.json` holds."""
 
-    dim: numbers of a vector, the first ones of the backbone's where it was cut.
-    """
-
-    name: str
-    version: str
-    dim: int
-    max_tokens: int
-    precision: str = ""
+    name: str = Field(description="The backbone's name.")
+    version: str = Field(description="Of weights, precision and width; vectors of two versions must not be compared.")
+    dim: int = Field(description="Numbers of a vector.")
+    max_tokens: int = Field(description="Tokens of a text that are read; the rest is cut.")
+    precision: str = Field("", description="Arithmetic of the exported graph, such as int8.")
 
 
 def read_encoder(folder: Path) -> EncoderManifest:
-    """The manifest of an encoder's folder. Raises NotReady where there is none, UnreadableFile for a broken one."""
+    """The manifest of an encoder's folder.
+
+    Raises:
+        NotReady: There is no encoder.
+        UnreadableFile: The manifest is broken.
+    """
     path = folder / ENCODER
     try:
         return EncoderManifest.model_validate_json(path.read_bytes())

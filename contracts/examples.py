@@ -26,7 +26,7 @@ PAIR_FEATURES: tuple[str, ...] = (
     "days_since_view",
     "unseen",
 )
-"""What the blend reads of a pair beside the student's logits; `ranking.features` defines and computes them."""
+"""Features of a pair that the blend reads beside the student's logits; `ranking.features` computes them."""
 
 EXAMPLES = pa.schema(
     [

@@ -7,7 +7,7 @@ JOB_KEY = "job_id"
 EVENT_TIME = "event_timestamp"
 """When a value became true in the world."""
 CREATED_TIME = "created_timestamp"
-"""When we came to know it: a training row sees only what was known at its own time."""
+"""When the value came to be known: a training row sees only what was known at its own time."""
 
 MEMBER_TEXT = "member_text"
 JOB_TEXT = "job_text"
@@ -25,7 +25,7 @@ VIEWS: dict[str, dict[str, str]] = {
     JOB_STATS: {"views_7d": "int64", "views_total": "int64", "applies_total": "int64", "last_view": "timestamp"},
     MEMBER_ACTIVITY: {"activity": "string", "activity_text": "string"},
 }
-"""View -> feature -> type. A view's table lies at `Workspace.features / view` with its key and the two times."""
+"""View -> feature -> type. A view's table is `Workspace.features / view`, with its key and the two times."""
 
 KEYS: dict[str, str] = {
     MEMBER_TEXT: MEMBER_KEY,
@@ -37,9 +37,9 @@ KEYS: dict[str, str] = {
 }
 
 TRAINING_SERVICE = "training"
-"""Everything a training row may see."""
+"""The feature service with everything that a training row may see."""
 
 
 def serving_service(bundle_version: str) -> str:
-    """The feature service that a bundle reads online: one member, never a list of jobs."""
+    """The name of the feature service that a bundle reads online: features of one member, none of jobs."""
     return f"student_{bundle_version}"

@@ -25,27 +25,27 @@ def cpu_flags() -> set[str]:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores, memory and the flags that matter, as far as this system tells."""
-    found = cpu_flags()
+    """Processor, cores, memory in gigabytes, the flags of `FLAGS` that it has, and the system."""
+    flags = cpu_flags()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     return {
         "cpu": _cpu_info().get("model name") or platform.processor() or platform.machine(),
         "cores": cores(),
         "memory_gb": round(memory / 1e9, 1),
-        "flags": [flag for flag in FLAGS if flag in found],
+        "flags": [flag for flag in FLAGS if flag in flags],
         "system": f"{platform.system()} {platform.machine()}",
     }
 
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Python's and those of the packages that are installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the given packages, without those that are not installed."""
+    installed = {"python": platform.python_version()}
     for package in packages:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def _cpu_info() -> dict[str, str]:

@@ -21,9 +21,15 @@ from contracts.versions import staged_file
 
 
 def write_part(folder: Path, table: pa.Table, name: str | None = None) -> Path:
-    """Write one part of a table and return its path. Atomic: a reader never sees half a file.
+    """Write one part of a table; a reader never sees half a file.
 
-    name: the part's name without suffix; given the same name again the part is replaced. None makes a new one.
+    Args:
+        folder: The table.
+        table: The part's rows.
+        name: The part's name without suffix: the part of that name is replaced. None makes a new part.
+
+    Returns:
+        The path of the part.
     """
     path = folder / f"part-{name or uuid.uuid4().hex}.parquet"
     with staged_file(path) as staged:
@@ -42,15 +48,23 @@ def read_table(
     filter: pc.Expression | None = None,
     schema: pa.Schema | None = None,
 ) -> pa.Table:
-    """All parts of a table as one. Raises NotReady where there is none, UnreadableFile for a broken part.
+    """All parts of a table as one.
 
-    schema: of the newest parts, where older ones may lack a column, which is null there; None: all parts are alike.
+    Args:
+        folder: The table.
+        columns: Columns to read; all where None.
+        filter: Rows to read; all where None.
+        schema: Columns of the newest parts, where older ones may lack some, which are null there; None: all are alike.
+
+    Raises:
+        NotReady: The table has no parts.
+        UnreadableFile: A part is broken.
     """
-    found = parts(folder)
-    if not found:
+    paths = parts(folder)
+    if not paths:
         raise NotReady(f"no table in {folder}", cure="run the step that writes it first")
     try:
-        return ds.dataset([str(p) for p in found], schema=schema, format="parquet").to_table(
+        return ds.dataset([str(p) for p in paths], schema=schema, format="parquet").to_table(
             columns=list(columns) if columns is not None else None, filter=filter
         )
     except (pa.ArrowInvalid, OSError) as error:

@@ -16,7 +16,7 @@ ENGAGEMENT_TASKS: tuple[str, ...] = ("view", "apply", "dismiss", "hire")
 """Tasks learned from events; `relevance` is learned from grades."""
 
 GAINS: Mapping[str, int] = {"view": 1, "apply": 2, "hire": 3}
-"""What an action of the person is worth as a ranking's gain; of several on one job the highest counts."""
+"""Action -> gain of a ranking's measures; of several actions on one job the highest counts."""
 
 INTEREST: tuple[str, ...] = ("view", "save", "apply", "hire")
 """Actions that show interest in a job."""

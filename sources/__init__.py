@@ -1,6 +1,6 @@
-"""Raw data in: a folder of files in a known layout goes in, rows and checked records come out.
+"""Raw data in: a folder of files in a known format, or a feed of changes, goes in; checked records come out.
 
-Knows files and records. Knows nothing of Beam, workspaces or what is done with a record.
+A format is one class in one file, found in `sources.open.SOURCES`. Knows nothing of Beam or what a record is used for.
 """
 
 from sources.open import SOURCES, open_source

@@ -12,7 +12,7 @@ from contracts.validation import field_path, first_problem, problem_text, shown
 from sources.rows import RawRow, Reject, raw_text
 
 AHEAD = timedelta(days=1)
-"""Clocks differ and days end later elsewhere: a time up to this far after `now` is not called the future."""
+"""A time up to this far after `now` is accepted: clocks differ, and days end later elsewhere."""
 
 CURES: Mapping[str, str] = {
     "missing_field": "give the row this field",
@@ -53,7 +53,9 @@ _OUT_OF_RANGE = {"greater_than_equal", "less_than_equal", "finite_number", "int_
 def check(row: RawRow, now: datetime) -> Record | Reject:
     """The record that a row holds, or a Reject with a reason, a message and the row's whole text.
 
-    now: timezone-aware; times more than a day after it are rejected (an expiry may lie ahead).
+    Args:
+        row: As a source read it.
+        now: Timezone-aware; times more than `AHEAD` after it are rejected, except that of an expiry.
     """
     if row.value is None or row.reason:
         return reject(row, row.reason, row.detail)
@@ -72,16 +74,16 @@ def in_future(row: RawRow, name: str, time: datetime, now: datetime) -> Reject |
     return reject(row, "date_in_future", f"{detail}; {CURES['date_in_future']}")
 
 
-def check_known(row: RawRow, record: Record, known: Callable[[str], Container[str]]) -> Reject | None:
-    """A Reject where an event or grade names a member or job that is not there. known: table -> its ids."""
+def check_known(row: RawRow, record: Record, ids_of: Callable[[str], Container[str]]) -> Reject | None:
+    """A Reject where an event or grade names a member or job that is in no record. `ids_of`: table -> its ids."""
     if not isinstance(record, Event | Grade):
         return None
-    for table, reason, wanted in (
+    for table, reason, named in (
         ("members", "unknown_member", record.member_id),
         ("jobs", "unknown_job", record.job_id),
     ):
-        if wanted and wanted not in known(table):
-            detail = f"{table[:-1]}_id {wanted!r} is not among the {table}; ingest the {table[:-1]}, then run again"
+        if named and named not in ids_of(table):
+            detail = f"{table[:-1]}_id {named!r} is not among the {table}; ingest the {table[:-1]}, then run again"
             return reject(row, reason, detail)
     return None
 

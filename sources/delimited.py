@@ -15,11 +15,18 @@ from contracts.records import MAX_TEXT_CHARS
 from sources.rows import RawRow
 
 MAX_FIELD_CHARS = 64_000_000
-"""Of a cell: past it a quote was left open, and the row is set aside instead of swallowing the file."""
+"""Characters of a cell at most: past it a quote was left open, and the row is rejected instead of holding the file."""
 
 
 class Line(NamedTuple):
-    """One line below the header. row: 1-based, blank lines not counted (0: the whole file); reason: why it is bad."""
+    """One line below the header.
+
+    Attributes:
+        row: 1-based, blank lines not counted; 0 for the whole file.
+        cells: Its cells as read.
+        reason: Why it is bad; empty for a good line.
+        detail: The same for a person.
+    """
 
     row: int
     cells: list[str]
@@ -28,7 +35,7 @@ class Line(NamedTuple):
 
 
 class NamedCells(dict[str, str]):
-    """The cells of one good line by column; `row` is its number in the file, `raw` its cells as read."""
+    """The cells of one good line by column. `row` is its number in the file, `raw` its text."""
 
     row: int
     raw: str
@@ -44,7 +51,11 @@ def header(path: Path, delimiter: str = ",") -> list[str] | None:
 
 
 def require(path: Path, columns: Sequence[str], cure: str, delimiter: str = ",") -> None:
-    """Raise MissingColumn where a file lacks a column. One that cannot be read passes: `lines` says so in a row."""
+    """Check that a file has all columns. A file that cannot be read passes, since `lines` reports it as a row.
+
+    Raises:
+        MissingColumn: A column is missing.
+    """
     names = header(path, delimiter)
     missing = [name for name in columns if names is not None and name not in names]
     if missing:
@@ -89,8 +100,8 @@ def lines(path: Path, delimiter: str = ",") -> Iterator[Line]:
 def read_whole(path: Path, table: str, delimiter: str = ",") -> tuple[list[NamedCells], list[RawRow]]:
     """A small file at once: its good lines, and the others as rows of `table`.
 
-    For sources that make one record of many lines. A text that no record takes is set aside with its line here:
-    further on, it would take with it a record that the other lines make well.
+    For sources that make one record of many lines. A line whose text is too long for any record is set aside here;
+    later it would spoil the record that the other lines make.
     """
     names = header(path, delimiter) or []
     good, bad = [], []

@@ -26,7 +26,7 @@ from sources.rows import DEEPEST, RawRow, Shard
 SUFFIXES = (".parquet", ".csv", ".jsonl")
 BATCH_ROWS = 1_000
 SHARD_ROWS = 200_000
-"""Row groups are gathered up to this many rows, so that a shard is worth a worker's while and fits in its memory."""
+"""Rows of a shard, about: enough to be worth a worker's start, few enough for its memory."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Layout:
         return _READERS[Path(shard.path).suffix](shard)
 
     def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:
-        found = {}
+        ignored = {}
         for table in self.tables:
             for path in table_files(self.folder, table):
                 extra = [name for name in _columns(path) or () if name not in RECORDS[table].model_fields]
                 if extra:
-                    found[str(path)] = tuple(extra)
-        return found
+                    ignored[str(path)] = tuple(extra)
+        return ignored
 
 
 def table_files(folder: Path, table: str) -> list[Path]:
@@ -119,9 +119,9 @@ def _read_parquet(shard: Shard) -> Iterator[RawRow]:
     row = shard.first_row
     try:
         with pq.ParquetFile(shard.path) as file:
-            known = [name for name in file.schema_arrow.names if name in RECORDS[shard.table].model_fields]
+            columns = [name for name in file.schema_arrow.names if name in RECORDS[shard.table].model_fields]
             groups = shard.row_groups or range(file.num_row_groups)
-            for batch in file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=known):
+            for batch in file.iter_batches(BATCH_ROWS, row_groups=list(groups), columns=columns):
                 for value in present_cells(batch):
                     yield RawRow(shard.table, shard.path, row, value)
                     row += 1
@@ -149,7 +149,7 @@ def _to_rows(batch: pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 _NO_PYTHON_VALUE = (ValueError, OverflowError, LookupError)
-"""Of stray bytes in a string, a time past the year 9999, an unknown time zone."""
+"""Raised for stray bytes in a string, a time past the year 9999, an unknown time zone."""
 
 
 def _cell(scalar: pa.Scalar) -> Any:
@@ -169,13 +169,13 @@ def _cell(scalar: pa.Scalar) -> Any:
 def _read_csv(shard: Shard) -> Iterator[RawRow]:
     table, source = shard.table, shard.path
     header = delimited.header(Path(source)) or ()
-    known = [(i, name) for i, name in enumerate(header) if name in RECORDS[table].model_fields]
+    columns = [(i, name) for i, name in enumerate(header) if name in RECORDS[table].model_fields]
     kinds = _nested_kinds(table)
     for row, cells, reason, detail in delimited.lines(Path(source)):
         if reason:
             yield RawRow(table, source, row, None, ",".join(cells), reason, detail)
             continue
-        value: dict[str, Any] = {name: cells[i] for i, name in known if cells[i].strip()}
+        value: dict[str, Any] = {name: cells[i] for i, name in columns if cells[i].strip()}
         yield _csv_row(table, source, row, value, kinds, cells)
 
 

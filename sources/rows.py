@@ -1,4 +1,4 @@
-"""A row on its way from a file to a record, and what is said of one that does not make it."""
+"""What a raw-data source gives: shards, rows, and rejects of rows that are no records."""
 
 from __future__ import annotations
 
@@ -13,8 +13,14 @@ import orjson
 class RawRow(NamedTuple):
     """One row as it was read. Either `value` holds its fields, or `reason` and `detail` say why there is none.
 
-    source: path of the file; row: 1-based number of the row in it (0: the whole file); raw: the text itself where the
-    row could not be parsed, else empty (`raw_text` makes it from `value`, which costs nothing for the rows that fit).
+    Attributes:
+        table: The table that the row belongs to.
+        source: Path of the file.
+        row: 1-based number of the row in the file; 0 for the whole file.
+        value: Its fields.
+        raw: Its text where it could not be parsed; else empty, and `raw_text` makes it from `value`.
+        reason: Short and stable, for counting.
+        detail: For the person who mends the row.
     """
 
     table: str
@@ -88,9 +94,9 @@ class Source(Protocol):
 
 
 DEEPEST = 100
-"""Levels of a nested value that are looked into. No record has so many, and Python cannot follow any number."""
+"""Levels of a nested value that are read. No record has so many, and Python cannot follow any number."""
 DUPLICATE_REASONS = frozenset({"repeated_view"})
-"""Reasons of rows that say again what an earlier row said. They are counted as duplicates: not as bad, not kept."""
+"""Reasons of rows that repeat an earlier row. They count as duplicates, not as rejects, and are not kept."""
 
 
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -98,8 +104,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "jobs": ("id", "updated_at"),
     "events": ("id",),
 }
-"""Table -> what names a record of it. Of two with one name the first is kept: the other is a duplicate where it says
-the same, and contradicts it (`duplicate_id`) where it does not. A grade is named by the whole text of its row."""
+"""Table -> the fields that identify a record. Of two records with one identity the first is kept; the other is a
+duplicate where its content is the same, and is rejected (`duplicate_id`) where it differs. A grade is identified by the
+whole text of its row."""
 
 
 def raw_text(row: RawRow) -> str:

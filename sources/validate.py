@@ -1,7 +1,7 @@
-"""What a folder of raw data holds and what is wrong with it, before anything is loaded.
+"""A report of a folder of raw data before anything is loaded: how many rows fit, and why the others do not.
 
-It says what `beam_jobs.ingest` would do in an empty workspace: the same rows set aside for the same reasons. Reads
-every row once, in shards, and keeps the ids of members and jobs and 24 bytes a row: 250 MB for ten million events.
+`beam_jobs.ingest` rejects the same rows for the same reasons in an empty workspace. It reads every row once, in shards,
+and keeps the ids of members and jobs and 24 bytes a row: 250 MB for ten million events.
 """
 
 from __future__ import annotations
@@ -29,8 +29,12 @@ _SHOWN_CHARS = 200
 class TableReport:
     """Counts of one table: rows = accepted + repeated + rejected.
 
-    repeated: rows that say again what an earlier one says; examples: reason -> the first row with it; first, last: ISO
-    times of what is accepted or repeated.
+    Attributes:
+        repeated: Rows that repeat an earlier one.
+        rejects: Reason -> rows.
+        examples: Reason -> its first row.
+        first: ISO time of the oldest row that is accepted or repeated.
+        last: ISO time of the newest.
     """
 
     rows: int = 0
@@ -52,7 +56,7 @@ class TableReport:
 
 @dataclass
 class Report:
-    """What `validate` found. ok: no row would be set aside."""
+    """The report of a folder; `ok` where no row would be rejected."""
 
     folder: str
     layout: str
@@ -85,7 +89,13 @@ class Report:
 def validate(folder: Path, now: datetime) -> Report:
     """Read and check all rows of a folder.
 
-    Raises UnknownSource for a folder in no known layout and MissingColumn for a file without a required column.
+    Args:
+        folder: In a format of `sources.open.SOURCES`.
+        now: Timezone-aware; later times are rejected.
+
+    Raises:
+        UnknownSource: The folder is in no known format.
+        MissingColumn: A file lacks a required column.
     """
     source = open_source(folder)
     ids: dict[str, set[str]] = {"members": set(), "jobs": set()}

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from contracts.versions import write_text
 from contracts.workspace import Workspace
 from replay.report.charts import Bar, Point, agreement, bars, curves
 from replay.results import BM25, ENCODER_ALONE, POPULARITY, RETRIEVAL, WHOLE, Cell, Results, Table
@@ -40,9 +41,7 @@ KINDS: Mapping[str, str] = {
 def write_report(workspace: Workspace, results: Results, stages: Sequence[Mapping[str, Any]] = ()) -> Path:
     """Write `report.html` of a workspace; stages: see `render`."""
     out = workspace.report
-    staged = out.with_suffix(".staged")
-    staged.write_text(render(results, stages), "utf-8")
-    staged.replace(out)
+    write_text(out, render(results, stages))
     return out
 
 

@@ -18,7 +18,7 @@ from sources.check import check, explain, in_future, reject
 from sources.rows import RawRow, Reject
 
 BATCH = 256
-"""Changes that are read, encoded and made searchable together."""
+"""Changes that are read, encoded and indexed together."""
 TABLE = "changes"
 
 
@@ -30,7 +30,7 @@ class RawChange(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What happened to a job; job: None where it was deleted."""
+    """An upsert of a job, or its deletion (`job` is None)."""
 
     position: str
     job_id: str
@@ -48,14 +48,17 @@ class Feed(Protocol):
 
     @property
     def name(self) -> str:
-        """Where it is, without what is secret."""
+        """Its address without secrets, for messages."""
 
     def read(self, after: str) -> list[RawChange]:
         """The next changes, at most `BATCH`, none where there is none now; it may wait a second for them.
 
-        after: position of the last change that was read; empty: from the first that there is.
-        Raises MissingChanges where changes between were lost, and a typed error for what cannot be read; the next
-        call tries again.
+        Args:
+            after: Position of the last change that was read; empty: from the first that there is.
+
+        Raises:
+            MissingChanges: Changes between were lost.
+            RolecallError: The feed cannot be read now; the next call tries again.
         """
 
     def close(self) -> None: ...
@@ -68,7 +71,7 @@ class _Head(Record):
 
 
 def checked(raw: RawChange, now: datetime) -> Change | Reject:
-    """The change that a row tells of, or why it tells of none. Jobs are checked as `ingest` checks them."""
+    """The change in a row, or a Reject with the reason why there is none. Jobs are checked as `ingest` checks them."""
     row = raw.row
     if row.value is None:
         return reject(row, row.reason, row.detail)
@@ -89,10 +92,10 @@ def _job(row: RawRow, head: _Head, now: datetime) -> Job | Reject:
     value: Any = (row.value or {}).get("job")
     if not isinstance(value, Mapping):
         return reject(row, "missing_field", "job: an upsert without the job's record; give the row this field")
-    found = check(RawRow("jobs", row.source, row.row, {"id": head.id, "updated_at": head.time} | dict(value)), now)
-    if isinstance(found, Reject):
-        return reject(row, found.reason, f"job.{found.detail}")
-    assert isinstance(found, Job)
-    if found.id != head.id:
-        return reject(row, "other_id", f"job.id {found.id!r} is not the change's id {head.id!r}; leave it out")
-    return found
+    job = check(RawRow("jobs", row.source, row.row, {"id": head.id, "updated_at": head.time} | dict(value)), now)
+    if isinstance(job, Reject):
+        return reject(row, job.reason, f"job.{job.detail}")
+    assert isinstance(job, Job)
+    if job.id != head.id:
+        return reject(row, "other_id", f"job.id {job.id!r} is not the change's id {head.id!r}; leave it out")
+    return job

@@ -28,11 +28,11 @@ SCHEMA = pa.schema(
     [pa.field("sequence", pa.int64()), pa.field("op", pa.string()), pa.field("time", TIME)]
     + [field.with_nullable(True) for field in arrow_schema(Job)]
 )
-"""Of a file as whoever writes the feed may write it; columns of the job may be left out."""
+"""The columns of a file; those of the job may be left out."""
 
 
 class ChangeFiles:
-    """Reads a folder. Holds the file that it is in, and which numbers the files have."""
+    """Reads a folder. Holds the open file, and the first and last number of each file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -45,23 +45,28 @@ class ChangeFiles:
         return str(self._folder)
 
     def read(self, after: str) -> list[RawChange]:
-        """As `Feed.read`. Raises MissingChanges, MissingColumn and UnreadableFile, naming the file, BadInput for a
-        position that is no number.
+        """As `Feed.read`.
+
+        Raises:
+            MissingChanges: A file between is absent, or a file has a gap.
+            MissingColumn: A file lacks a column.
+            UnreadableFile: A file is broken or out of order.
+            BadInput: The position is no number.
         """
         if after and not after.isdecimal():
             raise BadInput(f"{after!r} is no position in a folder of changes", cure="it is a sequence number")
         if after != self._at:
             self._reading = iter(())
         try:
-            found = next(self._reading, None)
-            if found is None:
+            changes = next(self._reading, None)
+            if changes is None:
                 self._reading = self._batches(int(after) if after else None)
-                found = next(self._reading, [])
+                changes = next(self._reading, [])
         except BaseException:
             self._at = None
             raise
-        self._at = found[-1].position if found else after
-        return found
+        self._at = changes[-1].position if changes else after
+        return changes
 
     def close(self) -> None:
         self._reading = iter(())
@@ -96,13 +101,13 @@ def _read(path: Path, after: int | None) -> Iterator[list[RawChange]]:
     try:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches(BATCH):
-                found = []
+                changes = []
                 for value in present_cells(batch):
                     row += 1
                     if after is None or int(value["sequence"]) > after:
-                        found.append(_change(path, row, value))
-                if found:
-                    yield found
+                        changes.append(_change(path, row, value))
+                if changes:
+                    yield changes
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error
 

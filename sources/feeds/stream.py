@@ -2,8 +2,8 @@
 
     XADD job_changes * op upsert id j7 job '{"title": "Nurse", "location": "Austin, Texas"}'
 
-Needs the package `redis`. Entries stay in the stream until who writes it trims it, which must keep those that a service
-may still have to read: while it runs and is no further behind than that, nothing is lost.
+Needs the package `redis`. The producer trims the stream and must keep every entry that a service has not read yet;
+a service that falls further behind than that stops with `MissingChanges`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ class ChangeStream:
     """Reads one stream. Connects when it is first read, and again after a failure."""
 
     def __init__(self, address: str) -> None:
-        """address: as `open_feed`. Raises BadInput for one that Redis does not know, or without the package."""
+        """Prepare the connection; `read` opens it.
+
+        Args:
+            address: As for `open_feed`.
+
+        Raises:
+            BadInput: It is no address of a Redis server, or the package `redis` is not installed.
+        """
         url, stream = urldefrag(address)
         try:
             import redis
@@ -54,7 +61,13 @@ class ChangeStream:
         self._known = ""
 
     def read(self, after: str) -> list[RawChange]:
-        """As `Feed.read`. Raises NotReady where the server does not answer, MissingChanges, BadInput for a position."""
+        """As `Feed.read`.
+
+        Raises:
+            NotReady: The server does not answer.
+            MissingChanges: Entries behind `after` were trimmed.
+            BadInput: `after` is no position in a stream.
+        """
         try:
             if after and after != self._known:
                 self._check_position(after)
@@ -71,11 +84,11 @@ class ChangeStream:
 
     def _check_position(self, after: str) -> None:
         """Raises MissingChanges where the stream goes on behind `after` and no longer holds that change itself."""
-        known = _moment(after)
+        read = _moment(after)
         if self._redis.xrange(self._stream, after, after):
             return
         for position, _ in self._redis.xrange(self._stream, count=1):
-            if _moment(position) > known:
+            if _moment(position) > read:
                 raise MissingChanges(
                     f"the stream begins at {position}, and changes behind {after} may be gone",
                     where=self.name,
@@ -84,7 +97,7 @@ class ChangeStream:
 
 
 def _change(source: str, row: int, position: str, fields: dict[str, str]) -> RawChange:
-    """source, row: what was read at once, and the change's place in it."""
+    """`source` names the entries that were read together, `row` the place of this one among them, from 1."""
     value: dict[str, Any] = {"time": datetime.fromtimestamp(_moment(position)[0] / 1e3, UTC), **fields}
     if "job" in value:
         try:
