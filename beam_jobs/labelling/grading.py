@@ -1,4 +1,4 @@
-"""Grades of lists by a judge, with their lineage: who may grade, what it says of each job, and what that costs."""
+"""Grades of lists by a judge: whether it may grade, its grades with their lineage, and what they cost."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
-from beam_jobs.labelling.lists import Ask
+from beam_jobs.labelling.lists import ListRequest
 from contracts.errors import NotReady
 from contracts.records import Grade, Member
 from contracts.tables import read_table
@@ -44,10 +44,21 @@ def judge_setting(policy: Policy, workspace: Workspace, threads: int | None = No
 
 
 def measure_judge(judge: Judge, policy: Policy, workspace: Workspace, least: float, required: bool) -> Measured | None:
-    """How far a judge agrees with the workspace's golden set; None where there is none and none is required.
+    """Measure a judge by the workspace's golden set.
 
-    Raises NotReady for a golden set that is required and not there, and what `load_golden` and `require_agreement`
-    raise: a judge that may not label does not come back.
+    Args:
+        judge: Who grades.
+        policy: What it grades by.
+        workspace: With or without a golden set.
+        least: Quadratic kappa that the judge must reach.
+        required: Whether a golden set must be there.
+
+    Returns:
+        Its agreement; None where there is no golden set.
+
+    Raises:
+        NotReady: A required golden set is missing or incomplete.
+        NotAgreed: The judge may not label; also as `load_golden` and `require_agreement` raise.
     """
     if not has_golden(workspace.golden):
         if required:
@@ -60,62 +71,75 @@ def measure_judge(judge: Judge, policy: Policy, workspace: Workspace, least: flo
     return measured
 
 
-class Chosen(NamedTuple):
-    """A list and the jobs that were chosen for it."""
-
-    ask: Ask
-    job_ids: Sequence[str]
-
-
 def grade_lists(
-    judge: Judge, policy_version: str, jobs: JobVersions, lists: Sequence[Chosen]
+    judge: Judge,
+    policy_version: str,
+    jobs: JobVersions,
+    requests: Sequence[ListRequest],
+    job_ids: Sequence[Sequence[str]],
 ) -> list[list[Grade | Ungraded | None]]:
-    """A grade of each job of each list, all asked for at once; None where the list is not to be graded, or nothing is
-    known of who asks and for what."""
-    asked = [_pairs(one, jobs) for one in lists]
-    outcomes = iter(judge.grade_many([pair for pairs in asked for pair in pairs]))
-    found: list[list[Grade | Ungraded | None]] = []
-    for one, pairs in zip(lists, asked, strict=True):
-        said: list[Grade | Ungraded | None] = [None] * len(one.job_ids)
-        for place, (judged, job_id) in enumerate(zip(islice(outcomes, len(pairs)), one.job_ids, strict=False)):
-            said[place] = _row(judge.name, policy_version, one.ask.past, job_id, judged)
-        found.append(said)
-    return found
+    """Grade lists in one call of the judge.
+
+    Args:
+        judge: Who grades.
+        policy_version: Noted with each grade.
+        jobs: Job records by id and time.
+        requests: One a list.
+        job_ids: The jobs of each list.
+
+    Returns:
+        An outcome for each job of each list; None where the list is not to be graded, or neither a member nor a query
+        is known.
+    """
+    pairs = [_pairs(request, ids, jobs) for request, ids in zip(requests, job_ids, strict=True)]
+    outcomes = iter(judge.grade_many([pair for of_list in pairs for pair in of_list]))
+    graded: list[list[Grade | Ungraded | None]] = []
+    for request, ids, of_list in zip(requests, job_ids, pairs, strict=True):
+        row: list[Grade | Ungraded | None] = [None] * len(ids)
+        for place, outcome in enumerate(islice(outcomes, len(of_list))):
+            row[place] = _grade(judge.name, policy_version, request.past, ids[place], outcome)
+        graded.append(row)
+    return graded
 
 
-def _row(
-    grader: str, policy_version: str, past: PastRequest, job_id: str, judged: Judgement | Ungraded
+def _grade(
+    grader: str, policy_version: str, past: PastRequest, job_id: str, outcome: Judgement | Ungraded
 ) -> Grade | Ungraded:
-    if isinstance(judged, Ungraded):
-        return judged
+    if isinstance(outcome, Ungraded):
+        return outcome
     return Grade(
         member_id=past.member_id,
         query=past.query,
         job_id=job_id,
-        grade=judged.grade,
-        expected=judged.expected,
-        rationale=judged.rationale,
+        grade=outcome.grade,
+        expected=outcome.expected,
+        rationale=outcome.rationale,
         grader=grader,
         policy_version=policy_version,
         time=past.time,
     )
 
 
-def _pairs(one: Chosen, jobs: JobVersions) -> list[Pair]:
-    ask, past = one.ask, one.ask.past
-    if not ask.graded or (ask.request.member is None and not past.query.strip()):
+def _pairs(one: ListRequest, job_ids: Sequence[str], jobs: JobVersions) -> list[Pair]:
+    record, past = one.request.member, one.past
+    if not one.graded or (record is None and not past.query.strip()):
         return []
-    member = Member.model_validate(ask.request.member) if ask.request.member else None
-    versions = jobs.as_of([(job_id, past.time) for job_id in one.job_ids])
+    member = Member.model_validate(record) if record else None
+    versions = jobs.as_of([(job_id, past.time) for job_id in job_ids])
     return [Pair(member, job, past.query) for job in versions]
 
 
 def write_report(
     workspace: Workspace, judge: str, policy: Policy, measured: Measured | None, cost: dict | None
 ) -> None:
-    """Beside the grades: who gave them and how far it agrees with the golden set, and what a pair cost.
+    """Write who graded, its agreement with the golden set, and what a pair cost, beside the grades.
 
-    A pair that the judge left out is one without a grade in a list that has grades. cost None: nothing was graded now.
+    Args:
+        workspace: With examples; a pair counts as ungraded if it has no grade and its list has some.
+        judge: The judge's name.
+        policy: What it graded by.
+        measured: Its agreement with the golden set, if there is one.
+        cost: Of this run, from `grading_cost`; None where nothing was graded.
     """
     rows = pl.DataFrame(read_table(workspace.examples, ["list_id", "grade"]))
     graded = rows.filter(pl.col("grade").is_not_null().any().over("list_id"))
@@ -133,9 +157,16 @@ def write_report(
 
 
 def grading_cost(config: JudgeConfig, pairs: int, seconds: float, spent: Counter[str]) -> dict[str, Any] | None:
-    """What grading so many pairs took, for each of them and in all; None where there were none.
+    """What grading took, for each pair and in all.
 
-    spent: by the judge, what it took to measure it included.
+    Args:
+        config: The judge's knobs, which know its prices.
+        pairs: Graded pairs.
+        seconds: Of all workers together.
+        spent: By the judge, the golden pairs included.
+
+    Returns:
+        A row for JSON; None where there are no pairs.
     """
     if not pairs:
         return None
@@ -144,7 +175,8 @@ def grading_cost(config: JudgeConfig, pairs: int, seconds: float, spent: Counter
     return {"pairs": pairs, **each, **dict(sorted(spent.items()))}
 
 
-def say_cost(judge: str, cost: Mapping[str, Any]) -> str:
+def cost_line(judge: str, cost: Mapping[str, Any]) -> str:
+    """A line for the log about a cost from `grading_cost`."""
     line = f"{judge} graded {cost['pairs']:,} pairs, {1e3 * cost['seconds_per_pair']:.2f} ms a pair"
     if "prompt_tokens" in cost:
         line += f", {cost['prompt_tokens']:,} tokens of prompts and {cost.get('completion_tokens', 0):,} of answers"
@@ -155,10 +187,11 @@ def say_cost(judge: str, cost: Mapping[str, Any]) -> str:
 
 
 class TitleVectors:
-    """Cosines of titles. Each is encoded alone: int8 vectors depend a little on what shares a batch."""
+    """Cosines of titles. Each is encoded alone, since int8 vectors depend a little on the rest of a batch."""
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._vector = lru_cache(maxsize=100_000)(lambda title: encoder.encode([title])[0])
 
     def cosine(self, a: str, b: str) -> float:
+        """The cosine of two titles' vectors."""
         return float(self._vector(a) @ self._vector(b))

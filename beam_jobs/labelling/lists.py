@@ -1,4 +1,4 @@
-"""One list: the request as it was asked, the jobs that stand beside those that the log tells of, and its rows."""
+"""One list: its request as of the past, the jobs that are chosen for it, and its rows of `examples`."""
 
 from __future__ import annotations
 
@@ -21,42 +21,59 @@ from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
 
 HARD_POOL = 100
-"""Of a training list the retrieved jobs are drawn from this many best ones."""
+"""The retrieved jobs of a training list are drawn from this many best ones."""
 
 
-class Ask(NamedTuple):
-    """A past request as retrieval and the judge are asked."""
+class ListRequest(NamedTuple):
+    """A past request of which a list is made.
+
+    Attributes:
+        past: The request in the log.
+        request: The same as retrieval and the judge get it, with what was known then.
+        graded: Whether the judge grades the list.
+    """
 
     past: PastRequest
     request: Request
     graded: bool
 
 
-def asks_as_of(workspace: Workspace, past: Sequence[PastRequest], graded_lists: int) -> list[Ask]:
-    """Each past request with the member's text, activity and record as they were known at its time.
+def requests_to_label(workspace: Workspace, past: Sequence[PastRequest], graded_lists: int) -> list[ListRequest]:
+    """Join past requests with the member's text, activity and record as they were known at the request's time.
 
-    graded_lists: how many training lists the judge is to grade; it grades all others.
+    Args:
+        workspace: With the feature tables and records.
+        past: Requests of the log.
+        graded_lists: Training lists that the judge grades, the first ones; it grades all valid and test lists.
     """
     requests = requests_as_of(
         workspace, [LoggedRequest(one.member_id, one.query, one.time, one.viewed) for one in past]
     )
     train = [request.list_id for request in past if request.split == "train"]
-    spared = set(train[graded_lists:])
-    return [Ask(one, request, graded=one.list_id not in spared) for one, request in zip(past, requests, strict=True)]
+    ungraded = set(train[graded_lists:])
+    return [
+        ListRequest(one, request, graded=one.list_id not in ungraded)
+        for one, request in zip(past, requests, strict=True)
+    ]
 
 
-def ask_key(ask: Ask) -> str:
-    """A digest of all that a list is made from beside the index and the policy."""
-    request, past = ask.request, ask.past
+def request_digest(one: ListRequest) -> str:
+    """A digest of everything that a list is made from beside the index and the policy."""
+    request, past = one.request, one.past
     texts = (request.request_text, request.words, request.titles, request.location, request.recent)
-    asked = (past.list_id, past.member_id, past.query, past.time, past.split, past.shown, past.complete)
-    return digest(asked, texts, sorted(past.other_views), sorted(request.exclude), request.member, ask.graded)
+    logged = (past.list_id, past.member_id, past.query, past.time, past.split, past.shown, past.complete)
+    return digest(logged, texts, sorted(past.other_views), sorted(request.exclude), request.member, one.graded)
 
 
-class Sizes(NamedTuple):
-    """Jobs of a list: of all its jobs in train, of its retrieved ones in valid and test.
+class ListSizes(NamedTuple):
+    """How many jobs a list holds.
 
-    random_share, hard_share: of the jobs that a training list is filled up with; the rest of them is `retrieved`.
+    Attributes:
+        train: All jobs of a training list.
+        valid: Retrieved jobs of a valid list.
+        test: Retrieved jobs of a test list.
+        random_share: Share of the jobs added to a training list that are any job.
+        hard_share: Share of the added jobs that are hard; the others are drawn from the retrieved ones.
     """
 
     train: int
@@ -66,8 +83,15 @@ class Sizes(NamedTuple):
     hard_share: float
 
 
-class Pairs(NamedTuple):
-    """Jobs of a list: rows (n,) int32 of the index, ids, strata, and what the log tells of each (None: nothing)."""
+class ListedJobs(NamedTuple):
+    """The n jobs of a list.
+
+    Attributes:
+        rows: (n,) int32 rows of the index.
+        job_ids: n ids.
+        strata: n strata.
+        shown: What the log says of each job; None for nothing.
+    """
 
     rows: np.ndarray
     job_ids: list[str]
@@ -75,58 +99,73 @@ class Pairs(NamedTuple):
     shown: list[ShownJob | None]
 
 
-def choose_pairs(index: JobIndex, ask: Ask, vector: np.ndarray, sizes: Sizes, seed: int) -> Pairs:
-    """The jobs of a list, see the head of this module. The draw is the list's own, whatever else is in its batch."""
-    past, request = ask.past, ask.request
+def choose_jobs(index: JobIndex, one: ListRequest, vector: np.ndarray, sizes: ListSizes, seed: int) -> ListedJobs:
+    """Choose the jobs of a list, see the head of `beam_jobs.label`.
+
+    Args:
+        index: Of the jobs' first versions.
+        one: The request.
+        vector: (dim,) float32, the request's.
+        sizes: How many jobs of which stratum.
+        seed: Of the draw, which depends on this and on the list's id alone.
+    """
+    past, request = one.past, one.request
     train = past.split == "train"
     size = getattr(sizes, past.split)
-    told = {one.job_id: one for one in past.shown}
+    shown = {job.job_id: job for job in past.shown}
     candidates = index.search(request, vector, HARD_POOL if train else size)
     if past.complete or train:
-        logged = sorted(past.shown, key=lambda one: (not one.view, one.position or 0)) if train else past.shown
+        logged = sorted(past.shown, key=lambda job: (not job.view, job.position or 0)) if train else past.shown
     else:
-        logged = [one for one in past.shown if one.job_id in set(candidates.ids)]
-    known = [one.job_id for one in logged if index.rows([one.job_id])[0] >= 0]
-    chosen = dict.fromkeys(known[:size] if train else known, "logged")
-    found = [job_id for job_id in candidates.ids if job_id not in told]
+        logged = [job for job in past.shown if job.job_id in set(candidates.ids)]
+    indexed = [job.job_id for job in logged if index.rows([job.job_id])[0] >= 0]
+    chosen = dict.fromkeys(indexed[:size] if train else indexed, "logged")
+    retrieved = [job_id for job_id in candidates.ids if job_id not in shown]
     if train:
         rng = np.random.default_rng(int(digest(seed, past.list_id)[:16], 16))
         room = max(0, size - len(chosen))
-        anything, hard = round(room * sizes.random_share), round(room * sizes.hard_share)
-        hardest = _hardest(index, request, found, hard)
-        easier = [job_id for job_id in found if job_id not in hardest]
-        easier = [easier[i] for i in rng.permutation(len(easier))[: max(0, room - anything - len(hardest))]]
+        random, hard = round(room * sizes.random_share), round(room * sizes.hard_share)
+        hardest = _hardest(index, request, retrieved, hard)
+        easier = [job_id for job_id in retrieved if job_id not in hardest]
+        easier = [easier[i] for i in rng.permutation(len(easier))[: max(0, room - random - len(hardest))]]
         chosen |= dict.fromkeys(easier, "retrieved") | dict.fromkeys(hardest, "hard")
         alive = index.mask(request)
-        alive[index.known_rows([*chosen, *told])] = False
+        alive[index.known_rows([*chosen, *shown])] = False
         free = np.flatnonzero(alive)
         drawn = rng.choice(free, min(size - len(chosen), len(free)), replace=False) if len(free) else ()
         chosen |= {index.ids[row]: "random" for row in drawn}
     else:
-        chosen |= dict.fromkeys(found, "retrieved")
+        chosen |= dict.fromkeys(retrieved, "retrieved")
     job_ids = list(chosen)
-    return Pairs(index.rows(job_ids), job_ids, list(chosen.values()), [told.get(job_id) for job_id in job_ids])
+    return ListedJobs(index.rows(job_ids), job_ids, list(chosen.values()), [shown.get(job_id) for job_id in job_ids])
 
 
-def _hardest(index: JobIndex, request: Request, found: Sequence[str], number: int) -> list[str]:
-    """At most so many of the retrieved jobs, given best first, of which retrieval and a plain reading differ most.
+def _hardest(index: JobIndex, request: Request, retrieved: Sequence[str], number: int) -> list[str]:
+    """At most `number` of the retrieved jobs, given best first, on which retrieval and a plain reading differ most.
 
-    A plain reading goes by the words of the title and by the region: near the top for other work or out of reach, or
-    far down although both fit. The measure is the difference of a job's places in the two orders.
+    A plain reading orders by the title's words and the region. The measure is the difference of a job's two places.
     """
     if not number:
         return []
-    rows = index.rows(found)
+    rows = index.rows(retrieved)
     columns = [PAIR_FEATURES.index(name) for name in ("title_overlap", "same_region")]
     alike = pair_features(index, index.activity, request, rows)[:, columns].sum(axis=1)
-    place = np.empty(len(found), np.int64)
-    place[np.argsort(-alike, kind="stable")] = np.arange(len(found))
-    apart = np.abs(place - np.arange(len(found)))
-    return [found[i] for i in np.argsort(-apart, kind="stable")[:number] if apart[i]]
+    place = np.empty(len(retrieved), np.int64)
+    place[np.argsort(-alike, kind="stable")] = np.arange(len(retrieved))
+    apart = np.abs(place - np.arange(len(retrieved)))
+    return [retrieved[i] for i in np.argsort(-apart, kind="stable")[:number] if apart[i]]
 
 
-def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: np.ndarray) -> pa.Table:
-    past, n = ask.past, len(pairs.job_ids)
+def list_rows(request: ListRequest, jobs: ListedJobs, grades: Sequence[Grade | None], features: np.ndarray) -> pa.Table:
+    """The rows of a list by the schema `EXAMPLES`.
+
+    Args:
+        request: The list's request.
+        jobs: Its n jobs.
+        grades: n grades, None where the judge gave none.
+        features: (n, features) float32 in the order of `PAIR_FEATURES`.
+    """
+    past, n = request.past, len(jobs.job_ids)
     same = {
         "list_id": past.list_id,
         "member_id": past.member_id,
@@ -135,13 +174,13 @@ def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: 
         EVENT_TIME: past.time,
     }
     columns: dict[str, Any] = {name: [value] * n for name, value in same.items()}
-    columns |= {"job_id": pairs.job_ids, "stratum": pairs.strata}
+    columns |= {"job_id": jobs.job_ids, "stratum": jobs.strata}
     for name in ("position", "propensity", "view", "apply", "dismiss", "hire"):
-        columns[name] = [getattr(one, name) if one else None for one in pairs.shown]
+        columns[name] = [getattr(shown, name) if shown else None for shown in jobs.shown]
     if not past.complete:
         columns["view"] = [
-            1 if one else None if job_id in past.other_views else 0
-            for job_id, one in zip(pairs.job_ids, pairs.shown, strict=True)
+            1 if shown else None if job_id in past.other_views else 0
+            for job_id, shown in zip(jobs.job_ids, jobs.shown, strict=True)
         ]
     for name in ("grade", "expected"):
         columns[name] = [getattr(grade, name) if grade else None for grade in grades]
@@ -150,5 +189,5 @@ def list_rows(ask: Ask, pairs: Pairs, grades: Sequence[Grade | None], features: 
 
 
 def digest(*values: Any) -> str:
-    """24 hex digits of values that JSON can say."""
+    """24 hex digits of values that JSON can hold, or of their text."""
     return row_hash(json.dumps(values, default=str, sort_keys=True), 12)

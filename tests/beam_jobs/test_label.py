@@ -337,7 +337,7 @@ def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
 ) -> None:
     workspace = copy(market)
     before = examples(workspace)
-    made = label.choose_pairs
+    made = label.choose_jobs
     monkeypatch.setattr(label, "BATCH_LISTS", 20)
     calls = 0
 
@@ -349,11 +349,11 @@ def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
         return made(*arguments)
 
     again = ["--workspace", str(workspace.root), *small_lists, "--seed", "7"]
-    monkeypatch.setattr(label, "choose_pairs", breaks_off)
+    monkeypatch.setattr(label, "choose_jobs", breaks_off)
     with pytest.raises(NotReady, match="the power is out"):
         label.run(again)
     assert examples(workspace).equals(before)
-    monkeypatch.setattr(label, "choose_pairs", made)
+    monkeypatch.setattr(label, "choose_jobs", made)
     counts = label.run(again)
     assert (counts.written, counts.skipped) == (22, 20)
     assert examples(workspace).select("list_id", "job_id").is_unique().all()
