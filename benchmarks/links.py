@@ -25,7 +25,7 @@ from benchmarks import result_file
 from contracts.tables import latest, read_table
 from models.training.metrics import interval, resamples
 from replay.measures import mean_estimates
-from retrieval.links.candidates import Candidates
+from retrieval.links.candidates import CandidateLinks
 from retrieval.links.config import LinksConfig, NonHires
 from retrieval.links.graph import Link, LinkGraph, until_liquid
 from retrieval.links.learn import EVENT_COLUMNS, People, known, propose, read_values
@@ -108,7 +108,7 @@ def measure(people: People, before: pa.Table, after: pa.Table, config: LinksConf
         yield from liquidity_rows(name, graph_of(candidates, qualities[name]), people, held.pairs)
 
 
-def scored(candidates: Candidates, hired: np.ndarray, config: LinksConfig) -> dict[str, np.ndarray]:
+def scored(candidates: CandidateLinks, hired: np.ndarray, config: LinksConfig) -> dict[str, np.ndarray]:
     """System -> (c,) float64 quality, 0 for links that are in none of its graphs."""
     weights = l1_weights(candidates, hired, config.strength)
     shares = hire_shares(candidates, hired)
@@ -118,7 +118,7 @@ def scored(candidates: Candidates, hired: np.ndarray, config: LinksConfig) -> di
     return {L1: np.maximum(weights, 0.0), RATIO: shares, CUT: places}
 
 
-def held_out(people: People, candidates: Candidates, pairs: Outcomes) -> Held:
+def held_out(people: People, candidates: CandidateLinks, pairs: Outcomes) -> Held:
     pairs = known(pairs, people)
     graph = LinkGraph(Link(*ends, 0.0) for ends in candidates.links)
     place = {ends: i for i, ends in enumerate(candidates.links)}
@@ -198,7 +198,7 @@ def _between(values: np.ndarray) -> dict[str, float]:
     return {"low": float(low[0]), "high": float(high[0])}
 
 
-def graph_of(candidates: Candidates, quality: np.ndarray) -> LinkGraph:
+def graph_of(candidates: CandidateLinks, quality: np.ndarray) -> LinkGraph:
     return LinkGraph(Link(*candidates.links[i], float(quality[i])) for i in np.flatnonzero(quality > 0))
 
 

@@ -13,11 +13,16 @@ _WISHED_PLACES = re.compile(r"(?:^|, )in (.+)$")
 
 @dataclass(frozen=True)
 class Facts:
-    """Empty or None: not known.
+    """Facts of one member; empty or None where not known.
 
-    seniority: a rung; places: "City, Region, ...", where they wish to work; workplace: the ways that they wish;
-    salary_min: what the pay that they wish for is above; dismissed: (job id, reason or empty), newest first; unclicked:
-    job id -> when it was shown (seconds since 1970), of those that were not opened since.
+    Attributes:
+        seniority: A rung of `contracts.records.SENIORITY_LADDER`.
+        skills: As the member text has them.
+        places: Where they wish to work: "City, Region, ...".
+        workplace: The ways of working that they wish for.
+        salary_min: What the pay that they wish for is above.
+        dismissed: (job id, reason or empty), newest first.
+        unclicked: Job id to when it was shown (seconds since 1970), of those without a click since.
     """
 
     seniority: str = ""

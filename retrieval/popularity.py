@@ -1,6 +1,6 @@
-"""How often a job was viewed and applied to, as of any time; and what is popular near a place.
+"""How often a job was viewed and applied to, as of any time; and which jobs are popular near a place.
 
-Only what happened before the asked time is counted, online and in replay alike, and live events count at once.
+Events before the given time are counted, online and in replay alike; live events count at once.
 """
 
 from __future__ import annotations
@@ -252,7 +252,11 @@ def build_activity(job_ids: list[str], events: pa.Table) -> JobActivity:
 def popular_nearby(popularity: np.ndarray, nearness: np.ndarray, k: int, mask: np.ndarray) -> Hits:
     """The k most popular jobs, near ones before far ones; jobs without any event come last of their tier.
 
-    popularity: (n,) int64; nearness: (n,) integer, higher is nearer; mask: (n,) bool. The scores are the popularity.
+    Args:
+        popularity: (n,) int64, which the scores are.
+        nearness: (n,) integer, higher is nearer.
+        k: Jobs at most.
+        mask: (n,) bool, the jobs that may be returned.
     """
     rows = np.flatnonzero(mask)
     if not len(rows):

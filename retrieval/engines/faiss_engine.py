@@ -2,7 +2,7 @@
 
 A bitmap selector removes rows during the search. What the index finds is scored again by the vectors themselves, so
 that scores are those of the exact engine whatever the kind. The stricter the filter, the more of the index is looked
-at; where that would be as much as scanning what passes, and where too few are found, the exact engine answers.
+at. Where that would cost as much as scanning the rows that pass, and where too few are found, the exact engine answers.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ PAY = ("salary_min", "salary_max")
 """Numbers of pay, which are held by the year, whatever period a job names."""
 CODED = ("company", "place", "region")
 
-Values = Mapping[str, "tuple[str, ...] | float"]
+RowAttributes = Mapping[str, "tuple[str, ...] | float"]
 """Attributes of one row: folded values of a text, the number of a number; an attribute that is left out is missing."""
 
 
@@ -130,7 +130,7 @@ class AttributeTable:
         later = self._later[attribute].get(value)
         return code if code >= 0 else later.code if later else -2
 
-    def appended(self, rows: Sequence[Values]) -> AttributeTable:
+    def appended(self, rows: Sequence[RowAttributes]) -> AttributeTable:
         """This table with more rows behind its own."""
         for name, numbers in self._numbers.items():
             numbers.append(np.array([values.get(name, np.nan) for values in rows], np.float64))
@@ -236,7 +236,7 @@ def build_attributes(jobs: pa.Table) -> AttributeTable:
     return AttributeTable(texts, numbers, jobs.num_rows, CODED)
 
 
-def job_attributes(job: Mapping[str, Any]) -> Values:
+def job_attributes(job: Mapping[str, Any]) -> RowAttributes:
     """The attributes of one job record, as `build_attributes` has them."""
     values: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
     for name in NUMBER_ATTRIBUTES:
@@ -247,7 +247,7 @@ def job_attributes(job: Mapping[str, Any]) -> Values:
     return values
 
 
-def _held_texts(values: Values, name: str) -> tuple[str, ...]:
+def _held_texts(values: RowAttributes, name: str) -> tuple[str, ...]:
     texts = values.get(name, ())
     return texts if isinstance(texts, tuple) else ()
 

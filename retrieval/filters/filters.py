@@ -45,7 +45,7 @@ MAX_CLAUSES = 100
 MAX_VALUES = 10_000
 """Values in one condition. The cost of a condition is linear in them; the limits keep a hostile request bounded."""
 SHOWN = 80
-"""Characters of a value that does not fit, up to which an error repeats it."""
+"""An error repeats a value that does not fit up to this many characters."""
 
 
 class Columns(Protocol):

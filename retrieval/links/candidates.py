@@ -25,7 +25,7 @@ Ends = tuple[tuple[Value, ...], tuple[Value, ...]]
 """What a link joins: values of the member and values of the job, each sorted. It holds where all of them are had."""
 
 
-class Candidates(NamedTuple):
+class CandidateLinks(NamedTuple):
     """c links over n pairs. holds: (n, c) bool CSC, whether a link holds for a pair; hires, non_hires: (c,) int64."""
 
     links: list[Ends]
@@ -36,9 +36,9 @@ class Candidates(NamedTuple):
     def __len__(self) -> int:
         return len(self.links)
 
-    def take(self, rows: np.ndarray) -> Candidates:
+    def take(self, rows: np.ndarray) -> CandidateLinks:
         links = [self.links[row] for row in rows]
-        return Candidates(links, self.holds[:, rows], self.hires[rows], self.non_hires[rows])
+        return CandidateLinks(links, self.holds[:, rows], self.hires[rows], self.non_hires[rows])
 
 
 def meta_links(member: Values, job: Values, pairs: Sequence[Pair]) -> set[Meta]:
@@ -54,12 +54,21 @@ def meta_links(member: Values, job: Values, pairs: Sequence[Pair]) -> set[Meta]:
 
 def enumerate_links(
     metas: Sequence[set[Meta]], hired: np.ndarray, max_size: int, least_hires: int, least_ratio: float = 0.0
-) -> Candidates:
+) -> CandidateLinks:
     """Links of up to `max_size` meta links that hold in `least_hires` hires and pass the ratio.
 
-    metas: the meta links of each pair; hired: (n,) bool. The ratio is of hires to non-hires, the latter weighed so that
-    both classes weigh the same; nothing is grown from it, since a part may be too common where the whole is not. Two
-    combinations with the same ends are one link. Sorted by size, then by ends.
+    Nothing is grown by the ratio, since a part may be too common where the whole is not. Two combinations with the same
+    ends are one link.
+
+    Args:
+        metas: The meta links of each of n pairs.
+        hired: (n,) bool.
+        max_size: Meta links in a link at most.
+        least_hires: Hires that must show a link.
+        least_ratio: Of hires to non-hires, which are weighed so that both classes weigh the same.
+
+    Returns:
+        The links, by size, then by ends.
     """
     names, singles = _matrix(metas, hired, least_hires)
     hire_rows = np.flatnonzero(hired)
@@ -90,7 +99,7 @@ def enumerate_links(
     order = np.array(sorted(range(len(links)), key=lambda i: (_size(links[i]), links[i])), np.int64)
     hires = _counts(holds[hire_rows])[order]
     non_hires = _counts(holds)[order] - hires
-    every = Candidates([links[i] for i in order], holds[:, order], hires, non_hires)
+    every = CandidateLinks([links[i] for i in order], holds[:, order], hires, non_hires)
     return every.take(np.flatnonzero(hires >= least_ratio * non_hires * balance(hired)))
 
 

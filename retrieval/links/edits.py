@@ -1,4 +1,4 @@
-"""The links that people add, forbid or pin, with who, when and why; and what that does to what was learned."""
+"""Edits of the learned links: people add, forbid or pin one, with who, when and why; and their effect on the graph."""
 
 from __future__ import annotations
 

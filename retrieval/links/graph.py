@@ -13,8 +13,12 @@ from retrieval.links.values import Value, Values
 class Link(NamedTuple):
     """Members with all values of `member` were hired for jobs with all values of `job`.
 
-    quality: a weight or a share of hires; hires, non_hires: pairs of the log that show it; pinned: given to every
-    member who has it, before others and whatever the liquidity; note: who added or pinned it and why, else empty.
+    Attributes:
+        quality: A weight, or a share of hires.
+        hires: Pairs of the log with a hire that show it.
+        non_hires: Pairs of the log without one that show it.
+        pinned: Given to every member who has it, before others and whatever the liquidity.
+        note: Who added or pinned it and why, else empty.
     """
 
     member: tuple[Value, ...]
@@ -115,8 +119,14 @@ def until_liquid(
 ) -> np.ndarray:
     """The first of a member's nodes, as many as it takes to reach `liquidity` open jobs, or all of them.
 
-    nodes: (q,) node ids, best first; rows_of: node -> (r,) rows of its jobs; open_jobs: (n,) bool; pinned: ids below it
-    are taken in any case. Source: arXiv 2402.13435, where liquidity is theta.
+    Args:
+        nodes: (q,) node ids, best first.
+        rows_of: Node to (r,) rows of its jobs.
+        open_jobs: (n,) bool by row.
+        liquidity: Open jobs to reach.
+        pinned: Node ids below it are taken in any case.
+
+    Source: Learning to retrieve for job matching (arXiv 2402.13435), where liquidity is theta.
     """
     reached = np.zeros(len(open_jobs), bool)
     count, taken = 0, []

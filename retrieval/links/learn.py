@@ -18,7 +18,7 @@ from contracts.tables import latest, read_table
 from contracts.time.open import open_at
 from contracts.versions import set_current, unset_current
 from contracts.workspace import Workspace
-from retrieval.links.candidates import Candidates, enumerate_links, meta_links
+from retrieval.links.candidates import CandidateLinks, enumerate_links, meta_links
 from retrieval.links.config import LinksConfig
 from retrieval.links.edits import apply_edits, load_edits
 from retrieval.links.graph import Link, LinkGraph, until_liquid
@@ -34,8 +34,8 @@ log = logging.getLogger("rolecall")
 EVENT_COLUMNS = ["id", "time", "member_id", "job_id", "action"]
 
 
-class Learned(NamedTuple):
-    """A graph and how it came about. counts: name -> number; edits: what each decision did."""
+class LearnedGraph(NamedTuple):
+    """A graph and how it came about: counts by name, and a line for what each edit did."""
 
     graph: LinkGraph
     counts: Mapping[str, int]
@@ -72,7 +72,7 @@ def known(pairs: Outcomes, people: People) -> Outcomes:
     return Outcomes([pairs.members[i] for i in rows], [pairs.jobs[i] for i in rows], pairs.hired[rows])
 
 
-def propose(pairs: Outcomes, people: People, templates: Templates, config: LinksConfig) -> Candidates:
+def propose(pairs: Outcomes, people: People, templates: Templates, config: LinksConfig) -> CandidateLinks:
     """The candidate links of pairs. Raises TooFewHires where no combination is in `config.least_hires` hires."""
     metas = [
         meta_links(people.members[m], people.jobs[j], templates.pairs)
@@ -85,7 +85,7 @@ def propose(pairs: Outcomes, people: People, templates: Templates, config: Links
     return candidates
 
 
-def judge(candidates: Candidates, hired: np.ndarray, config: LinksConfig) -> np.ndarray:
+def judge(candidates: CandidateLinks, hired: np.ndarray, config: LinksConfig) -> np.ndarray:
     """(c,) float64: the quality of each candidate. hired: (n,) bool, of the pairs that they were counted over."""
     if config.quality == "ratio":
         return hire_shares(candidates, hired)
@@ -94,11 +94,19 @@ def judge(candidates: Candidates, hired: np.ndarray, config: LinksConfig) -> np.
 
 def learn(
     people: People, events: pa.Table, templates: Templates, config: LinksConfig, named: People | None = None
-) -> Learned:
+) -> LearnedGraph:
     """The graph of a log: candidates, judged, kept above the threshold, and edited.
 
-    events: member_id, job_id, action; named: whose values edits may name, `people` where None. Raises TooFewHires where
-    there is no hire or no candidate, BadInput for an edit that does not fit.
+    Args:
+        people: The values of members and jobs that are learned from.
+        events: member_id, job_id, action.
+        templates: Admissible attribute pairs.
+        config: The knobs.
+        named: Whose values edits may name. None: those of `people`.
+
+    Raises:
+        TooFewHires: There is no hire, or no candidate link.
+        BadInput: An edit does not fit.
     """
     named = named or people
     decisions = load_edits(
@@ -129,16 +137,25 @@ def learn(
         "learned": len(kept),
         "links": len(links),
     }
-    return Learned(LinkGraph(links), counts, notes)
+    return LearnedGraph(LinkGraph(links), counts, notes)
 
 
 def build_links(workspace: Workspace, config: LinksConfig, until: datetime | None = None) -> Path:
     """Learn the links of a workspace, write `workspace.links/<version>/`, make it the current one, and return it.
 
-    until: what happened and what was known before it alone is learned from, so that requests from then on can measure
-    the links; None: everything. Members and jobs get their links by their newest records. A job counts towards a
-    member's liquidity where it is open at the last event of the log, so that the same records give the same version.
-    Raises what `learn` does, and NotReady where a table is missing.
+    Members and jobs get their links by their newest records. A job counts towards a member's liquidity where it is open
+    at the last event of the log, so that the same records give the same version.
+
+    Args:
+        workspace: Its records and events are read.
+        config: The knobs.
+        until: Only what happened and was known before it is learned from, so that later requests can measure the
+            links. None: everything.
+
+    Raises:
+        NotReady: A table is missing.
+        TooFewHires: There is no hire, or no candidate link.
+        BadInput: An edit does not fit.
     """
     templates = load_templates(config.templates)
     every_job, every_member = read_table(workspace.records / "jobs"), read_table(workspace.records / "members")

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from retrieval.links.candidates import Candidates, balance
+from retrieval.links.candidates import CandidateLinks, balance
 
 INTERCEPT_SCALE = 100.0
 """The solver penalises the intercept; scaled so, it is as good as free."""
 TOLERANCE = 1e-5
 
 
-def hire_shares(candidates: Candidates, hired: np.ndarray) -> np.ndarray:
+def hire_shares(candidates: CandidateLinks, hired: np.ndarray) -> np.ndarray:
     """(c,) float64 in [0, 1]: hires / (hires + non-hires), both classes weighing the same.
 
     In the order of the paper's ratio, and finite where a link has no non-hire. hired: (n,) bool.
@@ -25,7 +25,7 @@ def hire_shares(candidates: Candidates, hired: np.ndarray) -> np.ndarray:
     return candidates.hires / np.maximum(candidates.hires + weighed, 1e-12)
 
 
-def l1_weights(candidates: Candidates, hired: np.ndarray, strength: float) -> np.ndarray:
+def l1_weights(candidates: CandidateLinks, hired: np.ndarray, strength: float) -> np.ndarray:
     """(c,) float64: the weight of each link in a logistic regression with an L1 penalty, most of them 0.
 
     Minimises |w|_1 + strength * sum of the log losses, non-hires weighed by `balance`. Of links that hold for the same

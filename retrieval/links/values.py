@@ -1,4 +1,4 @@
-"""What a member has and what a job asks for, as attribute values: the ends of every link."""
+"""The values of a member and those of a job that links join, read from their records."""
 
 from __future__ import annotations
 

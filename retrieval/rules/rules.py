@@ -1,7 +1,7 @@
 """Rules that answer what members complain about: people edit them in YAML, and they are enforced as jobs are chosen.
 
 A rule says on which jobs it is met and whether these are removed or demoted: put after all that no rule demotes. It is
-held against all jobs of an index at once. Reasons that members give are `contracts.records.Reason`.
+evaluated for all jobs of an index at once. Reasons that members give are `contracts.records.Reason`.
 Source: Learning to retrieve for job matching (LinkedIn, arXiv 2402.13435), where failures of embedding retrieval,
 sorted by what members said, became rules on terms.
 """

@@ -1,4 +1,4 @@
-"""Documents turned round: for each word those that hold it, what it weighs in them, and where it stands."""
+"""An inverted index: for each word the documents that hold it, its weights there, and its positions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ import numpy as np
 from retrieval.words.tokens import FIELD_END
 
 NO_WORD = -1
+"""Stands between fields and documents, and for a word that the index lacks."""
 _NONE = np.zeros(0, np.int64)
 
 
 class Tokens(NamedTuple):
-    """Documents as numbers of words. flat: (t,) int32, NO_WORD behind each field and each document; starts: (n + 1,)
-    int64, where each document begins in it; vocabulary: word -> its number.
+    """Documents as numbers of words.
+
+    Attributes:
+        flat: (t,) int32, NO_WORD behind each field and each document.
+        starts: (n + 1,) int64, where each document begins in `flat`.
+        vocabulary: Word to its number.
     """
 
     flat: np.ndarray
@@ -25,8 +30,9 @@ class Tokens(NamedTuple):
 
 
 class Positions(NamedTuple):
-    """Where words stand. Word w: offsets[starts[w]:starts[w + 1]], ascending places in `Tokens.flat`; documents:
-    `Tokens.starts`.
+    """Where words stand: word w at offsets[starts[w]:starts[w + 1]], ascending positions in `Tokens.flat`.
+
+    `documents` is `Tokens.starts`.
     """
 
     starts: np.ndarray

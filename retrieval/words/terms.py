@@ -4,7 +4,7 @@ A query adds the weights of its words' postings into one score a job. So any job
 and a filter is a mask over those scores. Fields are weighted by repeating their words, which keeps one length norm.
 Source of the method: BM25S (arXiv 2407.03618), eager sparse scoring.
 
-Documents that come later are weighed by what the build knew of rarity and length, in small parts behind the first one.
+Later documents are weighed with the build's statistics of rarity and length, in small parts behind the first one.
 """
 
 from __future__ import annotations
@@ -200,7 +200,11 @@ class TermIndex:
 def build_terms(documents: Iterable[Sequence[str]], synonyms: Synonyms | None = None) -> TermIndex:
     """An index over documents as `job_words` gives them, row by row. Without any word it is empty, and finds nothing.
 
-    documents: lists of words, a FIELD_END behind each field; synonyms: what else a word finds.
+    Args:
+        documents: Lists of words, a FIELD_END behind each field.
+        synonyms: Words that a query's words find too.
+
+    Source: BM25S (arXiv 2407.03618), eager sparse scoring.
     """
     tokens = tokens_of(documents)
     synonyms = synonyms or Synonyms()

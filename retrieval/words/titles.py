@@ -1,4 +1,4 @@
-"""The words of every job's title, in a matrix that answers "how much of this title was asked for" for many jobs."""
+"""The words of every job's title, in a matrix that gives the share of a title that a text names, for many jobs at once."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from benchmarks.links import CUT, L1, RATIO, scored, size_at, size_rows, smallest
 from benchmarks.plots import draw
-from retrieval.links.candidates import Candidates
+from retrieval.links.candidates import CandidateLinks
 from retrieval.links.config import LinksConfig
 from retrieval.links.values import Value
 
@@ -38,7 +38,7 @@ def test_ties_of_the_ratio_are_cut_by_hires():
     hired = np.array([True, True, True, False])
     holds = sparse.csc_array(np.array([[1, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 1]], bool))
     links = [((Value("skills", name),), (Value("title", "t"),)) for name in "abc"]
-    found = scored(Candidates(links, holds, np.array([2, 1, 1]), np.array([0, 0, 1])), hired, LinksConfig())
+    found = scored(CandidateLinks(links, holds, np.array([2, 1, 1]), np.array([0, 0, 1])), hired, LinksConfig())
     assert found[RATIO][0] == found[RATIO][1] > found[RATIO][2]
     assert found[CUT][0] > found[CUT][1] > found[CUT][2]
 

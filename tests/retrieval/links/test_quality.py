@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import optimize, sparse
 from scipy.special import expit
 
-from retrieval.links.candidates import Candidates, balance
+from retrieval.links.candidates import CandidateLinks, balance
 from retrieval.links.quality import hire_shares, l1_weights, solve_l1
 from retrieval.links.values import Value
 
@@ -21,9 +21,9 @@ def problem(seed: int, pairs: int = 120, links: int = 12) -> tuple[np.ndarray, n
     return holds, hired
 
 
-def candidates(holds: np.ndarray, hired: np.ndarray) -> Candidates:
+def candidates(holds: np.ndarray, hired: np.ndarray) -> CandidateLinks:
     links = [((Value("skills", f"s{i:02}"),), (Value("title", "t"),)) for i in range(holds.shape[1])]
-    return Candidates(links, sparse.csc_array(holds), holds[hired].sum(axis=0), holds[~hired].sum(axis=0))
+    return CandidateLinks(links, sparse.csc_array(holds), holds[hired].sum(axis=0), holds[~hired].sum(axis=0))
 
 
 @settings(max_examples=25)
