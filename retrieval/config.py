@@ -25,7 +25,7 @@ Weight = tuple[Finite, Finite]
 class IndexConfig(FrozenModel):
     """The section `index` of the params."""
 
-    engine: Literal["exact", "faiss"] = "exact"
+    engine: Literal["exact", "faiss"] = Field("exact", description="Engine that searches the vectors.")
     faiss: FaissConfig = FaissConfig()
     terms: TermsConfig = TermsConfig()
 
@@ -68,15 +68,17 @@ class Learned(FrozenModel):
     `python -m benchmarks.merging` fits them to a log and prints them as this section.
     """
 
-    recommend: Weights = Field(default_factory=dict)
-    search: Weights = Field(default_factory=dict)
+    recommend: Weights = Field(
+        default_factory=dict, description="Source to its two weights (found, score), for a request without a query."
+    )
+    search: Weights = Field(default_factory=dict, description="The same for a request with a query.")
 
 
 class Diversity(FrozenModel):
     """At most `most` jobs of one company among the `first` that are shown, as long as there are others."""
 
-    most: int = Field(ge=1)
-    first: int = Field(10, ge=1)
+    most: int = Field(ge=1, description="Jobs of one company.")
+    first: int = Field(10, ge=1, description="Places of the answer that it holds for.")
 
 
 class RetrievalConfig(FrozenModel):

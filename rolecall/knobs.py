@@ -12,7 +12,7 @@ from pydantic_core import to_jsonable_python
 
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
-from rolecall.params import Params
+from rolecall.params import params_model
 
 
 class Knob(NamedTuple):
@@ -24,9 +24,9 @@ class Knob(NamedTuple):
     meaning: str
 
 
-def knobs(model: type[BaseModel] = Params, head: str = "") -> Iterator[Knob]:
-    """All knobs of a model, those of nested sections under dotted names."""
-    for name, field in model.model_fields.items():
+def knobs(model: type[BaseModel] | None = None, head: str = "") -> Iterator[Knob]:
+    """All knobs of a model (None: of the params), those of nested sections under dotted names."""
+    for name, field in (model or params_model()).model_fields.items():
         sections = list(_sections(field))
         if not sections or field.description:
             yield Knob(f"{head}{name}", _default(field), _bounds(field), field.description or "")
