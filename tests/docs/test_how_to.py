@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contracts.plugins import load_plugin
+from contracts.workspace import Workspace
+from models.registry import TEACHERS
+from models.training.rows import read_rows
 from sources.open import SOURCES, open_source
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
@@ -35,3 +39,20 @@ def test_the_source_of_the_page_reads_its_folder(plugin: str, tmp_path: Path, mo
         "board",
         {"id": "7", "title": "Nurse", "location": "Austin", "updated_at": "2026-01-01"},
     )
+
+
+@pytest.mark.parametrize("plugin", ["add-a-teacher.md"], indirect=True)
+def test_the_teacher_of_the_page_learns_the_share_of_views(
+    plugin: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labelled: Callable[..., Workspace]
+) -> None:
+    monkeypatch.setattr(TEACHERS, "_classes", dict(TEACHERS._classes))
+    load_plugin(plugin)
+    workspace = labelled(20)
+    rows = read_rows(workspace.training)
+    kind = TEACHERS.get("rates")
+    teacher = kind(workspace, kind.Config())
+    learned = teacher.fit(rows, teacher.targets(rows), tmp_path / "stopped")
+    views = rows.target("view")[rows.splits == "train"]
+    scores = teacher.scores(rows, np.arange(4))
+    assert learned == len(views) and scores.shape == (4, 1)
+    np.testing.assert_allclose(1 / (1 + np.exp(-scores)), views.mean(), rtol=1e-5)
