@@ -209,7 +209,10 @@ class ExportConfig(FrozenModel):
     happened, on the test lists of any task that has labels enough to calibrate.
     """
 
-    precision: Precision = Field("int8", description="Of the served graphs.")
+    precision: Precision = Field(
+        "int8_static",
+        description="Of the served graphs. With int8 the scores of a pair depend on the other candidates of the call.",
+    )
     least_agreement: float = Field(0.98, ge=0, le=1, description="NDCG@1 agreement with the float32 student.")
     least_rank_correlation: float = Field(
         0.85, ge=-1, le=1, description="Kendall's tau with the float32 student within lists."

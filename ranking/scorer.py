@@ -45,7 +45,9 @@ class BundleScorer:
         return self._prefix.run(["prefix_kv"], {"input_ids": ids, "attention_mask": mask})[0]
 
     def logits(self, prefix_kv: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """(n, tasks) float32; row i depends on the prefix and items[i].
+        """(n, tasks) float32; row i depends on the prefix and items[i] alone.
+
+        Of a bundle of precision int8 or int8_token it depends on the other rows a little: activations share scales.
 
         prefix_kv: from `prefix`; items: (n, T, H) float32 from `ItemEncoder` or `JobIndex.items`, any n, 0 included.
         Raises ShapeMismatch where T or H differ from the bundle's.

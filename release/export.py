@@ -132,7 +132,7 @@ def _attend(own: Tensor, keys: Tensor, values: Tensor, each: Sequence[int]) -> T
     return from_prefix + from_own.flatten(1, 2)
 
 
-def export_graphs(workspace: Workspace, precision: Precision = "int8") -> Graphs:
+def export_graphs(workspace: Workspace, precision: Precision = "int8_static") -> Graphs:
     """Export the current student of a workspace to `student/<version>/graphs-<precision>/`.
 
     Raises NotReady where no student was trained.

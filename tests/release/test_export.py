@@ -16,7 +16,7 @@ from contracts.bundle import Calibration, read_manifest
 from contracts.errors import BadInput, BundleMismatch, NotReady
 from contracts.tasks import TASKS
 from contracts.workspace import Workspace
-from models.config import Precision, StudentConfig
+from models.config import ExportConfig, Precision, StudentConfig
 from models.layers.onnx import quantize
 from models.student.distil import load_student
 from models.student.student import Student
@@ -107,6 +107,17 @@ def test_packed_scores_of_the_graph_equal_one_by_one(exported: dict[str, Path]) 
     packed = run(exported["float32"], "score.onnx", prefix_kv=prefix, items=items)
     alone = [run(exported["float32"], "score.onnx", prefix_kv=prefix, items=items[i : i + 1])[0] for i in range(9)]
     assert np.allclose(packed, np.stack(alone), atol=1e-5)
+
+
+def test_the_scores_of_a_pair_do_not_depend_on_its_company(exported: dict[str, Path]) -> None:
+    """As they are served by default: one of the other candidates is a hundred times as large."""
+    served = exported[ExportConfig().precision]
+    prefix = run(served, "prefix.onnx", **text(1, 20))
+    items = np.random.default_rng(2).normal(size=(9, TOKENS, 32)).astype(np.float32)
+    others = np.concatenate([items, items[:1] * 100])
+    among, alone = (run(served, "score.onnx", prefix_kv=prefix, items=company) for company in (others, items[:1]))
+    assert np.abs(among[0] - alone[0]).max() < 1e-5
+    assert np.abs(among[:9] - run(served, "score.onnx", prefix_kv=prefix, items=items)).max() < 1e-5
 
 
 @pytest.mark.parametrize("precision", INT8)
