@@ -18,9 +18,9 @@ from contracts.cleaning import clean_text
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 MAX_TEXT_CHARS = 100_000
 MAX_POSITION = 1_000_000
-"""No list is that long, and every integer column down the way holds it."""
+"""Of a job in a list; every integer column that later holds it is wide enough."""
 LEAST_PROPENSITY = 2.0**-126
-"""The least that float32 holds in full: below it a propensity becomes 0, and a weight by its inverse infinite."""
+"""The smallest normal float32: a smaller propensity becomes 0, and a weight by its inverse infinite."""
 
 Surface = Literal["search", "recommendation"]
 Action = Literal["impression", "view", "apply", "save", "dismiss", "hire"]
@@ -59,7 +59,11 @@ def _bounded(text: str) -> str:
 
 
 def utc(value: datetime) -> datetime:
-    """The moment in UTC; one without a zone is UTC already. Raises ValueError before 1900 and past 9999."""
+    """The moment in UTC; one without a zone is taken as UTC.
+
+    Raises:
+        ValueError: It is before 1900, or past 9999 in UTC.
+    """
     try:
         value = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:  # the calendar ends between its own zone and UTC
@@ -204,9 +208,14 @@ class Job(Record):
 class Event(Record):
     """Something that happened to one job in front of one member.
 
-    position: 1-based rank at which it was shown; propensity: probability in (0, 1] with which the logging policy
-    showed this job at this position; logged_by: "bundle/index" versions; reason: of a dismissal; found_by: of an
-    impression, the retrieval sources that found the job, as "dense,terms". None or empty where not known.
+    What is not known is None or empty.
+
+    Attributes:
+        position: 1-based rank at which the job was shown.
+        propensity: Probability in (0, 1] with which the logging policy showed this job at this position.
+        logged_by: "bundle/index" versions of the service that showed it.
+        reason: Why the member dismissed it; of a dismissal only.
+        found_by: Retrieval sources that found the job, as "dense,terms"; of an impression only.
     """
 
     id: Identifier
@@ -234,7 +243,10 @@ class Event(Record):
 class Grade(Record):
     """How good a match is, 0-4, by the written policy. One of `member_id` and `query` may be empty, not both.
 
-    expected: the grader's mean grade where it says how sure it is of each, a soft label; None where it does not.
+    Attributes:
+        expected: The mean grade, a soft label, of a grader that gives each grade a probability; else None.
+        grader: The person or judge.
+        policy_version: Of the policy that was graded by.
     """
 
     member_id: Text = ""

@@ -132,7 +132,8 @@ def _numbers(path: Path) -> np.ndarray:
                 )
             column = file.read(columns=["sequence"])["sequence"]
             if column.null_count:
-                raise UnreadableFile(f"{column.null_count:,} changes without a sequence number", where=str(path))
+                what = f"{column.null_count:,} changes without a sequence number"
+                raise UnreadableFile(what, where=str(path), cure="number them, and write the file again")
             return np.asarray(column.cast(pa.int64()))
     except (pa.ArrowException, OSError) as error:
         raise _unreadable(path, error) from error

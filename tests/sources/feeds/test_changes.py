@@ -18,7 +18,7 @@ from sources.feeds.changes import BATCH, Change, Feed, checked
 from sources.feeds.files import SCHEMA
 from sources.feeds.open import open_feed
 from sources.rows import Reject
-from tests.make import change_file
+from tests.make import change_file, refused
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def test_a_gap_is_told_until_its_file_comes(tmp_path: Path) -> None:
     feed = open_feed(str(tmp_path))
     [first] = feed.read("")
     for _ in range(2):
-        with pytest.raises(MissingChanges, match=r"c\.parquet: changes 2 to 3 are missing"):
+        with refused(MissingChanges, "2 to 3", where="c.parquet"):
             feed.read(first.position)
     write(tmp_path, "b", 2, [upsert("j2"), upsert("j3")])
     assert told(read_all(feed, first.position)) == [("j2", "Nurse"), ("j3", "Nurse"), ("j4", "Nurse")]
@@ -86,16 +86,16 @@ def test_a_gap_inside_a_file_is_told_before_any_of_it_is_taken(tmp_path: Path) -
         pa.Table.from_pylist([{"sequence": n, **upsert(f"j{n}")} for n in (1, 2, 5)], schema=SCHEMA),
         tmp_path / "a.parquet",
     )
-    with pytest.raises(MissingChanges, match=r"changes 3 to 4 are missing"):
+    with refused(MissingChanges, "3 to 4", where="a.parquet"):
         open_feed(str(tmp_path)).read("")
 
 
 def test_an_index_that_is_behind_what_the_folder_still_has_is_told(tmp_path: Path) -> None:
     write(tmp_path, "a", 8, [upsert("j8")])
-    with pytest.raises(MissingChanges, match="changes 4 to 7"):
+    with refused(MissingChanges, "4 to 7", where="a.parquet"):
         open_feed(str(tmp_path)).read("3")
     assert told(read_all(open_feed(str(tmp_path)))) == [("j8", "Nurse")], "from the first that there is"
-    with pytest.raises(BadInput, match="no position"):
+    with refused(BadInput, "1700000000000-0"):
         open_feed(str(tmp_path)).read("1700000000000-0")
 
 
@@ -105,7 +105,7 @@ def test_a_file_that_is_cut_off_is_told_and_read_when_it_is_whole(tmp_path: Path
     whole = path.read_bytes()
     path.write_bytes(whole[:cut])
     feed = open_feed(str(tmp_path))
-    with pytest.raises(UnreadableFile, match=r"a\.parquet"):
+    with refused(UnreadableFile, where="a.parquet"):
         feed.read("")
     path.write_bytes(whole)
     assert told(read_all(feed)) == [("j1", "Nurse")]
@@ -115,13 +115,13 @@ def test_a_file_without_a_column_or_out_of_order_is_told(tmp_path: Path) -> None
     path = tmp_path / "a.parquet"
     rows = [{"sequence": n, **upsert("j1")} for n in (2, 1)]
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
-    with pytest.raises(UnreadableFile, match="change 1 comes after 2"):
+    with refused(UnreadableFile, "change 1", "2", where=path):
         open_feed(str(tmp_path)).read("")
     pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA).drop(["op"]), path)
-    with pytest.raises(MissingColumn, match="column op is missing"):
+    with refused(MissingColumn, "op", where=path):
         open_feed(str(tmp_path)).read("")
     pq.write_table(pa.Table.from_pylist([upsert("j1")], schema=SCHEMA), path)
-    with pytest.raises(UnreadableFile, match="without a sequence number"):
+    with refused(UnreadableFile, "1 changes", "sequence", where=path):
         open_feed(str(tmp_path)).read("")
 
 
@@ -135,7 +135,7 @@ def test_numbers_that_were_written_as_floats_count_as_numbers(tmp_path: Path) ->
 
 
 def test_a_folder_that_is_not_there_is_told() -> None:
-    with pytest.raises(BadInput, match="no folder"):
+    with refused(BadInput, "/nowhere/at/all"):
         open_feed("/nowhere/at/all")
 
 
@@ -238,14 +238,14 @@ def test_a_stream_that_no_longer_holds_where_the_index_ends_is_told(stream: tupl
     first = add(client, op="delete", id="j1")
     second = add(client, op="delete", id="j2")
     client.xtrim("changes", maxlen=1, approximate=False)
-    with pytest.raises(MissingChanges, match=f"begins at {second}"):
+    with refused(MissingChanges, second, first):
         open_feed(address).read(first)
-    with pytest.raises(BadInput, match="no position"):
+    with refused(BadInput, "seventeen"):
         open_feed(address).read("seventeen")
 
 
 def test_a_server_that_does_not_answer_is_told_without_its_password() -> None:
     feed = open_feed("redis://user:secret@127.0.0.1:1/0#changes")
-    with pytest.raises(NotReady, match="1:1#changes: Redis does not answer") as error:
+    with pytest.raises(NotReady) as error:
         feed.read("")
-    assert "secret" not in str(error.value)
+    assert error.value.where == "127.0.0.1:1#changes" and "secret" not in str(error.value)
