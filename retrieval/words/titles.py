@@ -1,4 +1,4 @@
-"""The words of every job's title, in a matrix that gives the share of a title that a text names, for many jobs at once."""
+"""The words of every job's title, in a matrix that gives the share of a title that a text names, for many jobs."""
 
 from __future__ import annotations
 
