@@ -55,7 +55,7 @@ log = logging.getLogger("rolecall")
 VIEWS = {"members": (MEMBER_TEXT, MEMBER_VECTOR), "jobs": (JOB_TEXT, JOB_VECTOR)}
 CHUNK_TEXTS = 2_048
 SLICE_TEXTS = 256
-"""Texts a call of the encoder: of like length, and few enough that progress is seen on a slow machine."""
+"""ChunkTexts a call of the encoder: of like length, and few enough that progress is seen on a slow machine."""
 
 
 class Encoder(Protocol):
@@ -74,8 +74,8 @@ class Target(NamedTuple):
     times: bool
 
 
-class Chunk(NamedTuple):
-    """Texts to encode, and the rows that they become.
+class TextChunk(NamedTuple):
+    """ChunkTexts to encode, and the rows that they become.
 
     rows: places of the texts in the text part; fan_out: target columns but the value, and `place`, the index of its
     text in `rows`.
@@ -88,19 +88,19 @@ class Chunk(NamedTuple):
     name: str
 
 
-class Texts(NamedTuple):
-    chunk: Chunk
+class ChunkTexts(NamedTuple):
+    chunk: TextChunk
     texts: list[str]
 
 
-class Encoded(NamedTuple):
+class EncodedChunk(NamedTuple):
     """values: (n texts, width), float32 vectors or float16 item tokens."""
 
-    chunk: Chunk
+    chunk: TextChunk
     values: np.ndarray
 
 
-class EncoderHandler(ModelHandler[Texts, Encoded, Encoder]):
+class EncoderHandler(ModelHandler[ChunkTexts, EncodedChunk, Encoder]):
     """Loads one encoder a process and encodes a chunk's texts in slices of like length."""
 
     def __init__(self, what: str, folder: Path, threads: int | None, progress: Progress) -> None:
@@ -120,10 +120,10 @@ class EncoderHandler(ModelHandler[Texts, Encoded, Encoder]):
         return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a batch of texts already
 
     def run_inference(
-        self, batch: Sequence[Texts], model: Encoder, inference_args: dict[str, Any] | None = None
-    ) -> Iterator[Encoded]:
+        self, batch: Sequence[ChunkTexts], model: Encoder, inference_args: dict[str, Any] | None = None
+    ) -> Iterator[EncodedChunk]:
         for chunk, texts in batch:
-            yield Encoded(chunk, self._encode(model, texts))
+            yield EncodedChunk(chunk, self._encode(model, texts))
 
     def _encode(self, model: Encoder, texts: list[str]) -> np.ndarray:
         self._progress.start()
@@ -144,14 +144,21 @@ class EncoderHandler(ModelHandler[Texts, Encoded, Encoder]):
 def run(argv: Sequence[str] | None = None) -> Counts:
     """Bring vectors or item tokens up to the text features.
 
-    Raises NotReady where there is no text or no encoder, BundleMismatch for a bundle that was altered or made for
-    another text version.
+    Args:
+        argv: The job's and Beam's flags, see `beam_jobs.config.EmbedFlags`; None for those of the process.
+
+    Returns:
+        Counts of rows.
+
+    Raises:
+        NotReady: There is no text or no encoder.
+        BundleMismatch: The bundle was altered, or made for another text version.
     """
     workspace, config, options = read_flags("embed", __doc__, EmbedFlags, argv)
     started = time.monotonic()
     folder, targets = _targets(workspace, config)
     name = run_id()
-    chunks: list[Chunk] = []
+    chunks: list[TextChunk] = []
     read: dict[str, int] = {}
     skipped: dict[str, int] = {}
     copied: dict[str, int] = {}
@@ -253,13 +260,13 @@ def _copy_known(target: Target, todo: pl.DataFrame, name: str) -> pl.DataFrame:
     return feature_tables.without(todo, have, ["text_hash"], [target.hash])
 
 
-def _chunks(target: Target, todo: pl.DataFrame, name: str) -> list[Chunk]:
+def _chunks(target: Target, todo: pl.DataFrame, name: str) -> list[TextChunk]:
     """The texts of the rows, each once, cut into chunks by the part that the text stands in."""
     if todo.is_empty():
         return []
     paths = parts(target.text)
     unique = todo.sort(PART, ROW).unique("text_hash", keep="first", maintain_order=True)
-    chunks: list[Chunk] = []
+    chunks: list[TextChunk] = []
     for part, found in feature_tables.by_part(unique):
         for start in range(0, len(found), CHUNK_TEXTS):
             texts = found.slice(start, CHUNK_TEXTS)
@@ -267,7 +274,7 @@ def _chunks(target: Target, todo: pl.DataFrame, name: str) -> list[Chunk]:
             fan_out = todo.join(places, on="text_hash", how="inner", maintain_order="left")
             table = _fan_out(target, fan_out).append_column("place", fan_out["place"].to_arrow())
             part_name = feature_tables.part_name(target.version, name, len(chunks))
-            chunks.append(Chunk(target, paths[part], texts[ROW].to_numpy(), table, part_name))
+            chunks.append(TextChunk(target, paths[part], texts[ROW].to_numpy(), table, part_name))
     return chunks
 
 
@@ -284,12 +291,12 @@ def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def _read_texts(chunk: Chunk) -> Texts:
+def _read_texts(chunk: TextChunk) -> ChunkTexts:
     text = pq.read_table(chunk.path, columns=["text"])["text"]
-    return Texts(chunk, text.take(pa.array(chunk.rows)).to_pylist())
+    return ChunkTexts(chunk, text.take(pa.array(chunk.rows)).to_pylist())
 
 
-def _write(encoded: Encoded) -> None:
+def _write(encoded: EncodedChunk) -> None:
     chunk, values = encoded
     places = chunk.fan_out["place"].to_numpy()
     write_part(chunk.target.out, _rows(chunk.target, chunk.fan_out.drop(["place"]), values[places]), chunk.name)
@@ -308,7 +315,7 @@ def _matrix(lists: pa.ChunkedArray) -> np.ndarray:
     return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
 
 
-def _run(what: str, folder: Path, chunks: list[Chunk], options: PipelineOptions) -> Counter[str]:
+def _run(what: str, folder: Path, chunks: list[TextChunk], options: PipelineOptions) -> Counter[str]:
     texts = sum(len(chunk.rows) for chunk in chunks)
     progress = Progress("embed", "texts", texts // min(processes(options), len(chunks)))
     handler = EncoderHandler(what, folder, threads_each(options), progress)

@@ -74,10 +74,19 @@ class Piece(NamedTuple):
 
 
 def run(argv: Sequence[str] | None = None) -> Counts:
-    """Take in a folder of raw data; returns the counts over all tables.
+    """Take in a folder of raw data.
 
-    Raises UnknownSource and MissingColumn before anything is written, TooManyRejects where more than the allowed share
-    of a table's rows was quarantined: the good rows are in the records then, and the quarantine is complete.
+    Args:
+        argv: The job's and Beam's flags, see `beam_jobs.config.IngestFlags`; None for those of the process.
+
+    Returns:
+        Counts of rows over all tables.
+
+    Raises:
+        UnknownSource: The folder holds no known layout; nothing is written.
+        MissingColumn: A file lacks a needed column; nothing is written.
+        TooManyRejects: More than the allowed share of a table's rows was quarantined. The good rows are in the records
+            and the quarantine is complete.
     """
     workspace, config, options = read_flags("ingest", __doc__, IngestFlags, argv)
     started = time.monotonic()

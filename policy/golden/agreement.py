@@ -47,10 +47,18 @@ class Agreement(NamedTuple):
 
 
 def agreement(first: Sequence[int], second: Sequence[int], rounds: int = 1_000, seed: int = 0) -> Agreement:
-    """Of two graders' grades (0 to 4) of the same pairs.
+    """How far two graders agree on the same pairs.
 
-    Kappa is 1 for equal grades, 0 for what chance gives, and 1 where both give one and the same grade throughout.
-    Raises BadInput for no pairs, unequal numbers of them, or a grade off the scale.
+    Kappa is 1 for equal grades, 0 for agreement by chance, and 1 where both give one and the same grade throughout.
+
+    Args:
+        first: One grader's grades, 0 to 4.
+        second: The other grader's grades of the same pairs.
+        rounds: Bootstrap samples of the intervals.
+        seed: Of the bootstrap.
+
+    Raises:
+        BadInput: There are no pairs, unequal numbers of them, or a grade off the scale.
     """
     a, b = np.asarray(first, np.int64), np.asarray(second, np.int64)
     if a.shape != b.shape or a.ndim != 1 or not len(a):

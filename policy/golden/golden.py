@@ -42,7 +42,7 @@ from policy.types import DIMENSIONS
 
 Of = Literal["all", "stratum", "kind", "dimension"]
 SIMULATED = "simulated-"
-"""What the names of simulated graders begin with."""
+"""The beginning of a simulated grader's name."""
 LEAST_AGREEMENT = 0.8
 """Quadratic kappa from which graders count as one (LinkedIn asks so much weighted kappa of its own before their grades
 count as truth: Reimagining search, engineering blog, January 2026)."""
@@ -120,10 +120,16 @@ def has_golden(folder: Path) -> bool:
 
 
 def load_golden(folder: Path, policy_version: str) -> Golden:
-    """The golden set of a folder, complete and checked against the policy in force.
+    """Read a complete golden set and check it against the policy in force.
 
-    Raises NotReady where pairs, sheets or decisions are missing, OtherPolicy for grades by another version of the
-    policy that nobody accepted, BadInput as `read_sheets` does and for a decision upon other grades than the sheets'.
+    Args:
+        folder: With pairs, sheets and adjudicated grades.
+        policy_version: Of the policy in force.
+
+    Raises:
+        NotReady: Pairs, sheets or decisions are missing.
+        OtherPolicy: The grades are by another version of the policy, and nobody accepted this one.
+        BadInput: As `read_sheets`, or a decision was taken upon other grades than the sheets hold.
     """
     pairs = read_pairs(folder)
     sheets = read_sheets(folder, pairs)
@@ -152,11 +158,20 @@ def load_golden(folder: Path, policy_version: str) -> Golden:
 
 
 def adjudicate(folder: Path, differ_by: int = 0) -> list[Decision]:
-    """Write `adjudicated.csv`: a grade where the sheets differ by at most so much, else an open row for a person.
+    """Write `adjudicated.csv`: the grade that counts for each pair, or an open row for a person.
 
-    A decision that a person took stays as long as the grades that it was taken upon; another grade in a row that
-    needed nobody is one too. Equal grades are taken, grades that differ by at most `differ_by` become their lower
-    median. Raises as `read_sheets` does.
+    Equal grades are taken over; grades that differ by at most `differ_by` become their lower median. A person's
+    decision, also one that replaced such a grade, stays as long as the sheets' grades of the pair.
+
+    Args:
+        folder: The golden folder.
+        differ_by: The largest difference of grades that needs no person.
+
+    Returns:
+        The rows, in the order of the pairs.
+
+    Raises:
+        NotReady: As `read_sheets`; so is BadInput.
     """
     pairs = read_pairs(folder)
     sheets = read_sheets(folder, pairs)
@@ -195,10 +210,16 @@ def grader_agreement(pairs: Sequence[GoldenPair], sheets: Sequence[Sheet]) -> li
 
 
 def require_agreement(golden: Golden, judge: Judge, least: float = LEAST_AGREEMENT) -> Measured:
-    """Let a judge grade the golden pairs, and measure; a judge that may not label does not come back.
+    """Measure a judge by the golden pairs and refuse one that may not label.
 
-    Raises NotAgreed where two graders, or the judge and the adjudicated grades, have a quadratic kappa below `least`,
-    and where there are fewer than LEAST_PAIRS pairs; JudgeFailed where it leaves more than MOST_UNGRADED of them out.
+    Args:
+        golden: The graded pairs.
+        judge: Grades the same pairs.
+        least: Quadratic kappa that each two graders, and the judge with the adjudicated grades, must reach.
+
+    Raises:
+        NotAgreed: A kappa is below `least`, or there are fewer than LEAST_PAIRS pairs.
+        JudgeFailed: The judge left more than MOST_UNGRADED of the pairs without a grade.
     """
     if len(golden.pairs) < LEAST_PAIRS:
         raise NotAgreed(f"{len(golden.pairs)} golden pairs tell too little", cure=f"grade {LEAST_PAIRS} or more")
@@ -234,10 +255,19 @@ def require_agreement(golden: Golden, judge: Judge, least: float = LEAST_AGREEME
 
 
 def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str = "") -> list[Group] | None:
-    """Check the golden set at `data` and copy it to `place` with `agreement.json`; the graders' agreement comes back.
+    """Check a golden set and copy it with `agreement.json`.
 
-    None where there is no folder `data`: then `place` is left without pairs. accepted_by: who confirms that the grades
-    hold under this version of the policy; it is noted at `data`. Raises as `load_golden` does.
+    Args:
+        data: The golden folder beside people's data; where it is absent, `place` is left without pairs.
+        place: The workspace's golden folder.
+        policy_version: Of the policy in force.
+        accepted_by: Who confirms that the grades hold under this version; noted at `data`.
+
+    Returns:
+        The graders' agreement; None where there is no golden set.
+
+    Raises:
+        NotReady: As `load_golden`; so are OtherPolicy and BadInput.
     """
     groups: list[Group] | None = None
     report: dict[str, Any] = {"pairs": 0}

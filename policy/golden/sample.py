@@ -42,7 +42,7 @@ _KEYS = ("member_id", "query", "job_id", "time")
 _SHOWN = pc.field("action").isin(["impression", "view"])
 
 
-class Candidate(NamedTuple):
+class PairCandidate(NamedTuple):
     """A pair that could be graded. member: the record as it was, None where nothing is known of who asks."""
 
     member_id: str
@@ -67,7 +67,7 @@ def sample_pairs(
     queries = {one.query for one in candidates if one.query}
     vocabulary, titles = Vocabulary.read(records, queries), TitleReader(policy)
     near = policy.dimensions.function.steps[2]
-    cells: dict[tuple[str, Kind], list[Candidate]] = defaultdict(list)
+    cells: dict[tuple[str, Kind], list[PairCandidate]] = defaultdict(list)
     for one in candidates:
         if one.member is not None or one.query:
             cells[vocabulary.pattern(one.query), _kind(titles, one, near)].append(one)
@@ -132,7 +132,7 @@ class Vocabulary:
         return "+".join(filter(None, parts_)) or "title"
 
 
-def _logged(records: Path, examples: Path | None, limit: int, rng: np.random.Generator) -> Iterator[Candidate]:
+def _logged(records: Path, examples: Path | None, limit: int, rng: np.random.Generator) -> Iterator[PairCandidate]:
     """What was shown or viewed, and what retrieval found, drawn evenly and each once."""
     tables: list[tuple[Source, pl.DataFrame]] = [("logged", _some_rows(records / "events", _KEYS, _SHOWN, limit, rng))]
     if examples and parts(examples):
@@ -143,7 +143,7 @@ def _logged(records: Path, examples: Path | None, limit: int, rng: np.random.Gen
         for member_id, query, job_id, time in table.iter_rows():
             if (member_id, query, job_id) not in seen:
                 seen.add((member_id, query, job_id))
-                yield Candidate(member_id, query, job_id, time, source, None)
+                yield PairCandidate(member_id, query, job_id, time, source, None)
 
 
 def _some_rows(
@@ -162,7 +162,7 @@ def _some_rows(
     return drawn.drop("lot")
 
 
-def _with_members(records: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+def _with_members(records: Path, candidates: Sequence[PairCandidate]) -> list[PairCandidate]:
     members = _versions(records / "members", Member, [(one.member_id, one.time) for one in candidates])
     return [one._replace(member=member) for one, member in zip(candidates, members, strict=True)]
 
@@ -174,7 +174,7 @@ def _versions(
     return read_as_of(folder, "id", moments, list(model.model_fields), ["updated_at"], else_first=True)
 
 
-def _random(records: Path, candidates: Sequence[Candidate], rng: np.random.Generator) -> list[Candidate]:
+def _random(records: Path, candidates: Sequence[PairCandidate], rng: np.random.Generator) -> list[PairCandidate]:
     """Each asker once with a job drawn from those that were open then, by the job's version of then."""
     jobs = pl.DataFrame(read_table(records / "jobs", ["id", "posted_at", "expires_at", "hidden", "updated_at"]))
     ids = jobs["id"].unique(maintain_order=True)
@@ -189,7 +189,7 @@ def _random(records: Path, candidates: Sequence[Candidate], rng: np.random.Gener
     return [askers[asker]._replace(job_id=job, source="random") for job, asker in first["id", "asker"].iter_rows()]
 
 
-def _kind(titles: TitleReader, one: Candidate, near: float) -> Kind:
+def _kind(titles: TitleReader, one: PairCandidate, near: float) -> Kind:
     """Aspirational: they ask for work, or a skill, that nothing they are or have been is near to."""
     member = one.member
     if member is None:
@@ -223,7 +223,7 @@ def _rooms(sizes: Mapping[Any, int], total: int) -> dict[Any, int]:
     return rooms
 
 
-def _mixed(candidates: Sequence[Candidate], room: int) -> list[Candidate]:
+def _mixed(candidates: Sequence[PairCandidate], room: int) -> list[PairCandidate]:
     """RANDOM_SHARE random ones, and as many retrieved as logged ones, as far as there are; an asker's second pair
     comes after everybody's first."""
     times: dict[tuple[str, str, str], int] = defaultdict(int)
@@ -257,6 +257,6 @@ def _phrases(texts: Iterable[str | None]) -> set[tuple[str, ...]]:
     return {words for text in texts if text and (words := stems(text))}
 
 
-def _pair_id(one: Candidate) -> str:
+def _pair_id(one: PairCandidate) -> str:
     key = "\x00".join((one.member_id, one.query, one.job_id, one.time.isoformat()))
     return "g" + row_hash(key, 5)

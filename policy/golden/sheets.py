@@ -29,9 +29,9 @@ ADJUDICATED, ACCEPTED = "adjudicated.csv", "accepted.csv"
 EVERY_VERSION = "*"
 """In `accepted.csv`: the grades hold whatever the policy says. The simulator writes it: its graders read the truth."""
 AGREED, MEDIAN = "agreed", "median"
-"""Who decided where nobody had to: equal grades, and the lower median of grades that differ little."""
+"""`decided_by` of a row that needed no person: equal grades, and the lower median of grades that differ little."""
 CHANGED = "changed by hand"
-"""Who decided where a person put another grade in such a row and no name."""
+"""`decided_by` of a row in which a person replaced such a grade and gave no name."""
 READABLE = ("who", "query", "job")
 SHEET_COLUMNS = ("pair_id", "policy_version", *READABLE, *DIMENSIONS, "grade", "note")
 ADJUDICATED_COLUMNS = ("pair_id", "policy_version", *READABLE, "grades", "grade", "decided_by", "note")
@@ -92,10 +92,16 @@ def write_sheet(
 
 
 def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
-    """Every grader's sheet, by name, each checked against the pairs.
+    """Read every grader's sheet, in the order of the names.
 
-    Raises NotReady where there is none, BadInput for one grader only, for sheets of several policy versions, and with
-    file and row for a sheet without grades, a grade off the scale, and a pair that is unknown, missing or there twice.
+    Args:
+        folder: The golden folder.
+        pairs: The pairs that each sheet must hold once.
+
+    Raises:
+        NotReady: There is no sheet.
+        BadInput: There is one grader only, the sheets are of several policy versions, or a sheet lacks grades, holds a
+            grade off the scale, or a pair that is unknown, missing or there twice; file and row are named.
     """
     paths = sorted(folder.glob("sheet-*.csv"))
     if not paths:
