@@ -1,4 +1,5 @@
-"""The online half of the student: a bundle and candidates in; calibrated probabilities, an order and reasons out.
+"""The online order: a bundle and candidates in; an order with calibrated probabilities and reasons out.
 
-Knows the manifest and ONNX graphs of a bundle, and neither PyTorch nor how the student was trained.
+Service and replay rank by this same code, and check here what may be shown. Must not know: PyTorch, how a student was
+trained, nor who asks for the order.
 """

@@ -1,4 +1,5 @@
-"""The service: a bundle, an index and a feature repository in; HTTP answers and a log of what was shown out.
+"""The service: a bundle, an index and a feature repository in; answers and a log of what was shown out.
 
-One request: features -> candidates -> ranks -> rules -> answer -> log. Knows no model but an exported bundle.
+One request: features -> candidates -> rank -> rules -> answer -> log. `http/` calls the engine, which knows nothing of
+HTTP. Must not know: how a model was trained, nor replay.
 """

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -19,7 +18,6 @@ from contracts.tables import parts
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
 from ranking.popular import popular_candidates
-from retrieval.engines.append_only import SegmentedArray
 from retrieval.filters.filters import Filter
 from retrieval.request import build_request
 from retrieval.rules.rules import Rule
@@ -80,13 +78,15 @@ def test_without_the_feature_store_events_are_logged_and_said_to_be_late(
     assert b'"late"' in b"".join(path.read_bytes() for path in workspace.logs.rglob("*.jsonl"))
 
 
-def use_items_of_another_bundle(engine: Engine) -> None:
-    index = engine.servable.index
-    index.parts = replace(index.parts, items=SegmentedArray(np.asarray(index.parts.items)[:, :1]))
+def use_items_of_another_bundle(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = engine.servable.index.items
+    monkeypatch.setattr(engine.servable.index, "items", lambda rows: items(rows)[:, :1])
 
 
-def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: Engine) -> None:
-    use_items_of_another_bundle(engine)
+def test_without_the_student_the_order_is_that_of_retrieval(
+    ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_items_of_another_bundle(engine, monkeypatch)
     answer = ask()
     assert answer["degraded"] == ["student"]
     assert len(answer["results"]) == 5
@@ -98,7 +98,7 @@ def test_without_the_student_the_order_is_that_of_retrieval(ask: Any, engine: En
 def test_without_the_encoder_words_and_activity_find_candidates(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.servable.encoder, "_session", None)
+    monkeypatch.setattr(engine.servable.encoder, "encode", None)
     answer = ask()
     assert answer["degraded"] == ["encoder"]
     assert len(answer["results"]) == 5
@@ -175,8 +175,10 @@ def test_a_bad_filter_is_an_error_even_past_the_deadline(hurried: httpx.Client) 
     assert hurried.post("/v1/recommend", json=body).status_code == 400
 
 
-def test_degradation_is_counted_by_stage_and_cause(ask: Any, served: httpx.Client, engine: Engine) -> None:
-    use_items_of_another_bundle(engine)
+def test_degradation_is_counted_by_stage_and_cause(
+    ask: Any, served: httpx.Client, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_items_of_another_bundle(engine, monkeypatch)
     ask()
     assert 'rolecall_degraded_total{cause="ShapeMismatch",stage="student"} 1.0' in served.get("/metrics").text
 
