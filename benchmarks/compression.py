@@ -33,10 +33,10 @@ from models.config import Precision, StudentConfig
 from models.student.distil import load_student
 from models.training.metrics import top_agreement
 from models.training.rows import Rows, read_rows
-from ranking.scorer import BundleScorer, ItemEncoder, Opener
+from ranking.scorer import BundleScorer, ItemEncoder
 from release.export import GRAPHS, calibration_feeds, export_graphs, quantize_graphs
 from release.held_out import held_out_logits
-from retrieval.onnx_session import open_session
+from retrieval.onnx_session import Opener, open_session
 
 FLOAT32 = "student, float32, ONNX Runtime"
 REST = 0.5
