@@ -12,12 +12,15 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from importlib import resources
+from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from contracts.documents import read_yaml
+from contracts.errors import UnreadableFile
 from contracts.records import SENIORITY_LADDER
+from contracts.validation import first_line
 
 NEAR, SAME_FAMILY = 0.7, 0.4
 """Relatedness of occupations that are named as near, and of others in one family; 1 to itself, else 0."""
@@ -142,6 +145,19 @@ class Catalogue:
     def to_json(self) -> str:
         """All of it, for `from_json`."""
         return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """The catalogue in a file that `to_json` made.
+
+        Raises:
+            UnreadableFile: There is no such file, or it is no catalogue.
+        """
+        try:
+            return cls.from_json(path.read_text("utf-8"))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            cure = "make it as examples/sources/onet.py does"
+            raise UnreadableFile(f"it is no catalogue: {first_line(error)}", where=str(path), cure=cure) from error
 
     @classmethod
     def from_json(cls, text: str) -> Self:

@@ -53,7 +53,7 @@ def simulate(
         **sizes,
         seed=knobs.seed if seed is None else seed,
         start=start.replace(tzinfo=UTC) if start else None,
-        catalogue=Catalogue.from_json(catalogue.read_text("utf-8")) if catalogue else None,
+        catalogue=Catalogue.load(catalogue) if catalogue else None,
     )
 
 

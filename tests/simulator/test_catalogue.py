@@ -6,7 +6,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from contracts.errors import UnreadableFile
 from simulator import Catalogue, Truth
+from tests.make import refused
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +50,10 @@ def test_members_and_adverts_of_one_occupation_often_use_other_words(truth: Trut
     variants = {title.casefold() for title in truth.catalogue.occupations[same].titles}
     used = {variant for variant in variants if any(variant in title for title in peers)}
     assert len(used) > 1
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"occupations": [{}]}'])
+def test_a_file_that_is_no_catalogue_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.json").write_text(text)
+    with refused(UnreadableFile, where="mine.json"):
+        Catalogue.load(tmp_path / "mine.json")
