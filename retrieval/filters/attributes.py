@@ -161,10 +161,6 @@ class AttributeTable:
             columns[name] = _column(rows_of)
         return columns
 
-    def numbers(self) -> dict[str, np.ndarray]:
-        """(n,) float64 each, NaN where missing."""
-        return {name: self.number(name) for name in self._numbers}
-
     def _held(self, attribute: str, value: str) -> list[np.ndarray]:
         """Ascending numbers of the rows that hold a value: of those that it was built with, then of later ones."""
         column, later = self._texts[attribute], self._later[attribute].get(value)
@@ -190,7 +186,7 @@ class AttributeTable:
             lists = pa.ListArray.from_arrays(pa.array(column.offsets, pa.int32()), pa.array(column.rows, pa.int32()))
             values = pa.array(column.values, pa.string())
             pq.write_table(pa.table({"value": values, "rows": lists}), folder / f"{name}.parquet")
-        pq.write_table(pa.table(self.numbers()), folder / "numbers.parquet")
+        pq.write_table(pa.table({name: self.number(name) for name in self._numbers}), folder / "numbers.parquet")
 
     @classmethod
     def load(cls, folder: Path) -> AttributeTable:
