@@ -14,9 +14,15 @@ TOKENIZER = "tokenizer.json"
 
 
 def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
-    """The tokenizer of a folder's `tokenizer.json`, cutting at `max_tokens` and leaving padding to `pad`.
+    """The tokenizer of a folder's `tokenizer.json`; padding is left to `pad`.
 
-    Raises NotReady where there is no file, UnreadableFile where it is none of the `tokenizers` library.
+    Args:
+        folder: of an encoder or a bundle.
+        max_tokens: longer texts are cut.
+
+    Raises:
+        NotReady: there is no file.
+        UnreadableFile: it is no file of the `tokenizers` library.
     """
     path = folder / TOKENIZER
     if not path.is_file():
@@ -31,7 +37,7 @@ def open_tokenizer(folder: Path, max_tokens: int) -> Tokenizer:
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """The ids of each text, its own length each."""
+    """The ids of each text, without padding."""
     return [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
 
 
@@ -40,7 +46,7 @@ def pad(tokens: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     longest = max(map(len, tokens), default=0)
     ids = np.zeros((len(tokens), longest), np.int64)
     mask = np.zeros((len(tokens), longest), np.int64)
-    for row, found in enumerate(tokens):
-        ids[row, : len(found)] = found
-        mask[row, : len(found)] = 1
+    for row, text in enumerate(tokens):
+        ids[row, : len(text)] = text
+        mask[row, : len(text)] = 1
     return ids, mask

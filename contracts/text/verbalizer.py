@@ -118,7 +118,7 @@ class Percentiles(BaseModel):
         return f"p{round(100 * bisect_left(marks, value) / (len(marks) + 1))}"
 
     def least(self, name: str, tag: str) -> float | None:
-        """What every value of a tag lies above; None for the lowest tag, or for one that `tag` does not give."""
+        """The break point that every value of a tag lies above; None for the lowest tag and for an unknown one."""
         marks = self.breaks.get(name, ())
         steps = (i for i in range(len(marks) + 1) if f"p{round(100 * i / (len(marks) + 1))}" == tag)
         step = next(steps, 0)
@@ -126,7 +126,7 @@ class Percentiles(BaseModel):
 
 
 class Verbalizer:
-    """Turns records into text. Holds the percentile break points and nothing else."""
+    """Turns records into text with a workspace's percentile break points."""
 
     def __init__(self, percentiles: Percentiles | None = None) -> None:
         self.percentiles = percentiles or Percentiles()
@@ -134,6 +134,7 @@ class Verbalizer:
         """The text version: the format and the break points. Bundles, indexes and feature rows carry it."""
 
     def member(self, member: Member) -> str:
+        """The text of a member: "headline: ... | location: ... | ...", each field within MEMBER_BUDGET."""
         wish = member.preferences
         return _join(
             MEMBER_BUDGET,
@@ -150,6 +151,7 @@ class Verbalizer:
         )
 
     def job(self, job: Job) -> str:
+        """The text of a job, each field within JOB_BUDGET."""
         low, high = (self.percentiles.pay_tag(job.currency, amount) for amount in job.yearly_pay)
         return _join(
             JOB_BUDGET,
@@ -179,22 +181,24 @@ def job_snippet(job: Job) -> str:
 
 
 def activity_text(entries: Iterable[tuple[str, str]]) -> str:
-    """A member's recent activity, from (action, job snippet) pairs given newest first.
+    """A member's recent activity: "applied: ...; ... | viewed: ...", by action in the order of ACTIVITY_PER_ACTION.
 
-    Grouped by action in the order of `ACTIVITY_PER_ACTION`, at most that many each; impressions are not activity.
+    Args:
+        entries: (action, job snippet), newest first; impressions are left out, and so is what exceeds the action's
+            number in ACTIVITY_PER_ACTION.
     """
     groups: dict[str, list[str]] = {action: [] for action in ACTIVITY_PER_ACTION}
     for action, snippet in entries:
         group = groups.get(action)
         if group is not None and snippet not in group and len(group) < ACTIVITY_PER_ACTION[action]:
             group.append(snippet)
-    return " | ".join(f"{_ACTION_WORDS[a]}: {'; '.join(found)}" for a, found in groups.items() if found)
+    return " | ".join(f"{_ACTION_WORDS[a]}: {'; '.join(snippets)}" for a, snippets in groups.items() if snippets)
 
 
 def request_text(member_text: str = "", activity: str = "", query: str = "") -> str:
-    """The prefix of a request: what was asked, what was done lately, who asks. Empty parts leave no trace."""
-    asked = limit_tokens(clean_text(query), QUERY_BUDGET)
-    return " | ".join(part for part in (_prefixed("search:", asked), activity, member_text) if part)
+    """The text of a request: "search: ... | activity | member". Empty parts leave no trace."""
+    query = limit_tokens(clean_text(query), QUERY_BUDGET)
+    return " | ".join(part for part in (_prefixed("search:", query), activity, member_text) if part)
 
 
 def limit_tokens(text: str, budget: int) -> str:
@@ -225,10 +229,10 @@ def _prefixed(word: str, text: str) -> str:
 
 
 def _position(position: Position) -> str:
-    held = _list((position.title, position.company), separator=" at ")
+    role = _list((position.title, position.company), separator=" at ")
     industry = f"({position.industry})" if position.industry else ""
     years = "current: True" if position.start and position.end is None else _years(position)
-    return " ".join(part for part in (held, industry, years, limit_tokens(position.description, 12)) if part)
+    return " ".join(part for part in (role, industry, years, limit_tokens(position.description, 12)) if part)
 
 
 def _years(position: Position) -> str:
