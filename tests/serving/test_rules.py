@@ -19,8 +19,8 @@ EVERYTHING = {"k": 500}
 @pytest.fixture
 def unmasked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A service whose index lets every job through."""
-    index = engine.servable.index
-    monkeypatch.setattr(index, "allowed", lambda request, rules=(): (np.ones(len(index), dtype=bool), {}))
+    everything = lambda index, request, rules=(): (np.ones(len(index), dtype=bool), {})  # noqa: E731
+    monkeypatch.setattr("retrieval.index.searching.allowed", everything)
     return engine
 
 
