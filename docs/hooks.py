@@ -23,9 +23,21 @@ LINK = re.compile(r"(\]\()([^)\s#:]+)(#[\w-]*)?(\))")
 GENERATED = re.compile(r"<!-- generated: (\w+) -->")
 EXAMPLE = re.compile(r"<!-- example: ([\w/.]+) -->")
 ROOMS = (
-    "contracts", "sources", "feature_repo", "retrieval", "history", "ranking", "models", "policy", "simulator",
-    "release", "beam_jobs", "serving", "replay", "rolecall",
-)  # fmt: skip
+    "contracts",
+    "sources",
+    "feature_repo",
+    "retrieval",
+    "history",
+    "ranking",
+    "models",
+    "policy",
+    "simulator",
+    "release",
+    "beam_jobs",
+    "serving",
+    "replay",
+    "rolecall",
+)
 
 
 def on_files(files: Files, config: Any) -> Files:
