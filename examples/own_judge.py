@@ -57,7 +57,7 @@ if __name__ == "__main__":
     member = Member(id="m", headline="Registered Nurse", skills=care, updated_at=now)
     nurse = Job(id="1", title="Registered Nurse", skills=care, updated_at=now)
     welder = Job(id="2", title="Welder", skills=("TIG welding",), updated_at=now)
-    for knobs in ("{kind: shared_skills, full: 3}", "rubric"):
+    for knobs in ({"kind": "shared_skills", "full": 3}, "rubric"):
         judge = open_judge(read_judge(knobs), JudgeSetting(load_policy()))
         for job in (nurse, welder):
             [judgement] = judge.grade_many([Pair(member, job)])

@@ -20,8 +20,16 @@ JUDGES: Registry[JudgeKind] = Registry(
 )
 
 
-def _validate(value: Any) -> JudgeConfig:
-    """A judge's knobs from its kind alone or from a mapping with a kind."""
+def read_judge(value: Any) -> JudgeConfig:
+    """The knobs of a judge.
+
+    Args:
+        value: A kind such as "rubric", a mapping such as {"kind": "llm", "model": "M"}, or knobs, which stay as they are.
+
+    Raises:
+        PydanticCustomError: There is no such kind; ValidationError for a knob that does not fit. As the type of a field
+            (`AnyJudgeConfig`) they become the errors of that field.
+    """
     if isinstance(value, JudgeConfig):
         return value
     kind = value.get("kind") if isinstance(value, dict) else value
@@ -34,7 +42,7 @@ def _validate(value: Any) -> JudgeConfig:
     return JUDGES.get(kind).Config.model_validate(value if isinstance(value, dict) else {"kind": kind})
 
 
-AnyJudgeConfig = Annotated[SerializeAsAny[JudgeConfig], PlainValidator(_validate)]
+AnyJudgeConfig = Annotated[SerializeAsAny[JudgeConfig], PlainValidator(read_judge)]
 """The type of a field that holds any judge's knobs, such as `rubric` or `{kind: llm, model: M}`."""
 
 
