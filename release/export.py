@@ -164,7 +164,7 @@ def export_graphs(workspace: Workspace, precision: Precision = "int8_static") ->
 def export_student(
     student: Student, tokenizer: Path, out: Path, precision: Precision, feeds: Feeds | None = None
 ) -> None:
-    """Write the three graphs and the tokenizer to `out`. The head stays float32 at any precision (COOKBOOK 2.3).
+    """Write the three graphs and the tokenizer to `out`. The head stays float32 at any precision.
 
     feeds: from `calibration_feeds`, for int8_static, which raises BadInput without them.
     """

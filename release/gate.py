@@ -1,7 +1,7 @@
 """The gate before export: what would be served must rank as the student that was trained, and mean what it says.
 
-NDCG@1 agreement with the full-precision order is LinkedIn's acceptance test for quantisation (SGLang serving blogs,
-in COOKBOOK 2.4); the rank correlation sees the rest of the list, the calibration error what the order does not show.
+NDCG@1 agreement with the full-precision order is LinkedIn's acceptance test for quantisation (SGLang serving blogs);
+the rank correlation sees the rest of the list, the calibration error what the order does not show.
 """
 
 from __future__ import annotations

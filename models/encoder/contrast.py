@@ -12,7 +12,7 @@ from models.layers.backbone import l2_normalize
 from models.training.losses import MASKED_LOGIT
 
 GOOD = 0.75
-"""Judged relevance (grade / 4) from which a pair is a good one: a grade above 2 (COOKBOOK 1.4)."""
+"""Judged relevance (grade / 4) from which a pair is a good one: a grade above 2 (arXiv 2602.07309)."""
 
 
 def truncate_dim(vectors: Tensor, dim: int) -> Tensor:
@@ -27,7 +27,8 @@ def contrastive(
 
     scores: (b, c); positive: (b,) int64 column of the job that was taken; allowed: (b, c) bool, False for a job that is
     no negative of a request (its own positive need not be); weight: (b,); hardest: negatives of each request that
-    count, those with the highest scores, None: all. Source: van den Oord et al. 2018; the curriculum is COOKBOOK 5.3.
+    count, those with the highest scores, None: all. Source: InfoNCE, van den Oord, Li and Vinyals 2018 (arXiv
+    1807.03748).
     """
     own = positive[:, None]
     negatives = scores.masked_fill(~allowed, MASKED_LOGIT).scatter(1, own, MASKED_LOGIT)
@@ -43,7 +44,7 @@ def mined_margin(scores: Tensor, relevance: Tensor, margin: float, mined: int) -
     """The mean over pairs of max(0, margin - good + bad) of each list's lowest good scores and highest bad ones.
 
     scores: (lists, n); relevance: (lists, n) judged, in [0, 1], NaN where it is not; mined: how many of either at most.
-    0 where no list has both. Source: COOKBOOK 1.4, hard positives and hard negatives.
+    0 where no list has both. Source: arXiv 2602.07309, hard positives and hard negatives.
     """
     most = min(mined, scores.shape[1])
     good = scores.masked_fill(~(relevance >= GOOD), torch.inf).topk(most, largest=False).values

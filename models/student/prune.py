@@ -3,7 +3,7 @@
 A feed-forward block ends in a linear map that reads its neurons, attention in one that reads its heads. On calibration
 inputs the output of such a map is to stay as it was: which groups of inputs to keep is searched greedily with swaps,
 and for a kept set the best weights have a closed form. After OSSCAR (arXiv 2403.12983). As there, each map is pruned
-by itself; small steps with distillation between them lose least (COOKBOOK 2.5).
+by itself; small steps with distillation between them lose least.
 """
 
 from __future__ import annotations

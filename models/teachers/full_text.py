@@ -118,7 +118,7 @@ class FullTextEncoder(FullText):
 class FullTextDecoder(FullText):
     """A language model that is asked each task as a question about the pair: logit = logit(yes) - logit(no) + bias.
 
-    The softmax over the two tokens at the first place of the answer (COOKBOOK 1.2, step D; monoT5, Nogueira et al.
+    The softmax over the two tokens at the first place of the answer (monoT5, arXiv 2003.06713, Nogueira et al.
     2020). Of the vocabulary these two rows alone are computed.
     """
 

@@ -89,7 +89,7 @@ def encoder_frame(folder: Path) -> Frame:
 
 
 def decoder_frame(folder: Path, tasks: Sequence[str]) -> Frame:
-    """The prompt around a pair, one ending a task: its sentence and where the answer begins (COOKBOOK 1.2, step D).
+    """The prompt around a pair, one ending a task: its sentence and where the answer begins.
 
     By the folder's chat template where it has one, without a thinking part; else as plain text.
     """

@@ -27,7 +27,7 @@ class TeacherModel(nn.Module, ABC):
 
     position: an additive logit a (position, task) that takes up how far a job was looked at; it is learned beside the
     rest and left out when scoring, so that scores are of the job and not of its place (PAL, Guo et al. 2019, with the
-    logit in place of the product; COOKBOOK 1.3).
+    logit in place of the product).
     thresholds: (4,) for ordinal grades: P(grade > k) = sigmoid(logit + thresholds[k]), one logit for all four (CORAL,
     Cao, Mirjalili and Raschka 2020). None for soft ones.
     """
