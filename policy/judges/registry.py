@@ -24,7 +24,7 @@ def read_judge(value: Any) -> JudgeConfig:
     """The knobs of a judge.
 
     Args:
-        value: A kind such as "rubric", a mapping such as {"kind": "llm", "model": "M"}, or knobs, which stay as they are.
+        value: A kind such as "rubric", a mapping such as {"kind": "llm", "model": "M"}, or knobs, which are returned.
 
     Raises:
         PydanticCustomError: There is no such kind; ValidationError for a knob that does not fit. As the type of a field
