@@ -117,7 +117,7 @@ def test_missing_column_of_a_file_beside_is_an_error_before_anything_is_written(
 def log_of_the_service(workspace: Workspace, *events: dict) -> list[str]:
     """The flags that take in what the service logs of these events."""
     log = EventLog(workspace, Metrics())
-    log.done([Event.model_validate(event) for event in events])
+    log.log_events([Event.model_validate(event) for event in events])
     log.close()
     return ["--workspace", str(workspace.root), "--source", str(workspace.logs)]
 
