@@ -118,7 +118,7 @@ def test_a_log_without_hires_ends_the_stage_without_links_where_that_is_allowed(
 
 
 def test_the_command_line_starts_without_what_links_need():
-    heavy = ("sklearn", "polars", "retrieval.links.learn", "beam_jobs")
+    heavy = ("sklearn", "polars", "retrieval.links.learn", "apache_beam")
     code = f"import rolecall.cli, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
