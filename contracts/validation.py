@@ -67,6 +67,8 @@ def shown(value: object) -> str:
         text = repr(value[:SHOWN_CHARS] if isinstance(value, str | bytes) else value)
     except RecursionError:
         text = f"a {type(value).__name__} nested too deep to be shown"
+    except ValueError:  # of an integer of more than 4,300 digits
+        text = f"{type(value).__name__} too long to be shown"
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 1] + "…"
 
 

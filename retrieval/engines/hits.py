@@ -101,6 +101,6 @@ def check_search(vectors: np.ndarray, mask: np.ndarray | None, k: int, shape: tu
     if vectors.ndim != 2 or vectors.shape[1] != shape[1]:
         raise ShapeMismatch(f"query vectors are {vectors.shape}, the index has width {shape[1]}", cure="encode again")
     if mask is not None and mask.shape != shape[:1]:
-        raise ShapeMismatch(f"the mask is {mask.shape}, the index has {shape[0]:,} rows")
+        raise ShapeMismatch(f"the mask is {mask.shape}, the index has {shape[0]:,} rows", cure="one mark a row")
     if not np.isfinite(vectors).all():
         raise BadInput("a query vector holds NaN or infinity", cure="encode the text again")

@@ -71,7 +71,8 @@ def max_absolute(stored: StoredVectors) -> float:
     largest = 0.0
     for rows in blocks(slice(0, len(stored.values)), _BLOCK_ROWS):
         if not all(np.isfinite(part).all() for part in stored.at(rows) if part is not None):
-            raise BadInput(f"a vector in rows {rows.start:,} to {rows.stop - 1:,} holds NaN or infinity")
+            problem = f"a vector in rows {rows.start:,} to {rows.stop - 1:,} holds NaN or infinity"
+            raise BadInput(problem, cure="encode those rows again")
         block = decode(stored, rows)
         largest = max(largest, float(block.max(initial=0)), -float(block.min(initial=0)))
     return largest

@@ -39,6 +39,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from contracts.errors import BadInput
+from contracts.validation import shown
 from contracts.values import FrozenModel
 
 MAX_CLAUSES = 100
@@ -199,8 +200,9 @@ def none_of(attribute: str, *values: str) -> Filter:
 def between(
     attribute: str, at_least: float | datetime | None = None, at_most: float | datetime | None = None
 ) -> Filter:
+    ends = {"at_least": _number_or_time(attribute, at_least), "at_most": _number_or_time(attribute, at_most)}
     with _typed():
-        return Filter(clauses=(Range(attribute=attribute, at_least=_plain(at_least), at_most=_plain(at_most)),))
+        return Filter(clauses=(Range(attribute=attribute, **ends),))
 
 
 def either(*filters: Filter) -> Filter:
@@ -253,5 +255,9 @@ def _number(value: float | datetime | None) -> float | None:
     return value.timestamp() if isinstance(value, datetime) else value
 
 
-def _plain(value: float | datetime | None) -> float | datetime | None:
-    return value if value is None or isinstance(value, datetime) else float(value)
+def _number_or_time(attribute: str, value: float | datetime | None) -> float | datetime | None:
+    try:
+        return value if value is None or isinstance(value, datetime) else float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        problem = f"{attribute}: {shown(value)} is no number"
+        raise BadInput(problem, where="filter", cure="give a finite number or a time") from error

@@ -58,7 +58,8 @@ def check_changes(
     for upsert in upserts:
         shapes = upsert.vector.shape, None if upsert.items is None else upsert.items.shape
         if shapes != (vector, items):
-            raise ShapeMismatch(f"vector and item tokens are {shapes}, not {(vector, items)}", where=upsert.job.id)
+            problem = f"vector and item tokens are {shapes}, not {(vector, items)}"
+            raise ShapeMismatch(problem, where=upsert.job.id, cure="encode it with the models of the index")
         check_vectors([upsert.job.id], upsert.vector[None])
         if upsert.items is not None and not np.isfinite(upsert.items).all():
             raise BadInput("NaN or infinity in the item tokens", where=upsert.job.id, cure="encode it again")

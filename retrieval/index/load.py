@@ -98,4 +98,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
 
 def _open_array(path: Path, manifest: IndexManifest) -> np.ndarray:
     # An empty file cannot be mapped.
-    return np.load(path, mmap_mode="r" if manifest.jobs and manifest.dim else None, allow_pickle=False)
+    try:
+        return np.load(path, mmap_mode="r" if manifest.jobs and manifest.dim else None, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path.name}: {first_line(error)}") from error

@@ -174,7 +174,8 @@ def _stacked(arrays: Sequence[np.ndarray | None], like: SegmentedArray, jobs: Se
     """(m, ...) rows like those of `like`, one array a job. Raises BadInput for numbers that its dtype cannot hold."""
     with np.errstate(over="ignore"):
         rows = np.array(arrays, like.dtype).reshape(len(arrays), *like.shape[1:])
-    for job, numbers in zip(jobs, rows, strict=True):
-        if not np.isfinite(numbers).all():
-            raise BadInput(f"a number is too large for {like.dtype}", where=job.id, cure="encode it again")
+    for job, numbers, row in zip(jobs, arrays, rows, strict=True):
+        if not np.isfinite(row).all():
+            problem = f"a number of {np.max(np.abs(np.asarray(numbers))):.0e} is too large for {like.dtype}"
+            raise BadInput(problem, where=job.id, cure="encode it again")
     return rows

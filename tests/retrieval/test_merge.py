@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from contracts.errors import BadInput
 from retrieval.candidates import Candidates
 from retrieval.engines.hits import NO_HITS, Hits
 from retrieval.merge import RANK_OFFSET, linear_scores, merge
+from tests.make import refused
 
 
 def hits(*rows: int) -> Hits:
@@ -69,8 +69,8 @@ def test_nothing_found_is_nothing_merged() -> None:
 
 
 def test_shares_above_one_and_no_places_are_errors() -> None:
-    for shares, k in (([0.9, 0.2], 5), ([0.5, 0.2], 0)):
-        with pytest.raises(BadInput, match="shares"):
+    for shares, k, whole in (([0.9, 0.2], 5, 1.1), ([0.5, 0.2], 0, 0.7)):
+        with refused(BadInput, f"k is {k}", whole):
             merge([NO_HITS, NO_HITS], shares, k)
 
 

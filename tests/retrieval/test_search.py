@@ -13,6 +13,7 @@ from contracts.workspace import Workspace
 from retrieval.filters.filters import Filter, any_of
 from retrieval.index.build import build_index
 from retrieval.search import search
+from tests.make import refused
 from tests.retrieval.conftest import job, write_workspace
 
 JOBS = (
@@ -77,11 +78,11 @@ def test_the_workspaces_rules_are_in_force(workspace: Workspace, tmp_path: Path)
 
 
 def test_what_cannot_be_searched_is_said(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="an empty query"):
+    with refused(BadInput, "query", "rolecall search"):
         search(workspace.index, "  ", 10, Filter())
-    with pytest.raises(NotReady, match="no index in"):
+    with refused(NotReady, tmp_path, "rolecall index"):
         search(tmp_path, "nurse", 10, Filter())
-    with pytest.raises(UnknownAttribute, match="colour"):
+    with refused(UnknownAttribute, "'colour'", "skills", where="filter"):
         search(workspace.index, "nurse", 10, any_of("colour", "red"))
 
 
@@ -102,5 +103,5 @@ def test_what_stands_in_quotes_is_counted(workspace: Workspace) -> None:
 
 @pytest.mark.parametrize("k", [0, -1])
 def test_no_jobs_cannot_be_asked_for(workspace: Workspace, k: int) -> None:
-    with pytest.raises(BadInput, match=f"k is {k}"):
+    with refused(BadInput, f"k is {k}"):
         search(workspace.index, "nurse", k, Filter())

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.errors import NotReady, UnreadableFile
 from retrieval.encoder import TextEncoder, batches_by_length
+from tests.make import refused
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_batches_cover_every_item_once_within_the_budget() -> None:
 
 
 def test_a_folder_without_an_encoder_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="rolecall train encoder"):
+    with refused(NotReady, tmp_path, "rolecall train encoder"):
         TextEncoder(tmp_path)
 
 
@@ -53,7 +54,7 @@ def test_a_broken_graph_is_named(encoder_folder: Path, tmp_path: Path) -> None:
     for name in ("encoder.json", "tokenizer.json"):
         (tmp_path / name).write_bytes((encoder_folder / name).read_bytes())
     (tmp_path / "encoder.onnx").write_bytes((encoder_folder / "encoder.onnx").read_bytes()[:100])
-    with pytest.raises(UnreadableFile, match=r"encoder\.onnx"):
+    with refused(UnreadableFile, where=tmp_path / "encoder.onnx"):
         TextEncoder(tmp_path)
 
 
@@ -61,5 +62,5 @@ def test_a_description_without_a_dimension_is_named(encoder_folder: Path, tmp_pa
     about = json.loads((encoder_folder / "encoder.json").read_text())
     del about["dim"]
     (tmp_path / "encoder.json").write_text(json.dumps(about))
-    with pytest.raises(UnreadableFile, match="dim: Field required"):
+    with refused(UnreadableFile, "dim", where=tmp_path / "encoder.json"):
         TextEncoder(tmp_path)

@@ -24,6 +24,7 @@ from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
 from retrieval.request import build_request
+from tests.make import refused
 from tests.retrieval.conftest import NOW, write_workspace
 
 CPU = "cpu"
@@ -88,19 +89,19 @@ def test_an_index_answers_from_a_device_as_from_numpy(market: Workspace) -> None
 
 def test_a_device_is_for_the_exact_engine_alone(tmp_path: Any) -> None:
     folder = build_index(write_workspace(tmp_path), engine="faiss")
-    with pytest.raises(BadInput, match=r"'cpu' for an index with engine faiss.*leave the device out"):
+    with refused(BadInput, "'cpu'", "faiss", where=folder):
         JobIndex.load(folder, CPU)
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "a gpu", "mps", "meta"])
 def test_a_device_that_is_not_there_is_an_error_with_a_cure(name: str) -> None:
-    with pytest.raises(BadInput, match=f"no device '{name}' here.*leave the device out"):
+    with refused(BadInput, repr(name)):
         check_device(name)
 
 
 def test_a_device_without_pytorch_is_an_error_with_a_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(BadInput, match=r"needs PyTorch.*pip install torch"):
+    with refused(BadInput, "'cuda'", "pip install torch"):
         check_device("cuda")
 
 
@@ -114,7 +115,7 @@ def less_precision() -> Iterator[None]:
 @pytest.mark.usefixtures("less_precision")
 def test_lower_precision_is_refused_rather_than_rows_missed() -> None:
     engine = exact_engine(StoredVectors(np.ones((9, 2), np.float32)), CPU)
-    with pytest.raises(BadInput, match=r"less precision.*highest"):
+    with refused(BadInput, "float32", 'set_float32_matmul_precision("highest")'):
         engine.search(np.ones((1, 2), np.float32), None, 1)
 
 
@@ -146,13 +147,13 @@ def test_scores_that_find_no_room_are_an_error_with_a_cure(monkeypatch: pytest.M
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(torch, "topk", full)
-    with pytest.raises(BadInput, match=r"cpu: no room for the scores of 9 rows.*search on the CPU"):
+    with refused(BadInput, "9 rows", where=CPU):
         exact_engine(StoredVectors(np.ones((9, 2), np.float32)), CPU).search(np.ones((1, 2), np.float32), None, 1)
 
 
 def test_vectors_too_large_for_the_device_is_an_error_with_a_cure() -> None:
     huge = StoredVectors(np.broadcast_to(np.float32(1), (2**40, 1_024)))
-    with pytest.raises(BadInput, match=r"cpu: no room for .* vectors of .* GiB.*float16"):
+    with refused(BadInput, f"{2**40:,}", 2**22, "float16", where=CPU):
         DeviceVectors.copy_of(huge, CPU)
 
 

@@ -16,6 +16,7 @@ from contracts.errors import BadInput, UnknownAttribute
 from contracts.records import Job
 from retrieval.filters.attributes import AttributeTable, build_attributes
 from retrieval.filters.filters import AnyOf, Either, Filter, Range, any_of, between, either, none_of, parse_filter
+from tests.make import refused
 
 UPDATED = datetime(2026, 1, 1, tzinfo=UTC)
 SKILLS = ["python", "sql", "c++", "care", "Driving"]
@@ -114,33 +115,33 @@ def test_a_city_is_found_with_and_without_its_region() -> None:
 
 
 def test_an_unknown_attribute_names_the_known_ones() -> None:
-    with pytest.raises(UnknownAttribute, match=r"'colour'.*city.*skills"):
+    with refused(UnknownAttribute, "'colour'", "city", "skills", where="filter"):
         any_of("colour", "red").mask(table({}))
-    with pytest.raises(UnknownAttribute, match="'height'"):
+    with refused(UnknownAttribute, "'height'", where="filter"):
         between("height", 1).mask(table({}))
 
 
 def test_a_condition_of_the_wrong_kind_names_the_right_one() -> None:
-    with pytest.raises(BadInput, match="use at_least"):
+    with refused(BadInput, "salary_max", "at_least", where="filter"):
         any_of("salary_max", "5").mask(table({}))
-    with pytest.raises(BadInput, match="use any_of"):
+    with refused(BadInput, "skills", "any_of", where="filter"):
         between("skills", 5).mask(table({}))
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "place", "named"),
     [
-        "{",
-        "[]",
-        {"all": [{"attribute": "skills"}]},
-        {"all": [{"attribute": "salary_max", "at_least": float("nan")}]},
-        {"any": []},
-        {"all": [{"attribute": "salary_max"}]},
-        None,
+        ("{", "all", "'{'"),
+        ("[]", "all", "[]"),
+        ({"all": [{"attribute": "skills"}]}, "all.0", "{'attribute': 'skills'}"),
+        ({"all": [{"attribute": "salary_max", "at_least": float("nan")}]}, "all.0.at_least", "nan"),
+        ({"any": []}, "any", "[]"),
+        ({"all": [{"attribute": "salary_max"}]}, "all.0", "{'attribute': 'salary_max'}"),
+        (None, "all", "None"),
     ],
 )
-def test_what_is_no_filter_is_bad_input(value: Any) -> None:
-    with pytest.raises(BadInput, match="filter"):
+def test_what_is_no_filter_is_bad_input(value: Any, place: str, named: str) -> None:
+    with refused(BadInput, named, where=f"filter.{place}"):
         parse_filter(value)
 
 
@@ -148,7 +149,7 @@ def test_ten_thousand_values_are_read_and_more_are_refused() -> None:
     values = [f"skill {i}" for i in range(10_000)]
     jobs = table({"skills": ("Skill 9999",)}, {"skills": ("python",)})
     assert any_of("skills", *values).mask(jobs).tolist() == [True, False]
-    with pytest.raises(BadInput, match="10000"):
+    with refused(BadInput, 10_000, 10_001, where="filter.all.0.any_of"):
         parse_filter({"all": [{"attribute": "skills", "any_of": [*values, "one more"]}]})
 
 
@@ -173,53 +174,54 @@ def test_codes_tell_equal_values_from_missing_and_unknown_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "named"),
     [
-        lambda: between("pay", float("nan")),
-        lambda: between("pay"),
-        lambda: between("pay", 10**400),
-        lambda: between("pay", "much"),  # type: ignore[arg-type]
-        lambda: between("pay", [1]),  # type: ignore[arg-type]
-        lambda: any_of("s", 3),  # type: ignore[arg-type]
-        lambda: none_of(3, "s"),  # type: ignore[arg-type]
-        lambda: Filter(clauses=any_of("s", "a").clauses * 100) & any_of("s", "b"),
-        lambda: either(*[any_of("s", "a")] * 101),
+        (lambda: between("pay", float("nan")), "nan"),
+        (lambda: between("pay"), "'pay'"),
+        (lambda: between("pay", 10**400), "pay: 1000"),
+        (lambda: between("pay", 10**5_000), "pay: int"),
+        (lambda: between("pay", "much"), "pay: 'much'"),  # type: ignore[arg-type]
+        (lambda: between("pay", [1]), "pay: [1]"),  # type: ignore[arg-type]
+        (lambda: any_of("s", 3), "s: 3"),  # type: ignore[arg-type]
+        (lambda: none_of(3, "s"), "3"),  # type: ignore[arg-type]
+        (lambda: Filter(clauses=any_of("s", "a").clauses * 100) & any_of("s", "b"), "101"),
+        (lambda: either(*[any_of("s", "a")] * 101), "101"),
     ],
 )
-def test_a_filter_that_cannot_be_made_is_a_bad_input(make: Any) -> None:
-    with pytest.raises(BadInput, match="filter"):
+def test_a_filter_that_cannot_be_made_is_a_bad_input(make: Any, named: str) -> None:
+    with refused(BadInput, named, where="filter"):
         make()
 
 
 @pytest.mark.parametrize("value", ["90000000000", "9.5", "1e3", " 7 ", "-1"])
 def test_a_number_as_text_is_not_read_as_a_time(value: str) -> None:
-    with pytest.raises(BadInput, match=r"filter\.all\.0\.at_least: .*a number as text"):
+    with refused(BadInput, repr(value), where="filter.all.0.at_least"):
         parse_filter({"all": [{"attribute": "pay", "at_least": value}]})
-    with pytest.raises(BadInput):
+    with refused(BadInput, repr(value), where="filter.all.0.at_most"):
         parse_filter(json.dumps({"all": [{"attribute": "pay", "at_most": value}]}))
     assert parse_filter({"all": [{"attribute": "posted_at", "at_least": "2026-03-01T12:00:00Z"}]})
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "place", "named"),
     [
-        ({"all": [{"attribute": "pay", "at_least": "a lot"}]}, r"all\.0\.at_least: neither .* \(found 'a lot'\)"),
-        ({"all": [{"attribute": "pay", "at_most": True}]}, r"all\.0\.at_most: neither .* \(found True\)"),
-        ({"all": [{"attribute": "skills", "any_off": ["sql"]}]}, r"all\.0: a clause says any_of, at_least, .*any_off"),
-        ({"all": [{"either": [{"either": []}]}]}, r"all\.0\.either\.0: a condition says any_of"),
-        ({"all": [{"attribute": "skills", "any_of": "sql"}]}, r"all\.0\.any_of: .* \(found 'sql'\)"),
-        ({"all": [{"any_of": ["sql"]}]}, r"all\.0\.attribute: Field required"),
-        ({"attribute": "skills", "any_of": ["sql"]}, r'all: a clause alone: write \{"all": \[\.\.\.\]\} around it'),
+        ({"all": [{"attribute": "pay", "at_least": "a lot"}]}, "all.0.at_least", "'a lot'"),
+        ({"all": [{"attribute": "pay", "at_most": True}]}, "all.0.at_most", "True"),
+        ({"all": [{"attribute": "skills", "any_off": ["sql"]}]}, "all.0", "any_off"),
+        ({"all": [{"either": [{"either": []}]}]}, "all.0.either.0", "{'either': []}"),
+        ({"all": [{"attribute": "skills", "any_of": "sql"}]}, "all.0.any_of", "'sql'"),
+        ({"all": [{"any_of": ["sql"]}]}, "all.0.attribute", "{'any_of': ['sql']}"),
+        ({"attribute": "skills", "any_of": ["sql"]}, "all", "{'attribute': 'skills', 'any_of': ['sql']}"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place_and_value(value: Any, said: str) -> None:
+def test_what_is_wrong_is_told_with_its_place_and_value(value: Any, place: str, named: str) -> None:
     for form in (value, json.dumps(value)):
-        with pytest.raises(BadInput, match=rf"^filter\.{said}.*a filter looks like"):
+        with refused(BadInput, named, where=f"filter.{place}"):
             parse_filter(form)
 
 
 def test_values_in_a_list_are_told_from_values() -> None:
-    with pytest.raises(BadInput, match=r"company: \['acme'\] is no text \(any_of\("):
+    with refused(BadInput, "company", ["acme"], where="filter"):
         any_of("company", ["acme"])  # type: ignore[arg-type]
 
 

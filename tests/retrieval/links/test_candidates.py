@@ -5,15 +5,15 @@ from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.errors import NotReady
+from contracts.errors import TooFewHires
 from retrieval.links.candidates import enumerate_links, meta_links
 from retrieval.links.outcomes import outcomes
 from retrieval.links.templates import Pair
 from retrieval.links.values import Value
+from tests.make import refused
 
 PAIRS = (Pair("title", "title"), Pair("skills", "title"), Pair("skills", "skills"), Pair("region", "region"))
 HAVES = [Value("title", "nurse"), Value("skills", "care"), Value("skills", "triage"), Value("region", "ohio")]
@@ -109,10 +109,10 @@ def test_no_more_non_hires_are_drawn_than_asked_for():
 
 
 def test_a_log_without_hires_is_an_error_that_says_so():
-    with pytest.raises(NotReady, match="no hire among 2 events"):
+    with refused(TooFewHires, "2 events", "`hire`"):
         outcomes(events(("m1", "j1", "apply"), ("m1", "j2", "view")))
 
 
 def test_a_log_of_nothing_but_hires_is_an_error_that_says_so():
-    with pytest.raises(NotReady, match="no pair applied and not hired among 2 events"):
+    with refused(TooFewHires, "applied", "2 events"):
         outcomes(events(("m1", "j1", "hire"), ("m1", "j2", "view")), "applied")

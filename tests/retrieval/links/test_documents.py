@@ -11,6 +11,7 @@ from retrieval.links.edits import apply_edits, load_edits
 from retrieval.links.graph import Link
 from retrieval.links.templates import Pair, load_templates
 from retrieval.links.values import Value
+from tests.make import refused
 
 TITLE = load_templates().title
 CARE, TRIAGE, NURSE = Value("skills", "care"), Value("skills", "triage"), Value("title", "nurse")
@@ -55,26 +56,26 @@ def test_a_title_is_read_without_its_level(title, read):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "named"),
     [
-        ("pairs:\n  - title -> title\n  - salary -> title\n", r"line 3: pairs.1: .*no attribute 'salary'.*title, wish"),
-        ("pairs:\n  - title -> wish\n", r"line 2: .*a job has no attribute 'wish'"),
-        ("pairs:\n  - title\n", r"line 2: .*'title' is no pair.*skills -> title"),
-        ("pairs:\n  - title -> title\n  - title->title\n", r"'title -> title' stands twice"),
-        ("pairs: []\n", r"line 1: pairs"),
-        ("pairs: [title -> title\n", r"line \d is no YAML"),
-        ("pairs: [title -> title]\npears: 1\n", r"line 2: pears"),
-        ("pairs: [title -> title]\npairs: [title -> title]\n", r"line 2: pairs stands twice"),
-        ("- title -> title\n", r"it holds list, not fields"),
+        ("pairs:\n  - title -> title\n  - salary -> title\n", ("line 3", "pairs.1", "'salary'", "title, wish")),
+        ("pairs:\n  - title -> wish\n", ("line 2", "pairs.0", "'title -> wish'", "'wish'")),
+        ("pairs:\n  - title\n", ("line 2", "pairs.0", "'title'", "skills -> title")),
+        ("pairs:\n  - title -> title\n  - title->title\n", ("pairs", "'title -> title'")),
+        ("pairs: []\n", ("line 1", "pairs")),
+        ("pairs: [title -> title\n", ("line 2",)),
+        ("pairs: [title -> title]\npears: 1\n", ("line 2", "pears", 1)),
+        ("pairs: [title -> title]\npairs: [title -> title]\n", ("line 2", "pairs")),
+        ("- title -> title\n", ("pairs:",)),
     ],
 )
-def test_templates_that_do_not_fit_name_line_and_cure(tmp_path, text, said):
-    with pytest.raises(BadInput, match=said):
+def test_templates_that_do_not_fit_name_line_and_cure(tmp_path, text, named):
+    with refused(BadInput, *named, where=tmp_path / "templates.yaml"):
         load_templates(templates(tmp_path, text))
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path):
-    with pytest.raises(NotReady, match="no file"):
+    with refused(NotReady, tmp_path / "none.yaml"):
         load_templates(tmp_path / "none.yaml")
 
 
@@ -85,25 +86,25 @@ def test_an_edit_is_read_as_values_are(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "named"),
     [
-        (edit("forbid", member="skills: tirage"), r"line 2: .*no member has skills 'tirage' \(such as 'triage'"),
-        (edit("forbid", job="title: pilot"), r"no job has title 'pilot'"),
-        (edit("forbid", job="company: Acme"), r"no job says anything of it"),
-        (edit("forbid", member="talent: singing"), r"line 2: .*a member has no attribute 'talent'"),
-        (edit("add"), r"an added link needs a quality"),
-        (edit("forbid", more="    quality: 1\n"), r"a quality says nothing about forbid"),
-        ("  - who: ann\n    when: 2026-02-01\n    why: none\n", r"line 2: .*it says nothing to do"),
-        (edit("forbid").replace("    who: ann\n", ""), r"line 2: edits.0.who"),
-        (edit("forbid").replace("2026-02-01", "soon"), r"line 4: edits.0.when"),
-        (edit("forbid").replace("the board asked", '""'), r"line 5: edits.0.why"),
-        (edit("add", more="    quality: 1\n") + edit("forbid"), r"line 2: add of a link that line 7 forbids"),
-        (edit("pin", member="skills: [triage, care]") + edit("forbid"), r"line 2: pin of a link that line 6 forbids"),
-        (edit("forbid") + edit("forbid"), r"line 6: forbid of the same link stands on line 2"),
+        (edit("forbid", member="skills: tirage"), ("line 2", "member.skills", "'tirage'", "'triage'")),
+        (edit("forbid", job="title: pilot"), ("line 2", "job.title", "'pilot'")),
+        (edit("forbid", job="company: Acme"), ("line 2", "job.company", "'Acme'")),
+        (edit("forbid", member="talent: singing"), ("line 2", "'talent'")),
+        (edit("add"), ("line 2", "add", "quality")),
+        (edit("forbid", more="    quality: 1\n"), ("line 2", "forbid", "quality")),
+        ("  - who: ann\n    when: 2026-02-01\n    why: none\n", ("line 2", "edits.0", "add, forbid, pin")),
+        (edit("forbid").replace("    who: ann\n", ""), ("line 2", "edits.0.who")),
+        (edit("forbid").replace("2026-02-01", "soon"), ("line 4", "edits.0.when", "'soon'")),
+        (edit("forbid").replace("the board asked", '""'), ("line 5", "edits.0.why")),
+        (edit("add", more="    quality: 1\n") + edit("forbid"), ("line 2", "add", "line 7")),
+        (edit("pin", member="skills: [triage, care]") + edit("forbid"), ("line 2", "pin", "line 6")),
+        (edit("forbid") + edit("forbid"), ("line 6", "forbid", "line 2")),
     ],
 )
-def test_edits_that_do_not_fit_name_line_and_cure(tmp_path, text, said):
-    with pytest.raises(BadInput, match=said):
+def test_edits_that_do_not_fit_name_line_and_cure(tmp_path, text, named):
+    with refused(BadInput, *named, where=tmp_path / "edits.yaml"):
         edits(tmp_path, text)
 
 
@@ -152,5 +153,5 @@ def test_what_is_added_may_be_pinned(tmp_path):
 
 
 def test_a_pin_of_what_no_hire_shows_is_an_error(tmp_path):
-    with pytest.raises(BadInput, match=r"line 2: pin of a link that was not learned \(add it"):
+    with refused(BadInput, "line 2", "pin", where="edits.yaml"):
         applied(tmp_path, edit("pin", job="seniority: senior"))

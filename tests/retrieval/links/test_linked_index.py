@@ -212,7 +212,7 @@ def test_an_index_that_lacks_a_part_is_not_served(linked: Workspace, tmp_path: P
 
 
 def test_a_folder_that_holds_no_links_is_named(linked: Workspace, tmp_path: Path):
-    with pytest.raises(NotReady, match="rolecall links learn"):
+    with make.refused(NotReady, tmp_path, "rolecall links learn"):
         build_index(linked, links=tmp_path)
 
 

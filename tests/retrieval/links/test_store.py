@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from contracts.arrow import to_table
-from contracts.errors import BadInput, IndexMismatch, NotReady
+from contracts.errors import BadInput, IndexMismatch, NotReady, TooFewHires
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from contracts.workspace import Workspace
@@ -19,6 +19,7 @@ from retrieval.links.config import LinksConfig
 from retrieval.links.learn import build_links
 from retrieval.links.store import ABOUT, LinkStore
 from retrieval.links.values import Value, job_values, member_values
+from tests.make import refused
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KNOBS = LinksConfig(liquidity=3)
@@ -114,13 +115,13 @@ def test_a_member_who_is_not_known_has_no_links(store: LinkStore):
 
 
 def test_a_log_without_hires_teaches_nothing(tmp_path: Path):
-    with pytest.raises(NotReady, match="no hire among"):
+    with refused(TooFewHires, "72 events", "`hire`"):
         build_links(market(tmp_path, hires=False), KNOBS)
     assert not Workspace(tmp_path).links.exists()
 
 
 def test_too_few_hires_for_any_link_is_said(tmp_path: Path):
-    with pytest.raises(NotReady, match=r"no link is in 50 of 12 hires"):
+    with refused(TooFewHires, 50, "12 hires", "least_hires"):
         build_links(market(tmp_path), KNOBS.model_copy(update={"least_hires": 50}))
 
 
@@ -129,14 +130,14 @@ def test_hires_of_members_without_a_record_are_no_hires(tmp_path: Path):
     shutil.rmtree(place.records / "members")
     stranger = Member(id="stranger", headline="Nurse", updated_at=START)
     write_part(place.records / "members", to_table([stranger], Member), "0")
-    with pytest.raises(NotReady, match="of members and jobs that are known"):
+    with refused(TooFewHires, "members", "records"):
         build_links(place, KNOBS)
 
 
 def test_a_workspace_without_links_names_the_command(tmp_path: Path):
-    with pytest.raises(NotReady, match="rolecall links learn"):
+    with refused(NotReady, tmp_path, "rolecall links learn"):
         LinkStore.load(tmp_path)
-    with pytest.raises(NotReady, match="rolecall links learn"):
+    with refused(NotReady, tmp_path, "rolecall links learn"):
         _ = Workspace(tmp_path).link_graph
 
 
@@ -145,7 +146,7 @@ def test_a_broken_part_is_not_served(built: Workspace, tmp_path: Path, part: str
     folder = tmp_path / "links"
     shutil.copytree(built.link_graph, folder)
     (folder / part).write_bytes(b"half")
-    with pytest.raises(IndexMismatch, match="missing or broken"):
+    with refused(IndexMismatch, part, "rolecall links learn", where=folder):
         LinkStore.load(folder)
 
 
@@ -154,7 +155,7 @@ def test_a_graph_edited_by_hand_is_not_served(built: Workspace, tmp_path: Path):
     shutil.copytree(built.link_graph, folder)
     about = json.loads((folder / ABOUT).read_text())
     (folder / ABOUT).write_text(json.dumps(about | {"liquidity": 99}))
-    with pytest.raises(IndexMismatch, match="edit the file of edits instead"):
+    with refused(IndexMismatch, about["version"], "rolecall links learn", where=folder):
         LinkStore.load(folder)
 
 
@@ -177,7 +178,7 @@ def test_edits_that_do_not_fit_leave_the_links_as_they_were(built: Workspace, tm
         "edits:\n  - forbid: {member: {skills: Singing}, job: {title: Nurse}}\n"
         "    who: ann\n    when: 2026-02-01\n    why: none\n"
     )
-    with pytest.raises(BadInput, match="no member has skills 'Singing'"):
+    with refused(BadInput, "line 2", "member.skills", "'Singing'", where=path):
         build_links(built, KNOBS.model_copy(update={"edits": path}))
     assert built.link_graph == before
 

@@ -18,6 +18,7 @@ from retrieval.words.term_query import read_query
 from retrieval.words.terms import K1, MAX_TERMS, B, TermIndex, build_terms
 from retrieval.words.titles import TitleWords, build_titles
 from retrieval.words.tokens import FIELD_END, job_words
+from tests.make import refused
 from tests.retrieval.conftest import JOBS
 
 DOCUMENTS = [["nurs", "austin"], ["nurs", "boston", "care"], ["driver", "austin"], []]
@@ -180,7 +181,7 @@ def test_small_additions_are_joined_so_that_few_parts_stay() -> None:
 
 
 def test_an_index_with_additions_is_built_again_and_not_saved(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"2 documents came after the build \(build again"):
+    with refused(BadInput, "2 documents"):
         build_terms(DOCUMENTS).appended([["a"], ["b"]]).save(tmp_path)
 
 
@@ -195,5 +196,5 @@ def test_title_overlap_is_the_share_of_the_titles_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("k", [0, -1, 2.5])
 def test_a_k_that_is_no_whole_number_is_an_error(k: Any) -> None:
-    with pytest.raises(BadInput, match="k is"):
+    with refused(BadInput, f"k is {k}"):
         build_terms([["a"]]).search("a", k)
