@@ -2,9 +2,9 @@
 
     python -m beam_jobs.activity --workspace W
 
-Events meet the jobs first, in buckets of jobs: there a job's counts are made, and each event gets the words of the job
-as it was advertised then. They go on in buckets of members, where `contracts.activity.Activity` folds them in order of
-time; the service folds with the same function.
+Events are first joined with the jobs, in buckets of jobs: there a job's counts are made, and each event gets the words
+of the job as it was advertised then. They go on in buckets of members, where `contracts.activity.Activity` folds them
+in order of time; the service folds with the same function.
 
 A row holds from KNOWN_AFTER past its event. On the first load it counts as known from then on (the source's clock is
 trusted for what lies behind), later from the run's time on. A later run folds again the members and jobs that have new
@@ -14,11 +14,9 @@ Parts that a service pushed stay as they are: they say what was served.
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,19 +29,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from beam_jobs import ledger
 from beam_jobs.flags import NoFlags, read_flags
-from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
+from beam_jobs.ledger import FoldedEvents
+from beam_jobs.pipeline import Counts, by_bucket, command, count, ingested, processes, run_id, run_pipeline
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.arrow import TIME
-from contracts.errors import NotReady, UnreadableFile
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
 from contracts.progress import Progress
 from contracts.records import Event, Job
-from contracts.tables import parts, write_part
+from contracts.tables import parts, reading, write_part
 from contracts.text.verbalizer import job_snippet
 from contracts.time.as_of import rows_as_of
-from contracts.validation import first_line
-from contracts.versions import write_text
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -55,16 +52,8 @@ STATS_DAYS = 7
 
 _EVENT_COLUMNS = ["id", "time", MEMBER_KEY, JOB_KEY, "action", "reason"]
 _JOB_COLUMNS = ["id", "updated_at", "title", "company", "location"]
-_LEDGER = "_folded.json"
 _PREFIX = "fold."
-_UNKNOWN = "of unknown jobs"
-
-
-class FoldedEvents(NamedTuple):
-    """The ledger of earlier runs. events: part -> its number of events but impressions; runs: runs that finished."""
-
-    events: dict[str, int]
-    runs: list[str]
+_JOB_MISSING = "of unknown jobs"
 
 
 class RowGroup(NamedTuple):
@@ -86,40 +75,38 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     """Bring activity and job statistics up to the events. Raises NotReady where there are no events."""
     workspace, _, options = read_flags("activity", __doc__, NoFlags, argv)
     started = time.monotonic()
-    paths = {path.name: path for path in parts(workspace.records / "events")}
-    if not paths:
-        raise NotReady(
-            f"no events in {workspace.records}",
-            cure=f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first",
-        )
-    ledger = _ledger(workspace, set(paths))
-    fresh = [path for name, path in paths.items() if name not in ledger.events]
-    scope, sizes = _scope(fresh, first=not ledger.events)
-    written, skipped = sum(sizes.values()), sum(ledger.events.values())
+    paths = {path.name: path for path in ingested(workspace, "events")}
+    features = workspace.features / MEMBER_ACTIVITY
+    folded = ledger.folded_events(features, paths)
+    fresh = [path for name, path in paths.items() if name not in folded.events]
+    scope, sizes = _scope(fresh, first=not folded.events)
+    written, skipped = sum(sizes.values()), sum(folded.events.values())
     if fresh:
         name = run_id()
-        known = datetime.now(UTC) if ledger.events else None
+        created = datetime.now(UTC) if folded.events else None
         buckets = 1 + (written + (skipped if scope.members is not None else 0)) // BUCKET_EVENTS
-        fold = _Fold(workspace, name, scope, known, buckets)
+        fold = _Fold(workspace, name, scope, created, buckets)
         if written:
-            chunks = [chunk for path in paths.values() for chunk in _chunks(path, path.name not in ledger.events)]
+            chunks = [chunk for path in paths.values() for chunk in _row_groups(path, path.name not in folded.events)]
             progress = Progress("activity", "events", (written + skipped) // processes(options))
-            found = run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
-            if found[_UNKNOWN]:
-                log.warning("activity: %s events of jobs that the records lack left out", f"{found[_UNKNOWN]:,}")
-        _write_ledger(workspace, FoldedEvents(ledger.events | sizes, [*ledger.runs, name]))
+            counters = run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
+            if missing := counters[_JOB_MISSING]:
+                log.warning("activity: %s events of jobs that the records lack left out", f"{missing:,}")
+        folded = FoldedEvents(folded.events | sizes, [*folded.runs, name])
+        ledger.note_folded_events(features, folded)
+        _remove_unfinished(workspace, folded.runs)
     counts = Counts(read=written + skipped, written=written, skipped=skipped)
     log.info("activity: %s (impressions are not counted)", counts)
     return replace(counts, seconds=time.monotonic() - started)
 
 
 class _Fold(NamedTuple):
-    """The values that every step of one run needs. known: the rows' created time; None: each row's event time."""
+    """The values that every step of one run needs. created: the rows' created time; None: each row's event time."""
 
     workspace: Workspace
     run: str
     scope: Scope
-    known: datetime | None
+    created: datetime | None
     buckets: int
 
     def write(self, view: str, table: pa.Table, bucket: int, number: int) -> None:
@@ -127,7 +114,7 @@ class _Fold(NamedTuple):
 
 
 def _build(pipeline: beam.Pipeline, chunks: list[RowGroup], fold: _Fold, progress: Progress) -> None:
-    jobs = [chunk for path in parts(fold.workspace.records / "jobs") for chunk in _chunks(path, new=True)]
+    jobs = [chunk for path in parts(fold.workspace.records / "jobs") for chunk in _row_groups(path, new=True)]
     events = (
         pipeline | "event parts" >> beam.Create(chunks) | "read events" >> beam.FlatMap(_read_events, fold, progress)
     )
@@ -135,7 +122,7 @@ def _build(pipeline: beam.Pipeline, chunks: list[RowGroup], fold: _Fold, progres
     (
         {"events": events, "jobs": adverts}
         | "by job" >> beam.CoGroupByKey()
-        | "job statistics" >> beam.FlatMap(_meet_jobs, fold)
+        | "job statistics" >> beam.FlatMap(_join_jobs, fold)
         | "by member" >> beam.GroupByKey()
         | "fold" >> beam.Map(_fold_members, fold)
     )
@@ -162,19 +149,19 @@ def _read_jobs(chunk: RowGroup, fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
     yield from by_bucket(_read(chunk.path, _JOB_COLUMNS, chunk.row_group), "id", fold.buckets)
 
 
-def _meet_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
+def _join_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
     """A bucket of jobs: writes their statistics, and hands on the events with the job's words, by bucket of members."""
-    bucket, found = element
-    events = _concat(found["events"])
+    bucket, tables = element
+    events = _concat(tables["events"])
     if events.is_empty():
         return
     _write_statistics(events, fold, bucket)
     if fold.scope.members is not None:
         events = events.filter(pl.col(MEMBER_KEY).is_in(pl.Series(fold.scope.members).implode()))
-    jobs = _concat(found["jobs"])
+    jobs = _concat(tables["jobs"])
     worded = with_snippets(events, jobs) if len(jobs) else events.clear()
     if len(worded) < len(events):
-        count(_UNKNOWN, len(events) - len(worded))
+        count(_JOB_MISSING, len(events) - len(worded))
     yield from by_bucket(worded.to_arrow(), MEMBER_KEY, fold.buckets)
 
 
@@ -250,8 +237,8 @@ def _write_statistics(events: pl.DataFrame, fold: _Fold, bucket: int) -> None:
 
 
 def _fold_members(element: tuple[int, Iterable[pa.Table]], fold: _Fold) -> None:
-    bucket, found = element
-    events = _concat(found).sort(MEMBER_KEY, "time", "id")
+    bucket, tables = element
+    events = _concat(tables).sort(MEMBER_KEY, "time", "id")
     rows: list[tuple[str, datetime, Activity]] = []
     number = 0
     for (member_id,), group in events.group_by(MEMBER_KEY, maintain_order=True):
@@ -283,7 +270,7 @@ def _activity_rows(rows: list[tuple[str, datetime, Activity]], fold: _Fold) -> p
 
 
 def _created(holds: Any, fold: _Fold) -> Any:
-    return holds if fold.known is None else pa.array([fold.known] * len(holds), TIME)
+    return holds if fold.created is None else pa.array([fold.created] * len(holds), TIME)
 
 
 def _scope(fresh: list[Path], first: bool) -> tuple[Scope, dict[str, int]]:
@@ -303,34 +290,23 @@ def _scope(fresh: list[Path], first: bool) -> tuple[Scope, dict[str, int]]:
     return Scope(pc.unique(pa.concat_arrays(members)), pc.unique(pa.concat_arrays(jobs))), sizes
 
 
-def _ledger(workspace: Workspace, present: set[str]) -> FoldedEvents:
-    """What earlier runs folded; nothing where the records have been made anew since."""
-    path = workspace.features / MEMBER_ACTIVITY / _LEDGER
-    if not path.is_file():
-        return FoldedEvents({}, [])
-    ledger = FoldedEvents(**json.loads(path.read_text()))
-    return ledger if set(ledger.events) <= present else FoldedEvents({}, [])
-
-
-def _write_ledger(workspace: Workspace, ledger: FoldedEvents) -> None:
-    """Note what is folded, atomically, and remove the parts of runs that were broken off or are void."""
-    folder = workspace.features / MEMBER_ACTIVITY
-    write_text(folder / _LEDGER, json.dumps(ledger._asdict(), indent=1))
+def _remove_unfinished(workspace: Workspace, runs: Collection[str]) -> None:
+    """Remove the parts of runs that were broken off or are void."""
     for view in (MEMBER_ACTIVITY, JOB_STATS):
         for path in parts(workspace.features / view):
             name = path.name.removeprefix("part-")
-            if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).partition("-")[0] not in ledger.runs:
+            if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).partition("-")[0] not in runs:
                 path.unlink()
 
 
-def _chunks(path: Path, new: bool) -> list[RowGroup]:
-    with _open(path) as file:
+def _row_groups(path: Path, new: bool) -> list[RowGroup]:
+    with reading(path), pq.ParquetFile(path) as file:
         return [RowGroup(path, group, new) for group in range(file.num_row_groups)]
 
 
 def _read(path: Path, columns: list[str], row_group: int | None = None) -> pa.Table:
     """Columns of a part; one that it was written without, before events had reasons, is null."""
-    with _open(path) as file:
+    with reading(path), pq.ParquetFile(path) as file:
         here = [name for name in columns if name in file.schema_arrow.names]
         table = file.read(here) if row_group is None else file.read_row_group(row_group, here)
     for name in columns:
@@ -339,18 +315,9 @@ def _read(path: Path, columns: list[str], row_group: int | None = None) -> pa.Ta
     return table.select(columns)
 
 
-@contextmanager
-def _open(path: Path) -> Iterator[pq.ParquetFile]:
-    try:
-        with pq.ParquetFile(path) as file:
-            yield file
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UnreadableFile(first_line(error), where=str(path), cure="write that part again") from error
-
-
 def _concat(tables: Iterable[pa.Table]) -> pl.DataFrame:
-    found = list(tables)
-    return pl.DataFrame(pa.concat_tables(found)) if found else pl.DataFrame()
+    chunks = list(tables)
+    return pl.DataFrame(pa.concat_tables(chunks)) if chunks else pl.DataFrame()
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it

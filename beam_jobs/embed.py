@@ -11,11 +11,9 @@ of the newest job versions: they are what an index serves.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -31,7 +29,7 @@ from beam_jobs import feature_tables
 from beam_jobs.config import EmbedFlags
 from beam_jobs.feature_tables import PART, ROW
 from beam_jobs.flags import read_flags
-from beam_jobs.pipeline import Counts, command, count, processes, run_id, run_pipeline, threads_each
+from beam_jobs.pipeline import Counts, command, count, finish, processes, run_id, run_pipeline, threads_each
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
 from contracts.encoder import read_encoder
@@ -50,12 +48,10 @@ from contracts.progress import Progress
 from contracts.tables import parts, write_part
 from contracts.workspace import Workspace
 
-log = logging.getLogger("rolecall")
-
 VIEWS = {"members": (MEMBER_TEXT, MEMBER_VECTOR), "jobs": (JOB_TEXT, JOB_VECTOR)}
 CHUNK_TEXTS = 2_048
 SLICE_TEXTS = 256
-"""ChunkTexts a call of the encoder: of like length, and few enough that progress is seen on a slow machine."""
+"""Texts a call of the encoder: of like length, and few enough that progress is seen on a slow machine."""
 
 
 class Encoder(Protocol):
@@ -75,7 +71,7 @@ class Target(NamedTuple):
 
 
 class TextChunk(NamedTuple):
-    """ChunkTexts to encode, and the rows that they become.
+    """Texts to encode, and the rows that they become.
 
     rows: places of the texts in the text part; fan_out: target columns but the value, and `place`, the index of its
     text in `rows`.
@@ -130,13 +126,13 @@ class EncoderHandler(ModelHandler[ChunkTexts, EncodedChunk, Encoder]):
         order = np.argsort([len(text) for text in texts], kind="stable")[::-1]
         values: np.ndarray | None = None
         for start in range(0, len(texts), SLICE_TEXTS):
-            chosen = order[start : start + SLICE_TEXTS]
-            found = model.encode([texts[i] for i in chosen]).reshape(len(chosen), -1)
+            rows = order[start : start + SLICE_TEXTS]
+            encoded = model.encode([texts[i] for i in rows]).reshape(len(rows), -1)
             if values is None:
                 dtype = np.float16 if self._what == "items" else np.float32
-                values = np.empty((len(texts), found.shape[1]), dtype)
-            values[chosen] = found
-            self._progress.add(len(chosen))
+                values = np.empty((len(texts), encoded.shape[1]), dtype)
+            values[rows] = encoded
+            self._progress.add(len(rows))
         assert values is not None  # a chunk has at least one text
         return values
 
@@ -166,21 +162,18 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         newest = config.what == "items" or (table == "members" and not config.history)
         rows = _text_rows(target, newest)
         todo = _pending(target, rows)
-        new = _copy_known(target, todo, name)
+        new = _copy_encoded(target, todo, name)
         chunks += _chunks(target, new, name)
         read[table], skipped[table], copied[table] = len(rows), len(rows) - len(todo), len(todo) - len(new)
     done = _run(config.what, folder, chunks, options) if chunks else Counter[str]()
-    total = Counts()
+    counts: dict[str, Counts] = {}
     for table, target in targets.items():
         for path in feature_tables.made_by_others(target.out, target.version):
             path.unlink()
         written = copied[table] + done[f"{target.key}.written"]
-        counts = Counts(read[table], written=written, skipped=skipped[table])
-        log.info("%s: %s", table, counts)
-        total += counts
+        counts[table] = Counts(read[table], written=written, skipped=skipped[table])
     texts = sum(len(chunk.rows) for chunk in chunks)
-    log.info("embed: %s of %s; %s texts encoded; %s", config.what, folder.name, f"{texts:,}", total)
-    return replace(total, seconds=time.monotonic() - started)
+    return finish("embed", f"{config.what} of {folder.name}; {texts:,} texts encoded", counts, started)
 
 
 def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, Target]]:
@@ -214,11 +207,11 @@ def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, 
 
 
 def _text_version(workspace: Workspace, folder: Path) -> str:
-    found = parts(folder)
+    paths = parts(folder)
     cure = f"run `rolecall verbalize --workspace {workspace.root}` first"
-    if not found:
+    if not paths:
         raise NotReady(f"no text in {folder}", cure=cure)
-    versions = set(feature_tables.places(found, ["text_version"])["text_version"].unique())
+    versions = set(feature_tables.places(paths, ["text_version"])["text_version"].unique())
     if len(versions) > 1:
         raise NotReady(f"text of {len(versions)} versions in {folder}: a run was broken off", cure=cure)
     return versions.pop()
@@ -240,22 +233,22 @@ def _pending(target: Target, rows: pl.DataFrame) -> pl.DataFrame:
     return feature_tables.without(rows, done, [target.key, "text_hash", *times], match)
 
 
-def _copy_known(target: Target, todo: pl.DataFrame, name: str) -> pl.DataFrame:
+def _copy_encoded(target: Target, todo: pl.DataFrame, name: str) -> pl.DataFrame:
     """Write the rows whose text has a value under another key or time; returns the other rows."""
     made = feature_tables.made_by(target.out, target.version)
     if not made or todo.is_empty():
         return todo
     have = feature_tables.places(made, [target.hash]).unique(target.hash)
-    known = todo.join(have, left_on="text_hash", right_on=target.hash, how="semi")
-    if known.is_empty():
+    copies = todo.join(have, left_on="text_hash", right_on=target.hash, how="semi")
+    if copies.is_empty():
         return todo
-    first = have.join(known.select("text_hash").unique(), left_on=target.hash, right_on="text_hash", how="semi")
-    found: dict[str, np.ndarray] = {}
+    first = have.join(copies.select("text_hash").unique(), left_on=target.hash, right_on="text_hash", how="semi")
+    by_hash: dict[str, np.ndarray] = {}
     for part, places in feature_tables.by_part(first):
         values = pq.read_table(made[part], columns=[target.value])[target.value].take(pa.array(places[ROW]))
-        found |= dict(zip(places[target.hash], _matrix(values), strict=True))
-    hashes = known["text_hash"].to_list()
-    table = _rows(target, _fan_out(target, known), np.stack([found[one] for one in hashes]))
+        by_hash |= dict(zip(places[target.hash], _matrix(values), strict=True))
+    values = np.stack([by_hash[text_hash] for text_hash in copies["text_hash"]])
+    table = _rows(target, _fan_out(target, copies), values)
     write_part(target.out, table, f"{feature_tables.part_name(target.version, name, 0)}-copied")
     return feature_tables.without(todo, have, ["text_hash"], [target.hash])
 
@@ -267,9 +260,9 @@ def _chunks(target: Target, todo: pl.DataFrame, name: str) -> list[TextChunk]:
     paths = parts(target.text)
     unique = todo.sort(PART, ROW).unique("text_hash", keep="first", maintain_order=True)
     chunks: list[TextChunk] = []
-    for part, found in feature_tables.by_part(unique):
-        for start in range(0, len(found), CHUNK_TEXTS):
-            texts = found.slice(start, CHUNK_TEXTS)
+    for part, rows in feature_tables.by_part(unique):
+        for start in range(0, len(rows), CHUNK_TEXTS):
+            texts = rows.slice(start, CHUNK_TEXTS)
             places = texts.select("text_hash").with_row_index("place")
             fan_out = todo.join(places, on="text_hash", how="inner", maintain_order="left")
             table = _fan_out(target, fan_out).append_column("place", fan_out["place"].to_arrow())

@@ -1,7 +1,7 @@
 """Feature tables that keep their history: which rows are still to be made, and in which parts they stand.
 
 Such a table is append-only. Its parts are named after the version of what made them (verbaliser, encoder), so that
-the rows of another version are told by the name of their part, and go once the new version is complete.
+the name of a part says whether its rows are of another version; they go once the new version is complete.
 """
 
 from __future__ import annotations
@@ -10,17 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.errors import UnreadableFile
-from contracts.tables import parts
-from contracts.validation import first_line
+from contracts.tables import parts, reading
 
 PART, ROW = "__part", "__row"
 """Of a row that `places` read: the index of its part, and its place in that part."""
-
-_LOADED = "_LOADED"
 
 
 def part_name(version: str, run: str, number: int) -> str:
@@ -34,17 +29,8 @@ def made_by(folder: Path, version: str) -> list[Path]:
 
 
 def made_by_others(folder: Path, version: str) -> list[Path]:
+    """The parts that other versions made."""
     return sorted(set(parts(folder)) - set(made_by(folder, version)))
-
-
-def was_loaded(folder: Path) -> bool:
-    """Whether the table's first load came to its end; until then a row counts as known from when it happened."""
-    return (folder / _LOADED).is_file()
-
-
-def mark_loaded(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _LOADED).touch()
 
 
 def places(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
@@ -54,11 +40,9 @@ def places(paths: Sequence[Path], columns: Sequence[str]) -> pl.DataFrame:
     """
     frames = []
     for number, path in enumerate(paths):
-        try:
-            found = pl.DataFrame(pq.read_table(path, columns=list(columns)))
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UnreadableFile(first_line(error), where=str(path), cure="write that part again") from error
-        frames.append(found.with_row_index(ROW).with_columns(pl.lit(number, pl.UInt32).alias(PART)))
+        with reading(path):
+            rows = pl.DataFrame(pq.read_table(path, columns=list(columns)))
+        frames.append(rows.with_row_index(ROW).with_columns(pl.lit(number, pl.UInt32).alias(PART)))
     return pl.concat(frames) if frames else pl.DataFrame()
 
 

@@ -2,8 +2,8 @@
 
     python -m beam_jobs.ingest --workspace W --source FOLDER
 
-Members and jobs come first, so that events and grades can be held against them. A row that an earlier run took in is
-known by the hash of its raw text and skipped before it is checked; a file that an earlier run took in without a
+Members and jobs come first, so that events and grades can be checked against them. A row that an earlier run took in is
+recognised by the hash of its raw text and skipped before it is checked; a file that an earlier run took in without a
 reject is not opened again.
 
 What counts as the same: a member or job by (id, updated_at), an event by id, a grade by its whole content. Two with the
@@ -23,20 +23,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import ledger
 from beam_jobs.config import IngestFlags
+from beam_jobs.deduplicate import CARRIED, ORDER, RAW, ROW, SOURCE, WHOLE_ROW, RowHashes, deduplicate, stored_records
 from beam_jobs.flags import read_flags
-from beam_jobs.ledger import RowHashes, Unit
+from beam_jobs.ledger import Unit
 from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
 from contracts.arrow import to_table
 from contracts.errors import TooManyRejects
@@ -53,15 +53,13 @@ from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source,
 log = logging.getLogger("rolecall")
 
 PHASES = (("members", "jobs"), ("events", "grades"))
-WHOLE_ROW = ("row_hash",)
-"""The key of a table that is not in `sources.rows.KEYS`."""
+OUTCOMES = ("read", "written", "skipped", "duplicates", "quarantined")
+"""Counters of rows, of each table; the fields of `Counts`."""
 BATCH_ROWS = 4_096
 PART_ROWS = 50_000
 BUCKET_BYTES = 8_000_000
 """Source bytes a bucket: duplicates are looked for inside a bucket, which one worker holds in memory."""
 
-_ORDER, _SOURCE, _ROW, _RAW = "__order", "__source", "__row", "__raw"
-_CARRIED = (_ORDER, _SOURCE, _ROW, _RAW)
 _NAMED_FILES = 5
 
 
@@ -91,16 +89,16 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     workspace, config, options = read_flags("ingest", __doc__, IngestFlags, argv)
     started = time.monotonic()
     source = open_source(config.source.resolve(), jobs_elsewhere=bool(parts(workspace.records / "jobs")))
-    work = {table: ledger.units(source, table) for table in source.tables}
+    units = {table: ledger.units(source, table) for table in source.tables}
     for path, columns in source.ignored_columns().items():
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
     total = Counts()
     for phase in PHASES:
-        found = _take_in(workspace, source, {t: work[t] for t in phase if t in work}, config.now, options)
-        for table, counts in found.items():
+        tables = _take_in(workspace, source, {t: units[t] for t in phase if t in units}, config.now, options)
+        for table, counts in tables.items():
             _report(workspace, table, counts)
             total += counts
-        _allow(workspace, found, config.max_reject_share)
+        _require_few_rejects(workspace, tables, config.max_reject_share)
     log.info("ingest: %s; quarantine: %s", total, workspace.quarantine)
     return replace(total, seconds=time.monotonic() - started)
 
@@ -108,52 +106,47 @@ def run(argv: Sequence[str] | None = None) -> Counts:
 def _take_in(
     workspace: Workspace,
     source: Source,
-    work: dict[str, list[Unit]],
+    units: dict[str, list[Unit]],
     now: datetime | None,
     options: PipelineOptions,
 ) -> dict[str, Counts]:
-    """Run one phase: read what is not settled, and settle what came through without a reject."""
-    settled = {table: ledger.settled(workspace.records / table) for table in work}
-    fresh = {
-        table: [unit for unit in units if settled[table].get(unit.name, ("", 0))[0] != unit.digest]
-        for table, units in work.items()
+    """Run one phase: read the units that are new or changed, and note those that came through without a reject."""
+    notes = {table: ledger.units_taken_in(workspace.records / table) for table in units}
+    changed = {
+        table: [unit for unit in of_table if notes[table].get(unit.name, ("", 0))[0] != unit.digest]
+        for table, of_table in units.items()
     }
     pieces = []
-    for table, units in fresh.items():
-        for number, unit in enumerate(units):
+    for table, of_table in changed.items():
+        for number, unit in enumerate(of_table):
             for path in unit.inputs:
                 quarantine.forget(workspace.quarantine, table, path)
             pieces += [(number, shard) for shard in unit.shards]
-    found: Counter[str] = Counter()
+    counters: Counter[str] = Counter()
     if pieces:
-        read_bytes = sum(path.stat().st_size for units in fresh.values() for unit in units for path in unit.inputs)
-        found = _run(
+        inputs = [path for of_table in changed.values() for unit in of_table for path in unit.inputs]
+        counters = _run(
             workspace,
             source,
             [Piece(order, unit, shard) for order, (unit, shard) in enumerate(pieces)],
             now or datetime.now(UTC),
-            buckets=1 + read_bytes // BUCKET_BYTES,
+            buckets=1 + sum(path.stat().st_size for path in inputs) // BUCKET_BYTES,
             options=options,
         )
     counts = {}
-    for table, units in work.items():
+    for table, of_table in units.items():
         rejected = quarantine.sources(workspace.quarantine, table)
-        known = settled[table]
-        names = {unit.name for unit in fresh[table]}
-        skipped_whole = sum(known[unit.name][1] for unit in units if unit.name not in names)
-        for number, unit in enumerate(fresh[table]):
-            known.pop(unit.name, None)
+        note = notes[table]
+        names = {unit.name for unit in changed[table]}
+        skipped_whole = sum(note[unit.name][1] for unit in of_table if unit.name not in names)
+        for number, unit in enumerate(changed[table]):
+            note.pop(unit.name, None)
             if not rejected & set(map(str, unit.inputs)):
-                known[unit.name] = (unit.digest, found[f"{table}.unit{number}"])
-        if fresh[table]:
-            ledger.settle(workspace.records / table, known)
-        counts[table] = Counts(
-            read=found[f"{table}.read"] + skipped_whole,
-            written=found[f"{table}.written"],
-            skipped=found[f"{table}.skipped"] + skipped_whole,
-            duplicates=found[f"{table}.duplicates"],
-            quarantined=found[f"{table}.quarantined"],
-        )
+                note[unit.name] = (unit.digest, counters[f"{table}.unit{number}"])
+        if names:
+            ledger.note_units_taken_in(workspace.records / table, note)
+        by_name = {name: counters[f"{table}.{name}"] for name in OUTCOMES}
+        counts[table] = Counts(**by_name) + Counts(read=skipped_whole, skipped=skipped_whole)
     return counts
 
 
@@ -211,26 +204,24 @@ class CheckRows(beam.DoFn):
             count(f"{table}.unit{piece.unit}", len(batch))
             for bucket, part in by_bucket(kept, KEYS.get(table, WHOLE_ROW)[0], self._buckets):
                 yield f"{table}/{bucket}", _to_ipc(part)
-            for name in {reject.source for reject in rejects}:
-                found = [reject for reject in rejects if reject.source == name]
-                yield beam.pvalue.TaggedOutput("rejects", (f"{table}/{name}", found))
+            yield from _by_source(table, rejects)
             self._progress.add(len(batch))
 
     def _check(self, table: str, batch: list[RawRow], place: int) -> tuple[pa.Table, list[Reject]]:
         raw = [raw_text(row) for row in batch]
         hashes = [content_hash(text) for text in raw]
-        known = self._hashes[table].contains(hashes)
+        stored = self._hashes[table].contains(hashes)
         records: list[Record] = []
         kept: list[int] = []
         rejects: list[Reject] = []
         duplicates = skipped = 0
         for i, row in enumerate(batch):
-            if row.value is not None and known[i]:
+            if row.value is not None and stored[i]:
                 skipped += 1
                 continue
             result = check(row, self._now)
             if not isinstance(result, Reject):
-                result = check_known(row, result, self._known_ids) or result
+                result = check_known(row, result, self._stored_ids) or result
             if not isinstance(result, Reject):
                 records.append(result)
                 kept.append(i)
@@ -243,18 +234,18 @@ class CheckRows(beam.DoFn):
         for name, number in (("skipped", skipped), ("duplicates", duplicates), ("quarantined", len(rejects))):
             count(f"{table}.{name}", number)
         carried = {
-            "row_hash": [hashes[i] for i in kept],
-            _ORDER: pa.array([place + i for i in kept], pa.int64()),
-            _SOURCE: pa.array([batch[i].source for i in kept], pa.string()),
-            _ROW: pa.array([batch[i].row for i in kept], pa.int64()),
-            _RAW: pa.array([raw[i] if table in KEYS else "" for i in kept], pa.large_string()),
+            "row_hash": pa.array([hashes[i] for i in kept], pa.string()),
+            ORDER: pa.array([place + i for i in kept], pa.int64()),
+            SOURCE: pa.array([batch[i].source for i in kept], pa.string()),
+            ROW: pa.array([batch[i].row for i in kept], pa.int64()),
+            RAW: pa.array([raw[i] if table in KEYS else "" for i in kept], pa.large_string()),
         }
-        found = to_table(records, RECORDS[table])
+        rows = to_table(records, RECORDS[table])
         for name, column in carried.items():
-            found = found.append_column(name, column if isinstance(column, pa.Array) else pa.array(column, pa.string()))
-        return found, rejects
+            rows = rows.append_column(name, column)
+        return rows, rejects
 
-    def _known_ids(self, table: str) -> set[str]:
+    def _stored_ids(self, table: str) -> set[str]:
         if table not in self._ids:
             folder = self._workspace.records / table
             self._ids[table] = set(read_table(folder, ["id"])["id"].to_pylist()) if parts(folder) else set()
@@ -270,72 +261,17 @@ class WriteRecords(beam.DoFn):
     def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
         key, pieces = element
         table, _, bucket = key.partition("/")
-        rows = pa.concat_tables(map(_from_ipc, pieces)).sort_by(_ORDER)
+        rows = pa.concat_tables(map(_from_ipc, pieces)).sort_by(ORDER)
         folder = self._workspace.records / table
-        kept, rejects = _deduplicate(table, rows, _stored(folder, table, rows))
+        kept, rejects = deduplicate(table, rows, stored_records(folder, table, rows))
         count(f"{table}.written", len(kept))
         count(f"{table}.quarantined", len(rejects))
         count(f"{table}.duplicates", rows.num_rows - len(kept) - len(rejects))
-        new = rows.take(pa.array(kept, pa.int64())).drop(list(_CARRIED))
+        new = rows.take(pa.array(kept, pa.int64())).drop(list(CARRIED))
         for start in range(0, new.num_rows, PART_ROWS):
             part = new.slice(start, PART_ROWS)
             write_part(folder, part, f"{self._name}-{int(bucket):05d}-{start // PART_ROWS:03d}")
-        for source in {reject.source for reject in rejects}:
-            found = [reject for reject in rejects if reject.source == source]
-            yield beam.pvalue.TaggedOutput("rejects", (f"{table}/{source}", found))
-
-
-def _deduplicate(table: str, rows: pa.Table, stored: pa.Table) -> tuple[list[int], list[Reject]]:
-    """(indices of the rows to keep, rejects); every other row is a duplicate of a kept or stored one.
-
-    rows: in reading order; stored: records of earlier runs with the same ids.
-    """
-    names = list(KEYS.get(table, WHOLE_ROW))
-    first = {key: (stored, i) for i, key in enumerate(_keys(stored, names))}
-    kept: list[int] = []
-    repeated: list[tuple[int, pa.Table, int]] = []
-    for i, key in enumerate(_keys(rows, names)):
-        if key in first:
-            repeated.append((i, *first[key]))
-        else:
-            first[key] = rows, i
-            kept.append(i)
-    if table not in KEYS:
-        return kept, []
-    contradicting: list[int] = []
-    for earlier in (stored, rows):
-        pairs = [(i, j) for i, of, j in repeated if of is earlier]
-        ours, theirs = _contents(table, rows, [i for i, _ in pairs]), _contents(table, earlier, [j for _, j in pairs])
-        contradicting += [i for (i, _), one, other in zip(pairs, ours, theirs, strict=True) if one != other]
-    return kept, [_contradiction(table, row) for row in rows.take(pa.array(contradicting, pa.int64())).to_pylist()]
-
-
-def _contradiction(table: str, row: dict[str, Any]) -> Reject:
-    at, cure = "", "give each event an id of its own"
-    if "updated_at" in row:
-        at, cure = f" for {row['updated_at'].isoformat()}", "give the newer row a later updated_at"
-    detail = f"id {row['id']!r} is given twice{at} with different content; the first is kept; {cure}"
-    return Reject(table, row[_SOURCE], row[_ROW], "duplicate_id", detail, row[_RAW])
-
-
-def _keys(table: pa.Table, names: list[str]) -> list[tuple]:
-    return list(zip(*(table[name].to_pylist() for name in names), strict=True))
-
-
-def _contents(table: str, rows: pa.Table, at: list[int]) -> list[dict[str, Any]]:
-    return rows.select(list(RECORDS[table].model_fields)).take(pa.array(at, pa.int64())).to_pylist() if at else []
-
-
-def _stored(folder: Path, table: str, rows: pa.Table) -> pa.Table:
-    """The records of earlier runs that share a first key with `rows`."""
-    if not parts(folder):
-        return rows.slice(0, 0)
-    key = KEYS.get(table, WHOLE_ROW)[0]
-    shared = pc.field(key).isin(pc.unique(rows[key]))
-    found = read_table(folder, [key], filter=shared)  # most runs share none, and the other columns are wide
-    if table not in KEYS or not found.num_rows:
-        return found if found.num_rows else rows.slice(0, 0)
-    return read_table(folder, list(RECORDS[table].model_fields), filter=shared)
+        yield from _by_source(table, rejects)
 
 
 def _to_ipc(table: pa.Table) -> bytes:
@@ -350,8 +286,14 @@ def _from_ipc(data: bytes) -> pa.Table:
         return reader.read_all()
 
 
+def _by_source(table: str, rejects: Sequence[Reject]) -> Iterator[Any]:
+    for source in {reject.source for reject in rejects}:
+        of_source = [reject for reject in rejects if reject.source == source]
+        yield beam.pvalue.TaggedOutput("rejects", (f"{table}/{source}", of_source))
+
+
 def _write_rejects(element: tuple[str, Iterable[list[Reject]]], folder: Path, now: datetime) -> None:
-    quarantine.write(folder, (reject for found in element[1] for reject in found), now)
+    quarantine.write(folder, chain.from_iterable(element[1]), now)
 
 
 def _rows_ahead(pieces: list[Piece]) -> int | None:
@@ -374,8 +316,8 @@ def _report(workspace: Workspace, table: str, counts: Counts) -> None:
     log.info("%s: %s%s", table, counts, f" ({reasons})" if counts.quarantined else "")
 
 
-def _allow(workspace: Workspace, found: dict[str, Counts], share: float) -> None:
-    for table, counts in found.items():
+def _require_few_rejects(workspace: Workspace, tables: dict[str, Counts], share: float) -> None:
+    for table, counts in tables.items():
         if counts.quarantined > share * counts.read:
             why = quarantine.reasons(workspace.quarantine, table).most_common(3)
             raise TooManyRejects(

@@ -53,7 +53,7 @@ from beam_jobs.labelling.lists import (
     request_digest,
     requests_to_label,
 )
-from beam_jobs.pipeline import Counts, command, count, processes, run_pipeline, threads_each
+from beam_jobs.pipeline import Counts, command, count, ingested, processes, run_pipeline, threads_each
 from contracts.arrow import to_table
 from contracts.errors import JudgeFailed, NotReady
 from contracts.examples import SPLITS
@@ -166,9 +166,7 @@ def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
 
 
 def _past_requests(workspace: Workspace, config: LabelFlags) -> list[PastRequest]:
-    if not parts(workspace.records / "events"):
-        cure = f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first"
-        raise NotReady(f"no events in {workspace.records}", cure=cure)
+    ingested(workspace, "events")
     events = pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS)).unique("id")
     past = past_requests(events, {split: getattr(config, f"{split}_lists") for split in SPLITS}, config.seed)
     if not past:

@@ -1,20 +1,25 @@
-"""What earlier runs of `ingest` took in: whole files that need no second look, and the hashes of single rows."""
+"""Notes that earlier runs left beside their tables, so that a run does only what is new. Each is replaced atomically.
+
+There are three, because three jobs skip by different things:
+
+- `_sources.json` of `ingest`: units of raw data, which are not opened again while their content is the same.
+- `_folded.json` of `activity`: parts of the event records, and the runs whose parts of features count.
+- `_LOADED` of `verbalize`: that a first load came to its end. Which rows are done the text itself says.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from contracts.tables import parts, read_table
+from contracts.tables import parts
 from contracts.versions import file_hash, row_hash, write_text
 from sources.layout import Layout
 from sources.rows import Shard, Source
 
-_FILE = "_sources.json"
+_SOURCES, _FOLDED, _LOADED = "_sources.json", "_folded.json", "_LOADED"
 
 
 class Unit(NamedTuple):
@@ -38,44 +43,48 @@ def units(source: Source, table: str) -> list[Unit]:
     ]
 
 
-def settled(folder: Path) -> dict[str, tuple[str, int]]:
-    """Unit -> (digest, rows) of those whose every row is in the records folder: read once, without a reject."""
-    path = folder / _FILE
-    if not path.is_file() or not parts(folder):
-        return {}
-    return {name: (digest, rows) for name, (digest, rows) in json.loads(path.read_text()).items()}
+def units_taken_in(records: Path) -> dict[str, tuple[str, int]]:
+    """Unit -> (digest, rows) of those whose every row is in a records folder: read once, without a reject."""
+    note = _read(records / _SOURCES) if parts(records) else {}
+    return {name: (digest, rows) for name, (digest, rows) in note.items()}
 
 
-def settle(folder: Path, units: dict[str, tuple[str, int]]) -> None:
-    """Note the settled units of a records folder, atomically."""
-    write_text(folder / _FILE, json.dumps(units, indent=1))
+def note_units_taken_in(records: Path, units: dict[str, tuple[str, int]]) -> None:
+    """Note the units whose every row is in a records folder."""
+    write_text(records / _SOURCES, json.dumps(units, indent=1))
 
 
-class RowHashes:
-    """The row hashes of a records folder in 16 bytes each: a column of sorted upper halves, a column of lower ones.
+class FoldedEvents(NamedTuple):
+    """What earlier runs folded. events: part -> its number of events but impressions; runs: those that finished."""
 
-    All 128 bits are compared, so a row is never taken for another. Where two stored hashes share an upper half one of
-    them may not be found; its row is then read again and recognised as the record that it is.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        halves = np.empty((0, 2), np.uint64)
-        if parts(folder):
-            halves = _halves(read_table(folder, ["row_hash"])["row_hash"].to_pylist())
-        order = np.argsort(halves[:, 0], kind="stable")
-        self._upper, self._lower = halves[order, 0], halves[order, 1]
-
-    def contains(self, hashes: Sequence[str]) -> np.ndarray:
-        """(n,) bool for n hashes of 32 hex digits."""
-        if not len(self._upper) or not len(hashes):
-            return np.zeros(len(hashes), bool)
-        halves = _halves(hashes)
-        at = np.searchsorted(self._upper, halves[:, 0]).clip(max=len(self._upper) - 1)
-        return (self._upper[at] == halves[:, 0]) & (self._lower[at] == halves[:, 1])
+    events: dict[str, int]
+    runs: list[str]
 
 
-def _halves(hashes: Sequence[str]) -> np.ndarray:
-    return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=">u8").astype(np.uint64).reshape(-1, 2)
+def folded_events(features: Path, present: Collection[str]) -> FoldedEvents:
+    """The note of a feature folder; an empty one where a part that it names is not `present`, for records made anew."""
+    note = FoldedEvents(**(_read(features / _FOLDED) or {"events": {}, "runs": []}))
+    return note if set(note.events) <= set(present) else FoldedEvents({}, [])
+
+
+def note_folded_events(features: Path, folded: FoldedEvents) -> None:
+    """Note the folded parts and the finished runs."""
+    write_text(features / _FOLDED, json.dumps(folded._asdict(), indent=1))
+
+
+def was_loaded(features: Path) -> bool:
+    """Whether a table's first load came to its end; until then a row counts as known from when it happened."""
+    return (features / _LOADED).is_file()
+
+
+def note_loaded(features: Path) -> None:
+    """Note that a table's first load came to its end."""
+    features.mkdir(parents=True, exist_ok=True)
+    (features / _LOADED).touch()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _digest(paths: Sequence[Path]) -> str:

@@ -8,8 +8,9 @@ import sys
 import time
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Self
 
 import apache_beam as beam
@@ -22,8 +23,10 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.runner import PipelineRunner, create_runner
 from google.protobuf.struct_pb2 import Struct
 
-from contracts.errors import BadInput, RolecallError
+from contracts.errors import BadInput, NotReady, RolecallError
 from contracts.machine import cores
+from contracts.tables import parts
+from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
 
@@ -93,7 +96,7 @@ def count(name: str, by: int = 1) -> None:
 
 
 def processes(options: PipelineOptions) -> int:
-    """How many worker processes the options ask for on this machine; 1 where that is not ours to say."""
+    """How many worker processes the options ask for on this machine; 1 for a runner that has its own machines."""
     direct = options.view_as(DirectOptions)
     if direct.direct_running_mode != "multi_processing":
         return 1
@@ -104,6 +107,35 @@ def threads_each(options: PipelineOptions) -> int | None:
     """Threads that a model may use in each worker process, so that together they take the machine; None: all."""
     number = processes(options)
     return None if number == 1 else max(1, cores() // number)
+
+
+def ingested(workspace: Workspace, table: str) -> list[Path]:
+    """The parts of a table of records. Raises NotReady where there are none."""
+    if paths := parts(workspace.records / table):
+        return paths
+    raise NotReady(
+        f"no {table} in {workspace.records}",
+        cure=f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first",
+    )
+
+
+def finish(job: str, note: str, tables: Mapping[str, Counts], started: float) -> Counts:
+    """Log what a job did to each table and to all.
+
+    Args:
+        job: The job's name.
+        note: What the line about all tables says beside their counts.
+        tables: Counts by table.
+        started: When the job began, by `time.monotonic`.
+
+    Returns:
+        The sum of the counts, with the seconds that the job took.
+    """
+    for table, counts in tables.items():
+        log.info("%s: %s", table, counts)
+    total = sum(tables.values(), Counts())
+    log.info("%s: %s; %s", job, note, total)
+    return replace(total, seconds=time.monotonic() - started)
 
 
 def run_id() -> str:
@@ -152,9 +184,9 @@ def open_runner(options: PipelineOptions) -> PipelineRunner:
     try:
         return create_runner(name)
     except (ValueError, ImportError, AttributeError) as error:
-        known = ", ".join(StandardOptions.KNOWN_RUNNER_NAMES)
+        names = ", ".join(StandardOptions.KNOWN_RUNNER_NAMES)
         lacks = f": {error}" if isinstance(error, ImportError) else ""
-        raise BadInput(f"runner {name!r} is not there{lacks}", where="--runner", cure=f"one of {known}") from error
+        raise BadInput(f"runner {name!r} is not there{lacks}", where="--runner", cure=f"one of {names}") from error
 
 
 def _typed_error(error: Exception) -> RolecallError | None:

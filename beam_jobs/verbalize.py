@@ -2,9 +2,9 @@
 
     python -m beam_jobs.verbalize --workspace W
 
-What is done is found by (id, row_hash) against the text that is there, before any record is read. The first run fixes
-the percentile break points, which are part of the text version. Where the text version has changed since, every
-record is verbalised again and the old text goes when the new one is complete.
+Rows that have text are skipped by (id, row_hash) before any record is read. The first run fixes the percentile break
+points, which are part of the text version. Where the text version has changed since, every record is verbalised again
+and the old text goes when the new one is complete.
 
 A row of the first load counts as known from its own time on (the source's clock is trusted for what lies behind);
 later ones from the run's time on. New text of an old record version keeps the time from which that was known.
@@ -12,11 +12,9 @@ later ones from the run's time on. New text of an old record version keeps the t
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,12 +27,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_jobs import feature_tables
+from beam_jobs import feature_tables, ledger
 from beam_jobs.feature_tables import ROW
 from beam_jobs.flags import NoFlags, read_flags
-from beam_jobs.pipeline import Counts, command, count, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, command, count, finish, ingested, processes, run_id, run_pipeline
 from contracts.arrow import TIME, to_records
-from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
 from contracts.progress import Progress
 from contracts.records import PERIODS_A_YEAR, Job, Member
@@ -42,8 +39,6 @@ from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
 from contracts.versions import write_text
 from contracts.workspace import Workspace
-
-log = logging.getLogger("rolecall")
 
 VIEWS = {"members": MEMBER_TEXT, "jobs": JOB_TEXT}
 BATCH_ROWS = 1_000
@@ -58,7 +53,7 @@ class PendingRows(NamedTuple):
         row_group: its number in the part.
         size: n, the number of rows.
         places: (n,) int64 ascending rows of the row group; None: all of it.
-        known: (n,) or (1,) timestamps from which the text is known; null: from the row's own time.
+        created: (n,) or (1,) timestamps from which the text counts as known; null: from the row's own time.
         name: the part of text that the rows become.
     """
 
@@ -67,7 +62,7 @@ class PendingRows(NamedTuple):
     row_group: int
     size: int
     places: np.ndarray | None
-    known: pa.Array
+    created: pa.Array
     name: str
 
 
@@ -81,22 +76,19 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     read: dict[str, int] = {}
     skipped: dict[str, int] = {}
     for table in VIEWS:
-        found, read[table] = _pending(workspace, table, verbalizer.version, name, now)
-        skipped[table] = read[table] - sum(chunk.size for chunk in found)
-        chunks += found
+        pending, read[table] = _pending(workspace, table, verbalizer.version, name, now)
+        skipped[table] = read[table] - sum(chunk.size for chunk in pending)
+        chunks += pending
     done = _run(workspace, chunks, verbalizer, options) if chunks else Counter[str]()
-    total = Counts()
+    counts: dict[str, Counts] = {}
     for table, view in VIEWS.items():
         folder = workspace.features / view
         for path in feature_tables.made_by_others(folder, verbalizer.version):
             path.unlink()
         if parts(folder):
-            feature_tables.mark_loaded(folder)
-        counts = Counts(read[table], written=done[f"{view}.written"], skipped=skipped[table])
-        log.info("%s: %s", table, counts)
-        total += counts
-    log.info("verbalize: text version %s; %s", verbalizer.version, total)
-    return replace(total, seconds=time.monotonic() - started)
+            ledger.note_loaded(folder)
+        counts[table] = Counts(read[table], written=done[f"{view}.written"], skipped=skipped[table])
+    return finish("verbalize", f"text version {verbalizer.version}", counts, started)
 
 
 def fitted_percentiles(workspace: Workspace) -> Percentiles:
@@ -106,13 +98,8 @@ def fitted_percentiles(workspace: Workspace) -> Percentiles:
         stored = path.read_bytes()
         if b"currency" in stored:  # else they were fitted across currencies
             return Percentiles.model_validate_json(stored)
-    folder = workspace.records / "jobs"
-    if not parts(folder):
-        raise NotReady(
-            f"no jobs in {workspace.records}",
-            cure=f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first",
-        )
-    fitted = Percentiles.fit_pay(_yearly_amounts(folder))
+    ingested(workspace, "jobs")
+    fitted = Percentiles.fit_pay(_yearly_amounts(workspace.records / "jobs"))
     write_text(path, fitted.model_dump_json())
     return fitted
 
@@ -129,10 +116,16 @@ def _yearly_amounts(jobs: Path) -> dict[str, list[float]]:
     return {str(currency): rows["amount"].to_list() for (currency,), rows in amounts.group_by("currency")}
 
 
-def verbalize_batch(batch: pa.RecordBatch | pa.Table, table: str, known: pa.Array, verbalizer: Verbalizer) -> pa.Table:
+def verbalize_batch(
+    batch: pa.RecordBatch | pa.Table, table: str, created: pa.Array, verbalizer: Verbalizer
+) -> pa.Table:
     """Text rows of a batch of records, in its order.
 
-    batch: a record's columns and `row_hash`; known: as in PendingRows, one a row.
+    Args:
+        batch: n records' columns and `row_hash`.
+        table: "members" or "jobs".
+        created: (n,) timestamps, as in PendingRows.
+        verbalizer: Makes the text.
     """
     if table == "members":
         text = [verbalizer.member(member) for member in to_records(batch, Member)]
@@ -143,11 +136,11 @@ def verbalize_batch(batch: pa.RecordBatch | pa.Table, table: str, known: pa.Arra
     columns = {
         KEYS[VIEWS[table]]: batch["id"],
         "text": pa.array(text, pa.string()),
-        "text_hash": pa.array([content_hash(one, verbalizer.version) for one in text], pa.string()),
+        "text_hash": pa.array([content_hash(line, verbalizer.version) for line in text], pa.string()),
         "text_version": pa.array([verbalizer.version] * len(text), pa.string()),
         "row_hash": batch["row_hash"],
         EVENT_TIME: happened.cast(TIME),
-        CREATED_TIME: pc.coalesce(known, happened.cast(TIME)),
+        CREATED_TIME: pc.coalesce(created, happened.cast(TIME)),
     }
     if table == "members":
         columns["location"] = batch["location"]
@@ -163,18 +156,17 @@ class VerbalizeRows(beam.DoFn):
     def process(self, chunk: PendingRows) -> Iterator[Any]:
         self._progress.start()
         places = np.arange(chunk.size) if chunk.places is None else chunk.places
-        known = pa.repeat(chunk.known[0], len(places)) if len(chunk.known) == 1 else chunk.known
+        created = pa.repeat(chunk.created[0], len(places)) if len(chunk.created) == 1 else chunk.created
         done = []
         start = taken = 0
         with pq.ParquetFile(chunk.path) as file:
             for batch in file.iter_batches(BATCH_ROWS, row_groups=[chunk.row_group]):
                 stop = int(np.searchsorted(places, start + batch.num_rows))
-                wanted = places[taken:stop] - start
-                if len(wanted):
-                    rows = batch if len(wanted) == batch.num_rows else batch.take(pa.array(wanted))
-                    since = known.slice(taken, len(wanted))
-                    done.append(verbalize_batch(rows, chunk.table, since, self._verbalizer))
-                    self._progress.add(len(wanted))
+                inside = places[taken:stop] - start
+                if len(inside):
+                    rows = batch if len(inside) == batch.num_rows else batch.take(pa.array(inside))
+                    done.append(verbalize_batch(rows, chunk.table, created.slice(taken, len(inside)), self._verbalizer))
+                    self._progress.add(len(inside))
                 start, taken = start + batch.num_rows, stop
         yield VIEWS[chunk.table], chunk.name, pa.concat_tables(done).combine_chunks()
 
@@ -195,7 +187,7 @@ def _pending(workspace: Workspace, table: str, version: str, name: str, now: dat
     rows = feature_tables.places(paths, ["id", "row_hash"])
     done = feature_tables.places(feature_tables.made_by(folder, version), match)
     todo = feature_tables.without(rows, done, ["id", "row_hash"], match)
-    default = now if feature_tables.was_loaded(folder) else None
+    default = now if ledger.was_loaded(folder) else None
     before = feature_tables.places(feature_tables.made_by_others(folder, version), [*match, CREATED_TIME])
     if before.is_empty():
         todo = todo.with_columns(pl.lit(default, pl.Datetime("us", "UTC")).alias(CREATED_TIME))
@@ -204,15 +196,15 @@ def _pending(workspace: Workspace, table: str, version: str, name: str, now: dat
         todo = todo.join(since, left_on=["id", "row_hash"], right_on=match, how="left")
         todo = todo.with_columns(pl.col(CREATED_TIME).fill_null(default))
     chunks: list[PendingRows] = []
-    for part, found in feature_tables.by_part(todo):
+    for part, of_part in feature_tables.by_part(todo):
         for group, start, size in _row_groups(paths[part]):
-            inside = found.filter(pl.col(ROW).is_between(start, start + size, closed="left"))
+            inside = of_part.filter(pl.col(ROW).is_between(start, start + size, closed="left"))
             if len(inside):
                 places = None if len(inside) == size else inside[ROW].to_numpy().astype(np.int64) - start
-                known = inside[CREATED_TIME] if inside[CREATED_TIME].n_unique() > 1 else inside[CREATED_TIME].head(1)
+                created = inside[CREATED_TIME]
+                times = (created if created.n_unique() > 1 else created.head(1)).to_arrow().cast(TIME)
                 part_name = feature_tables.part_name(version, name, len(chunks))
-                since = known.to_arrow().cast(TIME)
-                chunks.append(PendingRows(table, paths[part], group, len(inside), places, since, part_name))
+                chunks.append(PendingRows(table, paths[part], group, len(inside), places, times, part_name))
     return chunks, len(rows)
 
 

@@ -105,8 +105,7 @@ def _verbalize_in_a_loop(workspace: Workspace, verbalizer: Verbalizer) -> None:
             done = []
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(verbalize.BATCH_ROWS):
-                    known = batch["updated_at"]
-                    done.append(verbalize.verbalize_batch(batch, table, known, verbalizer))
+                    done.append(verbalize.verbalize_batch(batch, table, batch["updated_at"], verbalizer))
             write_part(workspace.features / view, pa.concat_tables(done))
 
 
@@ -120,8 +119,8 @@ def _embed_in_a_loop(workspace: Workspace) -> None:
             order = np.argsort([len(text) for text in texts], kind="stable")[::-1]
             vectors = np.empty((len(texts), encoder.dim), np.float32)
             for first in range(0, len(texts), embed.SLICE_TEXTS):
-                chosen = order[first : first + embed.SLICE_TEXTS]
-                vectors[chosen] = encoder.encode([texts[i] for i in chosen])
+                places = order[first : first + embed.SLICE_TEXTS]
+                vectors[places] = encoder.encode([texts[i] for i in places])
             columns = chunk.drop(["text", "text_version", "row_hash"])
             lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), encoder.dim)
             write_part(workspace.features / JOB_VECTOR, columns.append_column("vector", lists))
@@ -130,16 +129,16 @@ def _embed_in_a_loop(workspace: Workspace) -> None:
 def _change_records(folder: Path) -> Path:
     """Write a part with newer versions of 1% of a table's records."""
     table = read_table(folder)
-    chosen = table.take(_some(table.num_rows))
+    sample = table.take(_sample_rows(table.num_rows))
     word = "headline" if "headline" in table.schema.names else "title"
     return write_part(
         folder,
-        _with(
-            chosen,
+        _replace_columns(
+            sample,
             {
-                word: [f"{text} II" for text in chosen[word].to_pylist()],
-                "row_hash": [content_hash(text, "changed") for text in chosen["row_hash"].to_pylist()],
-                "updated_at": [time + timedelta(days=1) for time in chosen["updated_at"].to_pylist()],
+                word: [f"{text} II" for text in sample[word].to_pylist()],
+                "row_hash": [content_hash(text, "changed") for text in sample["row_hash"].to_pylist()],
+                "updated_at": [time + timedelta(days=1) for time in sample["updated_at"].to_pylist()],
             },
         ),
     )
@@ -148,27 +147,27 @@ def _change_records(folder: Path) -> Path:
 def _change_text(folder: Path) -> Path:
     """Write a part with newer text of 1% of a table's rows."""
     table = read_table(folder)
-    chosen = table.take(_some(table.num_rows))
-    text = [f"{text} | pay: p95" for text in chosen["text"].to_pylist()]
+    sample = table.take(_sample_rows(table.num_rows))
+    text = [f"{text} | pay: p95" for text in sample["text"].to_pylist()]
     now = datetime.now(UTC)
-    hashes = [content_hash(one, "changed") for one in text]
+    hashes = [content_hash(line, "changed") for line in text]
     changed: dict[str, list] = {
         "text": text,
         "text_hash": hashes,
         EVENT_TIME: [now] * len(text),
         CREATED_TIME: [now] * len(text),
     }
-    return write_part(folder, _with(chosen, changed))
+    return write_part(folder, _replace_columns(sample, changed))
 
 
-def _with(table: pa.Table, columns: dict[str, list]) -> pa.Table:
+def _replace_columns(table: pa.Table, columns: dict[str, list]) -> pa.Table:
     for name, values in columns.items():
         field = table.schema.field(name)
         table = table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
     return table
 
 
-def _some(rows: int) -> pa.Array:
+def _sample_rows(rows: int) -> pa.Array:
     return pa.array(np.arange(0, rows, round(1 / CHANGED_SHARE)))
 
 
@@ -187,8 +186,15 @@ def _rows(case: str, size: int, loop: list[float], beam: list[float], again: lis
     return [
         row("plain loop", "per_second", [size / seconds for seconds in loop], "1/s"),
         row("Beam job", "per_second", [size / seconds for seconds in beam], "1/s"),
-        row("Beam job", "of_plain_loop", [one / other for one, other in zip(loop, beam, strict=True)], "ratio"),
-        row("Beam job", "second_run_1pct", [one / other for one, other in zip(again, beam, strict=True)], "ratio"),
+        row(
+            "Beam job",
+            "of_plain_loop",
+            [of_loop / of_beam for of_loop, of_beam in zip(loop, beam, strict=True)],
+            "ratio",
+        ),
+        row(
+            "Beam job", "second_run_1pct", [second / first for second, first in zip(again, beam, strict=True)], "ratio"
+        ),
     ]
 
 

@@ -36,26 +36,32 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def judge_rows(judge: np.ndarray, truth: np.ndarray, requests: np.ndarray) -> list[dict[str, Any]]:
-    """judge, truth: (n,) int64 grades; requests: (n,), what was asked for of each pair."""
-    _, which = np.unique(requests, return_inverse=True)
-    lists = np.split(np.argsort(which, kind="stable"), np.cumsum(np.bincount(which))[:-1])
+    """Rows of the result.
+
+    Args:
+        judge: (n,) int64 grades.
+        truth: (n,) int64 grades of the same pairs.
+        requests: (n,) names of the pairs' requests, which are resampled whole.
+    """
+    _, request = np.unique(requests, return_inverse=True)
+    lists = np.split(np.argsort(request, kind="stable"), np.cumsum(np.bincount(request))[:-1])
     drawn = np.random.default_rng(0).integers(0, len(lists), (RESAMPLES, len(lists)))
-    found = kappas(judge, truth, [np.arange(len(judge)), *(np.concatenate([lists[i] for i in draw]) for draw in drawn)])
+    samples = [np.arange(len(judge)), *(np.concatenate([lists[i] for i in draw]) for draw in drawn)]
     same = {"case": "the judge and the simulated truth", "system": "rubric judge"}
-    made: list[dict[str, Any]] = [
+    rows: list[dict[str, Any]] = [
         same | {"metric": "pairs", "value": len(judge)},
         same | {"metric": "equal grades", "value": float(np.mean(judge == truth))},
     ]
-    for kind, values in found.items():
+    for kind, values in kappas(judge, truth, samples).items():
         low, high = np.quantile(values[1:], [0.025, 0.975])
-        made.append(same | {"metric": f"{kind} kappa", "value": values[0], "low": float(low), "high": float(high)})
-    return made
+        rows.append(same | {"metric": f"{kind} kappa", "value": values[0], "low": float(low), "high": float(high)})
+    return rows
 
 
 def kappas(first: np.ndarray, second: np.ndarray, draws: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     """Linear and quadratic kappa of two graders' grades (n,) int64 on each draw (m,) of their row numbers: (draws,)."""
-    found = [agreement(first[draw].tolist(), second[draw].tolist(), rounds=1) for draw in draws]
-    return {kind: np.array([getattr(one, kind).value for one in found]) for kind in ("linear", "quadratic")}
+    drawn = [agreement(first[draw].tolist(), second[draw].tolist(), rounds=1) for draw in draws]
+    return {kind: np.array([getattr(sample, kind).value for sample in drawn]) for kind in ("linear", "quadratic")}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ def parts(folder: Path) -> list[Path]:
     return sorted(folder.glob("part-*.parquet"))
 
 
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Raise UnreadableFile where the block finds that a part, or a part of a table, is broken."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UnreadableFile(first_line(error), where=str(path), cure="write that part again") from error
+
+
 def read_table(
     folder: Path,
     columns: Sequence[str] | None = None,
@@ -63,12 +73,10 @@ def read_table(
     paths = parts(folder)
     if not paths:
         raise NotReady(f"no table in {folder}", cure="run the step that writes it first")
-    try:
+    with reading(folder):
         return ds.dataset([str(p) for p in paths], schema=schema, format="parquet").to_table(
             columns=list(columns) if columns is not None else None, filter=filter
         )
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UnreadableFile(first_line(error), where=str(folder), cure="write that part again") from error
 
 
 def latest(table: pa.Table, key: str, *order: str) -> pa.Table:

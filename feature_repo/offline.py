@@ -28,11 +28,10 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.repo_config import RepoConfig
 from feast.utils import _get_requested_feature_views_to_features_dict
 
-from contracts.errors import BadInput, UnreadableFile
+from contracts.errors import BadInput
 from contracts.features import EVENT_TIME
-from contracts.tables import parts, write_part
+from contracts.tables import parts, reading, write_part
 from contracts.time.as_of import newest_rows, rows_as_of
-from contracts.validation import first_line
 
 _ROW = "__row"
 _TIME = pl.Datetime("us", "UTC")
@@ -227,7 +226,5 @@ def _folder(source: DataSource | None, config: RepoConfig) -> Path:
 
 
 def _read(path: Path, columns: list[str]) -> pa.Table:
-    try:
+    with reading(path):
         return pq.read_table(path, columns=list(dict.fromkeys(columns)), partitioning=None)
-    except pa.ArrowInvalid as error:
-        raise UnreadableFile(first_line(error), where=str(path), cure="write that part again") from error

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beam_jobs import ingest
-from beam_jobs.ledger import RowHashes
+from beam_jobs.deduplicate import RowHashes
 from contracts.arrow import to_records
 from contracts.errors import BadInput, MissingColumn, TooManyRejects, UnknownSource, UnreadableFile
 from contracts.records import RECORDS, Event
