@@ -31,7 +31,7 @@ def fit_blend(
         ShapeMismatch, BadInput, TrainingFailed: As `ranking.listwise.fit_listwise`.
     """
     if features.ndim != 2 or features.shape[1] != len(names):
-        raise ShapeMismatch(f"features {features.shape} for {len(names)} names")
+        raise ShapeMismatch(f"features {features.shape} for {len(names)} names", cure="name each column")
     linear = fit_listwise(features, list_ids, gains, l2)
     weights, means, scales = (tuple(values.tolist()) for values in linear)
     return Blend(names=tuple(names), weights=weights, means=means, scales=scales)
@@ -68,5 +68,6 @@ def blend_inputs(names: Sequence[str], features: np.ndarray, logits: np.ndarray,
 def contributions(blend: Blend, features: np.ndarray) -> np.ndarray:
     """(n, F) float64: what each input adds to the final score, weight x (value - mean) / scale."""
     if features.ndim != 2 or features.shape[1] != len(blend.names):
-        raise ShapeMismatch(f"features are {features.shape}, the blend reads {len(blend.names)}: {blend.names}")
+        problem = f"features are {features.shape}, the blend reads {len(blend.names)}: {blend.names}"
+        raise ShapeMismatch(problem, cure="give a column for each, in this order")
     return (features - np.array(blend.means)) / np.array(blend.scales) * np.array(blend.weights)

@@ -35,8 +35,11 @@ def fit_isotonic(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray | N
     from sklearn.isotonic import IsotonicRegression
 
     known = np.isfinite(labels)
-    if not known.any() or not np.isfinite(logits[known]).all():
-        raise BadInput(f"{known.sum():,} known labels to calibrate on, or a logit that is not finite")
+    if not known.any():
+        raise BadInput(f"0 of {len(labels):,} labels are known", cure="calibrate on pairs with labels")
+    if not np.isfinite(logits[known]).all():
+        unfit = (~np.isfinite(logits[known])).sum()
+        raise BadInput(f"{unfit:,} of {known.sum():,} logits are not finite", cure="train the student again")
     margin = 1 / (known.sum() + 2)
     fit = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
     fit.fit(logits[known].astype(np.float64), labels[known], None if weights is None else weights[known])

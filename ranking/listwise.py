@@ -57,9 +57,11 @@ def fit_listwise(features: np.ndarray, list_ids: np.ndarray, gains: np.ndarray, 
 def _lists(x: np.ndarray, list_ids: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rows of the lists that say something, list by list: features, starts of the lists, and the target shares."""
     known = np.isfinite(gains)
+    for row, column in np.argwhere(known[:, None] & ~np.isfinite(x)):
+        raise BadInput(f"feature {column} is {x[row, column]}", where=f"row {row}", cure="give finite features")
+    if (gains[known] < 0).any():
+        raise BadInput(f"a gain is {gains[known].min():g}", cure="give gains of 0 or more")
     x, list_ids, gains = x[known], np.asarray(list_ids)[known], gains[known]
-    if not np.isfinite(x).all() or (gains < 0).any():
-        raise BadInput("a feature is not finite, or a gain is negative")
     _, segment = np.unique(list_ids, return_inverse=True)
     totals = np.bincount(segment, gains)
     useful = np.flatnonzero(totals[segment] > 0) if len(x) else np.zeros(0, np.int64)

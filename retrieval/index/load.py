@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -23,6 +25,7 @@ from retrieval.sources.registry import SOURCES
 from retrieval.words.terms import TermIndex
 from retrieval.words.titles import TitleWords
 
+T = TypeVar("T")
 _UNREADABLE = (
     OSError,
     ValueError,
@@ -51,24 +54,20 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
     if device is not None and manifest.engine != "exact":
         problem = f"device {device!r} for an index with engine {manifest.engine}"
         raise BadInput(problem, where=str(folder), cure="leave the device out: FAISS takes a GPU where it knows one")
+    jobs = _read(folder / "jobs.parquet", pq.read_table)
+    vectors = _read(folder / "vectors.npy", _open_array, manifest)
+    items = _read(folder / "items.npy", _open_array, manifest) if manifest.bundle_version else None
+    attributes = _read(folder / "attributes", AttributeTable.load)
+    titles = _read(folder / "titles", TitleWords.load)
+    activity = _read(folder / "activity.npz", JobActivity.load, jobs.num_rows)
+    terms = _read(folder / "terms", TermIndex.load, jobs.num_rows)
+    groups = _read(folder / "groups.npy", np.load)
+    links = _read(folder / "links", LinkStore.load) if manifest.links else None
+    names = manifest.retrieval.sources
+    sources = {name: _read(folder / "sources" / name, SOURCES.get(name).load) for name in names}
     faiss = None
-    try:
-        jobs = pq.read_table(folder / "jobs.parquet")
-        vectors = _open_array(folder / "vectors.npy", manifest)
-        items = _open_array(folder / "items.npy", manifest) if manifest.bundle_version else None
-        attributes = AttributeTable.load(folder / "attributes")
-        titles = TitleWords.load(folder / "titles")
-        activity = JobActivity.load(folder / "activity.npz", jobs.num_rows)
-        terms = TermIndex.load(folder / "terms", jobs.num_rows)
-        groups = np.load(folder / "groups.npy", allow_pickle=False)
-        links = LinkStore.load(folder / "links") if manifest.links else None
-        names = manifest.retrieval.sources
-        sources = {name: SOURCES.get(name).load(folder / "sources" / name) for name in names}
-        if manifest.engine == "faiss":
-            faiss = FaissEngine.load(folder / "faiss.index", vectors, manifest.faiss)
-    except _UNREADABLE as error:
-        problem = f"a part is missing or broken: {first_line(error)}"
-        raise IndexMismatch(problem, where=str(folder), cure=BUILD_AGAIN) from error
+    if manifest.engine == "faiss":
+        faiss = _read(folder / "faiss.index", FaissEngine.load, vectors, manifest.faiss)
     sizes = {
         "jobs": jobs.num_rows,
         "vectors": len(vectors),
@@ -96,9 +95,15 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
     )
 
 
+def _read(path: Path, load: Callable[..., T], *arguments: Any) -> T:
+    """A part of an index, by `load(path, *arguments)`. Raises IndexMismatch with its path where it cannot be read."""
+    try:
+        return load(path, *arguments)
+    except _UNREADABLE as error:
+        problem = f"missing or broken: {first_line(error)}"
+        raise IndexMismatch(problem, where=str(path), cure=BUILD_AGAIN) from error
+
+
 def _open_array(path: Path, manifest: IndexManifest) -> np.ndarray:
     # An empty file cannot be mapped.
-    try:
-        return np.load(path, mmap_mode="r" if manifest.jobs and manifest.dim else None, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path.name}: {first_line(error)}") from error
+    return np.load(path, mmap_mode="r" if manifest.jobs and manifest.dim else None, allow_pickle=False)

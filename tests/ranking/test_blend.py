@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -10,6 +9,7 @@ from contracts.bundle import Blend
 from contracts.errors import BadInput, ShapeMismatch
 from contracts.examples import PAIR_FEATURES
 from ranking.blend import apply_blend, blend_inputs, contributions, fit_blend
+from tests.make import refused
 
 LISTS, SIZE = 60, 8
 
@@ -67,24 +67,31 @@ def test_lists_without_a_positive_and_unknown_gains_say_nothing() -> None:
 
 def test_no_positive_at_all_is_an_error() -> None:
     features, lists, gains = clicks([1.0])
-    with pytest.raises(BadInput, match="no list holds a positive"):
+    with refused(BadInput, "positive gain"):
         fit_blend(features, ("a",), lists, gains * 0)
-    with pytest.raises(BadInput, match="no list holds a positive"):
+    with refused(BadInput, "positive gain"):
         fit_blend(np.zeros((0, 1)), ("a",), np.zeros(0), np.zeros(0))
 
 
 def test_a_feature_that_is_not_a_number_is_an_error() -> None:
     features, lists, gains = clicks([1.0])
     features[3] = np.nan
-    with pytest.raises(BadInput, match="not finite"):
+    with refused(BadInput, "feature 0", "nan", where="row 3"):
+        fit_blend(features, ("a",), lists, gains)
+
+
+def test_a_gain_below_zero_is_an_error() -> None:
+    features, lists, gains = clicks([1.0])
+    gains[3] = -2.5
+    with refused(BadInput, -2.5):
         fit_blend(features, ("a",), lists, gains)
 
 
 def test_names_and_columns_must_agree() -> None:
     features, lists, gains = clicks([1.0, 1.0])
-    with pytest.raises(ShapeMismatch, match="1 names"):
+    with refused(ShapeMismatch, features.shape, "1 names"):
         fit_blend(features, ("a",), lists, gains)
-    with pytest.raises(ShapeMismatch, match="reads 1"):
+    with refused(ShapeMismatch, features.shape, ("a",)):
         apply_blend(Blend(names=("a",), weights=(1,), means=(0,), scales=(1,)), features)
 
 
@@ -100,5 +107,5 @@ def test_inputs_are_taken_by_name() -> None:
     logits = np.array([[-1.0, -2.0]], np.float32)
     got = blend_inputs(("apply", "terms", "dense"), features, logits, ("view", "apply"))
     assert got.tolist() == [[-2.0, PAIR_FEATURES.index("terms"), 0.0]]
-    with pytest.raises(BadInput, match="hire"):
+    with refused(BadInput, "hire", "apply"):
         blend_inputs(("hire",), features, logits, ("view", "apply"))

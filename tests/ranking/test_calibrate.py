@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from contracts.bundle import Calibration, Manifest
 from contracts.errors import BadInput
 from ranking.calibrate import by_rank, calibrated, fit_by_rank, fit_isotonic, probabilities
+from tests.make import refused
 
 pairs = st.lists(st.tuples(st.floats(-20, 20), st.floats(0, 1)), min_size=1, max_size=60)
 
@@ -36,8 +37,13 @@ def test_unknown_labels_are_left_out() -> None:
 
 
 def test_no_known_label_is_an_error() -> None:
-    with pytest.raises(BadInput, match="0 known labels"):
+    with refused(BadInput, "0 of 1 labels"):
         fit_isotonic(np.array([1.0]), np.array([np.nan]))
+
+
+def test_a_logit_that_is_not_finite_is_an_error() -> None:
+    with refused(BadInput, "1 of 2 logits"):
+        fit_isotonic(np.array([1.0, np.inf, np.nan]), np.array([0.0, 1.0, np.nan]))
 
 
 def test_between_knots_it_is_linear_and_outside_it_is_flat() -> None:

@@ -16,6 +16,7 @@ from contracts.workspace import Workspace
 from replay.feedback import feedback
 from replay.rule_trial import Example, try_rules
 from retrieval.rules.rules import Rule
+from tests.make import refused
 
 
 def rule(when: dict[str, Any], **fields: Any) -> Rule:
@@ -93,7 +94,7 @@ def test_of_more_requests_an_even_sample_is_tried_and_the_same_one_again(logged:
 
 
 def test_a_log_without_impressions_cannot_be_tried(viewed: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="no impression"):
+    with refused(NotReady, viewed.records / "events", "rolecall ingest"):
         try_rules(viewed, [LEVEL])
 
 

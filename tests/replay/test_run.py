@@ -16,6 +16,7 @@ from contracts.workspace import Workspace
 from replay.results import END_TO_END, Results
 from replay.run import replay
 from replay.summary import read_results, write_summary
+from tests.make import refused
 
 RERANKED = (
     "popularity",
@@ -168,7 +169,7 @@ def test_a_pair_that_a_teacher_did_not_score_is_an_error(make_market: Callable, 
     workspace = make_market("shown").write(tmp_path)
     path = workspace.scores / "click" / "v1.parquet"
     pq.write_table(pq.read_table(path).slice(1), path)
-    with pytest.raises(BadInput, match="1 of 6 held-out pairs have no score of the click teacher"):
+    with refused(BadInput, "1 of 6", "rolecall train click", where=path):
         replay(workspace)
 
 
@@ -177,15 +178,15 @@ def test_an_index_of_another_bundle_is_an_error(make_market: Callable, tmp_path:
     path = workspace.index / "index.json"
     about = json.loads(path.read_text())
     path.write_text(json.dumps(about | {"bundle_version": "ffffffffffff"}))
-    with pytest.raises(IndexMismatch, match="ffffffffffff"):
+    with refused(IndexMismatch, workspace.index.name, "ffffffffffff", workspace.bundle.name):
         replay(workspace)
 
 
 def test_a_workspace_without_a_bundle_names_the_missing_step(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="rolecall export"):
+    with refused(NotReady, tmp_path, "rolecall export"):
         replay(Workspace(tmp_path))
 
 
 def test_a_summary_without_a_replay_names_the_missing_step(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="rolecall replay"):
+    with refused(NotReady, tmp_path, "rolecall replay"):
         write_summary(Workspace(tmp_path), stages=[])

@@ -24,6 +24,7 @@ from serving.feed import _PROBE_TEXT, MAX_TRIES, RUNNING
 from serving.http.run import running
 from sources import quarantine
 from tests.make import change_file as write
+from tests.make import refused
 
 
 def upsert(job_id: str, title: str, **fields: Any) -> dict[str, Any]:
@@ -360,7 +361,7 @@ def test_a_full_disk_stops_neither_feed_nor_service(
 
 
 def test_a_feed_that_is_not_there_is_told_at_the_start(workspace: Workspace) -> None:
-    with pytest.raises(BadInput, match="no folder"):
+    with refused(BadInput, "/nowhere/at/all", where="changes"):
         Engine(workspace, ServeConfig(changes="/nowhere/at/all"))
 
 

@@ -16,7 +16,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from contracts.errors import BundleMismatch, IndexMismatch, NotReady, RolecallError
+from contracts.errors import BundleMismatch, IndexMismatch, NotReady
 from contracts.tables import parts
 from contracts.versions import set_current
 from contracts.workspace import Workspace
@@ -28,6 +28,7 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http import run
 from serving.http.run import running
+from tests.make import refused
 from tests.serving.http.test_run import another_bundle
 
 from .test_feed import by_words, delete, has_applied, service, upsert, wait, write
@@ -147,12 +148,13 @@ def test_an_index_of_another_bundle_is_refused_and_the_one_before_still_serves(
     engine: Engine, workspace: Workspace, served: httpx.Client
 ) -> None:
     before = engine.servable
-    with pytest.raises(IndexMismatch, match="was built with bundle none"):
+    with refused(IndexMismatch, "bundle none", workspace.bundle.name):
         engine.swap(index=build_index(workspace))
-    with pytest.raises(BundleMismatch, match="feature service"):
-        bundle = bundle_with_items(workspace)
-        engine.swap(bundle, build_index(workspace, bundle))
-    with pytest.raises(NotReady):
+    bundle = bundle_with_items(workspace)
+    index = build_index(workspace, bundle)
+    with refused(BundleMismatch, f"student_{bundle.name}", where=workspace.feature_repo):
+        engine.swap(bundle, index)
+    with refused(NotReady, workspace.indexes / "nowhere"):
         engine.swap(index=workspace.indexes / "nowhere")
     assert engine.servable is before
     assert served.post("/v1/search", json={"query": "nurse"}).json()["degraded"] == []
@@ -168,7 +170,7 @@ def test_an_index_that_is_cut_off_is_refused_and_the_one_before_still_serves(
     )
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(RolecallError, match=folder.name):
+    with refused(IndexMismatch, where=folder / name):
         engine.swap()
     assert engine.servable is before
 
@@ -246,8 +248,9 @@ def test_what_fails_in_the_warm_up_is_refused(
 
     with monkeypatch.context() as broken:
         broken.setattr(JobIndex, "search", breaks)
-        with pytest.raises(NotReady, match="retrieval fails with bundle"):
-            engine.swap(index=another_index(workspace))
+        folder = another_index(workspace)
+        with refused(NotReady, workspace.bundle.name, folder.name, where=folder):
+            engine.swap(index=folder)
     assert engine.servable is before
 
 

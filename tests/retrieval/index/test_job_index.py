@@ -265,7 +265,7 @@ def test_a_folder_without_an_index_says_what_to_run(tmp_path: Path) -> None:
 def test_an_index_with_a_broken_part_is_refused(tmp_path: Path) -> None:
     folder = build_index(write_workspace(tmp_path))
     (folder / "vectors.npy").write_bytes((folder / "vectors.npy").read_bytes()[:150])
-    with refused(IndexMismatch, "vectors.npy", "rolecall index", where=folder):
+    with refused(IndexMismatch, "rolecall index", where=folder / "vectors.npy"):
         JobIndex.load(folder)
 
 

@@ -26,6 +26,7 @@ from feature_repo.store import apply
 from serving.engine import Engine
 from serving.http import run
 from serving.http.run import running, serve
+from tests.make import refused
 
 
 def another_bundle(workspace: Workspace) -> Path:
@@ -43,7 +44,8 @@ def another_bundle(workspace: Workspace) -> Path:
 
 def test_a_bundle_that_reads_another_text_version_is_refused(workspace: Workspace) -> None:
     workspace.percentiles.write_text('{"breaks": {"salary": [10.0, 20.0]}}')
-    with pytest.raises(BundleMismatch, match="reads text version"):
+    trained_on = Manifest.model_validate_json((workspace.bundle / MANIFEST).read_bytes()).text_version
+    with refused(BundleMismatch, trained_on, where=workspace.bundle):
         Engine(workspace)
 
 
@@ -54,33 +56,34 @@ def test_a_bundle_whose_feature_service_the_repository_lacks_is_refused(workspac
     shutil.rmtree(workspace.feature_repo)
     apply(workspace)
     aside.rename(manifest)
-    with pytest.raises(BundleMismatch, match=f"student_{bundle.name}"):
+    with refused(BundleMismatch, f"student_{bundle.name}", where=workspace.feature_repo):
         Engine(workspace)
 
 
 def test_an_index_built_with_another_bundle_is_refused(workspace: Workspace) -> None:
-    set_current(workspace.bundles, another_bundle(workspace).name)
-    with pytest.raises(IndexMismatch, match="was built with bundle"):
+    before, other = workspace.bundle.name, another_bundle(workspace).name
+    set_current(workspace.bundles, other)
+    with refused(IndexMismatch, workspace.index.name, before, other):
         Engine(workspace)
 
 
 def test_an_index_of_another_encoder_is_refused(workspace: Workspace) -> None:
     about = workspace.encoder / "encoder.json"
     about.write_text(about.read_text().replace('"version": "', '"version": "not-'))
-    with pytest.raises(IndexMismatch, match="was built with encoder"):
+    with refused(IndexMismatch, workspace.index.name, "encoder", "not-"):
         Engine(workspace)
 
 
 def test_a_bundle_that_was_changed_after_export_is_refused(workspace: Workspace) -> None:
     with (workspace.bundle / "score.onnx").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(BundleMismatch, match=r"score\.onnx is missing or was changed"):
+    with refused(BundleMismatch, "score.onnx", where=workspace.bundle):
         Engine(workspace)
 
 
 def test_a_broken_percentiles_file_is_refused(workspace: Workspace) -> None:
     workspace.percentiles.write_text('{"breaks": ')
-    with pytest.raises(UnreadableFile, match=r"percentiles\.json"):
+    with refused(UnreadableFile, where=workspace.percentiles):
         Engine(workspace)
 
 
@@ -93,7 +96,7 @@ def test_a_folder_that_is_no_feature_repository_is_refused(workspace: Workspace)
 @pytest.mark.parametrize("missing", ["bundles/CURRENT", "indexes/CURRENT", "encoder/encoder.json", "percentiles.json"])
 def test_a_missing_part_is_named_with_the_command_that_makes_it(workspace: Workspace, missing: str) -> None:
     (workspace.root / missing).unlink()
-    with pytest.raises(NotReady, match="run `rolecall"):
+    with refused(NotReady, (workspace.root / missing).parent, "run `rolecall"):
         Engine(workspace)
 
 
