@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from contracts.bundle import Calibration
-from contracts.tasks import GAINS
-from ranking.calibrate import by_rank
-
-if TYPE_CHECKING:
-    from models.training.rows import Rows
+from models.training.metrics import (
+    auc,
+    calibration_error,
+    calibration_interval,
+    list_ndcgs,
+    mean_interval,
+    rank_correlation,
+    top_agreement,
+)
+from release.held_out import HeldOut, engagement_gains
 
 LEAST_LISTS = 5
 """Lists with a figure under which a slice has none."""
@@ -21,93 +24,87 @@ LEAST_LISTS = 5
 
 @dataclass
 class Figures:
-    """metrics: name -> value, of a slice as "name/slice"; intervals: name -> low and high of 95% over lists."""
+    """Figures of a bundle, collected one after the other.
+
+    Attributes:
+        seed: Of the resampled lists.
+        metrics: Name -> value; of a slice "name/slice".
+        intervals: Name -> low and high of the 95% interval over lists.
+    """
 
     seed: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def add(self, name: str, value: float, interval: tuple[float, float] | None = None) -> None:
-        """A value that is not a number is left out."""
+        """Keep a value; one that is not finite is left out."""
         if np.isfinite(value):
             self.metrics[name] = float(value)
             if interval is not None:
                 self.intervals[name] = interval
 
     def mean(self, name: str, values: np.ndarray, least: int = 1) -> None:
-        """The mean over lists of `values` (lists,), NaN where a list has none."""
-        from models.training.metrics import mean_interval
-
+        """Keep the mean of `values` (lists,), NaN where a list has none, if at least `least` lists have one."""
         if (known := np.isfinite(values)).sum() >= least:
             self.add(name, values[known].mean(), mean_interval(values, self.seed))
 
 
-def agreements(
-    figures: Figures, tasks: Sequence[str], served: np.ndarray, whole: np.ndarray, lists: Sequence[np.ndarray]
-) -> None:
-    """How far what is served ranks as the float32 student. served, whole: (n, tasks) logits; lists: of their rows."""
-    from models.training.metrics import rank_correlation, top_agreement
+def measure_agreement(figures: Figures, held_out: HeldOut, student_logits: np.ndarray) -> None:
+    """How far the exported graphs rank the test lists as the float32 student does.
 
-    for column, task in enumerate(tasks):
-        figures.add(f"{task}_ndcg@1_agreement", top_agreement(served[:, column], whole[:, column], lists))
-        figures.add(f"{task}_rank_correlation", rank_correlation(served[:, column], whole[:, column], lists))
-
-
-def calibrations(
-    figures: Figures,
-    calibration: Mapping[str, Sequence[Calibration]],
-    rows: Rows,
-    tasks: Sequence[str],
-    logits: np.ndarray,
-    test: np.ndarray,
-) -> dict[str, np.ndarray]:
-    """Calibration error of each calibrated task on the test rows, and what was said and seen there on average.
-
-    Returns task -> (len(test),) probabilities.
+    Args:
+        figures: Gets `<task>_ndcg@1_agreement` and `<task>_rank_correlation`.
+        held_out: The pairs with the logits of the graphs.
+        student_logits: (len(test), tasks) float32 of the student on the test pairs.
     """
-    from models.training.metrics import calibration_error, calibration_interval
+    reference = np.full_like(held_out.logits, np.nan)
+    reference[held_out.test] = student_logits
+    lists = held_out.rows.lists(held_out.test)
+    for column, task in enumerate(held_out.tasks):
+        served, student = held_out.logits[:, column], reference[:, column]
+        figures.add(f"{task}_ndcg@1_agreement", top_agreement(served, student, lists))
+        figures.add(f"{task}_rank_correlation", rank_correlation(served, student, lists))
 
-    said = {}
-    for task, maps in calibration.items():
-        p = said[task] = by_rank(maps, logits[test, tasks.index(task)], rows.position[test])
-        labels, lists = rows.target(task)[test], rows.list_ids[test]
-        figures.add(f"{task}_ece", calibration_error(p, labels), calibration_interval(p, labels, lists, figures.seed))
+
+def measure_calibration(figures: Figures, held_out: HeldOut, probabilities: Mapping[str, np.ndarray]) -> None:
+    """How far probabilities are from what happened on the test pairs.
+
+    Args:
+        figures: Gets `<task>_ece` (expected calibration error), `<task>_said` (mean probability) and `<task>_seen`
+            (mean label) over the pairs whose label is known.
+        held_out: The pairs.
+        probabilities: Calibrated task -> (len(test),) float64.
+    """
+    rows, test = held_out.rows, held_out.test
+    for task, predicted in probabilities.items():
+        labels, list_ids = rows.target(task)[test], rows.list_ids[test]
+        interval = calibration_interval(predicted, labels, list_ids, figures.seed)
+        figures.add(f"{task}_ece", calibration_error(predicted, labels), interval)
         if (known := np.isfinite(labels)).any():
-            figures.add(f"{task}_said", p[known].mean())
+            figures.add(f"{task}_said", predicted[known].mean())
             figures.add(f"{task}_seen", labels[known].mean())
-    return said
 
 
-def qualities(
-    figures: Figures,
-    rows: Rows,
-    tasks: Sequence[str],
-    logits: np.ndarray,
-    final: np.ndarray | None,
-    slices: Mapping[str, Sequence[np.ndarray]],
-    test: np.ndarray,
+def measure_quality(
+    figures: Figures, held_out: HeldOut, final: np.ndarray | None, slices: Mapping[str, Sequence[np.ndarray]]
 ) -> None:
-    """NDCG@10 by grades, AUC of what people did, NDCG@10 of the blended order by that; the first and last by slice.
+    """How good the order of the test lists is.
 
-    logits: (rows, tasks); final: (rows,) blended scores, None without a blend; slices: name -> lists of row numbers,
-    "" for all of the test lists.
+    Args:
+        figures: Gets `served_ndcg@10` of relevance by grades and `blend_ndcg@10` of the blended order by what members
+            did, both by slice too, and `served_<task>_auc` of the engagement tasks.
+        held_out: The pairs with the logits of the graphs.
+        final: (n,) blended scores; None without a blend.
+        slices: Name -> row numbers of each list; "" for all test lists.
     """
-    from models.training.metrics import auc, list_ndcgs
-
+    rows, test = held_out.rows, held_out.test
     for name, lists in slices.items():
-        ending = f"/{name}" if name else ""
-        least = LEAST_LISTS if name else 1
-        if "relevance" in tasks:
-            graded = list_ndcgs(logits[:, tasks.index("relevance")], rows.target("relevance"), lists)
+        ending, least = (f"/{name}", LEAST_LISTS) if name else ("", 1)
+        if "relevance" in held_out.tasks:
+            graded = list_ndcgs(held_out.task_logits("relevance"), rows.target("relevance"), lists)
             figures.mean(f"served_ndcg@10{ending}", graded, least)
         if final is not None:
-            figures.mean(f"blend_ndcg@10{ending}", list_ndcgs(final, done_gains(rows), lists), least)
-    for column, task in enumerate(tasks):
+            figures.mean(f"blend_ndcg@10{ending}", list_ndcgs(final, engagement_gains(rows), lists), least)
+    for task in held_out.tasks:
         if task != "relevance":
-            figures.add(f"served_{task}_auc", auc(logits[test, column], rows.target(task)[test]))
-
-
-def done_gains(rows: Rows) -> np.ndarray:
-    """(n,) float64 `GAINS` of what members did; NaN where the log does not tell, as of jobs that were not shown."""
-    done = np.stack([rows.target(task) * gain for task, gain in GAINS.items()])
-    return np.where(np.isfinite(done).any(axis=0), np.nan_to_num(done).max(axis=0), np.nan)
+            figures.add(f"served_{task}_auc", auc(held_out.task_logits(task)[test], rows.target(task)[test]))

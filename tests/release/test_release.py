@@ -1,4 +1,4 @@
-"""From a trained student to a bundle: what is fitted on the way, and when there is none."""
+"""From a trained student to a bundle: what is fitted on the way, and when nothing is."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table, write_part
 from contracts.workspace import Workspace
 from models.config import ExportConfig
-from models.training.rows import read_rows
+from models.training.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder
-from release.release import _blend, _calibration, _features, release
+from release.held_out import HeldOut
+from release.release import calibrate, fit_order, release
 from tests.make import refused
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def trained(distilled: Workspace, graphs: Graphs, tmp_path: Path, monkeypatch: p
     shutil.copytree(distilled.root, tmp_path / "workspace")
     workspace = Workspace(tmp_path / "workspace")
     mine = replace(graphs, folder=shutil.copytree(graphs.folder, tmp_path / "graphs"))
-    monkeypatch.setattr("release.export.export_graphs", lambda *_: mine)
+    monkeypatch.setattr("release.release.export_graphs", lambda *_: mine)
     write_log(workspace, "bundle/index")
     return workspace
 
@@ -54,6 +55,11 @@ def trained(distilled: Workspace, graphs: Graphs, tmp_path: Path, monkeypatch: p
 def write_log(workspace: Workspace, signed: str) -> None:
     shutil.rmtree(workspace.records / "events", ignore_errors=True)
     write_part(workspace.records / "events", pa.table({"logged_by": [signed]}))
+
+
+def scored(rows: Rows, tasks: tuple[str, ...], logits: np.ndarray) -> HeldOut:
+    valid, test = (np.flatnonzero(rows.splits == split) for split in ("valid", "test"))
+    return HeldOut(rows, tasks, valid, test, logits)
 
 
 def released(workspace: Workspace, knobs: ExportConfig = LENIENT) -> Manifest:
@@ -91,7 +97,7 @@ def test_a_feature_that_nobody_knows_cannot_be_left_out() -> None:
 def test_an_export_that_disagrees_with_the_student_is_refused(
     trained: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.student.distil.float_logits", lambda _, rows, chosen: -np.ones((len(chosen), 4)))
+    monkeypatch.setattr("release.release.float_logits", lambda _, rows, chosen: -np.ones((len(chosen), 4)))
     with refused(ExportRefused, "relevance", "nan", 0.85):
         release(trained, ExportConfig(most_calibration_error=1))
     assert not (trained.bundles / "CURRENT").exists() and not trained.export_metrics.exists()
@@ -119,13 +125,14 @@ def test_what_people_did_is_calibrated_by_place_where_asked_for_and_grades_never
     labelled: Callable[..., Workspace],
 ) -> None:
     rows = read_rows(labelled(60).training)
-    valid = np.flatnonzero(rows.splits == "valid")
-    logits = np.random.default_rng(0).normal(size=len(valid))
-    ranks = [one.from_rank for one in _calibration(logits, rows, valid, "view", True)]
+    tasks = ("relevance", "view", "dismiss")
+    held_out = scored(rows, tasks, np.random.default_rng(0).normal(size=(len(rows), len(tasks))))
+    by_position = calibrate(held_out, by_position=True)
+    ranks = [group.from_rank for group in by_position["view"]]
     assert ranks == [0, 1, 2, 4], "of six places; a later one is held to be as the last"
-    assert len(_calibration(logits, rows, valid, "view", False)) == 1
-    assert len(_calibration(logits, rows, valid, "relevance", True)) == 1
-    assert _calibration(logits, rows, valid, "dismiss", True) == (), "too few"
+    assert len(calibrate(held_out, by_position=False)["view"]) == 1
+    assert len(by_position["relevance"]) == 1
+    assert "dismiss" not in by_position, "too few"
 
 
 def test_a_job_that_was_not_shown_counts_as_not_chosen_in_the_blend(
@@ -141,9 +148,7 @@ def test_a_job_that_was_not_shown_counts_as_not_chosen_in_the_blend(
         made = made.set_column(made.schema.get_field_index(name), name, column)
     workspace = labelled(table=made)
     rows = read_rows(workspace.training)
-    features = _features(workspace, rows.list_ids, rows.job_ids)
-    valid, logits = np.flatnonzero(rows.splits == "valid"), np.zeros((len(rows), 1), np.float32)
-    blend = _blend(rows, valid, features, logits, ("relevance",), LENIENT)
+    blend = fit_order(scored(rows, ("relevance",), np.zeros((len(rows), 1), np.float32)), LENIENT)
     assert blend is not None and dict(zip(blend.names, blend.weights, strict=True))["terms"] > 0.1
 
 
