@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from models.training.metrics import Bin
+from release import diagram, svg
+
 WIDTH = 460
 _ROW = 30
 _LABEL = 150
@@ -27,26 +30,18 @@ class Bar(NamedTuple):
     kind: str = "base"
 
 
-class Point(NamedTuple):
-    x: float
-    y: float
-    low: float
-    high: float
-    n: int
-
-
 def bars(title: str, rows: Sequence[Bar], show: Callable[[float], str], start: float = 0.0) -> Markup:
     """Horizontal bars with whiskers, one row each. start: where the axis begins; values below it are cut off."""
     top = max((row.high if row.high is not None else row.value for row in rows), default=start)
-    ticks = _ticks(start, top if top > start else start + 0.1)
-    scale = _scale(start, max(top, ticks[-1]), _LABEL, WIDTH - _VALUE)
+    ticks = svg.ticks(start, top if top > start else start + 0.1)
+    scale = svg.scale(start, max(top, ticks[-1]), _LABEL, WIDTH - _VALUE)
     height = len(rows) * _ROW + 30
-    parts = [_line(scale(t), 4, scale(t), height - 24, "grid") for t in ticks]
-    parts += [_text(scale(t), height - 8, _plain(t), "tick", "middle") for t in ticks]
+    parts = [svg.line(scale(t), 4, scale(t), height - 24, "grid") for t in ticks]
+    parts += [svg.text(scale(t), height - 8, svg.plain(t), "tick", "middle") for t in ticks]
     for i, row in enumerate(rows):
         y = 4 + i * _ROW
         middle = y + _ROW / 2
-        parts.append(_text(_LABEL - 8, middle + 4, row.label, "label", "end"))
+        parts.append(svg.text(_LABEL - 8, middle + 4, row.label, "label", "end"))
         width = max(scale(row.value) - scale(start), 0)
         parts.append(
             f'<rect class="bar {row.kind}" x="{scale(start):.1f}" y="{y + 6}" width="{width:.1f}" height="{_ROW - 12}"'
@@ -55,10 +50,10 @@ def bars(title: str, rows: Sequence[Bar], show: Callable[[float], str], start: f
         if row.low is not None and row.high is not None:
             low, high = scale(max(row.low, start)), scale(max(row.high, start))
             parts += [
-                _line(low, middle, high, middle, "whisker"),
-                *(_line(x, middle - 4, x, middle + 4, "whisker") for x in (low, high)),
+                svg.line(low, middle, high, middle, "whisker"),
+                *(svg.line(x, middle - 4, x, middle + 4, "whisker") for x in (low, high)),
             ]
-        parts.append(_text(WIDTH - 4, middle + 4, show(row.value), "value", "end"))
+        parts.append(svg.text(WIDTH - 4, middle + 4, show(row.value), "value", "end"))
     description = "; ".join(f"{row.label} {show(row.value)}{_between(row, show)}" for row in rows)
     return _figure(title, description, WIDTH, height, parts)
 
@@ -68,19 +63,19 @@ def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str
     height, left, right, bottom = 320, 40, WIDTH - 132, 280
     longest = max(map(len, series.values()))
     top = max(max(values) for values in series.values()) or 0.1
-    ticks = _ticks(0.0, top)
-    y = _scale(0.0, max(top, ticks[-1], 1e-9), bottom, 14)
-    x = _scale(0.0, math.log10(max(longest, 2)), left, right)
-    parts = [_line(left, y(t), right, y(t), "grid") for t in ticks]
-    parts += [_text(left - 6, y(t) + 4, _plain(t), "tick", "end") for t in ticks]
-    parts += [_text(x(math.log10(k)), bottom + 18, str(k), "tick", "middle") for k in _decades(longest)]
-    parts.append(_text((left + right) / 2, height - 4, x_label, "tick", "middle"))
+    ticks = svg.ticks(0.0, top)
+    y = svg.scale(0.0, max(top, ticks[-1], 1e-9), bottom, 14)
+    x = svg.scale(0.0, math.log10(max(longest, 2)), left, right)
+    parts = [svg.line(left, y(t), right, y(t), "grid") for t in ticks]
+    parts += [svg.text(left - 6, y(t) + 4, svg.plain(t), "tick", "end") for t in ticks]
+    parts += [svg.text(x(math.log10(k)), bottom + 18, str(k), "tick", "middle") for k in _decades(longest)]
+    parts.append(svg.text((left + right) / 2, height - 4, x_label, "tick", "middle"))
     ends = _apart({name: y(values[-1]) for name, values in series.items()}, 15, 14, bottom)
     for name, values in series.items():
         path = " ".join(f"{x(math.log10(k)):.1f},{y(v):.1f}" for k, v in enumerate(values, start=1))
         parts.append(f'<polyline class="curve {kinds[name]}" points="{path}"/>')
-        parts.append(_line(right + 2, y(values[-1]), right + 9, ends[name], f"leader {kinds[name]}"))
-        parts.append(_text(right + 12, ends[name] + 4, name, f"label {kinds[name]}", "start"))
+        parts.append(svg.line(right + 2, y(values[-1]), right + 9, ends[name], f"leader {kinds[name]}"))
+        parts.append(svg.text(right + 12, ends[name] + 4, name, f"label {kinds[name]}", "start"))
     description = "; ".join(
         f"{name}: " + ", ".join(f"{values[k - 1]:.3f} at {k}" for k in _decades(len(values)))
         for name, values in series.items()
@@ -88,30 +83,11 @@ def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str
     return _figure(title, description, WIDTH, height, parts)
 
 
-def agreement(title: str, points: Sequence[Point], x_label: str, y_label: str) -> Markup:
+def reliability(title: str, bins: Sequence[Bin]) -> Markup:
     """Observed against predicted rates with whiskers, and the diagonal where they would agree."""
-    height, left, right, bottom = 370, 92, 404, 324
-    top = max(max(p.high for p in points), max(p.x for p in points))
-    ticks = _ticks(0.0, top)
-    top = max(top, ticks[-1])
-    x, y = _scale(0.0, top, left, right), _scale(0.0, top, bottom, 12)
-    parts = [_line(left, y(t), right, y(t), "grid") for t in ticks]
-    parts += [_line(x(t), 12, x(t), bottom, "grid") for t in ticks]
-    parts += [_text(left - 6, y(t) + 4, _plain(t), "tick", "end") for t in ticks]
-    parts += [_text(x(t), bottom + 18, _plain(t), "tick", "middle") for t in ticks]
-    parts.append(_line(x(0), y(0), x(top), y(top), "ideal"))
-    for p in points:
-        parts += [
-            _line(x(p.x), y(p.low), x(p.x), y(p.high), "whisker"),
-            f'<circle class="dot" cx="{x(p.x):.1f}" cy="{y(p.y):.1f}" r="4.5"/>',
-        ]
-    parts.append(_text((left + right) / 2, height - 6, x_label, "tick", "middle"))
-    parts.append(
-        f'<text class="tick" text-anchor="middle" transform="translate({left - 46} {bottom / 2:.0f}) rotate(-90)">'
-        f"{escape(y_label)}</text>"
+    return _figure(
+        title, diagram.reliability_words(bins), diagram.WIDTH, diagram.HEIGHT, diagram.reliability_marks(bins)
     )
-    description = "; ".join(f"predicted {p.x:.3f}, observed {p.y:.3f}, {p.n:,} pairs" for p in points)
-    return _figure(title, description, WIDTH, height, parts)
 
 
 def _figure(title: str, description: str, width: int, height: float, parts: Sequence[str]) -> Markup:
@@ -119,27 +95,6 @@ def _figure(title: str, description: str, width: int, height: float, parts: Sequ
         f'<figure><figcaption>{escape(title)}</figcaption><svg viewBox="0 0 {width} {height:.0f}" role="img" '
         f'aria-label="{escape(title)}: {escape(description)}">{"".join(parts)}</svg></figure>'
     )
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, kind: str, anchor: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
-
-
-def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:
-    span = high - low or 1.0
-    return lambda value: start + (value - low) / span * (end - start)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers from `low` up to at least `high`."""
-    span = max(high - low, 1e-9)
-    power = 10.0 ** math.floor(math.log10(span))
-    step = next(power * m for m in (0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0) if span / (power * m) <= 5)
-    return [low + i * step for i in range(math.ceil(span / step - 1e-9) + 1)]
 
 
 def _decades(last: int) -> list[int]:
@@ -157,10 +112,6 @@ def _apart(places: Mapping[str, float], gap: float, top: float, bottom: float) -
     for name in reversed(names):
         ceiling = heights[name] = min(heights[name], ceiling - gap)
     return heights
-
-
-def _plain(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.4g}"
 
 
 def _between(row: Bar, show: Callable[[float], str]) -> str:

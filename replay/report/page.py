@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from contracts.versions import write_text
 from contracts.workspace import Workspace
-from replay.report.charts import Bar, Point, agreement, bars, curves
+from replay.report.charts import Bar, bars, curves, reliability
 from replay.results import BM25, ENCODER_ALONE, POPULARITY, RETRIEVAL, WHOLE, Cell, Results, Table
 
 METRICS: Mapping[str, str] = {
@@ -59,7 +59,9 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
         r=results,
         headline=headline(results),
         tables=[(table, _plots(table, results)) for table in results.tables],
-        reliability=[_reliability(by_task.task, by_task.bins) for by_task in results.reliability],
+        reliability=[
+            reliability(f"{by_task.task.capitalize()}: said and seen", by_task.bins) for by_task in results.reliability
+        ],
         calibration=results.reliability,
         stages=stages,
         costs=_costs(stages),
@@ -118,11 +120,6 @@ def _bar(cell: Cell) -> Bar:
 
 def _family(system: str) -> str:
     return "student" if system.startswith("student") else "teacher"
-
-
-def _reliability(task: str, bins: Sequence[Any]) -> Markup:
-    points = [Point(b.predicted, b.observed, b.low, b.high, b.n) for b in bins]
-    return agreement(f"{task.capitalize()}: said and seen", points, "predicted probability", "observed rate")
 
 
 def _costs(stages: Sequence[Mapping[str, Any]]) -> list[Markup]:

@@ -17,5 +17,5 @@ def test_a_dot_a_bin_and_the_same_bytes_again() -> None:
     root = ElementTree.fromstring(drawn)
     dots = [float(dot.get("cy", "nan")) for dot in root.iter("{http://www.w3.org/2000/svg}circle")]
     assert len(dots) == 3 and max(dots) - min(dots) < 0.2, "half of each bin"
-    assert "said 0.400, seen 0.500, 50 pairs" in drawn
+    assert "predicted 0.400, observed 0.500, 50 pairs" in drawn
     assert drawn == reliability_svg("view <1>", bins)
