@@ -1,7 +1,9 @@
-"""The gate before export: what would be served must rank as the student that was trained, and mean what it says.
+"""The gate before export: the graphs must rank as the trained student does, and probabilities must be calibrated.
 
-NDCG@1 agreement with the full-precision order is LinkedIn's acceptance test for quantisation (SGLang serving blogs);
-the rank correlation sees the rest of the list, the calibration error what the order does not show.
+NDCG@1 agreement compares the first place of each list, the rank correlation the whole list, the calibration error the
+probabilities with what happened.
+
+Source: NDCG@1 agreement with the full-precision order is LinkedIn's acceptance test for quantisation (SGLang blogs).
 """
 
 from __future__ import annotations
@@ -14,7 +16,14 @@ from models.config import ExportConfig
 
 
 class Check(NamedTuple):
-    """One figure of the gate. metric: its name in the bundle is "<task>_<metric>"; knob: of ExportConfig."""
+    """One figure of the gate.
+
+    Attributes:
+        metric: The figure's name in the bundle is "<task>_<metric>".
+        knob: Field of ExportConfig with the limit.
+        about: The figure in words, for the error.
+        cure: What to do where it fails.
+    """
 
     metric: str
     knob: str
@@ -50,10 +59,19 @@ def refuse(
     tasks: Sequence[str],
     config: ExportConfig,
 ) -> None:
-    """Raise ExportRefused where a figure of one of `tasks` fails its check: every figure, its threshold, the cure.
+    """Check the figures of tasks against the limits.
 
-    metrics, intervals: as in the bundle's manifest. A figure that could not be taken fails, except for a calibration
-    error, which is judged by the lower end of its basic interval: the test lists may hold no label of a task.
+    A figure that could not be measured fails. A calibration error does not, as the test lists may have no label of a
+    task; it is compared by the lower end of its basic interval.
+
+    Args:
+        metrics: As in the bundle's manifest.
+        intervals: As in the bundle's manifest.
+        tasks: Whose figures are checked.
+        config: With the limits.
+
+    Raises:
+        ExportRefused: A figure fails; the error names every such figure, its limit and the cure.
     """
     failed: dict[str, list[str]] = {}
     for check in CHECKS:
@@ -61,13 +79,13 @@ def refuse(
         for task in tasks:
             name = f"{task}_{check.metric}"
             value = metrics.get(name, float("nan"))
-            said = f"{task}: {check.about} is {value:.3f}"
+            figure = f"{task}: {check.about} is {value:.3f}"
             if check.metric == "ece":
                 low, high = _basic(value, intervals.get(name, (value, value)))
                 if low > limit:
-                    failed.setdefault(check.cure, []).append(f"{said} ({low:.3f} to {high:.3f}), over {limit}")
+                    failed.setdefault(check.cure, []).append(f"{figure} ({low:.3f} to {high:.3f}), over {limit}")
             elif not value >= limit:
-                failed.setdefault(check.cure, []).append(f"{said}, under {limit}")
+                failed.setdefault(check.cure, []).append(f"{figure}, under {limit}")
     if failed:
         knobs = "or change the knobs of `export` that say how far it may stray"
         raise ExportRefused(

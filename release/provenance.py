@@ -1,9 +1,10 @@
-"""What a bundle was made from: pairs, who graded them, teachers; and the kinds of request that it is measured on."""
+"""Where a bundle comes from (pairs, graders, teachers), and the slices of test lists on which it is measured."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,71 +20,88 @@ if TYPE_CHECKING:
 
 
 def provenance(workspace: Workspace, rows: Rows, teachers: Mapping[str, str]) -> dict[str, Any]:
-    """For the lineage in a bundle's manifest. teachers: kind -> version.
+    """What a bundle was made from, for the lineage in its manifest.
 
-    data: split -> pairs, lists, first and last request, and of each task how many labels are known and what they add
-    up to; graders: who -> pairs; policy: its version; judge: the label job's report of how far they agree with the
-    golden set, None where there is none; teachers_measured, teachers_config: kind -> its own held-out metrics, its
-    knobs; simulated: whether the simulator drew an event.
+    Args:
+        workspace: With the training set, the grades, the teachers and the events.
+        rows: The training set.
+        teachers: Kind -> version of the student's teachers.
+
+    Returns:
+        A dict with these keys:
+            data: Split -> pairs, lists, first and last day of requests, and by task how many labels are known and
+                their sum.
+            graders: Grader -> pairs, and policy: its versions; both absent without grades.
+            judge: The label job's report of agreement with the golden set; None where there is none.
+            teachers_measured: Kind -> the teacher's own metrics on the held-out lists.
+            teachers_config: Kind -> its knobs.
+            simulated: Whether the simulator drew an event.
     """
-    of_teachers = teachers.items()
+    folders = {kind: workspace.teachers / kind / version for kind, version in teachers.items()}
     return {
         "data": _data(workspace, rows),
         **_graders(workspace),
-        "judge": _judge(workspace),
-        "teachers_measured": {kind: _read(workspace, kind, version, "metrics.json") for kind, version in of_teachers},
+        "judge": _read_json(workspace.judge_report, None),
+        "teachers_measured": {kind: _read_json(folder / "metrics.json", {}) for kind, folder in folders.items()},
         "teachers_config": {
-            kind: _read(workspace, kind, version, "teacher.json").get("config", {}) for kind, version in of_teachers
+            kind: _read_json(folder / "teacher.json", {}).get("config", {}) for kind, folder in folders.items()
         },
         "simulated": _simulated(workspace),
     }
 
 
 def slices(workspace: Workspace, rows: Rows, test: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Name -> lists of row numbers: all under "", then by who asks and how, by history, and by where pairs come from.
+    """The test lists, whole and in parts: by kind of request, by the member's history, by the pairs' stratum.
 
-    A member without history has opened nothing before the request that the index knows.
+    Args:
+        workspace: With the training set.
+        rows: The training set.
+        test: Row numbers of the test pairs.
+
+    Returns:
+        Slice -> row numbers of each list; "" for all. A member without history had opened no job that the index holds
+        before the request.
     """
     table = read_table(workspace.training, ["list_id", "member_id", "query", "recent"])
     lists = rows.lists(test)
-    names = [rows.list_ids[of_list[0]] for of_list in lists]
+    list_ids = [rows.list_ids[of_list[0]] for of_list in lists]
     facts = table.group_by("list_id").aggregate([("member_id", "max"), ("query", "max"), ("recent", "max")])
-    of = {row["list_id"]: row for row in facts.to_pylist()}
-    found: dict[str, list[np.ndarray]] = {"": lists}
-    for name, of_list in zip(names, lists, strict=True):
-        for kind in _kinds(of[name]):
-            found.setdefault(kind, []).append(of_list)
+    requests = {row["list_id"]: row for row in facts.to_pylist()}
+    by_slice: dict[str, list[np.ndarray]] = {"": lists}
+    for list_id, of_list in zip(list_ids, lists, strict=True):
+        for kind in _kinds(requests[list_id]):
+            by_slice.setdefault(kind, []).append(of_list)
     for stratum in np.unique(rows.strata[test]):
         within = [of_list[rows.strata[of_list] == stratum] for of_list in lists]
-        found[f"jobs: {stratum}"] = [of_list for of_list in within if len(of_list)]
-    return found
+        by_slice[f"jobs: {stratum}"] = [of_list for of_list in within if len(of_list)]
+    return by_slice
 
 
 def _kinds(request: Mapping[str, Any]) -> list[str]:
     if not request["member_id_max"]:
         return ["asked: query alone"]
-    asked = "asked: query and member" if request["query_max"] else "asked: member alone"
-    return [asked, "member: with history" if request["recent_max"] else "member: without history"]
+    kind = "asked: query and member" if request["query_max"] else "asked: member alone"
+    return [kind, "member: with history" if request["recent_max"] else "member: without history"]
 
 
 def _data(workspace: Workspace, rows: Rows) -> dict[str, Any]:
     times = read_table(workspace.training, ["split", "event_timestamp"])
-    found = {}
+    by_split = {}
     for split in SPLITS:
-        mine = rows.splits == split
+        of_split = rows.splits == split
         when = times.filter(pc.field("split") == split)["event_timestamp"]
-        if not mine.any():
+        if not of_split.any():
             continue
-        known = {task: rows.target(task)[mine][np.isfinite(rows.target(task)[mine])] for task in rows.tasks}
-        found[split] = {
-            "pairs": int(mine.sum()),
-            "lists": len(np.unique(rows.list_ids[mine])),
+        known = {task: rows.target(task)[of_split][np.isfinite(rows.target(task)[of_split])] for task in rows.tasks}
+        by_split[split] = {
+            "pairs": int(of_split.sum()),
+            "lists": len(np.unique(rows.list_ids[of_split])),
             "first": pc.min(when).as_py().date().isoformat(),
             "last": pc.max(when).as_py().date().isoformat(),
             "known": {task: len(labels) for task, labels in known.items()},
             "sum": {task: round(float(labels.sum()), 2) for task, labels in known.items()},
         }
-    return found
+    return by_split
 
 
 def _graders(workspace: Workspace) -> dict[str, Any]:
@@ -95,14 +113,8 @@ def _graders(workspace: Workspace) -> dict[str, Any]:
     return {"graders": dict(sorted(counts.items())), "policy": ", ".join(policies)}
 
 
-def _judge(workspace: Workspace) -> dict[str, Any] | None:
-    path = workspace.judge_report
-    return json.loads(path.read_text()) if path.is_file() else None
-
-
-def _read(workspace: Workspace, kind: str, version: str, name: str) -> dict[str, Any]:
-    path = workspace.teachers / kind / version / name
-    return json.loads(path.read_text()) if path.is_file() else {}
+def _read_json(path: Path, default: Any) -> Any:
+    return json.loads(path.read_text()) if path.is_file() else default
 
 
 def _simulated(workspace: Workspace) -> bool:
