@@ -26,7 +26,7 @@ def test_good_figures_pass() -> None:
     ],
 )
 def test_a_task_that_strays_from_float32_refuses(figure: dict[str, float], said: tuple) -> None:
-    with refused(ExportRefused, *said, where="precision float32"):
+    with refused(ExportRefused, *said, where=f"precision {KNOBS.precision}"):
         refuse(GOOD | figure, SURE, ["view"], KNOBS)
 
 
