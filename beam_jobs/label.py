@@ -64,7 +64,7 @@ from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
 from policy import Judge, Policy, Ungraded, load_policy
-from policy.golden.golden import Measured
+from policy.golden.golden import JudgeAgreement
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import open_judge
 from ranking.features import pair_features
@@ -200,7 +200,7 @@ class LabelLists(beam.DoFn):
 
     def process(self, batch: ListBatch) -> Iterator[None]:
         self._progress.start()
-        vectors = self._encoder.encode([one.request.request_text for one in batch.requests])
+        vectors = self._encoder.encode([to_label.request.request_text for to_label in batch.requests])
         examples: list[pa.Table] = []
         outcomes: list[Grade | Ungraded | None] = []
         for chunk in _chunks(list(zip(batch.requests, vectors, strict=True)), LISTS_PER_CALL):
@@ -279,7 +279,7 @@ def _report_grading(
     config: JudgeConfig,
     judge: Judge,
     policy: Policy,
-    measured: Measured | None,
+    measured: JudgeAgreement | None,
     counters: Counter[str],
 ) -> None:
     spent = Counter(judge.spent) + _with_prefix(counters, SPENT)

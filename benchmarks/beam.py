@@ -186,15 +186,8 @@ def _rows(case: str, size: int, loop: list[float], beam: list[float], again: lis
     return [
         row("plain loop", "per_second", [size / seconds for seconds in loop], "1/s"),
         row("Beam job", "per_second", [size / seconds for seconds in beam], "1/s"),
-        row(
-            "Beam job",
-            "of_plain_loop",
-            [of_loop / of_beam for of_loop, of_beam in zip(loop, beam, strict=True)],
-            "ratio",
-        ),
-        row(
-            "Beam job", "second_run_1pct", [second / first for second, first in zip(again, beam, strict=True)], "ratio"
-        ),
+        row("Beam job", "of_plain_loop", np.divide(loop, beam).tolist(), "ratio"),
+        row("Beam job", "second_run_1pct", np.divide(again, beam).tolist(), "ratio"),
     ]
 
 

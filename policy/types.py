@@ -194,8 +194,8 @@ class Policy(FrozenModel):
     @field_validator("related")
     @classmethod
     def _named(cls, related: tuple[tuple[str, str], ...], info: ValidationInfo) -> tuple[tuple[str, str], ...]:
-        known = {kind for kinds in info.data.get("work", {}).values() for kind in kinds}
-        unknown = [kind for pair in related for kind in pair if known and kind not in known]
+        listed = {kind for kinds in info.data.get("work", {}).values() for kind in kinds}
+        unknown = [kind for pair in related for kind in pair if listed and kind not in listed]
         if unknown:
             raise _invalid(f"{unknown[0]!r}, which is no kind of work", "name kinds that stand under work")
         return related

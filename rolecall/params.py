@@ -23,6 +23,8 @@ from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
 from models.config import EncoderTraining, ExportConfig, StudentConfig
 from models.registry import TEACHERS, teacher_config
+from policy.judges.base import JudgeConfig
+from policy.judges.registry import JUDGES
 from retrieval.config import IndexConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
 
@@ -141,7 +143,7 @@ def load_params(path: Path | None = None) -> Params:
         return params_model().model_validate(content)
     except ValidationError as error:
         problem = first_problem(error)
-        raise BadInput(_message(problem), where=_origin(problem["loc"], source), cure=_cure(problem)) from None
+        raise BadInput(_message(problem), where=_origin(problem["loc"], source), cure=_cure(problem, content)) from None
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def _origin(loc: Sequence[str | int], source: Path | None) -> str:
     )
 
 
-def _cure(problem: ErrorDetails) -> str:
+def _cure(problem: ErrorDetails, content: Any) -> str:
     if problem["type"] != "extra_forbidden":
         return "mend its value"
     *sections, knob = map(str, problem["loc"])
@@ -199,6 +201,9 @@ def _cure(problem: ErrorDetails) -> str:
         field = getattr(model, "model_fields", {}).get(name)
         kinds = (field.annotation, *get_args(field.annotation)) if field else ()
         model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+        content = content.get(name) if isinstance(content, dict) else None
+        if model is JudgeConfig and isinstance(content, dict):
+            model = JUDGES.get(content["kind"]).Config
     names = getattr(model, "model_fields", {})
     near = get_close_matches(knob, names, 1)
     return f"did you mean {near[0]}?" if near else f"one of {', '.join(names)}"

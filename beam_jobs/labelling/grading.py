@@ -20,7 +20,7 @@ from contracts.workspace import Workspace
 from history.as_of import JobVersions
 from history.requests import PastRequest
 from policy import Judge, Judgement, Pair, Policy, Ungraded
-from policy.golden.golden import Measured, has_golden, load_golden, require_agreement
+from policy.golden.golden import JudgeAgreement, has_golden, load_golden, require_agreement
 from policy.judges.base import JudgeConfig, JudgeSetting
 from policy.rubric.titles import Similarity
 from retrieval.encoder import TextEncoder
@@ -43,7 +43,9 @@ def judge_setting(policy: Policy, workspace: Workspace, threads: int | None = No
     return JudgeSetting(policy, workspace.judge_answers, open_similarity)
 
 
-def measure_judge(judge: Judge, policy: Policy, workspace: Workspace, least: float, required: bool) -> Measured | None:
+def measure_judge(
+    judge: Judge, policy: Policy, workspace: Workspace, least: float, required: bool
+) -> JudgeAgreement | None:
     """Measure a judge by the workspace's golden set.
 
     Args:
@@ -120,9 +122,9 @@ def _grade(
     )
 
 
-def _pairs(one: ListRequest, job_ids: Sequence[str], jobs: JobVersions) -> list[Pair]:
-    record, past = one.request.member, one.past
-    if not one.graded or (record is None and not past.query.strip()):
+def _pairs(to_label: ListRequest, job_ids: Sequence[str], jobs: JobVersions) -> list[Pair]:
+    record, past = to_label.request.member, to_label.past
+    if not to_label.graded or (record is None and not past.query.strip()):
         return []
     member = Member.model_validate(record) if record else None
     versions = jobs.as_of([(job_id, past.time) for job_id in job_ids])
@@ -130,7 +132,7 @@ def _pairs(one: ListRequest, job_ids: Sequence[str], jobs: JobVersions) -> list[
 
 
 def write_report(
-    workspace: Workspace, judge: str, policy: Policy, measured: Measured | None, cost: dict | None
+    workspace: Workspace, judge: str, policy: Policy, measured: JudgeAgreement | None, cost: dict | None
 ) -> None:
     """Write who graded, its agreement with the golden set, and what a pair cost, beside the grades.
 

@@ -47,22 +47,22 @@ def requests_to_label(workspace: Workspace, past: Sequence[PastRequest], graded_
         graded_lists: Training lists that the judge grades, the first ones; it grades all valid and test lists.
     """
     requests = requests_as_of(
-        workspace, [LoggedRequest(one.member_id, one.query, one.time, one.viewed) for one in past]
+        workspace, [LoggedRequest(logged.member_id, logged.query, logged.time, logged.viewed) for logged in past]
     )
     train = [request.list_id for request in past if request.split == "train"]
     ungraded = set(train[graded_lists:])
     return [
-        ListRequest(one, request, graded=one.list_id not in ungraded)
-        for one, request in zip(past, requests, strict=True)
+        ListRequest(logged, request, graded=logged.list_id not in ungraded)
+        for logged, request in zip(past, requests, strict=True)
     ]
 
 
-def request_digest(one: ListRequest) -> str:
+def request_digest(to_label: ListRequest) -> str:
     """A digest of everything that a list is made from beside the index and the policy."""
-    request, past = one.request, one.past
+    request, past = to_label.request, to_label.past
     texts = (request.request_text, request.words, request.titles, request.location, request.recent)
     logged = (past.list_id, past.member_id, past.query, past.time, past.split, past.shown, past.complete)
-    return digest(logged, texts, sorted(past.other_views), sorted(request.exclude), request.member, one.graded)
+    return digest(logged, texts, sorted(past.other_views), sorted(request.exclude), request.member, to_label.graded)
 
 
 class ListSizes(NamedTuple):
@@ -99,17 +99,17 @@ class ListedJobs(NamedTuple):
     shown: list[ShownJob | None]
 
 
-def choose_jobs(index: JobIndex, one: ListRequest, vector: np.ndarray, sizes: ListSizes, seed: int) -> ListedJobs:
+def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, sizes: ListSizes, seed: int) -> ListedJobs:
     """Choose the jobs of a list, see the head of `beam_jobs.label`.
 
     Args:
         index: Of the jobs' first versions.
-        one: The request.
+        to_label: The request.
         vector: (dim,) float32, the request's.
         sizes: How many jobs of which stratum.
         seed: Of the draw, which depends on this and on the list's id alone.
     """
-    past, request = one.past, one.request
+    past, request = to_label.past, to_label.request
     train = past.split == "train"
     size = getattr(sizes, past.split)
     shown = {job.job_id: job for job in past.shown}

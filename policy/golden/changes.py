@@ -1,6 +1,6 @@
 """What a change of the policy does: which golden pairs the rubric judge would grade otherwise, and what moves each.
 
-What only a language model reads moves no grade of the rubric judge; that it changed is told all the same.
+Texts that only a language model reads move no grade of the rubric judge; their changes are listed all the same.
 """
 
 from __future__ import annotations
@@ -21,8 +21,16 @@ _TEXT = {"question", "anchors", "examples"}
 
 
 class Flip(NamedTuple):
-    """A pair that gets another grade; None: the rubric judge knows too little to give one. moved_by: the parts of the
-    change each of which alone gives another grade than the old one; "the changes together" where none does."""
+    """A pair that gets another grade.
+
+    Attributes:
+        pair_id: Of the golden pair.
+        stratum: Of the golden pair.
+        old: The grade by the old policy; None where the rubric judge cannot grade the pair.
+        new: The grade by the new policy, likewise.
+        moved_by: The parts of the change that each alone give another grade than the old one; "the changes together"
+            where none does.
+    """
 
     pair_id: str
     stratum: str
@@ -39,11 +47,11 @@ def changed_parts(old: Policy, new: Policy) -> list[str]:
 
 def flips(old: Policy, new: Policy, pairs: Sequence[GoldenPair]) -> list[Flip]:
     """The pairs that flip, in their order."""
-    asked = [pair.pair for pair in pairs]
+    judged = [pair.pair for pair in pairs]
 
     def grades(policy: Policy) -> list[int | None]:
-        outcomes = RubricJudge(policy).grade_many(asked)
-        return [one.grade if isinstance(one, Judgement) else None for one in outcomes]
+        outcomes = RubricJudge(policy).grade_many(judged)
+        return [outcome.grade if isinstance(outcome, Judgement) else None for outcome in outcomes]
 
     before, after = grades(old), grades(new)
     alone = {name: grades(policy) for name, policy in _single_changes(old, new)} if before != after else {}
@@ -53,7 +61,7 @@ def flips(old: Policy, new: Policy, pairs: Sequence[GoldenPair]) -> list[Flip]:
             pair.stratum,
             before[i],
             after[i],
-            tuple(name for name, found in alone.items() if found[i] != before[i]) or ("the changes together",),
+            tuple(name for name, changed in alone.items() if changed[i] != before[i]) or ("the changes together",),
         )
         for i, pair in enumerate(pairs)
         if before[i] != after[i]
@@ -79,7 +87,7 @@ def _single_changes(old: Policy, new: Policy) -> Iterator[tuple[str, Policy]]:
         was_rule, rule = was_rules.get(condition), rules.get(condition)
         if was_rule and rule and was_rule.grade_at_most == rule.grade_at_most:
             continue
-        others = [one for one in old.rules if one is not was_rule]
+        others = [kept for kept in old.rules if kept is not was_rule]
         named = rule or was_rules[condition]
         yield f"rule: {named.because}", old.model_copy(update={"rules": (*others, *([rule] if rule else []))})
 
@@ -94,7 +102,7 @@ def _changed_texts(old: Policy, new: Policy) -> Iterator[str]:
         if was.model_dump(include=_TEXT) != becomes.model_dump(include=_TEXT):
             yield f"dimension {name}"
     was_rules, rules = _by_condition(old), _by_condition(new)
-    if any(was_rules[one].because != rules[one].because for one in was_rules.keys() & rules.keys()):
+    if any(was_rules[when].because != rules[when].because for when in was_rules.keys() & rules.keys()):
         yield "the rules"
 
 

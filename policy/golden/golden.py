@@ -26,15 +26,15 @@ from policy.golden.sheets import (
     AGREED,
     CHANGED,
     EVERY_VERSION,
-    LEFT_OUT,
     MEDIAN,
+    NO_SCORE,
     Decision,
     Sheet,
     accept_policy,
     accepted_versions,
     read_adjudicated,
     read_sheets,
-    told_cell,
+    short_cell,
     write_adjudicated,
 )
 from policy.judges.base import Judge, Judgement
@@ -58,7 +58,14 @@ _FIELDS: tuple[Literal["stratum", "kind"], ...] = ("stratum", "kind")
 
 @dataclass(frozen=True)
 class Golden:
-    """Graded pairs. adjudicated: (pairs,) int8, the grade that counts, in the order of `pairs` and of the sheets."""
+    """Graded pairs.
+
+    Attributes:
+        pairs: n pairs.
+        sheets: One a grader, in the order of `pairs`.
+        adjudicated: (n,) int8, the grade that counts.
+        policy_version: What was graded by.
+    """
 
     pairs: tuple[GoldenPair, ...]
     sheets: tuple[Sheet, ...]
@@ -67,6 +74,7 @@ class Golden:
 
     @property
     def simulated(self) -> bool:
+        """Whether all graders are simulated."""
         return is_simulated([sheet.grader for sheet in self.sheets])
 
 
@@ -80,9 +88,18 @@ class Group(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What the gate measured. graders: the two who agree least; judge: against the adjudicated grades, and so by
-    stratum; ungraded: pairs without a grade of the judge, left out of its agreement."""
+class JudgeAgreement:
+    """How far a judge agrees with the golden set.
+
+    Attributes:
+        pairs: Number of golden pairs.
+        graders: Agreement of the two graders who agree least.
+        judge: Agreement of the judge with the adjudicated grades.
+        strata: The same by stratum.
+        ungraded: Number of pairs without a grade of the judge; they do not count in its agreement.
+        least: Quadratic kappa that had to be reached.
+        simulated: Whether all graders are simulated.
+    """
 
     pairs: int
     graders: Agreement
@@ -97,20 +114,23 @@ class Measured:
             "pairs": self.pairs,
             "graders": self.graders.as_dict(),
             "judge": self.judge.as_dict(),
-            "strata": {name: found.as_dict() for name, found in self.strata.items()},
+            "strata": {name: stratum.as_dict() for name, stratum in self.strata.items()},
             "ungraded": self.ungraded,
             "least": self.least,
             "simulated": self.simulated,
         }
 
     def __str__(self) -> str:
-        who = "simulated graders" if self.simulated else "graders"
-        told = f"{who} {self.graders.quadratic}, the judge against them {self.judge.quadratic}{_worst(self.strata)}"
+        graders = "simulated graders" if self.simulated else "graders"
+        kappas = (
+            f"{graders} {self.graders.quadratic}, the judge against them {self.judge.quadratic}{_worst(self.strata)}"
+        )
         missing = f", {self.ungraded} without a grade" if self.ungraded else ""
-        return f"quadratic kappa of {self.pairs} golden pairs: {told}{missing}"
+        return f"quadratic kappa of {self.pairs} golden pairs: {kappas}{missing}"
 
 
 def is_simulated(graders: Iterable[str]) -> bool:
+    """Whether all graders are simulated, by their names."""
     return all(grader.startswith(SIMULATED) for grader in graders)
 
 
@@ -136,25 +156,24 @@ def load_golden(folder: Path, policy_version: str) -> Golden:
     version = sheets[0].policy_version
     if version != policy_version and not accepted_versions(folder) & {policy_version, EVERY_VERSION}:
         raise OtherPolicy(
-            f"graded by policy {told_cell(version)}, and the policy in force is {policy_version}",
+            f"graded by policy {short_cell(version)}, and the policy in force is {policy_version}",
             where=str(folder),
             cure="grade new sheets, or, where the grades still hold, let a person confirm it: "
             "`rolecall golden import --data DATA --accept-policy NAME`",
         )
     decisions = read_adjudicated(folder, pairs)
-    told = _told_grades(sheets)
     cure = f"run `rolecall golden adjudicate {folder}`"
     if not decisions:
         raise NotReady(f"no adjudicated grades in {folder}", cure=cure)
-    open_ = [one.pair_id for one in decisions if one.grade is None]
-    if open_:
-        what = f"{len(open_)} pairs wait for a decision, the first {open_[0]!r}"
+    undecided = [decision.pair_id for decision in decisions if decision.grade is None]
+    if undecided:
+        what = f"{len(undecided)} pairs wait for a decision, the first {undecided[0]!r}"
         raise NotReady(what, where=str(folder / ADJUDICATED), cure="fill in the column grade, 0 to 4")
-    for one, grades in zip(decisions, told, strict=True):
-        if (one.grades, one.policy_version) != (grades, version):
-            what = f"pair {one.pair_id!r} was decided upon other grades than the sheets hold"
+    for decision, grades in zip(decisions, _grades_text(sheets), strict=True):
+        if (decision.grades, decision.policy_version) != (grades, version):
+            what = f"pair {decision.pair_id!r} was decided upon other grades than the sheets hold"
             raise BadInput(what, where=str(folder / ADJUDICATED), cure=cure)
-    return Golden(pairs, tuple(sheets), np.array([one.grade for one in decisions], np.int8), version)
+    return Golden(pairs, tuple(sheets), np.array([decision.grade for decision in decisions], np.int8), version)
 
 
 def adjudicate(folder: Path, differ_by: int = 0) -> list[Decision]:
@@ -179,11 +198,11 @@ def adjudicate(folder: Path, differ_by: int = 0) -> list[Decision]:
     grades = np.stack([sheet.grades for sheet in sheets])
     spread = grades.max(axis=0) - grades.min(axis=0)
     median = np.sort(grades, axis=0)[(len(sheets) - 1) // 2]
-    known = {one[:3]: one for one in read_adjudicated(folder, pairs) if one.grade is not None}
+    earlier = {row[:3]: row for row in read_adjudicated(folder, pairs) if row.grade is not None}
     decisions = []
-    for i, told in enumerate(_told_grades(sheets)):
-        key = (pairs[i].pair_id, version, told)
-        before = known.get(key)
+    for i, text in enumerate(_grades_text(sheets)):
+        key = (pairs[i].pair_id, version, text)
+        before = earlier.get(key)
         if before and before.decided_by not in (AGREED, MEDIAN):
             decisions.append(before)
         elif before and before.grade != median[i]:
@@ -197,19 +216,20 @@ def adjudicate(folder: Path, differ_by: int = 0) -> list[Decision]:
 
 
 def grader_agreement(pairs: Sequence[GoldenPair], sheets: Sequence[Sheet]) -> list[Group]:
-    """Of all pairs, of each stratum and kind, and of each dimension's scores where two graders gave any."""
+    """The graders' agreement on all pairs, on each stratum and kind, and on the dimensions that two of them scored."""
     grades = {sheet.grader: sheet.grades for sheet in sheets}
     rows: dict[tuple[Of, str], np.ndarray] = {("all", ""): np.arange(len(pairs))}
-    rows |= {(of, name): found for of in _FIELDS for name, found in _rows_by(pairs, of)}
+    rows |= {(of, name): of_value for of in _FIELDS for name, of_value in _rows_by(pairs, of)}
     groups = [
-        _least(*named, {grader: given[chosen] for grader, given in grades.items()}) for named, chosen in rows.items()
+        _least_agreement(*group, {grader: of_grader[at] for grader, of_grader in grades.items()})
+        for group, at in rows.items()
     ]
     for i, dimension in enumerate(DIMENSIONS):
-        groups.append(_least("dimension", dimension, {sheet.grader: sheet.scores[:, i] for sheet in sheets}))
+        groups.append(_least_agreement("dimension", dimension, {sheet.grader: sheet.scores[:, i] for sheet in sheets}))
     return [group for group in groups if group]
 
 
-def require_agreement(golden: Golden, judge: Judge, least: float = LEAST_AGREEMENT) -> Measured:
+def require_agreement(golden: Golden, judge: Judge, least: float = LEAST_AGREEMENT) -> JudgeAgreement:
     """Measure a judge by the golden pairs and refuse one that may not label.
 
     Args:
@@ -233,25 +253,25 @@ def require_agreement(golden: Golden, judge: Judge, least: float = LEAST_AGREEME
             cure="talk through the pairs that they grade apart, sharpen the policy's anchors, and grade again",
         )
     outcomes = judge.grade_many([pair.pair for pair in golden.pairs])
-    graded = np.array([isinstance(one, Judgement) for one in outcomes])
+    graded = np.array([isinstance(outcome, Judgement) for outcome in outcomes])
     ungraded = int((~graded).sum())
     if ungraded > MOST_UNGRADED * len(outcomes):
         what = f"judge {judge.name!r} left {ungraded} of {len(outcomes)} golden pairs without a grade"
         raise JudgeFailed(what, cure="see whether it answers, and in the form that is asked for")
-    said = np.array([one.grade if isinstance(one, Judgement) else 0 for one in outcomes])
-    found = agreement(said[graded], golden.adjudicated[graded])
-    strata = {}
-    for name, rows in _rows_by(golden.pairs, "stratum"):
-        kept = rows[graded[rows]]
-        if len(kept):
-            strata[name] = agreement(said[kept], golden.adjudicated[kept])
-    if found.quadratic.value < least:
+    grades = np.array([outcome.grade if isinstance(outcome, Judgement) else 0 for outcome in outcomes])
+    overall = agreement(grades[graded], golden.adjudicated[graded])
+    strata = {
+        name: agreement(grades[rows], golden.adjudicated[rows])
+        for name, of_stratum in _rows_by(golden.pairs, "stratum")
+        if len(rows := of_stratum[graded[of_stratum]])
+    }
+    if overall.quadratic.value < least:
         raise NotAgreed(
-            f"judge {judge.name!r} and the golden set agree with quadratic kappa {found.quadratic}, "
+            f"judge {judge.name!r} and the golden set agree with quadratic kappa {overall.quadratic}, "
             f"which is under {least:g}{_worst(strata)}",
             cure="mend the policy's criteria, or take another judge",
         )
-    return Measured(len(golden.pairs), graders, found, strata, ungraded, least, golden.simulated)
+    return JudgeAgreement(len(golden.pairs), graders, overall, strata, ungraded, least, golden.simulated)
 
 
 def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str = "") -> list[Group] | None:
@@ -278,8 +298,8 @@ def import_golden(data: Path, place: Path, policy_version: str, accepted_by: str
         golden = load_golden(data, policy_version)
         groups = grader_agreement(golden.pairs, golden.sheets)
         report = agreement_report(golden.pairs, golden.sheets, groups)
-        named = (data / PAIRS, data / ADJUDICATED, data / ACCEPTED, *data.glob("sheet-*.csv"))
-        files = [path for path in named if path.is_file()]
+        paths = (data / PAIRS, data / ADJUDICATED, data / ACCEPTED, *data.glob("sheet-*.csv"))
+        files = [path for path in paths if path.is_file()]
     with staged_folder(place) as staged:
         for path in files:
             shutil.copyfile(path, staged / path.name)
@@ -301,18 +321,19 @@ def agreement_report(pairs: Sequence[GoldenPair], sheets: Sequence[Sheet], group
     }
 
 
-def _least(of: Of, name: str, grades: Mapping[str, np.ndarray]) -> Group | None:
+def _least_agreement(of: Of, name: str, grades: Mapping[str, np.ndarray]) -> Group | None:
     """The two graders who agree least, of the pairs that both gave a score; None where there is no such pair."""
     groups = []
-    for one, other in combinations(grades, 2):
-        both = (grades[one] != LEFT_OUT) & (grades[other] != LEFT_OUT)
+    for graders in combinations(grades, 2):
+        first, second = (grades[grader] for grader in graders)
+        both = (first != NO_SCORE) & (second != NO_SCORE)
         if both.any():
-            groups.append(Group(of, name, (one, other), agreement(grades[one][both], grades[other][both])))
+            groups.append(Group(of, name, graders, agreement(first[both], second[both])))
     return min(groups, key=lambda group: group.agreement.quadratic.value, default=None)
 
 
-def _told_grades(sheets: Sequence[Sheet]) -> list[str]:
-    """What the graders gave each pair, as it stands in `adjudicated.csv`: "ann 3; bob 1"."""
+def _grades_text(sheets: Sequence[Sheet]) -> list[str]:
+    """The graders' grades of each pair, as they stand in `adjudicated.csv`: "ann 3; bob 1"."""
     return [
         "; ".join(f"{sheet.grader} {grade}" for sheet, grade in zip(sheets, grades, strict=True))
         for grades in zip(*(sheet.grades.tolist() for sheet in sheets), strict=True)
@@ -327,8 +348,8 @@ def _rows_by(pairs: Sequence[GoldenPair], field: str) -> Iterator[tuple[str, np.
 
 
 def _worst(strata: Mapping[str, Agreement]) -> str:
-    enough = {name: found for name, found in strata.items() if found.pairs >= LEAST_IN_STRATUM}
-    if len(enough) < 2:
+    large = {name: stratum for name, stratum in strata.items() if stratum.pairs >= LEAST_IN_STRATUM}
+    if len(large) < 2:
         return ""
-    name, found = min(enough.items(), key=lambda item: item[1].quadratic.value)
-    return f"; least in stratum {name!r}: {found.quadratic} of {found.pairs}"
+    name, least = min(large.items(), key=lambda item: item[1].quadratic.value)
+    return f"; least in stratum {name!r}: {least.quadratic} of {least.pairs}"

@@ -22,7 +22,7 @@ Source = Literal["logged", "retrieved", "random"]
 class GoldenPair(Record):
     """stratum: the pattern of the query (`policy.golden.sample`); source: how its job came to stand beside the asker.
 
-    member and job are the records as they were when it was asked. member None: an anonymous search.
+    member and job are the records at the time of the request. member None: an anonymous search.
     """
 
     pair_id: Identifier
@@ -34,14 +34,14 @@ class GoldenPair(Record):
     job: Job
 
     @model_validator(mode="after")
-    def _asked(self) -> Self:
+    def _has_asker(self) -> Self:
         if self.member is None and not self.query:
             raise ValueError("a pair needs a member or a query")
         return self
 
     @property
     def pair(self) -> Pair:
-        """What a judge is asked."""
+        """The pair that a judge grades."""
         return Pair(self.member, self.job, self.query)
 
 

@@ -34,7 +34,7 @@ log = logging.getLogger("rolecall")
 
 RANDOM_SHARE = 0.25
 POOL = 12
-"""Rows of the log that are looked at for each pair that is asked for."""
+"""Rows of the log that are drawn for each pair of the sample."""
 TRIES = 50
 """Jobs that are drawn for an asker until one was open then."""
 RECOMMENDATION = "recommendation"
@@ -43,7 +43,7 @@ _SHOWN = pc.field("action").isin(["impression", "view"])
 
 
 class PairCandidate(NamedTuple):
-    """A pair that could be graded. member: the record as it was, None where nothing is known of who asks."""
+    """A pair that could be graded. member: the record at that time; None for an anonymous asker."""
 
     member_id: str
     query: str
@@ -56,40 +56,50 @@ class PairCandidate(NamedTuple):
 def sample_pairs(
     records: Path, policy: Policy, pairs: int, seed: int = 0, examples: Path | None = None
 ) -> list[GoldenPair]:
-    """About `pairs` pairs, fewer where the log holds fewer, mixed in order; the same arguments give the same pairs.
+    """Draw pairs for people to grade; the same arguments give the same pairs.
 
-    records: a folder with tables members, jobs and events; examples: what `label` made, where it has run: its retrieved
-    jobs are drawn too. Raises NotReady where jobs or events are missing.
+    Args:
+        records: A folder with the tables members, jobs and events.
+        policy: Says which titles are near to each other.
+        pairs: About how many pairs; fewer come where the log holds fewer.
+        seed: Of the draw.
+        examples: The table that `label` wrote, if there is one: its retrieved jobs are drawn too.
+
+    Returns:
+        The pairs by id, which mixes patterns and sources.
+
+    Raises:
+        NotReady: Jobs or events are missing.
     """
     rng = np.random.default_rng([seed, 17])
     candidates = _with_members(records, [*_logged(records, examples, POOL * pairs, rng)])
     candidates += _random(records, candidates, rng)
-    queries = {one.query for one in candidates if one.query}
+    queries = {candidate.query for candidate in candidates if candidate.query}
     vocabulary, titles = Vocabulary.read(records, queries), TitleReader(policy)
     near = policy.dimensions.function.steps[2]
     cells: dict[tuple[str, Kind], list[PairCandidate]] = defaultdict(list)
-    for one in candidates:
-        if one.member is not None or one.query:
-            cells[vocabulary.pattern(one.query), _kind(titles, one, near)].append(one)
-    rooms = _rooms({cell: len(found) for cell, found in cells.items()}, pairs)
-    chosen = [(cell, one) for cell, room in sorted(rooms.items()) for one in _mixed(cells[cell], room)]
+    for candidate in candidates:
+        if candidate.member is not None or candidate.query:
+            cells[vocabulary.pattern(candidate.query), _kind(titles, candidate, near)].append(candidate)
+    sizes = _cell_sizes({cell: len(of_cell) for cell, of_cell in cells.items()}, pairs)
+    chosen = [(cell, candidate) for cell, size in sorted(sizes.items()) for candidate in _draw_cell(cells[cell], size)]
     if len(chosen) < pairs:
         log.info("golden: %d pairs, not %d: the log holds no more", len(chosen), pairs)
-    jobs = _versions(records / "jobs", Job, [(one.job_id, one.time) for _, one in chosen])
-    found = [
+    jobs = _versions(records / "jobs", Job, [(candidate.job_id, candidate.time) for _, candidate in chosen])
+    sampled = [
         GoldenPair(
-            pair_id=_pair_id(one),
+            pair_id=_pair_id(candidate),
             stratum=pattern,
             kind=kind,
-            source=one.source,
-            member=Member.model_validate(one.member) if one.member else None,
-            query=one.query,
+            source=candidate.source,
+            member=Member.model_validate(candidate.member) if candidate.member else None,
+            query=candidate.query,
             job=Job.model_validate(job),
         )
-        for ((pattern, kind), one), job in zip(chosen, jobs, strict=True)
+        for ((pattern, kind), candidate), job in zip(chosen, jobs, strict=True)
         if job
     ]
-    return sorted({pair.pair_id: pair for pair in found}.values(), key=lambda pair: pair.pair_id)
+    return sorted({pair.pair_id: pair for pair in sampled}.values(), key=lambda pair: pair.pair_id)
 
 
 class Vocabulary:
@@ -105,13 +115,13 @@ class Vocabulary:
     @classmethod
     def read(cls, records: Path, queries: Collection[str]) -> Vocabulary:
         jobs = read_table(records / "jobs", ["title", "company", "location", "skills"])
-        wanted = pa.array(sorted({query.casefold() for query in queries}), pa.string())
+        lowered = pa.array(sorted({query.casefold() for query in queries}), pa.string())
         lower = pc.utf8_lower(jobs["title"])
         return cls(
             pc.unique(jobs["company"]).to_pylist(),
             pc.unique(jobs["location"]).to_pylist(),
             pc.unique(pc.list_flatten(jobs["skills"])).to_pylist(),
-            pc.unique(lower.filter(pc.is_in(lower, wanted))).to_pylist(),
+            pc.unique(lower.filter(pc.is_in(lower, lowered))).to_pylist(),
         )
 
     def pattern(self, query: str) -> str:
@@ -123,7 +133,7 @@ class Vocabulary:
         words = stems(query)
         place = next((size for size in range(len(words), 0, -1) if words[-size:] in self._places), 0)
         words = words[: len(words) - place]
-        kept = _without(words, self._companies)
+        kept = _without_phrase(words, self._companies)
         parts_ = [
             ("skill" if kept in self._skills else "title") if kept else "",
             "company" if len(kept) < len(words) else "",
@@ -150,11 +160,11 @@ def _some_rows(
     folder: Path, columns: Sequence[str], keep: pc.Expression, limit: int, rng: np.random.Generator
 ) -> pl.DataFrame:
     """At most `limit` rows of a table, drawn evenly; memory holds them and one batch of the file."""
-    found = parts(folder)
-    if not found:
+    paths = parts(folder)
+    if not paths:
         raise NotReady(f"no table in {folder}", cure="run `rolecall ingest --data FOLDER --workspace W` first")
     drawn: pl.DataFrame | None = None
-    for batch in ds.dataset([str(path) for path in found], format="parquet").to_batches(list(columns), filter=keep):
+    for batch in ds.dataset([str(path) for path in paths], format="parquet").to_batches(list(columns), filter=keep):
         rows = pl.DataFrame(pa.table(batch)).with_columns(pl.Series("lot", rng.random(batch.num_rows)))
         drawn = (rows if drawn is None else pl.concat([drawn, rows])).bottom_k(limit, by="lot").sort("lot")
     if drawn is None or not len(drawn):
@@ -163,14 +173,16 @@ def _some_rows(
 
 
 def _with_members(records: Path, candidates: Sequence[PairCandidate]) -> list[PairCandidate]:
-    members = _versions(records / "members", Member, [(one.member_id, one.time) for one in candidates])
-    return [one._replace(member=member) for one, member in zip(candidates, members, strict=True)]
+    members = _versions(
+        records / "members", Member, [(candidate.member_id, candidate.time) for candidate in candidates]
+    )
+    return [candidate._replace(member=member) for candidate, member in zip(candidates, members, strict=True)]
 
 
 def _versions(
     folder: Path, model: type[Job] | type[Member], moments: Sequence[tuple[str, datetime]]
 ) -> list[dict[str, Any] | None]:
-    """Each record as known at a time, its first version before that: a later one tells what nobody knew."""
+    """Each record as it was at a time; its first version where the time lies before that."""
     return read_as_of(folder, "id", moments, list(model.model_fields), ["updated_at"], else_first=True)
 
 
@@ -178,10 +190,10 @@ def _random(records: Path, candidates: Sequence[PairCandidate], rng: np.random.G
     """Each asker once with a job drawn from those that were open then, by the job's version of then."""
     jobs = pl.DataFrame(read_table(records / "jobs", ["id", "posted_at", "expires_at", "hidden", "updated_at"]))
     ids = jobs["id"].unique(maintain_order=True)
-    askers = list({(one.member_id, one.query): one for one in candidates}.values())
+    askers = list({(candidate.member_id, candidate.query): candidate for candidate in candidates}.values())
     drawn = ids[rng.integers(0, len(ids), (len(askers), TRIES)).ravel()]
     asker = np.repeat(np.arange(len(askers)), TRIES)
-    times = pl.Series([one.time for one in askers], dtype=jobs["updated_at"].dtype)
+    times = pl.Series([candidate.time for candidate in askers], dtype=jobs["updated_at"].dtype)
     moments = pl.DataFrame({"id": drawn, "asker": asker, "time": times.gather(asker)})
     versions = jobs[rows_as_of(jobs, moments, ["id"], "time", ["updated_at"], else_first=True)]
     offered = moments.filter(versions.with_columns(moments["time"]).select(open_at(pl.col("time"))).to_series())
@@ -189,62 +201,62 @@ def _random(records: Path, candidates: Sequence[PairCandidate], rng: np.random.G
     return [askers[asker]._replace(job_id=job, source="random") for job, asker in first["id", "asker"].iter_rows()]
 
 
-def _kind(titles: TitleReader, one: PairCandidate, near: float) -> Kind:
+def _kind(titles: TitleReader, candidate: PairCandidate, near: float) -> Kind:
     """Aspirational: they ask for work, or a skill, that nothing they are or have been is near to."""
-    member = one.member
+    member = candidate.member
     if member is None:
         return "existing"
     own = [member["headline"], *(position["title"] for position in member["positions"] or ())]
     own = [title for title in own if title]
-    asked = [one.query] if one.query else member["preferences"]["titles"] or []
-    if not own or not asked:
+    wishes = [candidate.query] if candidate.query else member["preferences"]["titles"] or []
+    if not own or not wishes:
         return "existing"
-    if one.query and stems(one.query) in {stems(skill) for skill in member["skills"] or ()}:
+    if candidate.query and stems(candidate.query) in {stems(skill) for skill in member["skills"] or ()}:
         return "existing"
-    close = max(titles.closeness(wish, title) for wish in asked for title in own)
+    close = max(titles.closeness(wish, title) for wish in wishes for title in own)
     return "existing" if close >= near else "aspirational"
 
 
-def _rooms(sizes: Mapping[Any, int], total: int) -> dict[Any, int]:
-    """How many each cell gives: by the square root of its size, `total` together where there are so many.
+def _cell_sizes(available: Mapping[Any, int], total: int) -> dict[Any, int]:
+    """How many pairs each cell gives: by the square root of how many it has, `total` together where there are so many.
 
     Between equal shares, which a rare pattern would rule, and the log's own, in which it would hardly be seen (power
     allocation: Bankier, The American Statistician 42, 1988).
     """
-    rooms = dict.fromkeys(sizes, 0)
-    while (left := total - sum(rooms.values())) > 0:
-        open_ = {cell: size**0.5 for cell, size in sorted(sizes.items()) if rooms[cell] < size}
+    sizes = dict.fromkeys(available, 0)
+    while (left := total - sum(sizes.values())) > 0:
+        open_ = {cell: number**0.5 for cell, number in sorted(available.items()) if sizes[cell] < number}
         if not open_:
             break
         whole = sum(open_.values())
         for cell, weight in open_.items():
-            given = min(max(int(left * weight / whole), 1), sizes[cell] - rooms[cell], total - sum(rooms.values()))
-            rooms[cell] += given
-    return rooms
+            given = min(max(int(left * weight / whole), 1), available[cell] - sizes[cell], total - sum(sizes.values()))
+            sizes[cell] += given
+    return sizes
 
 
-def _mixed(candidates: Sequence[PairCandidate], room: int) -> list[PairCandidate]:
+def _draw_cell(candidates: Sequence[PairCandidate], size: int) -> list[PairCandidate]:
     """RANDOM_SHARE random ones, and as many retrieved as logged ones, as far as there are; an asker's second pair
     comes after everybody's first."""
     times: dict[tuple[str, str, str], int] = defaultdict(int)
     places: list[tuple[int, int]] = []
-    for i, one in enumerate(candidates):
-        asker = one.member_id, one.query, one.source
+    for i, candidate in enumerate(candidates):
+        asker = candidate.member_id, candidate.query, candidate.source
         places.append((times[asker], i))
         times[asker] += 1
     ordered = [candidates[i] for _, i in sorted(places)]
-    by_source = {
-        source: [one for one in ordered if one.source == source] for source in ("random", "retrieved", "logged")
-    }
+    by_source: dict[str, list[PairCandidate]] = {"random": [], "retrieved": [], "logged": []}
+    for candidate in ordered:
+        by_source[candidate.source].append(candidate)
     others = [source for source in ("retrieved", "logged") if by_source[source]]
-    wanted = {"random": round(RANDOM_SHARE * room) if others else room}
-    wanted |= {source: -(-(room - wanted["random"]) // len(others)) for source in others}
-    first = [one for source, count in wanted.items() for one in by_source[source][:count]]
-    rest = [one for source, count in wanted.items() for one in by_source[source][count:]]
-    return (first + rest)[:room]
+    counts = {"random": round(RANDOM_SHARE * size) if others else size}
+    counts |= {source: -(-(size - counts["random"]) // len(others)) for source in others}
+    first = [candidate for source, count in counts.items() for candidate in by_source[source][:count]]
+    rest = [candidate for source, count in counts.items() for candidate in by_source[source][count:]]
+    return (first + rest)[:size]
 
 
-def _without(words: tuple[str, ...], phrases: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+def _without_phrase(words: tuple[str, ...], phrases: Collection[tuple[str, ...]]) -> tuple[str, ...]:
     """Words without the longest phrase in them that is one of `phrases`; all of them where there is none."""
     for size in range(len(words), 0, -1):
         for start in range(len(words) - size + 1):
@@ -257,6 +269,6 @@ def _phrases(texts: Iterable[str | None]) -> set[tuple[str, ...]]:
     return {words for text in texts if text and (words := stems(text))}
 
 
-def _pair_id(one: PairCandidate) -> str:
-    key = "\x00".join((one.member_id, one.query, one.job_id, one.time.isoformat()))
+def _pair_id(candidate: PairCandidate) -> str:
+    key = "\x00".join((candidate.member_id, candidate.query, candidate.job_id, candidate.time.isoformat()))
     return "g" + row_hash(key, 5)

@@ -36,7 +36,7 @@ READABLE = ("who", "query", "job")
 SHEET_COLUMNS = ("pair_id", "policy_version", *READABLE, *DIMENSIONS, "grade", "note")
 ADJUDICATED_COLUMNS = ("pair_id", "policy_version", *READABLE, "grades", "grade", "decided_by", "note")
 ACCEPTED_COLUMNS = ("policy_version", "accepted_by", "time")
-LEFT_OUT = -1
+NO_SCORE = -1
 MAX_CHARS = 600
 """Of a description in a cell."""
 
@@ -46,8 +46,14 @@ _WORD = re.compile(r"\S{0,20}")
 
 
 class Sheet(NamedTuple):
-    """One grader's sheet. grades: (pairs,) int8, 0 to 4; scores: (pairs, dimensions) int8, LEFT_OUT where not given;
-    both in the order of the pairs and of `DIMENSIONS`. policy_version: what was graded by."""
+    """One grader's sheet.
+
+    Attributes:
+        grader: The name.
+        policy_version: What was graded by.
+        grades: (pairs,) int8, 0 to 4, in the order of the pairs.
+        scores: (pairs, dimensions) int8 in the order of `DIMENSIONS`; NO_SCORE where not given.
+    """
 
     grader: str
     policy_version: str
@@ -67,7 +73,7 @@ class Decision(NamedTuple):
 
 
 def sheet_path(folder: Path, grader: str) -> Path:
-    """Raises BadInput for a name that is no file's."""
+    """The file of a grader's sheet. Raises BadInput for a name that is no file's."""
     if not _GRADER.fullmatch(grader):
         raise BadInput(f"grader {grader!r}", cure="use a name of letters, digits, - and _")
     return folder / f"sheet-{grader}.csv"
@@ -118,15 +124,16 @@ def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
         raise BadInput(f"one grader only, {sheets[0].grader!r}", where=str(folder), cure=cure)
     versions = {sheet.policy_version: sheet.grader for sheet in sheets}
     if len(versions) > 1:
-        told = ", ".join(f"{grader} by {told_cell(version)}" for version, grader in versions.items())
+        listed = ", ".join(f"{grader} by {short_cell(version)}" for version, grader in versions.items())
         raise BadInput(
-            f"sheets of several policy versions: {told}", where=str(folder), cure="grade the older one again"
+            f"sheets of several policy versions: {listed}", where=str(folder), cure="grade the older one again"
         )
     return sheets
 
 
 def write_adjudicated(folder: Path, pairs: Sequence[GoldenPair], decisions: Sequence[Decision]) -> None:
-    rows = ({**one._asdict(), **_readable(pair)} for pair, one in zip(pairs, decisions, strict=True))
+    """Write the decisions, one a pair, beside what people read of the pairs."""
+    rows = ({**decision._asdict(), **_readable(pair)} for pair, decision in zip(pairs, decisions, strict=True))
     _write(folder / ADJUDICATED, ADJUDICATED_COLUMNS, rows)
 
 
@@ -136,29 +143,24 @@ def read_adjudicated(folder: Path, pairs: Sequence[GoldenPair]) -> list[Decision
     if not path.is_file():
         return []
     columns = ("pair_id", "policy_version", "grades", "grade")
-    return [
-        Decision(
-            pair.pair_id,
-            row["policy_version"],
-            row["grades"],
-            _grade(row["grade"], where, "grade"),
-            row.get("decided_by", ""),
-            row.get("note", ""),
-        )
-        for pair, (row, where) in zip(pairs, _rows_of(path, columns, pairs), strict=True)
-    ]
+    decisions = []
+    for row, where in _rows_of(path, columns, pairs):
+        cells = {name: row.get(name, "") for name in Decision._fields if name != "grade"}
+        decisions.append(Decision(**cells, grade=_grade(row["grade"], where, "grade")))
+    return decisions
 
 
 def accept_policy(folder: Path, policy_version: str, accepted_by: str, time: datetime | None = None) -> None:
     """Note that somebody confirms the golden grades under this version of the policy; time: now where None."""
     path = folder / ACCEPTED
-    known = [row for row, _ in _read(path, ACCEPTED_COLUMNS)] if path.is_file() else []
+    earlier = [row for row, _ in _read(path, ACCEPTED_COLUMNS)] if path.is_file() else []
     when = (time or datetime.now(UTC)).isoformat(timespec="seconds")
     new = {"policy_version": policy_version, "accepted_by": accepted_by, "time": when}
-    _write(path, ACCEPTED_COLUMNS, [*known, new])
+    _write(path, ACCEPTED_COLUMNS, [*earlier, new])
 
 
 def accepted_versions(folder: Path) -> set[str]:
+    """The policy versions under which somebody confirmed the golden grades."""
     path = folder / ACCEPTED
     return {row["policy_version"] for row, _ in _read(path, ACCEPTED_COLUMNS)} if path.is_file() else set()
 
@@ -175,32 +177,32 @@ def _read_sheet(path: Path, pairs: Sequence[GoldenPair]) -> Sheet:
     versions = sorted({row["policy_version"] for row, _ in rows})
     if len(versions) > 1:
         raise BadInput(
-            f"rows of several policy versions: {', '.join(map(told_cell, versions))}",
+            f"rows of several policy versions: {', '.join(map(short_cell, versions))}",
             where=str(path),
             cure="grade them all by one version of the policy",
         )
     scores = [[_grade(row.get(name, ""), where, name) for name in DIMENSIONS] for row, where in rows]
-    filled = [[LEFT_OUT if score is None else score for score in row] for row in scores]
+    filled = [[NO_SCORE if score is None else score for score in row] for row in scores]
     return Sheet(path.stem.removeprefix("sheet-"), versions[0], np.array(grades, np.int8), np.array(filled, np.int8))
 
 
 def _rows_of(path: Path, columns: Sequence[str], pairs: Sequence[GoldenPair]) -> list[tuple[dict[str, str], str]]:
     """A file's rows in the order of the pairs, each with where it stands."""
-    known = {pair.pair_id for pair in pairs}
-    found: dict[str, tuple[dict[str, str], str]] = {}
+    pair_ids = {pair.pair_id for pair in pairs}
+    rows: dict[str, tuple[dict[str, str], str]] = {}
     for row, where in _read(path, columns):
         name = row["pair_id"]
-        if name not in known:
+        if name not in pair_ids:
             cure = "remove the row, or give the pairs.jsonl that the sheet was made from"
-            raise BadInput(f"unknown pair {told_cell(name)} in column pair_id", where=where, cure=cure)
-        if name in found:
+            raise BadInput(f"unknown pair {short_cell(name)} in column pair_id", where=where, cure=cure)
+        if name in rows:
             raise BadInput(f"pair {name!r} stands twice", where=where, cure="keep one of the rows")
-        found[name] = row, where
-    missing = [pair.pair_id for pair in pairs if pair.pair_id not in found]
+        rows[name] = row, where
+    missing = [pair.pair_id for pair in pairs if pair.pair_id not in rows]
     if missing:
         what = f"no row for {len(missing)} of {len(pairs)} pairs, the first {missing[0]!r}"
         raise BadInput(what, where=str(path), cure="put the rows back, or write the sheet again")
-    return [found[pair.pair_id] for pair in pairs]
+    return [rows[pair.pair_id] for pair in pairs]
 
 
 def _grade(cell: str, where: str, column: str) -> int | None:
@@ -212,12 +214,12 @@ def _grade(cell: str, where: str, column: str) -> int | None:
     except ValueError:
         value = -1
     if value not in GRADES:
-        what = f"{column} {told_cell(cell.strip())} is not on the scale"
+        what = f"{column} {short_cell(cell.strip())} is not on the scale"
         raise BadInput(what, where=where, cure="grades are 0 to 4")
     return int(value)
 
 
-def told_cell(cell: str) -> str:
+def short_cell(cell: str) -> str:
     """A cell for an error: a short word as it is. Where columns slipped, anything longer may be what a member wrote."""
     return repr(cell) if _WORD.fullmatch(cell) else f"a text of {len(cell)} characters"
 
@@ -267,22 +269,22 @@ def bare(cell: str) -> str:
 
 
 def _readable(pair: GoldenPair) -> dict[str, str]:
-    return {"who": _who(pair.member), "query": pair.query, "job": _what(pair.job)}
+    return {"who": _member_text(pair.member), "query": pair.query, "job": _job_text(pair.job)}
 
 
-def _who(member: Member | None) -> str:
+def _member_text(member: Member | None) -> str:
     if member is None:
         return "anonymous"
     wishes = member.preferences
-    held = (
+    positions = (
         f"{position.title} ({position.industry})" if position.industry else position.title
         for position in member.positions
     )
-    return _told(
+    return _labelled(
         ("", member.headline),
         ("level", member.seniority),
         ("lives in", member.location),
-        ("held", ", ".join(held)),
+        ("held", ", ".join(positions)),
         ("skills", ", ".join(member.skills)),
         ("wishes for", ", ".join(wishes.titles)),
         ("would work in", ", ".join(wishes.locations)),
@@ -291,10 +293,10 @@ def _who(member: Member | None) -> str:
     )
 
 
-def _what(job: Job) -> str:
+def _job_text(job: Job) -> str:
     low, high = job.salary_min, job.salary_max
     pay = " to ".join(f"{amount:,.0f}" for amount in (low, high) if amount is not None)
-    return _told(
+    return _labelled(
         ("", job_title(job)),
         ("at", job.company),
         ("in", job.location),
@@ -307,5 +309,5 @@ def _what(job: Job) -> str:
     )
 
 
-def _told(*parts: tuple[str, str | float | None]) -> str:
+def _labelled(*parts: tuple[str, str | float | None]) -> str:
     return "; ".join(f"{name} {value}".strip() for name, value in parts if value)

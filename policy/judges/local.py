@@ -61,8 +61,8 @@ class LocalJudge:
         """
         self._config, self._prompt = config, build_prompt(policy)
         # What all prompts share is found from prompts that differ as early as prompts can.
-        shown = [one for name in DIMENSIONS for one in getattr(policy.dimensions, name).examples]
-        self._samples = [self._prompt.messages(Pair(one.member, one.job, one.query)) for one in shown]
+        examples = [example for name in DIMENSIONS for example in getattr(policy.dimensions, name).examples]
+        self._samples = [self._prompt.messages(Pair(each.member, each.job, each.query)) for each in examples]
         self.name = f"local/{config.folder.name}-{_version(config.folder)}/{self._prompt.version}"
         self.spent: Counter[str] = Counter()
 

@@ -18,7 +18,7 @@ from policy.rubric.titles import TitleReader, stems
 from policy.types import Dimension, Policy
 
 OLDER = 0.9
-"""What a title held before the present one counts."""
+"""Weight of a title before the present one."""
 SKILLS_SAY = 0.5
 """How much skills say about the kind of work where the table of work does not know both titles."""
 MEMBER_SKILLS = 100
@@ -34,15 +34,15 @@ def score_dimensions(policy: Policy, titles: TitleReader, member: Member | None,
     """Scores by dimension, in the policy's order. member None: an anonymous search."""
     words, place = _split_query(query, job, titles)
     share = _skill_share(member, job)
-    asked = (words,) if words else ()
+    searched = (words,) if words else ()
     wished = member.preferences.titles[:5] if member and not words else ()
     own = _own_titles(member, policy) if member and (not words or stems(words) in _skills(member.skills)) else ()
     title = job_title(job)
-    wants = max((_meets(titles, wish, job, title) for wish in (*asked, *wished)), default=None)
-    does = max((weight * titles.closeness(one, title) for one, weight in own), default=None)
+    wants = max((_meets(titles, wish, job, title) for wish in (*searched, *wished)), default=None)
+    does = max((weight * titles.closeness(own_title, title) for own_title, weight in own), default=None)
     closeness = max((value for value in (wants, does) if value is not None), default=None)
-    known = any(titles.read(one).kinds for one in (*asked, *wished, *(one for one, _ in own)))
-    if closeness is not None and share is not None and not words and not (known and titles.read(title).kinds):
+    has_kind = any(titles.read(text).kinds for text in (*searched, *wished, *(own_title for own_title, _ in own)))
+    if closeness is not None and share is not None and not words and not (has_kind and titles.read(title).kinds):
         closeness = (1 - SKILLS_SAY) * closeness + SKILLS_SAY * share
     dimensions = policy.dimensions
     return {
@@ -62,17 +62,17 @@ def _step(value: float | None, steps: tuple[float, float, float, float]) -> int 
 
 def _own_titles(member: Member, policy: Policy) -> tuple[tuple[str, float], ...]:
     """What they do: the headline and their newest positions, with what each counts."""
-    held = member.positions[: policy.dimensions.function.positions]
-    own = [(member.headline, 1.0), *((position.title, OLDER if i else 1.0) for i, position in enumerate(held))]
+    newest = member.positions[: policy.dimensions.function.positions]
+    own = [(member.headline, 1.0), *((position.title, OLDER if i else 1.0) for i, position in enumerate(newest))]
     return tuple((title, weight) for title, weight in own if title)
 
 
-def _meets(titles: TitleReader, asked: str, job: Job, title: str) -> float:
-    """How close a job is to what is asked in words: its title, or a skill that it needs."""
-    words = stems(asked)
+def _meets(titles: TitleReader, wish: str, job: Job, title: str) -> float:
+    """How close a job's title, or a skill that it needs, is to a wish in words."""
+    words = stems(wish)
     if any(words == skill for skill in _skills(job.skills)):
         return 1.0
-    return titles.closeness(asked, title)
+    return titles.closeness(wish, title)
 
 
 def _skill_share(member: Member | None, job: Job) -> float | None:
@@ -88,9 +88,9 @@ def _skills(skills: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     return frozenset(filter(None, map(stems, skills)))
 
 
-def _seniority(policy: Policy, titles: TitleReader, member: Member | None, job: Job, asked: str) -> int | None:
+def _seniority(policy: Policy, titles: TitleReader, member: Member | None, job: Job, words: str) -> int | None:
     theirs = _rung(titles, member.seniority if member else None, _newest_title(member))
-    of_search = titles.read(asked).rung if asked else None
+    of_search = titles.read(words).rung if words else None
     theirs = of_search if of_search is not None else theirs
     its = _rung(titles, job.seniority, job_title(job))
     if theirs is None and its is None:
@@ -114,7 +114,7 @@ def _newest_title(member: Member | None) -> str:
     return member.headline or (member.positions[0].title if member.positions else "")
 
 
-def _place(policy: Policy, member: Member | None, job: Job, asked: str) -> int | None:
+def _place(policy: Policy, member: Member | None, job: Job, searched: str) -> int | None:
     scores = policy.dimensions.place.scores
     ways = member.preferences.workplace if member else ()
     if job.workplace == "remote":
@@ -123,7 +123,7 @@ def _place(policy: Policy, member: Member | None, job: Job, asked: str) -> int |
         return None
     else:
         there = read_place(job.location)
-        reach = (asked,) if asked else (member.location, *member.preferences.locations) if member else ()
+        reach = (searched,) if searched else (member.location, *member.preferences.locations) if member else ()
         places = [read_place(place) for place in reach if place]
         if not places:
             return None
@@ -138,7 +138,7 @@ def _place(policy: Policy, member: Member | None, job: Job, asked: str) -> int |
 
 
 def _split_query(query: str, job: Job, titles: TitleReader) -> tuple[str, str]:
-    """(what work is asked for, where). "in" begins a place unless work or the job's own words follow it."""
+    """(the work searched for, where). "in" begins a place unless work or the job's own words follow it."""
     match = _IN_PLACE.search(query, max(0, len(query) - PLACE_CHARS))
     if not match:
         return query.strip(), ""
@@ -150,15 +150,15 @@ def _split_query(query: str, job: Job, titles: TitleReader) -> tuple[str, str]:
 
 
 def _industry(policy: Policy, member: Member | None, job: Job) -> int | None:
-    known = [stems(position.industry) for position in member.positions] if member else []
-    known = [words for words in known if words]
+    worked_in = [stems(position.industry) for position in member.positions] if member else []
+    worked_in = [words for words in worked_in if words]
     needed = stems(job.industry)
-    if not needed or not known:
+    if not needed or not worked_in:
         return None
     scores = policy.dimensions.industry.scores
-    if needed in known:
+    if needed in worked_in:
         return scores.same
-    return scores.in_part if any(set(needed) & set(words) for words in known) else scores.other
+    return scores.in_part if any(set(needed) & set(words) for words in worked_in) else scores.other
 
 
 def _pay(policy: Policy, member: Member | None, job: Job) -> float | None:

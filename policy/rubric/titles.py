@@ -85,21 +85,21 @@ class TitleReader:
 
     def _closeness(self, a: str, b: str) -> float:
         """[0, 1], symmetric. Kinds of work decide where both titles show one; otherwise words, and vectors if given."""
-        one, other = self.read(a), self.read(b)
-        shared = self._shared(one.words, other.words)
-        if one.kinds and other.kinds:
-            if one.kinds & other.kinds:
+        first, second = self.read(a), self.read(b)
+        shared = self._shared(first.words, second.words)
+        if first.kinds and second.kinds:
+            if first.kinds & second.kinds:
                 return SAME_KIND + SHARED_WORDS * shared
-            return self._relation(one, other) + SHARED_WORDS * shared
+            return self._relation(first, second) + SHARED_WORDS * shared
         if self._similarity is None:
             return shared
         low, high = COSINE
         return max(shared, min(1.0, max(0.0, (self._similarity(a, b) - low) / (high - low))))
 
-    def _relation(self, one: Title, other: Title) -> float:
-        if any((a, b) in self._related for _, a in one.kinds for _, b in other.kinds):
+    def _relation(self, first: Title, second: Title) -> float:
+        if any((a, b) in self._related for _, a in first.kinds for _, b in second.kinds):
             return RELATED
-        fields = {field for field, _ in one.kinds} & {field for field, _ in other.kinds}
+        fields = {field for field, _ in first.kinds} & {field for field, _ in second.kinds}
         return SAME_FIELD if fields else OTHER_FIELD
 
     def _shared(self, a: frozenset[str], b: frozenset[str]) -> float:

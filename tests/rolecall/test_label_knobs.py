@@ -16,6 +16,7 @@ from policy.judges.local import LocalConfig
 from policy.judges.rubric import RubricConfig
 from retrieval.config import RetrievalConfig
 from rolecall.params import Params, load_params
+from tests.make import refused
 
 LLM = LlmConfig(model="some-model", base_url="http://localhost:1/v1", options={"top_k": 1}, prompt_price=0.5)
 OTHER = LabelConfig(judge=LLM, policy=Path("own.yaml"), require_golden=True, hard_share=0.5, least_kappa=0.7)
@@ -110,6 +111,16 @@ def test_a_wrong_judge_names_its_knob(tmp_path: Path) -> None:
         load_params(path)
     assert "label.judge.api_key" in str(raised.value)
     assert "s3cr3t" not in str(raised.value)
+
+
+def test_an_unknown_knob_of_a_judge_names_the_ones_of_its_kind(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("label: {judge: {kind: llm, model: m, trys: 2}}")
+    with refused(BadInput, "label.judge.trys", "did you mean tries"):
+        load_params(path)
+    path.write_text("label: {judge: {kind: local, folder: f, zzz: 2}}")
+    with refused(BadInput, "label.judge.zzz", *LocalConfig.model_fields):
+        load_params(path)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from contracts.examples import EXAMPLES
 from contracts.records import Event, Job, Member
 from contracts.tables import read_table, write_part
 from policy import load_policy
-from policy.golden.sample import Vocabulary, _rooms, sample_pairs
+from policy.golden.sample import Vocabulary, _cell_sizes, sample_pairs
 from simulator.market import EPOCH
 
 POLICY = load_policy()
@@ -49,13 +49,13 @@ def test_a_query_falls_into_a_pattern(query: str, pattern: str) -> None:
 
 @given(st.dictionaries(st.integers(), st.integers(0, 500), max_size=12), st.integers(1, 800))
 def test_rooms_add_up_and_no_cell_gives_more_than_it_has(sizes: dict[int, int], total: int) -> None:
-    rooms = _rooms(sizes, total)
+    rooms = _cell_sizes(sizes, total)
     assert sum(rooms.values()) == min(total, sum(sizes.values()))
     assert all(0 <= rooms[cell] <= size for cell, size in sizes.items())
 
 
 def test_a_rare_pattern_gets_more_than_its_share_and_a_common_one_the_most() -> None:
-    rooms = _rooms({"common": 9_000, "rare": 100, "rarest": 4}, 110)
+    rooms = _cell_sizes({"common": 9_000, "rare": 100, "rarest": 4}, 110)
     assert rooms["common"] > rooms["rare"] > rooms["rarest"] >= 2
     assert rooms["rare"] > 110 * 100 / 9_104
 

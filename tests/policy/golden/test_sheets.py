@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from contracts.errors import BadInput, MissingColumn, NotReady
 from contracts.records import Job
 from policy.golden.sheets import (
-    LEFT_OUT,
+    NO_SCORE,
     accept_policy,
     accepted_versions,
     bare,
@@ -46,7 +46,7 @@ def test_grades_and_scores_come_back(tmp_path: Path, write_golden) -> None:
     assert (ann.grader, bob.grader, ann.policy_version) == ("ann", "bob", "v1")
     assert tuple(ann.grades) == ANN
     assert tuple(bob.scores[:, 0]) == BOB
-    assert (bob.scores[:, 1:] == LEFT_OUT).all()
+    assert (bob.scores[:, 1:] == NO_SCORE).all()
 
 
 def test_a_copy_of_a_sheet_is_no_second_grader(tmp_path: Path, write_golden) -> None:
