@@ -119,7 +119,10 @@ def _joined(attention: nn.Module) -> nn.Linear:
 
 
 def _attend(own: Tensor, keys: Tensor, values: Tensor, each: Sequence[int]) -> Tensor:
-    """What candidates see (A, n * T, D) of the prefix, keys and values (A, len, D), and of themselves.
+    """Attention (A, n * T, D) of candidates to the prefix, keys and values (A, len, D), and to themselves.
+
+    It is `Student._attend` for one request without padding, in the layout that ONNX Runtime runs fastest on a CPU; the
+    student's own serves training, with batches of padded requests.
 
     own: queries, keys and values (3, A, n * T, D) of n candidates of T tokens; each: (n, T).
     """

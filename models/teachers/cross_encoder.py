@@ -1,9 +1,10 @@
 """The joint teacher: a cross-encoder over the full text of request and job, on a backbone of the BERT family.
 
-Lower layers read each text by itself, in the top ones every token of the job attends to every token of the request
-(PreTTR, MacAvaney et al. 2020; DeFormer, Cao et al. 2020). A backbone tuned on single texts has learned nothing of
-pairs below, and a text is read once and not once a pair. As in a decoder with the request as its prefix, the request
-does not attend to the job: it is read once for all its jobs, and the student differs by its item tokens alone.
+The lower layers run on each text alone, once a text instead of once a pair; in the top layers every token of the job
+attends to every token of the request. The request does not attend to the job, as the prefix of a decoder does not
+attend to what follows: it is encoded once for all its jobs, and the student differs by its item tokens alone.
+
+Source: PreTTR, MacAvaney et al. 2020 (arXiv 2004.14255); DeFormer, Cao et al. 2020 (arXiv 2005.00697).
 """
 
 from __future__ import annotations
@@ -24,8 +25,13 @@ from models.teachers.teacher_model import TeacherModel, other_shape
 
 
 class RequestStates(NamedTuple):
-    """What is kept of b requests: keys and values (b, A, len, D) of each joint layer, the bias (b, 1, 1, len) of their
-    padding, and unit vectors (b, H)."""
+    """b requests as the joint layers attend to them.
+
+    Attributes:
+        keys_values: Keys and values, each (b, A, len, D), of each joint layer.
+        bias: (b, 1, 1, len) from `mask_bias`.
+        vector: (b, H) unit vectors.
+    """
 
     keys_values: list[tuple[Tensor, Tensor]]
     bias: Tensor
@@ -33,9 +39,11 @@ class RequestStates(NamedTuple):
 
 
 class CrossEncoder(TeacherModel):
-    """Tokens of a job attend to the request and to each other, are mean-pooled, and end in one logit a task.
+    """A job's tokens attend to the request and to each other, are mean-pooled, and give one logit for each task.
 
-    segment: added to the job's tokens where the texts meet, so that layers can tell them from the request's.
+    Attributes:
+        split: First joint layer.
+        segment: (H,) added to the job's states that enter layer `split`, to mark them as the job's.
     """
 
     architecture = "joint"
@@ -44,6 +52,15 @@ class CrossEncoder(TeacherModel):
     def __init__(
         self, folder: Path, tasks: tuple[str, ...], joint_layers: int, trained: bool = True, ordinal: bool = False
     ) -> None:
+        """Build the model.
+
+        Args:
+            folder: Of the backbone, with its tokenizer.
+            tasks: In the order of the logits.
+            joint_layers: Top layers in which the job attends to the request.
+            trained: As `Backbone`.
+            ordinal: As `TeacherModel`.
+        """
         super().__init__(tasks, ordinal)
         self.backbone = Backbone(folder, trained)
         self.split = max(0, self.backbone.depth - joint_layers)
@@ -53,17 +70,24 @@ class CrossEncoder(TeacherModel):
     def forward(
         self, requests: tuple[Tensor, Tensor], jobs: tuple[Tensor, Tensor], request: Tensor, job: Tensor, first: int = 0
     ) -> Tensor:
-        """Logits (n, tasks) float32 of n pairs.
+        """Score n pairs.
 
-        requests, jobs: states (texts, len, H) that enter layer `first` (not above the joint layers) and mask (texts,
-        len), each text once; request, job: (n,) int64, which of them a pair has.
+        Args:
+            requests: States (texts, len, H) that enter layer `first`, and mask (texts, len); each text once.
+            jobs: The same of jobs.
+            request: (n,) int64 index of each pair's request in `requests`.
+            job: (n,) int64 index of each pair's job in `jobs`.
+            first: At most `split`.
+
+        Returns:
+            (n, tasks) float32 logits.
         """
-        read = self.backbone.run(*jobs, first, self.split)
-        alone = self.encode_item(read, jobs[1])
-        return self.score(self.encode_prefix(*requests, first), read[job], jobs[1][job], alone[job], request)
+        states = self.backbone.run(*jobs, first, self.split)
+        vectors = self.encode_item(states, jobs[1])
+        return self.score(self.encode_prefix(*requests, first), states[job], jobs[1][job], vectors[job], request)
 
     def encode_prefix(self, states: Tensor, mask: Tensor, first: int = 0) -> RequestStates:
-        """What pairs need of b requests, from the states (b, len, H) that enter layer `first`."""
+        """Encode b requests from the states (b, len, H) that enter layer `first` and their mask (b, len)."""
         hidden, bias = self.backbone.run(states, mask, first, self.split), mask_bias(mask, states.dtype)
         kept = []
         for layer in self.backbone.layers[self.split :]:
@@ -71,23 +95,30 @@ class CrossEncoder(TeacherModel):
             hidden = self.backbone.step(layer, hidden, *kept[-1], bias)
         return RequestStates(kept, bias, l2_normalize(mean_pool(hidden, mask)))
 
-    def encode_item(self, read: Tensor, mask: Tensor) -> Tensor:
-        """Unit vectors (b, H) of jobs read by themselves to the end, from the states (b, len, H) that enter `split`."""
-        return l2_normalize(mean_pool(self.backbone.run(read, mask, self.split), mask))
+    def encode_item(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Unit vectors (b, H) of jobs alone, from the states (b, len, H) that enter layer `split`."""
+        return l2_normalize(mean_pool(self.backbone.run(states, mask, self.split), mask))
 
-    def score(self, asked: RequestStates, read: Tensor, mask: Tensor, alone: Tensor, request: Tensor) -> Tensor:
-        """Logits (n, tasks) float32 of n pairs.
+    def score(self, requests: RequestStates, states: Tensor, mask: Tensor, vectors: Tensor, request: Tensor) -> Tensor:
+        """Score n pairs of encoded requests and jobs.
 
-        read, mask: states (n, len, H) and mask (n, len) of their jobs where the texts meet, alone: (n, H) from `alone`;
-        request: (n,) int64, which of those asked a pair has.
+        Args:
+            requests: From `encode_prefix`.
+            states: (n, len, H) of each pair's job, as they enter layer `split`.
+            mask: (n, len) of the jobs.
+            vectors: (n, H) of the jobs, from `encode_item`.
+            request: (n,) int64 index of each pair's request in `requests`.
+
+        Returns:
+            (n, tasks) float32 logits.
         """
-        offered = read + self.segment
-        bias = torch.cat((asked.bias[request], mask_bias(mask, offered.dtype)), -1)
-        for layer, (keys, values) in zip(self.backbone.layers[self.split :], asked.keys_values, strict=True):
-            own_keys, own_values = keys_values(layer, offered)
+        hidden = states + self.segment
+        bias = torch.cat((requests.bias[request], mask_bias(mask, hidden.dtype)), -1)
+        for layer, (keys, values) in zip(self.backbone.layers[self.split :], requests.keys_values, strict=True):
+            own_keys, own_values = keys_values(layer, hidden)
             both = torch.cat((keys[request], own_keys), 2), torch.cat((values[request], own_values), 2)
-            offered = self.backbone.step(layer, offered, *both, bias)
-        return self.head(mean_pool(offered, mask), asked.vector[request] * alone)
+            hidden = self.backbone.step(layer, hidden, *both, bias)
+        return self.head(mean_pool(hidden, mask), requests.vector[request] * vectors)
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.head.parameters()
@@ -117,13 +148,20 @@ class CrossEncoder(TeacherModel):
 
 
 def load_teacher(folder: Path) -> tuple[CrossEncoder, TeacherConfig]:
-    """A trained joint teacher and its knobs, from the folder of its version (where its tokenizer lies as well).
+    """Load a trained joint teacher.
 
-    Raises BadInput for a teacher of another architecture, which shares no layer with a student.
+    Args:
+        folder: Of its version, with its tokenizer.
+
+    Returns:
+        The teacher and its knobs.
+
+    Raises:
+        BadInput: The teacher has another architecture, and so shares no layer with a student.
     """
     about = json.loads((folder / "teacher.json").read_text())
-    if (found := about.get("architecture", CrossEncoder.architecture)) != CrossEncoder.architecture:
-        raise BadInput(f"the teacher's architecture is {found}", where=str(folder), cure="set warm_start: false")
+    if (architecture := about.get("architecture", CrossEncoder.architecture)) != CrossEncoder.architecture:
+        raise BadInput(f"the teacher's architecture is {architecture}", where=str(folder), cure="set warm_start: false")
     config = TeacherConfig.model_validate(about["config"])
     ordinal = config.targets == "ordinal"
     model = CrossEncoder(folder, tuple(about["tasks"]), config.joint_layers, trained=False, ordinal=ordinal)

@@ -1,7 +1,7 @@
 """Teachers that read request and job as one text, on a Hugging Face backbone of any family.
 
-Every layer sees both sides, and every pair costs the whole of both texts. An encoder answers all tasks in one pass; a
-decoder is asked one task at a time and answers by the next token, yes or no.
+Every layer attends to both texts, so every pair costs the tokens of both. An encoder gives the logits of all tasks in
+one pass; a decoder gets one prompt for each task and answers by the next token, yes or no.
 """
 
 from __future__ import annotations
@@ -29,23 +29,37 @@ if TYPE_CHECKING:
 
 
 class FullText(TeacherModel):
-    """frame: what stands around the two texts; longest: tokens of a pair at most, None where there is no limit."""
+    """A teacher over the joined text of request and job.
+
+    Attributes:
+        frame: Token ids before, between and after the two texts.
+    """
 
     backbone: PreTrainedModel
     frame: Frame
 
     @property
     def longest(self) -> int | None:
+        """Most tokens of a pair; None where there is no limit."""
         return getattr(self.backbone.config, "max_position_embeddings", None)
 
     @abstractmethod
     def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
-        """Logits (n, tasks) float32 of n pairs, from `prompts.PromptTexts.batch` with this model's frame."""
+        """Score n pairs.
+
+        Args:
+            ids: Token ids, from `prompts.PromptTexts.batch` with this model's frame, as are the other two.
+            mask: Of the shape of `ids`, 1 for a token, 0 for padding.
+            segments: Of the shape of `ids`, 1 in the request, 2 in the job, 0 elsewhere.
+
+        Returns:
+            (n, tasks) float32 logits.
+        """
 
     def layers(self) -> list[nn.Module]:
         depth = self.backbone.config.num_hidden_layers
-        found = (part for part in self.backbone.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
-        return list(next(found))
+        stacks = (part for part in self.backbone.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
+        return list(next(stacks))
 
     def units(self) -> list[nn.Module]:
         return self.layers()
@@ -60,15 +74,17 @@ class FullText(TeacherModel):
         self.backbone.activation_checkpointing_enable({"use_reentrant": False})
 
     def start_from(self, other: TeacherModel, where: str) -> None:
-        own, found = _sizes(self.backbone), _sizes(other.backbone) if isinstance(other, FullText) else ""
-        if other.architecture != self.architecture or own != found:
-            raise other_shape(f"{found} ({other.architecture})".strip(), own, where)
+        own, others = _sizes(self.backbone), _sizes(other.backbone) if isinstance(other, FullText) else ""
+        if other.architecture != self.architecture or own != others:
+            raise other_shape(f"{others} ({other.architecture})".strip(), own, where)
         self.backbone.load_state_dict(other.backbone.state_dict())
 
 
 class FullTextEncoder(FullText):
-    """A plain cross-encoder (Nogueira and Cho 2019): the mean over all tokens ends in one logit a task, beside the
-    cosine of the mean over the request's and that over the job's."""
+    """A plain cross-encoder: a `TaskHead` reads the mean of all tokens, and the means of request and of job.
+
+    Source: Nogueira and Cho 2019 (arXiv 1901.04085).
+    """
 
     architecture = "encoder"
 
@@ -107,19 +123,20 @@ class FullTextEncoder(FullText):
         self.head.start_from(other.head)
 
     def _sentences(self, folder: Path) -> Tensor:
-        """Unit vectors (tasks, H) of the tasks' sentences by the backbone as it came."""
+        """Unit vectors (tasks, H) of the tasks' sentences by the untrained backbone."""
         tokenizer = open_tokenizer(folder, 64)
         with torch.no_grad():
-            read = [torch.tensor([tokenizer.encode(TASKS[task]).ids]) for task in self.tasks]
-            vectors = [self.backbone(input_ids=ids).last_hidden_state[0].float().mean(0) for ids in read]
+            sentences = [torch.tensor([tokenizer.encode(TASKS[task]).ids]) for task in self.tasks]
+            vectors = [self.backbone(input_ids=ids).last_hidden_state[0].float().mean(0) for ids in sentences]
         return l2_normalize(torch.stack(vectors))
 
 
 class FullTextDecoder(FullText):
-    """A language model that is asked each task as a question about the pair: logit = logit(yes) - logit(no) + bias.
+    """A language model whose prompt puts each task as a question: logit = logit(yes) - logit(no) + bias.
 
-    The softmax over the two tokens at the first place of the answer (monoT5, arXiv 2003.06713, Nogueira et al.
-    2020). Of the vocabulary these two rows alone are computed.
+    The logits are those of the answer's first token; of the output layer only these two rows are computed.
+
+    Source: monoT5, Nogueira et al. 2020 (arXiv 2003.06713).
     """
 
     architecture = "decoder"
@@ -134,7 +151,17 @@ class FullTextDecoder(FullText):
         frame: Frame | None = None,
         words: tuple[int, int] | None = None,
     ) -> None:
-        """frame, words: of a stored teacher, whose folder has no chat template."""
+        """Build the model.
+
+        Args:
+            folder: Of the backbone, with its tokenizer.
+            tasks: In the order of the logits.
+            ordinal: As `TeacherModel`.
+            trained: Load the folder's weights.
+            dtype: Of the backbone's weights.
+            frame: Of a stored teacher, whose folder has no chat template; None: made from the folder's.
+            words: Token ids of yes and no of a stored teacher; None: from the folder's tokenizer.
+        """
         from transformers import AutoModelForCausalLM
 
         super().__init__(tasks, ordinal)
@@ -165,7 +192,7 @@ ARCHITECTURES: dict[str, type[FullTextEncoder] | type[FullTextDecoder]] = {
 
 
 def load_full_text(folder: Path) -> tuple[FullText, TeacherConfig]:
-    """A trained full-text teacher and its knobs, from the folder of its version."""
+    """Load a trained full-text teacher from the folder of its version; return it with its knobs."""
     about = json.loads((folder / "teacher.json").read_text())
     config = TeacherConfig.model_validate(about["config"])
     tasks, ordinal = tuple(about["tasks"]), config.targets == "ordinal"
@@ -180,7 +207,7 @@ def load_full_text(folder: Path) -> tuple[FullText, TeacherConfig]:
 
 
 def _types(segments: Tensor, mask: Tensor) -> Tensor:
-    """0 up to the job's first token, 1 from there on: the token types of a pair of texts."""
+    """Token types of a pair of texts: 0 up to the job's first token, 1 from there on."""
     return (torch.cumsum(segments == 2, 1) > 0).long() * mask
 
 

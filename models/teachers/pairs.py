@@ -1,4 +1,4 @@
-"""The pairs of a training set as a teacher reads them: each text is tokenised once, and what can be shared is."""
+"""The pairs of a training set as input of a teacher's model; each text is tokenised once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PAIRS_AT_ONCE = 64
 
 
 class TeacherPairs(Protocol):
-    """Rows, and the model that reads them."""
+    """The pairs of a training set with the model that scores them."""
 
     rows: Rows
 
@@ -33,17 +33,35 @@ class TeacherPairs(Protocol):
     def model(self) -> TeacherModel: ...
 
     def logits(self, chosen: np.ndarray) -> Tensor:
-        """Logits (len(chosen), tasks) float32 of rows by number, before the model's `answers`."""
+        """Raw logits (m, tasks) float32 of the pairs with row numbers `chosen` (m,), for training."""
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Batches of the chosen rows with their answers (n, tasks), for a model that learns no more."""
+        """Score pairs with a trained model.
+
+        Args:
+            chosen: (m,) row numbers.
+
+        Yields:
+            Row numbers of a batch, and the model's `answers` (batch, tasks) for them.
+        """
 
 
 class JointPairs:
-    """For the joint teacher. Holds the states of the texts below the fixed layers."""
+    """The pairs for the joint teacher; keeps the states of texts that leave the frozen layers."""
 
     def __init__(self, rows: Rows, model: CrossEncoder, folder: Path, config: TeacherConfig, frozen: int) -> None:
-        """frozen: layers that stay as they are. Raises BadInput for texts longer than the backbone reads."""
+        """Tokenise the texts.
+
+        Args:
+            rows: The pairs.
+            model: Scores them.
+            folder: With the tokenizer.
+            config: Longest texts, memory for states, precision.
+            frozen: Number of lowest layers that are not trained.
+
+        Raises:
+            BadInput: The knobs allow longer texts than the backbone reads.
+        """
         self.rows, self.model = rows, model
         self._first = min(frozen, model.split)
         if (most := max(config.max_request_tokens, config.max_job_tokens)) > model.backbone.longest:
@@ -71,29 +89,29 @@ class JointPairs:
         )
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """What a job is by itself is computed once a job, and a request is read once for its jobs."""
+        """As `TeacherPairs.scores`: each job's vector is computed once, and a request is encoded once in a batch."""
         model = self.model
         jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
-        alone = torch.empty(len(jobs), model.backbone.hidden, device=device_of(model))
+        vectors = torch.empty(len(jobs), model.backbone.hidden, device=device_of(model))
         for some in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
-            read, mask = self._read(jobs[some])
-            alone[some] = model.encode_item(read, mask).float()
+            states, mask = self._job_states(jobs[some])
+            vectors[some] = model.encode_item(states, mask).float()
         order = np.lexsort((self._jobs.lengths[jobs[job]], self.rows.request[chosen]))
         for start in range(0, len(order), PAIRS_AT_ONCE):
             batch = order[start : start + PAIRS_AT_ONCE]
-            requests, request = np.unique(self.rows.request[chosen[batch]], return_inverse=True)
-            asked = model.encode_prefix(*self._requests.batch(requests), self._first)
-            read, mask = self._read(jobs[job[batch]])
-            met = model.score(asked, read, mask, alone[job[batch]], to_device(request, device_of(model)))
-            yield chosen[batch], model.answers(met)
+            texts, request = np.unique(self.rows.request[chosen[batch]], return_inverse=True)
+            requests = model.encode_prefix(*self._requests.batch(texts), self._first)
+            states, mask = self._job_states(jobs[job[batch]])
+            logits = model.score(requests, states, mask, vectors[job[batch]], to_device(request, device_of(model)))
+            yield chosen[batch], model.answers(logits)
 
-    def _read(self, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
+    def _job_states(self, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
         states, mask = self._jobs.batch(jobs)
         return self.model.backbone.run(states, mask, self._first, self.model.split), mask
 
 
 class FullTextPairs:
-    """For the full-text teachers: every pair is read by itself."""
+    """The pairs for a full-text teacher, which reads every pair by itself."""
 
     def __init__(self, rows: Rows, model: FullText, folder: Path, config: TeacherConfig) -> None:
         self.rows, self.model = rows, model
@@ -105,7 +123,7 @@ class FullTextPairs:
         return self.model(*(part.to(device_of(self.model)) for part in texts))
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """TeacherPairs of like length together, so that little is padding."""
+        """As `TeacherPairs.scores`, in batches of pairs of similar length, to pad little."""
         texts = self._texts
         lengths = texts.request_lengths[self.rows.request[chosen]] + texts.job_lengths[self.rows.job[chosen]]
         for some in by_length(lengths, BATCH_TOKENS):
@@ -113,7 +131,18 @@ class FullTextPairs:
 
 
 def read_pairs(rows: Rows, model: TeacherModel, folder: Path, config: TeacherConfig, frozen: int) -> TeacherPairs:
-    """The rows for whichever model; folder: where its tokenizer lies; frozen: layers that stay as they are."""
+    """The pairs for a model of either kind.
+
+    Args:
+        rows: The pairs.
+        model: Scores them.
+        folder: With its tokenizer.
+        config: The teacher's knobs.
+        frozen: Number of lowest layers that are not trained.
+
+    Returns:
+        The pairs with the model.
+    """
     if isinstance(model, CrossEncoder):
         return JointPairs(rows, model, folder, config, frozen)
     assert isinstance(model, FullText)

@@ -1,4 +1,4 @@
-"""What every teacher's model has, whatever reads the texts: tasks, logits of positions, thresholds of grades."""
+"""The base of the teachers' models: tasks, position bias, thresholds of ordinal grades."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ from models.layers.lora import add_adapters
 from models.training.losses import GRADE_STEPS
 
 POSITIONS = 32
-"""Places of a list with a logit of their own; later ones share the last."""
+"""Positions of a list with a logit of their own; later ones share the last."""
 
 
 class TeacherModel(nn.Module, ABC):
-    """A model whose forward gives logits (n, tasks) float32 of n pairs; `answers` makes of them what is stored.
+    """A model whose forward gives logits (n, tasks) float32 of n pairs, which `answers` turns into the stored scores.
 
-    position: an additive logit a (position, task) that takes up how far a job was looked at; it is learned beside the
-    rest and left out when scoring, so that scores are of the job and not of its place (PAL, Guo et al. 2019, with the
-    logit in place of the product).
-    thresholds: (4,) for ordinal grades: P(grade > k) = sigmoid(logit + thresholds[k]), one logit for all four (CORAL,
-    Cao, Mirjalili and Raschka 2020). None for soft ones.
+    Attributes:
+        tasks: In the order of the logits.
+        position: A logit for each (position, task), added in training and left out in scoring: it absorbs the effect
+            of the position at which a job was shown.
+        thresholds: (4,) of ordinal grades, P(grade > k) = sigmoid(logit + thresholds[k]); None for soft targets.
+
+    Source: PAL, Guo et al. (RecSys 2019), with an added logit in place of the product; CORAL, Cao, Mirjalili and
+    Raschka 2020 (arXiv 1901.07884).
     """
 
     architecture: ClassVar[Architecture]
@@ -45,8 +48,10 @@ class TeacherModel(nn.Module, ABC):
         self.register_parameter("thresholds", steps)
 
     def answers(self, logits: Tensor) -> Tensor:
-        """Logits (n, tasks) of the tasks' probabilities; of ordinal grades the mean of P(grade > k), which is the
-        expected grade / 4."""
+        """Logits (n, tasks) of the tasks' probabilities, from the raw logits (n, tasks) of `forward`.
+
+        Of ordinal grades the probability is the mean of P(grade > k) over k, which is the expected grade / 4.
+        """
         if self.thresholds is None:
             return logits
         column = self.tasks.index("relevance")
@@ -56,7 +61,12 @@ class TeacherModel(nn.Module, ABC):
         return answered
 
     def init_bias_to_prior(self, rates: Tensor, above: Tensor) -> None:
-        """Start at the base rates (tasks,) of the targets and, of ordinal grades, at P(grade > k), (4,)."""
+        """Set the biases from base rates.
+
+        Args:
+            rates: (tasks,) means of the targets.
+            above: (4,) P(grade > k); read for ordinal grades only.
+        """
         with torch.no_grad():
             self.task_bias().copy_(torch.logit(rates.clamp(0.01, 0.99)))
             if self.thresholds is not None:
@@ -64,14 +74,14 @@ class TeacherModel(nn.Module, ABC):
                 self.thresholds.copy_(torch.logit(above.clamp(0.01, 0.99)) - self.task_bias()[column])
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that start from scratch."""
+        """Parameters that have no pretrained start."""
         yield from self.position.parameters()
         if self.thresholds is not None:
             yield self.thresholds
 
     @abstractmethod
     def task_bias(self) -> nn.Parameter:
-        """(tasks,): what is added to every logit of a task."""
+        """(tasks,) constants of the logits."""
 
     @abstractmethod
     def layers(self) -> list[nn.Module]:
@@ -79,35 +89,40 @@ class TeacherModel(nn.Module, ABC):
 
     @abstractmethod
     def freeze(self, layers: int) -> None:
-        """Hold the embeddings and the lowest `layers` layers fixed; 0 leaves everything trainable."""
+        """Exclude the embeddings and the lowest `layers` layers from training; 0 leaves all trainable."""
 
     @abstractmethod
     def enable_gradient_checkpointing(self) -> None:
-        """Compute what is inside a layer again in the backward pass (gradient checkpointing, Chen et al. 2016)."""
+        """Compute a layer's activations again in the backward pass (Chen et al. 2016, arXiv 1604.06174)."""
 
     def units(self) -> list[nn.Module]:
-        """Parts that are always run as a whole, by being called: their weights may be gathered one after another."""
+        """Modules that run by being called as a whole, so that their weights may be gathered one module at a time."""
         return []
 
     def adapt(self, knobs: LoraConfig, frozen: int) -> None:
-        """Fix the backbone and train adapters of its layers from `frozen` on; `merge_adapters` ends it."""
+        """Freeze the backbone and add trainable adapters to its layers from `frozen` on, until `merge_adapters`."""
         self.backbone.requires_grad_(False)
         add_adapters(nn.ModuleList(self.layers()[frozen:]), knobs)
 
     def about(self) -> dict[str, Any]:
-        """What else `teacher.json` has to hold."""
+        """Further entries of `teacher.json` that loading needs."""
         return {}
 
     @abstractmethod
     def start_from(self, other: TeacherModel, where: str) -> None:
-        """Take what another teacher has learned; a task that it lacks starts as the mean of those it has.
+        """Copy the weights of another teacher; a task that it lacks starts as the mean of those it has.
 
-        Raises BadInput for a model of another shape; where: its folder.
+        Args:
+            other: The trained teacher.
+            where: Its folder, for the error.
+
+        Raises:
+            BadInput: Its shape is another one.
         """
 
 
 def save_teacher(out: Path, model: TeacherModel, config: TeacherConfig, backbone: Path) -> None:
-    """Write a teacher so that it can be loaded with nothing else."""
+    """Write a teacher with the configuration and tokenizer of its backbone's folder."""
     out.mkdir(parents=True, exist_ok=True)
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(backbone / name, out)
@@ -117,9 +132,10 @@ def save_teacher(out: Path, model: TeacherModel, config: TeacherConfig, backbone
     (out / "teacher.json").write_text(json.dumps(about, indent=2))
 
 
-def other_shape(found: str, own: str, where: str) -> BadInput:
+def other_shape(others: str, own: str, where: str) -> BadInput:
+    """The error of a teacher to start from whose shape (`others`) is not `own`; where: its folder."""
     return BadInput(
-        f"the teacher to start from has {found}, this backbone {own}",
+        f"the teacher to start from has {others}, this backbone {own}",
         where=where,
         cure="give both teachers one backbone, or set warm_start: false",
     )
