@@ -63,7 +63,7 @@ def _named(name: str, made_with: Any) -> str:
 
 def share_states() -> None:
     """Let all students of this process share what fixed layers make of a text: rungs and seeds differ above them."""
-    read = TextStates._read
+    read = TextStates._compute
     kept: dict[tuple, np.ndarray] = {}
     digests: weakref.WeakKeyDictionary[TextStates, tuple] = weakref.WeakKeyDictionary()
 
@@ -76,7 +76,7 @@ def share_states() -> None:
             kept.update(zip([keys[place] for place in absent], read(self, texts[absent]), strict=True))
         return [kept[key] for key in keys]
 
-    TextStates._read = shared  # type: ignore[method-assign]
+    TextStates._compute = shared  # type: ignore[method-assign]
 
 
 def states_key(states: TextStates) -> tuple:
