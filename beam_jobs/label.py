@@ -170,7 +170,8 @@ def _past_requests(workspace: Workspace, config: LabelFlags) -> list[PastRequest
     events = pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS)).unique("id")
     past = past_requests(events, {split: getattr(config, f"{split}_lists") for split in SPLITS}, config.seed)
     if not past:
-        raise NotReady("no request in the events: neither an impression nor a view", cure="ingest a log of either")
+        problem = f"neither an impression nor a view in {workspace.records / 'events'}"
+        raise NotReady(problem, cure="ingest a log of either")
     return past
 
 

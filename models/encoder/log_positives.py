@@ -42,7 +42,7 @@ def log_positives(workspace: Workspace, most: int, seed: int) -> Positives:
     every = past_requests(events, {"train": len(events), "valid": 0, "test": 0}, seed)
     past = every[:most]
     if not past:
-        raise NotReady("no request to learn from in the events", cure="ingest a longer log")
+        raise NotReady(f"no request to learn from in {workspace.records / 'events'}", cure="ingest a longer log")
     texts = _texts(workspace, last=max(one.time for one in past))
     asked = requests_as_of(workspace, [LoggedRequest(one.member_id, one.query, one.time, ()) for one in past])
     said = [(one, request.request_text) for one, request in zip(past, asked, strict=True) if request.request_text]

@@ -22,6 +22,7 @@ from contracts.records import Event, Job
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import job_snippet
 from contracts.workspace import Workspace
+from tests.make import refused
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -267,7 +268,7 @@ def test_the_training_row_of_an_event_does_not_see_the_event(workspace: Workspac
 
 
 def test_without_events_the_cure_is_named(workspace: Workspace) -> None:
-    with pytest.raises(NotReady, match="rolecall ingest"):
+    with refused(NotReady, "rolecall ingest"):
         fold(workspace)
 
 
@@ -275,12 +276,12 @@ def test_without_events_the_cure_is_named(workspace: Workspace) -> None:
 def test_a_broken_part_is_named(workspace: Workspace, table: str) -> None:
     put(workspace, [event(1, 1)], JOBS)
     (workspace.records / table / "part-broken.parquet").write_bytes(b"half a fi")
-    with pytest.raises(UnreadableFile, match=r"part-broken\.parquet"):
+    with refused(UnreadableFile, "part-broken.parquet"):
         fold(workspace)
 
 
 def test_an_unknown_flag_is_refused(workspace: Workspace) -> None:
-    with pytest.raises(BadInput, match="--nonsense"):
+    with refused(BadInput, "--nonsense"):
         fold(workspace, "--nonsense")
 
 

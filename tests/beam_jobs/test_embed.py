@@ -14,6 +14,7 @@ from contracts.features import CREATED_TIME, EVENT_TIME
 from contracts.tables import parts, read_table, write_part
 from ranking.scorer import ItemEncoder
 from retrieval.encoder import TextEncoder
+from tests.make import refused
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
@@ -171,20 +172,20 @@ def test_two_processes_make_the_same_vectors(take_in, run, workspace):
 
 def test_workspace_without_text_is_a_clear_error(workspace, encoder_folder):
     shutil.copytree(encoder_folder, workspace.encoder)
-    with pytest.raises(NotReady, match="rolecall verbalize"):
+    with refused(NotReady, "rolecall verbalize"):
         embed.run(["--workspace", str(workspace.root)])
 
 
 def test_workspace_without_encoder_is_a_clear_error(take_in, workspace):
     take_in()
     verbalize.run(["--workspace", str(workspace.root)])
-    with pytest.raises(NotReady, match="encoder"):
+    with refused(NotReady, workspace.encoder, "rolecall train encoder"):
         embed.run(["--workspace", str(workspace.root)])
 
 
 def test_unknown_table_is_a_clear_error(take_in, run):
     take_in()
-    with pytest.raises(BadInput, match="no text of events"):
+    with refused(BadInput, "events"):
         run("--tables", "jobs,events")
 
 
@@ -228,5 +229,5 @@ def test_items_are_made_for_changed_jobs_alone(items, raw, take_in):
 def test_bundle_of_another_text_version_is_refused(take_in, workspace, bundle_for):
     take_in()
     verbalize.run(["--workspace", str(workspace.root)])
-    with pytest.raises(BundleMismatch, match="made for text version 1-other"):
+    with refused(BundleMismatch, "1-other"):
         embed.run(["--workspace", str(workspace.root), "--what", "items", "--bundle", str(bundle_for("1-other"))])

@@ -25,6 +25,7 @@ from examples.sources import jobviews, onet  # noqa: F401  # they register thems
 from serving.event_log import EventLog
 from serving.metrics import Metrics
 from sources.validate import validate
+from tests.make import refused
 
 MEMBER = {"id": "m9", "headline": "driver", "updated_at": "2024-01-01T00:00:00Z"}
 JOB = {"id": "j9", "title": "Driver", "updated_at": "2024-01-02T00:00:00Z"}
@@ -100,7 +101,7 @@ def test_html_and_control_characters_are_cleaned_and_kept(raw, take_in, workspac
 
 def test_missing_column_is_an_error_before_anything_is_written(raw, take_in, workspace):
     pq.write_table(pa.table({"id": ["j1"], "updated_at": ["2024-01-01"]}), raw.path / "jobs" / "b.parquet")
-    with pytest.raises(MissingColumn, match="title"):
+    with refused(MissingColumn, "title"):
         take_in()
     assert not workspace.root.exists()
 
@@ -109,7 +110,7 @@ def test_missing_column_is_an_error_before_anything_is_written(raw, take_in, wor
 def test_missing_column_of_a_file_beside_is_an_error_before_anything_is_written(tmp_path, workspace, name):
     (tmp_path / "Job_Views.csv").write_text("Applicant.ID,Job.ID,Title,View.Start\n1,2,Nurse,2014-11-08 09:00:00 UTC\n")
     (tmp_path / name).write_text("Applicant.ID\n1\n")
-    with pytest.raises(MissingColumn, match=r"Created\.At"):
+    with refused(MissingColumn, "Created.At"):
         ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path)])
     assert not workspace.root.exists()
 
@@ -132,12 +133,12 @@ def test_log_of_the_service_is_taken_in_beside_the_records_that_are_there(take_i
 
 
 def test_log_of_the_service_without_any_jobs_is_an_error(workspace):
-    with pytest.raises(UnknownSource, match="found events but no jobs"):
+    with refused(UnknownSource, "events", "jobs"):
         ingest.run(log_of_the_service(workspace, EVENT))
 
 
 def test_folder_without_data_is_an_error(tmp_path, workspace):
-    with pytest.raises(UnknownSource, match="no known layout"):
+    with refused(UnknownSource, tmp_path):
         ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path)])
 
 
@@ -259,7 +260,7 @@ def test_only_the_changed_rows_of_a_file_are_written(raw, take_in, workspace):
 
 def test_too_many_rejects_fail_after_the_quarantine_is_written(raw, take_in, workspace):
     raw.add("jobs", JOB | {"title": ""})
-    with pytest.raises(TooManyRejects, match=r"1 of 6 rows \(16.7%\).*empty_title"):
+    with refused(TooManyRejects, "1 of 6 rows", "16.7%", "empty_title"):
         take_in()
     assert len(quarantined(workspace)) == 1
     assert ids(workspace, "jobs") == ["j0", "j1", "j2", "j3", "j4"]
@@ -396,12 +397,12 @@ def test_typed_error_in_another_process_comes_back_as_itself(tmp_path, workspace
 
 
 def test_unknown_runner_is_a_clear_error(take_in):
-    with pytest.raises(BadInput, match="'SparklingRunner' is not there"):
+    with refused(BadInput, "'SparklingRunner'"):
         take_in("--runner", "SparklingRunner")
 
 
 def test_unknown_flag_is_a_clear_error(take_in):
-    with pytest.raises(BadInput, match="unknown flag --max-reject-shares=1"):
+    with refused(BadInput, "--max-reject-shares=1"):
         take_in("--max-reject-shares=1")
 
 

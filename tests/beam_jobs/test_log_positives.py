@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pytest
 
 from contracts.encoder import read_encoder
 from contracts.errors import BadInput, NotReady
@@ -21,6 +20,7 @@ from models.config import EncoderTraining
 from models.encoder.export import encoder_version
 from models.encoder.log_positives import check_lists, log_positives
 from models.encoder.make import make_encoder
+from tests.make import refused
 
 MANY = 10_000
 
@@ -109,10 +109,10 @@ def test_a_log_in_which_nobody_took_anything_is_refused(market: Workspace, copy:
     events = pl.DataFrame(read_table(workspace.records / "events"))
     schema = read_table(workspace.records / "events").schema
     replace_table(workspace.records / "events", events.filter(pl.col("action") == "impression").to_arrow().cast(schema))
-    with pytest.raises(BadInput, match="no positives"):
+    with refused(BadInput, "positives", "log"):
         log_positives(workspace, MANY, seed=0)
     replace_table(workspace.records / "events", events.head(0).to_arrow().cast(schema))
-    with pytest.raises(NotReady, match="no request to learn from"):
+    with refused(NotReady, workspace.records / "events"):
         log_positives(workspace, MANY, seed=0)
 
 
@@ -123,7 +123,7 @@ def test_lists_that_the_log_holds_out_are_refused(market: Workspace, tmp_path: P
     check_lists(market, judged)
     leaked = table.set_column(1, "split", pa.array(["train"] * table.num_rows))
     replace_table(judged.training, leaked)
-    with pytest.raises(BadInput, match="12 of its 42 training lists are held out here"):
+    with refused(BadInput, "12 of its 42", where=judged.training):
         check_lists(market, judged)
 
 

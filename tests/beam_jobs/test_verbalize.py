@@ -13,6 +13,7 @@ from contracts.features import CREATED_TIME, EVENT_TIME
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
+from tests.make import refused
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
 
@@ -167,5 +168,5 @@ def test_times_have_the_type_that_feast_reads(take_in, run, workspace):
 
 
 def test_workspace_without_jobs_is_a_clear_error(run):
-    with pytest.raises(NotReady, match="rolecall ingest"):
+    with refused(NotReady, "rolecall ingest"):
         run()

@@ -11,6 +11,7 @@ import pytest
 from contracts.errors import BadInput, NotReady
 from models.config import EncoderTraining
 from rolecall.params import Params, load_params
+from tests.make import refused
 
 
 @pytest.fixture
@@ -33,20 +34,20 @@ def test_an_empty_section_trains_with_the_defaults(params: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("knobs", "says"),
+    ("knobs", "named"),
     [
-        ("{train: {hardest: 0}}", r"encoder\.train\.hardest: .*\(found 0\)"),
-        ("{train: {easy_share: 1}}", r"encoder\.train\.easy_share: .*less than 1 \(found 1\)"),
-        ("{train: {easy_share: -0.1}}", r"encoder\.train\.easy_share: .*\(found -0\.1\)"),
-        ("{train: {dims: [128, 0]}}", r"encoder\.train\.dims\.1"),
-        ("{train: {distil_weight: 1}}", r"encoder\.train: .*lists, and none are named"),
-        ("{train: {teacher: student}}", r"encoder\.train\.teacher"),
-        ("{dim: 0}", r"encoder\.dim"),
+        ("{train: {hardest: 0}}", ("encoder.train.hardest", "found 0")),
+        ("{train: {easy_share: 1}}", ("encoder.train.easy_share", "found 1")),
+        ("{train: {easy_share: -0.1}}", ("encoder.train.easy_share", "-0.1")),
+        ("{train: {dims: [128, 0]}}", ("encoder.train.dims.1", 0)),
+        ("{train: {distil_weight: 1}}", ("encoder.train", "distil_weight", "lists")),
+        ("{train: {teacher: student}}", ("encoder.train.teacher", "'student'")),
+        ("{dim: 0}", ("encoder.dim", 0)),
     ],
 )
-def test_a_wrong_knob_is_named_with_its_value(params: Path, knobs: str, says: str) -> None:
+def test_a_wrong_knob_is_named_with_its_value(params: Path, knobs: str, named: tuple) -> None:
     params.write_text(f"encoder: {knobs}")
-    with pytest.raises(BadInput, match=says):
+    with refused(BadInput, *named):
         load_params(params)
 
 

@@ -88,7 +88,7 @@ def test_shares_in_the_params_are_checked(tmp_path: Path, monkeypatch: pytest.Mo
     path.write_text("retrieval: {recommend: {terms: 0.3, links: 0.1}}")
     assert load_params(path).retrieval.shares("")["links"] == 0.1
     monkeypatch.setenv("ROLECALL_RETRIEVAL__RECOMMEND__LINKS", "0.5")
-    with pytest.raises(BadInput, match=r"retrieval\.recommend: .*add up to 1\.4"):
+    with refused(BadInput, "retrieval.recommend", "1.4"):
         load_params(path)
 
 
@@ -152,7 +152,7 @@ def test_no_error_repeats_a_secret(tmp_path: Path, judge: str, monkeypatch: pyte
 def test_an_address_that_is_refused_is_told_without_its_key(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("label: {judge: {kind: llm, model: m, base_url: 'http://ann:s3cr3t@host/v1?key=s3cr3t'}}")
-    with pytest.raises(BadInput, match=r"found 'http://\*\*\*@host/v1\?\*\*\*"):
+    with refused(BadInput, "'http://***@host/v1?***"):
         load_params(path)
 
 

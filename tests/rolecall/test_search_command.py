@@ -17,6 +17,7 @@ from contracts.records import Job
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from retrieval.index.build import build_index
+from tests.make import refused
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)
 PLACES = {"Nurse": "Denver, Colorado", "Head Nurse of a very long and tiresome title": "Austin, Texas"}
@@ -77,12 +78,12 @@ def test_no_job_is_said(rolecall: Callable[..., str], workspace: Workspace) -> N
 
 
 def test_a_broken_filter_is_said(rolecall: Callable[..., str], workspace: Workspace) -> None:
-    with pytest.raises(BadInput, match="filter"):
+    with refused(BadInput, "'{'", where="filter"):
         rolecall("search", "nurse", "-w", workspace.root, "--filter", "{")
 
 
 def test_without_an_index_the_command_that_makes_one_is_named(rolecall: Callable[..., str], tmp_path: Path) -> None:
     from contracts.errors import NotReady
 
-    with pytest.raises(NotReady, match="rolecall index"):
+    with refused(NotReady, tmp_path, "rolecall index"):
         rolecall("search", "nurse", "-w", tmp_path)

@@ -47,9 +47,7 @@ def test_a_needed_pair_without_a_score_is_named(workspace: Workspace, rows: Rows
     logits = np.ones((len(rows), 1), np.float32)
     logits[7] = np.nan
     path = write_scores(workspace, "policy", "v1", rows, ("relevance",), logits)
-    with pytest.raises(
-        BadInput, match=f"1 of {len(rows)} pairs have no score, .*{rows.list_ids[7]}, job {rows.job_ids[7]}"
-    ):
+    with refused(BadInput, f"1 of {len(rows)} pairs", rows.list_ids[7], rows.job_ids[7]):
         read_scores(path, rows, np.arange(len(rows)))
 
 

@@ -159,9 +159,7 @@ def test_a_policy_teacher_of_another_backbone_is_refused(labelled: Make, knobs: 
 def test_a_stopped_teacher_leaves_its_last_good_state_to_start_from(labelled: Make, knobs: TeacherConfig) -> None:
     workspace = labelled(20)
     broken = knobs.model_copy(update={"head_rate": 1e30, "precision": "float32"})
-    with pytest.raises(
-        TrainingFailed, match=r"policy teacher: \w+ (nan|inf) at step \d of 3 \(epoch 1, lists r\d{4}, "
-    ):
+    with refused(TrainingFailed, "policy teacher", "of 3", "epoch 1", "lists r0"):
         train_teacher(workspace, "policy", broken)
     (stopped,) = (workspace.teachers / "policy").glob("*.stopped")
     assert not (workspace.teachers / "policy" / "CURRENT").exists()

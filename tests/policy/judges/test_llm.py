@@ -22,6 +22,7 @@ from contracts.records import Job, Member
 from policy import Judgement, Pair, Ungraded, load_policy
 from policy.judges.llm import EXTRAS, LlmConfig, LlmJudge
 from policy.judges.prompt import build_prompt
+from tests.make import refused
 
 POLICY = load_policy()
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
@@ -289,18 +290,19 @@ def test_waits_double_and_vary(chat_server: Any, judge: Callable[..., LlmJudge])
 
 def test_a_server_that_fails_for_good_is_given_up(chat_server: Any, judge: Callable[..., LlmJudge]) -> None:
     chat_server.reply = lambda body: 429
-    with pytest.raises(JudgeFailed, match=r"5 pairs in a row without a grade, the last: rate limited \(HTTP 429\)"):
+    with refused(JudgeFailed, "5 pairs", "HTTP 429"):
         judge(give_up_after=5, tries=2).grade_many(pairs(500))
     assert len(chat_server.bodies) < 40
 
 
-@pytest.mark.parametrize(("status", "cure"), [(401, r"\$SOME_KEY"), (402, "balance"), (404, "model")])
+@pytest.mark.parametrize(("status", "cure"), [(401, "$SOME_KEY"), (402, "balance"), (404, "model")])
 def test_a_wrong_key_or_model_and_an_empty_account_stop_at_once(
     chat_server: Any, judge: Callable[..., LlmJudge], status: int, cure: str
 ) -> None:
     chat_server.reply = lambda body: status
-    with pytest.raises(JudgeFailed, match=f"HTTP {status}.*{cure}") as raised:
+    with pytest.raises(JudgeFailed) as raised:
         judge().grade_many(pairs(50))
+    assert f"HTTP {status}" in str(raised.value) and cure in raised.value.cure
     assert "s3cr3t" not in str(raised.value)
     assert len(chat_server.bodies) <= 8
 
@@ -315,7 +317,7 @@ def test_what_one_pair_forbids_stops_nothing(chat_server: Any, judge: Callable[.
 @pytest.mark.parametrize("number", [3, 50])
 def test_a_server_that_forbids_everything_stops(chat_server: Any, judge: Callable[..., LlmJudge], number: int) -> None:
     chat_server.reply = lambda body: 403
-    with pytest.raises(JudgeFailed, match=r"HTTP 403.*\$SOME_KEY"):
+    with refused(JudgeFailed, "HTTP 403", "$SOME_KEY"):
         judge().grade_many(pairs(number))
     assert len(chat_server.bodies) < 30
 
@@ -323,7 +325,7 @@ def test_a_server_that_forbids_everything_stops(chat_server: Any, judge: Callabl
 def test_a_key_that_is_not_there_is_missed_before_anything_is_asked(
     chat_server: Any, judge: Callable[..., LlmJudge]
 ) -> None:
-    with pytest.raises(NotReady, match="NO_SUCH_KEY is not set"):
+    with refused(NotReady, "NO_SUCH_KEY"):
         judge(api_key_env="NO_SUCH_KEY")
     assert judge(api_key_env="").grade_many(pairs(1)) == [Judgement(3, "related work")]
 
@@ -373,7 +375,7 @@ def test_what_is_no_grade_is_not_kept(chat_server: Any, judge: Callable[..., Llm
 
 def test_a_file_that_is_something_else_is_told(judge: Callable[..., LlmJudge], tmp_path: Path) -> None:
     (tmp_path / "a.sqlite").write_bytes(b"no database" * 1_000)
-    with pytest.raises(UnreadableFile, match=r"a\.sqlite: .*delete it"):
+    with refused(UnreadableFile, where=tmp_path / "a.sqlite"):
         judge(tmp_path / "a.sqlite")
 
 
@@ -385,14 +387,14 @@ def test_answers_that_another_run_keeps_are_not_to_be_deleted(
     others = [sqlite3.connect(tmp_path / name, isolation_level=None) for name in ("a.sqlite", "new.sqlite")]
     for other in others:
         other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(JudgeFailed, match=r"a\.sqlite: database is locked .another run is using it"):
+    with refused(JudgeFailed, where=tmp_path / "a.sqlite"):
         asked.grade_many(pairs(1))
-    with pytest.raises(JudgeFailed, match=r"new\.sqlite: database is locked .another run is using it"):
+    with refused(JudgeFailed, where=tmp_path / "new.sqlite"):
         judge(tmp_path / "new.sqlite")
 
 
 def test_a_place_where_no_answers_can_be_kept_is_told(judge: Callable[..., LlmJudge], tmp_path: Path) -> None:
-    with pytest.raises(UnreadableFile, match="may be written"):
+    with refused(UnreadableFile, where=tmp_path):
         judge(tmp_path)
 
 
@@ -436,8 +438,10 @@ def test_neither_key_nor_text_is_logged_or_kept(
 
 @pytest.mark.parametrize("address", ["https://me:s3cr3t@x/v1", "https://x/v1?key=s3cr3t", "https://x/v1#s3cr3t"])
 def test_an_address_with_a_key_is_refused_and_not_repeated(address: str) -> None:
-    with pytest.raises(ValidationError, match="api_key_env") as raised:
+    with pytest.raises(ValidationError) as raised:
         LlmConfig(model="m", base_url=address)
+    [error] = raised.value.errors()
+    assert error["loc"] == ("base_url",) and "api_key_env" in error["msg"]
     assert "s3cr3t" not in str(raised.value)
 
 
