@@ -1,8 +1,8 @@
-"""The trained retrieval encoder: one tower for requests and jobs, learned from what was taken on past requests.
+"""The trained retrieval encoder: one tower for requests and jobs, trained on the jobs that were taken on past requests.
 
-Its result is a backbone folder, as the embedded one is, so export, embedding and search do not know that it was
-trained. Lists that were judged or scored before can be learned from beside the log: by a hinge on mined pairs, and by
-the ranker's order. Why not by sentence-transformers' trainer: docs/decisions/0014-one-loop-trains-the-encoder-too.md.
+The result is a backbone folder like the embedded one, so export, embedding and search need not know of the training.
+Graded or scored lists can add two losses: a hinge on mined pairs and the divergence from a teacher's order. Why it does
+not use sentence-transformers' trainer: docs/decisions/0014-one-loop-trains-the-encoder-too.md.
 """
 
 from __future__ import annotations
@@ -40,19 +40,31 @@ log = logging.getLogger("rolecall")
 
 ABOUT = "towers.json"
 CHUNK_TOKENS = 2_048
-"""Padded tokens that are read at once: a step's texts differ in length, and padding costs as much as text."""
+"""Padded tokens of one forward pass: a step's texts differ in length, and padding costs as much as text."""
 
 
-class Judged(NamedTuple):
-    """Training lists of a pass before. taught: (n,) float32 a teacher's logits, NaN where it has none."""
+class JudgedLists(NamedTuple):
+    """Training lists of an earlier run of the pipeline.
+
+    Attributes:
+        rows: Their n pairs.
+        teacher: (n,) float32 logits of a teacher, NaN where it has none.
+        version: Of the pairs and of the teacher's scores.
+    """
 
     rows: Rows
-    taught: np.ndarray
+    teacher: np.ndarray
     version: str
 
 
 class Step(NamedTuple):
-    """positives: (b,) their numbers; easy: (m,) jobs of the inventory; lists: rows of each judged list."""
+    """One batch.
+
+    Attributes:
+        positives: (b,) int64 numbers of positives.
+        easy: (m,) int64 numbers of jobs, the easy negatives.
+        lists: Row numbers of each judged list.
+    """
 
     positives: np.ndarray
     easy: np.ndarray
@@ -67,12 +79,23 @@ class Step(NamedTuple):
 
 
 def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> Path:
-    """Train a tower; return the folder of its version below `root`.
+    """Train a tower.
 
-    The version is the hash of positives, lists, knobs and backbone; where it is there already, nothing is done.
-    Raises BadInput for widths or layers that the backbone has not, NotReady where lists are asked for that are not
-    there, TrainingFailed where a loss is not finite (<version>.stopped then holds the last good state) or all texts
-    have come to lie in one place.
+    Its version is the hash of positives, lists, knobs and backbone; nothing is done where the version exists.
+
+    Args:
+        root: Folder of versions.
+        positives: Pairs of requests and taken jobs.
+        config: The knobs.
+
+    Returns:
+        The folder of the version.
+
+    Raises:
+        BadInput: The backbone has fewer dimensions or layers than the knobs ask for.
+        NotReady: The knobs name lists that do not exist.
+        TrainingFailed: A loss is not finite (`<version>.stopped` has the last good state), or the scores of a request's
+            jobs are all but equal.
     """
     folder = backbone_folder(config.backbone)
     judged = read_judged(Workspace(config.lists), config) if config.lists else None
@@ -122,28 +145,38 @@ def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> 
     return out
 
 
-def read_judged(workspace: Workspace, config: EncoderTraining) -> Judged:
-    """The training lists of a workspace with what is learned from them. Raises NotReady, BadInput (`read_scores`)."""
+def read_judged(workspace: Workspace, config: EncoderTraining) -> JudgedLists:
+    """Read the training lists of a workspace, with a teacher's logits where `distil_weight` is above 0.
+
+    Raises:
+        NotReady: There is no training list, or no score of the teacher.
+        BadInput: The teacher's scores do not fit the lists.
+    """
     rows = read_rows(workspace.training)
     train = np.flatnonzero(rows.splits == "train")
     if not len(train):
         raise NotReady("no training list", where=str(workspace.training), cure="run `rolecall label` first")
-    taught, name = np.full(len(rows), np.nan, np.float32), ""
+    teacher, name = np.full(len(rows), np.nan, np.float32), ""
     if config.distil_weight:
         path = current_scores(workspace, config.teacher)
         tasks, logits = read_scores(path, rows, train)
         task = TEACHERS.get(config.teacher).tasks[0]  # by which it orders jobs
         if task not in tasks:
             raise BadInput(f"no answer to {task!r}", where=str(path), cure="name another teacher")
-        taught, name = logits[:, tasks.index(task)], path.stem
-    return Judged(rows.only(train), taught[train], f"{rows.version}/{name}")
+        teacher, name = logits[:, tasks.index(task)], path.stem
+    return JudgedLists(rows.only(train), teacher[train], f"{rows.version}/{name}")
 
 
 class Loss:
-    """The loss of a step, and the texts that it reads. `begin` sets what counts from now on."""
+    """The loss of a step, with the states of all texts."""
 
     def __init__(
-        self, backbone: Backbone, positives: Positives, judged: Judged | None, folder: Path, config: EncoderTraining
+        self,
+        backbone: Backbone,
+        positives: Positives,
+        judged: JudgedLists | None,
+        folder: Path,
+        config: EncoderTraining,
     ) -> None:
         self._backbone, self._positives, self._judged, self._config = backbone, positives, judged, config
         tokenizer, memory = open_tokenizer(folder, config.max_tokens), config.memory_mb // 2
@@ -161,27 +194,28 @@ class Loss:
         return device_of(self._backbone)
 
     def begin(self, hardest: int | None) -> None:
-        """hardest: as in `contrastive`. The weights of now are those that the anchor holds to."""
+        """Start a stage: the anchor pulls towards the weights as they are now. hardest: as in `contrastive`."""
         self._hardest = hardest
         if self._config.anchor:
             moving = [weight for weight in self._backbone.parameters() if weight.requires_grad]
             self._start = [(weight, weight.detach().clone()) for weight in moving]
 
     def __call__(self, step: Step) -> Tensor:
-        """Scalar, the mean over the widths; products of vectors in float32, as bfloat16 would blur the order."""
+        """Scalar loss, the mean over `dims`; scores are float32, as bfloat16 would round away differences."""
         own = self._positives
         jobs, column = np.unique(np.concatenate([own.job[step.positives], step.easy]), return_inverse=True)
         device = self.device
         allowed = to_device(own.allowed(step.positives, jobs), device)
-        asked, row = np.unique(own.request[step.positives], return_inverse=True)
-        requests, offered = self._vectors(self._requests, asked), self._vectors(self._jobs, jobs)
+        texts, row = np.unique(own.request[step.positives], return_inverse=True)
+        request_vectors, job_vectors = self._vectors(self._requests, texts), self._vectors(self._jobs, jobs)
         lists = self._lists(step.lists) if step.lists else None
         positive = to_device(column[: len(step.positives)], device)
         weight = to_device(own.weight[step.positives], device)
-        total = requests.new_zeros(())
+        total = request_vectors.new_zeros(())
         with torch.autocast(device.type, enabled=False):
             for dim in self._dims:
-                scores = (truncate_dim(requests, dim) @ truncate_dim(offered, dim).T)[to_device(row, device)]
+                products = truncate_dim(request_vectors, dim) @ truncate_dim(job_vectors, dim).T
+                scores = products[to_device(row, device)]
                 total = total + contrastive(scores, positive, allowed, weight, self._config.scale, self._hardest)
                 if lists is not None:
                     total = total + self._of_lists(lists, dim)
@@ -191,50 +225,50 @@ class Loss:
         return total
 
     def vectors(self, requests: np.ndarray, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Unit vectors (n, H), (m, H) float32 of the positives' texts with these numbers."""
+        """Unit vectors (n, H) and (m, H) float32 of requests and jobs of the positives, by number."""
         return self._vectors(self._requests, requests), self._vectors(self._jobs, jobs)
 
     def _vectors(self, states: TextStates, texts: np.ndarray) -> Tensor:
-        found, order = [], []
-        for some in by_length(states.lengths[texts], CHUNK_TOKENS):
-            hidden, mask = states.batch(texts[some])
-            found.append(mean_pool(self._backbone.run(hidden, mask, states.layers).float(), mask))
-            order.append(some)
-        return l2_normalize(torch.cat(found)[to_device(np.argsort(np.concatenate(order)), self.device)])
+        pooled, order = [], []
+        for chunk in by_length(states.lengths[texts], CHUNK_TOKENS):
+            hidden, mask = states.batch(texts[chunk])
+            pooled.append(mean_pool(self._backbone.run(hidden, mask, states.layers).float(), mask))
+            order.append(chunk)
+        return l2_normalize(torch.cat(pooled)[to_device(np.argsort(np.concatenate(order)), self.device)])
 
     def _lists(self, lists: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Vectors of requests (l, H) and of their jobs (l, n, H), relevance and a teacher's logits (l, n) with NaN."""
         assert self._judged is not None
         rows, own = self._judged.rows, self._positives
         chosen = np.concatenate(lists)
-        asked = np.array([rows.request[of_list[0]] for of_list in lists]) + len(own.requests)
+        requests = np.array([rows.request[of_list[0]] for of_list in lists]) + len(own.requests)
         jobs, which = np.unique(rows.job[chosen] + len(own.jobs), return_inverse=True)
         device = self.device
         packed = to_device(padded(which, lists, 0), device)
         known = (
             to_device(padded(values[chosen], lists, np.nan), device)
-            for values in (rows.target("relevance"), self._judged.taught)
+            for values in (rows.target("relevance"), self._judged.teacher)
         )
-        return self._vectors(self._requests, asked), self._vectors(self._jobs, jobs)[packed], *known  # type: ignore[return-value]
+        return self._vectors(self._requests, requests), self._vectors(self._jobs, jobs)[packed], *known  # type: ignore[return-value]
 
     def _of_lists(self, lists: tuple[Tensor, Tensor, Tensor, Tensor], dim: int) -> Tensor:
-        requests, jobs, relevance, taught = lists
+        requests, jobs, relevance, teacher = lists
         config = self._config
         scores = (truncate_dim(requests, dim)[:, None] * truncate_dim(jobs, dim)).sum(-1)
         total = scores.new_zeros(())
         if config.margin_weight:
             total = total + config.margin_weight * mined_margin(scores, relevance, config.margin, config.mined)
         if config.distil_weight:
-            present = torch.isfinite(taught)[..., None]
-            theirs, ours = torch.nan_to_num(taught)[..., None], scores[..., None] * config.scale
-            total = total + config.distil_weight * list_divergence(theirs, ours, present).mean()
+            present = torch.isfinite(teacher)[..., None]
+            logits, student = torch.nan_to_num(teacher)[..., None], scores[..., None] * config.scale
+            total = total + config.distil_weight * list_divergence(logits, student, present).mean()
         return total
 
 
 def _steps(
-    positives: Positives, judged: Judged | None, config: EncoderTraining, stage: int, epoch: int
+    positives: Positives, judged: JudgedLists | None, config: EncoderTraining, stage: int, epoch: int
 ) -> Iterator[Step]:
-    """One epoch: every positive once, with fresh easy negatives; lists in turn, as often as steps need them."""
+    """Steps of one epoch: every positive once, with newly drawn easy negatives; judged lists in turn."""
     rng = np.random.default_rng((config.seed, stage, epoch))
     order = rng.permutation(len(positives))
     lists = judged.rows.lists(np.arange(len(judged.rows))) if judged else []
@@ -247,10 +281,10 @@ def _steps(
 
 
 def _check_spread(loss: Loss, positives: Positives, config: EncoderTraining) -> None:
-    """Raise TrainingFailed where the scores of a request's jobs are all but the same."""
-    some = [np.arange(min(64, len(texts))) for texts in (positives.requests, positives.jobs)]
+    """Raise TrainingFailed where the scores of a request's jobs are all but equal."""
+    texts = [np.arange(min(64, len(texts))) for texts in (positives.requests, positives.jobs)]
     with torch.inference_mode(), autocast(loss.device, config.precision):
-        requests, jobs = loss.vectors(*some)
+        requests, jobs = loss.vectors(*texts)
     spread = float((requests @ jobs.T).std(dim=1).mean())
     if not spread > COLLAPSED:
         raise TrainingFailed(
@@ -260,7 +294,7 @@ def _check_spread(loss: Loss, positives: Positives, config: EncoderTraining) -> 
         )
 
 
-def _version(positives: Positives, judged: Judged | None, config: EncoderTraining, folder: Path) -> str:
+def _version(positives: Positives, judged: JudgedLists | None, config: EncoderTraining, folder: Path) -> str:
     knobs = config.model_dump(mode="json", exclude={"backbone", "lists", "memory_mb", "max_requests", "device"})
     parts = [MODEL_FORMAT, positives.version, knobs, backbone_version(folder), judged.version if judged else ""]
     return json_hash(parts)

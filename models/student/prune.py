@@ -1,9 +1,11 @@
-"""Structured pruning: whole neurons, heads and layers go, and what stays is solved to give what the whole gave.
+"""Structured pruning: whole neurons, heads and layers are removed, and the remaining weights solved anew.
 
-A feed-forward block ends in a linear map that reads its neurons, attention in one that reads its heads. On calibration
-inputs the output of such a map is to stay as it was: which groups of inputs to keep is searched greedily with swaps,
-and for a kept set the best weights have a closed form. After OSSCAR (arXiv 2403.12983). As there, each map is pruned
-by itself; small steps with distillation between them lose least.
+A feed-forward block ends in a linear map over its neurons, attention in one over its heads. The map's output on
+calibration inputs has to change least: the groups of inputs to keep are searched greedily with swaps, and the best
+weights of a kept set have a closed form. Each map is pruned by itself; small steps with distillation between them lose
+least.
+
+Source: OSSCAR (arXiv 2403.12983).
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from models.layers.geometry import keep_heads, narrow
 from models.student.student import Student
 
 RIDGE = 1e-3
-"""Pull of the weights towards what they were, as a share of the inputs' mean variance."""
+"""Penalty on changes of the weights, as a share of the inputs' mean variance."""
 SWAPS = 32
+"""Most exchanges of a removed group for a kept one."""
 ROWS_A_CALL = 512
-"""Calibration rows that are taken of each call of a map: some thousands say enough of 1,536 neurons."""
+"""Input rows of each call of a map that count: some thousands in all are enough for 1,536 neurons."""
 
 
 class Moments:
-    """Mean and covariance of the rows (n, p) that enter a linear map, in float64."""
+    """Running mean and covariance, in float64, of the inputs of a linear map."""
 
     def __init__(self, width: int) -> None:
         self._count = 0
@@ -35,18 +38,19 @@ class Moments:
         self._products = torch.zeros(width, width, dtype=torch.float64)
 
     def add(self, rows: Tensor) -> None:
+        """Count rows (n, p)."""
         self._count += len(rows)
         self._total += rows.sum(0, dtype=torch.float64)
         self._products += rows.T @ rows
 
     @property
     def mean(self) -> Tensor:
-        """(p,)."""
+        """(p,) float64."""
         return self._total / max(1, self._count)
 
     @property
     def covariance(self) -> Tensor:
-        """(p, p), with the ridge on its diagonal: positive definite."""
+        """(p, p) float64, positive definite by the ridge on its diagonal."""
         covariance = self._products / max(1, self._count) - torch.outer(self.mean, self.mean)
         ridge = RIDGE * float(covariance.diagonal().mean().clamp(min=1e-9))
         return covariance + ridge * torch.eye(len(covariance), dtype=torch.float64)
@@ -79,10 +83,14 @@ def prune_in_steps(
 def prune(
     student: Student, calibrate: Callable[[], Tensor], neurons: float = 0.0, heads: float = 0.0, layers: int = 0
 ) -> None:
-    """Take shares of the neurons and heads of every layer, and some layers of the item encoder, in place.
+    """Remove neurons and heads of every layer, and layers of the item encoder, in place.
 
-    calibrate: runs the student as it is now on calibration inputs, from the texts on, and returns its logits.
-    neurons, heads: shares in [0, 1); at least one of each stays, and of each layer the same number.
+    Args:
+        student: On the CPU.
+        calibrate: Runs the student, as it is at that moment, on calibration inputs and returns its logits.
+        neurons: Share in [0, 1) of each layer's neurons to remove; one at least stays.
+        heads: The same of attention heads.
+        layers: Number of the item encoder's layers to remove.
     """
     student.eval()
     with torch.no_grad():
@@ -103,7 +111,7 @@ def prune(
 
 @contextlib.contextmanager
 def recorded(maps: Sequence[nn.Linear]) -> Iterator[dict[nn.Linear, Moments]]:
-    """The moments of what enters each map while the context is open."""
+    """Collect the moments of the inputs of each map while the context is open."""
     moments = {linear: Moments(linear.in_features) for linear in maps}
     draws = torch.Generator().manual_seed(0)
 
@@ -120,15 +128,24 @@ def recorded(maps: Sequence[nn.Linear]) -> Iterator[dict[nn.Linear, Moments]]:
 
 
 def choose(covariance: Tensor, weight: Tensor, group: int, keep: int, swaps: int = SWAPS) -> Tensor:
-    """Which groups of inputs to keep so that the output changes least, ascending (keep,) int64.
+    """Choose the groups of inputs to keep so that the map's output changes least.
 
-    covariance: (p, p) of the inputs; weight: (d, p) of the map; group: neighbouring inputs that go or stay together.
-    One group after the other goes, each the cheapest given those that went before; then the best that went and the
-    cheapest that stayed change places while that helps.
+    Groups are removed one by one, each time the one whose removal costs least given those already removed; then the
+    best removed group and the cheapest kept one are exchanged while that helps.
 
-    The tableau is [C | C W'] after a principal pivot on the kept set: with rows [C^-1 | -W'] where all is kept. A
-    group's block and its right-hand rows say at once what its removal costs or its return gains, and pivoting on the
-    block takes it out or in.
+    The tableau is [C | C W'] after a principal pivot on the kept set, and so [C^-1 | -W'] while all is kept. A group's
+    block and its right-hand rows give the cost of its removal or the gain of its return; a pivot on the block removes
+    or returns it.
+
+    Args:
+        covariance: (p, p) of the inputs.
+        weight: (d, p) of the map.
+        group: Number of neighbouring inputs that form a group.
+        keep: Number of groups to keep.
+        swaps: Most exchanges.
+
+    Returns:
+        (keep,) int64 numbers of groups, ascending.
     """
     inputs = len(covariance)
     tableau = torch.cat((torch.linalg.inv(covariance), -weight.T.to(covariance.dtype)), 1)
@@ -161,24 +178,32 @@ def choose(covariance: Tensor, weight: Tensor, group: int, keep: int, swaps: int
 
 
 def reconstruct(covariance: Tensor, weight: Tensor, kept: Tensor) -> Tensor:
-    """The weights (d, k) of the kept inputs that change the output (d,) of the map least; closed form.
+    """Solve for the weights of the kept inputs that change the map's output least.
 
-    Minimises |W x - V x_S|^2 over centred x; with the ridge r also r |W_S - V|^2 + r |W without S|^2, so that all kept
-    is the map as it was.
+    They minimise |W x - V x_S|^2 over centred x, plus r |W_S - V|^2 with the ridge r; where all inputs are kept the
+    weights stay as they are.
+
+    Args:
+        covariance: (p, p) of the inputs.
+        weight: (d, p) of the map.
+        kept: (k,) int64 inputs to keep.
+
+    Returns:
+        (d, k) weights.
     """
     mixed = covariance[kept] @ weight.T.to(covariance.dtype)
     return torch.linalg.solve(covariance[kept][:, kept], mixed).T
 
 
 def _drop_layer(layers: Any, calibrate: Callable[[], Tensor]) -> None:
-    """Take the layer without which the logits change least."""
-    whole = calibrate()
+    """Remove the layer whose removal changes the logits least."""
+    before = calibrate()
     changes = []
     for place in range(len(layers)):
-        taken = layers[place]
+        layer = layers[place]
         del layers[place]
-        changes.append(float((calibrate() - whole).square().mean()))
-        layers.insert(place, taken)
+        changes.append(float((calibrate() - before).square().mean()))
+        layers.insert(place, layer)
     del layers[min(range(len(layers)), key=changes.__getitem__)]
 
 
@@ -193,7 +218,7 @@ def _prune_heads(layer: Any, moments: Moments, share: float) -> None:
 
 
 def _fit_kept(linear: nn.Linear, moments: Moments, group: int, share: float) -> Tensor:
-    """Cut a map to the inputs that it is to keep (k,), with the weights and the bias that make up for the others."""
+    """Cut a map to the best inputs, with weights and bias that make up for the others; return the inputs (k,)."""
     groups = linear.in_features // group
     covariance, mean, weight = moments.covariance, moments.mean, linear.weight.double()
     chosen = choose(covariance, weight, group, max(1, round(groups * (1 - share))))
@@ -206,7 +231,7 @@ def _fit_kept(linear: nn.Linear, moments: Moments, group: int, share: float) -> 
 
 
 def _pivot(tableau: Tensor, at: slice) -> None:
-    """Principal pivot on a block, in place; a second one undoes it (Tucker 1960)."""
+    """Principal pivot (Tucker 1960) on a diagonal block, in place; a second one undoes it."""
     block = torch.linalg.inv(tableau[at, at])
     columns, rows = tableau[:, at].clone(), block @ tableau[at]
     tableau.addmm_(columns, rows, alpha=-1)

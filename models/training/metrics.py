@@ -1,7 +1,8 @@
-"""How good scores are on held-out pairs: NDCG within lists, AUC over events, agreement of orders, calibration.
+"""Metrics of scores on held-out pairs: NDCG within lists, AUC over events, agreement of orders, calibration.
 
-Intervals are percentiles over resampled lists. Source: Sakai, Evaluating evaluation metrics based on the bootstrap
-(SIGIR 2006).
+Intervals are percentiles over resampled lists.
+
+Source: Sakai, Evaluating evaluation metrics based on the bootstrap (SIGIR 2006).
 """
 
 from __future__ import annotations
@@ -14,11 +15,20 @@ from contracts.values import FrozenModel
 
 RESAMPLES = 1_000
 LEVEL = 0.95
+"""Coverage of the intervals."""
 _CHUNK = 200
 
 
 class Bin(FrozenModel):
-    """Pairs of like predicted probability: mean prediction, observed rate with its interval, and their number."""
+    """Pairs of similar predicted probability.
+
+    Attributes:
+        predicted: Mean predicted probability.
+        observed: Mean label.
+        low: Lower end of the interval of `observed`.
+        high: Upper end.
+        n: Number of pairs.
+    """
 
     predicted: float
     observed: float
@@ -28,9 +38,16 @@ class Bin(FrozenModel):
 
 
 def list_ndcgs(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray], k: int = 10) -> np.ndarray:
-    """NDCG@k of each list of row numbers (lists,) float64: linear gains, ties broken against the system.
+    """NDCG@k of each list, with linear gains; of equal scores the lowest gain comes first.
 
-    Rows whose gain is NaN are left out; a list is NaN where no gain differs from another.
+    Args:
+        scores: (n,) float.
+        gains: (n,) float, NaN for rows to leave out.
+        lists: Row numbers of each list.
+        k: Cutoff.
+
+    Returns:
+        (lists,) float64, NaN where all gains of a list are equal.
     """
     values = np.full(len(lists), np.nan)
     for i, rows in enumerate(lists):
@@ -45,13 +62,21 @@ def list_ndcgs(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray
 
 
 def mean_ndcg(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray], k: int = 10) -> float:
-    """Mean of `list_ndcgs` over the lists that have one; NaN where none has."""
+    """Mean of `list_ndcgs` over the lists whose value is known; NaN where none is."""
     values = list_ndcgs(scores, gains, lists, k)
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def auc(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Area under the ROC curve over rows whose label is known; NaN where one class is absent."""
+    """Area under the ROC curve.
+
+    Args:
+        scores: (n,) float.
+        labels: (n,) in [0, 1], NaN where not known; above 0.5 is a positive.
+
+    Returns:
+        The area over rows of known label; NaN where one class is absent.
+    """
     from sklearn.metrics import roc_auc_score
 
     known = np.isfinite(labels)
@@ -62,72 +87,126 @@ def auc(scores: np.ndarray, labels: np.ndarray) -> float:
 
 
 def top_agreement(scores: np.ndarray, reference: np.ndarray, lists: Sequence[np.ndarray]) -> float:
-    """NDCG@1 agreement: mean over lists of reference(top by scores) / reference(top by reference), as probabilities."""
+    """NDCG@1 agreement: how good the first of each list is by the reference, as a share of the best.
+
+    Args:
+        scores: (n,) logits whose order is compared.
+        reference: (n,) logits; their sigmoids are the gains.
+        lists: Row numbers of each list.
+
+    Returns:
+        Mean over the lists of two rows or more; NaN where there is none.
+    """
     probability = 1 / (1 + np.exp(-reference))
     values = [probability[rows[np.argmax(scores[rows])]] / probability[rows].max() for rows in lists if len(rows) > 1]
     return float(np.mean(values)) if values else float("nan")
 
 
 def rank_correlation(scores: np.ndarray, reference: np.ndarray, lists: Sequence[np.ndarray]) -> float:
-    """Mean of Kendall's tau-b (Kendall 1945) over the lists in which both tell jobs apart; NaN where there is none."""
+    """Mean of Kendall's tau-b over lists.
+
+    Args:
+        scores: (n,) float.
+        reference: (n,) float.
+        lists: Row numbers of each list.
+
+    Returns:
+        Mean over the lists in which neither is constant; NaN where there is none.
+
+    Source: Kendall 1945.
+    """
     from scipy.stats import kendalltau
 
-    told = [rows for rows in lists if len(rows) > 1 and np.ptp(scores[rows]) > 0 and np.ptp(reference[rows]) > 0]
-    return float(np.mean([kendalltau(scores[rows], reference[rows]).statistic for rows in told])) if told else np.nan
+    varied = [rows for rows in lists if len(rows) > 1 and np.ptp(scores[rows]) > 0 and np.ptp(reference[rows]) > 0]
+    taus = [kendalltau(scores[rows], reference[rows]).statistic for rows in varied]
+    return float(np.mean(taus)) if taus else np.nan
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[Bin]:
-    """Up to `bins` bins of about equal mass, ascending, with Wilson score intervals (Wilson 1927).
+    """Bins of a reliability diagram, of about equal numbers of pairs.
 
-    probabilities: (n,) in [0, 1]; labels: (n,) in [0, 1], NaN where not known, which are left out. Pairs of one
-    probability stay in one bin, and each bin holds at least a `bins`-th of them. Of soft labels the interval is wider
-    than need be: they vary less than events of the same rate.
+    Args:
+        probabilities: (n,) in [0, 1].
+        labels: (n,) in [0, 1], NaN for pairs to leave out. For soft labels the intervals are too wide, as these vary
+            less than events of the same rate.
+        bins: Most bins.
+
+    Returns:
+        Bins in ascending order with Wilson score intervals. Pairs of one probability share a bin, and each bin has at
+        least n / bins pairs.
+
+    Source: Wilson 1927.
     """
     known = np.isfinite(labels)
     p, y = probabilities[known], labels[known]
-    place, found = _places(p, bins), []
-    for i in range(int(place.max(initial=-1)) + 1):
-        mine = place == i
-        rate, n = float(y[mine].mean()), int(mine.sum())
+    bin_of_pair, diagram = _bin_numbers(p, bins), []
+    for number in range(int(bin_of_pair.max(initial=-1)) + 1):
+        inside = bin_of_pair == number
+        rate, n = float(y[inside].mean()), int(inside.sum())
         low, high = _wilson(rate, n)
-        found.append(Bin(predicted=float(p[mine].mean()), observed=rate, low=low, high=high, n=n))
-    return found
+        diagram.append(Bin(predicted=float(p[inside].mean()), observed=rate, low=low, high=high, n=n))
+    return diagram
 
 
 def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> float:
-    """Mean distance of observed from predicted over the bins of `reliability`, by their pairs; NaN for none.
+    """Expected calibration error over the bins of `reliability`.
 
-    The expected calibration error of Naeini et al., Obtaining well calibrated probabilities (AAAI 2015), over bins of
-    equal mass. Few pairs make it look larger than it is: each bin's rate is off by chance.
+    Few pairs make it look larger than it is: each bin's rate is off by chance.
+
+    Args:
+        probabilities: As `reliability`.
+        labels: As `reliability`.
+        bins: As `reliability`.
+
+    Returns:
+        Mean over pairs of |observed - predicted| of their bin; NaN where no label is known.
+
+    Source: Naeini et al., Obtaining well calibrated probabilities (AAAI 2015), here with bins of equal mass.
     """
-    found = reliability(probabilities, labels, bins)
-    total = sum(b.n for b in found)
-    return sum(b.n * abs(b.observed - b.predicted) for b in found) / total if total else float("nan")
+    diagram = reliability(probabilities, labels, bins)
+    total = sum(b.n for b in diagram)
+    return sum(b.n * abs(b.observed - b.predicted) for b in diagram) / total if total else float("nan")
 
 
 def calibration_interval(
     probabilities: np.ndarray, labels: np.ndarray, lists: np.ndarray, seed: int = 0, bins: int = 10
 ) -> tuple[float, float]:
-    """The interval of `calibration_error` over resampled lists, in the bins of the whole; NaN where no label is known.
+    """Interval of `calibration_error` over resampled lists; the bins are those of all pairs.
 
-    lists: (n,) of any type that sorts, the list of each pair.
+    Args:
+        probabilities: As `reliability`.
+        labels: As `reliability`.
+        lists: (n,) id of each pair's list, of any type that sorts.
+        seed: Of the resampling.
+        bins: As `reliability`.
+
+    Returns:
+        Low and high; NaN where no label is known.
     """
     known = np.isfinite(labels)
     if not known.any():
         return float("nan"), float("nan")
     p, y = probabilities[known], labels[known]
     names, of_list = np.unique(lists[known], return_inverse=True)
-    place = _places(p, bins)
-    apart = np.zeros((len(names), int(place.max()) + 1))
-    np.add.at(apart, (of_list, place), y - p)
+    bin_of_pair = _bin_numbers(p, bins)
+    differences = np.zeros((len(names), int(bin_of_pair.max()) + 1))
+    np.add.at(differences, (of_list, bin_of_pair), y - p)
     sizes = np.bincount(of_list).astype(np.float64)
-    drawn = [np.abs(counts @ apart).sum(axis=1) / (counts @ sizes) for counts in resamples(len(names), seed)]
+    drawn = [np.abs(counts @ differences).sum(axis=1) / (counts @ sizes) for counts in resamples(len(names), seed)]
     low, high = interval(np.concatenate(drawn)[:, None])[:, 0]
     return float(low), float(high)
 
 
 def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The interval of the mean of `values` (lists,) over resampled lists; NaN values are left out, NaN for none."""
+    """Interval of the mean over resampled lists.
+
+    Args:
+        values: (lists,) float, NaN for lists to leave out.
+        seed: Of the resampling.
+
+    Returns:
+        Low and high; NaN where no value is known.
+    """
     values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
@@ -137,7 +216,16 @@ def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
 
 
 def resamples(n: int, seed: int, count: int = RESAMPLES) -> Iterator[np.ndarray]:
-    """Bootstrap samples of n lists as (chunk, n) float32 counts, each row adding up to n; the same for one seed."""
+    """Bootstrap samples of lists, the same for one seed.
+
+    Args:
+        n: Number of lists.
+        seed: Of the drawing.
+        count: Number of samples.
+
+    Yields:
+        (chunk, n) float32: how often each list is in each sample of the chunk; a row adds up to n.
+    """
     rng = np.random.default_rng(seed)
     for start in range(0, count, _CHUNK):
         rows = min(_CHUNK, count - start)
@@ -146,21 +234,21 @@ def resamples(n: int, seed: int, count: int = RESAMPLES) -> Iterator[np.ndarray]
 
 
 def interval(drawn: np.ndarray) -> np.ndarray:
-    """(2, columns): the percentile interval of each column of (resamples, columns)."""
+    """Percentile interval (2, columns) of each column of values `drawn` (resamples, columns)."""
     tail = 100 * (1 - LEVEL) / 2
     return np.nanpercentile(drawn, [tail, 100 - tail], axis=0)
 
 
-def _places(p: np.ndarray, bins: int) -> np.ndarray:
-    """(n,) int64 bin of each probability (n,)."""
-    values, place, counts = np.unique(p, return_inverse=True, return_counts=True)
+def _bin_numbers(p: np.ndarray, bins: int) -> np.ndarray:
+    """(n,) int64 number of the bin of each probability (n,)."""
+    values, value_of_pair, counts = np.unique(p, return_inverse=True, return_counts=True)
     group, mass, left, least = np.zeros(len(values), np.int64), 0, len(p), len(p) / bins
     for i in range(1, len(values)):
         mass, left = mass + counts[i - 1], left - counts[i - 1]
-        closed = mass >= least and left >= least  # what is left must make a bin of its own
+        closed = mass >= least and left >= least  # the pairs that are left must fill a bin
         group[i] = group[i - 1] + closed
         mass = 0 if closed else mass
-    return group[place]
+    return group[value_of_pair]
 
 
 def _wilson(rate: float, n: int, z: float = 1.96) -> tuple[float, float]:
