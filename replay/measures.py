@@ -14,6 +14,7 @@ import ir_measures
 import numpy as np
 
 from models.training.metrics import RESAMPLES, interval, resamples
+from policy.golden.agreement import quadratic_kappa
 from replay.trec import decode
 
 
@@ -67,6 +68,63 @@ def mean_estimates(
     low, high = interval(drawn[:, :-1] / drawn[:, -1:])
     means = values.mean(axis=0)
     return [Estimate(float(m), float(a), float(b), n) for m, a, b in zip(means, low, high, strict=True)]
+
+
+def ratio_estimates(values: np.ndarray, base: np.ndarray, seed: int, count: int = RESAMPLES) -> list[Estimate]:
+    """The sum of each column divided by that of a base, with its bootstrap interval; resampled as `mean_estimates`.
+
+    Args:
+        values: (n, columns) float64, a row a request.
+        base: (n,) float64.
+        seed: Of the bootstrap.
+        count: Resamples.
+
+    Returns:
+        One estimate a column; 0 where the base adds up to nothing.
+    """
+    n = len(values)
+    if not n or not base.any():
+        return [Estimate(0.0, 0.0, 0.0, n)] * values.shape[1]
+    sums = np.concatenate([values, base[:, None]], axis=1)
+    drawn = np.concatenate([counts @ sums for counts in resamples(n, seed, count)])
+    below = np.where(drawn[:, -1:] == 0, np.nan, drawn[:, -1:])
+    low, high = interval(drawn[:, :-1] / below)
+    ratios = values.sum(axis=0) / base.sum()
+    return [Estimate(float(r), float(a), float(b), n) for r, a, b in zip(ratios, low, high, strict=True)]
+
+
+def kappa_estimate(confusions: np.ndarray, seed: int, count: int = RESAMPLES) -> Estimate:
+    """Quadratic kappa over the pairs of all lists with its bootstrap interval over lists.
+
+    Args:
+        confusions: (n, 25) counts of each list's pairs by both grades, as `policy.golden.agreement` lays them out.
+        seed: Of the bootstrap.
+        count: Resamples.
+    """
+    drawn = np.concatenate([counts @ confusions for counts in resamples(len(confusions), seed, count)])
+    low, high = interval(quadratic_kappa(drawn)[:, None])[:, 0]
+    return Estimate(float(quadratic_kappa(confusions.sum(axis=0))[0]), float(low), float(high), len(confusions))
+
+
+def auc_by_list(scores: np.ndarray, labels: np.ndarray, lists: np.ndarray) -> np.ndarray:
+    """Area under the ROC curve within each list, ties counted half.
+
+    Args:
+        scores: (n, systems) float.
+        labels: (n,) bool.
+        lists: (n,) of any type that sorts.
+
+    Returns:
+        (lists with both classes, systems) float64.
+    """
+    order = np.argsort(lists, kind="stable")
+    areas = []
+    for rows in np.split(order, np.flatnonzero(lists[order][1:] != lists[order][:-1]) + 1):
+        positive, negative = rows[labels[rows]], rows[~labels[rows]]
+        if len(positive) and len(negative):
+            apart = scores[positive][:, None] - scores[negative][None]
+            areas.append(((apart > 0) + (apart == 0) / 2).mean(axis=(0, 1)))
+    return np.array(areas).reshape(len(areas), scores.shape[1])
 
 
 def auc_estimates(

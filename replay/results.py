@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
 from contracts.values import FrozenModel
 from models.training.metrics import Bin
+from replay.measures import Estimate
 
 POPULARITY, BM25, ENCODER_ALONE = "popularity", "BM25", "encoder alone"
 RETRIEVAL, WHOLE = "retrieval alone", "whole system"
 STUDENT_RELEVANCE, STUDENT_ENGAGEMENT = "student, relevance", "student, engagement"
+BEST, BEST_OF_ALL = "best possible", "best possible, all jobs"
+JUDGE, SERVED = "judge", "served order"
+LOWER_IS_BETTER = frozenset({"poor_fits@10"})
+BY_TRUTH, BY_JUDGE = "served_truth", "served_judge"
+"""Names of the tables of served candidates."""
 END_TO_END = (POPULARITY, BM25, ENCODER_ALONE, RETRIEVAL, WHOLE)
 """The systems that choose among all jobs. Teachers are named "<teacher> teacher"."""
+
+
+def student(task: str) -> str:
+    """The system that orders by the student's answer to one task."""
+    return f"student, {task}"
 
 
 class Cell(FrozenModel):
@@ -27,6 +38,12 @@ class Cell(FrozenModel):
     low: float
     high: float
     difference: tuple[float, float, float] | None = None
+
+    @classmethod
+    def of(cls, system: str, metric: str, mean: Estimate, difference: Estimate | None = None) -> Self:
+        """The cell of an estimate and of its paired difference from the reference."""
+        apart = None if difference is None else (difference.value, difference.low, difference.high)
+        return cls(system=system, metric=metric, value=mean.value, low=mean.low, high=mean.high, difference=apart)
 
 
 class Table(FrozenModel):
@@ -45,7 +62,9 @@ class Table(FrozenModel):
         return next(cell for cell in self.cells if (cell.system, cell.metric) == (system, metric))
 
     def best(self, metric: str) -> float:
-        return max(cell.value for cell in self.cells if cell.metric == metric)
+        """The best value of a system; the best possible order is none."""
+        values = [c.value for c in self.cells if c.metric == metric and c.system not in (BEST, BEST_OF_ALL)]
+        return min(values) if metric in LOWER_IS_BETTER else max(values)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """One row a cell: case, system, metric, value, low, high, unit; and one a difference from the reference."""
@@ -67,6 +86,18 @@ class Reliability(FrozenModel):
     bins: tuple[Bin, ...]
 
 
+class Cohort(FrozenModel):
+    """Some of the requests, and how well the first ten jobs that they were served fit."""
+
+    kind: str = Field(description="What the requests have in common, such as `query`.")
+    name: str
+    requests: int
+    cells: tuple[Cell, ...]
+
+    def cell(self, system: str, metric: str) -> Cell | None:
+        return next((cell for cell in self.cells if (cell.system, cell.metric) == (system, metric)), None)
+
+
 class Results(FrozenModel):
     """All that a replay measured."""
 
@@ -79,6 +110,8 @@ class Results(FrozenModel):
     last: datetime = Field(description="Time of the last one.")
     out_of_reach: int = Field(description="Jobs that people went on to and that the index does not hold.")
     tables: tuple[Table, ...]
+    judged_by: str = Field("", description="Who graded the served candidates, or why nobody did.")
+    cohorts: tuple[Cohort, ...] = Field((), description="Of the served candidates, by the first of their tables.")
     recall: Mapping[str, tuple[float, ...]] = Field(description="System -> Recall@1, @2, ... of the end-to-end runs.")
     reliability: tuple[Reliability, ...]
     versions: Mapping[str, str]
@@ -87,6 +120,11 @@ class Results(FrozenModel):
 
     def table(self, name: str) -> Table | None:
         return next((table for table in self.tables if table.name == name), None)
+
+    @property
+    def served(self) -> Table | None:
+        """The served candidates by the truth, else by the judge's grades; None where nobody graded them."""
+        return self.table(BY_TRUTH) or self.table(BY_JUDGE)
 
     def by_system(self) -> dict[str, dict[str, dict[str, float]]]:
         """Table -> system -> metric -> value."""
@@ -98,4 +136,11 @@ class Results(FrozenModel):
 
     def rows(self) -> list[dict[str, Any]]:
         """All tables in the one row format of `summary.json` and `benchmarks/results/`."""
-        return [row for table in self.tables for row in table.rows()]
+        rows = [row for table in self.tables for row in table.rows()]
+        served = self.served
+        for cohort in self.cohorts if served else ():
+            case = f"{served.title}: {cohort.kind}, {cohort.name}" if served else ""
+            for cell in cohort.cells:
+                row = {"case": case, "system": cell.system, "metric": cell.metric, "unit": ""}
+                rows.append(row | {"value": cell.value, "low": cell.low, "high": cell.high})
+        return rows

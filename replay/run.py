@@ -19,12 +19,17 @@ from contracts.tables import parts, read_table
 from contracts.text.fitted import open_verbalizer
 from contracts.workspace import Workspace
 from models.training.metrics import calibration_error, reliability
+from policy.judges.base import JudgeConfig
+from policy.types import Policy
 from ranking.scorer import BundleScorer, ItemEncoder
+from replay.config import ServedConfig
+from replay.graded import TrueGrades
 from replay.holdout import HeldOut, has_impressions, held_out, requests_as_of, requests_of_pairs
+from replay.judged import Collector, Judging, judge_served
 from replay.measures import recall_curve
 from replay.past_index import past_index
 from replay.report.page import write_report
-from replay.report.tables import TASKS, Comparison, TrueGrades
+from replay.report.tables import TASKS, Comparison
 from replay.results import Reliability, Results
 from replay.systems import DEPTH, Ranker, ScoredPairs, end_to_end_runs, score_pairs
 from replay.trec import Run
@@ -48,6 +53,9 @@ def replay(
     truth: TrueGrades | None = None,
     attribution: str = "",
     rules: RuleBook | None = None,
+    served: ServedConfig | None = None,
+    judge: JudgeConfig | None = None,
+    policy: Policy | None = None,
 ) -> Results:
     """Measure every system on the same held-out requests; write the runs, the metrics and the report.
 
@@ -59,6 +67,9 @@ def replay(
         truth: True grades of a simulated market; they add the tables against the truth.
         attribution: Sentence that the licence of the data asks for.
         rules: From member feedback; every system answers by the enabled ones.
+        served: What is judged of the candidates that retrieval returns; None for the defaults.
+        judge: Who judges them, beside the truth; None for nobody.
+        policy: What the judge grades by.
 
     Raises:
         NotReady: A step of the recipe is missing.
@@ -73,7 +84,10 @@ def replay(
         ranker = Ranker(past.index, encoder, scorer, item_encoder)
         enabled = rules.enabled if rules else ()
         percentiles = open_verbalizer(workspace).percentiles if enabled else None
-        runs = end_to_end_runs(ranker, held, requests_as_of(workspace, held, past.known_from, percentiles), enabled)
+        asked = requests_as_of(workspace, held, past.known_from, percentiles)
+        judging = Judging(served or ServedConfig(), truth, judge, policy)
+        collector = Collector(judging, ranker, asked)
+        runs = end_to_end_runs(ranker, held, asked, enabled, collector.add)
         test = read_table(workspace.training, filter=pc.field("split") == "test")
         lists = requests_of_pairs(test)
         of_lists = requests_as_of(workspace, lists, past.known_from)
@@ -81,11 +95,13 @@ def replay(
         pairs = score_pairs(workspace, test, ranker, by_list)
         index_version, jobs, out_of_reach = past.index.version, len(past.index), _out_of_reach(past.index, held)
     log.info("replay: measuring, intervals from %s resamples", f"{resamples:,}")
+    judged = judge_served(workspace, judging, ranker, held, asked, collector.lists, seed, resamples)
     shutil.rmtree(workspace.replay, ignore_errors=True)
     comparison = Comparison(workspace.replay, resamples, seed)
     tables = [comparison.end_to_end(held, runs), *comparison.reranked(pairs, truth), comparison.auc(pairs)]
     if truth is not None:
         tables.insert(1, comparison.true_fit(held, runs, truth))
+    tables[1:1] = judged.tables
     lineage = scorer.manifest.lineage
     results = Results(
         simulated=bool(lineage.get("simulated")) or truth is not None,
@@ -97,6 +113,8 @@ def replay(
         last=held[-1].time,
         out_of_reach=out_of_reach,
         tables=tuple(table for table in tables if table is not None),
+        judged_by=judged.judged_by,
+        cohorts=judged.cohorts,
         recall={system: _recall(held, run) for system, run in runs.items()},
         reliability=_calibration(pairs),
         versions={

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,8 +21,10 @@ PACKAGES = ("apache-beam", "feast", "onnxruntime", "torch", "transformers", "ir_
 
 def write_summary(
     workspace: Workspace, *, stages: Sequence[Mapping[str, Any]], knobs: Mapping[str, Any] | None = None
-) -> Path:
+) -> Results:
     """Write `summary.json` of a workspace, and the report again, now that all stages' costs are known.
+
+    Returns the results of the replay that it is made of.
 
     stages: {name, seconds, peak_mb} each, in their order; knobs: what the recipe ran with. Raises NotReady where no
     replay was run, UnreadableFile where its results are broken.
@@ -39,10 +40,9 @@ def write_summary(
         "knobs": dict(knobs or {}),
         "rows": [*results.rows(), *_costs(stages)],
     }
-    path = workspace.summary
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    workspace.summary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
     write_report(workspace, results, stages)
-    return path
+    return results
 
 
 def read_results(workspace: Workspace) -> Results:

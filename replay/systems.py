@@ -6,7 +6,7 @@ orders the same labelled candidates. Both use the very functions that answer req
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ from replay.results import (
     WHOLE,
 )
 from replay.trec import RankedList, order_against, strictly_falling
+from retrieval.candidates import Candidates
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
@@ -47,6 +48,10 @@ DEPTH = 100
 _BLOCK_REQUESTS = 256
 _BLOCK_SCORES = 2**25
 """Dense scores held at once: 128 MB."""
+
+
+Observe = Callable[[int, np.ndarray, Candidates, Ranked], None]
+"""Place of a held-out request, (n,) bool of the jobs that may be candidates, the candidates, and their served order."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,11 @@ class Ranker:
 
 
 def end_to_end_runs(
-    ranker: Ranker, held: Sequence[HeldOut], requests: Sequence[Request], rules: Sequence[Rule] = ()
+    ranker: Ranker,
+    held: Sequence[HeldOut],
+    requests: Sequence[Request],
+    rules: Sequence[Rule] = (),
+    observe: Observe | None = None,
 ) -> dict[str, dict[str, RankedList]]:
     """The run of every system of `END_TO_END` on the held-out requests.
 
@@ -71,6 +80,7 @@ def end_to_end_runs(
         held: n held-out requests.
         requests: n requests to retrieval, in the same order.
         rules: Those in force.
+        observe: Called with the answer to each request.
 
     Returns:
         System -> request id -> the first `DEPTH` jobs.
@@ -91,6 +101,8 @@ def end_to_end_runs(
             words = index.term_shares(request)
             candidates = index.search(request, vectors[i], CANDIDATES, rules)
             ranked = rank(index, ranker.scorer, request, candidates, vectors[i], RANKED)
+            if observe is not None:
+                observe(start + i, mask, candidates, ranked)
             orders = {
                 POPULARITY: _best(popular, mask & (popular > 0), gains),
                 BM25: _best(words, mask & (words > 0), gains),

@@ -25,6 +25,7 @@ from models.config import EncoderTraining, ExportConfig, StudentConfig
 from models.registry import TEACHERS, teacher_config
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
+from replay.config import ServedConfig
 from retrieval.config import IndexConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
 
@@ -67,6 +68,7 @@ class Replay(FrozenModel):
 
     resamples: int = Field(1_000, ge=100, description="Bootstrap samples of an interval.")
     seed: int = Field(0, description="Seed of the draw of requests and of the intervals.")
+    served: ServedConfig = ServedConfig()
 
 
 class Params(FrozenModel):

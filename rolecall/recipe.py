@@ -47,7 +47,7 @@ class Stage:
         command: The `rolecall` command that does it, without `--workspace`.
         reads: Paths below the workspace.
         writes: Paths below the workspace.
-        params: Sections of params.yaml.
+        params: Sections of params.yaml, or knobs of one.
         metrics: Files of figures, written beside, by which DVC compares runs.
         files: Paths from the working directory that are read too, or knobs that hold one.
         grows: The outputs hold versions beside each other, which DVC must not clear before it runs the stage again.
@@ -139,8 +139,9 @@ def stages() -> tuple[Stage, ...]:
             "replay",
             ("bundles", "indexes", "items", "records", "features", "training", *_of_teachers("scores")),
             ("replay", "report.html"),
-            ("replay",),
+            ("replay", "label.judge"),
             metrics=("metrics/replay.json",),
+            files=(POLICY,),
         ),
     )
 
@@ -214,16 +215,19 @@ def run_recipe(
         log.info("[%d/%d] %s: %.1f s, %.0f MB", number, len(to_run), stage.name, cost["seconds"], cost["peak_mb"])
     if end not in (None, names[-1]):
         return
+    from replay.report.page import possible_share
     from replay.summary import write_summary
     from rolecall.answer import serve_once
 
     answer = serve_once(workspace)
-    write_summary(workspace, stages=costs, knobs=knobs.model_dump(mode="json"))
+    results = write_summary(workspace, stages=costs, knobs=knobs.model_dump(mode="json"))
     log.info("")
     log.info("%s", answer)
     log.info("")
     log.info("Report: %s", workspace.report)
     log.info("Serve:  rolecall serve --workspace %s", workspace.root)
+    log.info("")
+    log.info("%s", possible_share(results))
 
 
 def as_dvc() -> str:

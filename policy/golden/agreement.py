@@ -14,6 +14,8 @@ import numpy as np
 from contracts.errors import BadInput
 
 SCALE = 5
+STEPS = np.abs(np.subtract.outer(np.arange(SCALE), np.arange(SCALE)))
+"""(5, 5): how many grades two graders are apart."""
 
 
 class Interval(NamedTuple):
@@ -69,13 +71,17 @@ def agreement(first: Sequence[int], second: Sequence[int], rounds: int = 1_000, 
             raise BadInput(f"grade {off} is not on the scale", cure="grades are 0 to 4")
     confusion = np.bincount(a * SCALE + b, minlength=SCALE * SCALE)
     drawn = np.random.default_rng(seed).multinomial(len(a), confusion / len(a), rounds)
-    steps = np.abs(np.subtract.outer(np.arange(SCALE), np.arange(SCALE)))
     intervals = []
-    for penalty in (steps, steps**2):
+    for penalty in (STEPS, STEPS**2):
         low, high = np.quantile(_kappa(drawn, penalty), (0.025, 0.975))
         intervals.append(Interval(float(_kappa(confusion[None], penalty)[0]), float(low), float(high)))
     exact = float(np.mean(a == b))
     return Agreement(len(a), exact, intervals[0], intervals[1], confusion.reshape(SCALE, SCALE))
+
+
+def quadratic_kappa(confusions: np.ndarray) -> np.ndarray:
+    """(n,) float64: the quadratic kappa of n confusion matrices, (25,) or (n, 25) counts, rows by the first grader."""
+    return _kappa(confusions, STEPS**2)
 
 
 def _kappa(confusions: np.ndarray, penalty: np.ndarray) -> np.ndarray:

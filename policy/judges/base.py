@@ -82,11 +82,16 @@ class Ungraded:
 
 
 class JudgeConfig(FrozenModel):
-    """Base of the judges' knobs. `kind` is the judge's name in `policy.judges.registry.JUDGES`."""
+    """Base of the judges' knobs. `kind` is the judge's name in `policy.judges.registry.JUDGES`.
+
+    Attributes:
+        free: Whether grading calls no model, so that the judge may be asked without a word about money.
+    """
 
     model_config = ConfigDict(hide_input_in_errors=True)  # the input may hold a key
 
     kind: str
+    free: ClassVar[bool] = False
 
     def cost(self, spent: Counter[str]) -> float | None:
         """The money that a judge's `spent` comes to; None where no price is known."""

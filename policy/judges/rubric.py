@@ -18,6 +18,7 @@ class RubricConfig(JudgeConfig):
     """The rubric judge has no knobs: it reads the policy's own steps, cuts and rules."""
 
     kind: Literal["rubric"] = "rubric"
+    free = True
 
 
 class RubricJudge:

@@ -113,6 +113,7 @@ class TitleReader:
         return sum(GENERIC_WEIGHT if word in self._generic else 1.0 for word in words)
 
 
+@lru_cache(maxsize=100_000)
 def stems(text: str) -> tuple[str, ...]:
     """The stems of a text's words in order, without stop words."""
     return tuple(stem(word) for word in words(text) if word not in _STOP)

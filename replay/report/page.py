@@ -15,8 +15,23 @@ from markupsafe import Markup
 
 from contracts.versions import write_text
 from contracts.workspace import Workspace
+from replay.fits import SHARE
 from replay.report.charts import Bar, bars, curves, reliability
-from replay.results import BM25, ENCODER_ALONE, POPULARITY, RETRIEVAL, WHOLE, Cell, Results, Table
+from replay.results import (
+    BEST,
+    BM25,
+    BY_TRUTH,
+    ENCODER_ALONE,
+    JUDGE,
+    LOWER_IS_BETTER,
+    POPULARITY,
+    RETRIEVAL,
+    SERVED,
+    WHOLE,
+    Cell,
+    Results,
+    Table,
+)
 
 METRICS: Mapping[str, str] = {
     "nDCG@10": "NDCG@10",
@@ -26,6 +41,14 @@ METRICS: Mapping[str, str] = {
     "P(rel=3)@10": "Good fits in the first 10",
     "AUC view": "AUC, opened",
     "AUC apply": "AUC, applied",
+    "AUC view by request": "AUC, opened, within a request",
+    "AUC apply by request": "AUC, applied, within a request",
+    "good_fits@10": "Good fits in the first 10",
+    "poor_fits@10": "Poor fits in the first 10",
+    "ndcg@10_graded": "NDCG@10 by grade",
+    SHARE: "Share of the possible good fits",
+    "rank_correlation": "Rank correlation",
+    "kappa_with_judge": "Quadratic kappa with the judge",
 }
 MINUS = "\u2212"
 """A true minus sign, which stands as wide as the plus."""
@@ -35,6 +58,7 @@ KINDS: Mapping[str, str] = {
     ENCODER_ALONE: "encoder",
     RETRIEVAL: "retrieval",
     WHOLE: "whole",
+    SERVED: "whole",
 }
 
 
@@ -54,7 +78,7 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"metric": _metric, "number": _number, "signed": _signed}
+    environment.filters |= {"metric": _metric, "number": _number, "signed": _signed, "direction": _direction}
     return environment.get_template("report.html").render(
         r=results,
         headline=headline(results),
@@ -67,13 +91,14 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
         costs=_costs(stages),
         seconds=sum(stage["seconds"] for stage in stages),
         peak=max((stage["peak_mb"] for stage in stages), default=0),
+        cohorts=_cohorts(results),
         made=made or datetime.now(UTC),
         quarantined=sum(results.quarantine.values()),
     )
 
 
 def headline(results: Results) -> tuple[str, str]:
-    """The result in a sentence, and the numbers behind it with their intervals."""
+    """The result in a sentence, policy and behaviour, and the numbers behind it with their intervals."""
     table = results.table("end_to_end")
     assert table is not None  # the one table that every replay has
     whole, words = table.cell(WHOLE, "nDCG@10"), table.cell(BM25, "nDCG@10")
@@ -87,13 +112,53 @@ def headline(results: Results) -> tuple[str, str]:
     else:
         verdict = "cannot be told apart from BM25"
     share = f" ({by / words.value:+.0%})".replace("-", MINUS) if words.value else ""
+    behaviour = f"whole system {verdict}: NDCG@10 {whole.value:.3f} against {words.value:.3f}"
+    served = results.served
+    first = f"{where} {behaviour}."
+    if served is not None:
+        place = "On a simulated market, of" if results.simulated else "Of"
+        first = (
+            f"{place} the first ten jobs {_of_ten(served, SERVED)} ({_rivals(served)}); by what people did, the "
+            f"{behaviour}."
+        )
     return (
-        f"{where} whole system {verdict}: NDCG@10 {whole.value:.3f} against {words.value:.3f}.",
+        first,
         f"The paired difference is {_signed(by)}{share}, 95% interval {_signed(low)} to {_signed(high)}, over "
         f"{results.requests:,} held-out requests and {results.jobs:,} jobs. The whole system finds "
         f"{table.cell(WHOLE, 'R@100').value:.0%} of the jobs that people went on to among its first 100, BM25 "
         f"{table.cell(BM25, 'R@100').value:.0%}.",
     )
+
+
+def possible_share(results: Results) -> str:
+    """What share of the possible good fits the served order has in its first ten, or that nobody graded."""
+    served = results.served
+    if served is None:
+        return results.judged_by
+    names = {JUDGE: "the judge's order", BM25: "BM25"}
+    rivals = " and ".join(
+        f"{name} {served.cell(system, SHARE).value:.0%}" for system, name in names.items() if system in served.systems
+    )
+    by = "truly fit" if served.name == BY_TRUTH else "fit by the judge's grades"
+    return (
+        f"Of the jobs that {by} and could stand in the first ten, the served order has "
+        f"{served.cell(SERVED, SHARE).value:.0%} there, {rivals}."
+    )
+
+
+def _rivals(served: Table) -> str:
+    systems = [system for system in (BEST, JUDGE, BM25) if system in served.systems]
+    return ", ".join(f"{system} {_good_and_poor(served, system)}" for system in systems)
+
+
+def _of_ten(served: Table, system: str) -> str:
+    good, poor = (10 * served.cell(system, metric).value for metric in ("good_fits@10", "poor_fits@10"))
+    return f"{good:.1f} fit and {poor:.1f} do not"
+
+
+def _good_and_poor(served: Table, system: str) -> str:
+    good, poor = (10 * served.cell(system, metric).value for metric in ("good_fits@10", "poor_fits@10"))
+    return f"{good:.1f} and {poor:.1f}"
 
 
 def _plots(table: Table, results: Results) -> list[Markup]:
@@ -140,6 +205,30 @@ def _metric(name: str) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}"
+
+
+def _direction(cell: Cell) -> str:
+    """Whether a cell is clear of chance better ("up") or worse ("down") than the reference; else empty."""
+    if cell.difference is None:
+        return ""
+    _, low, high = cell.difference
+    if cell.metric in LOWER_IS_BETTER:
+        low, high = -high, -low
+    return "up" if low > 0 else "down" if high < 0 else ""
+
+
+def _cohorts(results: Results) -> list[dict[str, Any]]:
+    """A row a cohort: its name, its requests, and the cells of the systems that are shown beside each other."""
+    shown = [(SERVED, "good_fits@10"), (SERVED, "poor_fits@10"), (SERVED, SHARE), (JUDGE, SHARE), (BM25, SHARE)]
+    return [
+        {
+            "kind": cohort.kind,
+            "name": cohort.name,
+            "requests": cohort.requests,
+            "cells": [cohort.cell(*key) for key in shown],
+        }
+        for cohort in results.cohorts
+    ]
 
 
 def _signed(value: float) -> str:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from contracts.tasks import GAINS
+from replay.graded import TrueGrades
 from replay.holdout import HeldOut
-from replay.measures import Estimate, auc_estimates, mean_estimates, per_request
+from replay.measures import auc_by_list, auc_estimates, mean_estimates, per_request
 from replay.results import BM25, Cell, Table
 from replay.systems import ScoredPairs
 from replay.trec import Qrels, RankedList, Run, order_against, strictly_falling, write_qrels, write_run
-
-TrueGrades = Callable[[Sequence[str], Sequence[str], Sequence[str]], np.ndarray]
-"""(n member ids, n job ids, n queries) -> (n,) grades 0 to 4 of the true fit, known for a simulated market alone."""
 
 GOOD_GRADE = 3
 FIT_DEPTH = 10
@@ -58,7 +56,7 @@ class Comparison:
         means = dict(zip(keys, estimates, strict=False))
         from_bm25 = dict(zip(keys, estimates, strict=True))
         cells = [
-            _cell(system, measure, means[system, measure], None if system == BM25 else from_bm25[system, measure])
+            Cell.of(system, measure, means[system, measure], None if system == BM25 else from_bm25[system, measure])
             for system, measure in keys
         ]
         return Table(
@@ -132,29 +130,33 @@ class Comparison:
         systems, requests = tuple(pairs.events), 0
         cells: list[Cell] = []
         drawn: list[str] = []
+        titles: list[str] = []
         answered = [task for task in TASKS if all(task in by_task for by_task in pairs.events.values())]
         for task in answered:  # a task without a label in the log has no teacher: there is nothing to set side by side
             known = ~np.isnan(pairs.labels[task])
             scores = np.stack([pairs.events[system][task][known] for system in systems], axis=1)
-            estimates = auc_estimates(
-                scores, pairs.labels[task][known] > 0.5, pairs.lists[known], self.seed, self.resamples
-            )
+            labels, lists = pairs.labels[task][known] > 0.5, pairs.lists[known]
+            estimates = auc_estimates(scores, labels, lists, self.seed, self.resamples)
             if not np.isnan(estimates[0].value):
-                cells += [
-                    _cell(name, f"AUC {task}", estimate) for name, estimate in zip(systems, estimates, strict=True)
-                ]
-                drawn, requests = [*drawn, task], estimates[0].n
+                within = mean_estimates(auc_by_list(scores, labels, lists), self.seed, self.resamples)
+                for metric, of_metric in ((f"AUC {task}", estimates), (f"AUC {task} by request", within)):
+                    cells += [Cell.of(name, metric, one) for name, one in zip(systems, of_metric, strict=True)]
+                    drawn.append(metric)
+                titles, requests = [*titles, TASKS[task]], estimates[0].n
         if not cells:
             return None
-        title = ", ".join(TASKS[task] for task in drawn).capitalize()
-        about = "Area under the ROC curve over the candidates whose outcome is known: 0.5 is a coin, 1 is perfect."
+        title = ", ".join(titles).capitalize()
+        about = (
+            "Area under the ROC curve over the candidates whose outcome is known, of all requests together and as the "
+            "mean of the requests that have both outcomes: 0.5 is a coin, 1 is perfect."
+        )
         return Table(
             name="told_apart",
             title=title,
             about=about,
             requests=requests,
             systems=systems,
-            metrics=tuple(f"AUC {task}" for task in drawn),
+            metrics=tuple(drawn),
             reference="",
             cells=tuple(cells),
         )
@@ -185,14 +187,3 @@ def _orders(pairs: ScoredPairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, 
             best = rows[order_against(scores[rows], gains[rows])]
             runs[system][request] = (pairs.jobs[best].tolist(), strictly_falling(scores[best]))
     return qrels, runs
-
-
-def _cell(system: str, metric: str, mean: Estimate, difference: Estimate | None = None) -> Cell:
-    return Cell(
-        system=system,
-        metric=metric,
-        value=mean.value,
-        low=mean.low,
-        high=mean.high,
-        difference=None if difference is None else (difference.value, difference.low, difference.high),
-    )

@@ -21,10 +21,12 @@ def replay(
     ] = None,
 ) -> None:
     """Rank the held-out requests with every system, as things were then, and write `report.html`."""
+    from policy import load_policy
     from replay.run import replay as evaluate
 
     market = truth or workspace / RAW
-    knobs = params_of(context).replay.model_dump()
+    params = params_of(context)
+    knobs = dict(params.replay) | {"judge": params.label.judge, "policy": load_policy(params.label.policy)}
     if truth or (market / "truth").is_dir():
         from simulator.market import read_params
         from simulator.truth import Truth

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from replay.measures import (
+    auc_by_list,
     auc_estimates,
+    kappa_estimate,
     mean_estimates,
     per_request,
+    ratio_estimates,
     recall_curve,
     resamples,
 )
@@ -91,3 +94,39 @@ def test_auc_of_one_class_is_not_a_number() -> None:
 def test_recall_curve_counts_what_is_found_by_each_depth() -> None:
     curve = recall_curve([np.array([0, 2]), np.array([1])], np.array([2, 4]), 3)
     assert curve.tolist() == [0.25, 0.375, 0.625]
+
+
+def test_auc_within_a_request_is_that_of_each_list_with_both_outcomes() -> None:
+    rng = np.random.default_rng(1)
+    scores, labels, lists = rng.integers(0, 4, (60, 2)).astype(float), rng.random(60) < 0.4, np.arange(60) % 6
+    labels[lists == 3] = True
+    expected = [
+        [roc_auc_score(labels[lists == name], column[lists == name]) for column in scores.T] for name in (0, 1, 2, 4, 5)
+    ]
+    np.testing.assert_allclose(auc_by_list(scores, labels, lists), expected)
+
+
+def test_auc_of_one_request_is_that_within_it_however_its_level_differs_from_others() -> None:
+    """Two requests of opposite level: each is ordered perfectly, all pairs together are not."""
+    scores, labels = np.array([[1.0], [0.0], [9.0], [8.0]]), np.array([True, False, True, False])
+    assert auc_by_list(scores, labels, np.array(["a", "a", "b", "b"])).mean() == 1
+    assert auc_estimates(scores, labels, np.array(["a", "a", "b", "b"]), seed=0, count=100)[0].value == 0.75
+
+
+def test_a_share_of_what_is_possible_is_one_for_all_of_it_and_zero_where_nothing_is_possible() -> None:
+    possible = np.array([0.5, 0.1, 0.0, 0.4])
+    all_of_it, half = ratio_estimates(np.stack([possible, possible / 2], axis=1), possible, seed=0)
+    assert all_of_it[:3] == pytest.approx((1, 1, 1))
+    assert half[:3] == pytest.approx((0.5, 0.5, 0.5))
+    (nothing,) = ratio_estimates(np.zeros((4, 1)), np.zeros(4), seed=0)
+    assert nothing == (0, 0, 0, 4)
+
+
+def test_kappa_over_lists_is_scikit_learns_over_their_pairs() -> None:
+    rng = np.random.default_rng(4)
+    first = rng.integers(0, 5, (30, 20))
+    second = np.clip(first + rng.integers(-1, 2, first.shape), 0, 4)
+    confusions = np.stack([np.bincount(a * 5 + b, minlength=25) for a, b in zip(first, second, strict=True)])
+    found = kappa_estimate(confusions, seed=0)
+    assert found.value == pytest.approx(cohen_kappa_score(first.ravel(), second.ravel(), weights="quadratic"))
+    assert found.low < found.value < found.high and found.n == 30

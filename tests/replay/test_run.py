@@ -127,7 +127,7 @@ def test_a_log_of_views_is_replayed_by_its_own_protocol(viewed: Workspace) -> No
 def test_a_task_that_the_log_does_not_tell_of_is_not_compared(viewed: Workspace) -> None:
     table = replay(viewed, resamples=100).table("told_apart")
     assert table is not None
-    assert (table.title, table.metrics) == ("Opened or not", ("AUC view",))
+    assert (table.title, table.metrics) == ("Opened or not", ("AUC view", "AUC view by request"))
 
 
 def test_the_truth_of_a_simulated_market_adds_its_tables(shown: Workspace, tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_another_policy_is_labelled_by(reproduced, tmp_path):
     project = shutil.copytree(reproduced, tmp_path / "project")
     policy = project / "policy" / "policy.yaml"
     policy.write_text(policy.read_text() + "# edited\n")
-    assert would_run(project) == {"golden", "label"}
+    assert would_run(project) == {"golden", "label", "replay"}
     assert would_run(project, "--force-downstream") == BY_THE_POLICY
 
 
@@ -137,11 +137,11 @@ def test_a_policy_of_ones_own_is_a_knob_and_an_edit_of_it_runs_what_follows(repr
     own = project / "own.yaml"
     own.write_text((project / "policy" / "policy.yaml").read_text() + "# own\n")
     turn(project, "label", "policy", "own.yaml")
-    assert would_run(project) == {"golden", "label"}
+    assert would_run(project) == {"golden", "label", "replay"}
     dvc(project, "commit", "--force", "--quiet")
     assert would_run(project) == set()
     own.write_text(own.read_text() + "# edited\n")
-    assert would_run(project) == {"golden", "label"}
+    assert would_run(project) == {"golden", "label", "replay"}
 
 
 def test_the_knob_names_the_built_in_policy():
@@ -173,6 +173,7 @@ def stages_run(workspace: Path, monkeypatch, end: str | None = None, **simulate)
     monkeypatch.setattr("rolecall.recipe._run", start)
     monkeypatch.setattr("rolecall.answer.serve_once", lambda workspace: "")
     monkeypatch.setattr("replay.summary.write_summary", lambda workspace, **rest: None)
+    monkeypatch.setattr("replay.report.page.possible_share", lambda results: "")
     knobs = Params.model_validate({"simulate": SMALL | simulate})
     run_recipe(Workspace(workspace), None, params=None, knobs=knobs, end=end)
     return started

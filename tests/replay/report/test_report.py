@@ -10,7 +10,7 @@ import pytest
 
 from contracts.workspace import Workspace
 from replay.report.charts import Bar, bars, curves
-from replay.report.page import headline, render
+from replay.report.page import headline, possible_share, render
 from replay.results import END_TO_END, Cell, Results, Table
 from replay.run import replay
 
@@ -113,6 +113,80 @@ def test_the_headline_claims_no_more_than_the_interval_allows(
         cells=tuple(cells),
     )
     assert said in headline(results.model_copy(update={"tables": (table,)}))[0]
+
+
+def served_table(name: str, systems: dict[str, tuple[float, float, float]]) -> Table:
+    """A table of served candidates: system -> good fits, poor fits, share of what is possible."""
+    metrics = ("good_fits@10", "poor_fits@10", "share_of_possible")
+    cells = tuple(
+        Cell(system=system, metric=metric, value=value, low=0, high=1)
+        for system, values in systems.items()
+        for metric, value in zip(metrics, values, strict=True)
+    )
+    return Table(
+        name=name,
+        title="Served candidates, true fit",
+        about="",
+        requests=2,
+        systems=tuple(systems),
+        metrics=metrics,
+        reference="BM25",
+        cells=cells,
+    )
+
+
+FITS = {
+    "best possible": (0.4, 0.0, 1.0),
+    "judge": (0.31, 0.07, 0.78),
+    "served order": (0.18, 0.23, 0.46),
+    "BM25": (0.17, 0.24, 0.42),
+}
+
+
+def test_the_first_sentence_says_policy_and_behaviour(results: Results) -> None:
+    judged = results.model_copy(update={"tables": (*results.tables, served_table("served_truth", FITS))})
+    first = headline(judged)[0]
+    assert first.startswith(
+        "Of the first ten jobs 1.8 fit and 2.3 do not (best possible 4.0 and 0.0, judge 3.1 and 0.7, BM25 1.7 and 2.4)"
+        "; by what people did, the whole system "
+    )
+    assert "NDCG@10" in first
+    judged = judged.model_copy(update={"simulated": True})
+    assert headline(judged)[0].startswith("On a simulated market, of the first ten jobs 1.8 fit")
+
+
+@pytest.mark.parametrize(
+    ("name", "systems", "said"),
+    [
+        (
+            "served_truth",
+            FITS,
+            "Of the jobs that truly fit and could stand in the first ten, the served order has 46% there, the "
+            "judge's order 78% and BM25 42%.",
+        ),
+        (
+            "served_judge",
+            {name: FITS[name] for name in FITS if name != "judge"},
+            "Of the jobs that fit by the judge's grades and could stand in the first ten, the served order has 46% "
+            "there, BM25 42%.",
+        ),
+    ],
+)
+def test_the_recipes_last_line_says_the_share_of_what_is_possible(
+    results: Results, name: str, systems: dict, said: str
+) -> None:
+    tables = (*results.tables, served_table(name, systems))
+    assert possible_share(results.model_copy(update={"tables": tables})) == said
+
+
+def test_without_a_grader_the_recipe_claims_no_share(results: Results) -> None:
+    assert possible_share(results) == "No judge was asked to grade the served candidates."
+
+
+def test_of_poor_fits_the_fewest_are_the_best_and_the_best_possible_order_is_no_system() -> None:
+    table = served_table("served_truth", FITS)
+    assert table.best("poor_fits@10") == 0.07
+    assert table.best("good_fits@10") == 0.31
 
 
 def test_names_in_plots_are_escaped() -> None:

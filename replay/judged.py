@@ -1,0 +1,152 @@
+"""The part of a replay that judges served candidates: lists are collected, graded, and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from contracts.workspace import Workspace
+from history.as_of import JobVersions
+from policy.judges.base import JudgeConfig
+from policy.types import Policy
+from ranking.rank import Ranked
+from replay.cohorts import cohort_results, cohorts
+from replay.config import ServedConfig
+from replay.graded import TrueGrades, judge_grades, open_served_judge, true_grades
+from replay.holdout import HeldOut
+from replay.results import BY_JUDGE, BY_TRUTH, Cohort, Table
+from replay.served import ServedList, sampled, served_list
+from replay.served_tables import GradedLists, chain_table, fits, fits_table, kappa_table
+from replay.systems import Ranker
+from retrieval.candidates import Candidates
+from retrieval.request import Request
+
+
+@dataclass(frozen=True)
+class Judging:
+    """Who grades served candidates, and how many.
+
+    Attributes:
+        config: Sizes, and whether a judge that costs money is asked.
+        truth: True grades of a simulated market; None where there are none.
+        judge: The judge's knobs; None: no judge is asked.
+        policy: What it grades by.
+    """
+
+    config: ServedConfig
+    truth: TrueGrades | None = None
+    judge: JudgeConfig | None = None
+    policy: Policy | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether anybody grades."""
+        return self.config.requests > 0 and (self.truth is not None or self.asks_judge)
+
+    @property
+    def asks_judge(self) -> bool:
+        """Whether the judge is asked."""
+        if self.judge is None or self.policy is None or self.config.judge == "never":
+            return False
+        return self.config.judge == "always" or self.judge.free
+
+
+class Collector:
+    """Collects served lists while the requests are answered: `add` is what `end_to_end_runs` calls."""
+
+    def __init__(self, judging: Judging, ranker: Ranker, requests: Sequence[Request]) -> None:
+        """Draw the requests. requests: all of them, in the order of the held-out ones."""
+        self._ranker, self._requests = ranker, requests
+        self._drawn = set(sampled(len(requests), judging.config.requests).tolist() if judging.asks else ())
+        self._exhaustive = len(ranker.index) <= judging.config.exhaustive_jobs
+        self.lists: list[ServedList] = []
+
+    def add(self, place: int, mask: np.ndarray, candidates: Candidates, ranked: Ranked) -> None:
+        """Keep the list of one request, if it was drawn and has candidates; see `replay.systems.Observe`."""
+        if place in self._drawn and len(candidates):
+            eligible = np.flatnonzero(mask) if self._exhaustive else None
+            index, scorer = self._ranker.index, self._ranker.scorer
+            made = served_list(place, index, scorer, self._requests[place], candidates, ranked, eligible)
+            self.lists.append(made)
+
+
+class Judged(NamedTuple):
+    """Tables of served candidates, the first by the truth if there is one; cohorts by that table; who graded."""
+
+    tables: tuple[Table, ...]
+    cohorts: tuple[Cohort, ...]
+    judged_by: str
+
+
+def judge_served(
+    workspace: Workspace,
+    judging: Judging,
+    ranker: Ranker,
+    held: Sequence[HeldOut],
+    requests: Sequence[Request],
+    lists: Sequence[ServedList],
+    seed: int,
+    resamples: int,
+) -> Judged:
+    """Grade the collected lists and measure every system on them.
+
+    Args:
+        workspace: Holds records and log.
+        judging: Who grades.
+        ranker: Its encoder compares titles for the judge.
+        held: The held-out requests.
+        requests: What retrieval was asked, in the order of `held`.
+        lists: Of a `Collector`.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+
+    Raises:
+        JudgeFailed: The judge cannot be reached at all.
+    """
+    if not lists:
+        return Judged((), (), _judged_by(judging))
+    truth = None if judging.truth is None else true_grades(judging.truth, held, lists)
+    judge, name = None, ""
+    if judging.asks_judge:
+        assert judging.judge is not None and judging.policy is not None
+        grader = open_served_judge(workspace, judging.judge, judging.policy, ranker.encoder)
+        judge, name = judge_grades(grader, JobVersions(workspace), held, requests, lists, truth is None), grader.name
+    graded = GradedLists(lists, truth, judge)
+    kinds = [by for by, grades in ((BY_TRUTH, truth), (BY_JUDGE, judge)) if grades]
+    found = {by: fits(graded, by) for by in kinds}
+    found = {by: of for by, of in found.items() if len(of.places)}
+    tables = [
+        *(fits_table(of, by, "", seed, resamples) for by, of in found.items()),
+        chain_table(graded, (), seed, resamples),
+        kappa_table(graded, (), seed, resamples),
+    ]
+    kinds_of = cohorts(workspace, held, requests, judging.policy)
+    first = next(iter(found.values()), None)
+    return Judged(
+        tuple(table for table in tables if table is not None),
+        () if first is None else cohort_results(first, kinds_of, seed, resamples),
+        _judged_by(judging, name),
+    )
+
+
+def _judged_by(judging: Judging, judge: str = "") -> str:
+    """A sentence for the report."""
+    policy = judging.policy.version if judging.policy else ""
+    if judge:
+        return f"The judge of the served candidates is {judge} by policy {policy}."
+    if (
+        judging.judge is None
+        or judging.policy is None
+        or judging.config.judge == "never"
+        or not judging.config.requests
+    ):
+        return "No judge was asked to grade the served candidates."
+    if judging.asks_judge:
+        return "There was no candidate to grade."
+    return (
+        f"The judge ({judging.judge.kind}) calls a model and was not asked to grade the served candidates; "
+        "`replay.served.judge: always` asks it."
+    )
