@@ -1,6 +1,6 @@
-"""What a retrieval encoder is held to: a request nearer to the job that was taken than to other jobs.
+"""Losses of the retrieval encoder: a request has to be nearer to the job that was taken than to other jobs.
 
-b requests and c jobs of one step; scores are cosines.
+A step has b requests and c jobs; scores are cosines.
 """
 
 from __future__ import annotations

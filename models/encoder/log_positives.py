@@ -44,14 +44,15 @@ def log_positives(workspace: Workspace, most: int, seed: int) -> Positives:
     if not past:
         raise NotReady(f"no request to learn from in {workspace.records / 'events'}", cure="ingest a longer log")
     texts = _texts(workspace, last=max(one.time for one in past))
-    asked = requests_as_of(workspace, [LoggedRequest(one.member_id, one.query, one.time, ()) for one in past])
-    said = [(one, request.request_text) for one, request in zip(past, asked, strict=True) if request.request_text]
-    if silent := len(past) - len(said):
-        log.info("encoder: %s of %s past requests say nothing of who asked", f"{silent:,}", f"{len(past):,}")
+    as_of = requests_as_of(workspace, [LoggedRequest(one.member_id, one.query, one.time, ()) for one in past])
+    with_text = [(logged, request.request_text) for logged, request in zip(past, as_of, strict=True)]
+    with_text = [(logged, text) for logged, text in with_text if text]
+    if empty := len(past) - len(with_text):
+        log.info("encoder: %s of %s past requests have no text", f"{empty:,}", f"{len(past):,}")
     rows = [
-        (text, texts[job], gain, one.member_id or text)
-        for one, text in said
-        for job, gain in gains(one).items()
+        (text, texts[job], gain, logged.member_id or text)
+        for logged, text in with_text
+        for job, gain in gains(logged).items()
         if job in texts
     ]
     requests, jobs, weights, askers = zip(*rows, strict=True) if rows else ((), (), (), ())
@@ -72,8 +73,8 @@ def check_lists(workspace: Workspace, judged: Workspace) -> None:
     events = _events(workspace)
     held_out = past_requests(events, {"train": 0, "valid": len(events), "test": len(events)}, 0)
     if wrong := train & {request.list_id for request in held_out}:
-        what = f"{len(wrong):,} of its {len(train):,} training lists are held out here, such as {min(wrong)}"
-        raise BadInput(what, where=str(judged.training), cure="name a workspace of the same log")
+        reason = f"{len(wrong):,} of its {len(train):,} training lists are held out here, such as {min(wrong)}"
+        raise BadInput(reason, where=str(judged.training), cure="name a workspace of the same log")
 
 
 def _events(workspace: Workspace) -> pl.DataFrame:

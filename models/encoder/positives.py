@@ -15,10 +15,16 @@ from contracts.versions import content_hash
 
 @dataclass(frozen=True)
 class Positives:
-    """p pairs. Texts are distinct, so that two adverts of one text are one job; `jobs` is the whole inventory.
+    """p pairs of a request and a job that was taken. Two adverts with the same text are one job.
 
-    request, job: (p,) int64 texts of each pair; weight: (p,) float32, above 0; asker: (p,) int64, who asked; taken: of
-    each asker the jobs that they took, ascending, none of which is a negative of theirs.
+    Attributes:
+        requests: Distinct texts.
+        jobs: Distinct texts of the whole inventory.
+        request: (p,) int64 numbers in `requests`.
+        job: (p,) int64 numbers in `jobs`.
+        weight: (p,) float32, above 0.
+        asker: (p,) int64 number of the member who made the request.
+        taken: Of each asker the numbers of the jobs they took, ascending; none of these is a negative of theirs.
     """
 
     requests: list[str]

@@ -1,4 +1,4 @@
-"""Heads and neurons of BERT layers: counted, and cut to those that stay."""
+"""Numbers of heads and neurons of BERT layers, and the cutting of layers to fewer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LayerSizes = dict[str, list[list[int]]]
 
 
 def layer_sizes(stacks: Mapping[str, Any]) -> LayerSizes:
-    """The sizes of some stacks of BERT layers."""
+    """The sizes of stacks of BERT layers."""
     return {
         name: [[head_count(layer), layer.output.dense.in_features] for layer in layers]
         for name, layers in stacks.items()
@@ -39,7 +39,7 @@ def head_count(layer: Any) -> int:
 
 
 def keep_heads(layer: Any, inputs: Tensor) -> None:
-    """Cut queries, keys and values of a layer to the rows (k,) int64 of the heads that stay, in place."""
+    """Cut queries, keys and values of a layer, in place, to the rows (k,) int64 of the heads to keep."""
     attention = layer.attention.self
     for linear in (attention.query, attention.key, attention.value):
         narrow(linear, rows=inputs)
@@ -47,7 +47,7 @@ def keep_heads(layer: Any, inputs: Tensor) -> None:
 
 
 def narrow(linear: nn.Linear, rows: Tensor | None = None, columns: Tensor | None = None) -> None:
-    """Keep these outputs (rows) and inputs (columns) of a linear map, in place; None keeps all."""
+    """Cut a linear map, in place, to outputs `rows` and inputs `columns`, both int64; None keeps all."""
     for name, index, places in (("weight", 0, rows), ("bias", 0, rows), ("weight", 1, columns)):
         if places is not None:
             old = getattr(linear, name)

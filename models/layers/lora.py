@@ -1,5 +1,7 @@
-"""Low-rank adapters (LoRA, Hu et al. 2021) on any module, through peft: few weights are trained, and in the end they
-are merged, so that a stored teacher is a plain model."""
+"""Low-rank adapters on any module, through peft. They are merged after training, so a stored teacher is a plain model.
+
+Source: LoRA, Hu et al. 2021 (arXiv 2106.09685).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,14 @@ from models.config import LoraConfig
 
 
 def add_adapters(module: nn.Module, knobs: LoraConfig) -> None:
-    """Put adapters beside the module's linear layers; all of its own weights are fixed from then on.
+    """Add trainable adapters to the linear layers of a module and freeze its own weights, in place.
 
-    Raises BadInput where no layer's name ends in one of the targets.
+    Args:
+        module: Of any kind.
+        knobs: Rank, scale and target layers.
+
+    Raises:
+        BadInput: No layer's name ends in one of the targets.
     """
     from peft import LoraConfig as PeftConfig
     from peft import inject_adapter_in_model
@@ -31,7 +38,7 @@ def add_adapters(module: nn.Module, knobs: LoraConfig) -> None:
 
 
 def merge_adapters(module: nn.Module) -> None:
-    """Add what the adapters have learned to the weights beside them, and take the adapters away."""
+    """Add the adapters' products to the weights and remove the adapters, in place; all weights become trainable."""
     from peft.tuners.lora import LoraLayer
 
     adapted = [(name, part) for name, part in module.named_modules() if isinstance(part, LoraLayer)]

@@ -93,9 +93,9 @@ class JointPairs:
         model = self.model
         jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
         vectors = torch.empty(len(jobs), model.backbone.hidden, device=device_of(model))
-        for some in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
-            states, mask = self._job_states(jobs[some])
-            vectors[some] = model.encode_item(states, mask).float()
+        for batch in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
+            states, mask = self._job_states(jobs[batch])
+            vectors[batch] = model.encode_item(states, mask).float()
         order = np.lexsort((self._jobs.lengths[jobs[job]], self.rows.request[chosen]))
         for start in range(0, len(order), PAIRS_AT_ONCE):
             batch = order[start : start + PAIRS_AT_ONCE]
@@ -126,8 +126,8 @@ class FullTextPairs:
         """As `TeacherPairs.scores`, in batches of pairs of similar length, to pad little."""
         texts = self._texts
         lengths = texts.request_lengths[self.rows.request[chosen]] + texts.job_lengths[self.rows.job[chosen]]
-        for some in by_length(lengths, BATCH_TOKENS):
-            yield chosen[some], self.model.answers(self.logits(chosen[some]))
+        for batch in by_length(lengths, BATCH_TOKENS):
+            yield chosen[batch], self.model.answers(self.logits(chosen[batch]))
 
 
 def read_pairs(rows: Rows, model: TeacherModel, folder: Path, config: TeacherConfig, frozen: int) -> TeacherPairs:

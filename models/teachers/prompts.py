@@ -1,7 +1,7 @@
-"""What a full-text teacher reads of a pair: token ids of both texts, and of the words around them.
+"""Input of a full-text teacher: token ids of both texts of a pair, and of the words around them.
 
-A text is tokenised once and cut at its own length. Nothing in it can become a control token: the texts of members and
-jobs are data.
+A text is tokenised once and cut at its own length. No part of it becomes a control token: the texts of members and jobs
+are data.
 """
 
 from __future__ import annotations
@@ -27,8 +27,13 @@ ANSWER = "\nAnswer:"
 
 
 class Frame(NamedTuple):
-    """Ids around the two texts: before, between, and after them one ending a text that is asked of a pair (a task of a
-    decoder, or the one ending of an encoder)."""
+    """Token ids around the two texts.
+
+    Attributes:
+        before: Before the request.
+        between: Between request and job.
+        endings: After the job; one for each task of a decoder, one in all for an encoder.
+    """
 
     before: list[int]
     between: list[int]
@@ -36,7 +41,7 @@ class Frame(NamedTuple):
 
 
 class PromptTexts:
-    """Requests and jobs of a training set as token ids. Raises BadInput where a pair is longer than the model reads."""
+    """Requests and jobs of a training set as token ids."""
 
     def __init__(
         self,
@@ -47,7 +52,19 @@ class PromptTexts:
         frame: Frame,
         longest: int | None,
     ) -> None:
-        """lengths: of a request and of a job at most; longest: of all together, None where there is no limit."""
+        """Tokenise the texts.
+
+        Args:
+            folder: With the tokenizer.
+            requests: Distinct texts.
+            jobs: Distinct texts.
+            lengths: Most tokens of a request and of a job.
+            frame: Ids around the two.
+            longest: Most tokens of a pair with its frame; None where there is no limit.
+
+        Raises:
+            BadInput: A pair may be longer than `longest`.
+        """
         self._frame = frame
         self._requests, self._jobs = (
             _data_ids(folder, texts, limit) for texts, limit in zip((requests, jobs), lengths, strict=True)
@@ -65,21 +82,29 @@ class PromptTexts:
             )
 
     def batch(self, request: np.ndarray, job: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
-        """ids, mask and segments, each (n * endings, len) int64, of n pairs with these text numbers, the endings of a
-        pair one after the other. Segments: 1 the request, 2 the job, 0 what is around them and padding."""
+        """Token ids of pairs.
+
+        Args:
+            request: (n,) int64 numbers of requests.
+            job: (n,) int64 numbers of jobs.
+
+        Returns:
+            ids, mask and segments, each (n * endings, len) int64, the endings of a pair one after the other. Segments
+            are 1 in the request, 2 in the job, 0 around them and in padding.
+        """
         before, between, endings = self._frame
         ids, segments = [], []
-        for asked, offered in ((self._requests[i], self._jobs[j]) for i, j in zip(request, job, strict=True)):
+        for first, second in ((self._requests[i], self._jobs[j]) for i, j in zip(request, job, strict=True)):
             for ending in endings:
-                ids.append([*before, *asked, *between, *offered, *ending])
-                marks = ((before, 0), (asked, 1), (between, 0), (offered, 2), (ending, 0))
+                ids.append([*before, *first, *between, *second, *ending])
+                marks = ((before, 0), (first, 1), (between, 0), (second, 2), (ending, 0))
                 segments.append([mark for part, mark in marks for _ in part])
         padded, mask = pad(ids)
         return torch.from_numpy(padded), torch.from_numpy(mask), torch.from_numpy(pad(segments)[0])
 
 
 def encoder_frame(folder: Path) -> Frame:
-    """What the tokenizer itself puts around a pair of texts, such as [CLS] request [SEP] job [SEP]."""
+    """The frame that the tokenizer itself adds to a pair of texts, such as [CLS] request [SEP] job [SEP]."""
     pair = _opened(folder).encode("a", "b")
     first, second = ([i for i, side in enumerate(pair.sequence_ids) if side == which] for which in (0, 1))
     if not first or not second:
