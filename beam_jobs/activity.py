@@ -65,10 +65,10 @@ class RowGroup(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """The members and jobs whose events are folded, those with new events; both None: all."""
+    """The members and jobs whose events are folded: those with new events."""
 
-    members: pa.Array | None
-    jobs: pa.Array | None
+    members: pa.Array
+    jobs: pa.Array
 
 
 def run(argv: Sequence[str] | None = None) -> Counts:
@@ -84,7 +84,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     if fresh:
         name = run_id()
         created = datetime.now(UTC) if folded.events else None
-        buckets = 1 + (written + (skipped if scope.members is not None else 0)) // BUCKET_EVENTS
+        buckets = 1 + (written + (skipped if scope else 0)) // BUCKET_EVENTS
         fold = _Fold(workspace, name, scope, created, buckets)
         if written:
             chunks = [chunk for path in paths.values() for chunk in _row_groups(path, path.name not in folded.events)]
@@ -101,11 +101,11 @@ def run(argv: Sequence[str] | None = None) -> Counts:
 
 
 class _Fold(NamedTuple):
-    """The values that every step of one run needs. created: the rows' created time; None: each row's event time."""
+    """The values that every step of one run needs. scope None: all; created None: each row's event time."""
 
     workspace: Workspace
     run: str
-    scope: Scope
+    scope: Scope | None
     created: datetime | None
     buckets: int
 
@@ -134,7 +134,7 @@ def _read_events(chunk: RowGroup, fold: _Fold, progress: Progress) -> Iterator[t
     table = _read(chunk.path, _EVENT_COLUMNS, chunk.row_group)
     table = table.filter(pc.not_equal(table["action"], "impression"))
     progress.add(table.num_rows)
-    if fold.scope.members is not None:
+    if fold.scope:
         table = table.filter(
             pc.or_(
                 pc.is_in(table[MEMBER_KEY], value_set=fold.scope.members),
@@ -156,7 +156,7 @@ def _join_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) 
     if events.is_empty():
         return
     _write_statistics(events, fold, bucket)
-    if fold.scope.members is not None:
+    if fold.scope:
         events = events.filter(pl.col(MEMBER_KEY).is_in(pl.Series(fold.scope.members).implode()))
     jobs = _concat(tables["jobs"])
     worded = with_snippets(events, jobs) if len(jobs) else events.clear()
@@ -224,7 +224,7 @@ def fold_member(events: Iterable[tuple[Event, str, bool]]) -> Iterator[tuple[dat
 
 
 def _write_statistics(events: pl.DataFrame, fold: _Fold, bucket: int) -> None:
-    if fold.scope.jobs is not None:
+    if fold.scope:
         events = events.filter(pl.col(JOB_KEY).is_in(pl.Series(fold.scope.jobs).implode()))
     rows = job_statistics(events).filter("new").drop("new").to_arrow()
     if not rows.num_rows:
@@ -273,8 +273,8 @@ def _created(holds: Any, fold: _Fold) -> Any:
     return holds if fold.created is None else pa.array([fold.created] * len(holds), TIME)
 
 
-def _scope(fresh: list[Path], first: bool) -> tuple[Scope, dict[str, int]]:
-    """Whose events have to be folded, and how many events but impressions each fresh part has."""
+def _scope(fresh: list[Path], first: bool) -> tuple[Scope | None, dict[str, int]]:
+    """The scope, None on a first load; and the number of events but impressions of each fresh part."""
     sizes: dict[str, int] = {}
     members: list[pa.ChunkedArray] = []
     jobs: list[pa.ChunkedArray] = []
@@ -286,7 +286,7 @@ def _scope(fresh: list[Path], first: bool) -> tuple[Scope, dict[str, int]]:
             members.append(pc.unique(table[MEMBER_KEY]))
             jobs.append(pc.unique(table[JOB_KEY]))
     if first or not fresh:
-        return Scope(None, None), sizes
+        return None, sizes
     return Scope(pc.unique(pa.concat_arrays(members)), pc.unique(pa.concat_arrays(jobs))), sizes
 
 

@@ -84,11 +84,6 @@ class TextChunk(NamedTuple):
     name: str
 
 
-class ChunkTexts(NamedTuple):
-    chunk: TextChunk
-    texts: list[str]
-
-
 class EncodedChunk(NamedTuple):
     """values: (n texts, width), float32 vectors or float16 item tokens."""
 
@@ -96,8 +91,8 @@ class EncodedChunk(NamedTuple):
     values: np.ndarray
 
 
-class EncoderHandler(ModelHandler[ChunkTexts, EncodedChunk, Encoder]):
-    """Loads one encoder a process and encodes a chunk's texts in slices of like length."""
+class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, Encoder]):
+    """Loads one encoder a process; reads a chunk's texts and encodes them in slices of like length."""
 
     def __init__(self, what: str, folder: Path, threads: int | None, progress: Progress) -> None:
         super().__init__()
@@ -113,13 +108,14 @@ class EncoderHandler(ModelHandler[ChunkTexts, EncodedChunk, Encoder]):
         return TextEncoder(self._folder, threads=self._threads)
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
-        return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a batch of texts already
+        return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a chunk of texts already
 
     def run_inference(
-        self, batch: Sequence[ChunkTexts], model: Encoder, inference_args: dict[str, Any] | None = None
+        self, batch: Sequence[TextChunk], model: Encoder, inference_args: dict[str, Any] | None = None
     ) -> Iterator[EncodedChunk]:
-        for chunk, texts in batch:
-            yield EncodedChunk(chunk, self._encode(model, texts))
+        for chunk in batch:
+            text = pq.read_table(chunk.path, columns=["text"])["text"]
+            yield EncodedChunk(chunk, self._encode(model, text.take(pa.array(chunk.rows)).to_pylist()))
 
     def _encode(self, model: Encoder, texts: list[str]) -> np.ndarray:
         self._progress.start()
@@ -155,23 +151,19 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     folder, targets = _targets(workspace, config)
     name = run_id()
     chunks: list[TextChunk] = []
-    read: dict[str, int] = {}
-    skipped: dict[str, int] = {}
-    copied: dict[str, int] = {}
+    counts: dict[str, Counts] = {}
     for table, target in targets.items():
         newest = config.what == "items" or (table == "members" and not config.history)
         rows = _text_rows(target, newest)
         todo = _pending(target, rows)
         new = _copy_encoded(target, todo, name)
         chunks += _chunks(target, new, name)
-        read[table], skipped[table], copied[table] = len(rows), len(rows) - len(todo), len(todo) - len(new)
+        counts[table] = Counts(len(rows), written=len(todo) - len(new), skipped=len(rows) - len(todo))
     done = _run(config.what, folder, chunks, options) if chunks else Counter[str]()
-    counts: dict[str, Counts] = {}
     for table, target in targets.items():
         for path in feature_tables.made_by_others(target.out, target.version):
             path.unlink()
-        written = copied[table] + done[f"{target.key}.written"]
-        counts[table] = Counts(read[table], written=written, skipped=skipped[table])
+        counts[table] += Counts(written=done[f"{target.key}.written"])
     texts = sum(len(chunk.rows) for chunk in chunks)
     return finish("embed", f"{config.what} of {folder.name}; {texts:,} texts encoded", counts, started)
 
@@ -284,11 +276,6 @@ def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def _read_texts(chunk: TextChunk) -> ChunkTexts:
-    text = pq.read_table(chunk.path, columns=["text"])["text"]
-    return ChunkTexts(chunk, text.take(pa.array(chunk.rows)).to_pylist())
-
-
 def _write(encoded: EncodedChunk) -> None:
     chunk, values = encoded
     places = chunk.fan_out["place"].to_numpy()
@@ -317,7 +304,6 @@ def _run(what: str, folder: Path, chunks: list[TextChunk], options: PipelineOpti
         (
             pipeline
             | "pending texts" >> beam.Create(chunks)
-            | "read" >> beam.Map(_read_texts)
             | "encode" >> RunInference(handler)
             | "write" >> beam.Map(_write)
         )

@@ -21,7 +21,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -53,14 +53,12 @@ from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source,
 log = logging.getLogger("rolecall")
 
 PHASES = (("members", "jobs"), ("events", "grades"))
-OUTCOMES = ("read", "written", "skipped", "duplicates", "quarantined")
-"""Counters of rows, of each table; the fields of `Counts`."""
 BATCH_ROWS = 4_096
 PART_ROWS = 50_000
 BUCKET_BYTES = 8_000_000
 """Source bytes a bucket: duplicates are looked for inside a bucket, which one worker holds in memory."""
 
-_NAMED_FILES = 5
+_LISTED_REASONS = 5
 
 
 class Piece(NamedTuple):
@@ -145,8 +143,8 @@ def _take_in(
                 note[unit.name] = (unit.digest, counters[f"{table}.unit{number}"])
         if names:
             ledger.note_units_taken_in(workspace.records / table, note)
-        by_name = {name: counters[f"{table}.{name}"] for name in OUTCOMES}
-        counts[table] = Counts(**by_name) + Counts(read=skipped_whole, skipped=skipped_whole)
+        of_rows = Counts(*(counters[f"{table}.{field.name}"] for field in fields(Counts)))
+        counts[table] = of_rows + Counts(read=skipped_whole, skipped=skipped_whole)
     return counts
 
 
@@ -311,8 +309,8 @@ def _rows_ahead(pieces: list[Piece]) -> int | None:
 
 
 def _report(workspace: Workspace, table: str, counts: Counts) -> None:
-    why = quarantine.reasons(workspace.quarantine, table)
-    reasons = ", ".join(f"{reason} {number:,}" for reason, number in why.most_common(_NAMED_FILES))
+    causes = quarantine.reasons(workspace.quarantine, table).most_common(_LISTED_REASONS)
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in causes)
     log.info("%s: %s%s", table, counts, f" ({reasons})" if counts.quarantined else "")
 
 

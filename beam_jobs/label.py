@@ -46,7 +46,6 @@ from beam_jobs.labelling.grading import (
 )
 from beam_jobs.labelling.lists import (
     ListRequest,
-    ListSizes,
     choose_jobs,
     digest,
     list_rows,
@@ -80,6 +79,8 @@ T = TypeVar("T")
 
 FORMAT = 3
 """Version of the rows: raise it when the same input makes another row."""
+LIST_KNOBS = ("train_candidates", "valid_candidates", "test_candidates", "random_share", "hard_share")
+"""Knobs that change the jobs of a list."""
 BATCH_LISTS = 64
 LISTS_PER_CALL = 8
 """Lists whose pairs a judge gets in one call."""
@@ -117,7 +118,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     index_folder = _build_index(workspace, config.retrieval)
     requests = requests_to_label(workspace, _past_requests(workspace, config), config.graded_lists)
     job_rows = digest(sorted(read_table(workspace.records / "jobs", ["row_hash"])["row_hash"].to_pylist()))
-    inputs = digest(FORMAT, index_folder.name, judge.name, policy.version, _sizes(config), config.seed, job_rows)
+    knobs = [getattr(config, name) for name in LIST_KNOBS]
+    inputs = digest(FORMAT, index_folder.name, judge.name, policy.version, knobs, config.seed, job_rows)
     batches = [
         ListBatch(digest(inputs, *map(request_digest, chunk)), list(chunk)) for chunk in _chunks(requests, BATCH_LISTS)
     ]
@@ -146,11 +148,6 @@ def run(argv: Sequence[str] | None = None) -> Counts:
 
 def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _sizes(config: LabelFlags) -> ListSizes:
-    candidates = config.train_candidates, config.valid_candidates, config.test_candidates
-    return ListSizes(*candidates, config.random_share, config.hard_share)
 
 
 def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
@@ -206,10 +203,7 @@ class LabelLists(beam.DoFn):
         outcomes: list[Grade | Ungraded | None] = []
         for chunk in _chunks(list(zip(batch.requests, vectors, strict=True)), LISTS_PER_CALL):
             requests = [request for request, _ in chunk]
-            chosen = [
-                choose_jobs(self._index, request, vector, _sizes(self._config), self._config.seed)
-                for request, vector in chunk
-            ]
+            chosen = [choose_jobs(self._index, request, vector, self._config) for request, vector in chunk]
             graded = self._grade(requests, [jobs.job_ids for jobs in chosen])
             for (request, vector), jobs, of_list in zip(chunk, chosen, graded, strict=True):
                 count("left_out", int((self._index.rows(shown.job_id for shown in request.past.shown) < 0).sum()))

@@ -111,12 +111,11 @@ def threads_each(options: PipelineOptions) -> int | None:
 
 def ingested(workspace: Workspace, table: str) -> list[Path]:
     """The parts of a table of records. Raises NotReady where there are none."""
-    if paths := parts(workspace.records / table):
-        return paths
-    raise NotReady(
-        f"no {table} in {workspace.records}",
-        cure=f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first",
-    )
+    paths = parts(workspace.records / table)
+    if not paths:
+        cure = f"run `rolecall ingest --data FOLDER --workspace {workspace.root}` first"
+        raise NotReady(f"no {table} in {workspace.records}", cure=cure)
+    return paths
 
 
 def finish(job: str, note: str, tables: Mapping[str, Counts], started: float) -> Counts:

@@ -73,21 +73,19 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     verbalizer = Verbalizer(fitted_percentiles(workspace))
     name, now = run_id(), datetime.now(UTC)
     chunks: list[PendingRows] = []
-    read: dict[str, int] = {}
-    skipped: dict[str, int] = {}
+    counts: dict[str, Counts] = {}
     for table in VIEWS:
-        pending, read[table] = _pending(workspace, table, verbalizer.version, name, now)
-        skipped[table] = read[table] - sum(chunk.size for chunk in pending)
+        pending, rows = _pending(workspace, table, verbalizer.version, name, now)
+        counts[table] = Counts(rows, skipped=rows - sum(chunk.size for chunk in pending))
         chunks += pending
     done = _run(workspace, chunks, verbalizer, options) if chunks else Counter[str]()
-    counts: dict[str, Counts] = {}
     for table, view in VIEWS.items():
         folder = workspace.features / view
         for path in feature_tables.made_by_others(folder, verbalizer.version):
             path.unlink()
         if parts(folder):
             ledger.note_loaded(folder)
-        counts[table] = Counts(read[table], written=done[f"{view}.written"], skipped=skipped[table])
+        counts[table] += Counts(written=done[f"{view}.written"])
     return finish("verbalize", f"text version {verbalizer.version}", counts, started)
 
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from beam_jobs.config import LabelFlags
 from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.features import EVENT_TIME
 from contracts.records import Grade
@@ -65,24 +66,6 @@ def request_digest(to_label: ListRequest) -> str:
     return digest(logged, texts, sorted(past.other_views), sorted(request.exclude), request.member, to_label.graded)
 
 
-class ListSizes(NamedTuple):
-    """How many jobs a list holds.
-
-    Attributes:
-        train: All jobs of a training list.
-        valid: Retrieved jobs of a valid list.
-        test: Retrieved jobs of a test list.
-        random_share: Share of the jobs added to a training list that are any job.
-        hard_share: Share of the added jobs that are hard; the others are drawn from the retrieved ones.
-    """
-
-    train: int
-    valid: int
-    test: int
-    random_share: float
-    hard_share: float
-
-
 class ListedJobs(NamedTuple):
     """The n jobs of a list.
 
@@ -99,19 +82,18 @@ class ListedJobs(NamedTuple):
     shown: list[ShownJob | None]
 
 
-def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, sizes: ListSizes, seed: int) -> ListedJobs:
+def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, config: LabelFlags) -> ListedJobs:
     """Choose the jobs of a list, see the head of `beam_jobs.label`.
 
     Args:
         index: Of the jobs' first versions.
         to_label: The request.
         vector: (dim,) float32, the request's.
-        sizes: How many jobs of which stratum.
-        seed: Of the draw, which depends on this and on the list's id alone.
+        config: How many jobs of which stratum, and the seed of the draw, which else depends on the list's id alone.
     """
     past, request = to_label.past, to_label.request
     train = past.split == "train"
-    size = getattr(sizes, past.split)
+    size: int = getattr(config, f"{past.split}_candidates")
     shown = {job.job_id: job for job in past.shown}
     candidates = index.search(request, vector, HARD_POOL if train else size)
     if past.complete or train:
@@ -122,9 +104,9 @@ def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, size
     chosen = dict.fromkeys(indexed[:size] if train else indexed, "logged")
     retrieved = [job_id for job_id in candidates.ids if job_id not in shown]
     if train:
-        rng = np.random.default_rng(int(digest(seed, past.list_id)[:16], 16))
+        rng = np.random.default_rng(int(digest(config.seed, past.list_id)[:16], 16))
         room = max(0, size - len(chosen))
-        random, hard = round(room * sizes.random_share), round(room * sizes.hard_share)
+        random, hard = round(room * config.random_share), round(room * config.hard_share)
         hardest = _hardest(index, request, retrieved, hard)
         easier = [job_id for job_id in retrieved if job_id not in hardest]
         easier = [easier[i] for i in rng.permutation(len(easier))[: max(0, room - random - len(hardest))]]

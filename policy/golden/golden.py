@@ -110,15 +110,9 @@ class JudgeAgreement:
     simulated: bool
 
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "pairs": self.pairs,
-            "graders": self.graders.as_dict(),
-            "judge": self.judge.as_dict(),
-            "strata": {name: stratum.as_dict() for name, stratum in self.strata.items()},
-            "ungraded": self.ungraded,
-            "least": self.least,
-            "simulated": self.simulated,
-        }
+        """For JSON, without the confusions."""
+        strata = {name: stratum.as_dict() for name, stratum in self.strata.items()}
+        return vars(self) | {"graders": self.graders.as_dict(), "judge": self.judge.as_dict(), "strata": strata}
 
     def __str__(self) -> str:
         graders = "simulated graders" if self.simulated else "graders"

@@ -58,9 +58,8 @@ def read_pairs(folder: Path) -> tuple[GoldenPair, ...]:
     """
     path = folder / PAIRS
     if not path.is_file():
-        raise NotReady(
-            f"no golden pairs in {folder}", cure=f"run `rolecall golden sample {folder} --workspace W` first"
-        )
+        cure = f"run `rolecall golden sample {folder} --workspace W` first"
+        raise NotReady(f"no golden pairs in {folder}", cure=cure)
     pairs: dict[str, GoldenPair] = {}
     try:
         text = path.read_text("utf-8")

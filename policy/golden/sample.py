@@ -1,4 +1,4 @@
-"""Which pairs people are asked to grade: a seeded draw over patterns of queries and kinds of profiles.
+"""Pairs for people to grade: a seeded draw over patterns of queries and kinds of profiles.
 
 Queries fall into patterns (title, title+company, title+place, skill, ...; a recommendation has none), and each pattern
 into what members are and what they wish to become, as LinkedIn builds its golden set (Reimagining search, engineering
@@ -72,7 +72,9 @@ def sample_pairs(
         NotReady: Jobs or events are missing.
     """
     rng = np.random.default_rng([seed, 17])
-    candidates = _with_members(records, [*_logged(records, examples, POOL * pairs, rng)])
+    logged = [*_logged(records, examples, POOL * pairs, rng)]
+    members = _versions(records / "members", Member, [(candidate.member_id, candidate.time) for candidate in logged])
+    candidates = [candidate._replace(member=member) for candidate, member in zip(logged, members, strict=True)]
     candidates += _random(records, candidates, rng)
     queries = {candidate.query for candidate in candidates if candidate.query}
     vocabulary, titles = Vocabulary.read(records, queries), TitleReader(policy)
@@ -143,7 +145,7 @@ class Vocabulary:
 
 
 def _logged(records: Path, examples: Path | None, limit: int, rng: np.random.Generator) -> Iterator[PairCandidate]:
-    """What was shown or viewed, and what retrieval found, drawn evenly and each once."""
+    """Shown or viewed jobs, and retrieved ones, drawn evenly and each once."""
     tables: list[tuple[Source, pl.DataFrame]] = [("logged", _some_rows(records / "events", _KEYS, _SHOWN, limit, rng))]
     if examples and parts(examples):
         columns = ("member_id", "query", "job_id", "event_timestamp")
@@ -170,13 +172,6 @@ def _some_rows(
     if drawn is None or not len(drawn):
         raise NotReady(f"no request in {folder}", cure="ingest a log with impressions or views")
     return drawn.drop("lot")
-
-
-def _with_members(records: Path, candidates: Sequence[PairCandidate]) -> list[PairCandidate]:
-    members = _versions(
-        records / "members", Member, [(candidate.member_id, candidate.time) for candidate in candidates]
-    )
-    return [candidate._replace(member=member) for candidate, member in zip(candidates, members, strict=True)]
 
 
 def _versions(

@@ -110,24 +110,22 @@ def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
             grade off the scale, or a pair that is unknown, missing or there twice; file and row are named.
     """
     paths = sorted(folder.glob("sheet-*.csv"))
+    command = f"`rolecall golden sheet {folder} --grader NAME`"
     if not paths:
-        raise NotReady(
-            f"no grading sheet in {folder}", cure=f"run `rolecall golden sheet {folder} --grader NAME` for two people"
-        )
+        raise NotReady(f"no grading sheet in {folder}", cure=f"run {command} for two people")
     for path in paths:
-        if not _GRADER.fullmatch(path.stem.removeprefix("sheet-")):
+        if not _GRADER.fullmatch(grader := _grader(path)):
             cure = "name it sheet-NAME.csv, NAME of letters, digits, - and _; a copy of a sheet is no second grader"
-            raise BadInput(f"{path.stem.removeprefix('sheet-')!r} names no grader", where=str(path), cure=cure)
+            raise BadInput(f"{grader!r} names no grader", where=str(path), cure=cure)
     sheets = [_read_sheet(path, pairs) for path in paths]
     if len(sheets) == 1:
-        cure = f"let another person grade too: `rolecall golden sheet {folder} --grader NAME`"
+        cure = f"let another person grade too: {command}"
         raise BadInput(f"one grader only, {sheets[0].grader!r}", where=str(folder), cure=cure)
     versions = {sheet.policy_version: sheet.grader for sheet in sheets}
     if len(versions) > 1:
         listed = ", ".join(f"{grader} by {short_cell(version)}" for version, grader in versions.items())
-        raise BadInput(
-            f"sheets of several policy versions: {listed}", where=str(folder), cure="grade the older one again"
-        )
+        what = f"sheets of several policy versions: {listed}"
+        raise BadInput(what, where=str(folder), cure="grade the older one again")
     return sheets
 
 
@@ -152,38 +150,40 @@ def read_adjudicated(folder: Path, pairs: Sequence[GoldenPair]) -> list[Decision
 
 def accept_policy(folder: Path, policy_version: str, accepted_by: str, time: datetime | None = None) -> None:
     """Note that somebody confirms the golden grades under this version of the policy; time: now where None."""
-    path = folder / ACCEPTED
-    earlier = [row for row, _ in _read(path, ACCEPTED_COLUMNS)] if path.is_file() else []
     when = (time or datetime.now(UTC)).isoformat(timespec="seconds")
     new = {"policy_version": policy_version, "accepted_by": accepted_by, "time": when}
-    _write(path, ACCEPTED_COLUMNS, [*earlier, new])
+    _write(folder / ACCEPTED, ACCEPTED_COLUMNS, [*_accepted(folder), new])
 
 
 def accepted_versions(folder: Path) -> set[str]:
     """The policy versions under which somebody confirmed the golden grades."""
+    return {row["policy_version"] for row in _accepted(folder)}
+
+
+def _accepted(folder: Path) -> list[dict[str, str]]:
     path = folder / ACCEPTED
-    return {row["policy_version"] for row, _ in _read(path, ACCEPTED_COLUMNS)} if path.is_file() else set()
+    return [row for row, _ in _read(path, ACCEPTED_COLUMNS)] if path.is_file() else []
 
 
 def _read_sheet(path: Path, pairs: Sequence[GoldenPair]) -> Sheet:
     rows = _rows_of(path, ("pair_id", "policy_version", "grade"), pairs)
     grades = [_grade(row["grade"], where, "grade") for row, where in rows]
     lacking = [pair.pair_id for pair, grade in zip(pairs, grades, strict=True) if grade is None]
-    if len(lacking) == len(pairs):
-        raise BadInput("no grade in it", where=str(path), cure="fill in the column grade, 0 to 4")
     if lacking:
         what = f"no grade for {len(lacking)} of {len(pairs)} pairs, the first {lacking[0]!r}"
+        what = "no grade in it" if len(lacking) == len(pairs) else what
         raise BadInput(what, where=str(path), cure="fill in the column grade, 0 to 4")
     versions = sorted({row["policy_version"] for row, _ in rows})
     if len(versions) > 1:
-        raise BadInput(
-            f"rows of several policy versions: {', '.join(map(short_cell, versions))}",
-            where=str(path),
-            cure="grade them all by one version of the policy",
-        )
+        what = f"rows of several policy versions: {', '.join(map(short_cell, versions))}"
+        raise BadInput(what, where=str(path), cure="grade them all by one version of the policy")
     scores = [[_grade(row.get(name, ""), where, name) for name in DIMENSIONS] for row, where in rows]
-    filled = [[NO_SCORE if score is None else score for score in row] for row in scores]
-    return Sheet(path.stem.removeprefix("sheet-"), versions[0], np.array(grades, np.int8), np.array(filled, np.int8))
+    scores = [[NO_SCORE if score is None else score for score in row] for row in scores]
+    return Sheet(_grader(path), versions[0], np.array(grades, np.int8), np.array(scores, np.int8))
+
+
+def _grader(path: Path) -> str:
+    return path.stem.removeprefix("sheet-")
 
 
 def _rows_of(path: Path, columns: Sequence[str], pairs: Sequence[GoldenPair]) -> list[tuple[dict[str, str], str]]:
@@ -243,9 +243,8 @@ def _read(path: Path, columns: Sequence[str]) -> list[tuple[dict[str, str], str]
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count), restval="")
     missing = [name for name in columns if name not in (reader.fieldnames or ())]
     if missing:
-        raise MissingColumn(
-            f"no column {', '.join(missing)}", where=str(path), cure="keep the header of the sheet that was exported"
-        )
+        cure = "keep the header of the sheet that was exported"
+        raise MissingColumn(f"no column {', '.join(missing)}", where=str(path), cure=cure)
     rows = []
     try:
         for number, row in enumerate(reader, start=2):

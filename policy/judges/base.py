@@ -1,4 +1,4 @@
-"""What every judge is given and gives back: pairs in, judgements or a cause why there is none out."""
+"""The interface of judges: pairs in; out a judgement of each, or the cause why there is none."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class LlmJudge:
 
         Args:
             policy: What to grade by.
-            config: The model and how it is asked.
+            config: The model, its server and its limits.
             answers: The file of stored answers; None asks anew each time.
 
         Raises:

@@ -60,7 +60,7 @@ class LocalJudge:
                 tokenizer writes a digit as several tokens.
         """
         self._config, self._prompt = config, build_prompt(policy)
-        # What all prompts share is found from prompts that differ as early as prompts can.
+        # The decoder reads the prompts' shared beginning from samples that differ as early as prompts can.
         examples = [example for name in DIMENSIONS for example in getattr(policy.dimensions, name).examples]
         self._samples = [self._prompt.messages(Pair(each.member, each.job, each.query)) for each in examples]
         self.name = f"local/{config.folder.name}-{_version(config.folder)}/{self._prompt.version}"

@@ -101,7 +101,7 @@ def read_answer(text: str) -> tuple[int, str] | Ungraded:
     """Read a model's answer.
 
     Args:
-        text: The JSON that was asked for, perhaps in a code block or after a thought. Prose with a grade in it is none.
+        text: JSON by ANSWER_SCHEMA, perhaps in a code block or after a thought. Prose with a grade in it is no answer.
 
     Returns:
         Grade and rationale, or what is wrong with the answer.
