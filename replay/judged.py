@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,12 +15,13 @@ from policy.types import Policy
 from ranking.rank import Ranked
 from replay.cohorts import cohort_results, cohorts
 from replay.config import ServedConfig
-from replay.graded import TrueGrades, judge_grades, open_served_judge, true_grades
+from replay.graded import ListGrades, TrueGrades, judge_grades, open_served_judge, true_grades
 from replay.holdout import HeldOut
 from replay.results import BY_JUDGE, BY_TRUTH, Cohort, Table
 from replay.served import ServedList, sampled, served_list
-from replay.served_tables import GradedLists, chain_table, fits, fits_table, kappa_table
+from replay.served_tables import Fits, GradedLists, chain_table, fits, fits_table, kappa_table
 from replay.systems import Ranker
+from replay.taught import answering_relevance, taught
 from retrieval.candidates import Candidates
 from retrieval.request import Request
 
@@ -115,21 +116,47 @@ def judge_served(
         grader = open_served_judge(workspace, judging.judge, judging.policy, ranker.encoder)
         judge, name = judge_grades(grader, JobVersions(workspace), held, requests, lists, truth is None), grader.name
     graded = GradedLists(lists, truth, judge)
-    kinds = [by for by, grades in ((BY_TRUTH, truth), (BY_JUDGE, judge)) if grades]
-    found = {by: fits(graded, by) for by in kinds}
-    found = {by: of for by, of in found.items() if len(of.places)}
-    tables = [
-        *(fits_table(of, by, "", seed, resamples) for by, of in found.items()),
-        chain_table(graded, (), seed, resamples),
-        kappa_table(graded, (), seed, resamples),
-    ]
-    kinds_of = cohorts(workspace, held, requests, judging.policy)
+    found = _fits(graded)
+    tables = list(_tables(graded, found, (), seed, resamples))
+    if judging.config.teacher_requests:
+        sample = _taught(workspace, judging.config, requests, graded)
+        tables += _tables(sample, _fits(sample), answering_relevance(workspace), seed, resamples)
     first = next(iter(found.values()), None)
-    return Judged(
-        tuple(table for table in tables if table is not None),
-        () if first is None else cohort_results(first, kinds_of, seed, resamples),
-        _judged_by(judging, name),
-    )
+    kinds = cohorts(workspace, held, requests, judging.policy)
+    shown = () if first is None else cohort_results(first, kinds, seed, resamples)
+    return Judged(tuple(tables), shown, _judged_by(judging, name))
+
+
+def _fits(graded: GradedLists) -> dict[str, Fits]:
+    """The measures by each of those who graded, the truth first."""
+    graders = [by for by, grades in ((BY_TRUTH, graded.truth), (BY_JUDGE, graded.judge)) if grades]
+    found = {by: fits(graded, by) for by in graders}
+    return {by: of for by, of in found.items() if len(of.places)}
+
+
+def _tables(
+    graded: GradedLists, found: Mapping[str, Fits], teachers: Sequence[str], seed: int, resamples: int
+) -> Iterator[Table]:
+    """teachers: those that scored the lists and answer relevance."""
+    for by, of in found.items():
+        yield fits_table(of, by, graded.sample, seed, resamples)
+    for table in (chain_table(graded, teachers, seed, resamples), kappa_table(graded, teachers, seed, resamples)):
+        if table is not None:
+            yield table
+
+
+def _taught(
+    workspace: Workspace, config: ServedConfig, requests: Sequence[Request], graded: GradedLists
+) -> GradedLists:
+    """The first candidates of some of the lists, with the scores of the teachers."""
+    chosen, k = sampled(len(graded.lists), config.teacher_requests).tolist(), config.teacher_candidates
+
+    def first(grades: Sequence[ListGrades] | None) -> list[ListGrades] | None:
+        return None if grades is None else [ListGrades(grades[i].candidates[:k]) for i in chosen]
+
+    lists = taught(workspace, requests, [graded.lists[i].first(k) for i in chosen])
+    what = f", the first {k} of {len(lists)} requests that the teachers read"
+    return GradedLists(lists, first(graded.truth), first(graded.judge), what)
 
 
 def _judged_by(judging: Judging, judge: str = "") -> str:

@@ -29,6 +29,11 @@ def student(task: str) -> str:
     return f"student, {task}"
 
 
+def teacher_name(name: str) -> str:
+    """The system that orders by a teacher."""
+    return f"{name} teacher"
+
+
 class Cell(FrozenModel):
     """One system's mean of one metric with its interval, and how far it is from the reference, paired by request."""
 

@@ -35,6 +35,7 @@ from replay.results import (
     STUDENT_ENGAGEMENT,
     STUDENT_RELEVANCE,
     WHOLE,
+    teacher_name,
 )
 from replay.trec import RankedList, order_against, strictly_falling
 from retrieval.candidates import Candidates
@@ -198,7 +199,7 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
     events = {BM25: _same(words), ENCODER_ALONE: _same(dense)}
     for teacher in _teachers(workspace):
         by_task = _teacher_scores(workspace, teacher, table)
-        name = f"{teacher} teacher"
+        name = teacher_name(teacher)
         engagement = [_sigmoid(by_task[task]) for task in GAINS if task in by_task]
         scores[name] = np.sum(engagement, axis=0) if engagement else by_task["relevance"]
         events[name] = {task: by_task.get(task, scores[name]) for task in ("view", "apply")}

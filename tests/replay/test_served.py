@@ -11,7 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from contracts.tables import read_table
+from contracts.versions import set_current
 from contracts.workspace import Workspace
+from models.training.rows import Rows
 from policy import Judgement, Pair, Ungraded, load_policy
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
@@ -28,6 +31,7 @@ from replay.run import replay
 from replay.served import ServedList, sampled, served_list
 from replay.served_tables import GradedLists, fits
 from replay.systems import as_shown
+from replay.taught import taught
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 
@@ -206,6 +210,47 @@ def test_without_truth_and_judge_there_is_no_table_and_the_report_says_so(shown:
     results = replay(shown, resamples=100)
     assert results.served is None
     assert "No judge was asked" in results.judged_by
+
+
+@pytest.fixture
+def text_lengths(market: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Teachers that score a pair by the lengths of the two texts that they are given."""
+    for name in ("policy", "click"):
+        (market.teachers / name / "v1").mkdir(parents=True, exist_ok=True)
+        set_current(market.teachers / name, "v1")
+
+    def scores(folder: Path, rows: Rows) -> np.ndarray:
+        asked, jobs = np.array([len(of) for of in rows.requests]), np.array([len(of) for of in rows.jobs])
+        return 1_000.0 * asked[rows.request] + jobs[rows.job]
+
+    monkeypatch.setattr("replay.taught._scores", scores)
+
+
+def test_teachers_score_each_candidate_by_its_own_texts(market: Workspace, text_lengths: None) -> None:
+    requests = requests_as_of(market, held_out(market, 10), {})
+    lists = [ServedList(1, ["j1", "j6"], {BM25: np.zeros(2)}), ServedList(0, ["j7"], {BM25: np.zeros(1)})]
+    texts = read_table(market.features / "job_text")
+    lengths = {
+        job: len(text) for job, text in zip(*(texts[name].to_pylist() for name in ("job_id", "text")), strict=True)
+    }
+    asked = [1_000 * len(request.request_text) for request in requests]
+    found = [served.scores["policy teacher"].tolist() for served in taught(market, requests, lists)]
+    assert found == [[asked[1] + lengths["j1"], asked[1] + lengths["j6"]], [asked[0] + lengths["j7"]]]
+
+
+def test_teachers_are_set_beside_the_others_on_the_requests_that_they_read(
+    market: Workspace, text_lengths: None
+) -> None:
+    served = ServedConfig(teacher_requests=1, teacher_candidates=10)
+    results = replay(market, resamples=100, truth=truth, judge=RubricConfig(), policy=POLICY, served=served)
+    sample = table(results, "served_truth_sample")
+    assert sample.requests == 1
+    assert sample.systems == (BEST, JUDGE, "policy teacher", "click teacher", *ORDERS)
+    chain = table(results, "served_chain_sample").systems
+    assert "judge \N{RIGHTWARDS ARROW} policy teacher" in chain
+    assert not [name for name in chain if "click" in name]
+    assert "policy teacher" in table(results, "served_kappa_sample").systems
+    assert table(results, "served_truth").systems == (BEST_OF_ALL, BEST, JUDGE, *ORDERS)
 
 
 def test_requests_are_drawn_evenly_over_their_time(market: Workspace) -> None:

@@ -1,0 +1,44 @@
+"""How much of the policy reaches the first ten jobs that people are served: the result file `affinity`, from a replay.
+
+    rolecall run --workspace artifacts/demo
+    python -m benchmarks.affinity --workspace artifacts/demo
+
+The rows are those of the replay's tables of served candidates: good and poor fits in the first ten of every system with
+the best possible order as the ceiling, by the truth of a simulated market and by the judge's grades; the agreement from
+link to link; and the cohorts. The teachers are among them where the replay had them read some requests
+(`replay.served.teacher_requests`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import result_file
+from contracts.workspace import Workspace
+from replay.results import Results
+from replay.summary import read_results
+
+SERVED = "Served candidates"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = result_file.parser(__doc__)
+    parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="where `rolecall run` was done")
+    parser.add_argument("--name", default="demo", help="what the data is: the cases begin with it")
+    options = parser.parse_args(argv)
+    results = read_results(Workspace(options.workspace))
+    command = f"rolecall run --workspace {options.workspace} && python -m benchmarks.affinity --name '{options.name}'"
+    rows = served_rows(results, options.name)
+    result_file.write("affinity", command, rows, results.simulated, publish=options.publish)
+
+
+def served_rows(results: Results, name: str) -> list[dict[str, Any]]:
+    """The rows of served candidates, each case with the data's name before it: "demo, served candidates, true fit"."""
+    rows = [row for row in results.rows() if row["case"].startswith(SERVED)]
+    return [row | {"case": f"{name}, {row['case'][0].lower()}{row['case'][1:]}"} for row in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What the text teachers say of served candidates: dear, so of the first candidates of a few requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from contracts.features import JOB_KEY, JOB_TEXT
+from contracts.tables import read_as_of
+from contracts.tasks import GAINS
+from contracts.versions import require_current
+from contracts.workspace import Workspace
+from history.as_of import KNOWN
+from models.registry import TEACHERS
+from models.teachers.text import TextTeacher
+from models.training.rows import Rows
+from replay.results import teacher_name
+from replay.served import ServedList
+from retrieval.request import Request
+
+
+def taught(workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList]) -> list[ServedList]:
+    """The lists with the scores of each text teacher of the workspace, in the order in which teachers are trained.
+
+    A teacher orders by relevance where it answers that, else by the sum of what it says of engagement. A teacher that
+    reads more than both texts is left out: what it reads of these pairs is not stored.
+
+    Args:
+        workspace: Holds the teachers and the job texts.
+        requests: What retrieval was asked, in the order of the held-out requests.
+        lists: Whose candidates are scored.
+
+    Raises:
+        NotReady: A teacher's folder is incomplete.
+    """
+    names = [name for name in TEACHERS.names() if issubclass(TEACHERS.get(name), TextTeacher)]
+    folders = {
+        name: require_current(workspace.teachers / name, f"{name} teacher", f"run `rolecall train {name}` first")
+        for name in names
+        if (workspace.teachers / name).is_dir()
+    }
+    rows = _rows(workspace, requests, lists)
+    scores = {teacher_name(name): _scores(folder, rows) for name, folder in folders.items()}
+    ends = np.cumsum([len(served.jobs) for served in lists])[:-1]
+    parts = {name: np.split(of, ends) for name, of in scores.items()}
+    return [served.scored_by({name: of[i] for name, of in parts.items()}) for i, served in enumerate(lists)]
+
+
+def answering_relevance(workspace: Workspace) -> tuple[str, ...]:
+    """The systems of the text teachers whose first task is relevance."""
+    names = [name for name in TEACHERS.names() if TEACHERS.get(name).tasks[0] == "relevance"]
+    return tuple(teacher_name(name) for name in names if (workspace.teachers / name).is_dir())
+
+
+def _scores(folder: Path, rows: Rows) -> np.ndarray:
+    """(n,) float64 that a teacher orders by."""
+    from models.teachers.fit_text import open_teacher, score_pairs
+    from models.teachers.pairs import read_pairs
+
+    model, config = open_teacher(folder)
+    pairs = read_pairs(rows, model, folder, config, len(model.layers()))
+    logits = score_pairs(pairs, np.arange(len(rows)), config.precision, f"replay, {folder.parent.name} teacher")
+    by_task: Mapping[str, np.ndarray] = dict(zip(model.tasks, logits.astype(np.float64).T, strict=True))
+    if "relevance" in by_task:
+        return by_task["relevance"]
+    return np.sum([1 / (1 + np.exp(-by_task[task])) for task in GAINS if task in by_task], axis=0)
+
+
+def _rows(workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList]) -> Rows:
+    """The pairs of all lists as teachers read them, with the job texts as known at each request's time."""
+    pairs = [(requests[served.place], job) for served in lists for job in served.jobs]
+    moments = [(job, request.time) for request, job in pairs]
+    texts = read_as_of(workspace.features / JOB_TEXT, JOB_KEY, moments, ["text"], KNOWN)
+    asked, request = np.unique([request.request_text for request, _ in pairs], return_inverse=True)
+    jobs, job = np.unique([text["text"] if text else "" for text in texts], return_inverse=True)
+    n = len(pairs)
+    return Rows(
+        list_ids=np.repeat([served.place for served in lists], [len(served.jobs) for served in lists]),
+        job_ids=np.array([job for _, job in pairs]),
+        splits=np.full(n, "test"),
+        strata=np.full(n, "retrieved"),
+        requests=asked.tolist(),
+        request=request,
+        jobs=jobs.tolist(),
+        job=job,
+        tasks=(),
+        targets=np.zeros((n, 0), np.float32),
+        position=np.zeros(n, np.int64),
+        propensity=np.full(n, np.nan, np.float32),
+        features=np.zeros((n, 0), np.float32),
+        text_version="",
+        version="served",
+    )
