@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from replay.cohorts import cohort_results, cohorts
 from replay.config import ServedConfig
 from replay.graded import ListGrades, TrueGrades, judge_grades, open_served_judge, true_grades
 from replay.holdout import HeldOut
-from replay.results import BY_JUDGE, BY_TRUTH, Cohort, Table
+from replay.results import BY_JUDGE, BY_TRUTH, Cell, Cohort, Table
 from replay.served import ServedList, sampled, served_list
 from replay.served_tables import Fits, GradedLists, chain_table, fits, fits_table, kappa_table
 from replay.systems import Ranker
@@ -117,10 +118,11 @@ def judge_served(
         judge, name = judge_grades(grader, JobVersions(workspace), held, requests, lists, truth is None), grader.name
     graded = GradedLists(lists, truth, judge)
     found = _fits(graded)
-    tables = list(_tables(graded, found, (), seed, resamples))
+    people = _people(workspace, name, judging.policy.version) if judging.policy else None
+    tables = list(_tables(graded, found, (), people, seed, resamples))
     if judging.config.teacher_requests:
         sample = _taught(workspace, judging.config, requests, graded)
-        tables += _tables(sample, _fits(sample), answering_relevance(workspace), seed, resamples)
+        tables += _tables(sample, _fits(sample), answering_relevance(workspace), people, seed, resamples)
     first = next(iter(found.values()), None)
     kinds = cohorts(workspace, held, requests, judging.policy)
     shown = () if first is None else cohort_results(first, kinds, seed, resamples)
@@ -135,14 +137,31 @@ def _fits(graded: GradedLists) -> dict[str, Fits]:
 
 
 def _tables(
-    graded: GradedLists, found: Mapping[str, Fits], teachers: Sequence[str], seed: int, resamples: int
+    graded: GradedLists,
+    found: Mapping[str, Fits],
+    teachers: Sequence[str],
+    people: Cell | None,
+    seed: int,
+    resamples: int,
 ) -> Iterator[Table]:
     """teachers: those that scored the lists and answer relevance."""
     for by, of in found.items():
         yield fits_table(of, by, graded.sample, seed, resamples)
-    for table in (chain_table(graded, teachers, seed, resamples), kappa_table(graded, teachers, seed, resamples)):
+    chain = chain_table(graded, teachers, seed, resamples)
+    for table in (chain, kappa_table(graded, teachers, seed, resamples, people)):
         if table is not None:
             yield table
+
+
+def _people(workspace: Workspace, judge: str, policy: str) -> Cell | None:
+    """The judge's quadratic kappa with the adjudicated golden pairs, as it was measured when it last graded."""
+    if not workspace.judge_report.is_file():
+        return None
+    report = json.loads(workspace.judge_report.read_text())
+    if not report["golden"] or (report["grader"], report["policy_version"]) != (judge, policy):
+        return None
+    who = "simulated graders" if report["golden"]["simulated"] else "people"
+    return Cell(system=f"{who}, golden pairs", metric="kappa_with_judge", **report["golden"]["judge"]["quadratic"])
 
 
 def _taught(

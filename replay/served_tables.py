@@ -171,11 +171,22 @@ def chain_table(graded: GradedLists, teachers: Sequence[str], seed: int, resampl
     )
 
 
-def kappa_table(graded: GradedLists, teachers: Sequence[str], seed: int, resamples: int) -> Table | None:
+def kappa_table(
+    graded: GradedLists, teachers: Sequence[str], seed: int, resamples: int, people: Cell | None = None
+) -> Table | None:
     """Quadratic kappa with the judge of all that grades: the truth, and the relevance of teachers and student.
 
-    Relevance is learned as the grade over 4, so four times its probability, rounded, is a grade. Arguments as
-    `chain_table`; None where the judge was not asked.
+    Relevance is learned as the grade over 4, so four times its probability, rounded, is a grade.
+
+    Args:
+        graded: Lists and grades.
+        teachers: Those that scored the lists and answer relevance.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+        people: How far people agree with the judge, on the golden pairs; None where it was not measured.
+
+    Returns:
+        A row each; None where the judge was not asked.
     """
     if not graded.judge:
         return None
@@ -193,14 +204,16 @@ def kappa_table(graded: GradedLists, teachers: Sequence[str], seed: int, resampl
         Cell.of(name, "kappa_with_judge", kappa_estimate(np.array(of), seed, resamples))
         for name, of in confusions.items()
     ]
+    cells = [*([people] if people else []), *cells]
     if not cells:
         return None
     return Table(
         name=f"{KAPPA}_sample" if graded.sample else KAPPA,
         title=f"Served candidates, read as grades{graded.sample}",
-        about="Quadratic kappa with the judge's grades over all candidates; a model's relevance is read as a grade.",
+        about="Quadratic kappa with the judge's grades over all candidates; a model's relevance is read as a "
+        "grade. People are measured on the golden pairs.",
         requests=len(graded.lists),
-        systems=tuple(confusions),
+        systems=tuple(cell.system for cell in cells),
         metrics=("kappa_with_judge",),
         reference="",
         cells=tuple(cells),

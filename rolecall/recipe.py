@@ -137,7 +137,11 @@ def stages() -> tuple[Stage, ...]:
         Stage(
             "replay",
             "replay",
-            ("bundles", "indexes", "items", "records", "features", "training", *_of_teachers("scores")),
+            (
+                *("bundles", "indexes", "items", "records", "features", "training", "grades"),
+                *_of_teachers("teachers"),
+                *_of_teachers("scores"),
+            ),
             ("replay", "report.html"),
             ("replay", "label.judge"),
             metrics=("metrics/replay.json",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -140,6 +141,22 @@ def test_a_list_that_nobody_could_grade_is_left_out() -> None:
     lists = [ServedList(place, ["j1", "j2"], {BM25: np.array([1.0, 0.0])}) for place in (0, 1)]
     grades = [ListGrades(np.full(2, UNGRADED, np.int8)), ListGrades(np.array([0, 4], np.int8))]
     assert fits(GradedLists(lists, None, grades), "served_judge").places.tolist() == [1]
+
+
+@pytest.mark.parametrize(("grader", "systems"), [("rubric", ("people, golden pairs",)), ("another", ())])
+def test_people_stand_beside_the_models_where_this_judge_was_measured_by_them(
+    market: Workspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, grader: str, systems: tuple[str, ...]
+) -> None:
+    kappa = {"value": 0.9, "low": 0.8, "high": 0.95}
+    report = {
+        "grader": grader,
+        "policy_version": POLICY.version,
+        "golden": {"simulated": False, "judge": {"quadratic": kappa}},
+    }
+    monkeypatch.setattr(Workspace, "judge_report", tmp_path / "judge.json")
+    market.judge_report.write_text(json.dumps(report))
+    results = replay(market, resamples=100, truth=truth, judge=RubricConfig(), policy=POLICY)
+    assert table(results, "served_kappa").systems == (*systems, "truth", "student, relevance")
 
 
 class CountingConfig(JudgeConfig):
