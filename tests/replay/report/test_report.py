@@ -189,6 +189,28 @@ def test_of_poor_fits_the_fewest_are_the_best_and_the_best_possible_order_is_no_
     assert table.best("good_fits@10") == 0.31
 
 
+@pytest.mark.parametrize(
+    ("metric", "difference", "direction"),
+    [
+        ("poor_fits@10", (-0.05, -0.06, -0.04), "up"),
+        ("poor_fits@10", (0.05, 0.04, 0.06), "down"),
+        ("good_fits@10", (0.05, 0.04, 0.06), "up"),
+        ("good_fits@10", (0.05, -0.01, 0.06), ""),
+    ],
+)
+def test_a_difference_is_marked_by_whether_it_is_good(
+    results: Results, metric: str, difference: tuple[float, float, float], direction: str
+) -> None:
+    table = served_table("served_truth", FITS)
+    cells = [
+        cell.model_copy(update={"difference": difference}) if (cell.system, cell.metric) == ("judge", metric) else cell
+        for cell in table.cells
+    ]
+    page = render(results.model_copy(update={"tables": (*results.tables, table.model_copy(update={"cells": cells}))}))
+    sign = f"{difference[0]:+.3f}".replace("-", "\N{MINUS SIGN}")
+    assert f'<span class="{direction}">{sign}</span>' in page
+
+
 def test_names_in_plots_are_escaped() -> None:
     assert "<b>" not in bars("a <b> title", [Bar("<b>", 1.0)], str)
 
