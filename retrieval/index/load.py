@@ -55,6 +55,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
     try:
         jobs = pq.read_table(folder / "jobs.parquet")
         vectors = _open_array(folder / "vectors.npy", manifest)
+        title_vectors = _open_array(folder / "title_vectors.npy", manifest)
         items = _open_array(folder / "items.npy", manifest) if manifest.bundle_version else None
         attributes = AttributeTable.load(folder / "attributes")
         titles = TitleWords.load(folder / "titles")
@@ -72,6 +73,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
     sizes = {
         "jobs": jobs.num_rows,
         "vectors": len(vectors),
+        "title vectors": len(title_vectors),
         "attributes": len(attributes),
         "groups": len(groups),
         "titles": len(titles),
@@ -89,6 +91,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
         titles,
         attributes,
         activity,
+        title_vectors=title_vectors,
         items=items,
         links=links,
         groups=groups,
