@@ -41,6 +41,7 @@ from retrieval.words.tokens import FIELD_END, job_words
 
 NOW = datetime.fromisoformat("2026-03-01T12:30:00+00:00")
 DIM, ITEMS = 3, (2, 4)
+UNIT = np.array([1, 0, 0], np.float32)
 IDS = [f"j{i}" for i in range(8)]
 TITLES = ["Truck Driver", "Night Nurse", "Nurse Manager", "Python Developer", "Xylophonist"]
 COMPANIES = ["", "Acme", "Initech", "Umbrella"]
@@ -55,7 +56,7 @@ class Held(NamedTuple):
 
 def upsert(held: Held) -> Upsert:
     vector = np.array(held.vector, np.float32)
-    return Upsert(held.job, vector, np.full(ITEMS, vector.sum(), np.float16), f"hash of {held.job.title}")
+    return Upsert(held.job, vector, np.full(ITEMS, vector.sum(), np.float16), f"hash of {held.job.title}", -vector)
 
 
 def made(jobs: Sequence[Held], events: Sequence[tuple[str, datetime, str]] = (), faiss: bool = False) -> JobIndex:
@@ -76,6 +77,7 @@ def made(jobs: Sequence[Held], events: Sequence[tuple[str, datetime, str]] = (),
             build_titles(table["title"].to_pylist()),
             build_attributes(table),
             build_activity(table["id"].to_pylist(), log),
+            title_vectors=np.array([upsert(held).title_vector for held in jobs], np.float16).reshape(len(jobs), DIM),
             items=np.array([upsert(held).items for held in jobs], np.float16).reshape(len(jobs), *ITEMS),
         )
     )
@@ -305,13 +307,28 @@ def test_an_index_that_was_changed_is_not_changed_again_and_still_answers() -> N
 @pytest.mark.parametrize(
     ("one", "deletes", "error", "match"),
     [
-        (Upsert(held("j1").job, np.ones(DIM + 1, np.float32), np.ones(ITEMS), ""), {}, ShapeMismatch, "j1: .*4"),
-        (Upsert(held("j1").job, np.ones(DIM, np.float32), None, ""), {}, ShapeMismatch, "j1: .*None"),
-        (Upsert(held("j1").job, np.full(DIM, np.nan, np.float32), np.ones(ITEMS), ""), {}, BadInput, "j1: .*NaN"),
-        (Upsert(held("j1").job, np.full(DIM, 3e37, np.float32), np.ones(ITEMS), ""), {}, BadInput, "j1: .*3e[+]37"),
-        (Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, np.inf), ""), {}, BadInput, "j1: .*item tok"),
-        (Upsert(held("j1").job, np.full(DIM, 1e39), np.ones(ITEMS), ""), {}, BadInput, "j1: .*1e[+]39"),
-        (Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, 1e6), ""), {}, BadInput, "j1: .*float16"),
+        (Upsert(held("j1").job, np.ones(DIM + 1, np.float32), np.ones(ITEMS), "", UNIT), {}, ShapeMismatch, "j1: .*4"),
+        (Upsert(held("j1").job, np.ones(DIM, np.float32), None, "", UNIT), {}, ShapeMismatch, "j1: .*None"),
+        (Upsert(held("j1").job, np.full(DIM, np.nan, np.float32), np.ones(ITEMS), "", UNIT), {}, BadInput, "j1: .*NaN"),
+        (
+            Upsert(held("j1").job, np.full(DIM, 3e37, np.float32), np.ones(ITEMS), "", UNIT),
+            {},
+            BadInput,
+            "j1: .*3e[+]37",
+        ),
+        (
+            Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, np.inf), "", UNIT),
+            {},
+            BadInput,
+            "j1: .*item tok",
+        ),
+        (Upsert(held("j1").job, np.full(DIM, 1e39), np.ones(ITEMS), "", UNIT), {}, BadInput, "j1: .*1e[+]39"),
+        (
+            Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, 1e6), "", UNIT),
+            {},
+            BadInput,
+            "j1: .*float16",
+        ),
         (upsert(held("j1")), {"j1": NOW}, BadInput, "j1: .*twice"),
         (upsert(held("j2")), {}, BadInput, "j2: .*twice"),
     ],
