@@ -70,7 +70,7 @@ def _data(workspace: Workspace, rows: Rows) -> dict[str, Any]:
     times = read_table(workspace.training, ["split", "event_timestamp"])
     found = {}
     for split in SPLITS:
-        mine = rows.splits == split
+        mine = (rows.splits == split) & rows.listed
         when = times.filter(pc.field("split") == split)["event_timestamp"]
         if not mine.any():
             continue

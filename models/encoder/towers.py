@@ -125,7 +125,7 @@ def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> 
 def read_judged(workspace: Workspace, config: EncoderTraining) -> Judged:
     """The training lists of a workspace with what is learned from them. Raises NotReady, BadInput (`read_scores`)."""
     rows = read_rows(workspace.training)
-    train = np.flatnonzero(rows.splits == "train")
+    train = np.flatnonzero((rows.splits == "train") & rows.listed)
     if not len(train):
         raise NotReady("no training list", where=str(workspace.training), cure="run `rolecall label` first")
     taught, name = np.full(len(rows), np.nan, np.float32), ""

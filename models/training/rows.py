@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import BadInput
-from contracts.examples import PAIR_FEATURES, TRAINING
+from contracts.examples import PAIR_FEATURES, SERVED, TRAINING
 from contracts.match import COMPARISONS
 from contracts.tables import read_table
 from contracts.tasks import ENGAGEMENT_TASKS
@@ -51,12 +51,17 @@ class Rows:
     def __len__(self) -> int:
         return len(self.list_ids)
 
+    @property
+    def listed(self) -> np.ndarray:
+        """(n,) bool: the pairs of the lists that teachers and student learn from, without the `SERVED` beside them."""
+        return self.strata != SERVED
+
     def target(self, task: str) -> np.ndarray:
         return self.targets[:, self.tasks.index(task)]
 
     def learnable(self, task: str) -> bool:
         """Whether training labels tell pairs apart: nothing is learned of `hire` where nobody reports hires."""
-        labels = self.target(task)[self.splits == "train"]
+        labels = self.target(task)[(self.splits == "train") & self.listed]
         return len(np.unique(labels[np.isfinite(labels)])) > 1
 
     def only(self, chosen: np.ndarray) -> Rows:

@@ -87,6 +87,8 @@ class JudgeConfig(FrozenModel):
     model_config = ConfigDict(hide_input_in_errors=True)  # the input may hold a key
 
     kind: str
+    free: ClassVar[bool] = False
+    """Whether it grades any number of pairs at no cost worth asking for."""
 
     def cost(self, spent: Counter[str]) -> float | None:
         """The money that a judge's `spent` comes to; None where no price is known."""
