@@ -131,9 +131,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         config.served_candidates,
     )
     job_rows = digest(sorted(read_table(workspace.records / "jobs", ["row_hash"])["row_hash"].to_pylist()))
-    inputs = digest(
-        FORMAT, MATCH_VERSION, index_folder.name, judge.name, policy.version, _sizes(config), config.seed, job_rows
-    )
+    versions = FORMAT, MATCH_VERSION, index_folder.name, judge.name, policy.version
+    inputs = digest(*versions, _sizes(config), config.seed, job_rows)
     batches = [
         ListBatch(digest(inputs, *map(request_digest, chunk)), list(chunk)) for chunk in _chunks(requests, BATCH_LISTS)
     ]
@@ -245,8 +244,7 @@ class LabelLists(beam.DoFn):
                 asked, rows = one.request.request, one.jobs.rows
                 features = pair_features(self._index, self._index.activity, asked, rows, one.vector)
                 match = match_bins(self._index, asked, rows, one.titles)
-                grades = list(map(_grade_or_none, of_list))
-                examples.append(list_rows(one.request, one.jobs, grades, features, match))
+                examples.append(list_rows(one.request, one.jobs, list(map(_grade_or_none, of_list)), features, match))
                 outcomes += of_list
             self._progress.add(len(chunk))
         self._check_ungraded(outcomes)

@@ -123,7 +123,7 @@ def match_bins(index: _Index, request: Request, rows: np.ndarray, titles: Reques
     return np.stack([columns[comparison.name] for comparison in COMPARISONS], axis=1).astype(np.uint8)
 
 
-def _binned(name: str, values: np.ndarray, known: np.ndarray | bool) -> np.ndarray:
+def _binned(name: str, values: np.ndarray, known: np.ndarray) -> np.ndarray:
     """(n,) bins of numbers by the comparison's edges; 0 where not known."""
     return np.where(known, 1 + np.searchsorted(_EDGES[name], values, side="right"), 0)
 
@@ -210,7 +210,7 @@ def _closeness(name: str, job_titles: np.ndarray, titles: np.ndarray) -> np.ndar
     if not len(titles):
         return np.zeros(len(job_titles), np.int64)
     # einsum, since a threaded product this small waits longer for its threads than it works
-    return _binned(name, np.einsum("nd,td->nt", job_titles, titles).max(axis=1), job_titles.any(axis=1))
+    return _binned(name, np.einsum("nd,td->nt", job_titles, titles).max(axis=1), np.any(job_titles, axis=1))
 
 
 def _industry(table: AttributeTable, own: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
@@ -236,4 +236,4 @@ def _industry_words(industry: str) -> frozenset[str]:
 
 def _age(table: AttributeTable, now: float, rows: np.ndarray) -> np.ndarray:
     days = (now - table.number("posted_at")[rows]) / _DAY
-    return _binned("age", days, ~np.isnan(days))
+    return _binned("age", days, np.isfinite(days))
