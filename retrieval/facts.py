@@ -92,11 +92,11 @@ def _listed(text: str) -> tuple[str, ...]:
 def _positions(worked: str) -> list[str]:
     """The positions of the field "worked".
 
-    A description may hold the separator too: where some parts say an employer, an industry or a time, a part that says
-    none is taken for the rest of a description.
+    A description may hold the separator too: where some parts say an employer or a time, a part that says neither is
+    taken for the rest of a description.
     """
     parts = [part for part in worked.split("; ") if part]
-    heads = [part for part in parts if " at " in part or _INDUSTRY.search(part) or _SINCE.search(part)]
+    heads = [part for part in parts if " at " in part or _SINCE.search(part)]
     return heads or parts
 
 

@@ -33,6 +33,7 @@ from retrieval.request import Request, build_request
 from retrieval.words.terms import build_terms
 from retrieval.words.titles import build_titles
 from retrieval.words.tokens import job_words
+from serving.schemas import Profile, profile_text
 from tests.make import NOW, job
 
 PAY = Percentiles(breaks={"salary": tuple(range(20_000, 210_000, 10_000))})
@@ -327,3 +328,12 @@ def test_many_requests_are_encoded_in_one_call_as_each_alone() -> None:
     for request, titles in zip(requests, together, strict=True):
         for found, alone in zip(titles, encode_titles(ByFirstLetter(), request), strict=True):
             np.testing.assert_array_equal(found, alone)
+
+
+@settings(max_examples=30, deadline=None)
+@given(members)
+def test_a_profile_in_a_request_is_matched_as_the_stored_member(one: Member) -> None:
+    profile = Profile.model_validate(one.model_dump(exclude={"id", "updated_at"}))
+    text, location = profile_text(profile, VERBALIZER)
+    request = build_request(text, Activity(), "", location, Filter(), NOW, percentiles=PAY)
+    assert match(index_of(WORK), request) == match(index_of(WORK), ask(one))
