@@ -17,6 +17,8 @@ from policy.judges.registry import AnyJudgeConfig
 from policy.judges.rubric import RubricConfig
 from retrieval.config import RetrievalConfig
 
+SERVED_LISTS = 300
+
 
 def _utc(time: datetime | None) -> datetime | None:
     if time is None:
@@ -64,6 +66,13 @@ class LabelConfig(FrozenModel):
     hard_share: float = Field(
         0.2, ge=0, le=1, description="Share of the added jobs on which retrieval and a plain reading differ most."
     )
+    served_lists: int | None = Field(
+        None,
+        ge=0,
+        description="Training requests of which the judge also grades what retrieval returns, the first ones; where "
+        f"absent, {SERVED_LISTS} for a judge that is free and none for another.",
+    )
+    served_candidates: int = Field(200, ge=1, description="The best retrieved jobs of such a request that it grades.")
     judge: AnyJudgeConfig = Field(
         RubricConfig(), description="Who grades: `rubric`, {kind: llm, model: M, ...} or {kind: local, folder: F, ...}."
     )
@@ -84,6 +93,11 @@ class LabelConfig(FrozenModel):
             both = f"random_share {self.random_share:g} and hard_share {self.hard_share:g}"
             raise ValueError(f"{both} are more than the whole")
         return self
+
+    @property
+    def graded_as_served(self) -> int:
+        """`served_lists`, or its default for the judge."""
+        return self.served_lists if self.served_lists is not None else SERVED_LISTS if self.judge.free else 0
 
 
 class LabelFlags(LabelConfig):

@@ -6,7 +6,8 @@
 A text is encoded once, however many keys and versions share it, and never again under the same encoder. By default
 every job version gets a vector but of a member the newest one alone, because nothing reads the older ones: a training
 row joins text, and retrieval for a past request encodes the text of that time. `--history` embeds them all. Items are
-of the newest job versions: they are what an index serves.
+of the newest job versions: they are what an index serves. A job's vector comes with that of its title alone, which the
+match compares titles by.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from contracts.features import (
 )
 from contracts.progress import Progress
 from contracts.tables import parts, write_part
+from contracts.text.verbalizer import title_of_text
 from contracts.workspace import Workspace
 
 VIEWS = {"members": (MEMBER_TEXT, MEMBER_VECTOR), "jobs": (JOB_TEXT, JOB_VECTOR)}
@@ -59,15 +61,25 @@ class Encoder(Protocol):
 
 
 class Target(NamedTuple):
-    """Where encoded text of one table goes. `times`: the table keeps history by the text row's two times."""
+    """Where encoded text of one table goes.
+
+    Attributes:
+        text: The table of texts.
+        out: The table of what is made of them.
+        key: Column of the key.
+        values: Columns of numbers: of the text and, where there are two, of its title.
+        hash: Column of the text's hash.
+        version: Of what makes the rows, in the names of the parts.
+        encoder_version: A column where the table keeps history by the text row's two times; empty: it keeps none.
+    """
 
     text: Path
     out: Path
     key: str
-    value: str
+    values: tuple[str, ...]
     hash: str
     version: str
-    times: bool
+    encoder_version: str = ""
 
 
 class TextChunk(NamedTuple):
@@ -85,10 +97,10 @@ class TextChunk(NamedTuple):
 
 
 class EncodedChunk(NamedTuple):
-    """values: (n texts, width), float32 vectors or float16 item tokens."""
+    """values: of each column (n texts, width), float32 vectors or float16 item tokens."""
 
     chunk: TextChunk
-    values: np.ndarray
+    values: list[np.ndarray]
 
 
 class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, Encoder]):
@@ -114,8 +126,12 @@ class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, Encoder]):
         self, batch: Sequence[TextChunk], model: Encoder, inference_args: dict[str, Any] | None = None
     ) -> Iterator[EncodedChunk]:
         for chunk in batch:
-            text = pq.read_table(chunk.path, columns=["text"])["text"]
-            yield EncodedChunk(chunk, self._encode(model, text.take(pa.array(chunk.rows)).to_pylist()))
+            texts = pq.read_table(chunk.path, columns=["text"])["text"].take(pa.array(chunk.rows)).to_pylist()
+            values = [self._encode(model, texts)]
+            if len(chunk.target.values) > 1:
+                titles, place = np.unique([title_of_text(text) for text in texts], return_inverse=True)
+                values.append(model.encode(titles.tolist())[place])
+            yield EncodedChunk(chunk, values)
 
     def _encode(self, model: Encoder, texts: list[str]) -> np.ndarray:
         self._progress.start()
@@ -186,7 +202,7 @@ def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, 
                 where=str(folder),
                 cure="train and export a bundle on this text",
             )
-        return folder, {"jobs": Target(text, out, JOB_KEY, "tokens", "text_hash", version, times=False)}
+        return folder, {"jobs": Target(text, out, JOB_KEY, ("tokens",), "text_hash", version)}
     encoder_version = read_encoder(workspace.encoder).version  # from its file: a run with nothing to do loads no model
     targets = {}
     for table in tables:
@@ -194,7 +210,10 @@ def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, 
         if table == "members" and not parts(text):
             continue  # jobs alone can be searched
         version = f"{_text_version(workspace, text)}.{encoder_version}"
-        targets[table] = Target(text, out, KEYS[VIEWS[table][0]], "vector", "vector_hash", version, times=True)
+        values: tuple[str, ...] = ("vector",)
+        if table == "jobs":
+            values, version = ("vector", "title_vector"), f"{version}.titles"
+        targets[table] = Target(text, out, KEYS[VIEWS[table][0]], values, "vector_hash", version, encoder_version)
     return workspace.encoder, targets
 
 
@@ -219,7 +238,7 @@ def _text_rows(target: Target, newest: bool) -> pl.DataFrame:
 
 
 def _pending(target: Target, rows: pl.DataFrame) -> pl.DataFrame:
-    times = [EVENT_TIME] if target.times else []
+    times = [EVENT_TIME] if target.encoder_version else []
     match = [target.key, target.hash, *times]
     done = feature_tables.places(feature_tables.made_by(target.out, target.version), match)
     return feature_tables.without(rows, done, [target.key, "text_hash", *times], match)
@@ -235,12 +254,13 @@ def _copy_encoded(target: Target, todo: pl.DataFrame, name: str) -> pl.DataFrame
     if copies.is_empty():
         return todo
     first = have.join(copies.select("text_hash").unique(), left_on=target.hash, right_on="text_hash", how="semi")
-    by_hash: dict[str, np.ndarray] = {}
+    by_hash: dict[str, tuple[np.ndarray, ...]] = {}
     for part, places in feature_tables.by_part(first):
-        values = pq.read_table(made[part], columns=[target.value])[target.value].take(pa.array(places[ROW]))
-        by_hash |= dict(zip(places[target.hash], _matrix(values), strict=True))
-    values = np.stack([by_hash[text_hash] for text_hash in copies["text_hash"]])
-    table = _rows(target, _fan_out(target, copies), values)
+        values = pq.read_table(made[part], columns=list(target.values)).take(pa.array(places[ROW]))
+        of_columns = zip(*(_matrix(values[name]) for name in target.values), strict=True)
+        by_hash |= dict(zip(places[target.hash], of_columns, strict=True))
+    of_rows = zip(*(by_hash[text_hash] for text_hash in copies["text_hash"]), strict=True)
+    table = _rows(target, _fan_out(target, copies), [np.stack(values) for values in of_rows])
     write_part(target.out, table, f"{feature_tables.part_name(target.version, name, 0)}-copied")
     return feature_tables.without(todo, have, ["text_hash"], [target.hash])
 
@@ -264,14 +284,13 @@ def _chunks(target: Target, todo: pl.DataFrame, name: str) -> list[TextChunk]:
 
 
 def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
-    """Every column of the target but its value."""
+    """Every column of the target but its values."""
     columns = {
         target.key: rows[target.key].to_arrow().cast(pa.string()),
         target.hash: rows["text_hash"].to_arrow().cast(pa.string()),
     }
-    if target.times:
-        encoder = target.version.partition(".")[2]
-        columns["encoder_version"] = pa.array([encoder] * len(rows), pa.string())
+    if target.encoder_version:
+        columns["encoder_version"] = pa.array([target.encoder_version] * len(rows), pa.string())
         columns |= {name: rows[name].to_arrow().cast(TIME) for name in (EVENT_TIME, CREATED_TIME)}
     return pa.table(columns)
 
@@ -279,15 +298,17 @@ def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
 def _write(encoded: EncodedChunk) -> None:
     chunk, values = encoded
     places = chunk.fan_out["place"].to_numpy()
-    write_part(chunk.target.out, _rows(chunk.target, chunk.fan_out.drop(["place"]), values[places]), chunk.name)
+    table = _rows(chunk.target, chunk.fan_out.drop(["place"]), [column[places] for column in values])
+    write_part(chunk.target.out, table, chunk.name)
     count(f"{chunk.target.key}.written", len(places))
 
 
-def _rows(target: Target, columns: pa.Table, values: np.ndarray) -> pa.Table:
-    """The columns and a list column of (rows, width) values."""
-    offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
-    return columns.append_column(target.value, lists)
+def _rows(target: Target, columns: pa.Table, values: Sequence[np.ndarray]) -> pa.Table:
+    """The columns, and for each of the target's values a list column of (rows, width) numbers."""
+    for name, numbers in zip(target.values, values, strict=True):
+        offsets = np.arange(len(numbers) + 1, dtype=np.int32) * numbers.shape[1]
+        columns = columns.append_column(name, pa.ListArray.from_arrays(pa.array(offsets), pa.array(numbers.ravel())))
+    return columns
 
 
 def _matrix(lists: pa.ChunkedArray) -> np.ndarray:

@@ -9,6 +9,9 @@ was then (`retrieved`), some of those on which retrieval and a plain reading dif
 opened job is in the list only where retrieval found it. A job that the log does not show has null labels; in a log
 without impressions its label `view` is 0, since the member opened another job.
 
+Of the first training requests the judge also grades what retrieval returns, top, middle and tail (stratum `served`):
+rows beside the list, whose draw does not know them, with the labels that the log tells and no other.
+
 Nothing comes from the future: text and activity of the member are those known at the request's time, job statistics
 count what came before it, each job stands with its first version (see `history.as_of`), and the judge reads the
 versions of that time.
@@ -31,6 +34,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import apache_beam as beam
+import numpy as np
 import polars as pl
 import pyarrow as pa
 
@@ -45,17 +49,20 @@ from beam_jobs.labelling.grading import (
     write_report,
 )
 from beam_jobs.labelling.lists import (
+    ListedJobs,
     ListRequest,
     choose_jobs,
     digest,
     list_rows,
     request_digest,
     requests_to_label,
+    served_jobs,
 )
 from beam_jobs.pipeline import Counts, command, count, ingested, processes, run_pipeline, threads_each
 from contracts.arrow import to_table
 from contracts.errors import JudgeFailed, NotReady
-from contracts.examples import SPLITS
+from contracts.examples import SERVED, SPLITS
+from contracts.match import MATCH_VERSION
 from contracts.progress import Progress
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
@@ -67,6 +74,7 @@ from policy.golden.golden import JudgeAgreement
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import open_judge
 from ranking.features import pair_features
+from ranking.match import RequestTitles, encode_all_titles, match_bins
 from retrieval.config import RetrievalConfig
 from retrieval.encoder import TextEncoder
 from retrieval.index.build import build_index
@@ -77,7 +85,7 @@ log = logging.getLogger("rolecall")
 
 T = TypeVar("T")
 
-FORMAT = 3
+FORMAT = 4
 """Version of the rows: raise it when the same input makes another row."""
 LIST_KNOBS = ("train_candidates", "valid_candidates", "test_candidates", "random_share", "hard_share")
 """Knobs that change the jobs of a list."""
@@ -116,10 +124,17 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     judge = open_judge(config.judge, judge_setting(policy, workspace))
     measured = measure_judge(judge, policy, workspace, config.least_kappa, config.require_golden)
     index_folder = _build_index(workspace, config.retrieval)
-    requests = requests_to_label(workspace, _past_requests(workspace, config), config.graded_lists)
+    requests = requests_to_label(
+        workspace,
+        _past_requests(workspace, config),
+        config.graded_lists,
+        config.graded_as_served,
+        config.served_candidates,
+    )
     job_rows = digest(sorted(read_table(workspace.records / "jobs", ["row_hash"])["row_hash"].to_pylist()))
     knobs = [getattr(config, name) for name in LIST_KNOBS]
-    inputs = digest(FORMAT, index_folder.name, judge.name, policy.version, knobs, config.seed, job_rows)
+    versions = FORMAT, MATCH_VERSION, index_folder.name, judge.name, policy.version
+    inputs = digest(*versions, knobs, config.seed, job_rows)
     batches = [
         ListBatch(digest(inputs, *map(request_digest, chunk)), list(chunk)) for chunk in _chunks(requests, BATCH_LISTS)
     ]
@@ -172,6 +187,15 @@ def _past_requests(workspace: Workspace, config: LabelFlags) -> list[PastRequest
     return past
 
 
+class _Chosen(NamedTuple):
+    """Jobs of a request: its list, or what is graded beside it. vector, titles: of the request, encoded."""
+
+    request: ListRequest
+    vector: np.ndarray
+    titles: RequestTitles
+    jobs: ListedJobs
+
+
 class LabelLists(beam.DoFn):
     """ListBatch -> one part of examples and one of grades, in the staging folder.
 
@@ -199,18 +223,26 @@ class LabelLists(beam.DoFn):
     def process(self, batch: ListBatch) -> Iterator[None]:
         self._progress.start()
         vectors = self._encoder.encode([to_label.request.request_text for to_label in batch.requests])
+        titles = encode_all_titles(self._encoder, [to_label.request for to_label in batch.requests])
         examples: list[pa.Table] = []
         outcomes: list[Grade | Ungraded | None] = []
-        for chunk in _chunks(list(zip(batch.requests, vectors, strict=True)), LISTS_PER_CALL):
-            requests = [request for request, _ in chunk]
-            chosen = [choose_jobs(self._index, request, vector, self._config) for request, vector in chunk]
-            graded = self._grade(requests, [jobs.job_ids for jobs in chosen])
-            for (request, vector), jobs, of_list in zip(chunk, chosen, graded, strict=True):
+        for chunk in _chunks(list(zip(batch.requests, vectors, titles, strict=True)), LISTS_PER_CALL):
+            lists: list[_Chosen] = []
+            for request, vector, of_request in chunk:
+                jobs = choose_jobs(self._index, request, vector, self._config)
+                lists.append(_Chosen(request, vector, of_request, jobs))
+                if request.served:
+                    served = served_jobs(self._index, request, vector, jobs)
+                    lists.append(_Chosen(request._replace(graded=True), vector, of_request, served))
                 count("left_out", int((self._index.rows(shown.job_id for shown in request.past.shown) < 0).sum()))
-                features = pair_features(self._index, self._index.activity, request.request, jobs.rows, vector)
-                examples.append(list_rows(request, jobs, list(map(_grade_or_none, of_list)), features))
+            graded = self._grade([one.request for one in lists], [one.jobs.job_ids for one in lists])
+            for one, of_list in zip(lists, graded, strict=True):
+                asked, rows = one.request.request, one.jobs.rows
+                features = pair_features(self._index, self._index.activity, asked, rows, one.vector)
+                match = match_bins(self._index, asked, rows, one.titles)
+                examples.append(list_rows(one.request, one.jobs, list(map(_grade_or_none, of_list)), features, match))
                 outcomes += of_list
-            self._progress.add(len(requests))
+            self._progress.add(len(chunk))
         self._check_ungraded(outcomes)
         grades = [grade for grade in map(_grade_or_none, outcomes) if grade]
         count("graded", len(grades))
@@ -259,9 +291,10 @@ def _publish(workspace: Workspace, staging: Path, names: set[str]) -> None:
 
 
 def _log_splits(workspace: Workspace) -> None:
-    table = pl.DataFrame(read_table(workspace.examples, ["list_id", "split", "grade", "view"]))
-    for split in SPLITS:
-        rows = table.filter(pl.col("split") == split)
+    table = pl.DataFrame(read_table(workspace.examples, ["list_id", "split", "stratum", "grade", "view"]))
+    served = pl.col("stratum") == SERVED
+    for split in (*SPLITS, SERVED):
+        rows = table.filter(served if split == SERVED else (pl.col("split") == split) & ~served)
         lists, pairs = rows["list_id"].n_unique(), len(rows)
         graded, viewed = pairs - rows["grade"].null_count(), int(rows["view"].sum() or 0)
         log.info(

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from contracts.examples import PAIR_FEATURES, TRAINING
 from contracts.features import EVENT_TIME
+from contracts.match import COMPARISONS
 from contracts.records import Job, Member, Position
 from contracts.tables import write_part
 from contracts.tasks import ENGAGEMENT_TASKS
@@ -121,5 +122,6 @@ def pairs_table(rows: list[tuple], text_version: str) -> pa.Table:
         "text_version": [text_version] * n,
         **{name: [None] * n for name in ("expected", *ENGAGEMENT_TASKS)},
         **{name: [0.0] * n for name in PAIR_FEATURES},
+        "match": [[0] * len(COMPARISONS)] * n,
     }
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in TRAINING}, schema=TRAINING)

@@ -139,6 +139,7 @@ def write_encoded(workspace: Workspace, encoded: int) -> None:
         tokens = lists(items[rows % encoded].reshape(len(rows), -1))
         write_part(workspace.items / workspace.bundle.name, keys.append_column("tokens", tokens))
         table = part.select(["job_id", EVENT_TIME, CREATED_TIME]).append_column("vector", lists(found))
+        table = table.append_column("title_vector", table["vector"])
         table = table.append_column("vector_hash", part["text_hash"])
         made_by = pa.array([encoder.version] * len(rows), pa.string())
         write_part(workspace.features / JOB_VECTOR, table.append_column("encoder_version", made_by))

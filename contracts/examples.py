@@ -9,9 +9,16 @@ from __future__ import annotations
 import pyarrow as pa
 
 from contracts.arrow import TIME
+from contracts.match import MATCH_TYPE
 from contracts.tasks import ENGAGEMENT_TASKS
 
 SPLITS = ("train", "valid", "test")
+
+SERVED = "served"
+"""The stratum of rows of a training list that hold what retrieval returns, all of it, for the judge's sake.
+
+They lie beside the list that teachers and student learn from, whose draw does not know them.
+"""
 
 PAIR_FEATURES: tuple[str, ...] = (
     "dense",
@@ -43,6 +50,7 @@ EXAMPLES = pa.schema(
         pa.field("grade", pa.int8()),  # 0-4 by the judge; null where not graded
         pa.field("expected", pa.float32()),  # the judge's mean grade; null where it does not say how sure it is
         *(pa.field(name, pa.float32(), nullable=False) for name in PAIR_FEATURES),
+        pa.field("match", MATCH_TYPE, nullable=False),  # the bins of `contracts.match.COMPARISONS`
     ]
 )
 

@@ -21,7 +21,7 @@ VIEWS: dict[str, dict[str, str]] = {
     MEMBER_TEXT: {"text": "string", "text_hash": "string", "text_version": "string", "location": "string"},
     JOB_TEXT: {"text": "string", "text_hash": "string", "text_version": "string"},
     MEMBER_VECTOR: {"vector": "float32[]", "vector_hash": "string"},
-    JOB_VECTOR: {"vector": "float32[]", "vector_hash": "string"},
+    JOB_VECTOR: {"vector": "float32[]", "title_vector": "float32[]", "vector_hash": "string"},
     JOB_STATS: {"views_7d": "int64", "views_total": "int64", "applies_total": "int64", "last_view": "timestamp"},
     MEMBER_ACTIVITY: {"activity": "string", "activity_text": "string"},
 }

@@ -88,7 +88,7 @@ def _data(workspace: Workspace, rows: Rows) -> dict[str, Any]:
     times = read_table(workspace.training, ["split", "event_timestamp"])
     by_split = {}
     for split in SPLITS:
-        of_split = rows.splits == split
+        of_split = (rows.splits == split) & rows.listed
         when = times.filter(pc.field("split") == split)["event_timestamp"]
         if not of_split.any():
             continue

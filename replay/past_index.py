@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from contracts.errors import NotReady
 from contracts.features import JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.tables import parts, read_table
+from contracts.text.verbalizer import title_of_text
 from contracts.time.as_of import newest_rows, rows_as_of
 from contracts.workspace import Workspace
 from history.as_of import KNOWN
@@ -128,9 +129,13 @@ def _tables(
     def encode_items(of: list[str]) -> np.ndarray:
         return item_encoder.encode(of).reshape(len(of), width)
 
+    def encode_job_titles(of: list[str]) -> np.ndarray:
+        return encoder.encode([title_of_text(text) for text in of])
+
     made_here = pc.field("encoder_version") == encoder.version
-    vectors = _encoded(
-        texts, encoder.encode, _stored(workspace.features / JOB_VECTOR, "vector_hash", "vector", texts, made_here)
+    vectors, title_vectors = (
+        _encoded(texts, encode, _stored(workspace.features / JOB_VECTOR, "vector_hash", column, texts, made_here))
+        for encode, column in ((encoder.encode, "vector"), (encode_job_titles, "title_vector"))
     )
     tokens = _encoded(
         texts, encode_items, _stored(workspace.items / manifest.version, "text_hash", "tokens", texts)
@@ -139,6 +144,7 @@ def _tables(
         jobs=jobs.drop_columns("text_row"),
         text_hashes=texts["text_hash"].to_pylist(),
         vectors=vectors,
+        title_vectors=title_vectors.astype(np.float16),
         events=read_engagement(workspace),
         encoder_version=encoder.version,
         text_version=one_text_version(texts),

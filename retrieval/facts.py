@@ -1,4 +1,4 @@
-"""Facts of a member that rules compare jobs with, read from the member text and the activity."""
+"""Facts of a member that rules and the match compare jobs with, read from the member text and the activity."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from dataclasses import dataclass, field
 from contracts.text.verbalizer import Percentiles
 
 _WISHED_PLACES = re.compile(r"(?:^|, )in (.+)$")
+_CUT = re.compile(r"(?:^|, )in$|,$")
+"""What a budget may leave at the end of the wished titles."""
+_SINCE = re.compile(r" (?:current: True|\d+ years)(?= |$)")
+_INDUSTRY = re.compile(r" ?\(([^()]+)\)")
+OWN_TITLES = 3
+WISHED_TITLES = 5
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,11 @@ class Facts:
         skills: As the member text has them.
         places: Where they wish to work: "City, Region, ...".
         workplace: The ways of working that they wish for.
-        salary_min: What the pay that they wish for is above.
+        salary_min: What the yearly pay that they wish for is above.
+        currency: In which that is said, in upper case.
+        own_titles: The headline, then what they worked as, newest first; `OWN_TITLES` at most.
+        wished_titles: What they wish to work as, `WISHED_TITLES` at most.
+        industries: Where they worked, newest first.
         dismissed: (job id, reason or empty), newest first.
         unclicked: Job id to when it was shown (seconds since 1970), of those without a click since.
     """
@@ -30,6 +40,10 @@ class Facts:
     places: str = ""
     workplace: tuple[str, ...] = ()
     salary_min: float | None = None
+    currency: str = ""
+    own_titles: tuple[str, ...] = ()
+    wished_titles: tuple[str, ...] = ()
+    industries: tuple[str, ...] = ()
     dismissed: tuple[tuple[str, str], ...] = ()
     unclicked: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
@@ -41,13 +55,21 @@ def read_facts(
     unclicked: Mapping[str, tuple[float, ...]],
 ) -> Facts:
     """fields: of `text_fields`; percentiles: of the verbaliser that wrote them, for a wished pay is said as a tag."""
-    places = _WISHED_PLACES.search(fields.get("wants", ""))
+    wants = fields.get("wants", "")
+    places = _WISHED_PLACES.search(wants)
+    wished = _CUT.sub("", wants[: places.start()] if places else wants)
+    worked = [_position(part) for part in _positions(fields.get("worked", ""))]
+    titles = (fields.get("headline", ""), *(title for title, _ in worked))
     return Facts(
         seniority=fields.get("seniority", ""),
         skills=_listed(fields.get("skills", "")),
         places=places[1] if places else "",
         workplace=_listed(fields.get("workplace", "")),
         salary_min=percentiles.least("salary", fields.get("pay", "").removeprefix("at least ")),
+        currency=percentiles.currency,
+        own_titles=tuple(dict.fromkeys(filter(None, titles)))[:OWN_TITLES],
+        wished_titles=_listed(wished)[:WISHED_TITLES],
+        industries=tuple(dict.fromkeys(industry for _, industry in worked if industry)),
         dismissed=dismissed,
         unclicked=unclicked,
     )
@@ -65,3 +87,25 @@ def text_fields(member_text: str) -> dict[str, str]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(", ") if part)
+
+
+def _positions(worked: str) -> list[str]:
+    """The positions of the field "worked".
+
+    A description may hold the separator too: where some parts say an employer or a time, a part that says neither is
+    taken for the rest of a description.
+    """
+    parts = [part for part in worked.split("; ") if part]
+    heads = [part for part in parts if " at " in part or _SINCE.search(part)]
+    return heads or parts
+
+
+def _position(part: str) -> tuple[str, str]:
+    """Title and industry of "title at company (industry) 3 years description"; empty where it does not say."""
+    since = _SINCE.search(part)
+    head = part[: since.start()] if since else part
+    title, at, rest = head.partition(" at ")
+    industry = _INDUSTRY.search(rest if at else head)
+    if not at and industry:
+        title = head[: industry.start()]
+    return title.strip(), industry[1].strip() if industry else ""

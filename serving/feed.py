@@ -18,7 +18,7 @@ import numpy as np
 
 from contracts.errors import BadInput, RolecallError
 from contracts.records import Job
-from contracts.text.verbalizer import content_hash
+from contracts.text.verbalizer import content_hash, title_of_text
 from contracts.workspace import Workspace
 from retrieval.index.changes import NewerChanges, Upsert
 from retrieval.index.updates import is_newer, newer_changes
@@ -208,9 +208,9 @@ def _models_work(servable: Servable) -> bool:
 
 
 def encode_jobs(servable: Servable, jobs: Sequence[Job]) -> list[Upsert]:
-    """Jobs as the servable's index takes them: verbalised, with vector and item tokens.
+    """Jobs as the servable's index takes them: verbalised, with vector, title's vector and item tokens.
 
-    A job whose text equals that in the index keeps its vector and item tokens: its expiry changed, or nothing.
+    A job whose text equals that in the index keeps all three: its expiry changed, or nothing.
     """
     index, version = servable.index, servable.verbalizer.version
     texts = [servable.verbalizer.job(job) for job in jobs]
@@ -220,9 +220,11 @@ def encode_jobs(servable: Servable, jobs: Sequence[Job]) -> list[Upsert]:
     same = np.array([old == new for old, new in zip(former, hashes, strict=True)], bool)
     new_texts = [text for text, is_same in zip(texts, same, strict=True) if not is_same]
     vectors = np.empty((len(jobs), servable.encoder.dim), np.float32)
-    vectors[same] = index.vectors[rows[same]]
+    titles = np.empty_like(vectors)
+    vectors[same], titles[same] = index.vectors[rows[same]], index.title_vectors[rows[same]]
     if new_texts:  # a delete needs no model, not even one that works
         vectors[~same] = servable.encoder.encode(new_texts)
+        titles[~same] = servable.encoder.encode([title_of_text(text) for text in new_texts])
     items: Sequence[np.ndarray | None] = [None] * len(jobs)
     if servable.item_encoder is not None:
         tokens = np.empty((len(jobs), servable.manifest.item_tokens, servable.manifest.hidden), np.float16)
@@ -230,4 +232,4 @@ def encode_jobs(servable: Servable, jobs: Sequence[Job]) -> list[Upsert]:
         if new_texts:
             tokens[~same] = servable.item_encoder.encode(new_texts)
         items = list(tokens)
-    return [Upsert(job, vectors[i], items[i], hashes[i]) for i, job in enumerate(jobs)]
+    return [Upsert(job, vectors[i], items[i], hashes[i], titles[i]) for i, job in enumerate(jobs)]

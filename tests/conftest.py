@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from contracts.examples import PAIR_FEATURES, TRAINING
+from contracts.match import COMPARISONS
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from tests.chat_server import ChatServer
@@ -107,6 +108,7 @@ def training_table(lists: int, per_list: int = 6, seed: int = 0) -> pa.Table:
                     "job_text": f"title: {other} | location: {where}",
                     "text_version": "1-test",
                     **dict.fromkeys(PAIR_FEATURES, 0.0),
+                    "match": [0] * len(COMPARISONS),
                 }
             )
     return pa.Table.from_pylist(rows, schema=TRAINING)

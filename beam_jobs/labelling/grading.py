@@ -14,6 +14,7 @@ import polars as pl
 
 from beam_jobs.labelling.lists import ListRequest
 from contracts.errors import NotReady
+from contracts.examples import SERVED
 from contracts.records import Grade, Member
 from contracts.tables import read_table
 from contracts.workspace import Workspace
@@ -143,8 +144,9 @@ def write_report(
         measured: Its agreement with the golden set, if there is one.
         cost: Of this run, from `grading_cost`; None where nothing was graded.
     """
-    rows = pl.DataFrame(read_table(workspace.examples, ["list_id", "grade"]))
-    graded = rows.filter(pl.col("grade").is_not_null().any().over("list_id"))
+    rows = pl.DataFrame(read_table(workspace.examples, ["list_id", "stratum", "grade"]))
+    served = pl.col("stratum") == SERVED  # graded whether the list is or not
+    graded = rows.filter(pl.col("grade").is_not_null().any().over("list_id", served))
     report = {
         "grader": judge,
         "policy_version": policy.version,
@@ -180,6 +182,8 @@ def grading_cost(config: JudgeConfig, pairs: int, seconds: float, spent: Counter
 def cost_line(judge: str, cost: Mapping[str, Any]) -> str:
     """A line for the log about a cost from `grading_cost`."""
     line = f"{judge} graded {cost['pairs']:,} pairs, {1e3 * cost['seconds_per_pair']:.2f} ms a pair"
+    if cost["seconds_per_pair"]:
+        line += f" ({1 / cost['seconds_per_pair']:,.0f} a second)"
     if "prompt_tokens" in cost:
         line += f", {cost['prompt_tokens']:,} tokens of prompts and {cost.get('completion_tokens', 0):,} of answers"
         line += f" in {cost.get('calls', 0):,} calls, {cost.get('cached', 0):,} pairs answered before"

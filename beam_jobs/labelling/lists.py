@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from beam_jobs.config import LabelFlags
-from contracts.examples import EXAMPLES, PAIR_FEATURES
+from contracts.examples import EXAMPLES, PAIR_FEATURES, SERVED
 from contracts.features import EVENT_TIME
 from contracts.records import Grade
+from contracts.text.fitted import open_verbalizer
 from contracts.versions import row_hash
 from contracts.workspace import Workspace
 from history.as_of import LoggedRequest, requests_as_of
@@ -32,28 +33,33 @@ class ListRequest(NamedTuple):
         past: The request in the log.
         request: The same as retrieval and the judge get it, with what was known then.
         graded: Whether the judge grades the list.
+        served: How many of the best retrieved jobs it grades beside the list.
     """
 
     past: PastRequest
     request: Request
     graded: bool
+    served: int = 0
 
 
-def requests_to_label(workspace: Workspace, past: Sequence[PastRequest], graded_lists: int) -> list[ListRequest]:
+def requests_to_label(
+    workspace: Workspace, past: Sequence[PastRequest], graded_lists: int, served_lists: int = 0, candidates: int = 0
+) -> list[ListRequest]:
     """Join past requests with the member's text, activity and record as they were known at the request's time.
 
     Args:
         workspace: With the feature tables and records.
         past: Requests of the log.
         graded_lists: Training lists that the judge grades, the first ones; it grades all valid and test lists.
+        served_lists: Training requests of which it grades what retrieval returns, the first ones.
+        candidates: How many of the best retrieved jobs these are.
     """
-    requests = requests_as_of(
-        workspace, [LoggedRequest(logged.member_id, logged.query, logged.time, logged.viewed) for logged in past]
-    )
+    logged_requests = [LoggedRequest(logged.member_id, logged.query, logged.time, logged.viewed) for logged in past]
+    requests = requests_as_of(workspace, logged_requests, open_verbalizer(workspace).percentiles)
     train = [request.list_id for request in past if request.split == "train"]
-    ungraded = set(train[graded_lists:])
+    ungraded, served = set(train[graded_lists:]), set(train[:served_lists])
     return [
-        ListRequest(logged, request, graded=logged.list_id not in ungraded)
+        ListRequest(logged, request, logged.list_id not in ungraded, candidates if logged.list_id in served else 0)
         for logged, request in zip(past, requests, strict=True)
     ]
 
@@ -63,7 +69,7 @@ def request_digest(to_label: ListRequest) -> str:
     request, past = to_label.request, to_label.past
     texts = (request.request_text, request.words, request.titles, request.location, request.recent)
     logged = (past.list_id, past.member_id, past.query, past.time, past.split, past.shown, past.complete)
-    return digest(logged, texts, sorted(past.other_views), sorted(request.exclude), request.member, to_label.graded)
+    return digest(logged, texts, sorted(past.other_views), sorted(request.exclude), request.member, to_label[2:])
 
 
 class ListedJobs(NamedTuple):
@@ -122,6 +128,22 @@ def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, conf
     return ListedJobs(index.rows(job_ids), job_ids, list(chosen.values()), [shown.get(job_id) for job_id in job_ids])
 
 
+def served_jobs(index: JobIndex, one: ListRequest, vector: np.ndarray, listed: ListedJobs) -> ListedJobs:
+    """The best `one.served` retrieved jobs of a request that its list does not hold, as rows of stratum `SERVED`.
+
+    Args:
+        index: Of the jobs' first versions.
+        one: The request.
+        vector: (dim,) float32, the request's.
+        listed: The jobs of its list.
+    """
+    candidates = index.search(one.request, vector, one.served)
+    shown, taken = {job.job_id: job for job in one.past.shown}, set(listed.job_ids)
+    new = np.array([job_id not in taken for job_id in candidates.ids], bool)
+    job_ids = [job_id for job_id in candidates.ids if job_id not in taken]
+    return ListedJobs(candidates.rows[new], job_ids, [SERVED] * len(job_ids), [shown.get(job_id) for job_id in job_ids])
+
+
 def _hardest(index: JobIndex, request: Request, retrieved: Sequence[str], number: int) -> list[str]:
     """At most `number` of the retrieved jobs, given best first, on which retrieval and a plain reading differ most.
 
@@ -138,7 +160,9 @@ def _hardest(index: JobIndex, request: Request, retrieved: Sequence[str], number
     return [retrieved[i] for i in np.argsort(-apart, kind="stable")[:number] if apart[i]]
 
 
-def list_rows(request: ListRequest, jobs: ListedJobs, grades: Sequence[Grade | None], features: np.ndarray) -> pa.Table:
+def list_rows(
+    request: ListRequest, jobs: ListedJobs, grades: Sequence[Grade | None], features: np.ndarray, match: np.ndarray
+) -> pa.Table:
     """The rows of a list by the schema `EXAMPLES`.
 
     Args:
@@ -146,6 +170,7 @@ def list_rows(request: ListRequest, jobs: ListedJobs, grades: Sequence[Grade | N
         jobs: Its n jobs.
         grades: n grades, None where the judge gave none.
         features: (n, features) float32 in the order of `PAIR_FEATURES`.
+        match: (n, C) uint8 from `ranking.match.match_bins`.
     """
     past, n = request.past, len(jobs.job_ids)
     same = {
@@ -161,12 +186,13 @@ def list_rows(request: ListRequest, jobs: ListedJobs, grades: Sequence[Grade | N
         columns[name] = [getattr(shown, name) if shown else None for shown in jobs.shown]
     if not past.complete:
         columns["view"] = [
-            1 if shown else None if job_id in past.other_views else 0
-            for job_id, shown in zip(jobs.job_ids, jobs.shown, strict=True)
+            1 if shown else None if job_id in past.other_views or stratum == SERVED else 0
+            for job_id, shown, stratum in zip(jobs.job_ids, jobs.shown, jobs.strata, strict=True)
         ]
     for name in ("grade", "expected"):
         columns[name] = [getattr(grade, name) if grade else None for grade in grades]
     columns |= {name: features[:, i] for i, name in enumerate(PAIR_FEATURES)}
+    columns["match"] = list(match)
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in EXAMPLES}, schema=EXAMPLES)
 
 

@@ -6,6 +6,7 @@ and as its own region, so that "London" is found by either; so are names that ar
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,6 +29,10 @@ _REGIONS = frozenset(
     """.replace("\n", " ").split(",")
 )
 """Names of states, provinces and countries that no large city bears, case-folded."""
+
+PLACE_CHARS = 200
+"""At the end of a query: where a place is looked for. Unbounded, a query of nothing but "in" takes its square."""
+_IN_PLACE = re.compile(r"\b(?:in|near|around) ([^,]+(?:,[^,]+)?)$", re.IGNORECASE)
 
 
 class Place(NamedTuple):
@@ -57,6 +62,22 @@ def read_place(location: str) -> Place:
         name = parts[0]
         return Place(name, "" if name in _REGIONS else name, name)
     return Place(", ".join(parts[:2]), parts[0], parts[1])
+
+
+def is_region(name: str) -> bool:
+    """Whether a name is that of a state, a province or a country, and of no large city."""
+    return folded(name) in _REGIONS
+
+
+def split_place(query: str) -> tuple[str, str]:
+    """(what is looked for, where) of a query that ends in "in", "near" or "around" and one or two names.
+
+    The place is empty where it does not end so. Whether the names are a place is for the caller to tell.
+    """
+    match = _IN_PLACE.search(query, max(0, len(query) - PLACE_CHARS))
+    if not match:
+        return query.strip(), ""
+    return query[: match.start()].strip(), match[1].strip()
 
 
 def folded(text: str) -> str:

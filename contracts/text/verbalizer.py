@@ -175,6 +175,11 @@ def job_title(job: Job) -> str:
     return title.strip() if repeated and title.strip() else job.title
 
 
+def title_of_text(job_text: str) -> str:
+    """The title that a job's text begins with: `job_title`, cut to its budget; vectors of titles are made from it."""
+    return job_text.removeprefix("title: ").partition(" | ")[0]
+
+
 def job_snippet(job: Job) -> str:
     """A job in a few words, for lists of past activity: title, company, location."""
     return limit_tokens(_list((job_title(job), job.company, job.location)), SNIPPET_BUDGET)

@@ -27,7 +27,7 @@ from models.student.texts import StudentTexts
 from models.teachers.cross_encoder import load_teacher
 from models.teachers.scores import current_scores, read_scores
 from models.training.device import autocast, choose_device, device_of, to_device
-from models.training.lists import SCORED_SPLITS, held_out_metrics, masked_targets, padded, training_lists
+from models.training.lists import held_out_metrics, masked_targets, padded, scored_rows, training_lists
 from models.training.loop import Hyper, ListBatch, check_spread, fit
 from models.training.losses import Targets, distillation_loss
 from models.training.metrics import mean_ndcg
@@ -131,7 +131,7 @@ def _untrained(
     if starts:
         folders = (workspace.teachers / name / current_scores(workspace, name).stem for name in starts)
         student.start_from(*(load_teacher(path)[0] for path in folders))
-    train = np.flatnonzero(rows.splits == "train")
+    train = np.flatnonzero((rows.splits == "train") & rows.listed)
     known = np.where(np.isfinite(scores), 1 / (1 + np.exp(-scores)), masked_targets(rows, tasks))
     student.head.init_bias_to_prior(torch.from_numpy(np.nanmean(known[train], axis=0)))
     return student
@@ -139,7 +139,7 @@ def _untrained(
 
 def _scores_of(student: Student, texts: StudentTexts, split: str) -> np.ndarray:
     """Logits (n, tasks) float32 of a student on the pairs of a split, NaN elsewhere."""
-    chosen = np.flatnonzero(texts.rows.splits == split)
+    chosen = np.flatnonzero((texts.rows.splits == split) & texts.rows.listed)
     logits = np.full((len(texts.rows), len(student.head.tasks)), np.nan, np.float32)
     with autocast(device_of(student)):
         logits[chosen] = student_logits(student, texts, chosen)
@@ -251,7 +251,7 @@ def _tasks(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.
 
     A logit is NaN where a pair was not scored or no teacher answers the task.
     """
-    needed = np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
+    needed = scored_rows(rows)
     by_task: dict[str, np.ndarray] = {}
     teachers: dict[str, str] = {}
     for name, path in stores.items():

@@ -16,7 +16,7 @@ from models.registry import TEACHERS
 from models.teachers.base import Teacher
 from models.teachers.scores import write_scores
 from models.training.distributed import all_reduce_sum, barrier, processes, rank, world_size
-from models.training.lists import SCORED_SPLITS, held_out_metrics
+from models.training.lists import held_out_metrics, scored_rows
 from models.training.loop import check_spread
 from models.training.rows import Rows, read_rows
 
@@ -55,7 +55,7 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
         else:
             trained_on = teacher.fit(rows, teacher.targets(rows), out.with_name(f"{version}.stopped"))
             logits = _score(teacher, rows)
-            check_spread(logits, rows.lists(_scored(rows)), teacher.answered, f"{name} teacher")
+            check_spread(logits, rows.lists(scored_rows(rows)), teacher.answered, f"{name} teacher")
             metrics = held_out_metrics(rows, teacher.answered, logits) | {"training_pairs": trained_on}
             if rank() == 0:
                 write_scores(workspace, name, version, rows, teacher.answered, logits)
@@ -68,13 +68,9 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
     return out
 
 
-def _scored(rows: Rows) -> np.ndarray:
-    return np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS))
-
-
 def _score(teacher: Teacher, rows: Rows) -> np.ndarray:
-    """(n, answered) float32 logits of all n rows, NaN outside SCORED_SPLITS. Each process scores its share."""
-    chosen = _scored(rows)
+    """(n, answered) float32 logits of all n rows, NaN outside `scored_rows`. Each process scores its share."""
+    chosen = scored_rows(rows)
     by_request = chosen[np.argsort(rows.request[chosen], kind="stable")]
     mine = np.array_split(by_request, world_size())[rank()]
     scored = np.zeros((len(rows), len(teacher.answered)), np.float32)

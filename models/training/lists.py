@@ -22,9 +22,14 @@ def masked_targets(rows: Rows, tasks: Sequence[str]) -> np.ndarray:
     for column, task in enumerate(tasks):
         if task in RARE:
             taken = np.zeros(which.max(initial=-1) + 1, bool)
-            taken[which[targets[:, column] > 0]] = True
+            taken[which[(targets[:, column] > 0) & rows.listed]] = True
             targets[~taken[which], column] = np.nan
     return targets
+
+
+def scored_rows(rows: Rows) -> np.ndarray:
+    """(m,) the numbers of the rows that teachers score: of `SCORED_SPLITS`, without those beside the lists."""
+    return np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS) & rows.listed)
 
 
 def training_lists(rows: Rows, usable: np.ndarray, max_pairs: int, seed: int) -> list[np.ndarray]:
@@ -39,7 +44,7 @@ def training_lists(rows: Rows, usable: np.ndarray, max_pairs: int, seed: int) ->
     Returns:
         Row numbers of each list.
     """
-    lists = rows.lists(np.flatnonzero((rows.splits == "train") & usable))
+    lists = rows.lists(np.flatnonzero((rows.splits == "train") & rows.listed & usable))
     order = np.random.default_rng(seed).permutation(len(lists))
     pairs = np.cumsum([len(lists[i]) for i in order])
     return [lists[i] for i in order[: max(1, int(np.searchsorted(pairs, max_pairs, "right")))]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from contracts.records import Job, Member
 from policy.judges.base import JudgeConfig, Judgement, JudgeSetting, Pair, Ungraded
@@ -18,7 +18,7 @@ class RubricConfig(JudgeConfig):
     """The rubric judge has no knobs: it reads the policy's own steps, cuts and rules."""
 
     kind: Literal["rubric"] = "rubric"
-    free = True
+    free: ClassVar[bool] = True
 
 
 class RubricJudge:

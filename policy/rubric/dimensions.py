@@ -6,13 +6,12 @@ there can speak to it.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
 
 from contracts.records import SENIORITY_LADDER, Job, Member
-from contracts.text.places import read_place
+from contracts.text.places import read_place, split_place
 from contracts.text.verbalizer import job_title
 from policy.rubric.titles import TitleReader, stems
 from policy.types import Dimension, Policy
@@ -25,9 +24,6 @@ MEMBER_SKILLS = 100
 """Skills of a member that are read: a list of everything is not a skill for everything."""
 
 Scores = Mapping[Dimension, int | None]
-PLACE_CHARS = 200
-"""At the end of a query: where a place is looked for. Unbounded, a query of nothing but "in" takes its square."""
-_IN_PLACE = re.compile(r"\b(?:in|near|around) ([^,]+(?:,[^,]+)?)$", re.IGNORECASE)
 
 
 def score_dimensions(policy: Policy, titles: TitleReader, member: Member | None, job: Job, query: str) -> Scores:
@@ -139,14 +135,14 @@ def _place(policy: Policy, member: Member | None, job: Job, searched: str) -> in
 
 def _split_query(query: str, job: Job, titles: TitleReader) -> tuple[str, str]:
     """(the work searched for, where). "in" begins a place unless work or the job's own words follow it."""
-    match = _IN_PLACE.search(query, max(0, len(query) - PLACE_CHARS))
-    if not match:
-        return query.strip(), ""
-    after = frozenset(stems(match.group(1)))
+    words, place = split_place(query)
+    if not place:
+        return words, ""
+    after = frozenset(stems(place))
     own = frozenset(stems(f"{job_title(job)} {job.industry}")) - frozenset(stems(job.location))
-    if after & own or titles.read(match.group(1)).kinds:
+    if after & own or titles.read(place).kinds:
         return query.strip(), ""
-    return query[: match.start()].strip(), match.group(1).strip()
+    return words, place
 
 
 def _industry(policy: Policy, member: Member | None, job: Job) -> int | None:

@@ -53,7 +53,7 @@ def check_vectors(ids: Sequence[str], vectors: np.ndarray) -> None:
     Raises:
         BadInput: A vector holds NaN, infinity or a number above `MAX_ABSOLUTE`; the first such id is named.
     """
-    sizes = np.maximum(vectors.max(axis=1, initial=0), -vectors.min(axis=1, initial=0))
+    sizes = np.maximum(vectors.max(axis=1, initial=0), -vectors.min(axis=1, initial=0)).astype(np.float64)
     fits = sizes <= MAX_ABSOLUTE
     if not fits.all():
         row = int(np.argmin(fits))

@@ -38,7 +38,8 @@ TEXT_ATTRIBUTES = (
 NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
 PAY = ("salary_min", "salary_max")
 """Numbers of pay, which are held by the year, whatever period a job names."""
-CODED = ("company", "place", "region")
+CODED = ("company", "place", "city", "region", "industry", "workplace", "seniority", "currency")
+COUNTED = ("skills",)
 
 RowAttributes = Mapping[str, "tuple[str, ...] | float"]
 """Attributes of one row: folded values of a text, the number of a number; an attribute that is left out is missing."""
@@ -60,13 +61,21 @@ class AttributeTable:
     """
 
     def __init__(
-        self, texts: Mapping[str, Column], numbers: Mapping[str, np.ndarray], n: int, coded: Iterable[str] = ()
+        self,
+        texts: Mapping[str, Column],
+        numbers: Mapping[str, np.ndarray],
+        n: int,
+        coded: Iterable[str] = (),
+        counted: Iterable[str] = (),
     ) -> None:
-        """coded: text attributes of at most one value a row that `codes` is asked for."""
+        """coded: text attributes of at most one value a row that `codes` is asked for; counted: for `counts`."""
         self._texts, self._n = texts, n
         self._later: dict[str, dict[str, PostingList]] = {name: {} for name in texts}
         self._numbers = {name: AppendOnlyArray(column) for name, column in numbers.items()}
         self._codes = {name: AppendOnlyArray(_codes(texts[name], n)) for name in coded}
+        self._counts = {
+            name: AppendOnlyArray(np.bincount(texts[name].rows, minlength=n).astype(np.int32)) for name in counted
+        }
 
     def __len__(self) -> int:
         return self._n
@@ -89,6 +98,10 @@ class AttributeTable:
             for rows in self._held(attribute, value):
                 mask[rows] = True
         return mask
+
+    def is_held(self, attribute: str, value: str) -> bool:
+        """Whether some row has a value of a text attribute."""
+        return any(len(rows) for rows in self._held(attribute, folded(value)))
 
     def has(self, attribute: str) -> np.ndarray:
         """(n,) bool: the row has a value of a text attribute."""
@@ -130,6 +143,25 @@ class AttributeTable:
         later = self._later[attribute].get(value)
         return code if code >= 0 else later.code if later else -2
 
+    def value(self, attribute: str, code: int) -> str:
+        """The folded value that a number in `codes(attribute)` stands for."""
+        values = self._texts[attribute].values
+        return values[code] if code < len(values) else list(self._later[attribute])[code - len(values)]
+
+    def counts(self, attribute: str) -> np.ndarray:
+        """(n,) int32: how many values each row has; for the attributes that are counted."""
+        return self._counts[attribute].first(self._n)
+
+    def shared(self, attribute: str, values: Iterable[str], rows: np.ndarray) -> np.ndarray:
+        """(m,) int32: how many of the values each of some rows has. An unknown value is held by no row."""
+        shared = np.zeros(len(rows), np.int32)
+        for value in {folded(value) for value in values}:
+            for holders in self._held(attribute, value):
+                if len(holders):
+                    at = np.searchsorted(holders, rows)
+                    shared += holders[np.minimum(at, len(holders) - 1)] == rows
+        return shared
+
     def appended(self, rows: Sequence[RowAttributes]) -> AttributeTable:
         """This table with more rows behind its own."""
         for name, numbers in self._numbers.items():
@@ -137,6 +169,8 @@ class AttributeTable:
         for name, codes in self._codes.items():
             first = [next(iter(_held_texts(values, name)), None) for values in rows]
             codes.append(np.array([-1 if text is None else self._posting(name, text).code for text in first], np.int32))
+        for name, counts in self._counts.items():
+            counts.append(np.array([len(_held_texts(values, name)) for values in rows], np.int32))
         for name in self._texts:
             rows_of: dict[str, list[int]] = {}
             for row, values in enumerate(rows, self._n):
@@ -198,7 +232,7 @@ class AttributeTable:
             texts[name] = Column(table["value"].to_pylist(), np.concatenate([[0], np.cumsum(lengths)]), rows)
         numbers = pq.read_table(folder / "numbers.parquet")
         columns = {name: numbers[name].to_numpy() for name in numbers.column_names}
-        return cls(texts, columns, numbers.num_rows, CODED)
+        return cls(texts, columns, numbers.num_rows, CODED, COUNTED)
 
 
 def attribute_table(
@@ -229,7 +263,7 @@ def build_attributes(jobs: pa.Table) -> AttributeTable:
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
     periods = np.array([PERIODS_A_YEAR[period] for period in jobs["salary_period"].to_pylist()], np.float64)
     numbers |= {name: numbers[name] * periods for name in PAY}
-    return AttributeTable(texts, numbers, jobs.num_rows, CODED)
+    return AttributeTable(texts, numbers, jobs.num_rows, CODED, COUNTED)
 
 
 def job_attributes(job: Mapping[str, Any]) -> RowAttributes:

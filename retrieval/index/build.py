@@ -116,7 +116,8 @@ def write_index(
     synonyms = load_synonyms(terms.synonyms)
     learned = LinkStore.load(links) if links else None
     jobs, vectors, events = tables.jobs, tables.vectors, tables.events
-    check_vectors(jobs["id"].to_pylist(), vectors)
+    for numbers in (vectors, tables.title_vectors):
+        check_vectors(jobs["id"].to_pylist(), numbers)
     bundle_version = tables.manifest.version if tables.manifest else ""
     links_version = learned.version if learned else ""
     knobs = (faiss.model_dump(), terms.weights.model_dump(), synonyms.model_dump(), retrieval.model_dump())
@@ -143,6 +144,7 @@ def write_index(
         hashes = pa.array(tables.text_hashes, pa.string())
         pq.write_table(jobs.select(SHOWN).append_column(TEXT_HASH, hashes), staged / "jobs.parquet")
         np.save(staged / "vectors.npy", vectors, allow_pickle=False)
+        np.save(staged / "title_vectors.npy", tables.title_vectors, allow_pickle=False)
         if tables.write_items:
             tables.write_items(staged / "items.npy")
         build_terms(job_words(jobs, terms.weights), synonyms).save(staged / "terms")

@@ -20,13 +20,15 @@ class Upsert(NamedTuple):
     Attributes:
         vector: (dim,) float32.
         items: (T, H) item tokens; None where the index has none.
-        text_hash: `contracts.text.verbalizer.content_hash` of the text that both were made from.
+        text_hash: `contracts.text.verbalizer.content_hash` of the text that all of them were made from.
+        title_vector: (dim,) float, the unit vector of `contracts.text.verbalizer.title_of_text`.
     """
 
     job: Job
     vector: np.ndarray
     items: np.ndarray | None
     text_hash: str
+    title_vector: np.ndarray
 
 
 class NewerChanges(NamedTuple):
@@ -49,7 +51,7 @@ def check_changes(
 
     Raises:
         BadInput: A job is changed twice, or its numbers are not finite or too large.
-        ShapeMismatch: A vector or item tokens have another shape.
+        ShapeMismatch: A vector, a title's vector or item tokens have another shape.
     """
     changes = Counter([upsert.job.id for upsert in upserts] + list(deletes))
     twice = [job_id for job_id, times in changes.items() if times > 1]
@@ -60,6 +62,10 @@ def check_changes(
         if shapes != (vector, items):
             problem = f"vector and item tokens are {shapes}, not {(vector, items)}"
             raise ShapeMismatch(problem, where=upsert.job.id, cure="encode it with the models of the index")
-        check_vectors([upsert.job.id], upsert.vector[None])
+        if upsert.title_vector.shape != vector:
+            problem = f"the title's vector is {upsert.title_vector.shape}, not {vector}"
+            raise ShapeMismatch(problem, where=upsert.job.id, cure="encode it with the models of the index")
+        for encoded in (upsert.vector, upsert.title_vector):
+            check_vectors([upsert.job.id], encoded[None])
         if upsert.items is not None and not np.isfinite(upsert.items).all():
             raise BadInput("NaN or infinity in the item tokens", where=upsert.job.id, cure="encode it again")

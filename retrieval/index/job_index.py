@@ -85,6 +85,11 @@ class JobIndex:
         """(n, dim) float32 unit vectors; those of the build are memory-mapped."""
         return self.engine.vectors
 
+    @property
+    def title_vectors(self) -> SegmentedArray:
+        """(n, dim) float16 unit vectors of the titles; those of the build are memory-mapped."""
+        return self.parts.title_vectors
+
     def changed(self, upserts: Sequence[Upsert], deletes: Mapping[str, datetime], position: str) -> JobIndex:
         """This index with jobs added, replaced and deleted. Arguments and errors are those of `changed_parts`."""
         return JobIndex(changed_parts(self.parts, upserts, deletes, position))
@@ -102,7 +107,13 @@ class JobIndex:
         deleted = {job_id: time for job_id, time in deleted.items() if needed(job_id, time, True)}
         items = self.parts.items
         upserts = [
-            Upsert(job, self.vectors[row], None if items is None else items[row], self.jobs.text_hash(row))
+            Upsert(
+                job,
+                self.vectors[row],
+                None if items is None else items[row],
+                self.jobs.text_hash(row),
+                self.title_vectors[row],
+            )
             for row, job in jobs.items()
         ]
         return upserts, deleted

@@ -56,6 +56,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
         raise BadInput(problem, where=str(folder), cure="leave the device out: FAISS takes a GPU where it knows one")
     jobs = _read(folder / "jobs.parquet", pq.read_table)
     vectors = _read(folder / "vectors.npy", _open_array, manifest)
+    title_vectors = _read(folder / "title_vectors.npy", _open_array, manifest)
     items = _read(folder / "items.npy", _open_array, manifest) if manifest.bundle_version else None
     attributes = _read(folder / "attributes", AttributeTable.load)
     titles = _read(folder / "titles", TitleWords.load)
@@ -71,6 +72,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
     sizes = {
         "jobs": jobs.num_rows,
         "vectors": len(vectors),
+        "title vectors": len(title_vectors),
         "attributes": len(attributes),
         "groups": len(groups),
         "titles": len(titles),
@@ -88,6 +90,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
         titles,
         attributes,
         activity,
+        title_vectors=title_vectors,
         items=items,
         links=links,
         groups=groups,

@@ -16,7 +16,7 @@ from retrieval.config import RetrievalConfig
 from retrieval.engines.config import FaissConfig
 from retrieval.words.config import TermsConfig
 
-FORMAT = 2
+FORMAT = 3
 BUILD_AGAIN = "run `rolecall index`"
 
 

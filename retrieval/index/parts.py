@@ -37,6 +37,8 @@ class IndexParts:
 
     Attributes:
         groups: (n,) int32, near-duplicates share a number.
+        title_vectors: (n, dim) float16 unit vectors of the titles.
+        later_titles: Those of the rows that came after the build.
         items: (n, T, H) float16 item tokens; None where the index was built without a bundle.
         later_items: The item tokens of the rows that came after the build.
         links: Learned links over the jobs of the build.
@@ -52,6 +54,8 @@ class IndexParts:
     attributes: AttributeTable
     activity: JobActivity
     groups: AppendOnlyArray
+    title_vectors: SegmentedArray
+    later_titles: AppendOnlyArray
     items: SegmentedArray | None = None
     later_items: AppendOnlyArray | None = None
     links: LinkStore | None = None
@@ -68,6 +72,7 @@ def built_parts(
     attributes: AttributeTable,
     activity: JobActivity,
     *,
+    title_vectors: np.ndarray | None = None,
     items: np.ndarray | None = None,
     links: LinkStore | None = None,
     groups: np.ndarray | None = None,
@@ -83,11 +88,14 @@ def built_parts(
         titles: Their titles.
         attributes: What filters read of them.
         activity: Views and applies of them.
+        title_vectors: (n, dim) float16 unit vectors of their titles. None: zeros, which are like no title.
         items: (n, T, H) float16 item tokens.
         links: Learned links over the same rows.
         groups: (n,) int32, near-duplicates share a number. None: there are none.
         sources: By name. None: those that the manifest asks, without data of their own.
     """
+    if title_vectors is None:
+        title_vectors = np.zeros(engine.vectors.shape, np.float16)
     return IndexParts(
         manifest,
         JobRows(jobs),
@@ -97,6 +105,8 @@ def built_parts(
         attributes,
         activity,
         AppendOnlyArray(np.arange(jobs.num_rows, dtype=np.int32) if groups is None else groups),
+        SegmentedArray(title_vectors),
+        AppendOnlyArray(title_vectors[:0]),
         None if items is None else SegmentedArray(items),
         None if items is None else AppendOnlyArray(items[:0]),
         links,
@@ -133,6 +143,7 @@ def changed_parts(
     former = np.array([parts.jobs.row(job.id, ended=True) for job in jobs], np.int32)
     groups = _groups(parts, jobs, hashes, former)
     later_vectors = _stacked([upsert.vector for upsert in upserts], vectors, jobs)
+    later_titles = _stacked([upsert.title_vector for upsert in upserts], parts.title_vectors, jobs)
     later_items = None if items is None else _stacked([upsert.items for upsert in upserts], items, jobs)
     sources = {name: source.appended(jobs) for name, source in parts.sources.items()}
     terms = parts.terms.appended(words)  # a new value, which the old one knows nothing of
@@ -141,6 +152,7 @@ def changed_parts(
         parts.later_items.append(later_items)
         items = items.with_later(parts.later_items.first(parts.later_items.n))
     parts.groups.append(groups)
+    parts.later_titles.append(later_titles)
     return replace(
         parts,
         jobs=rows,
@@ -149,6 +161,7 @@ def changed_parts(
         titles=parts.titles.appended([job.title for job in jobs]),
         attributes=parts.attributes.appended(attributes),
         activity=parts.activity.appended(former),
+        title_vectors=parts.title_vectors.with_later(parts.later_titles.first(parts.later_titles.n)),
         items=items,
         sources=sources,
         position=position,

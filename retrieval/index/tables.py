@@ -39,6 +39,7 @@ class IndexTables:
         jobs: n job records, with their `row_hash`.
         text_hashes: n hashes of the texts that vectors and item tokens were made from.
         vectors: (n, dim) float32.
+        title_vectors: (n, dim) float16, of the titles.
         events: Views and applies (id, job_id, time, action).
         encoder_version: Of the vectors.
         text_version: Of the texts.
@@ -50,6 +51,7 @@ class IndexTables:
     jobs: pa.Table
     text_hashes: Sequence[str]
     vectors: np.ndarray
+    title_vectors: np.ndarray
     events: pa.Table
     encoder_version: str
     text_version: str
@@ -84,7 +86,9 @@ def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> Index
             log.warning("index: %s of %s jobs left out: %s", f"{count:,}", f"{jobs.num_rows:,}", reason)
     complete = np.flatnonzero((vector_rows >= 0) & (item_rows >= 0))
     vectors = np.zeros((len(complete), encoder.dim), np.float32)
-    _fill(vectors, workspace.features / JOB_VECTOR, "vector", vector_rows[complete])
+    title_vectors = np.zeros(vectors.shape, np.float16)
+    for column, values in (("vector", vectors), ("title_vector", title_vectors)):
+        _fill(values, workspace.features / JOB_VECTOR, column, vector_rows[complete])
 
     def write_items(path: Path) -> None:
         assert manifest is not None
@@ -95,6 +99,7 @@ def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> Index
         jobs=jobs.take(complete),
         text_hashes=[hash_of[keys[row][0]] for row in complete],
         vectors=vectors,
+        title_vectors=title_vectors,
         events=read_engagement(workspace),
         encoder_version=encoder.version,
         text_version=text_version,

@@ -31,7 +31,19 @@ EVENTS = [
     {"id": f"e{i}", "time": "2024-02-01T00:00:00Z", "member_id": f"m{i}", "job_id": f"j{i}", "action": "view"}
     for i in range(3)
 ]
-SMALL_LISTS = ("--train-lists", "30", "--valid-lists", "4", "--test-lists", "8", "--graded-lists", "12")
+SMALL_LISTS = (
+    "--train-lists",
+    "30",
+    "--valid-lists",
+    "4",
+    "--test-lists",
+    "8",
+    "--graded-lists",
+    "12",
+    "--served-lists",
+    "0",
+)
+SMALL_LISTS += ("--served-lists", "0")
 SMALL_LISTS += ("--train-candidates", "14", "--valid-candidates", "10", "--test-candidates", "10")
 MARKET_START = datetime(2026, 1, 1, tzinfo=UTC)
 

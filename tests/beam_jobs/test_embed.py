@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from beam_jobs import embed, verbalize
@@ -65,6 +66,26 @@ def test_vector_column_is_a_list_of_float32(take_in, run, workspace):
     assert read_table(workspace.features / "job_vector").schema.field("vector").type == pa.list_(pa.float32())
 
 
+def test_a_job_has_the_vector_of_its_title_beside_that_of_its_text(take_in, run, workspace, encoder_folder):
+    take_in()
+    run()
+    titles = dict(zip(*read_table(workspace.records / "jobs", ["id", "title"]).to_pydict().values(), strict=True))
+    rows = vectors_of(workspace, "job_vector")
+    wanted = TextEncoder(encoder_folder).encode([titles[row["job_id"]] for row in rows])
+    np.testing.assert_allclose(np.array([row["title_vector"] for row in rows]), wanted, atol=1e-5)
+    assert "title_vector" not in vectors_of(workspace, "member_vector")[0]
+
+
+def test_a_table_without_vectors_of_titles_is_made_again(take_in, run, workspace):
+    take_in()
+    run("--tables", "jobs")
+    [part] = parts(workspace.features / "job_vector")
+    pq.write_table(pq.read_table(part).drop(["title_vector"]), part.with_name(part.name.replace(".titles.", ".")))
+    part.unlink()
+    assert run("--tables", "jobs").written == 5
+    assert all(row["title_vector"] for row in vectors_of(workspace, "job_vector"))
+
+
 def test_equal_texts_are_encoded_once(raw, take_in, run, workspace, monkeypatch):
     titles = ["Clerk", "Pilot", "Clerk", "Pilot", "Clerk"]
     rows = [{"id": f"k{i}", "title": title, "updated_at": "2024-01-01"} for i, title in enumerate(titles)]
@@ -74,7 +95,7 @@ def test_equal_texts_are_encoded_once(raw, take_in, run, workspace, monkeypatch)
     encode = TextEncoder.encode
     monkeypatch.setattr(TextEncoder, "encode", lambda self, texts: encoded.extend(texts) or encode(self, texts))
     counts = run("--tables", "jobs")
-    assert (counts.written, len(encoded)) == (10, 7)
+    assert (counts.written, len(encoded)) == (10, 7 + 7)  # a title beside each text
     clerk, pilot, *rest = (row["vector"] for row in vectors_of(workspace, "job_vector") if row["job_id"][0] == "k")
     assert clerk != pilot
     assert rest == [clerk, pilot, clerk]

@@ -9,16 +9,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow.compute as pc
 import pytest
 
 from beam_jobs import label
+from beam_jobs.config import LabelConfig
 from beam_jobs.labelling import lists
 from contracts.activity import Activity
 from contracts.arrow import to_records, to_table
 from contracts.errors import BadInput, NotReady
 from contracts.examples import EXAMPLES, PAIR_FEATURES
+from contracts.match import COMPARISONS
 from contracts.records import Event, Grade, Job, Member
 from contracts.tables import latest, parts, read_table, write_part
 from contracts.workspace import Workspace
@@ -162,6 +165,75 @@ def test_hard_jobs_are_those_of_which_retrieval_and_a_plain_reading_differ_most(
 def test_shares_of_more_than_the_whole_are_refused(market: Workspace, flags: tuple[str, ...]) -> None:
     with refused(BadInput, *flags[1::2]):
         label.run(["--workspace", str(market.root), *flags])
+
+
+# --- what retrieval returns ------------------------------------------------------------------------------------------
+
+SERVED_FLAGS = ("--served-lists", "3", "--served-candidates", "25")
+
+
+@pytest.fixture(scope="module")
+def beside(market: Workspace, tmp_path_factory: pytest.TempPathFactory, labelled: Callable) -> pl.DataFrame:
+    root = tmp_path_factory.mktemp("served") / "w"
+    shutil.copytree(market.root, root, symlinks=True)
+    return labelled(Workspace(root), *FEW, *SERVED_FLAGS)
+
+
+@pytest.fixture(scope="module")
+def alone(market: Workspace, tmp_path_factory: pytest.TempPathFactory, labelled: Callable) -> pl.DataFrame:
+    root = tmp_path_factory.mktemp("alone") / "w"
+    shutil.copytree(market.root, root, symlinks=True)
+    return labelled(Workspace(root), *FEW)
+
+
+def test_what_is_served_lies_beside_lists_that_stay_as_they_are(beside: pl.DataFrame, alone: pl.DataFrame) -> None:
+    assert beside.filter(pl.col("stratum") != "served").equals(alone)
+    assert beside.select("list_id", "job_id").is_unique().all()
+
+
+def test_served_candidates_of_training_requests_are_all_graded(beside: pl.DataFrame) -> None:
+    served = beside.filter(pl.col("stratum") == "served")
+    assert set(served["split"]) == {"train"} and served["list_id"].n_unique() == 3
+    assert served["grade"].null_count() == 0
+    listed = beside.filter(pl.col("stratum") != "served", pl.col("list_id").is_in(served["list_id"].implode()))
+    assert listed.group_by("list_id").agg(pl.col("grade").is_null().all())["grade"].sum() == 1  # two of three lists are
+    per_list = served.group_by("list_id").len()["len"]
+    assert per_list.max() <= 25 and per_list.min() >= 25 - 14
+
+
+def test_served_candidates_have_no_labels_but_those_of_the_log(beside: pl.DataFrame) -> None:
+    served = beside.filter(pl.col("stratum") == "served")
+    for name in ("view", "apply", "dismiss", "hire", "position"):
+        assert served[name].null_count() == len(served)
+
+
+def test_in_a_log_of_views_a_served_candidate_is_no_negative(
+    views: Workspace, copy: Callable[[Workspace], Workspace], labelled: Callable
+) -> None:
+    found = labelled(copy(views), "--train-lists", "60", "--test-lists", "20", *SERVED_FLAGS)
+    assert found.filter(pl.col("stratum") == "served")["view"].drop_nulls().to_list() in ([], [1.0])
+
+
+def test_a_judge_that_costs_money_grades_no_served_candidates_unless_told() -> None:
+    paid = {"kind": "llm", "model": "m", "base_url": "http://localhost:1/v1"}
+    assert LabelConfig().graded_as_served == 300
+    assert LabelConfig(judge=paid).graded_as_served == 0
+    assert LabelConfig(judge=paid, served_lists=5).graded_as_served == 5
+
+
+def test_rows_hold_the_match_as_it_is_when_served(market: Workspace, rows: pl.DataFrame) -> None:
+    """Two comparisons by the records: a job's level, and whether it is remote."""
+    bins = np.array(rows["match"].to_list())
+    names = [comparison.name for comparison in COMPARISONS]
+    jobs = {row["id"]: row for row in read_table(market.label_index.records / "jobs").to_pylist()}
+    remote = np.array([jobs[job_id]["workplace"] == "remote" for job_id in rows["job_id"]])
+    assert ((bins[:, names.index("place")] == 4) == remote).all()
+    members = {row["id"]: row for row in read_table(market.records / "members").to_pylist()}
+    known = [
+        bool(jobs[job_id]["seniority"] and member_id and members[member_id]["seniority"])
+        for job_id, member_id in rows.select("job_id", "member_id").iter_rows()
+    ]
+    assert ((bins[:, names.index("level")] > 0) == np.array(known)).all()
 
 
 # --- grades ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from contracts.activity import Activity
 from contracts.arrow import TIME
 from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.features import CREATED_TIME, EVENT_TIME, KEYS, MEMBER_ACTIVITY
+from contracts.match import COMPARISONS
 from contracts.records import Event
 from contracts.tables import write_part
 from contracts.workspace import Workspace
@@ -69,6 +70,7 @@ def put_examples(workspace: Workspace, *rows: tuple[str, str, float]) -> None:
         {name: 0.0 for name in (*PAIR_FEATURES, "view", "apply", "dismiss", "hire")}
         | {"list_id": f"l{i}", "member_id": member, "query": "", "job_id": job, "event_timestamp": day(number)}
         | {"split": "train", "stratum": "logged", "position": 1, "propensity": 1.0, "grade": None}
+        | {"match": [0] * len(COMPARISONS)}
         for i, (member, job, number) in enumerate(rows)
     ]
     write_part(workspace.examples, pa.Table.from_pylist(values, schema=EXAMPLES), "all")

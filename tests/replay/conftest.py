@@ -19,9 +19,10 @@ from contracts.arrow import TIME, to_table
 from contracts.bundle import Blend
 from contracts.examples import PAIR_FEATURES, TRAINING, scores_schema
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, MEMBER_KEY
+from contracts.match import COMPARISONS
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
-from contracts.text.verbalizer import Verbalizer, content_hash, job_snippet, request_text
+from contracts.text.verbalizer import Verbalizer, content_hash, job_snippet, request_text, title_of_text
 from contracts.versions import set_current
 from contracts.workspace import Workspace
 from ranking.scorer import ItemEncoder
@@ -96,9 +97,12 @@ class Market:
             write_part(workspace.features / f"{kind}_text", pa.table({**keys, **about, **extra, **known}))
             made_by = {"encoder_version": [encoder.version] * len(rows)}
             vectors = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
+            titles = pa.array(list(encoder.encode([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
             write_part(
                 workspace.features / f"{kind}_vector",
-                pa.table({**keys, "vector": vectors, "vector_hash": hashes, **made_by, **known}),
+                pa.table(
+                    {**keys, "vector": vectors, "title_vector": titles, "vector_hash": hashes, **made_by, **known}
+                ),
             )
             if kind == "job":
                 tokens = items.encode(texts).reshape(len(texts), -1).astype(np.float16)
@@ -145,6 +149,7 @@ class Market:
                 "hire": None,
                 "grade": max(4 - place, 0),
                 **{name: float(rng.random()) for name in PAIR_FEATURES},
+                "match": [0] * len(COMPARISONS),
                 "request_text": request_text(about[member_id]),
                 "job_text": texts[job_id],
                 "text_version": verbalizer.version,

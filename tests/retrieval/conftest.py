@@ -11,7 +11,7 @@ import pytest
 from contracts.arrow import TIME, to_table
 from contracts.records import Event, Job
 from contracts.tables import write_part
-from contracts.text.verbalizer import Verbalizer, content_hash
+from contracts.text.verbalizer import Verbalizer, content_hash, title_of_text
 from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
 from retrieval.index.build import build_index
@@ -78,8 +78,9 @@ def write_workspace(root: Path, jobs: tuple[Job, ...] = JOBS, events: tuple[Even
     write_part(workspace.features / "job_text", pa.table(text_rows))
     encoder = TextEncoder(workspace.encoder)
     lists = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
+    titles = pa.array(list(encoder.encode([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
     made_by = pa.array([encoder.version] * len(jobs), pa.string())
-    vector_rows = {**keys, "vector": lists, "vector_hash": hashes, "encoder_version": made_by}
+    vector_rows = {**keys, "vector": lists, "title_vector": titles, "vector_hash": hashes, "encoder_version": made_by}
     write_part(workspace.features / "job_vector", pa.table(vector_rows))
     return workspace
 

@@ -107,7 +107,7 @@ def test_a_source_that_has_nothing_to_go_by_is_left_out(index: JobIndex) -> None
 def test_it_finds_jobs_that_come_later(index: JobIndex) -> None:
     later = job("later", "Nanny", updated_at=NOW)
     vector = index.vectors[0] * 1
-    changed = index.changed([Upsert(later, vector, None, "")], {}, "1")
+    changed = index.changed([Upsert(later, vector, None, "", vector)], {}, "1")
     assert "later" in changed.search(ask("nanny")).ids and "later" not in index.search(ask("nanny")).ids
 
 

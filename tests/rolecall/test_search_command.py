@@ -38,6 +38,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     texts = {"text_hash": hashes, "text_version": pa.array(["1", "1"])}
     write_part(found.features / "job_text", pa.table({**keys, **texts}))
     vectors = {"vector": pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32())), "vector_hash": hashes}
+    vectors["title_vector"] = vectors["vector"]
     made_by = {"encoder_version": pa.array(["0123456789ab"] * 2)}
     write_part(found.features / "job_vector", pa.table({**keys, **vectors, **made_by}))
     found.encoder.mkdir()

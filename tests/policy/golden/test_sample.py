@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from contracts.arrow import to_table
 from contracts.errors import NotReady
 from contracts.examples import EXAMPLES
+from contracts.match import COMPARISONS
 from contracts.records import Event, Job, Member
 from contracts.tables import read_table, write_part
 from policy import load_policy
@@ -139,6 +140,7 @@ def test_retrieved_jobs_are_drawn_where_label_has_run(market: Path, tmp_path: Pa
     events, jobs = read_table(market / "events"), read_table(market / "jobs")["id"].to_pylist()
     rows = [
         {field.name: 0.0 for field in EXAMPLES if not field.nullable}
+        | {"match": [0] * len(COMPARISONS)}
         | {"list_id": row["request_id"], "member_id": row["member_id"], "query": row["query"], "split": "train"}
         | {"job_id": jobs[i % len(jobs)], "event_timestamp": row["time"], "stratum": ("retrieved", "logged")[i % 2]}
         for i, row in enumerate(events.slice(0, 400).to_pylist())

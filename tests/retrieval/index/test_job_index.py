@@ -24,7 +24,7 @@ from retrieval.index.manifest import check_index
 from retrieval.request import Request, build_request
 from retrieval.words.config import FieldWeights, TermsConfig
 from tests.make import refused
-from tests.retrieval.conftest import JOBS, NOW, write_workspace
+from tests.retrieval.conftest import DIM, JOBS, NOW, write_workspace
 
 
 def ask(query: str = "", **fields: Any) -> Request:
@@ -313,6 +313,16 @@ def test_a_vector_that_is_not_finite_or_huge_is_named(tmp_path: Path) -> None:
         pq.write_table(table.set_column(place, "vector", changed), part)
         with refused(BadInput, named, where="j2"):
             build_index(workspace)
+
+
+def test_vectors_of_titles_are_mapped_and_as_many_as_the_jobs(tmp_path: Path) -> None:
+    folder = build_index(write_workspace(tmp_path))
+    titles = JobIndex.load(folder).title_vectors
+    assert titles.shape == (7, DIM) and titles.dtype == np.float16
+    assert isinstance(titles[slice(0, 1)], np.memmap)
+    np.save(folder / "title_vectors.npy", np.zeros((6, DIM), np.float16))
+    with refused(IndexMismatch, 6, "title vectors", 7):
+        JobIndex.load(folder)
 
 
 def test_a_broken_index_is_built_again(tmp_path: Path) -> None:

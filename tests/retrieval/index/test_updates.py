@@ -42,6 +42,7 @@ from tests.make import refused
 
 NOW = datetime.fromisoformat("2026-03-01T12:30:00+00:00")
 DIM, ITEMS = 3, (2, 4)
+UNIT = np.array([1, 0, 0], np.float32)
 IDS = [f"j{i}" for i in range(8)]
 TITLES = ["Truck Driver", "Night Nurse", "Nurse Manager", "Python Developer", "Xylophonist"]
 COMPANIES = ["", "Acme", "Initech", "Umbrella"]
@@ -56,7 +57,7 @@ class Held(NamedTuple):
 
 def upsert(held: Held) -> Upsert:
     vector = np.array(held.vector, np.float32)
-    return Upsert(held.job, vector, np.full(ITEMS, vector.sum(), np.float16), f"hash of {held.job.title}")
+    return Upsert(held.job, vector, np.full(ITEMS, vector.sum(), np.float16), f"hash of {held.job.title}", -vector)
 
 
 def made(jobs: Sequence[Held], events: Sequence[tuple[str, datetime, str]] = (), faiss: bool = False) -> JobIndex:
@@ -77,6 +78,7 @@ def made(jobs: Sequence[Held], events: Sequence[tuple[str, datetime, str]] = (),
             build_titles(table["title"].to_pylist()),
             build_attributes(table),
             build_activity(table["id"].to_pylist(), log),
+            title_vectors=np.array([upsert(held).title_vector for held in jobs], np.float16).reshape(len(jobs), DIM),
             items=np.array([upsert(held).items for held in jobs], np.float16).reshape(len(jobs), *ITEMS),
         )
     )
@@ -306,13 +308,23 @@ def test_an_index_that_was_changed_is_not_changed_again_and_still_answers() -> N
 @pytest.mark.parametrize(
     ("one", "deletes", "error", "named"),
     [
-        (Upsert(held("j1").job, np.ones(DIM + 1, np.float32), np.ones(ITEMS), ""), {}, ShapeMismatch, f"({DIM + 1},)"),
-        (Upsert(held("j1").job, np.ones(DIM, np.float32), None, ""), {}, ShapeMismatch, "None"),
-        (Upsert(held("j1").job, np.full(DIM, np.nan, np.float32), np.ones(ITEMS), ""), {}, BadInput, "NaN"),
-        (Upsert(held("j1").job, np.full(DIM, 3e37, np.float32), np.ones(ITEMS), ""), {}, BadInput, "3e+37"),
-        (Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, np.inf), ""), {}, BadInput, "item tokens"),
-        (Upsert(held("j1").job, np.full(DIM, 1e39), np.ones(ITEMS), ""), {}, BadInput, "1e+39"),
-        (Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, 1e6), ""), {}, BadInput, "1e+06"),
+        (
+            Upsert(held("j1").job, np.ones(DIM + 1, np.float32), np.ones(ITEMS), "", UNIT),
+            {},
+            ShapeMismatch,
+            f"({DIM + 1},)",
+        ),
+        (Upsert(held("j1").job, np.ones(DIM, np.float32), None, "", UNIT), {}, ShapeMismatch, "None"),
+        (Upsert(held("j1").job, np.full(DIM, np.nan, np.float32), np.ones(ITEMS), "", UNIT), {}, BadInput, "NaN"),
+        (Upsert(held("j1").job, np.full(DIM, 3e37, np.float32), np.ones(ITEMS), "", UNIT), {}, BadInput, "3e+37"),
+        (
+            Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, np.inf), "", UNIT),
+            {},
+            BadInput,
+            "item tokens",
+        ),
+        (Upsert(held("j1").job, np.full(DIM, 1e39), np.ones(ITEMS), "", UNIT), {}, BadInput, "1e+39"),
+        (Upsert(held("j1").job, np.ones(DIM, np.float32), np.full(ITEMS, 1e6), "", UNIT), {}, BadInput, "1e+06"),
         (upsert(held("j1")), {"j1": NOW}, BadInput, "twice"),
         (upsert(held("j2")), {}, BadInput, "twice"),
     ],

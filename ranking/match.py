@@ -1,0 +1,239 @@
+"""The match of a request and jobs of an index: the bins of `contracts.match.COMPARISONS`, a row of them a job.
+
+Labelling, serving and replay call this one function, so that what is learned of a bin offline holds online. All jobs
+are compared at once over the columns of the index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from contracts.match import COMPARISONS
+from contracts.records import SENIORITY_LADDER
+from contracts.text.places import Place, folded, is_region, read_place, split_place
+from contracts.text.words import stem, words
+from retrieval.engines.append_only import SegmentedArray
+from retrieval.filters.attributes import AttributeTable
+from retrieval.request import Request
+
+_DAY = 86_400.0
+_EDGES = {comparison.name: np.array(comparison.edges) for comparison in COMPARISONS}
+_ELSEWHERE, _SAME_REGION, _SAME_CITY, _REMOTE = 1, 2, 3, 4
+_OTHER, _IN_PART, _THE_SAME = 1, 2, 3
+_NO_INDUSTRY = frozenset(words("and of the for in other services service industry"))
+
+
+class _Encoder(Protocol):
+    dim: int
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+class _Index(Protocol):
+    """What a match reads of an index; `retrieval.index.job_index.JobIndex` is one."""
+
+    @property
+    def attributes(self) -> AttributeTable: ...
+
+    @property
+    def title_vectors(self) -> SegmentedArray: ...
+
+
+class RequestTitles(NamedTuple):
+    """Unit vectors of the titles that a request names, (any number, dim) float32 each.
+
+    Attributes:
+        own: Of `Facts.own_titles`.
+        wished: Of the query without the place at its end or, where nothing is left of it, of `Facts.wished_titles`.
+        whole: Of the query as typed, where it ends in what may be a place; else none.
+    """
+
+    own: np.ndarray
+    wished: np.ndarray
+    whole: np.ndarray
+
+
+def encode_titles(encoder: _Encoder, request: Request) -> RequestTitles:
+    """The titles of one request, in one call of the encoder, and none where it names no title."""
+    return encode_all_titles(encoder, [request])[0]
+
+
+def encode_all_titles(encoder: _Encoder, requests: Sequence[Request]) -> list[RequestTitles]:
+    """The titles of many requests, each title encoded once, in one call of the encoder."""
+    named = [_titles(request) for request in requests]
+    distinct = list(dict.fromkeys(title for of_request in named for titles in of_request for title in titles))
+    place = {title: i for i, title in enumerate(distinct)}
+    vectors = encoder.encode(distinct) if distinct else np.zeros((0, encoder.dim), np.float32)
+    return [
+        RequestTitles(*(vectors[np.array([place[title] for title in titles], np.int64)] for titles in of_request))
+        for of_request in named
+    ]
+
+
+def _titles(request: Request) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:
+    """The titles behind the fields of `RequestTitles`."""
+    query, place = split_place(request.query)
+    wished = (query,) if query else request.facts.wished_titles
+    return request.facts.own_titles, wished, (request.query.strip(),) if place else ()
+
+
+def match_bins(index: _Index, request: Request, rows: np.ndarray, titles: RequestTitles) -> np.ndarray:
+    """The match of n jobs for one request.
+
+    A side that does not say gives bin 0. A remote job is "remote" though the member's place is not known, and a query
+    asks for a skill only if some job of the index asks for it. The place at the end of a query is one where a job of
+    the index, or a state or country, has its name; else the query is read whole.
+
+    Args:
+        index: Holds the jobs.
+        request: Its facts, location, query and time are compared.
+        rows: (n,) int32 of the index, any n.
+        titles: From `encode_titles` of the same request.
+
+    Returns:
+        (n, C) uint8, the bin of each comparison in the order of `COMPARISONS`.
+    """
+    table, facts = index.attributes, request.facts
+    query, place = _read_query(request.query, table)
+    wished = titles.wished if place or not len(titles.whole) else titles.whole
+    job_titles = index.title_vectors[rows].astype(np.float32)
+    needed = table.counts("skills")[rows]
+    shared = table.shared("skills", facts.skills, rows)
+    compared = (needed > 0) & bool(facts.skills)
+    remote = _is(table, "workplace", ("remote",), rows)
+    reach = [read_place(request.location), *_wished_places(facts.places, table)]
+    columns = {
+        "skills": _binned("skills", shared / np.maximum(needed, 1), compared),
+        "skills_shared": _binned("skills_shared", shared, compared),
+        "query_skill": _query_skill(table, query, needed, rows),
+        "level": _level(table, facts.seniority, rows),
+        "place": np.where(remote, _REMOTE, _tiers(table, reach, rows)),
+        "query_place": np.where(remote & (place is not None), _REMOTE, _tiers(table, [place] if place else [], rows)),
+        "workplace": _workplace(table, facts.workplace, rows),
+        "pay": _pay(table, facts.salary_min, facts.currency, rows),
+        "own_title": _closeness("own_title", job_titles, titles.own),
+        "wished_title": _closeness("wished_title", job_titles, wished),
+        "industry": _industry(table, facts.industries, rows),
+        "age": _age(table, request.time.timestamp(), rows),
+    }
+    return np.stack([columns[comparison.name] for comparison in COMPARISONS], axis=1).astype(np.uint8)
+
+
+def _binned(name: str, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """(n,) bins of numbers by the comparison's edges; 0 where not known."""
+    return np.where(known, 1 + np.searchsorted(_EDGES[name], values, side="right"), 0)
+
+
+def _is(table: AttributeTable, attribute: str, values: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    """(n,) bool: the job's value of a coded attribute is one of these."""
+    return np.isin(table.codes(attribute)[rows], [table.code(attribute, value) for value in values])
+
+
+def _read_query(query: str, table: AttributeTable) -> tuple[str, Place | None]:
+    """What a query asks for, and its place where it names one that the jobs or the table of regions know."""
+    rest, name = split_place(query)
+    place = read_place(name)
+    names = ((table.code("city", place.city), place.city), (table.code("region", place.region), place.region))
+    if name and any(code >= 0 or is_region(part) for code, part in names):
+        return rest, place
+    return query.strip(), None
+
+
+def _wished_places(text: str, table: AttributeTable) -> list[Place]:
+    """The places in "City, Region, City, ...": two names are one place where a job is there, or the second is a region
+    and the first is none."""
+    names = [name for name in map(folded, text.split(",")) if name]
+    places: list[Place] = []
+    at = 0
+    while at < len(names):
+        both = ", ".join(names[at : at + 2])
+        paired = at + 1 < len(names) and (
+            table.code("place", both) >= 0 or (is_region(names[at + 1]) and not is_region(names[at]))
+        )
+        places.append(read_place(both if paired else names[at]))
+        at += 2 if paired else 1
+    return places
+
+
+def _tiers(table: AttributeTable, reach: Sequence[Place], rows: np.ndarray) -> np.ndarray:
+    """(n,) the best tier of each job over some places, as `Place.shares_city` and `shares_region` have it; 0 where the
+    job or all of the places say nothing."""
+    reach = [place for place in reach if place.place]
+    cities, places, regions = (table.codes(name)[rows] for name in ("city", "place", "region"))
+    if not reach:
+        return np.zeros(len(rows), np.int64)
+    lone = [place for place in reach if place.city and place.city == place.region]
+    within = [place for place in reach if place.city and place.city != place.region]
+    in_city = np.isin(cities, [table.code("city", place.city) for place in lone])
+    # A job that names its city alone is in the city, whatever its region.
+    in_city |= np.isin(places, [table.code("place", name) for place in within for name in (place.place, place.city)])
+    in_region = np.isin(
+        regions, [table.code("region", name) for place in reach for name in (place.region, place.city) if name]
+    )
+    tiers = np.where(in_city, _SAME_CITY, np.where(in_region, _SAME_REGION, _ELSEWHERE))
+    return np.where(places >= 0, tiers, 0)
+
+
+def _query_skill(table: AttributeTable, query: str, needed: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    if not query or not table.is_held("skills", query):
+        return np.zeros(len(rows), np.int64)
+    return np.where(needed > 0, 1 + table.shared("skills", (query,), rows), 0)
+
+
+def _level(table: AttributeTable, own: str, rows: np.ndarray) -> np.ndarray:
+    if own not in SENIORITY_LADDER:
+        return np.zeros(len(rows), np.int64)
+    codes = np.array([table.code("seniority", rung) for rung in SENIORITY_LADDER])
+    is_rung = table.codes("seniority")[rows][:, None] == codes
+    return _binned("level", is_rung.argmax(1) - SENIORITY_LADDER.index(own), is_rung.any(1))
+
+
+def _workplace(table: AttributeTable, wished: Sequence[str], rows: np.ndarray) -> np.ndarray:
+    if not wished:
+        return np.zeros(len(rows), np.int64)
+    return np.where(table.codes("workplace")[rows] >= 0, 1 + _is(table, "workplace", wished, rows), 0)
+
+
+def _pay(table: AttributeTable, asked: float | None, currency: str, rows: np.ndarray) -> np.ndarray:
+    if not asked:
+        return np.zeros(len(rows), np.int64)
+    low, high = table.number("salary_min")[rows], table.number("salary_max")[rows]
+    top = np.where(np.isnan(high), low, high)
+    return _binned("pay", top / asked, ~np.isnan(top) & _is(table, "currency", (currency,), rows))
+
+
+def _closeness(name: str, job_titles: np.ndarray, titles: np.ndarray) -> np.ndarray:
+    if not len(titles):
+        return np.zeros(len(job_titles), np.int64)
+    # einsum, since a threaded product this small waits longer for its threads than it works
+    return _binned(name, np.einsum("nd,td->nt", job_titles, titles).max(axis=1), np.any(job_titles, axis=1))
+
+
+def _industry(table: AttributeTable, own: tuple[str, ...], rows: np.ndarray) -> np.ndarray:
+    codes, which = np.unique(table.codes("industry")[rows], return_inverse=True)
+    if not own:
+        return np.zeros(len(rows), np.int64)
+    bins = [_industry_bin(table.value("industry", code), own) if code >= 0 else 0 for code in codes.tolist()]
+    return np.array(bins, np.int64)[which]
+
+
+@lru_cache(maxsize=50_000)
+def _industry_bin(of_job: str, own: tuple[str, ...]) -> int:
+    needed, known = _industry_words(of_job), [_industry_words(name) for name in own]
+    if folded(of_job) in map(folded, own) or (needed and needed in known):
+        return _THE_SAME
+    return _IN_PART if any(needed & of_one for of_one in known) else _OTHER
+
+
+@lru_cache(maxsize=10_000)
+def _industry_words(industry: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in words(industry) if word not in _NO_INDUSTRY)
+
+
+def _age(table: AttributeTable, now: float, rows: np.ndarray) -> np.ndarray:
+    days = (now - table.number("posted_at")[rows]) / _DAY
+    return _binned("age", days, np.isfinite(days))

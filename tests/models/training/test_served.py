@@ -1,0 +1,70 @@
+"""Pairs that the judge graded beside the lists: the lists, their targets and their scores do not know them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from contracts.examples import SERVED, TRAINING
+from contracts.workspace import Workspace
+from models.config import TeacherConfig
+from models.teachers.scores import current_scores, read_scores
+from models.teachers.train import train_teacher
+from models.training.lists import masked_targets, scored_rows, training_lists
+from models.training.rows import KEYS, Rows, read_rows
+
+Make = Callable[..., Workspace]
+Table = Callable[..., pa.Table]
+
+
+def with_served(table: pa.Table) -> pa.Table:
+    """The table and, beside each training list, its pairs once more with other jobs, grades and labels."""
+    rows = [row for row in table.to_pylist() if row["split"] == "train"]
+    beside = [
+        row | {"job_id": f"s-{row['job_id']}", "stratum": SERVED, "grade": 4 - row["grade"], "apply": 1.0, "hire": 1.0}
+        for row in rows
+    ]
+    return pa.concat_tables([table, pa.Table.from_pylist(beside, schema=TRAINING)])
+
+
+@pytest.fixture
+def both(table: Table, labelled: Make) -> tuple[Workspace, Workspace]:
+    return labelled(table=table(20), name="alone"), labelled(table=with_served(table(20)), name="beside")
+
+
+def keys(rows: Rows, chosen: np.ndarray) -> list[tuple[str, ...]]:
+    return list(zip(*(getattr(rows, f"{key}s")[chosen].tolist() for key in KEYS), strict=True))
+
+
+def test_lists_and_targets_are_drawn_without_them(both: tuple[Workspace, Workspace]) -> None:
+    alone, beside = (read_rows(workspace.training) for workspace in both)
+    assert len(beside) > len(alone) and alone.listed.all() and (~beside.listed).any()
+    drawn = [
+        [keys(rows, of_list) for of_list in training_lists(rows, np.ones(len(rows), bool), 40, seed=1)]
+        for rows in (alone, beside)
+    ]
+    assert drawn[0] == drawn[1]
+    targets = [masked_targets(rows, rows.tasks)[rows.listed] for rows in (alone, beside)]
+    np.testing.assert_array_equal(*targets)
+    assert [beside.learnable(task) for task in beside.tasks] == [alone.learnable(task) for task in alone.tasks]
+
+
+def test_a_teacher_learns_and_scores_without_them(both: tuple[Workspace, Workspace], tiny_knobs: TeacherConfig) -> None:
+    scores = []
+    for workspace in both:
+        train_teacher(workspace, "policy", tiny_knobs)
+        rows = read_rows(workspace.training)
+        scored = scored_rows(rows)
+        _, logits = read_scores(current_scores(workspace, "policy"), rows, scored)
+        assert np.isnan(logits[~rows.listed]).all()
+        scores.append(dict(zip(keys(rows, scored), logits[scored, 0].tolist(), strict=True)))
+    assert scores[0].keys() == scores[1].keys()
+    np.testing.assert_allclose(list(scores[0].values()), [scores[1][key] for key in scores[0]], atol=1e-3)
+
+
+@pytest.fixture
+def tiny_knobs(tiny: object) -> TeacherConfig:
+    return TeacherConfig.model_validate({"backbone": tiny, "joint_layers": 2, "frozen_layers": 1, "epochs": 1})
