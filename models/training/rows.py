@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from contracts.errors import BadInput
 from contracts.examples import PAIR_FEATURES, TRAINING
+from contracts.match import COMPARISONS
 from contracts.tables import read_table
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.versions import content_hash
@@ -27,7 +28,7 @@ class Rows:
     targets: (n, tasks) float32, the probability to learn, NaN where unknown; tasks `relevance` first (grade / 4, of the
     judge's mean grade where it says one), then the engagement tasks. position: (n,) int64 rank at which the pair was
     shown, 0 where it was not; propensity: (n,) float32 probability with which the logging policy showed it there, NaN
-    where not known.
+    where not known. match: (n, C) uint8, the bins of `contracts.match.COMPARISONS`, 0 where nothing is known.
     """
 
     list_ids: np.ndarray
@@ -43,6 +44,7 @@ class Rows:
     position: np.ndarray
     propensity: np.ndarray
     features: np.ndarray
+    match: np.ndarray
     text_version: str
     version: str
 
@@ -71,6 +73,7 @@ class Rows:
             position=self.position[chosen],
             propensity=self.propensity[chosen],
             features=self.features[chosen],
+            match=self.match[chosen],
             requests=[self.requests[i] for i in kept_requests],
             request=request,
             jobs=[self.jobs[i] for i in kept_jobs],
@@ -117,6 +120,7 @@ def read_rows(folder: Path) -> Rows:
         position=table["position"].fill_null(0).to_numpy().astype(np.int64),
         propensity=table["propensity"].cast(pa.float32()).to_numpy(),
         features=np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1),
+        match=_match(table),
         text_version=versions[0] if versions else "",
         version=_version(table),
     )
@@ -129,11 +133,20 @@ def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
 
 
+def _match(table: pa.Table) -> np.ndarray:
+    """(n, C) uint8 bins of each pair; zeros where the table has none."""
+    if "match" not in table.column_names:
+        return np.zeros((table.num_rows, len(COMPARISONS)), np.uint8)
+    bins = table["match"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return bins.astype(np.uint8).reshape(table.num_rows, len(COMPARISONS))
+
+
 def _version(table: pa.Table) -> str:
     """Twelve hex digits over what is learned from, whatever the order of the parts on disk."""
     shown = ["split", "stratum", "position", "propensity"]
     means = ["expected"] if table["expected"].null_count < len(table) else []  # a judge without changes nothing
-    learned = [*KEYS, *shown, "grade", *means, *ENGAGEMENT_TASKS, "request_text", "job_text"]
+    compared = ["match"] if "match" in table.column_names else []
+    learned = [*KEYS, *shown, "grade", *means, *ENGAGEMENT_TASKS, "request_text", "job_text", *compared]
     return content_hash(json.dumps(table[name].to_pylist()) for name in learned)
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from contracts.errors import BadInput
 from contracts.examples import PAIR_FEATURES
+from contracts.match import COMPARISONS
 from models.config import TeacherConfig
 from models.teachers.fit_text import Loss
 from models.teachers.teacher_model import TeacherModel
@@ -159,6 +160,7 @@ class LogOfTwo:
             place,
             put.astype(np.float32),
             np.zeros((2 * lists, len(PAIR_FEATURES)), np.float32),
+            np.zeros((2 * lists, len(COMPARISONS)), np.uint8),
             "",
             "",
         )
