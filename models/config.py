@@ -128,7 +128,8 @@ class StudentConfig(FrozenModel):
     warm_start: bool = Field(True, description="Start as the mean of the text teachers' weights.")
     base: Path | None = Field(None, description="A student's folder to start as; it may answer fewer tasks.")
     learn: Literal["all", "head"] = Field(
-        "all", description="What learns; with the head alone, the item tokens of a base stay as they are."
+        "all",
+        description="What learns; with the head (and the match table) alone, a base's item tokens stay as they are.",
     )
     distil: tuple[TeacherName, ...] = Field(
         default_factory=TEACHERS.names,

@@ -160,6 +160,8 @@ def _learn(student: Student, rows: Rows, scores: np.ndarray, folder: Path, confi
     if config.learn == "head":
         student.requires_grad_(False)
         student.head.requires_grad_(True)
+        if student.match is not None:
+            student.match.requires_grad_(True)
     texts = StudentTexts(rows, student, folder, config, frozen)
     lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)
     if not lists:
@@ -224,7 +226,7 @@ def load_student(folder: Path) -> tuple[Student, dict]:
     """A trained student and its `student.json` (tasks, config, shape, text_version, training, teachers)."""
     about = json.loads((folder / "student.json").read_text())
     config = StudentConfig.model_validate(about["config"])
-    match = about["config"].get("match", False)  # students of before the match have none
+    match = about.get("match", False)
     student = Student(folder, tuple(about["tasks"]), config.item_tokens, config.score_layers, False, match)
     student.resize(about.get("shape", student.sizes()))
     load_model(student, str(folder / "student.safetensors"))
@@ -301,4 +303,5 @@ def save_student(out: Path, student: Student, about: Mapping[str, Any], folder: 
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(folder / name, out)
     save_model(student, str(out / "student.safetensors"))
-    (out / "student.json").write_text(json.dumps({**about, "shape": student.sizes()}, indent=2))
+    own = {"shape": student.sizes(), "match": student.match is not None}
+    (out / "student.json").write_text(json.dumps({**about, **own}, indent=2))

@@ -37,7 +37,8 @@ class ServedLists:
         chosen = np.concatenate(lists) if lists else np.zeros(0, np.int64)
         with torch.no_grad(), autocast(device_of(student)):
             self._prefixes = {int(r): _prefix_states(student, texts, r) for r in np.unique(rows.request[chosen])}
-            self._items = _item_tokens(student, texts, np.unique(rows.job[chosen]))
+            self._jobs = np.unique(rows.job[chosen])
+            self._items = _item_tokens(student, texts, self._jobs)
 
     def of(self, split: str) -> list[np.ndarray]:
         """Row numbers of each list of a split, train or valid: all its graded pairs."""
@@ -49,7 +50,7 @@ class ServedLists:
         states = self._prefixes[int(self.rows.request[of_list[0]])]
         entering = [hidden.to(device).float() for hidden in states.entering]
         prefix = student.prefix_of(PrefixStates(entering, states.vector.to(device).float()))
-        items = torch.stack([self._items[int(job)] for job in self.rows.job[of_list]]).to(device).float()
+        items = self._items[np.searchsorted(self._jobs, self.rows.job[of_list])].to(device).float()
         match = to_device(self.rows.match[of_list], device)
         return student.score(prefix, None, items[None], match[None])[0]
 
@@ -112,10 +113,9 @@ def _prefix_states(student: Student, texts: StudentTexts, request: int) -> Prefi
     return PrefixStates([hidden.half().cpu() for hidden in states.entering], states.vector.cpu())
 
 
-def _item_tokens(student: Student, texts: StudentTexts, jobs: np.ndarray) -> dict[int, Tensor]:
-    """Job -> its item tokens (T, H)."""
-    tokens: dict[int, Tensor] = {}
+def _item_tokens(student: Student, texts: StudentTexts, jobs: np.ndarray) -> Tensor:
+    """(len(jobs), T, H) float16."""
+    tokens = torch.zeros(len(jobs), student.item_tokens, student.hidden, dtype=torch.float16)
     for chosen in by_length(texts.jobs.lengths[jobs], BATCH_TOKENS):
-        items = student.encode_items(*texts.jobs.batch(jobs[chosen]), texts.jobs.layers)
-        tokens |= dict(zip(jobs[chosen].tolist(), items.half().cpu(), strict=True))
+        tokens[chosen] = student.encode_items(*texts.jobs.batch(jobs[chosen]), texts.jobs.layers).half().cpu()
     return tokens
