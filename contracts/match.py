@@ -96,5 +96,5 @@ def match_column(table: pa.Table) -> np.ndarray:
     """(n, C) uint8: the bins in the column `match` of n pairs; zeros, nothing known, where the table has none."""
     if "match" not in table.column_names:
         return np.zeros((table.num_rows, len(COMPARISONS)), np.uint8)
-    bins = table["match"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return bins.astype(np.uint8).reshape(table.num_rows, len(COMPARISONS))
+    bins: np.ndarray = table["match"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.uint8)
+    return bins.reshape(table.num_rows, len(COMPARISONS))

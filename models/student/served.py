@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.config import StudentConfig
 from models.student.student import PrefixStates, Student
@@ -79,7 +79,7 @@ def served_lists(rows: Rows, split: str) -> list[np.ndarray]:
 def learn_served(student: Student, lists: ServedLists, config: StudentConfig) -> None:
     """Train scoring layers, slots, match table and head of a student on the train lists; the head and the match table
     alone where `config.learn` is head."""
-    parts = [student.head, student.match]
+    parts: list[nn.Module | None] = [student.head, student.match]
     student.requires_grad_(False)
     if config.learn == "all":
         parts.append(student.score_layers)

@@ -58,6 +58,8 @@ class PrefixStates(NamedTuple):
 class MatchTable(nn.Module):
     """One embedding for each bin of each comparison: the match token of a pair is their sum."""
 
+    offsets: Tensor
+
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.embeddings = nn.Embedding(sum(SIZES), hidden)
