@@ -35,12 +35,14 @@ class Scored:
         logits: (m, tasks) float32.
         inputs: (m, F) float32 that the bundle's blend read; None without a blend.
         match: (m, C) uint8, the bin of each comparison of the request and a job; None where the bundle reads none.
+        titles: Of the request, as they were given; None where no title is known.
     """
 
     manifest: Manifest
     logits: np.ndarray
     inputs: np.ndarray | None
     match: np.ndarray | None = None
+    titles: RequestTitles | None = None
 
 
 @dataclass(frozen=True)
@@ -149,9 +151,8 @@ def rank(
         top: How many of the candidates the student scores.
         titles: Of `ranking.match.encode_titles`, for a bundle that reads a match; None where no title is known.
     """
-    rows, match = candidates.rows[:top], None
-    if scorer.manifest.match_version:
-        match = match_bins(index, request, rows, titles or _no_titles(index))
+    rows = candidates.rows[:top]
+    match = bins_read(index, scorer, request, rows, titles)
     logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows), match)
     retrieved, blend = as_retrieved(candidates), scorer.manifest.blend
     scores, order, inputs = retrieved.scores, retrieved.order, None
@@ -165,8 +166,16 @@ def rank(
         order = np.concatenate([best, order[len(rows) :]])
         scores, logits, inputs = np.concatenate([final[best], after]), logits[best], inputs[best]
         match = None if match is None else match[best]
-    return Ranked(candidates.rows[order], scores, candidates, order, Scored(scorer.manifest, logits, inputs, match))
+    return Ranked(
+        candidates.rows[order], scores, candidates, order, Scored(scorer.manifest, logits, inputs, match, titles)
+    )
 
 
-def _no_titles(index: JobIndex) -> RequestTitles:
-    return RequestTitles(*[np.zeros((0, index.manifest.dim), np.float32)] * 3)
+def bins_read(
+    index: JobIndex, scorer: BundleScorer, request: Request, rows: np.ndarray, titles: RequestTitles | None
+) -> np.ndarray | None:
+    """(n, C) uint8 that a bundle reads of n rows, those of titles 0 where none are known; None where it reads none."""
+    if not scorer.manifest.match_version:
+        return None
+    none = RequestTitles(*[np.zeros((0, index.manifest.dim), np.float32)] * 3)
+    return match_bins(index, request, rows, titles or none)
