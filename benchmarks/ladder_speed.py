@@ -21,6 +21,7 @@ from benchmarks.ladder_data import SPEED, TEACHER, TEACHER_INT8, WARM
 from benchmarks.student import TeacherReader
 from benchmarks.teachers import TeacherScorer, export_teacher
 from contracts.bundle import Manifest
+from contracts.match import MATCH_VERSION
 from contracts.tasks import TASKS
 from contracts.versions import require_current
 from contracts.workspace import Workspace
@@ -62,6 +63,7 @@ class Exported:
             max_prefix_tokens=config.max_prefix_tokens,
             max_item_tokens=config.max_item_tokens,
             precision=precision,
+            match_version="" if student.match is None else MATCH_VERSION,
         )
         self.operations = _operations_a_pair(student)
         self.bytes = _bytes_of_graphs(place)
@@ -197,7 +199,8 @@ def memory_limit() -> float:
 def _operations_a_pair(student: Student) -> float:
     """Multiplications and additions of one candidate in the scoring layers' matrix products; the prefix is shared."""
     weights = [w for w in student.score_layers.parameters() if w.ndim == 2]
-    return float(2 * student.item_tokens * sum(w.numel() for w in weights))
+    tokens = student.item_tokens + (student.match is not None)
+    return float(2 * tokens * sum(w.numel() for w in weights))
 
 
 def _bytes_a_pair(student: Student, score_graph: Path) -> float:

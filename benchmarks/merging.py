@@ -36,6 +36,7 @@ from contracts.tables import read_table
 from contracts.workspace import Workspace
 from history.requests import EVENT_COLUMNS, past_requests
 from history.requests import gains as gains_of
+from ranking.match import encode_titles
 from ranking.rank import RANKED, rank
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut, held_out, requests_as_of
@@ -99,7 +100,7 @@ def measured(workspace: Workspace, most: int, shares: Sequence[float]) -> Iterat
         found = {}
         for name, config in ways.items():
             log.info("merging: %s", name)
-            found[name] = _figures(searched_by(jobs.index, config), scorer, later)
+            found[name] = _figures(searched_by(jobs.index, config), scorer, encoder, later)
     surfaces = np.array([bool(request.query) for request in later.requests])
     for case, mine in (("recommendations", ~surfaces), ("searches", surfaces), ("all requests", surfaces >= 0)):
         if mine.any():
@@ -166,12 +167,13 @@ def learn_order(index: JobIndex, past: Asked) -> Learned:
     return Learned(**fitted)
 
 
-def _figures(index: JobIndex, scorer: BundleScorer, asked: Asked) -> np.ndarray:
+def _figures(index: JobIndex, scorer: BundleScorer, encoder: TextEncoder, asked: Asked) -> np.ndarray:
     """(n, len(METRICS)) float64 of each request."""
     values = np.zeros((len(asked.requests), len(METRICS)))
     for i, (request, vector, gains) in enumerate(zip(*asked, strict=True)):
         candidates = index.search(request, vector, CANDIDATES)
-        served = rank(index, scorer, request, candidates, vector, RANKED)
+        titles = encode_titles(encoder, request) if scorer.manifest.match_version else None
+        served = rank(index, scorer, request, candidates, vector, RANKED, titles)
         found = np.array([job in gains for job in candidates.ids], bool)
         values[i, : len(DEPTHS)] = [found[:depth].sum() / len(gains) for depth in DEPTHS]
         shown = [index.ids[row] for row in as_shown(index, served)[0][:SHOWN]]

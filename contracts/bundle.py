@@ -13,12 +13,13 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from contracts.errors import BundleMismatch
+from contracts.match import MATCH_VERSION
 from contracts.validation import typed
 from contracts.values import FrozenModel
 from contracts.versions import file_hash, json_hash
 
 MANIFEST = "bundle.json"
-FORMAT = 2
+FORMAT = 3
 """Raised with every field that is added, dropped or read otherwise: older bundles are then exported again."""
 
 
@@ -40,13 +41,15 @@ class Blend(FrozenModel):
 
 
 class Manifest(FrozenModel):
-    """bundle.json. Graphs and their signatures (H hidden, T item tokens, L layers of A heads of width D, P places):
+    """bundle.json. Graphs and their signatures (H hidden, T item tokens, L layers of A heads of width D, P places, C
+    comparisons):
 
     item.onnx:   input_ids (n, len) int64, attention_mask (n, len) int64 -> items (n, T, H) float32
     prefix.onnx: input_ids (1, len) int64, attention_mask (1, len) int64 -> prefix_kv (L, 2, A, len + P, D) float32
                  keys and values of each scoring layer; the last P = ceil(H / (A * D)) places hold the request's unit
                  vector, cut into heads and filled with zeros: one place, or more where heads were pruned
     score.onnx:  prefix_kv (L, 2, A, len + P, D) float32, items (n, T, H) float32 -> logits (n, tasks) float32
+                 with a match_version also match (n, C) uint8, the bin of each comparison of `contracts.match`
 
     """
 
@@ -61,6 +64,7 @@ class Manifest(FrozenModel):
     max_prefix_tokens: int
     max_item_tokens: int
     precision: str
+    match_version: str = Field("", description="Of the comparisons that score.onnx reads; empty where it reads none.")
     calibration: Mapping[str, tuple[Calibration, ...]] = Field(
         {},
         description="Task -> its map for any place, then by `from_rank` the maps of places where they differ; only "
@@ -89,7 +93,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         BundleMismatch: The manifest is absent or malformed, a file is missing or altered, or the version is not that
-            of the content.
+            of the content, or the match that it reads is of another version.
     """
     path = folder / MANIFEST
     try:
@@ -111,6 +115,13 @@ def read_manifest(folder: Path) -> Manifest:
             f"version {manifest.version} is not that of its content ({content_version(manifest)})",
             where=str(path),
             cure="bundle.json was edited after export: export it again",
+        )
+    if manifest.match_version not in ("", MATCH_VERSION):
+        raise BundleMismatch(
+            f"bundle {manifest.version} reads match version {manifest.match_version}, this release computes "
+            f"{MATCH_VERSION}",
+            where=str(path),
+            cure="label, train and export again",
         )
     return manifest
 

@@ -90,3 +90,11 @@ def match_text(bins: Sequence[int] | np.ndarray) -> str:
     """
     pairs = zip(COMPARISONS, bins, strict=True)
     return " | ".join(f"{comparison.name}: {comparison.bins[int(bin) - 1]}" for comparison, bin in pairs if bin)
+
+
+def match_column(table: pa.Table) -> np.ndarray:
+    """(n, C) uint8: the bins in the column `match` of n pairs; zeros, nothing known, where the table has none."""
+    if "match" not in table.column_names:
+        return np.zeros((table.num_rows, len(COMPARISONS)), np.uint8)
+    bins: np.ndarray = table["match"].combine_chunks().flatten().to_numpy(zero_copy_only=False).astype(np.uint8)
+    return bins.reshape(table.num_rows, len(COMPARISONS))

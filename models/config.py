@@ -12,7 +12,7 @@ from contracts.examples import PAIR_FEATURES
 from contracts.values import FrozenModel
 from models.registry import TEACHERS
 
-MODEL_FORMAT = 2
+MODEL_FORMAT = 3
 """Part of every model's version: raise it with any change to what the models compute."""
 
 Precision = Literal["int8", "int8_token", "int8_static", "float32"]
@@ -117,6 +117,9 @@ class StudentConfig(FrozenModel):
         (), description="Item tokens of mid-size students, each taught by the one before it."
     )
     score_layers: int = Field(2, ge=1, description="Top layers that a candidate passes.")
+    match: bool = Field(
+        True, description="Say what request and job have in common (`contracts.match`) as one more token a candidate."
+    )
     frozen_layers: int = Field(4, ge=0, description=f"Of the prefix encoder. {FROZEN}")
     frozen_item_layers: int = Field(6, ge=0, description=f"Of the item encoder. {FROZEN}")
     memory_mb: int = Field(2_000, ge=0, description=MEMORY)
@@ -125,7 +128,8 @@ class StudentConfig(FrozenModel):
     warm_start: bool = Field(True, description="Start as the mean of the text teachers' weights.")
     base: Path | None = Field(None, description="A student's folder to start as; it may answer fewer tasks.")
     learn: Literal["all", "head"] = Field(
-        "all", description="What learns; with the head alone, the item tokens of a base stay as they are."
+        "all",
+        description="What learns; with the head (and the match table) alone, a base's item tokens stay as they are.",
     )
     distil: tuple[TeacherName, ...] = Field(
         default_factory=TEACHERS.names,
@@ -148,6 +152,14 @@ class StudentConfig(FrozenModel):
     listwise: float = Field(1.0, ge=0, description="Weight of the same within a list.")
     labels: float = Field(0.1, ge=0, description="Weight of the labels beside a teacher's scores.")
     weights: Mapping[str, float] = Field({}, description="Weight of each task; 1 where not named.")
+    served_epochs: int = Field(
+        4,
+        ge=0,
+        description="Passes over the lists with candidates as retrieval serves them (stratum `served`), at the end: "
+        "the scorer learns the judge's grades there, while the texts are read as before.",
+    )
+    served_rate: float = Field(3e-4, gt=0, description="Peak rate of the scorer in those passes.")
+    served_list_size: int = Field(200, ge=2, description="Pairs of a list in one of their steps at most.")
     prune: PruneConfig | None = Field(
         None, description="Make the trained student smaller; with a base and no epoch that is all that is done."
     )

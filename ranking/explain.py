@@ -8,9 +8,11 @@ import numpy as np
 from pydantic import Field
 
 from contracts.bundle import Blend
+from contracts.match import COMPARISONS
 from contracts.tasks import TASKS
 from contracts.values import FrozenModel
 from ranking.blend import contributions
+from ranking.scorer import BundleScorer
 from retrieval.sources.registry import why
 
 MEANING: Mapping[str, str] = {
@@ -35,6 +37,14 @@ MIN_SHARE = 0.05
 """Contributions under this share of the largest one are not put into words."""
 
 
+class MatchEffect(FrozenModel):
+    """What one comparison of the request and the job does to the job's relevance."""
+
+    name: str = Field(description="Of the comparison, as in `contracts.match.COMPARISONS`.")
+    words: str = Field(description="Its name and what it found, such as `skills: most`.")
+    effect: float = Field(description="The relevance logit less that of the same job where this is not known.")
+
+
 class Explanation(FrozenModel):
     """Why a job stands where it stands."""
 
@@ -46,7 +56,42 @@ class Explanation(FrozenModel):
     demoted_by: tuple[str, ...] = Field(
         (), description="The rules for which the job stands after those that no rule demotes."
     )
+    match: tuple[MatchEffect, ...] = Field(
+        (), description="The comparisons that moved the job's relevance, the largest effect first."
+    )
     words: tuple[str, ...]
+
+
+def match_effects(
+    scorer: BundleScorer, request_text: str, items: np.ndarray, match: np.ndarray
+) -> tuple[MatchEffect, ...]:
+    """What each known comparison does to the relevance of one job: it is scored again with that one not known.
+
+    Args:
+        scorer: Of a bundle that reads a match.
+        request_text: Of the request.
+        items: (T, H) float32, the item tokens of the job.
+        match: (C,) uint8, the bins of the request and the job.
+
+    Returns:
+        The effects, the largest first; none where the bundle has no task `relevance`.
+    """
+    known = np.flatnonzero(match)
+    if "relevance" not in scorer.tasks or not len(known):
+        return ()
+    without = np.repeat(match[None], len(known) + 1, axis=0)
+    without[np.arange(len(known)) + 1, known] = 0  # the first row is the job as it is
+    logits = scorer.logits(scorer.prefix(request_text), np.repeat(items[None], len(without), axis=0), without)
+    relevance = logits[:, scorer.tasks.index("relevance")].astype(np.float64)
+    effects = relevance[0] - relevance[1:]
+    return tuple(
+        MatchEffect(
+            name=COMPARISONS[known[i]].name,
+            words=f"{COMPARISONS[known[i]].name}: {COMPARISONS[known[i]].bins[match[known[i]] - 1]}",
+            effect=round(float(effects[i]), 6),
+        )
+        for i in np.argsort(-np.abs(effects), kind="stable")
+    )
 
 
 def explain(
@@ -56,6 +101,7 @@ def explain(
     features: np.ndarray | None,
     demoted_by: Sequence[str] = (),
     reason: str = "",
+    match: Sequence[MatchEffect] = (),
 ) -> Explanation:
     """The explanation of one result.
 
@@ -66,6 +112,7 @@ def explain(
         features: (F,) in the order of `blend.names`; None: the result was not blended.
         demoted_by: Names of rules.
         reason: A sentence of retrieval, as `retrieval.candidates.Candidates.reasons`; empty for none.
+        match: Of `match_effects`.
     """
     parts: dict[str, float] = {}
     if blend is not None and features is not None:
@@ -85,6 +132,7 @@ def explain(
         probabilities=dict(probabilities),
         contributions=parts,
         demoted_by=tuple(demoted_by),
+        match=tuple(match),
         words=tuple(words),
     )
 

@@ -12,6 +12,7 @@ from ranking.blend import blend_inputs, contributions
 from ranking.calibrate import probabilities
 from ranking.explain import MEANING, demotion
 from ranking.features import pair_features
+from ranking.match import RequestTitles, match_bins
 from ranking.scorer import BundleScorer
 from retrieval.candidates import Candidates
 from retrieval.index.job_index import JobIndex
@@ -33,11 +34,15 @@ class Scored:
         manifest: Of the bundle.
         logits: (m, tasks) float32.
         inputs: (m, F) float32 that the bundle's blend read; None without a blend.
+        match: (m, C) uint8, the bin of each comparison of the request and a job; None where the bundle reads none.
+        titles: Of the request, as they were given; None where no title is known.
     """
 
     manifest: Manifest
     logits: np.ndarray
     inputs: np.ndarray | None
+    match: np.ndarray | None = None
+    titles: RequestTitles | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,11 @@ class Ranked:
         inputs = self.scored.inputs if self.scored else None
         return inputs[i] if inputs is not None and i < len(inputs) else None
 
+    def match(self, i: int) -> np.ndarray | None:
+        """(C,) uint8, the bins of the request and job i; None where the student did not read them."""
+        match = self.scored.match if self.scored else None
+        return match[i] if match is not None and i < len(match) else None
+
     @property
     def blend(self) -> Blend | None:
         return self.scored.manifest.blend if self.scored else None
@@ -119,7 +129,13 @@ def as_retrieved(candidates: Candidates) -> Ranked:
 
 
 def rank(
-    index: JobIndex, scorer: BundleScorer, request: Request, candidates: Candidates, vector: np.ndarray | None, top: int
+    index: JobIndex,
+    scorer: BundleScorer,
+    request: Request,
+    candidates: Candidates,
+    vector: np.ndarray | None,
+    top: int,
+    titles: RequestTitles | None = None,
 ) -> Ranked:
     """The first candidates by the bundle's blend, the others after them in the order of retrieval.
 
@@ -133,9 +149,11 @@ def rank(
         candidates: n of them, best first.
         vector: (dim,) float32, the encoded request text.
         top: How many of the candidates the student scores.
+        titles: Of `ranking.match.encode_titles`, for a bundle that reads a match; None where no title is known.
     """
     rows = candidates.rows[:top]
-    logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows))
+    match = bins_read(index, scorer, request, rows, titles)
+    logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows), match)
     retrieved, blend = as_retrieved(candidates), scorer.manifest.blend
     scores, order, inputs = retrieved.scores, retrieved.order, None
     if blend is not None and len(rows):
@@ -147,4 +165,17 @@ def rank(
         after = final.min() - 1 - np.arange(len(candidates) - len(rows))
         order = np.concatenate([best, order[len(rows) :]])
         scores, logits, inputs = np.concatenate([final[best], after]), logits[best], inputs[best]
-    return Ranked(candidates.rows[order], scores, candidates, order, Scored(scorer.manifest, logits, inputs))
+        match = None if match is None else match[best]
+    return Ranked(
+        candidates.rows[order], scores, candidates, order, Scored(scorer.manifest, logits, inputs, match, titles)
+    )
+
+
+def bins_read(
+    index: JobIndex, scorer: BundleScorer, request: Request, rows: np.ndarray, titles: RequestTitles | None
+) -> np.ndarray | None:
+    """(n, C) uint8 that a bundle reads of n rows, those of titles 0 where none are known; None where it reads none."""
+    if not scorer.manifest.match_version:
+        return None
+    none = RequestTitles(*[np.zeros((0, index.manifest.dim), np.float32)] * 3)
+    return match_bins(index, request, rows, titles or none)

@@ -12,6 +12,7 @@ import numpy as np
 
 from contracts.bundle import Manifest, read_manifest
 from contracts.errors import ShapeMismatch
+from contracts.match import COMPARISONS
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from retrieval.encoder import batches_by_length
 from retrieval.onnx_session import Opener, open_session
@@ -44,13 +45,14 @@ class BundleScorer:
         ids, mask = pad([self._tokenizer.encode(request_text).ids])
         return self._prefix.run(["prefix_kv"], {"input_ids": ids, "attention_mask": mask})[0]
 
-    def logits(self, prefix_kv: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """(n, tasks) float32; row i depends on the prefix and items[i] alone.
+    def logits(self, prefix_kv: np.ndarray, items: np.ndarray, match: np.ndarray | None = None) -> np.ndarray:
+        """(n, tasks) float32; row i depends on the prefix, items[i] and match[i] alone.
 
         Of a bundle of precision int8 or int8_token it depends on the other rows a little: activations share scales.
 
-        prefix_kv: from `prefix`; items: (n, T, H) float32 from `ItemEncoder` or `JobIndex.items`, any n, 0 included.
-        Raises ShapeMismatch where T or H differ from the bundle's.
+        prefix_kv: from `prefix`; items: (n, T, H) float32 from `ItemEncoder` or `JobIndex.items`, any n, 0 included;
+        match: (n, C) uint8 from `ranking.match.match_bins`, None where nothing is known; a bundle without a match does
+        not read it. Raises ShapeMismatch where T or H differ from the bundle's, or match is not (n, C).
         """
         expected = (self.manifest.item_tokens, self.manifest.hidden)
         if items.ndim != 3 or items.shape[1:] != expected:
@@ -58,11 +60,25 @@ class BundleScorer:
                 f"item tokens are {items.shape}, bundle {self.manifest.version} reads {('n', *expected)}",
                 cure="build the index with this bundle",
             )
+        inputs: dict[str, np.ndarray] = {"items": np.asarray(items, np.float32)}
+        if self.manifest.match_version:
+            inputs["match"] = _bins(match, len(items))
         found = [np.zeros((0, len(self.tasks)), np.float32)]
         for start in range(0, len(items), SCORED_AT_ONCE):
-            batch = np.ascontiguousarray(items[start : start + SCORED_AT_ONCE], np.float32)
-            found.append(self._score.run(["logits"], {"prefix_kv": prefix_kv, "items": batch})[0])
+            part = slice(start, start + SCORED_AT_ONCE)
+            batch = {name: np.ascontiguousarray(values[part]) for name, values in inputs.items()}
+            found.append(self._score.run(["logits"], {"prefix_kv": prefix_kv, **batch})[0])
         return np.concatenate(found)
+
+
+def _bins(match: np.ndarray | None, n: int) -> np.ndarray:
+    """(n, C) uint8; zeros for None. Raises ShapeMismatch for another shape."""
+    expected = (n, len(COMPARISONS))
+    if match is None:
+        return np.zeros(expected, np.uint8)
+    if match.shape != expected:
+        raise ShapeMismatch(f"match bins are {match.shape}, expected {expected}", cure="give each candidate its bins")
+    return np.asarray(match, np.uint8)
 
 
 class ItemEncoder:

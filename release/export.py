@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from contracts.bundle import MANIFEST, Blend, Calibration, Manifest, content_version
 from contracts.features import serving_service
+from contracts.match import COMPARISONS, MATCH_VERSION
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from contracts.versions import content_hash, file_hash, require_current, set_current, staged_folder
@@ -84,7 +85,7 @@ def vector_places(student: Student) -> int:
 
 
 class ScoreGraph(nn.Module):
-    """score.onnx: one prefix and n candidates to logits.
+    """score.onnx: one prefix and n candidates to logits, with a match where the student has one.
 
     `Student.score` for one request, laid out for a CPU: queries, keys and values in one product, heads before
     candidates so that nothing is turned but once in and once out, and two axes outside attention.
@@ -95,16 +96,20 @@ class ScoreGraph(nn.Module):
         self.student, self.places = student, vector_places(student)
         self.joined = nn.ModuleList(_joined(layer.attention.self) for layer in student.score_layers)  # type: ignore
 
-    def forward(self, prefix_kv: Tensor, items: Tensor) -> Tensor:
-        """prefix_kv (L, 2, A, len + P, D), items (n, T, H) float32 -> logits (n, tasks) float32."""
-        each = items.shape[:2]
+    def forward(self, prefix_kv: Tensor, items: Tensor, match: Tensor | None = None) -> Tensor:
+        """prefix_kv (L, 2, A, len + P, D), items (n, T, H) float32, match (n, C) uint8 -> logits (n, tasks) float32."""
         vector = prefix_kv[0, 0, :, -self.places :].flatten()[: self.student.hidden]
-        hidden = (items + self.student.slots).flatten(0, 1)  # (n * T, H)
+        matched = self.student.match_token(match, items)
+        hidden = self.student.candidate_tokens(items, matched)
+        each = hidden.shape[:2]
+        hidden = hidden.flatten(0, 1)  # (n * T, H), T with the match token
         for layer, joined, (keys, values) in zip(self.student.score_layers, self.joined, prefix_kv, strict=True):
             of_heads = joined(hidden).unflatten(-1, (3, *keys.shape[::2]))
             seen = _attend(of_heads.permute(1, 2, 0, 3), keys[:, : -self.places], values[:, : -self.places], each)
             hidden = finish_layer(layer, hidden, seen.transpose(0, 1).flatten(1))
-        return self.student.head(hidden.unflatten(0, each).mean(1), vector * l2_normalize(items.mean(1)))
+        pooled = hidden.unflatten(0, each).mean(1)
+        pooled = pooled if matched is None else pooled + matched
+        return self.student.head(pooled, vector * l2_normalize(items.mean(1)))
 
 
 def _joined(attention: nn.Module) -> nn.Linear:
@@ -158,6 +163,7 @@ def export_graphs(workspace: Workspace, precision: Precision = "int8_static") ->
         max_prefix_tokens=config.max_prefix_tokens,
         max_item_tokens=config.max_item_tokens,
         precision=precision,
+        match_version="" if student.match is None else MATCH_VERSION,
         lineage=lineage | {"config": about["config"]},
         metrics=json.loads((source / "metrics.json").read_text()),
     )
@@ -181,9 +187,15 @@ def export_student(
     export_graph(PrefixGraph(student), (ids[:1], mask[:1]), out / "prefix.onnx", inputs=one, output="prefix_kv")
     with torch.no_grad():
         kept = PrefixGraph(student)(ids[:1], mask[:1])
-    items = torch.randn(3, student.item_tokens, student.hidden)
-    candidates = {"prefix_kv": (None, None, None, "len", None), "items": ("n", None, None)}
-    export_graph(ScoreGraph(student), (kept, items), out / "score.onnx", inputs=candidates, output="logits")
+    example = [kept, torch.randn(3, student.item_tokens, student.hidden)]
+    candidates: dict[str, tuple[str | None, ...]] = {
+        "prefix_kv": (None, None, None, "len", None),
+        "items": ("n", None, None),
+    }
+    if student.match is not None:
+        example.append(torch.zeros(3, len(COMPARISONS), dtype=torch.uint8))
+        candidates["match"] = ("n", None)
+    export_graph(ScoreGraph(student), tuple(example), out / "score.onnx", inputs=candidates, output="logits")
     shutil.copy(tokenizer, out / "tokenizer.json")
     quantize_graphs(out, precision, feeds)
 
@@ -213,6 +225,8 @@ def calibration_feeds(student: Student, folder: Path, config: StudentConfig, row
                 for graph, inputs in zip(graphs, (jobs, request), strict=True)
             )
         candidates = {"prefix_kv": prefix_kv, "items": items}
+        if student.match is not None:
+            candidates["match"] = rows.match[of_list[:CALIBRATION_JOBS]]
         for name, inputs in zip(GRAPHS, (jobs, request, candidates), strict=True):
             feeds[name].append(inputs)
     return feeds

@@ -73,7 +73,7 @@ def held_out_logits(scorer: BundleScorer, encoder: ItemEncoder, rows: Rows, chos
     items = encoder.encode([rows.jobs[job] for job in jobs])
     for of_list in rows.lists(chosen):
         prefix = scorer.prefix(rows.requests[rows.request[of_list[0]]])
-        logits[of_list] = scorer.logits(prefix, items[np.searchsorted(jobs, rows.job[of_list])])
+        logits[of_list] = scorer.logits(prefix, items[np.searchsorted(jobs, rows.job[of_list])], rows.match[of_list])
     return logits
 
 

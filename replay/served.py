@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ranking.eligibility import display_order
-from ranking.rank import Ranked
+from ranking.rank import Ranked, bins_read
 from ranking.scorer import BundleScorer
 from replay.results import BM25, RETRIEVAL, SERVED, student
 from retrieval.candidates import Candidates
@@ -93,7 +93,8 @@ def _logits(
         logits[ranked.order[:done]] = ranked.scored.logits
     if done < len(candidates):
         rest = candidates.rows[done:]
-        logits[done:] = scorer.logits(scorer.prefix(request.request_text), index.items(rest))
+        match = bins_read(index, scorer, request, rest, ranked.scored.titles if ranked.scored else None)
+        logits[done:] = scorer.logits(scorer.prefix(request.request_text), index.items(rest), match)
     return logits
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, NotReady
 from contracts.examples import PAIR_FEATURES
+from contracts.match import match_column
 from contracts.progress import Progress
 from contracts.tasks import GAINS
 from contracts.versions import require_current
@@ -23,6 +24,7 @@ from models.registry import TEACHERS
 from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
 from ranking.eligibility import display_order
+from ranking.match import RequestTitles, encode_all_titles
 from ranking.rank import RANKED, Ranked, rank
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut
@@ -94,6 +96,9 @@ def end_to_end_runs(
     for start in range(0, len(held), size):
         block = requests[start : start + size]
         vectors = ranker.encoder.encode([request.request_text for request in block])
+        titles: Sequence[RequestTitles | None] = [None] * len(block)
+        if ranker.scorer.manifest.match_version:
+            titles = encode_all_titles(ranker.encoder, block)
         dense = vectors @ np.asarray(index.vectors).T
         for i, (outcome, request) in enumerate(zip(held[start : start + size], block, strict=True)):
             gains = _gains(index, outcome)
@@ -101,7 +106,7 @@ def end_to_end_runs(
             popular = index.activity.popularity(request.time)
             words = index.term_shares(request)
             candidates = index.search(request, vectors[i], CANDIDATES, rules)
-            ranked = rank(index, ranker.scorer, request, candidates, vectors[i], RANKED)
+            ranked = rank(index, ranker.scorer, request, candidates, vectors[i], RANKED, titles[i])
             if observe is not None:
                 observe(start + i, mask, candidates, ranked)
             orders = {
@@ -247,7 +252,7 @@ def _student(table: pa.Table, ranker: Ranker) -> np.ndarray:
     extra = ranker.item_encoder.encode(texts)
     place = {int(row): i for i, row in enumerate(missing)}
     logits = np.zeros((len(rows), len(ranker.scorer.tasks)), np.float32)
-    of_list = table["list_id"].to_numpy()
+    of_list, match = table["list_id"].to_numpy(), match_column(table)
     order = np.argsort(of_list, kind="stable")
     for pairs in np.split(order, np.flatnonzero(of_list[order][1:] != of_list[order][:-1]) + 1):
         if not len(pairs):
@@ -256,9 +261,10 @@ def _student(table: pa.Table, ranker: Ranker) -> np.ndarray:
         unknown = [int(pair) for pair in pairs if rows[pair] < 0]
         prefix = ranker.scorer.prefix(table["request_text"][int(pairs[0])].as_py())
         if known:
-            logits[known] = ranker.scorer.logits(prefix, index.items(rows[known]))
+            logits[known] = ranker.scorer.logits(prefix, index.items(rows[known]), match[known])
         if unknown:
-            logits[unknown] = ranker.scorer.logits(prefix, extra[[place[pair] for pair in unknown]])
+            items = extra[[place[pair] for pair in unknown]]
+            logits[unknown] = ranker.scorer.logits(prefix, items, match[unknown])
     return logits
 
 

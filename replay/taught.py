@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from contracts.features import JOB_KEY, JOB_TEXT
+from contracts.match import COMPARISONS
 from contracts.tables import read_as_of
 from contracts.tasks import GAINS
 from contracts.versions import require_current
@@ -90,6 +91,7 @@ def _rows(workspace: Workspace, requests: Sequence[Request], lists: Sequence[Ser
         position=np.zeros(n, np.int64),
         propensity=np.full(n, np.nan, np.float32),
         features=np.zeros((n, 0), np.float32),
+        match=np.zeros((n, len(COMPARISONS)), np.uint8),
         text_version="",
         version="served",
     )

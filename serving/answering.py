@@ -19,6 +19,7 @@ import numpy as np
 from feature_repo.online import MemberRow
 from history.unclicked import Unclicked
 from ranking.eligibility import EligibleJob, eligible_jobs
+from ranking.match import RequestTitles, encode_titles
 from ranking.popular import NO_CANDIDATES, popular_candidates
 from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
@@ -62,9 +63,9 @@ class Answerer:
 
         row = _features(servable, message.member_id, stages)
         request = self._request(servable, row or MemberRow(known=False), message, now)
-        vector = _encoded(servable, request, stages)
+        vector, titles = _encoded(servable, request, stages)
         candidates = self._candidates(servable, request, vector, max(CANDIDATES, message.k), stages)
-        ranked = _ranked(servable, request, vector, candidates, max(RANKED, message.k), stages)
+        ranked = _ranked(servable, request, vector, titles, candidates, max(RANKED, message.k), stages)
         eligible = self._eligible(servable, request, ranked, message.k, stages)
         probabilities = ranked.probabilities([job.place for job in eligible])
 
@@ -162,22 +163,34 @@ def _features(servable: Servable, member_id: str, stages: Stages) -> MemberRow |
     return stages.run("features", read, instead=lambda: None) if member_id else MemberRow(known=False)
 
 
-def _encoded(servable: Servable, request: Request, stages: Stages) -> np.ndarray | None:
-    """(dim,) float32 vector of the request's text; None without a text or an encoder."""
+def _encoded(servable: Servable, request: Request, stages: Stages) -> tuple[np.ndarray | None, RequestTitles | None]:
+    """(dim,) float32 vector of the request's text, and its titles for a bundle that reads a match; None without a text
+    or an encoder."""
     if not request.request_text:
-        return None
-    return stages.run("encoder", lambda: servable.encoder.encode([request.request_text])[0], instead=lambda: None)
+        return None, None
+
+    def encode() -> tuple[np.ndarray | None, RequestTitles | None]:
+        titles = encode_titles(servable.encoder, request) if servable.manifest.match_version else None
+        return servable.encoder.encode([request.request_text])[0], titles
+
+    return stages.run("encoder", encode, instead=lambda: (None, None))
 
 
 def _ranked(
-    servable: Servable, request: Request, vector: np.ndarray | None, candidates: Candidates, top: int, stages: Stages
+    servable: Servable,
+    request: Request,
+    vector: np.ndarray | None,
+    titles: RequestTitles | None,
+    candidates: Candidates,
+    top: int,
+    stages: Stages,
 ) -> Ranked:
     """The candidates in the student's order; in that of retrieval without a text or without the student."""
     if not request.request_text or "retrieval" in stages.degraded:
         return as_retrieved(candidates)
     return stages.run(
         "student",
-        lambda: rank(servable.index, servable.scorer, request, candidates, vector, top),
+        lambda: rank(servable.index, servable.scorer, request, candidates, vector, top, titles),
         instead=lambda: as_retrieved(candidates),
     )
 
@@ -229,4 +242,6 @@ def _slate(
         probabilities=tuple(probabilities),
         blend=ranked.blend,
         inputs=tuple(ranked.blended(place) for place in places),
+        match=(match := tuple(ranked.match(place) for place in places)),
+        request_text=request.request_text if any(bins is not None for bins in match) else "",
     )

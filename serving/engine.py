@@ -10,7 +10,7 @@ from typing import Any
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
-from ranking.explain import explain
+from ranking.explain import MatchEffect, explain, match_effects
 from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
 from serving.config import ServeConfig
@@ -22,7 +22,7 @@ from serving.metrics import Metrics
 from serving.recovery import read_unclicked
 from serving.schemas import Answer, EventsReply, ExplainReply, JobsRequest, RecommendRequest, SearchRequest
 from serving.servable import Servable, load_servable
-from serving.slates import RecentSlates
+from serving.slates import RecentSlates, Slate
 from serving.swap import Swapper
 from serving.warm_up import warm_up
 from sources.feeds.open import open_feed
@@ -108,6 +108,7 @@ class Engine:
             slate.inputs[i],
             slate.demoted_by[i],
             slate.reasons[i],
+            self._match_effects(slate, i),
         )
         return ExplainReply(
             request_id=request_id,
@@ -118,6 +119,18 @@ class Engine:
             score=slate.scores[i],
             explanation=explanation,
         )
+
+    def _match_effects(self, slate: Slate, i: int) -> tuple[MatchEffect, ...]:
+        """What the comparisons did to the relevance of job i of a slate, by the job's item tokens of now; none where
+        another bundle is served since, or the job is gone."""
+        match = slate.match[i] if slate.match else None
+        if match is None:
+            return ()
+        with self._current.use() as servable:
+            index, rows = servable.index, servable.index.rows([slate.job_ids[i]])
+            if rows[0] < 0 or not slate.logged_by.startswith(f"{servable.manifest.version}/"):
+                return ()
+            return match_effects(servable.scorer, slate.request_text, index.items(rows)[0], match)
 
     def close(self) -> None:
         self._swapper.close()

@@ -23,7 +23,8 @@ class Slate:
 
     found_by, demoted_by: n lists of sources and of rules; reasons: n sentences, empty where found_by says it all;
     scores: (n,); probabilities: n maps of task to probability; inputs: n arrays (F,) float32 that the blend read, None
-    where it read none.
+    where it read none; match: n arrays (C,) uint8 of the bins that the student read, None where it read none;
+    request_text: what it read of the request, empty where no bins were read.
     """
 
     request_id: str
@@ -40,6 +41,8 @@ class Slate:
     probabilities: tuple[dict[str, float], ...]
     blend: Blend | None
     inputs: tuple[np.ndarray | None, ...]
+    match: tuple[np.ndarray | None, ...] = ()
+    request_text: str = ""
 
     def impressions(self) -> list[dict[str, Any]]:
         """A `contracts.records.Event` of each job, as a dict. No order is drawn by chance: there is no propensity."""

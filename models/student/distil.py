@@ -22,6 +22,7 @@ from models.config import MODEL_FORMAT, PruneConfig, StudentConfig
 from models.layers.backbone import backbone_folder, backbone_version
 from models.registry import TEACHERS
 from models.student.prune import prune_in_steps
+from models.student.served import ServedLists, learn_served
 from models.student.student import Student
 from models.student.texts import StudentTexts
 from models.teachers.cross_encoder import load_teacher
@@ -77,19 +78,20 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     try:
         texts = _learn(student, rows, scores, folder, config)
         for item_tokens in (*config.via, config.item_tokens)[1:]:
-            mid, student = student, Student(folder, tasks, item_tokens, config.score_layers)
+            mid, student = student, Student(folder, tasks, item_tokens, config.score_layers, match=config.match)
             student.start_from_student(mid.cpu())
             student, mid = student.to(device), mid.to(device)
             texts = _learn(student, rows, _scores_of(mid, texts, "train"), folder, config)
         if config.prune is not None:
             texts = _prune(student, rows, scores, folder, config, config.prune)
+        served = _learn_served(student, texts, config)
     except TrainingFailed:
         stopped = config.model_copy(update={"item_tokens": student.item_tokens})
         kept = out.with_name(f"{version}.stopped")
         save_student(kept, student, {**about, "config": stopped.model_dump(mode="json")}, folder)
         log.warning("student: its last good state is in %s", kept)
         raise
-    metrics = _metrics(rows, tasks, _scores_of(student, texts, "test"), scores, teachers)
+    metrics = _metrics(rows, tasks, _scores_of(student, texts, "test"), scores, teachers) | served
     save_student(out, student, about, folder)
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
     set_current(workspace.student, version)
@@ -123,7 +125,7 @@ def _untrained(
 ) -> Student:
     """The student before training: as its base, as the mean of its teachers, or as the backbone alone."""
     torch.manual_seed(config.seed)
-    student = Student(folder, tasks, (*config.via, config.item_tokens)[0], config.score_layers)
+    student = Student(folder, tasks, (*config.via, config.item_tokens)[0], config.score_layers, match=config.match)
     if config.base is not None:
         student.start_from_student(load_student(config.base)[0])
         return student
@@ -154,9 +156,12 @@ def _learn(student: Student, rows: Rows, scores: np.ndarray, folder: Path, confi
     student.item.freeze(frozen[1])
     tasks, device = student.head.tasks, device_of(student)
     head = [*student.head.parameters(), student.queries, student.focus, student.slots]
+    head += student.match.parameters() if student.match is not None else ()
     if config.learn == "head":
         student.requires_grad_(False)
         student.head.requires_grad_(True)
+        if student.match is not None:
+            student.match.requires_grad_(True)
     texts = StudentTexts(rows, student, folder, config, frozen)
     lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)
     if not lists:
@@ -202,11 +207,27 @@ def _prune(
     return texts
 
 
+def _learn_served(student: Student, texts: StudentTexts, config: StudentConfig) -> dict[str, float]:
+    """Train the scorer on served lists where there are such; how it agrees with the judge on them, before and after."""
+    if not config.served_epochs or "relevance" not in student.head.tasks:
+        return {}
+    lists = ServedLists(student, texts)
+    if not lists.of("train"):
+        return {}
+    split = "valid" if lists.of("valid") else "train"
+    before = lists.agreement(student, split)
+    learn_served(student, lists, config)
+    name = f"served_spearman_{split}"
+    figures = {f"{name}_before": before, name: lists.agreement(student, split)}
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
+
+
 def load_student(folder: Path) -> tuple[Student, dict]:
     """A trained student and its `student.json` (tasks, config, shape, text_version, training, teachers)."""
     about = json.loads((folder / "student.json").read_text())
     config = StudentConfig.model_validate(about["config"])
-    student = Student(folder, tuple(about["tasks"]), config.item_tokens, config.score_layers, trained=False)
+    match = about.get("match", False)
+    student = Student(folder, tuple(about["tasks"]), config.item_tokens, config.score_layers, False, match)
     student.resize(about.get("shape", student.sizes()))
     load_model(student, str(folder / "student.safetensors"))
     return student.eval(), about
@@ -282,4 +303,5 @@ def save_student(out: Path, student: Student, about: Mapping[str, Any], folder: 
     for name in ("config.json", "tokenizer.json"):
         shutil.copy(folder / name, out)
     save_model(student, str(out / "student.safetensors"))
-    (out / "student.json").write_text(json.dumps({**about, "shape": student.sizes()}, indent=2))
+    own = {"shape": student.sizes(), "match": student.match is not None}
+    (out / "student.json").write_text(json.dumps({**about, **own}, indent=2))

@@ -5,6 +5,8 @@ alone once a job, and a candidate costs a few tokens through a few layers.
 - The prefix encoder reads the request text; the scoring layers keep their keys and values of it: the shared prefix.
 - The scorer runs each candidate's item tokens through the scoring layers; they attend to the prefix and to the tokens
   of the same candidate, never to another candidate. Their mean ends in one logit a task.
+- With a match, one more token a candidate says what request and job have in common: the sum of one learned embedding a
+  comparison (`contracts.match`), which is added to that mean too.
 
 After MixLM (arXiv 2512.07846): embedding-compressed items and shared prefixes. Here the interaction is kept to the top
 layers of the backbone, whose weights the scoring layers start from.
@@ -21,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from contracts.errors import BadInput
+from contracts.match import COMPARISONS, SIZES, offsets
 from models.layers.backbone import (
     Backbone,
     TaskHead,
@@ -44,15 +47,46 @@ class Prefix(NamedTuple):
     vector: Tensor
 
 
+class PrefixStates(NamedTuple):
+    """What a prefix is made of, for b requests: the states (b, len, H) that enter each scoring layer, and unit vectors
+    (b, H). Training of the scorer alone leaves them as they are; the keys and values change with its layers."""
+
+    entering: list[Tensor]
+    vector: Tensor
+
+
+class MatchTable(nn.Module):
+    """One embedding for each bin of each comparison: the match token of a pair is their sum."""
+
+    offsets: Tensor
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.embeddings = nn.Embedding(sum(SIZES), hidden)
+        nn.init.normal_(self.embeddings.weight, std=0.02)
+        self.register_buffer("offsets", torch.from_numpy(offsets()), persistent=False)
+
+    def forward(self, match: Tensor) -> Tensor:
+        """match (..., C), the bin of each comparison, any integer type -> (..., H) float32."""
+        return self.embeddings(match.long() + self.offsets).sum(-2)
+
+
 class Student(nn.Module):
     """Prefix encoder, item encoder and scorer over one backbone.
 
-    item_tokens: T; score_layers: L, how many top layers score. H hidden, A heads, D = H / A.
+    item_tokens: T; score_layers: L, how many top layers score; match: whether a match token says what request and job
+    have in common. H hidden, A heads, D = H / A, C comparisons.
     Raises BadInput for more scoring layers than the backbone has.
     """
 
     def __init__(
-        self, folder: Path, tasks: tuple[str, ...], item_tokens: int, score_layers: int, trained: bool = True
+        self,
+        folder: Path,
+        tasks: tuple[str, ...],
+        item_tokens: int,
+        score_layers: int,
+        trained: bool = True,
+        match: bool = False,
     ) -> None:
         super().__init__()
         prefix = Backbone(folder, trained)
@@ -71,6 +105,7 @@ class Student(nn.Module):
         self.focus = nn.Parameter(torch.tensor(2.0 * item_tokens**2))
         self.slots = nn.Parameter(torch.randn(item_tokens, self.hidden) * 0.02)
         self.head = TaskHead(tasks, sentences)
+        self.match = MatchTable(self.hidden) if match else None
 
     def sizes(self) -> LayerSizes:
         """Heads and neurons of each layer of the prefix encoder, the item encoder and the scorer."""
@@ -107,7 +142,8 @@ class Student(nn.Module):
     def start_from_student(self, base: Student) -> None:
         """Take all that another student has learned; a task that it lacks starts as the mean of those it has.
 
-        Its item tokens may be more or fewer: each takes over from the one at its place in the text.
+        Its item tokens may be more or fewer: each takes over from the one at its place in the text. Where it has no
+        match, the match table stays as it is.
         Raises BadInput for a student of another shape.
         """
         if (base.hidden, base.split, len(base.score_layers)) != (self.hidden, self.split, len(self.score_layers)):
@@ -125,15 +161,26 @@ class Student(nn.Module):
             self.queries.copy_(base.queries[place])
             self.slots.copy_(base.slots[place])
             self.focus.copy_(base.focus * (self.item_tokens / base.item_tokens) ** 2)
+        if self.match is not None and base.match is not None:
+            self.match.load_state_dict(base.match.state_dict())
 
     def encode_prefix(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Prefix:
         """Keys and values of each scoring layer and the unit vector, from the states (b, n, H) that enter `first`."""
+        return self.prefix_of(self.prefix_states(hidden, mask, first))
+
+    def prefix_states(self, hidden: Tensor, mask: Tensor, first: int = 0) -> PrefixStates:
+        """As `encode_prefix`, up to where the scoring layers have a say."""
         hidden = self.prefix.run(hidden, mask, first, self.split)
-        kept = []
-        for depth, layer in enumerate(self.score_layers, start=self.split):
-            kept.append(keys_values(layer, hidden))
+        entering = []
+        for depth in range(self.split, self.prefix.depth):
+            entering.append(hidden)
             hidden = self.prefix.run(hidden, mask, depth, depth + 1)
-        return Prefix(kept, l2_normalize(mean_pool(hidden, mask)))
+        return PrefixStates(entering, l2_normalize(mean_pool(hidden, mask)))
+
+    def prefix_of(self, states: PrefixStates) -> Prefix:
+        """The prefix that the scoring layers make of the states that enter them."""
+        kept = [keys_values(layer, hidden) for layer, hidden in zip(self.score_layers, states.entering, strict=True)]
+        return Prefix(kept, states.vector)
 
     def encode_items(self, hidden: Tensor, mask: Tensor, first: int = 0) -> Tensor:
         """Item tokens (n, T, H) from the states (n, len, H) that enter layer `first` of the item encoder."""
@@ -153,33 +200,62 @@ class Student(nn.Module):
         attention = torch.softmax(logits + (1.0 - weight[:, None, :]) * -1e4, dim=-1)
         return attention @ hidden
 
-    def score(self, prefix: Prefix, bias: Tensor | None, items: Tensor) -> Tensor:
+    def score(self, prefix: Prefix, bias: Tensor | None, items: Tensor, match: Tensor | None = None) -> Tensor:
         """Logits (b, n, tasks) float32 of n candidates for each of b requests.
 
         prefix: from `encode_prefix`, b requests; bias: (b, 1, 1, len) from `mask_bias`, None where nothing is padded;
-        items: (b, n, T, H). Row (i, j) depends on prefix i and items[i, j] alone.
+        items: (b, n, T, H); match: (b, n, C) bins, None where nothing is known, not read by a student without a match.
+        Row (i, j) depends on prefix i, items[i, j] and match[i, j] alone.
         """
-        return self.read_items(prefix, bias, items)[0]
+        return self.read_items(prefix, bias, items, match)[0]
 
-    def read_items(self, prefix: Prefix, bias: Tensor | None, items: Tensor) -> tuple[Tensor, Tensor]:
+    def match_token(self, match: Tensor | None, items: Tensor) -> Tensor | None:
+        """(..., H) match tokens of candidates (..., T, H) by their bins (..., C); None for a student without one."""
+        if self.match is None:
+            return None
+        if match is None:
+            match = torch.zeros((*items.shape[:-2], len(COMPARISONS)), dtype=torch.int64, device=items.device)
+        return self.match(match)
+
+    def candidate_tokens(self, items: Tensor, match: Tensor | None) -> Tensor:
+        """(..., T, H) item tokens in their slots, or (..., T + 1, H) with a match token (..., H) after them."""
+        tokens = items + self.slots
+        return tokens if match is None else torch.cat((tokens, match[..., None, :]), -2)
+
+    def read_items(
+        self, prefix: Prefix, bias: Tensor | None, items: Tensor, match: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As `score`, with the states (b, n, H) that the logits are read from."""
-        _, count, tokens, _ = items.shape
-        hidden = (items + self.slots).flatten(1, 2)  # (b, n * T, H)
+        matched = self.match_token(match, items)
+        hidden = self.candidate_tokens(items, matched)
+        count, tokens = hidden.shape[1:3]
+        hidden = hidden.flatten(1, 2)  # (b, n * T, H), T with the match token
         for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
             seen = self._attend(layer, hidden, keys, values, bias, count, tokens)
             hidden = finish_layer(layer, hidden, seen)
         pooled = hidden.unflatten(1, (count, tokens)).mean(2)
+        pooled = pooled if matched is None else pooled + matched
         return self.head(pooled, prefix.vector[:, None] * l2_normalize(items.mean(2))), pooled
 
     def read_text(
-        self, prefix: Prefix, bias: Tensor, request: Tensor, text: Tensor, mask: Tensor
+        self,
+        prefix: Prefix,
+        bias: Tensor,
+        request: Tensor,
+        text: Tensor,
+        mask: Tensor,
+        match: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Logits (p, tasks) and states (p, H) of p pairs whose job is read token by token, not as item tokens.
 
         bias: (b, 1, 1, len) of the prefixes; request: (p,) int64, whose prefix a pair has; text: (p, m, H) last states
-        of the item encoder, mask: (p, m). What the item tokens are held against in training (`alignment_loss`).
+        of the item encoder, mask: (p, m); match: (p, C) bins. What the item tokens are held against in training
+        (`alignment_loss`).
         """
-        hidden, both = text, torch.cat((bias[request], mask_bias(mask, text.dtype)), -1)
+        matched, hidden, own = self.match_token(match, text), text, mask
+        if matched is not None:
+            hidden, own = torch.cat((text, matched[:, None]), 1), nn.functional.pad(mask, (0, 1), value=1)
+        both = torch.cat((bias[request], mask_bias(own, text.dtype)), -1)
         for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
             own_keys, own_values = keys_values(layer, hidden)
             hidden = run_layer(
@@ -189,7 +265,8 @@ class Student(nn.Module):
                 torch.cat((values[request], own_values), 2),
                 both,
             )
-        pooled = mean_pool(hidden, mask)
+        pooled = mean_pool(hidden, own)
+        pooled = pooled if matched is None else pooled + matched
         return self.head(pooled, prefix.vector[request] * l2_normalize(mean_pool(text, mask))), pooled
 
     def _attend(

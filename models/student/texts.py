@@ -56,7 +56,8 @@ class StudentTexts:
         prefix = student.encode_prefix(asked, mask, self.requests.layers)
         jobs = (self.jobs.batch(self.rows.job[row, None]) for row in of_list)
         items = torch.cat([student.encode_items(*job, self.jobs.layers) for job in jobs])
-        return student.score(prefix, None, items[None])[0]
+        match = to_device(self.rows.match[of_list], items.device)
+        return student.score(prefix, None, items[None], match[None])[0]
 
     def read(self, student: Student, lists: Sequence[np.ndarray]) -> ReadLists:
         """Lists of row numbers, padded to the longest; the rows of a list share one request."""
@@ -67,15 +68,16 @@ class StudentTexts:
         hidden, job_mask = self.jobs.batch(distinct)
         hidden = student.item.run(hidden, job_mask, self.jobs.layers)
         packed = to_device(padded(which, lists, 0), hidden.device)
-        logits, states = student.read_items(prefix, bias, student.compress(hidden, job_mask)[packed])
-        return ReadLists(logits, states, prefix, bias, hidden, job_mask, packed, min(map(len, lists)))
+        match = to_device(padded(rows.match[np.concatenate(lists)], lists, 0), hidden.device)
+        logits, states = student.read_items(prefix, bias, student.compress(hidden, job_mask)[packed], match)
+        return ReadLists(logits, states, prefix, bias, hidden, job_mask, packed, match, min(map(len, lists)))
 
 
 class ReadLists(NamedTuple):
     """b lists of at most n jobs as the student read them.
 
     logits: (b, n, tasks); states: (b, n, H); hidden, mask: (jobs, len, H), (jobs, len) of the distinct jobs; packed:
-    (b, n) which of them; shortest: pairs of the shortest list.
+    (b, n) which of them; match: (b, n, C) uint8 bins; shortest: pairs of the shortest list.
     """
 
     logits: Tensor
@@ -85,6 +87,7 @@ class ReadLists(NamedTuple):
     hidden: Tensor
     mask: Tensor
     packed: Tensor
+    match: Tensor
     shortest: int
 
     def lost(self, student: Student, pairs: int) -> Tensor:
@@ -92,6 +95,7 @@ class ReadLists(NamedTuple):
         short = min(pairs, self.shortest)
         request = torch.arange(len(self.packed), device=self.packed.device).repeat_interleave(short)
         job = self.packed[:, :short].flatten()
-        logits, states = student.read_text(self.prefix, self.bias, request, self.hidden[job], self.mask[job])
+        match = self.match[:, :short].flatten(0, 1)
+        logits, states = student.read_text(self.prefix, self.bias, request, self.hidden[job], self.mask[job], match)
         item_logits, item_states = (own[:, :short].flatten(0, 1) for own in (self.logits, self.states))
         return alignment_loss(item_logits, logits, item_states, states)

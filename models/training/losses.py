@@ -19,6 +19,8 @@ from models.config import Divergence
 
 MASKED_LOGIT = -1e4
 """A logit that takes no part in a softmax."""
+SERVED_LISTWISE, SERVED_SHARPNESS = 0.5, 8.0
+"""Weight of the order within a served list, and how many times the grades enter the softmax that says it."""
 GRADE_STEPS = 4
 """Thresholds between the five grades."""
 
@@ -239,6 +241,17 @@ def label_listnet(logits: Tensor, labels: Tensor) -> Tensor:
     differs = known.any(1) & (gains.amax(1) > low)
     shares = gains / gains.sum(1, keepdim=True).clamp(min=1e-9)
     return torch.where(differs, listnet(logits.float().masked_fill(~known, MASKED_LOGIT), shares, 1), 0.0)
+
+
+def served_loss(logits: Tensor, grades: Tensor) -> Tensor:
+    """Scalar loss of one served list: cross-entropy with soft labels, and half of `listnet` with sharpened shares.
+
+    Args:
+        logits: (n,) float32.
+        grades: (n,) float32 in [0, 1], all known.
+    """
+    each = nn.functional.binary_cross_entropy_with_logits(logits, grades)
+    return each + SERVED_LISTWISE * listnet(logits, torch.softmax(SERVED_SHARPNESS * grades, 0), 0)
 
 
 def alignment_loss(item_logits: Tensor, text_logits: Tensor, item_state: Tensor, text_state: Tensor) -> Tensor:

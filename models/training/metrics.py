@@ -122,6 +122,14 @@ def rank_correlation(scores: np.ndarray, reference: np.ndarray, lists: Sequence[
     return float(np.mean(taus)) if taus else np.nan
 
 
+def mean_spearman(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray]) -> float:
+    """Mean of Spearman's rank correlation over the lists in which both tell jobs apart; NaN where there is none."""
+    from scipy.stats import spearmanr
+
+    apart = [rows for rows in lists if len(rows) > 1 and np.ptp(scores[rows]) > 0 and np.ptp(gains[rows]) > 0]
+    return float(np.mean([spearmanr(scores[rows], gains[rows]).statistic for rows in apart])) if apart else float("nan")
+
+
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[Bin]:
     """Bins of a reliability diagram, of about equal numbers of pairs.
 

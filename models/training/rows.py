@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from contracts.errors import BadInput
 from contracts.examples import PAIR_FEATURES, SERVED, TRAINING
-from contracts.match import COMPARISONS
+from contracts.match import match_column
 from contracts.tables import read_table
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.versions import content_hash
@@ -125,7 +125,7 @@ def read_rows(folder: Path) -> Rows:
         position=table["position"].fill_null(0).to_numpy().astype(np.int64),
         propensity=table["propensity"].cast(pa.float32()).to_numpy(),
         features=np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1),
-        match=_match(table),
+        match=match_column(table),
         text_version=versions[0] if versions else "",
         version=_version(table),
     )
@@ -136,14 +136,6 @@ def _distinct(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     return encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
-
-
-def _match(table: pa.Table) -> np.ndarray:
-    """(n, C) uint8 bins of each pair; zeros where the table has none."""
-    if "match" not in table.column_names:
-        return np.zeros((table.num_rows, len(COMPARISONS)), np.uint8)
-    bins = table["match"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return bins.astype(np.uint8).reshape(table.num_rows, len(COMPARISONS))
 
 
 def _version(table: pa.Table) -> str:

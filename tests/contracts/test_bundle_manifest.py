@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import MANIFEST, Manifest, content_version, read_manifest
+from contracts.bundle import FORMAT, MANIFEST, Manifest, content_version, read_manifest
 from contracts.errors import BundleMismatch
+from contracts.match import MATCH_VERSION
 from contracts.versions import file_hash
 from tests.make import refused
 
@@ -72,7 +73,18 @@ def test_a_later_format_is_refused(bundle: Path) -> None:
 
 def test_a_former_format_is_refused_by_its_number_and_not_by_a_field(bundle: Path) -> None:
     _edit(bundle, format=1, calibration={"view": {"logits": [0.0], "probabilities": [0.1]}})
-    with refused(BundleMismatch, "format 1", 2):
+    with refused(BundleMismatch, "format 1", FORMAT):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize("version, is_read", [("", True), (MATCH_VERSION, True), ("0-abc", False)])
+def test_a_bundle_of_another_match_is_refused_by_both_versions(bundle: Path, version: str, is_read: bool) -> None:
+    manifest = read_manifest(bundle).model_copy(update={"match_version": version})
+    _edit(bundle, match_version=version, version=content_version(manifest))
+    if is_read:
+        assert read_manifest(bundle).match_version == version
+        return
+    with refused(BundleMismatch, "0-abc", MATCH_VERSION, "label, train and export again"):
         read_manifest(bundle)
 
 

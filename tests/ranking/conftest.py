@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
+from contracts.match import MATCH_VERSION, SIZES
 from tests.make import text_inputs, word_nodes, write_graph, write_manifest, write_word_tokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "nurse", "driver", "python", "developer", "austin"]
@@ -15,8 +16,14 @@ HIDDEN, TOKENS = 4, 2
 TASKS = ("relevance", "view", "apply")
 
 
-def write_bundle(folder: Path) -> Path:
-    """items = word vectors' sum and maximum; prefix = word vectors; logit = items . mean of the prefix, per task."""
+def match_weights() -> np.ndarray:
+    """(C, tasks) what a bin number adds to a logit of the toy bundle with a match."""
+    return np.random.default_rng(3).standard_normal((len(SIZES), len(TASKS))).astype(np.float32)
+
+
+def write_bundle(folder: Path, match: bool = False) -> Path:
+    """items = word vectors' sum and maximum; prefix = word vectors; logit = items . mean of the prefix, per task, and
+    with a match what each comparison's bin number adds to it."""
     folder.mkdir(parents=True, exist_ok=True)
     table = np.random.default_rng(1).standard_normal((len(WORDS), HIDDEN)).astype(np.float32)
     constants = {"table": table, "last": np.array([2]), "middle": np.array([1])}
@@ -37,7 +44,7 @@ def write_bundle(folder: Path) -> Path:
     score = [
         helper.make_node("ReduceMean", ["prefix_kv", "all"], ["asked"], keepdims=0),
         helper.make_node("MatMul", ["items", "asked"], ["matched"]),
-        helper.make_node("MatMul", ["matched", "head"], ["logits"]),
+        helper.make_node("MatMul", ["matched", "head"], ["logits" if not match else "read"]),
     ]
     inputs = [
         helper.make_tensor_value_info("prefix_kv", TensorProto.FLOAT, [1, 2, 1, "len", HIDDEN]),
@@ -45,6 +52,14 @@ def write_bundle(folder: Path) -> Path:
     ]
     head = np.random.default_rng(2).standard_normal((TOKENS, len(TASKS))).astype(np.float32)
     arrays = {"all": np.array([0, 1, 2, 3]), "head": head}
+    if match:
+        arrays["weights"] = match_weights()
+        inputs.append(helper.make_tensor_value_info("match", TensorProto.UINT8, ["n", len(SIZES)]))
+        score += [
+            helper.make_node("Cast", ["match"], ["bins"], to=TensorProto.FLOAT),
+            helper.make_node("MatMul", ["bins", "weights"], ["told"]),
+            helper.make_node("Add", ["read", "told"], ["logits"]),
+        ]
     write_graph(folder / "score.onnx", score, inputs, ("logits", ["n", len(TASKS)]), arrays)
     write_word_tokenizer(folder / "tokenizer.json", WORDS)
     write_manifest(
@@ -55,6 +70,7 @@ def write_bundle(folder: Path) -> Path:
         hidden=HIDDEN,
         max_prefix_tokens=16,
         max_item_tokens=16,
+        match_version=MATCH_VERSION if match else "",
     )
     return folder
 
@@ -62,3 +78,8 @@ def write_bundle(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def match_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("match_bundle"), match=True)

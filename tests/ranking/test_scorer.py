@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from contracts.errors import BundleMismatch, ShapeMismatch
+from contracts.match import COMPARISONS
+from ranking.explain import match_effects
 from ranking.scorer import BundleScorer, ItemEncoder
 from tests.make import refused
+from tests.ranking.conftest import match_weights
 
 TEXTS = ["nurse austin", "driver", "python developer austin nurse", ""]
 
@@ -60,3 +63,36 @@ def test_an_altered_bundle_is_refused(bundle: Path, tmp_path: Path, kind: type) 
     (copy / "score.onnx").write_bytes(b"x")
     with refused(BundleMismatch, "score.onnx", where=copy):
         kind(copy)
+
+
+def test_a_bundle_with_a_match_reads_it_and_takes_none_for_not_known(match_bundle: Path) -> None:
+    scorer, items = BundleScorer(match_bundle, threads=1), ItemEncoder(match_bundle, threads=1).encode(TEXTS)
+    prefix, match = scorer.prefix("nurse"), np.eye(len(COMPARISONS), dtype=np.uint8)[:4]
+    plain = scorer.logits(prefix, items)
+    assert np.array_equal(plain, scorer.logits(prefix, items, np.zeros((4, len(COMPARISONS)), np.uint8)))
+    np.testing.assert_allclose(scorer.logits(prefix, items, match) - plain, match_weights()[:4], atol=1e-5)
+
+
+def test_bins_of_other_jobs_are_refused(match_bundle: Path) -> None:
+    scorer, items = BundleScorer(match_bundle, threads=1), ItemEncoder(match_bundle, threads=1).encode(TEXTS)
+    with refused(ShapeMismatch, f"(3, {len(COMPARISONS)})", f"(4, {len(COMPARISONS)})"):
+        scorer.logits(scorer.prefix("nurse"), items, np.zeros((3, len(COMPARISONS)), np.uint8))
+
+
+def test_a_bundle_without_a_match_reads_none(bundle: Path) -> None:
+    scorer, items = BundleScorer(bundle, threads=1), ItemEncoder(bundle, threads=1).encode(TEXTS)
+    match = np.ones((4, len(COMPARISONS)), np.uint8)
+    prefix = scorer.prefix("nurse")
+    assert np.array_equal(scorer.logits(prefix, items, match), scorer.logits(prefix, items))
+
+
+def test_effects_are_what_a_comparison_adds_when_all_others_stay(match_bundle: Path) -> None:
+    scorer, items = BundleScorer(match_bundle, threads=1), ItemEncoder(match_bundle, threads=1).encode(TEXTS)
+    match = np.zeros(len(COMPARISONS), np.uint8)
+    match[[0, 3, 6]] = 6, 4, 2
+    effects = match_effects(scorer, "nurse", items[0], match)
+    expected = {COMPARISONS[i].name: match[i] * match_weights()[i, 0] for i in (0, 3, 6)}
+    assert {effect.name: effect.effect for effect in effects} == pytest.approx(expected, abs=1e-4)
+    assert [abs(effect.effect) for effect in effects] == sorted((abs(e.effect) for e in effects), reverse=True)
+    assert {effect.words for effect in effects} == {"skills: most", "level: the same", "workplace: wished"}
+    assert match_effects(scorer, "nurse", items[0], np.zeros(len(COMPARISONS), np.uint8)) == ()

@@ -14,6 +14,7 @@ import torch
 
 from contracts.bundle import Calibration, read_manifest
 from contracts.errors import BadInput, BundleMismatch, NotReady
+from contracts.match import SIZES
 from contracts.tasks import TASKS
 from contracts.workspace import Workspace
 from models.config import ExportConfig, Precision, StudentConfig
@@ -35,6 +36,7 @@ from release.export import (
 from tests.make import refused
 
 TOKENS = 3
+C = len(SIZES)
 INT8 = [name for name in get_args(Precision) if name != "float32"]
 
 
@@ -99,6 +101,57 @@ def test_prefix_and_score_graphs_equal_the_student(
     scores = run(exported["float32"], "score.onnx", prefix_kv=found, items=items)
     assert scores.shape == (candidates, len(TASKS)) and scores.dtype == np.float32
     assert np.allclose(scores, expected, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def matched(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, dict[str, Path]]:
+    """A student with a match, whose embeddings are as large as learned ones, and its graphs by precision."""
+    torch.manual_seed(1)
+    student = Student(tiny, tuple(TASKS), TOKENS, 2, match=True).eval()
+    torch.nn.init.normal_(student.match.embeddings.weight, std=0.3)
+    folders: dict[str, Path] = {name: tmp_path_factory.mktemp("matched") / name for name in ("float32", "int8_static")}
+    export_student(student, tiny / "tokenizer.json", folders["float32"], "float32")
+    shutil.copytree(folders["float32"], folders["int8_static"])
+    feeds = [feed | {"match": bins(60, seed)} for seed, feed in enumerate(calls("score.onnx"))]
+    quantize(folders["int8_static"] / "score.onnx", "int8_static", ("student.head",), feeds)
+    return student, folders
+
+
+def bins(n: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, SIZES, (n, C)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("candidates", [1, 7, 50])
+def test_the_score_graph_with_a_match_equals_the_student(
+    matched: tuple[Student, dict[str, Path]], candidates: int
+) -> None:
+    student, folders = matched
+    inputs, match = text(1, 12), bins(candidates)
+    items = np.random.default_rng(1).normal(size=(candidates, TOKENS, 32)).astype(np.float32)
+    hidden = student.prefix.embed(torch.from_numpy(inputs["input_ids"]))
+    with torch.no_grad():
+        kept = student.encode_prefix(hidden, torch.from_numpy(inputs["attention_mask"]))
+        expected = student.score(kept, None, torch.from_numpy(items)[None], torch.from_numpy(match)[None])[0].numpy()
+    prefix = run(folders["float32"], "prefix.onnx", **inputs)
+    scores = run(folders["float32"], "score.onnx", prefix_kv=prefix, items=items, match=match)
+    assert np.allclose(scores, expected, atol=1e-4)
+
+
+def test_an_int8_graph_with_a_match_orders_as_float32_and_knows_no_company(
+    matched: tuple[Student, dict[str, Path]],
+) -> None:
+    _, folders = matched
+    prefix = run(folders["float32"], "prefix.onnx", **text(1, 20))
+    items, match = np.random.default_rng(3).normal(size=(60, TOKENS, 32)).astype(np.float32), bins(60)
+    whole, small = (
+        run(folders[name], "score.onnx", prefix_kv=prefix, items=items, match=match)
+        for name in ("float32", "int8_static")
+    )
+    alone = run(folders["int8_static"], "score.onnx", prefix_kv=prefix, items=items[:1], match=match[:1])
+    assert all(np.corrcoef(a, b)[0, 1] > 0.98 for a, b in zip(whole.T, small.T, strict=True))
+    assert np.abs(small[0] - alone[0]).max() < 1e-5
+    weights = onnx.load(folders["int8_static"] / "score.onnx").graph.initializer
+    assert sum(w.data_type == onnx.TensorProto.INT8 and len(w.dims) == 2 for w in weights) == 8
 
 
 def test_packed_scores_of_the_graph_equal_one_by_one(exported: dict[str, Path]) -> None:
@@ -192,7 +245,7 @@ def test_static_scales_need_calibration_inputs(exported: dict[str, Path], tmp_pa
 
 
 def test_calibration_inputs_are_those_of_the_graphs(
-    distilled: Workspace, tmp_path: Path, exported: dict[str, Path]
+    distilled: Workspace, matched: tuple[Student, dict[str, Path]]
 ) -> None:
     folder = distilled.student / (distilled.student / "CURRENT").read_text().strip()
     student, about = load_student(folder)
@@ -200,7 +253,8 @@ def test_calibration_inputs_are_those_of_the_graphs(
     feeds = calibration_feeds(student, folder, config, read_rows(distilled.training))
     assert {name: len(calls) for name, calls in feeds.items()} == dict.fromkeys(GRAPHS, 24)
     for name in GRAPHS:
-        inputs = ort.InferenceSession(str(exported["float32"] / name)).get_inputs()
+        inputs = ort.InferenceSession(str(matched[1]["float32"] / name)).get_inputs()
+        assert {one.name for one in inputs} == feeds[name][0].keys()
         for one in inputs:
             assert len(one.shape) == feeds[name][0][one.name].ndim
 

@@ -104,7 +104,9 @@ def test_an_export_that_disagrees_with_the_student_is_refused(
 
 
 def test_served_scores_that_collapsed_are_refused(trained: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BundleScorer, "logits", lambda self, prefix, items: np.full((len(items), 4), 0.3, np.float32))
+    monkeypatch.setattr(
+        BundleScorer, "logits", lambda self, prefix, items, match: np.full((len(items), 4), 0.3, np.float32)
+    )
     with refused(TrainingFailed, "relevance", where="export"):
         release(trained, LENIENT)
 

@@ -14,6 +14,7 @@ import pytest
 
 from contracts.bundle import Blend, Calibration, Manifest
 from contracts.examples import PAIR_FEATURES
+from contracts.match import MATCH_VERSION
 from contracts.tables import read_table
 from contracts.tasks import TASKS
 from contracts.text.verbalizer import Percentiles, Verbalizer
@@ -33,7 +34,7 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
     from release.export import Graphs, export_student, write_bundle
 
     tasks = tuple(TASKS)
-    student = Student(backbone, tasks, item_tokens=ITEM_TOKENS, score_layers=1).eval()
+    student = Student(backbone, tasks, item_tokens=ITEM_TOKENS, score_layers=1, match=True).eval()
     graphs = workspace.student / "untrained"
     export_student(student, backbone / "tokenizer.json", graphs, "int8")
     verbalizer = Verbalizer(Percentiles.model_validate_json(workspace.percentiles.read_bytes()))
@@ -46,6 +47,7 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
         max_prefix_tokens=64,
         max_item_tokens=64,
         precision="int8",
+        match_version=MATCH_VERSION,
     )
     names = (*PAIR_FEATURES, *tasks)
     weights = np.linspace(1.0, -0.5, len(names))

@@ -277,7 +277,7 @@ def test_layers_that_were_fixed_are_distilled_again(distilled: Workspace, tiny: 
 
 def test_a_student_can_start_from_a_pruned_one(smaller: Callable[[int], Path], tiny: Path) -> None:
     base, _ = load_student(smaller(0))
-    student = Student(tiny, base.head.tasks, TOKENS, 2)
+    student = Student(tiny, base.head.tasks, TOKENS, 2, match=True)
     student.start_from_student(base)
     with torch.no_grad():
         assert torch.allclose(logits(student.eval()), logits(base), atol=1e-6)

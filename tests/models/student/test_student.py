@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from contracts.errors import BadInput
+from contracts.match import COMPARISONS, SIZES
 from contracts.tasks import TASKS
 from models.layers.backbone import mask_bias
 from models.student.student import Prefix, Student
@@ -25,9 +26,9 @@ HIDDEN, TASK_COUNT = 32, len(TASKS)
 @pytest.fixture(scope="module")
 def students(tiny: Path):
     @lru_cache
-    def make(item_tokens: int, score_layers: int = 2) -> Student:
+    def make(item_tokens: int, score_layers: int = 2, match: bool = False) -> Student:
         torch.manual_seed(item_tokens)
-        return Student(tiny, tuple(TASKS), item_tokens, score_layers).eval()
+        return Student(tiny, tuple(TASKS), item_tokens, score_layers, match=match).eval()
 
     return make
 
@@ -51,6 +52,75 @@ def test_packed_scores_equal_one_by_one(students, tokens: int, candidates: int, 
         alone = torch.cat([student.score(prefix, None, items[:, i : i + 1]) for i in range(candidates)], 1)
     assert packed.shape == (1, candidates, TASK_COUNT) and packed.dtype == torch.float32
     assert torch.allclose(packed, alone, atol=1e-5)
+
+
+def bins_of(*shape: int, seed: int = 0) -> Tensor:
+    """Random bins (*shape, C) uint8."""
+    draws = torch.Generator().manual_seed(seed)
+    return torch.stack([torch.randint(0, size, shape, generator=draws) for size in SIZES], -1).to(torch.uint8)
+
+
+@settings(max_examples=25, deadline=None)
+@given(tokens=st.integers(1, 5), candidates=st.integers(1, 9), length=st.integers(1, 20), layers=st.integers(1, 3))
+def test_packed_scores_with_a_match_equal_one_by_one(
+    students, tokens: int, candidates: int, length: int, layers: int
+) -> None:
+    student = students(tokens, layers, match=True)
+    items = torch.randn(2, candidates, tokens, HIDDEN, generator=torch.Generator().manual_seed(length))
+    match = bins_of(2, candidates, seed=length)
+    with torch.no_grad():
+        prefix, bias = prefix_of(student, [length, 3])
+        packed = student.score(prefix, bias, items, match)
+        alone = [student.score(prefix, bias, items[:, [i]], match[:, [i]]) for i in range(candidates)]
+    assert torch.allclose(packed, torch.cat(alone, 1), atol=1e-5)
+
+
+def test_every_comparison_counts_for_its_own_candidate_alone(students) -> None:
+    student = copy.deepcopy(students(2, match=True))
+    torch.nn.init.normal_(student.match.embeddings.weight, std=0.5)
+    items, match = torch.randn(1, 3, 2, HIDDEN), bins_of(1, 3)
+    with torch.no_grad():
+        prefix, _ = prefix_of(student, [7])
+        before = student.score(prefix, None, items, match)
+        for comparison, size in enumerate(SIZES):
+            changed = match.clone()
+            changed[0, 1, comparison] = (changed[0, 1, comparison] + 1) % size
+            after = student.score(prefix, None, items, changed)
+            assert not torch.allclose(before[0, 1], after[0, 1], atol=1e-3)
+            assert torch.allclose(before[0, [0, 2]], after[0, [0, 2]], atol=1e-5)
+
+
+def test_bins_that_are_not_given_are_not_known(students) -> None:
+    student = students(2, match=True)
+    items = torch.randn(1, 3, 2, HIDDEN)
+    with torch.no_grad():
+        prefix, _ = prefix_of(student, [7])
+        unknown = student.score(prefix, None, items, torch.zeros(1, 3, len(COMPARISONS), dtype=torch.uint8))
+        assert torch.equal(student.score(prefix, None, items), unknown)
+
+
+def test_a_student_without_a_match_does_not_read_it(students) -> None:
+    items = torch.randn(1, 3, 2, HIDDEN)
+    with torch.no_grad():
+        prefix, _ = prefix_of(students(2), [7])
+        plain = students(2).score(prefix, None, items)
+        assert torch.equal(plain, students(2).score(prefix, None, items, bins_of(1, 3)))
+
+
+def test_a_match_leaves_the_other_weights_as_they_start(students) -> None:
+    plain, matched = students(2).state_dict(), students(2, match=True).state_dict()
+    assert set(matched) - set(plain) == {"match.embeddings.weight"}
+    assert all(torch.equal(matched[name], value) for name, value in plain.items())
+
+
+@pytest.mark.parametrize("of_base", [False, True])
+def test_a_match_is_taken_from_a_base_that_has_one(students, of_base: bool) -> None:
+    base, grown = copy.deepcopy(students(2, match=of_base)), copy.deepcopy(students(2, match=True))
+    if of_base:
+        torch.nn.init.normal_(base.match.embeddings.weight)
+    fresh = grown.match.embeddings.weight.clone()
+    grown.start_from_student(base)
+    assert torch.equal(grown.match.embeddings.weight, base.match.embeddings.weight if of_base else fresh)
 
 
 @settings(max_examples=15, deadline=None)
@@ -93,17 +163,18 @@ def test_every_item_token_counts(students) -> None:
             assert not torch.allclose(before, student.score(prefix, None, changed), atol=1e-4)
 
 
-def test_a_text_read_token_by_token_reads_as_that_many_item_tokens(students) -> None:
+@pytest.mark.parametrize("match", [False, True])
+def test_a_text_read_token_by_token_reads_as_that_many_item_tokens(students, match: bool) -> None:
     """What alignment compares differs by the compression alone."""
-    student = students(3)
+    student = students(3, match=match)
     items = torch.randn(2, 1, 3, HIDDEN)
     slots, student.slots.data = student.slots.data, torch.zeros(3, HIDDEN)
     try:
         with torch.no_grad():
             prefix, bias = prefix_of(student, [7, 4])
-            by_items, states = student.read_items(prefix, bias, items)
+            by_items, states = student.read_items(prefix, bias, items, bins_of(2, 1))
             mask = torch.ones(2, 3, dtype=torch.long)
-            by_text, read = student.read_text(prefix, bias, torch.arange(2), items[:, 0], mask)
+            by_text, read = student.read_text(prefix, bias, torch.arange(2), items[:, 0], mask, bins_of(2))
     finally:
         student.slots.data = slots
     assert torch.allclose(by_items[:, 0], by_text, atol=1e-5)
