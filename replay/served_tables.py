@@ -84,9 +84,9 @@ def fits(graded: GradedLists, by: str) -> Fits:
 
 def _orders(served: ServedList, grades: ListGrades, judge: np.ndarray | None) -> Iterator[tuple[str, np.ndarray]]:
     """Each system and the grades of the list in its order."""
+    yield BEST, -np.sort(-grades.candidates)
     if grades.eligible is not None:
         yield BEST_OF_ALL, -np.sort(-grades.eligible)
-    yield BEST, -np.sort(-grades.candidates)
     if judge is not None:
         yield JUDGE, grades.candidates[ordered(judge)]
     for system, scores in served.scores.items():

@@ -63,7 +63,7 @@ def table(results: Results, name: str) -> Table:
 
 
 def test_every_system_orders_the_served_candidates(judged: Results) -> None:
-    assert table(judged, "served_truth").systems == (BEST_OF_ALL, BEST, JUDGE, *ORDERS)
+    assert table(judged, "served_truth").systems == (BEST, BEST_OF_ALL, JUDGE, *ORDERS)
     assert table(judged, "served_judge").systems == (BEST, *ORDERS)
 
 
@@ -216,7 +216,7 @@ def test_the_judge_reads_the_records_of_the_requests_time(
 def test_without_a_truth_every_eligible_job_is_judged_where_the_index_is_small(
     market: Workspace, counting: Any
 ) -> None:
-    for jobs, systems in ((8, (BEST_OF_ALL, BEST, *ORDERS)), (7, (BEST, *ORDERS))):
+    for jobs, systems in ((8, (BEST, BEST_OF_ALL, *ORDERS)), (7, (BEST, *ORDERS))):
         served = ServedConfig(judge="always", exhaustive_jobs=jobs)
         results = replay(market, resamples=100, judge=CountingConfig(), policy=POLICY, served=served)
         assert results.served is not None
@@ -267,7 +267,7 @@ def test_teachers_are_set_beside_the_others_on_the_requests_that_they_read(
     assert "judge \N{RIGHTWARDS ARROW} policy teacher" in chain
     assert not [name for name in chain if "click" in name]
     assert "policy teacher" in table(results, "served_kappa_sample").systems
-    assert table(results, "served_truth").systems == (BEST_OF_ALL, BEST, JUDGE, *ORDERS)
+    assert table(results, "served_truth").systems == (BEST, BEST_OF_ALL, JUDGE, *ORDERS)
 
 
 def test_requests_are_drawn_evenly_over_their_time(market: Workspace) -> None:
