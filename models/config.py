@@ -241,6 +241,19 @@ class ExportConfig(FrozenModel):
     grades: bool = Field(False, description="Fit the blend to graded lists beside what members did.")
     leave_out: tuple[str, ...] = Field((), description="Pair features that the blend does not read.")
     l2: float = Field(1e-2, ge=0, description="Penalty on the blend's weights.")
+    policy_weight: float | None = Field(
+        None,
+        ge=0,
+        description="Weight of the student's relevance that the order gets beside the blend of what members did, in "
+        "lengths of the vector of the blend's weights; absent: chosen on the validation lists.",
+    )
+    most_behaviour_loss: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the blend's NDCG@10 of what members did, on the validation lists, that the chosen "
+        "`policy_weight` may cost.",
+    )
 
     @field_validator("leave_out")
     @classmethod

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contracts.bundle import Blend, Calibration, read_manifest
-from contracts.examples import PAIR_FEATURES
+from contracts.bundle import Calibration, read_manifest
 from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, ExportConfig
@@ -23,13 +22,13 @@ from models.student.distil import float_logits
 from models.training.loop import check_spread
 from models.training.metrics import reliability
 from models.training.rows import read_rows
-from ranking.blend import apply_blend, blend_inputs, fit_blend
 from ranking.calibrate import fit_by_rank, fit_isotonic, probabilities
 from release.diagram import reliability_svg
 from release.export import export_graphs, write_bundle
 from release.figures import Figures, measure_agreement, measure_calibration, measure_quality
 from release.gate import refuse
-from release.held_out import HeldOut, engagement_gains, score_held_out
+from release.held_out import HeldOut, score_held_out
+from release.order import final_scores, fit_order, weigh_policy
 from release.provenance import provenance, slices
 
 log = logging.getLogger("rolecall")
@@ -69,7 +68,7 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
     measure_calibration(figures, held_out, test_probabilities)
     refuse(figures.metrics, figures.intervals, tuple(calibration) or tasks, config)
 
-    blend = fit_order(held_out, config)
+    blend, policy_weight = weigh_policy(fit_order(held_out, config), held_out, config)
     groups = slices(workspace, rows, test)
     measure_quality(figures, held_out, final_scores(held_out, blend), groups)
 
@@ -80,6 +79,7 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
         **sources,
         "export": config.model_dump(mode="json"),
         "model_format": MODEL_FORMAT,
+        "policy_weight": policy_weight,
         "slices": {name: len(lists) for name, lists in groups.items() if name},
         "bytes": {path.name: path.stat().st_size for path in sorted(graphs.folder.iterdir())},
     }
@@ -120,45 +120,6 @@ def calibrate(held_out: HeldOut, by_position: bool) -> dict[str, tuple[Calibrati
         else:
             calibration[task] = (fit_isotonic(logits, labels),)
     return calibration
-
-
-def fit_order(held_out: HeldOut, config: ExportConfig) -> Blend | None:
-    """Fit the blend on the validation lists: on what members did and, with `config.grades`, on grades too.
-
-    A job that was not shown counts as not chosen. The blend orders all jobs that retrieval returns, of which members
-    saw few; from the shown jobs alone it would learn only what sets apart the jobs that the former system put on top
-    (docs/decisions/0008).
-
-    Args:
-        held_out: The scored pairs.
-        config: Whether grades count, the pair features to leave out, the penalty on weights.
-
-    Returns:
-        The blend; None where no validation list has a positive.
-    """
-    rows, valid = held_out.rows, held_out.valid
-    names = (*(name for name in PAIR_FEATURES if name not in config.leave_out), *held_out.tasks)
-    inputs = blend_inputs(names, rows.features[valid], held_out.logits[valid], held_out.tasks)
-    gains, list_ids = [np.nan_to_num(engagement_gains(rows)[valid])], [rows.list_ids[valid]]
-    if config.grades:
-        gains.append((2.0 ** (4 * rows.target("relevance")[valid]) - 1) / 15)
-        list_ids.append(np.char.add("graded ", rows.list_ids[valid].astype(str)))
-    if not any((np.nan_to_num(gain) > 0).any() for gain in gains):
-        log.warning("no validation list holds a positive: results keep the order of retrieval")
-        return None
-    inputs = np.concatenate([inputs] * len(gains))
-    return fit_blend(inputs, names, np.concatenate(list_ids), np.concatenate(gains), config.l2)
-
-
-def final_scores(held_out: HeldOut, blend: Blend | None) -> np.ndarray | None:
-    """(n,) float64 blended scores, NaN for training pairs; None without a blend."""
-    if blend is None:
-        return None
-    pairs = held_out.pairs
-    inputs = blend_inputs(blend.names, held_out.rows.features[pairs], held_out.logits[pairs], held_out.tasks)
-    scores = np.full(len(held_out.rows), np.nan)
-    scores[pairs] = apply_blend(blend, inputs)
-    return scores
 
 
 def draw_reliability(folder: Path, held_out: HeldOut, test_probabilities: Mapping[str, np.ndarray]) -> None:

@@ -22,7 +22,8 @@ from models.config import ExportConfig
 from models.training.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder
 from release.held_out import HeldOut
-from release.release import calibrate, fit_order, release
+from release.order import fit_order
+from release.release import calibrate, release
 from tests.make import refused
 
 if TYPE_CHECKING:
