@@ -15,7 +15,7 @@ from models.training.rows import read_rows
 from release.held_out import HeldOut, engagement_gains
 from release.order import POLICY_WEIGHTS, final_scores, weigh_policy, with_policy
 
-CONFIG = ExportConfig()
+CONFIG = ExportConfig(most_behaviour_loss=0)
 
 
 def held_out(
