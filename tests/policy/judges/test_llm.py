@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -268,7 +270,8 @@ def test_the_wait_that_a_server_asks_for_is_kept(
     async def no_sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    monkeypatch.setattr("policy.judges.llm.asyncio.sleep", no_sleep)
+    # Not asyncio's own: a service that another test left running in this process sleeps by it.
+    monkeypatch.setattr("policy.judges.llm.asyncio", SimpleNamespace(**{**vars(asyncio), "sleep": no_sleep}))
     soon = format_datetime(datetime.fromtimestamp(time.time() + 31, UTC), usegmt=True)
     chat_server.reply = after(1, (429, {"retry-after": soon if date else "30"}))
     judge(max_wait_s=60).grade_many(pairs(1))
