@@ -35,14 +35,15 @@ def main() -> None:
 
     for page, about in SOURCES.items():
         path = ROOT / page
-        path.write_text(filled(path.read_text(), about.tables(rows_of(about.result))))
+        path.write_text(filled(path.read_text(), about.tables(rows_of(*about.results))))
     for name in plots.PLOTS:
         plots.draw(name, PAGES / f"{name}.svg")
 
 
-def rows_of(result: str) -> list[dict[str, Any]]:
-    """The rows of a committed result file."""
-    return result_file.read(result_file.PUBLISHED / f"{result}.json")["rows"]
+def rows_of(*results: str) -> list[dict[str, Any]]:
+    """The rows of committed result files, one file after another."""
+    files = (result_file.read(result_file.PUBLISHED / f"{result}.json") for result in results)
+    return [row for file in files for row in file["rows"]]
 
 
 def by_name(rows: Rows) -> Named:
@@ -61,6 +62,17 @@ MARKET = "simulated market"
 FIRST = "End to end, all jobs"
 QUALITY = {"nDCG@10": "NDCG@10", "R@10": "Recall@10", "R@100": "Recall@100", "RR": "MRR"}
 """Measure as ir_measures names it -> as people do."""
+FITS_CASE = "demo, served candidates, true fit"
+FITS = {"good_fits@10": "good fits", "poor_fits@10": "poor fits", "share_of_possible": "of the possible good fits"}
+FIT_SYSTEMS = {
+    "best possible": "the best possible",
+    "judge": "the judge, on the records",
+    "student, relevance": "the student's relevance",
+    "served order": "served",
+    "BM25": "BM25",
+    "retrieval alone": "retrieval alone",
+}
+"""System in the result file -> in words, in the order of the table."""
 README_METRICS = {
     "of_plain_loop": "rows a second, of a plain loop's",
     "second_run_1pct": "a second run with 1% changed, of the first",
@@ -80,6 +92,7 @@ README_METRICS = {
 
 def readme_tables(rows: Rows) -> dict[str, str]:
     return {
+        "fits": _fits(rows),
         "quality": _end_to_end(rows, f"{MARKET}: {FIRST}"),
         "jobviews": _end_to_end(rows, f"{JOB_VIEWS}: {FIRST}"),
         "spine": _spine(rows),
@@ -96,6 +109,17 @@ def _end_to_end(rows: Rows, case: str) -> str:
         for system in systems
     ]
     return markdown_table(["system", *QUALITY.values()], lines)
+
+
+def _fits(rows: Rows) -> str:
+    """Orders of the served candidates down, how they fill the first ten across."""
+    of_case = {(row["system"], row["metric"]): row for row in rows if row["case"] == FITS_CASE}
+    lines = [
+        [words, *(with_interval(of_case[system, metric]) for metric in FITS)]
+        for system, words in FIT_SYSTEMS.items()
+        if (system, next(iter(FITS))) in of_case
+    ]
+    return markdown_table(["order of the same candidates", *FITS.values()], lines)
 
 
 def _spine(rows: Rows) -> str:
@@ -472,19 +496,19 @@ def _branch(rows: Rows) -> str:
 
 
 class Source(NamedTuple):
-    """Where a page's tables come from: the name of a result file, and what makes tables of its rows."""
+    """Where a page's tables come from: the names of result files, and what makes tables of their rows."""
 
-    result: str
+    results: tuple[str, ...]
     tables: Callable[[Rows], dict[str, str]]
 
 
 SOURCES = {
-    "README.md": Source("spine", readme_tables),
-    "docs/benchmarks/ladder.md": Source("recipe_ladder", ladder_tables),
-    "docs/benchmarks/retrieval.md": Source("retrieval_cpu", retrieval_tables),
-    "docs/benchmarks/embeddings.md": Source("embeddings", embeddings_tables),
-    "docs/benchmarks/links.md": Source("links", links_tables),
-    "docs/benchmarks/live.md": Source("retrieval_live", live_tables),
+    "README.md": Source(("spine", "affinity"), readme_tables),
+    "docs/benchmarks/ladder.md": Source(("recipe_ladder",), ladder_tables),
+    "docs/benchmarks/retrieval.md": Source(("retrieval_cpu",), retrieval_tables),
+    "docs/benchmarks/embeddings.md": Source(("embeddings",), embeddings_tables),
+    "docs/benchmarks/links.md": Source(("links",), links_tables),
+    "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
 }
 
 if __name__ == "__main__":

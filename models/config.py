@@ -248,7 +248,7 @@ class ExportConfig(FrozenModel):
         "lengths of the vector of the blend's weights; absent: chosen on the validation lists.",
     )
     most_behaviour_loss: float = Field(
-        0.05,
+        0.0,
         ge=0,
         le=1,
         description="Share of the blend's NDCG@10 of what members did, on the validation lists, that the chosen "

@@ -14,7 +14,7 @@ from benchmarks.plots import PLOTS, draw
 @pytest.mark.parametrize("page", SOURCES)
 def test_a_page_shows_the_figures_of_its_result_file(page: str) -> None:
     source, text = SOURCES[page], (ROOT / page).read_text()
-    rows = rows_of(source.result)
+    rows = rows_of(*source.results)
     assert filled(text, source.tables(rows)) == text
     assert filled(text, source.tables([row | {"value": 1.5} for row in rows])) != text
 
