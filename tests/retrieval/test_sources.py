@@ -77,8 +77,8 @@ def initials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     file.write_text(INITIALS)
     load_plugin(str(file))
     yield
-    SOURCES._classes.pop("initials")
-    sys.modules.pop("rolecall_plugin_initials_source")
+    SOURCES._classes.pop("initials", None)
+    sys.modules.pop("rolecall_plugin_initials_source", None)
 
 
 @pytest.fixture(scope="module")

@@ -172,7 +172,7 @@ def test_of_a_long_query_its_end_is_read_for_a_place(monkeypatch: pytest.MonkeyP
         score_dimensions(POLICY, titles, member(), job(location="Boston, MA"), "x, " * 99 + "nurse in Boston")["place"]
         == 4
     )
-    monkeypatch.setattr("policy.rubric.dimensions._IN_PLACE", Place())
+    monkeypatch.setattr("contracts.text.places._IN_PLACE", Place())
     score_dimensions(POLICY, titles, member(), job(), query)
     assert read == [200]
 
