@@ -80,7 +80,8 @@ def requests_as_of(
         workspace: Holds the members' features and records.
         held: n held-out requests.
         known_from: Jobs that were not there from the start, and when they became known; see `PastIndex`.
-        percentiles: Of the member texts, for rules that compare pay. No rule knows the impressions before a request.
+        percentiles: Of the member texts, for what compares pay: rules, and the match of a pair. No rule knows the
+            impressions before a request.
 
     Returns:
         n requests, in the order of `held`.

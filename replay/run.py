@@ -83,7 +83,7 @@ def replay(
         check_index(past.index, scorer.manifest, encoder)
         ranker = Ranker(past.index, encoder, scorer, item_encoder)
         enabled = rules.enabled if rules else ()
-        percentiles = open_verbalizer(workspace).percentiles if enabled else None
+        percentiles = open_verbalizer(workspace).percentiles if enabled or scorer.manifest.match_version else None
         asked = requests_as_of(workspace, held, past.known_from, percentiles)
         judging = Judging(served or ServedConfig(), truth, judge, policy)
         collector = Collector(judging, ranker, asked)
