@@ -6,17 +6,15 @@ those of the repository, so that they work in both places; here they become link
 
 from __future__ import annotations
 
-import importlib
 import posixpath
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+import generated  # MkDocs puts this folder on the path while it loads a hook, and takes it off afterwards
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
 PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """File of the repository's root -> page of the site."""
 LINK = re.compile(r"(\]\()([^)\s#:]+)(#[\w-]*)?(\))")
@@ -63,7 +61,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
     text = LINK.sub(rewritten, markdown)
     text = EXAMPLE.sub(lambda match: f"```python\n{(ROOT / match[1]).read_text()}```", text)
-    return GENERATED.sub(lambda match: getattr(importlib.import_module("docs.generated"), match[1])(), text)
+    return GENERATED.sub(lambda match: getattr(generated, match[1])(), text)
 
 
 def api_page(room: str) -> str:
