@@ -17,7 +17,8 @@ from policy.judges.registry import AnyJudgeConfig
 from policy.judges.rubric import RubricConfig
 from retrieval.config import RetrievalConfig
 
-SERVED_LISTS = 300
+SERVED_LISTS = {"train": 300, "valid": 60, "test": 60}
+"""By split, for a judge that is free."""
 
 
 def _utc(time: datetime | None) -> datetime | None:
@@ -70,7 +71,14 @@ class LabelConfig(FrozenModel):
         None,
         ge=0,
         description="Training requests of which the judge also grades what retrieval returns, the first ones; where "
-        f"absent, {SERVED_LISTS} for a judge that is free and none for another.",
+        f"absent, {SERVED_LISTS['train']} for a judge that is free and none for another.",
+    )
+    served_held_lists: int | None = Field(
+        None,
+        ge=0,
+        description="The same of valid and of test requests, as many of each: nobody learns from what is graded there, "
+        f"so it tells how far teachers and student follow the judge; where absent, {SERVED_LISTS['valid']} for a "
+        "judge that is free and none for another.",
     )
     served_candidates: int = Field(200, ge=1, description="The best retrieved jobs of such a request that it grades.")
     judge: AnyJudgeConfig = Field(
@@ -95,9 +103,11 @@ class LabelConfig(FrozenModel):
         return self
 
     @property
-    def graded_as_served(self) -> int:
-        """`served_lists`, or its default for the judge."""
-        return self.served_lists if self.served_lists is not None else SERVED_LISTS if self.judge.free else 0
+    def graded_as_served(self) -> dict[str, int]:
+        """Split -> requests of which the judge grades what retrieval returns: the knobs, or their defaults for it."""
+        knobs = {"train": self.served_lists, "valid": self.served_held_lists, "test": self.served_held_lists}
+        default = SERVED_LISTS if self.judge.free else dict.fromkeys(SERVED_LISTS, 0)
+        return {split: default[split] if knob is None else knob for split, knob in knobs.items()}
 
 
 class LabelFlags(LabelConfig):

@@ -9,8 +9,9 @@ was then (`retrieved`), some of those on which retrieval and a plain reading dif
 opened job is in the list only where retrieval found it. A job that the log does not show has null labels; in a log
 without impressions its label `view` is 0, since the member opened another job.
 
-Of the first training requests the judge also grades what retrieval returns, top, middle and tail (stratum `served`):
-rows beside the list, whose draw does not know them, with the labels that the log tells and no other.
+Of the first requests of each split the judge also grades what retrieval returns, top, middle and tail (stratum
+`served`): rows beside the list, whose draw does not know them, with the labels that the log tells and no other. Those
+of valid and test requests are there to measure by, never to learn from.
 
 Nothing comes from the future: text and activity of the member are those known at the request's time, job statistics
 count what came before it, each job stands with its first version (see `history.as_of`), and the judge reads the

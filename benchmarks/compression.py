@@ -138,7 +138,7 @@ def speed(
 
 def agreement(rows: Rows, students: Mapping[str, System], most: int) -> list[dict[str, Any]]:
     """Rows on the share of held-out lists whose best job is as good as float32's by float32's own scores."""
-    lists = rows.lists(np.flatnonzero(rows.splits == "test"))[:most]
+    lists = rows.lists(rows.of_splits("test"))[:most]
     column = students[FLOAT32].scorer.tasks.index("relevance")
     chosen = np.concatenate(lists)
     found = {

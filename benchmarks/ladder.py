@@ -155,7 +155,7 @@ def _student(pairs: Pairs, knobs: Params, rung: Rung, seed: int, folders: Mappin
 
 def _quantised(case: str, rows: Rows, held: Held, folders: list[Path], teacher: Samples) -> list[dict[str, Any]]:
     """Rows of the warm student of each seed as it is served, in INT8."""
-    chosen = np.flatnonzero(np.isin(rows.splits, HELD_OUT))
+    chosen = rows.of_splits(*HELD_OUT)
     samples, agreements = [], []
     for folder in folders:
         with tempfile.TemporaryDirectory() as scratch:

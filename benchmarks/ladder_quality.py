@@ -39,7 +39,7 @@ class Held:
 
     @classmethod
     def of(cls, rows: Rows, seed: int = 0) -> Held:
-        lists = rows.lists(np.flatnonzero(rows.splits == "test"))
+        lists = rows.lists(rows.of_splits("test"))
         drawn = np.random.default_rng(seed).integers(0, len(lists), (RESAMPLES, len(lists)))
         return cls(rows, lists, [np.arange(len(lists)), *drawn])
 
@@ -47,7 +47,7 @@ class Held:
 def student_logits(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
     """Tasks and logits (n, tasks) float32 of a trained student for valid and test rows, NaN elsewhere."""
     tasks = tuple(json.loads((folder / "student.json").read_text())["tasks"])
-    held = np.flatnonzero(np.isin(rows.splits, HELD_OUT))
+    held = rows.of_splits(*HELD_OUT)
     logits = np.full((len(rows), len(tasks)), np.nan, np.float32)
     logits[held] = float_logits(folder, rows, held)
     return tasks, logits
@@ -58,7 +58,7 @@ def taught_logits(workspace: Workspace, teachers: Sequence[str], rows: Rows) -> 
 
     Those of test rows are stored. No student learns from those of valid rows, so they are made here, once a teacher.
     """
-    valid, test = (np.flatnonzero(rows.splits == split) for split in HELD_OUT)
+    valid, test = (rows.of_splits(split) for split in HELD_OUT)
     tasks: list[str] = []
     columns = []
     for teacher in teachers:
@@ -86,7 +86,8 @@ def measure(test: Held, tasks: Sequence[str], logits: np.ndarray) -> Samples:
                 found["ndcg@10"] = np.array([_mean(each[draw]) for draw in test.draws])
         else:
             found[f"{task}_auc"] = np.array([auc(scores[r], target[r]) for r in _rows(test)])
-        valid = np.flatnonzero((rows.splits == "valid") & np.isfinite(target) & np.isfinite(scores))
+        valid = rows.of_splits("valid")
+        valid = valid[np.isfinite(target[valid]) & np.isfinite(scores[valid])]
         if (target[valid] > 0).sum() >= 10:
             probability = calibrated(fit_isotonic(scores[valid], target[valid]), np.nan_to_num(scores))
             found[f"{task}_ece"] = np.array([calibration_error(probability[r], target[r]) for r in _rows(test)])
@@ -149,7 +150,8 @@ def kappa_rows(case: str, workspace: Workspace, held: Held, logits: np.ndarray) 
     rows = held.rows
     graded = np.isfinite(rows.target("relevance"))
     truth = np.zeros(len(rows), np.int64)
-    test = np.flatnonzero((rows.splits == "test") & graded)
+    test = rows.of_splits("test")
+    test = test[graded[test]]
     truth[test] = _truth(workspace, rows, test)
     judge = np.rint(4 * np.nan_to_num(rows.target("relevance"))).astype(np.int64)
     teacher = np.rint(4 / (1 + np.exp(-np.nan_to_num(logits)))).astype(np.int64)

@@ -99,7 +99,7 @@ def speed(
 
 def quality(workspace: Workspace, rows: Rows, scorer: BundleScorer, encoder: ItemEncoder) -> list[dict[str, Any]]:
     """Rows on the student's NDCG@10 and AUCs over its teachers', with 95% bootstrap intervals over requests."""
-    test = np.flatnonzero(rows.splits == "test")
+    test = rows.of_splits("test")
     lists = rows.lists(test)
     tasks = scorer.tasks
     student = held_out_logits(scorer, encoder, rows, test)

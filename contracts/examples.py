@@ -15,9 +15,10 @@ from contracts.tasks import ENGAGEMENT_TASKS
 SPLITS = ("train", "valid", "test")
 
 SERVED = "served"
-"""The stratum of rows of a training list that hold what retrieval returns, all of it, for the judge's sake.
+"""The stratum of rows beside a list that hold what else retrieval returns, for the judge's sake.
 
-They lie beside the list that teachers and student learn from, whose draw does not know them.
+Beside training lists they are learned from on purpose alone; beside valid and test lists they tell how far teachers and
+student follow the judge there. No draw, target or metric of a list knows them.
 """
 
 PAIR_FEATURES: tuple[str, ...] = (

@@ -213,7 +213,7 @@ def calibration_feeds(student: Student, folder: Path, config: StudentConfig, row
     )
     feeds: Feeds = {name: [] for name in GRAPHS}
     graphs = ItemGraph(student), PrefixGraph(student)
-    for of_list in rows.lists(np.flatnonzero((rows.splits == "train") & rows.listed))[:CALIBRATION_LISTS]:
+    for of_list in rows.lists(rows.of_splits("train"))[:CALIBRATION_LISTS]:
         texts = [rows.jobs[job] for job in rows.job[of_list[:CALIBRATION_JOBS]]]
         jobs, request = (
             dict(zip(("input_ids", "attention_mask"), pad(tokens), strict=True))

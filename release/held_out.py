@@ -1,4 +1,4 @@
-"""The validation and test pairs of the training set, as a bundle's graphs score them."""
+"""The pairs of the validation and test lists of the training set, as a bundle's graphs score them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class HeldOut:
 
 def score_held_out(folder: Path, manifest: Manifest, rows: Rows) -> HeldOut:
     """Score the validation and test pairs with the graphs of a folder."""
-    valid, test = (np.flatnonzero(rows.splits == split) for split in ("valid", "test"))
+    valid, test = (rows.of_splits(split) for split in ("valid", "test"))
     scorer, encoder = BundleScorer(folder, manifest=manifest), ItemEncoder(folder, manifest=manifest)
     logits = held_out_logits(scorer, encoder, rows, np.sort(np.concatenate([valid, test])))
     return HeldOut(rows, manifest.tasks, valid, test, logits)

@@ -88,13 +88,13 @@ def _data(workspace: Workspace, rows: Rows) -> dict[str, Any]:
     times = read_table(workspace.training, ["split", "event_timestamp"])
     by_split = {}
     for split in SPLITS:
-        of_split = (rows.splits == split) & rows.listed
+        of_split = rows.of_splits(split)
         when = times.filter(pc.field("split") == split)["event_timestamp"]
-        if not of_split.any():
+        if not len(of_split):
             continue
         known = {task: rows.target(task)[of_split][np.isfinite(rows.target(task)[of_split])] for task in rows.tasks}
         by_split[split] = {
-            "pairs": int(of_split.sum()),
+            "pairs": len(of_split),
             "lists": len(np.unique(rows.list_ids[of_split])),
             "first": pc.min(when).as_py().date().isoformat(),
             "last": pc.max(when).as_py().date().isoformat(),

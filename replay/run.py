@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow.compute as pc
 
+from contracts.examples import SERVED
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table
 from contracts.text.fitted import open_verbalizer
@@ -88,7 +89,8 @@ def replay(
         judging = Judging(served or ServedConfig(), truth, judge, policy)
         collector = Collector(judging, ranker, asked)
         runs = end_to_end_runs(ranker, held, asked, enabled, collector.add)
-        test = read_table(workspace.training, filter=pc.field("split") == "test")
+        is_listed = pc.field("stratum") != SERVED  # the others lie beside the lists, for the judge's sake
+        test = read_table(workspace.training, filter=(pc.field("split") == "test") & is_listed)
         lists = requests_of_pairs(test)
         of_lists = requests_as_of(workspace, lists, past.known_from)
         by_list = {of_list.request_id: request for of_list, request in zip(lists, of_lists, strict=True)}

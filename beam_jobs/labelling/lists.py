@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from beam_jobs.config import LabelFlags
-from contracts.examples import EXAMPLES, PAIR_FEATURES, SERVED
+from contracts.examples import EXAMPLES, PAIR_FEATURES, SERVED, SPLITS
 from contracts.features import EVENT_TIME
 from contracts.records import Grade
 from contracts.text.fitted import open_verbalizer
@@ -43,7 +43,11 @@ class ListRequest(NamedTuple):
 
 
 def requests_to_label(
-    workspace: Workspace, past: Sequence[PastRequest], graded_lists: int, served_lists: int = 0, candidates: int = 0
+    workspace: Workspace,
+    past: Sequence[PastRequest],
+    graded_lists: int,
+    served_lists: Mapping[str, int],
+    candidates: int,
 ) -> list[ListRequest]:
     """Join past requests with the member's text, activity and record as they were known at the request's time.
 
@@ -51,13 +55,14 @@ def requests_to_label(
         workspace: With the feature tables and records.
         past: Requests of the log.
         graded_lists: Training lists that the judge grades, the first ones; it grades all valid and test lists.
-        served_lists: Training requests of which it grades what retrieval returns, the first ones.
+        served_lists: Split -> requests of which it grades what retrieval returns, the first ones.
         candidates: How many of the best retrieved jobs these are.
     """
     logged_requests = [LoggedRequest(logged.member_id, logged.query, logged.time, logged.viewed) for logged in past]
     requests = requests_as_of(workspace, logged_requests, open_verbalizer(workspace).percentiles)
-    train = [request.list_id for request in past if request.split == "train"]
-    ungraded, served = set(train[graded_lists:]), set(train[:served_lists])
+    by_split = {split: [one.list_id for one in past if one.split == split] for split in SPLITS}
+    ungraded = set(by_split["train"][graded_lists:])
+    served = {list_id for split, ids in by_split.items() for list_id in ids[: served_lists[split]]}
     return [
         ListRequest(logged, request, logged.list_id not in ungraded, candidates if logged.list_id in served else 0)
         for logged, request in zip(past, requests, strict=True)

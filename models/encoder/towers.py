@@ -153,7 +153,7 @@ def read_judged(workspace: Workspace, config: EncoderTraining) -> JudgedLists:
         BadInput: The teacher's scores do not fit the lists.
     """
     rows = read_rows(workspace.training)
-    train = np.flatnonzero((rows.splits == "train") & rows.listed)
+    train = rows.of_splits("train")
     if not len(train):
         raise NotReady("no training list", where=str(workspace.training), cure="run `rolecall label` first")
     teacher, name = np.full(len(rows), np.nan, np.float32), ""

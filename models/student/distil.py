@@ -107,7 +107,7 @@ def _metrics(
     logits, scores: (n, tasks) of the student and of the teachers; teachers: task -> the one that answers it. Raises
     TrainingFailed where the student has collapsed.
     """
-    test = rows.lists(np.flatnonzero(rows.splits == "test"))
+    test = rows.lists(rows.of_splits("test"))
     check_spread(logits, test, tasks, "student")
     metrics = held_out_metrics(rows, tasks, logits)
     answered = np.flatnonzero(np.isfinite(scores).any(0))
@@ -133,7 +133,7 @@ def _untrained(
     if starts:
         folders = (workspace.teachers / name / current_scores(workspace, name).stem for name in starts)
         student.start_from(*(load_teacher(path)[0] for path in folders))
-    train = np.flatnonzero((rows.splits == "train") & rows.listed)
+    train = rows.of_splits("train")
     known = np.where(np.isfinite(scores), 1 / (1 + np.exp(-scores)), masked_targets(rows, tasks))
     student.head.init_bias_to_prior(torch.from_numpy(np.nanmean(known[train], axis=0)))
     return student
@@ -141,7 +141,7 @@ def _untrained(
 
 def _scores_of(student: Student, texts: StudentTexts, split: str) -> np.ndarray:
     """Logits (n, tasks) float32 of a student on the pairs of a split, NaN elsewhere."""
-    chosen = np.flatnonzero((texts.rows.splits == split) & texts.rows.listed)
+    chosen = texts.rows.of_splits(split)
     logits = np.full((len(texts.rows), len(student.head.tasks)), np.nan, np.float32)
     with autocast(device_of(student)):
         logits[chosen] = student_logits(student, texts, chosen)

@@ -29,7 +29,7 @@ def masked_targets(rows: Rows, tasks: Sequence[str]) -> np.ndarray:
 
 def scored_rows(rows: Rows) -> np.ndarray:
     """(m,) the numbers of the rows that teachers score: of `SCORED_SPLITS`, without those beside the lists."""
-    return np.flatnonzero(np.isin(rows.splits, SCORED_SPLITS) & rows.listed)
+    return rows.of_splits(*SCORED_SPLITS)
 
 
 def training_lists(rows: Rows, usable: np.ndarray, max_pairs: int, seed: int) -> list[np.ndarray]:
@@ -44,7 +44,8 @@ def training_lists(rows: Rows, usable: np.ndarray, max_pairs: int, seed: int) ->
     Returns:
         Row numbers of each list.
     """
-    lists = rows.lists(np.flatnonzero((rows.splits == "train") & rows.listed & usable))
+    train = rows.of_splits("train")
+    lists = rows.lists(train[usable[train]])
     order = np.random.default_rng(seed).permutation(len(lists))
     pairs = np.cumsum([len(lists[i]) for i in order])
     return [lists[i] for i in order[: max(1, int(np.searchsorted(pairs, max_pairs, "right")))]]
@@ -67,7 +68,7 @@ def held_out_metrics(rows: Rows, tasks: Sequence[str], logits: np.ndarray) -> di
         tasks: In the order of the columns.
         logits: (n, tasks) of all n rows; those of other splits are not read.
     """
-    test = np.flatnonzero(rows.splits == "test")
+    test = rows.of_splits("test")
     metrics = {}
     for column, task in enumerate(tasks):
         if task == "relevance":

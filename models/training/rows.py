@@ -56,12 +56,16 @@ class Rows:
         """(n,) bool: the pairs of the lists that teachers and student learn from, without the `SERVED` beside them."""
         return self.strata != SERVED
 
+    def of_splits(self, *splits: str) -> np.ndarray:
+        """(m,) numbers of the listed rows of some splits, ascending."""
+        return np.flatnonzero(np.isin(self.splits, splits) & self.listed)
+
     def target(self, task: str) -> np.ndarray:
         return self.targets[:, self.tasks.index(task)]
 
     def learnable(self, task: str) -> bool:
         """Whether training labels tell pairs apart: nothing is learned of `hire` where nobody reports hires."""
-        labels = self.target(task)[(self.splits == "train") & self.listed]
+        labels = self.target(task)[self.of_splits("train")]
         return len(np.unique(labels[np.isfinite(labels)])) > 1
 
     def only(self, chosen: np.ndarray) -> Rows:

@@ -42,8 +42,9 @@ SMALL_LISTS = (
     "12",
     "--served-lists",
     "0",
+    "--served-held-lists",
+    "0",
 )
-SMALL_LISTS += ("--served-lists", "0")
 SMALL_LISTS += ("--train-candidates", "14", "--valid-candidates", "10", "--test-candidates", "10")
 MARKET_START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -169,7 +169,7 @@ def test_shares_of_more_than_the_whole_are_refused(market: Workspace, flags: tup
 
 # --- what retrieval returns ------------------------------------------------------------------------------------------
 
-SERVED_FLAGS = ("--served-lists", "3", "--served-candidates", "25")
+SERVED_FLAGS = ("--served-lists", "3", "--served-held-lists", "1", "--served-candidates", "25")
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +191,15 @@ def test_what_is_served_lies_beside_lists_that_stay_as_they_are(beside: pl.DataF
     assert beside.select("list_id", "job_id").is_unique().all()
 
 
-def test_served_candidates_of_training_requests_are_all_graded(beside: pl.DataFrame) -> None:
-    served = beside.filter(pl.col("stratum") == "served")
-    assert set(served["split"]) == {"train"} and served["list_id"].n_unique() == 3
-    assert served["grade"].null_count() == 0
+def test_served_candidates_are_all_graded(beside: pl.DataFrame) -> None:
+    every = beside.filter(pl.col("stratum") == "served")
+    assert dict(every.group_by("split").agg(pl.col("list_id").n_unique()).iter_rows()) == {
+        "train": 3,
+        "valid": 1,
+        "test": 1,
+    }
+    assert every["grade"].null_count() == 0
+    served = every.filter(pl.col("split") == "train")
     listed = beside.filter(pl.col("stratum") != "served", pl.col("list_id").is_in(served["list_id"].implode()))
     assert listed.group_by("list_id").agg(pl.col("grade").is_null().all())["grade"].sum() == 1  # two of three lists are
     per_list = served.group_by("list_id").len()["len"]
@@ -216,9 +221,10 @@ def test_in_a_log_of_views_a_served_candidate_is_no_negative(
 
 def test_a_judge_that_costs_money_grades_no_served_candidates_unless_told() -> None:
     paid = {"kind": "llm", "model": "m", "base_url": "http://localhost:1/v1"}
-    assert LabelConfig().graded_as_served == 300
-    assert LabelConfig(judge=paid).graded_as_served == 0
-    assert LabelConfig(judge=paid, served_lists=5).graded_as_served == 5
+    assert LabelConfig().graded_as_served == {"train": 300, "valid": 60, "test": 60}
+    assert set(LabelConfig(judge=paid).graded_as_served.values()) == {0}
+    assert LabelConfig(judge=paid, served_lists=5).graded_as_served == {"train": 5, "valid": 0, "test": 0}
+    assert LabelConfig(served_held_lists=2).graded_as_served == {"train": 300, "valid": 2, "test": 2}
 
 
 def test_rows_hold_the_match_as_it_is_when_served(market: Workspace, rows: pl.DataFrame) -> None:

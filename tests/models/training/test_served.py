@@ -13,7 +13,7 @@ from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import train_teacher
-from models.training.lists import masked_targets, scored_rows, training_lists
+from models.training.lists import held_out_metrics, masked_targets, scored_rows, training_lists
 from models.training.rows import KEYS, Rows, read_rows
 
 Make = Callable[..., Workspace]
@@ -21,11 +21,10 @@ Table = Callable[..., pa.Table]
 
 
 def with_served(table: pa.Table) -> pa.Table:
-    """The table and, beside each training list, its pairs once more with other jobs, grades and labels."""
-    rows = [row for row in table.to_pylist() if row["split"] == "train"]
+    """The table and, beside each list of any split, its pairs once more with other jobs, grades and labels."""
     beside = [
         row | {"job_id": f"s-{row['job_id']}", "stratum": SERVED, "grade": 4 - row["grade"], "apply": 1.0, "hire": 1.0}
-        for row in rows
+        for row in table.to_pylist()
     ]
     return pa.concat_tables([table, pa.Table.from_pylist(beside, schema=TRAINING)])
 
@@ -33,6 +32,21 @@ def with_served(table: pa.Table) -> pa.Table:
 @pytest.fixture
 def both(table: Table, labelled: Make) -> tuple[Workspace, Workspace]:
     return labelled(table=table(20), name="alone"), labelled(table=with_served(table(20)), name="beside")
+
+
+def test_metrics_do_not_see_them(both: tuple[Workspace, Workspace]) -> None:
+    alone, beside = (read_rows(workspace.training) for workspace in both)
+    logits = {key: float(i % 7) for i, key in enumerate(keys_of(alone))}
+    figures = [
+        held_out_metrics(rows, ("relevance", "view"), np.array([[logits.get(key, 9.0)] * 2 for key in keys_of(rows)]))
+        for rows in (alone, beside)
+    ]
+    assert figures[0] == figures[1] and figures[0].keys() == {"ndcg@10", "view_auc"}
+    assert SERVED not in beside.strata[beside.of_splits("train", "valid", "test")]
+
+
+def keys_of(rows: Rows) -> list[tuple[str, ...]]:
+    return keys(rows, np.arange(len(rows)))
 
 
 def keys(rows: Rows, chosen: np.ndarray) -> list[tuple[str, ...]]:
