@@ -71,16 +71,30 @@ class LabelConfig(FrozenModel):
         None,
         ge=0,
         description="Training requests of which the judge also grades what retrieval returns, the first ones; where "
-        f"absent, {SERVED_LISTS['train']} for a judge that is free and none for another.",
+        f"absent, {SERVED_LISTS['train']} for a judge that is free or has a budget (`served_pairs`), none for another.",
     )
     served_held_lists: int | None = Field(
         None,
         ge=0,
         description="The same of valid and of test requests, as many of each: nobody learns from what is graded there, "
         f"so it tells how far teachers and student follow the judge; where absent, {SERVED_LISTS['valid']} for a "
-        "judge that is free and none for another.",
+        "judge that is free or has a budget, none for another.",
     )
     served_candidates: int = Field(200, ge=1, description="The best retrieved jobs of such a request that it grades.")
+    served_pairs: int | None = Field(
+        None,
+        ge=0,
+        description="A budget for a judge that costs money: of those candidates it grades so many in all, evenly over "
+        "their requests; of training requests those on which retrieval and its words differ most, beside a floor; all "
+        "where absent.",
+    )
+    floor_share: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="Share of `served_pairs` of training requests that is drawn uniformly, so that agreement over all "
+        "candidates can be estimated; the whole of valid and test requests.",
+    )
     judge: AnyJudgeConfig = Field(
         RubricConfig(), description="Who grades: `rubric`, {kind: llm, model: M, ...} or {kind: local, folder: F, ...}."
     )
@@ -106,7 +120,7 @@ class LabelConfig(FrozenModel):
     def graded_as_served(self) -> dict[str, int]:
         """Split -> requests of which the judge grades what retrieval returns: the knobs, or their defaults for it."""
         knobs = {"train": self.served_lists, "valid": self.served_held_lists, "test": self.served_held_lists}
-        default = SERVED_LISTS if self.judge.free else dict.fromkeys(SERVED_LISTS, 0)
+        default = SERVED_LISTS if self.judge.free or self.served_pairs else dict.fromkeys(SERVED_LISTS, 0)
         return {split: default[split] if knob is None else knob for split, knob in knobs.items()}
 
 

@@ -11,7 +11,8 @@ without impressions its label `view` is 0, since the member opened another job.
 
 Of the first requests of each split the judge also grades what retrieval returns, top, middle and tail (stratum
 `served`): rows beside the list, whose draw does not know them, with the labels that the log tells and no other. Those
-of valid and test requests are there to measure by, never to learn from.
+of valid and test requests are there to measure by, never to learn from. With a budget (`served_pairs`) it grades some
+of them, see `beam_jobs.labelling.draw`; `inclusion` is the probability with which a pair was drawn.
 
 Nothing comes from the future: text and activity of the member are those known at the request's time, job statistics
 count what came before it, each job stands with its first version (see `history.as_of`), and the judge reads the
@@ -72,7 +73,7 @@ from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
 from policy import Judge, Policy, Ungraded, load_policy
 from policy.golden.golden import JudgeAgreement
-from policy.judges.base import JudgeConfig
+from policy.judges.base import BLAMELESS, JudgeConfig
 from policy.judges.registry import open_judge
 from ranking.features import pair_features
 from ranking.match import RequestTitles, encode_all_titles, match_bins
@@ -86,9 +87,9 @@ log = logging.getLogger("rolecall")
 
 T = TypeVar("T")
 
-FORMAT = 4
+FORMAT = 5
 """Version of the rows: raise it when the same input makes another row."""
-LIST_KNOBS = ("train_candidates", "valid_candidates", "test_candidates", "random_share", "hard_share")
+LIST_KNOBS = ("train_candidates", "valid_candidates", "test_candidates", "random_share", "hard_share", "floor_share")
 """Knobs that change the jobs of a list."""
 BATCH_LISTS = 64
 LISTS_PER_CALL = 8
@@ -131,6 +132,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         config.graded_lists,
         config.graded_as_served,
         config.served_candidates,
+        config.served_pairs,
     )
     job_rows = digest(sorted(read_table(workspace.records / "jobs", ["row_hash"])["row_hash"].to_pylist()))
     knobs = [getattr(config, name) for name in LIST_KNOBS]
@@ -233,7 +235,7 @@ class LabelLists(beam.DoFn):
                 jobs = choose_jobs(self._index, request, vector, self._config)
                 lists.append(_Chosen(request, vector, of_request, jobs))
                 if request.served:
-                    served = served_jobs(self._index, request, vector, jobs)
+                    served = served_jobs(self._index, request, vector, jobs, self._config)
                     lists.append(_Chosen(request._replace(graded=True), vector, of_request, served))
                 count("left_out", int((self._index.rows(shown.job_id for shown in request.past.shown) < 0).sum()))
             graded = self._grade([one.request for one in lists], [one.jobs.job_ids for one in lists])
@@ -268,7 +270,7 @@ class LabelLists(beam.DoFn):
         pairs = sum(outcome is not None for outcome in outcomes)
         for cause, number in causes.items():
             count(f"{UNGRADED}{cause}", number)
-        failed = causes.total() - causes["nothing known"]  # which is no fault of the judge
+        failed = sum(number for cause, number in causes.items() if cause not in BLAMELESS)
         if failed > self._config.most_ungraded * pairs:
             what = f"{failed} of {pairs} pairs of a batch without a grade: {_listed(causes)}"
             cure = "mend the judge and run again, which goes on here; or raise --most-ungraded"
@@ -311,12 +313,12 @@ def _report_grading(
     measured: JudgeAgreement | None,
     counters: Counter[str],
 ) -> None:
-    spent = Counter(judge.spent) + _with_prefix(counters, SPENT)
-    cost = grading_cost(config, counters["graded"], counters["grading_us"] / 1e6, spent)
+    spent, ungraded = Counter(judge.spent) + _with_prefix(counters, SPENT), _with_prefix(counters, UNGRADED)
+    cost = grading_cost(config, counters["graded"], counters["grading_us"] / 1e6, spent, ungraded)
     write_report(workspace, judge.name, policy, measured, cost)
     if cost:
         log.info("label: %s", cost_line(judge.name, cost))
-    if ungraded := _with_prefix(counters, UNGRADED):
+    if ungraded:
         log.warning("label: %s pairs left without a grade: %s", f"{ungraded.total():,}", _listed(ungraded))
 
 

@@ -52,12 +52,15 @@ EXAMPLES = pa.schema(
         pa.field("expected", pa.float32()),  # the judge's mean grade; null where it does not say how sure it is
         *(pa.field(name, pa.float32(), nullable=False) for name in PAIR_FEATURES),
         pa.field("match", MATCH_TYPE, nullable=False),  # the bins of `contracts.match.COMPARISONS`
+        pa.field(
+            "inclusion", pa.float32()
+        ),  # probability with which a `SERVED` pair was drawn for the judge; else null
     ]
 )
 
 TRAINING = pa.schema(
     [
-        *EXAMPLES,
+        *(field for field in EXAMPLES if field.name != "inclusion"),  # says whom to weigh in estimates, not in training
         pa.field("request_text", pa.string(), nullable=False),  # `request_text` as of event_timestamp
         pa.field("job_text", pa.string(), nullable=False),
         pa.field("text_version", pa.string(), nullable=False),

@@ -76,6 +76,11 @@ class Workspace:
         return self.grades / "cost.json"
 
     @property
+    def curve(self) -> Path:
+        """How agreement with the judge grows with the pairs that it grades: `curve.json`, `curve.svg`."""
+        return self.root / "curve"
+
+    @property
     def judge_answers(self) -> Path:
         """What a language model answered before, by model and prompt."""
         return self.root / "judge_answers.sqlite"

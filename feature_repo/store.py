@@ -200,7 +200,7 @@ def _join(store: FeatureStore, service: FeatureService, examples: pa.Table) -> p
     }
     for name, column in columns.items():
         examples = examples.append_column(name, column)
-    return examples.filter(known).cast(TRAINING)
+    return examples.filter(known).select(TRAINING.names).cast(TRAINING)
 
 
 def _profile(workspace: Workspace) -> str:

@@ -160,7 +160,9 @@ def write_report(
         workspace.judge_cost.write_text(json.dumps(cost, indent=1) + "\n")
 
 
-def grading_cost(config: JudgeConfig, pairs: int, seconds: float, spent: Counter[str]) -> dict[str, Any] | None:
+def grading_cost(
+    config: JudgeConfig, pairs: int, seconds: float, spent: Counter[str], ungraded: Mapping[str, int]
+) -> dict[str, Any] | None:
     """What grading took, for each pair and in all.
 
     Args:
@@ -168,28 +170,40 @@ def grading_cost(config: JudgeConfig, pairs: int, seconds: float, spent: Counter
         pairs: Graded pairs.
         seconds: Of all workers together.
         spent: By the judge, the golden pairs included.
+        ungraded: Cause -> pairs that were asked for and have no grade.
 
     Returns:
-        A row for JSON; None where there are no pairs.
+        A row for JSON, its money None where no price is known; None where there are no pairs.
     """
     if not pairs:
         return None
     money = config.cost(spent)
-    each = {"seconds_per_pair": seconds / pairs, "money_per_pair": None if money is None else money / pairs}
-    return {"pairs": pairs, **each, **dict(sorted(spent.items()))}
+    return {
+        "pairs": pairs,
+        "seconds_per_pair": seconds / pairs,
+        "pairs_per_second": pairs / seconds if seconds else None,
+        "money": money,
+        "money_per_pair": None if money is None else money / pairs,
+        "ungraded": dict(ungraded),
+        **dict(sorted(spent.items())),
+    }
 
 
 def cost_line(judge: str, cost: Mapping[str, Any]) -> str:
     """A line for the log about a cost from `grading_cost`."""
     line = f"{judge} graded {cost['pairs']:,} pairs, {1e3 * cost['seconds_per_pair']:.2f} ms a pair"
-    if cost["seconds_per_pair"]:
-        line += f" ({1 / cost['seconds_per_pair']:,.0f} a second)"
+    if cost["pairs_per_second"]:
+        line += f" ({cost['pairs_per_second']:,.0f} a second)"
     if "prompt_tokens" in cost:
         line += f", {cost['prompt_tokens']:,} tokens of prompts and {cost.get('completion_tokens', 0):,} of answers"
-        line += f" in {cost.get('calls', 0):,} calls, {cost.get('cached', 0):,} pairs answered before"
-    if cost["money_per_pair"] is not None:
-        line += f", {cost['money_per_pair']:.6f} in money a pair"
-    return line
+        line += f" in {cost.get('calls', 0):,} calls, {cost.get('cached', 0):,} answers known before"
+    if cost.get("repeats"):
+        line += f", {cost['repeats']:,} of them to pairs that were asked again"
+    if cost["money"] is None:
+        return f"{line}, no price given"
+    if not cost["money"]:
+        return f"{line}, free"
+    return f"{line}, {cost['money']:.2f} in money, {cost['money_per_pair']:.6f} in money a pair"
 
 
 class TitleVectors:

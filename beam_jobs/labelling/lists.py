@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from beam_jobs.config import LabelFlags
+from beam_jobs.labelling.draw import disagreement, draw_pairs, shares
 from contracts.examples import EXAMPLES, PAIR_FEATURES, SERVED, SPLITS
 from contracts.features import EVENT_TIME
 from contracts.records import Grade
@@ -34,12 +35,14 @@ class ListRequest(NamedTuple):
         request: The same as retrieval and the judge get it, with what was known then.
         graded: Whether the judge grades the list.
         served: How many of the best retrieved jobs it grades beside the list.
+        budget: Of these it grades so many at most; all where None.
     """
 
     past: PastRequest
     request: Request
     graded: bool
     served: int = 0
+    budget: int | None = None
 
 
 def requests_to_label(
@@ -48,6 +51,7 @@ def requests_to_label(
     graded_lists: int,
     served_lists: Mapping[str, int],
     candidates: int,
+    pairs: int | None = None,
 ) -> list[ListRequest]:
     """Join past requests with the member's text, activity and record as they were known at the request's time.
 
@@ -57,14 +61,24 @@ def requests_to_label(
         graded_lists: Training lists that the judge grades, the first ones; it grades all valid and test lists.
         served_lists: Split -> requests of which it grades what retrieval returns, the first ones.
         candidates: How many of the best retrieved jobs these are.
+        pairs: Of all these it grades so many; None for all.
     """
     logged_requests = [LoggedRequest(logged.member_id, logged.query, logged.time, logged.viewed) for logged in past]
     requests = requests_as_of(workspace, logged_requests, open_verbalizer(workspace).percentiles)
     by_split = {split: [one.list_id for one in past if one.split == split] for split in SPLITS}
     ungraded = set(by_split["train"][graded_lists:])
-    served = {list_id for split, ids in by_split.items() for list_id in ids[: served_lists[split]]}
+    served = [list_id for split, ids in by_split.items() for list_id in ids[: served_lists[split]]]
+    budgets: dict[str, int | None] = dict.fromkeys(served)
+    if pairs is not None:
+        budgets |= dict(zip(served, shares(pairs, len(served)), strict=True))
     return [
-        ListRequest(logged, request, logged.list_id not in ungraded, candidates if logged.list_id in served else 0)
+        ListRequest(
+            logged,
+            request,
+            logged.list_id not in ungraded,
+            candidates if logged.list_id in budgets else 0,
+            budgets.get(logged.list_id),
+        )
         for logged, request in zip(past, requests, strict=True)
     ]
 
@@ -85,12 +99,14 @@ class ListedJobs(NamedTuple):
         job_ids: n ids.
         strata: n strata.
         shown: What the log says of each job; None for nothing.
+        inclusion: Probability with which each was drawn for the judge; () where nobody drew.
     """
 
     rows: np.ndarray
     job_ids: list[str]
     strata: list[str]
     shown: list[ShownJob | None]
+    inclusion: Sequence[float] = ()
 
 
 def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, config: LabelFlags) -> ListedJobs:
@@ -133,20 +149,37 @@ def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, conf
     return ListedJobs(index.rows(job_ids), job_ids, list(chosen.values()), [shown.get(job_id) for job_id in job_ids])
 
 
-def served_jobs(index: JobIndex, one: ListRequest, vector: np.ndarray, listed: ListedJobs) -> ListedJobs:
+def served_jobs(
+    index: JobIndex, one: ListRequest, vector: np.ndarray, listed: ListedJobs, config: LabelFlags
+) -> ListedJobs:
     """The best `one.served` retrieved jobs of a request that its list does not hold, as rows of stratum `SERVED`.
+
+    With a budget, so many of them: of a training request those on which retrieval's order and that by its words differ
+    most and a floor of any, of another request any.
 
     Args:
         index: Of the jobs' first versions.
         one: The request.
         vector: (dim,) float32, the request's.
         listed: The jobs of its list.
+        config: The floor and the seed of the draw, which else depends on the list's id alone.
     """
-    candidates = index.search(one.request, vector, one.served)
-    shown, taken = {job.job_id: job for job in one.past.shown}, set(listed.job_ids)
-    new = np.array([job_id not in taken for job_id in candidates.ids], bool)
-    job_ids = [job_id for job_id in candidates.ids if job_id not in taken]
-    return ListedJobs(candidates.rows[new], job_ids, [SERVED] * len(job_ids), [shown.get(job_id) for job_id in job_ids])
+    past, candidates = one.past, index.search(one.request, vector, one.served)
+    shown, taken = {job.job_id: job for job in past.shown}, set(listed.job_ids)
+    new = np.flatnonzero([job_id not in taken for job_id in candidates.ids])
+    orders = [-np.arange(len(candidates), dtype=np.float64), candidates.terms]
+    train = past.split == "train"
+    rng = np.random.default_rng(int(digest(config.seed, past.list_id, SERVED)[:16], 16))
+    drawn = draw_pairs(
+        disagreement(orders)[new] if train else np.zeros(len(new)),
+        len(new) if one.budget is None else one.budget,
+        config.floor_share if train else 1.0,
+        rng,
+    )
+    chosen = new[drawn.places]
+    job_ids = [candidates.ids[place] for place in chosen]
+    jobs = [shown.get(job_id) for job_id in job_ids]
+    return ListedJobs(candidates.rows[chosen], job_ids, [SERVED] * len(job_ids), jobs, drawn.inclusion.tolist())
 
 
 def _hardest(index: JobIndex, request: Request, retrieved: Sequence[str], number: int) -> list[str]:
@@ -197,7 +230,7 @@ def list_rows(
     for name in ("grade", "expected"):
         columns[name] = [getattr(grade, name) if grade else None for grade in grades]
     columns |= {name: features[:, i] for i, name in enumerate(PAIR_FEATURES)}
-    columns["match"] = list(match)
+    columns |= {"match": list(match), "inclusion": list(jobs.inclusion) if jobs.inclusion else [None] * n}
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in EXAMPLES}, schema=EXAMPLES)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, Self
 
@@ -15,7 +15,7 @@ from contracts.records import Job, Member
 from contracts.values import FrozenModel
 from policy.rubric.dimensions import Scores
 from policy.rubric.titles import Similarity
-from policy.types import Policy
+from policy.types import GRADES, Policy
 
 Cause = Literal[
     "empty",
@@ -31,8 +31,12 @@ Cause = Literal[
     "unreachable",
     "rejected",
     "nothing known",
+    "unsure",
 ]
-"""Why a pair has no grade: a fault of the answer, a fault of the server, or records that say nothing."""
+"""Why a pair has no grade: a fault of the answer or of the server, records that say nothing, or a judge that disagrees
+with itself."""
+BLAMELESS: tuple[Cause, ...] = ("nothing known", "unsure")
+"""Causes that are no failure of the judge, however many pairs have them."""
 
 
 class Pair(NamedTuple):
@@ -95,7 +99,7 @@ class JudgeConfig(FrozenModel):
 
     def cost(self, spent: Counter[str]) -> float | None:
         """The money that a judge's `spent` comes to; None where no price is known."""
-        return None
+        return 0.0 if self.free else None
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,26 @@ class JudgeKind(Judge, Protocol):
     def open(cls, config: Any, setting: JudgeSetting) -> Self:
         """Make the judge from its `Config`. Raises what stands in the way of all grading."""
         ...
+
+
+def agreed(answers: Sequence[Judgement]) -> Judgement | None:
+    """What several answers to one pair come to: the grade that more than half of them give, with its first rationale.
+
+    Args:
+        answers: One or more.
+
+    Returns:
+        The judgement, whose probabilities are the mean of all answers' (an answer without any is sure of its grade);
+        None where there is one answer alone or no such grade.
+
+    Source: Wang et al., Self-Consistency (ICLR 2023, arXiv 2203.11171).
+    """
+    (grade, votes), *_ = Counter(answer.grade for answer in answers).most_common(1)
+    if len(answers) < 2 or 2 * votes <= len(answers):
+        return None
+    shares = [answer.probabilities or tuple(float(one == answer.grade) for one in GRADES) for answer in answers]
+    mean = tuple(sum(of_grade) / len(answers) for of_grade in zip(*shares, strict=True))
+    return replace(next(answer for answer in answers if answer.grade == grade), probabilities=mean)
 
 
 def expected_grade(probabilities: Sequence[float]) -> float:

@@ -4,6 +4,9 @@ A request asks for an answer in a JSON schema and for the probabilities of its t
 two is asked without it; the answer is checked against the schema here in any case. A failure of one pair is a
 `policy.judges.base.Cause`; a failure of every pair raises JudgeFailed.
 
+A model that is asked again may answer otherwise. With `answers` above 1 a pair is asked until most of its answers say
+one grade, and a pair on which the model stays divided gets none.
+
 The client's own retries are off: retries here also cover answers that are no grade, count each cause, stop after
 `tries` for the whole pair, and keep a server's `Retry-After` below `max_wait_s`.
 """
@@ -28,7 +31,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from contracts.errors import JudgeFailed, NotReady
 from contracts.versions import json_hash
 from policy.judges.answers import Answers
-from policy.judges.base import Cause, JudgeConfig, Judgement, JudgeSetting, Pair, Ungraded
+from policy.judges.base import BLAMELESS, Cause, JudgeConfig, Judgement, JudgeSetting, Pair, Ungraded, agreed
 from policy.judges.prompt import ANSWER_SCHEMA, build_prompt, read_answer
 from policy.types import GRADES, Policy
 
@@ -85,19 +88,29 @@ class LlmConfig(JudgeConfig):
     concurrency: int = Field(8, ge=1, description="Requests at the same time, in each process.")
     timeout_s: float = Field(60.0, gt=0, description="Seconds for one request from its start to its last byte.")
     tries: int = Field(6, ge=1, description="Requests for one pair while the server is busy, broken or silent.")
+    answers: int = Field(
+        1,
+        ge=1,
+        description="Answers to a pair at most. More than one: asked until more than half of at least two give the "
+        "same grade; where none does, the pair is left ungraded as `unsure`.",
+    )
+    again: Mapping[str, Any] = Field(
+        {"temperature": 0.7}, description="Of the second answer and later ones, in the place of those `options`."
+    )
     answer_tries: int = Field(2, ge=1, description="Answers that are no grade before a pair is left ungraded.")
     first_wait_s: float = Field(1.0, ge=0, description="Seconds before the first retry; each wait doubles the last.")
     max_wait_s: float = Field(60.0, ge=0, description="The longest wait in seconds, whatever the server asks for.")
     give_up_after: int = Field(20, ge=1, description="Pairs in a row without a grade after which the judge fails.")
     prompt_price: float = Field(0.0, ge=0, description="Money for a million tokens of prompts.")
     completion_price: float = Field(0.0, ge=0, description="Money for a million tokens of answers.")
+    call_price: float = Field(0.0, ge=0, description="Money for a request, beside that for its tokens.")
 
     def cost(self, spent: Counter[str]) -> float | None:
-        """The money for the tokens in a judge's `spent`; None where no price is given."""
-        if not self.prompt_price and not self.completion_price:
+        """The money for the tokens and calls in a judge's `spent`; None where no price is given."""
+        if not (self.prompt_price or self.completion_price or self.call_price):
             return None
-        tokens = (spent["prompt_tokens"], spent["completion_tokens"])
-        return (tokens[0] * self.prompt_price + tokens[1] * self.completion_price) / 1e6
+        of_tokens = spent["prompt_tokens"] * self.prompt_price + spent["completion_tokens"] * self.completion_price
+        return of_tokens / 1e6 + spent["calls"] * self.call_price
 
 
 class _Message(BaseModel):
@@ -219,7 +232,7 @@ class LlmJudge:
     ) -> None:
         for place, pair in todo:
             outcomes[place] = outcome = await self._grade(client, pair)
-            if isinstance(outcome, Judgement):
+            if isinstance(outcome, Judgement) or outcome.cause in BLAMELESS:
                 self._graded_any, self._failed_in_a_row = True, 0
                 continue
             self._failed_in_a_row += 1
@@ -229,15 +242,31 @@ class LlmJudge:
                 raise JudgeFailed(what, where=self._place, cure=cure)
 
     async def _grade(self, client: AsyncOpenAI, pair: Pair) -> Judgement | Ungraded:
+        """The first answer where `answers` is 1, else what the fewest answers agree on."""
         messages = self._prompt.messages(pair)
-        key = _key(self._config, messages)
+        found: list[Judgement] = []
+        for number in range(self._config.answers):
+            outcome = await self._answer(client, messages, number)
+            if isinstance(outcome, Ungraded) or self._config.answers == 1:
+                return outcome
+            if number:
+                self.spent["repeats"] += 1
+            found.append(outcome)
+            if stable := agreed(found):
+                return stable
+        return Ungraded("unsure", f"grades {', '.join(str(one.grade) for one in found)}")
+
+    async def _answer(self, client: AsyncOpenAI, messages: list[dict[str, str]], number: int) -> Judgement | Ungraded:
+        """Answer `number` to a prompt, counted from 0: the stored one where there is one."""
+        options = self._config.options if not number else {**self._config.options, **self._config.again}
+        key = _key(self._config, options, messages, number)
         stored = self._answers.get(key) if self._answers else None
         if stored:
             self.spent["cached"] += 1
             return stored
         attempt = answers = 0
         while True:
-            outcome = await self._ask(client, messages)
+            outcome = await self._ask(client, messages, options)
             if isinstance(outcome, Judgement):
                 if self._answers:
                     self._answers.put(key, outcome)
@@ -254,10 +283,12 @@ class LlmJudge:
         grown = self._config.first_wait_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
         return min(max(grown, server_wait_s), self._config.max_wait_s)
 
-    async def _ask(self, client: AsyncOpenAI, messages: list[dict[str, str]]) -> Judgement | _Failure:
+    async def _ask(
+        self, client: AsyncOpenAI, messages: list[dict[str, str]], options: Mapping[str, Any]
+    ) -> Judgement | _Failure:
         """One answer, with the first of EXTRAS that the server does not refuse; a refused one is not tried again."""
         for place in range(self._extras, len(EXTRAS)):
-            outcome = await self._request(client, messages, EXTRAS[place])
+            outcome = await self._request(client, messages, {**options, **EXTRAS[place]})
             if isinstance(outcome, Judgement):
                 self._extras = max(self._extras, place)
             if isinstance(outcome, Judgement) or outcome.outcome.cause != "rejected":
@@ -265,7 +296,7 @@ class LlmJudge:
         return outcome
 
     async def _request(
-        self, client: AsyncOpenAI, messages: list[dict[str, str]], extras: Mapping[str, Any]
+        self, client: AsyncOpenAI, messages: list[dict[str, str]], extra_body: Mapping[str, Any]
     ) -> Judgement | _Failure:
         import openai
 
@@ -275,7 +306,7 @@ class LlmJudge:
                 raw = await client.chat.completions.with_raw_response.create(
                     model=self._config.model,
                     messages=messages,  # type: ignore[arg-type]
-                    extra_body={**self._config.options, **extras},
+                    extra_body=extra_body,
                 )
             completion = _Completion.model_validate_json(raw.content)
         except (TimeoutError, openai.APITimeoutError):
@@ -309,13 +340,16 @@ class LlmJudge:
         return _Failure(Ungraded("rejected", status), again=False)
 
 
-def _key(config: LlmConfig, messages: list[dict[str, str]]) -> str:
-    return json_hash([FORMAT, config.model, config.base_url, dict(config.options), messages], 64)
+def _key(config: LlmConfig, options: Mapping[str, Any], messages: list[dict[str, str]], number: int) -> str:
+    of_number = [number] if number else []
+    return json_hash([FORMAT, config.model, config.base_url, dict(options), messages, *of_number], 64)
 
 
 def _settings(config: LlmConfig) -> str:
-    """Eight hex digits of what changes an answer beside model and prompt: the server's address and the options."""
-    return json_hash([config.base_url, dict(config.options)], 8)
+    """Eight hex digits of what changes a grade beside model and prompt: the server's address, the options, and how
+    often a pair is asked."""
+    repeats = [config.answers, dict(config.again)] if config.answers > 1 else []
+    return json_hash([config.base_url, dict(config.options), *repeats], 8)
 
 
 def _read(choice: _Choice) -> Judgement | _Failure:

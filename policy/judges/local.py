@@ -7,6 +7,7 @@ quadratic kappa weighs. All prompts begin with the policy, so its keys and value
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
@@ -44,7 +45,18 @@ class LocalConfig(JudgeConfig):
     folder: Path = Field(description="A Hugging Face folder: config.json, *.safetensors and tokenizer.json.")
     device: str | None = Field(None, description="As PyTorch names it; None: a GPU if there is one, else the CPU.")
     batch_size: int = Field(8, ge=1, description="Pairs of one pass.")
+    most_spread: float | None = Field(
+        None,
+        gt=0,
+        description="Standard deviation of the grade under its probabilities past which a pair is left ungraded as "
+        "`unsure`; 1.4 is that of all grades alike.",
+    )
+    pair_price: float = Field(0.0, ge=0, description="Money for a pair, such as that for its share of a machine.")
     max_tokens: int = Field(8_192, ge=256, description="Tokens of a prompt; a pair with a longer one is ungraded.")
+
+    def cost(self, spent: Counter[str]) -> float | None:
+        """The money for the pairs in a judge's `spent`; None where no price is given."""
+        return spent["calls"] * self.pair_price if self.pair_price else None
 
 
 class LocalJudge:
@@ -63,7 +75,8 @@ class LocalJudge:
         # The decoder reads the prompts' shared beginning from samples that differ as early as prompts can.
         examples = [example for name in DIMENSIONS for example in getattr(policy.dimensions, name).examples]
         self._samples = [self._prompt.messages(Pair(each.member, each.job, each.query)) for each in examples]
-        self.name = f"local/{config.folder.name}-{_version(config.folder)}/{self._prompt.version}"
+        spread = "" if config.most_spread is None else f"-{config.most_spread:g}"
+        self.name = f"local/{config.folder.name}-{_version(config.folder)}{spread}/{self._prompt.version}"
         self.spent: Counter[str] = Counter()
 
     @classmethod
@@ -88,7 +101,7 @@ class LocalJudge:
             batch = [prompts[place] for place in places]
             self.spent.update(calls=len(batch), prompt_tokens=sum(map(len, batch)))
             for place, probabilities in zip(places, self._decoder.probabilities(batch), strict=True):
-                outcomes[place] = _judgement(probabilities)
+                outcomes[place] = _judgement(probabilities, self._config.most_spread)
         return outcomes
 
     @cached_property
@@ -104,8 +117,11 @@ class LocalJudge:
         return decoder
 
 
-def _judgement(probabilities: tuple[float, ...]) -> Judgement:
+def _judgement(probabilities: tuple[float, ...], most_spread: float | None) -> Judgement | Ungraded:
     mean = expected_grade(probabilities)
+    spread = math.sqrt(sum(share * (grade - mean) ** 2 for grade, share in enumerate(probabilities)))
+    if most_spread is not None and spread > most_spread:
+        return Ungraded("unsure", f"a spread of {spread:.2f} grades")
     shares = " ".join(f"{share:.2f}" for share in probabilities)
     return Judgement(int(mean + 0.5), f"mean {mean:.2f} of the grades 0 to 4 at {shares}", probabilities=probabilities)
 

@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from contracts.workspace import Workspace
 from policy.document.load import load_policy
 from policy.types import Policy
-from rolecall.options import JsonOption, params_of
+from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
 
 policy = typer.Typer(no_args_is_help=True, help="The product policy: check it, and see what a change of it would do.")
 
@@ -59,3 +60,23 @@ def diff(
         typer.echo(f"{flip.pair_id}  {flip.old} -> {flip.new}  {', '.join(flip.moved_by)}")
     changed = ", ".join(changed_parts(before, after)) or "nothing that a judge reads"
     typer.echo(f"{len(flipped)} of {len(pairs)} golden pairs would flip; changed: {changed}")
+
+
+@policy.command("curve")
+def curve(
+    workspace: WorkspaceOption = DEFAULT,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how agreement with the judge grows with the pairs that it grades, and draw it: when to stop paying."""
+    from beam_jobs.labelling.curve import curve_lines, learning_curve
+    from beam_jobs.labelling.curve_plot import curve_svg
+
+    place = Workspace(workspace)
+    drawn = learning_curve(place)
+    place.curve.mkdir(parents=True, exist_ok=True)
+    (place.curve / "curve.json").write_text(drawn.model_dump_json(indent=1) + "\n")
+    (place.curve / "curve.svg").write_text(curve_svg(drawn))
+    if as_json:
+        typer.echo(drawn.model_dump_json(indent=2))
+        return
+    typer.echo("\n".join([*curve_lines(drawn), f"drawn in {place.curve / 'curve.svg'}"]))

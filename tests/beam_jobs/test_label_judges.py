@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def test_a_language_model_grades_with_its_name_and_its_cost(
     assert (cost["pairs"], cost["calls"]) == (len(graded), len(chat_server.bodies))
     assert cost["calls"] + cost.get("cached", 0) == len(graded)  # two lists may hold the same pair
     money = cost["calls"] * (1_000 * 2 + 20 * 10) / 1e6 / len(graded)
-    assert cost["money_per_pair"] == pytest.approx(money)
+    assert cost["money_per_pair"] == pytest.approx(money) == pytest.approx(cost["money"] / len(graded))
+    assert cost["pairs_per_second"] == pytest.approx(1 / cost["seconds_per_pair"]) and cost["ungraded"] == {}
     assert f"graded {len(graded)} pairs" in caplog.text and f"{money:.6f} in money a pair" in caplog.text
     report = json.loads(workspace.judge_report.read_text())
     assert report == {
@@ -73,6 +75,45 @@ def test_a_language_model_grades_with_its_name_and_its_cost(
         "pairs": len(graded),
         "ungraded": 0,
     }
+
+
+def test_a_judge_that_is_free_says_what_it_took_and_no_money(
+    market: Workspace, copy: Callable[[Workspace], Workspace], caplog: pytest.LogCaptureFixture, labelled: Callable
+) -> None:
+    shutil.rmtree((workspace := copy(market)).examples)
+    with caplog.at_level(logging.INFO, logger="rolecall"):
+        found = labelled(workspace, *FEW)
+    cost = json.loads(workspace.judge_cost.read_text())
+    assert (cost["pairs"], cost["money"]) == (len(found) - found["grade"].null_count(), 0)
+    assert f"rubric graded {cost['pairs']:,} pairs" in caplog.text and "free" in caplog.text
+
+
+def test_pairs_on_which_a_judge_stays_divided_are_counted_and_stop_nothing(
+    market: Workspace,
+    copy: Callable[[Workspace], Workspace],
+    chat_server: Any,
+    caplog: pytest.LogCaptureFixture,
+    labelled: Callable,
+) -> None:
+    """Each second answer of a pair differs from the first, and for one pair in three so does the third."""
+    asked: dict[str, int] = {}
+
+    def reply(body: dict) -> str:
+        prompt = body["messages"][-1]["content"]
+        asked[prompt] = asked.get(prompt, 0) + 1
+        divided = zlib.crc32(prompt.encode()) % 3 == 0
+        return json.dumps({"grade": asked[prompt] if divided else max(2, asked[prompt]), "rationale": ""})
+
+    chat_server.reply = reply
+    workspace = copy(market)
+    with caplog.at_level(logging.INFO, logger="rolecall"):
+        found = labelled(workspace, *asks(chat_server, answers=3, concurrency=1), "--most-ungraded", "0")
+    cost = json.loads(workspace.judge_cost.read_text())
+    unsure = cost["ungraded"]["unsure"]
+    assert unsure > 0 and set(found["grade"].drop_nulls()) == {2}
+    assert cost["pairs"] == len(found) - found["grade"].null_count()
+    assert f"{unsure} pairs left without a grade: unsure {unsure}" in caplog.text
+    assert 0 < cost["repeats"] <= cost["calls"] and "asked again" in caplog.text
 
 
 PLUG = """

@@ -41,10 +41,10 @@ def judge(chat_server: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ll
     """Makes a judge that asks the server and hardly waits."""
     monkeypatch.setenv("SOME_KEY", "s3cr3t")
 
-    def make(answers: Path | None = None, **knobs: Any) -> LlmJudge:
+    def make(kept: Path | None = None, **knobs: Any) -> LlmJudge:
         quick = {"first_wait_s": 0.001, "max_wait_s": 0.01, "timeout_s": 5, "tries": 3}
         knobs = {"model": "gpt-x", "base_url": chat_server.url, "api_key_env": "SOME_KEY", **quick, **knobs}
-        return LlmJudge(POLICY, LlmConfig(**knobs), answers)
+        return LlmJudge(POLICY, LlmConfig(**knobs), kept)
 
     return make
 
@@ -82,7 +82,9 @@ def test_the_name_tells_model_settings_and_prompt(judge: Callable[..., LlmJudge]
     assert judge(concurrency=2, base_url=judge()._config.base_url + "/").name == judge().name
 
 
-@pytest.mark.parametrize("other", [{"base_url": "http://other/v1"}, {"options": {"temperature": 0, "max_tokens": 9}}])
+@pytest.mark.parametrize(
+    "other", [{"base_url": "http://other/v1"}, {"options": {"temperature": 0, "max_tokens": 9}}, {"answers": 3}]
+)
 def test_another_server_or_setting_is_another_judge(judge: Callable[..., LlmJudge], other: dict) -> None:
     assert judge(**other).name != judge().name
 
@@ -333,6 +335,78 @@ def test_a_key_that_is_not_there_is_missed_before_anything_is_asked(
     assert judge(api_key_env="").grade_many(pairs(1)) == [Judgement(3, "related work")]
 
 
+# --- asked until it agrees with itself -------------------------------------------------------------------------------
+
+
+def in_turn(*grades: int) -> Callable[[dict], str]:
+    """Answers one after the other, the last one for good."""
+    left = list(grades)
+    return lambda body: json.dumps({"grade": left.pop(0) if len(left) > 1 else left[0], "rationale": f"{len(left)}"})
+
+
+@pytest.mark.parametrize(
+    ("said", "cap", "asked", "grade"),
+    [
+        ((3, 3), 5, 2, 3),
+        ((3, 1, 3), 5, 3, 3),
+        ((3, 1, 1), 5, 3, 1),
+        ((3, 1, 3, 1, 3), 5, 3, 3),
+        ((0, 1, 2, 1, 1), 5, 5, 1),
+        ((0, 1, 2, 3, 4), 5, 5, None),
+        ((0, 1), 2, 2, None),
+        ((4,), 1, 1, 4),
+    ],
+)
+def test_a_pair_is_asked_until_most_answers_agree(
+    chat_server: Any, judge: Callable[..., LlmJudge], said: tuple[int, ...], cap: int, asked: int, grade: int | None
+) -> None:
+    chat_server.reply = in_turn(*said)
+    one = judge(answers=cap)
+    [found] = one.grade_many(pairs(1))
+    assert len(chat_server.bodies) == one.spent["calls"] == asked and one.spent["repeats"] == asked - 1
+    if grade is None:
+        assert found == Ungraded("unsure", f"grades {', '.join(map(str, said))}")
+    else:
+        assert isinstance(found, Judgement) and found.grade == grade
+
+
+def test_the_mean_of_all_answers_is_the_soft_grade(chat_server: Any, judge: Callable[..., LlmJudge]) -> None:
+    chat_server.reply = in_turn(4, 1, 4)
+    [found] = judge(answers=3).grade_many(pairs(1))
+    assert isinstance(found, Judgement) and found.expected == pytest.approx(3.0)
+    assert found.probabilities == pytest.approx((0, 1 / 3, 0, 0, 2 / 3))
+
+
+def test_later_answers_are_asked_for_with_their_own_options(chat_server: Any, judge: Callable[..., LlmJudge]) -> None:
+    judge(answers=2, again={"temperature": 0.9}, options={"temperature": 0, "max_tokens": 50}).grade_many(pairs(1))
+    assert [(body["temperature"], body["max_tokens"]) for body in chat_server.bodies] == [(0, 50), (0.9, 50)]
+
+
+def test_each_answer_is_kept_and_none_is_paid_for_twice(
+    chat_server: Any, judge: Callable[..., LlmJudge], tmp_path: Path
+) -> None:
+    chat_server.reply = in_turn(3, 1, 2)
+    assert judge(tmp_path / "a.sqlite", answers=3).grade_many(pairs(1)) == [Ungraded("unsure", "grades 3, 1, 2")]
+    chat_server.reply = in_turn(2)
+    again = judge(tmp_path / "a.sqlite", answers=4)
+    [found] = again.grade_many(pairs(1))
+    assert found == Ungraded("unsure", "grades 3, 1, 2, 2") and (again.spent["calls"], again.spent["cached"]) == (1, 3)
+
+
+def test_pairs_on_which_a_judge_stays_divided_are_no_failure_of_the_server(
+    chat_server: Any, judge: Callable[..., LlmJudge]
+) -> None:
+    said: list[int] = []
+
+    def reply(body: dict) -> str:
+        said.append(len(said) % 2)
+        return json.dumps({"grade": said[-1], "rationale": ""})
+
+    chat_server.reply = reply
+    found = judge(answers=2, give_up_after=2, concurrency=1).grade_many(pairs(6))
+    assert {one.cause for one in found if isinstance(one, Ungraded)} == {"unsure"} and len(found) == 6
+
+
 # --- asked once ------------------------------------------------------------------------------------------------------
 
 
@@ -453,5 +527,6 @@ def test_costs_are_told_where_prices_are(judge: Callable[..., LlmJudge]) -> None
     asked.grade_many(pairs(2))
     assert LlmConfig(model="m").cost(asked.spent) is None
     assert LlmConfig(model="m", prompt_price=2, completion_price=10).cost(asked.spent) == pytest.approx(0.0044)
+    assert LlmConfig(model="m", call_price=0.5).cost(asked.spent) == 1.0
     with pytest.raises(ValidationError):
         LlmConfig(model="m", prompt_price=-1)

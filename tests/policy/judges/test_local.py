@@ -125,6 +125,17 @@ def test_the_grade_is_the_rounded_mean(judge: LocalJudge) -> None:
     assert sum(found.probabilities or ()) == pytest.approx(1)
 
 
+def test_a_pair_on_which_the_probabilities_are_spread_is_left_ungraded(folder: Path) -> None:
+    """Random weights hardly prefer a grade, so the spread is near that of all grades alike, the root of 2."""
+    strict = LocalJudge(POLICY, LocalConfig(folder=folder, most_spread=0.5, pair_price=0.25))
+    (found,) = strict.grade_many([pair()])
+    assert isinstance(found, Ungraded) and found.cause == "unsure"
+    (found,) = LocalJudge(POLICY, LocalConfig(folder=folder, most_spread=2.0)).grade_many([pair()])
+    assert isinstance(found, Judgement)
+    assert strict.name != LocalJudge(POLICY, LocalConfig(folder=folder)).name
+    assert strict.Config(folder=folder, pair_price=0.25).cost(strict.spent) == 0.25
+
+
 def test_the_name_tells_folder_weights_and_prompt(judge: LocalJudge, folder: Path, broken: Path) -> None:
     assert judge.name.startswith(f"local/{folder.name}-")
     assert judge.name.endswith(PROMPT.version)
