@@ -68,6 +68,7 @@ from contracts.match import MATCH_VERSION
 from contracts.progress import Progress
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
+from contracts.text.work import WorkReader
 from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
@@ -155,6 +156,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         if counters["left_out"]:
             log.warning("label: %s shown jobs left out: they have no vector", f"{counters['left_out']:,}")
     _publish(workspace, staging, {batch.name for batch in batches})
+    workspace.vocabulary.write_text(policy.vocabulary.model_dump_json(), "utf-8")
     counts = Counts(
         read=len(requests), written=lists, skipped=len(requests) - lists, seconds=time.monotonic() - started
     )
@@ -222,6 +224,7 @@ class LabelLists(beam.DoFn):
         self._encoder = TextEncoder(self._workspace.encoder, threads=self._threads)
         self._judge = open_judge(self._config.judge, judge_setting(self._policy, self._workspace, self._threads))
         self._jobs = JobVersions(self._workspace)
+        self._work = WorkReader(self._policy.vocabulary)
 
     def process(self, batch: ListBatch) -> Iterator[None]:
         self._progress.start()
@@ -242,7 +245,7 @@ class LabelLists(beam.DoFn):
             for one, of_list in zip(lists, graded, strict=True):
                 asked, rows = one.request.request, one.jobs.rows
                 features = pair_features(self._index, self._index.activity, asked, rows, one.vector)
-                match = match_bins(self._index, asked, rows, one.titles)
+                match = match_bins(self._index, asked, rows, one.titles, self._work)
                 examples.append(list_rows(one.request, one.jobs, list(map(_grade_or_none, of_list)), features, match))
                 outcomes += of_list
             self._progress.add(len(chunk))

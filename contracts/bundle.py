@@ -14,12 +14,13 @@ from pydantic import Field, ValidationError
 
 from contracts.errors import BundleMismatch
 from contracts.match import MATCH_VERSION
+from contracts.text.work import Vocabulary
 from contracts.validation import typed
 from contracts.values import FrozenModel
 from contracts.versions import file_hash, json_hash
 
 MANIFEST = "bundle.json"
-FORMAT = 3
+FORMAT = 4
 """Raised with every field that is added, dropped or read otherwise: older bundles are then exported again."""
 
 
@@ -65,6 +66,7 @@ class Manifest(FrozenModel):
     max_item_tokens: int
     precision: str
     match_version: str = Field("", description="Of the comparisons that score.onnx reads; empty where it reads none.")
+    vocabulary: Vocabulary = Field(Vocabulary(), description="The table of work that those comparisons read titles by.")
     calibration: Mapping[str, tuple[Calibration, ...]] = Field(
         {},
         description="Task -> its map for any place, then by `from_rank` the maps of places where they differ; only "

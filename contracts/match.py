@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from contracts.versions import json_hash
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when `ranking.match` computes a comparison otherwise without a change of its name or bins."""
 
 
@@ -36,6 +36,7 @@ class Comparison(NamedTuple):
 
 
 _CLOSENESS = ("none", "faint", "slight", "some", "fair", "good", "close", "very close", "the same")
+_WORK = ("another field", "the same field", "related work", "the same work")  # `contracts.text.work`, by its numbers
 _COSINES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.92)
 
 COMPARISONS: tuple[Comparison, ...] = (
@@ -47,7 +48,7 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison("skills_shared", ("0", "1", "2", "3", "4", "5 or more"), (1, 2, 3, 4, 5)),
     Comparison("query_skill", ("not asked by the job", "asked by the job")),  # the query is a skill
     Comparison(
-        "level",  # rungs of the job above the member's
+        "level",  # rungs of the job above the one searched for, else the member's; read in titles where not stated
         ("3 or more below", "2 below", "1 below", "the same", "1 above", "2 above", "3 or more above"),
         (-2, -1, 0, 1, 2, 3),
     ),
@@ -59,6 +60,8 @@ COMPARISONS: tuple[Comparison, ...] = (
         ("far below", "below", "a little below", "as asked", "above", "far above"),
         (0.6, 0.8, 0.95, 1.1, 1.3),
     ),
+    Comparison("own_work", _WORK),  # of the headline and the last positions, by the policy's table of work
+    Comparison("wished_work", _WORK),  # of the query, else of the wished titles
     Comparison("own_title", _CLOSENESS, _COSINES),  # cosine with the headline and the last positions
     Comparison("wished_title", _CLOSENESS, _COSINES),  # cosine with the query, else with the wished titles
     Comparison("industry", ("other", "in part", "the same")),

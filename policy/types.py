@@ -12,6 +12,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from contracts.records import SENIORITY_LADDER, Job, Member
+from contracts.text.work import Vocabulary
 from contracts.values import FrozenModel
 
 GRADES = (0, 1, 2, 3, 4)
@@ -177,6 +178,11 @@ class Policy(FrozenModel):
         description="Field of work -> kind of work -> the phrases that name it."
     )
     related: tuple[tuple[str, str], ...] = Field(description="Pairs of kinds of work that are near each other.")
+
+    @cached_property
+    def vocabulary(self) -> Vocabulary:
+        """What titles are read by."""
+        return Vocabulary(work=self.work, related=self.related, levels=self.dimensions.seniority.words)
 
     @field_validator("grades")
     @classmethod

@@ -16,8 +16,11 @@ from contracts.match import COMPARISONS
 from contracts.records import SENIORITY_LADDER
 from contracts.text.places import Place, folded, is_region, read_place, split_place
 from contracts.text.words import stem, words
+from contracts.text.work import NOT_KNOWN, Title, WorkReader
 from retrieval.engines.append_only import SegmentedArray
+from retrieval.facts import Facts
 from retrieval.filters.attributes import AttributeTable
+from retrieval.index.job_rows import JobRows
 from retrieval.request import Request
 
 _DAY = 86_400.0
@@ -41,6 +44,9 @@ class _Index(Protocol):
 
     @property
     def title_vectors(self) -> SegmentedArray: ...
+
+    @property
+    def jobs(self) -> JobRows: ...
 
 
 class RequestTitles(NamedTuple):
@@ -81,7 +87,9 @@ def _titles(request: Request) -> tuple[Sequence[str], Sequence[str], Sequence[st
     return request.facts.own_titles, wished, (request.query.strip(),) if place else ()
 
 
-def match_bins(index: _Index, request: Request, rows: np.ndarray, titles: RequestTitles) -> np.ndarray:
+def match_bins(
+    index: _Index, request: Request, rows: np.ndarray, titles: RequestTitles, reader: WorkReader
+) -> np.ndarray:
     """The match of n jobs for one request.
 
     A side that does not say gives bin 0. A remote job is "remote" though the member's place is not known, and a query
@@ -93,6 +101,7 @@ def match_bins(index: _Index, request: Request, rows: np.ndarray, titles: Reques
         request: Its facts, location, query and time are compared.
         rows: (n,) int32 of the index, any n.
         titles: From `encode_titles` of the same request.
+        reader: Reads kinds of work and levels in titles.
 
     Returns:
         (n, C) uint8, the bin of each comparison in the order of `COMPARISONS`.
@@ -100,6 +109,7 @@ def match_bins(index: _Index, request: Request, rows: np.ndarray, titles: Reques
     table, facts = index.attributes, request.facts
     query, place = _read_query(request.query, table)
     wished = titles.wished if place or not len(titles.whole) else titles.whole
+    named = [reader.read(title) for title in index.jobs.titles(rows)]
     job_titles = index.title_vectors[rows].astype(np.float32)
     needed = table.counts("skills")[rows]
     shared = table.shared("skills", facts.skills, rows)
@@ -110,11 +120,13 @@ def match_bins(index: _Index, request: Request, rows: np.ndarray, titles: Reques
         "skills": _binned("skills", shared / np.maximum(needed, 1), compared),
         "skills_shared": _binned("skills_shared", shared, compared),
         "query_skill": _query_skill(table, query, needed, rows),
-        "level": _level(table, facts.seniority, rows),
+        "level": _level(table, _own_rung(facts, query, reader), named, rows),
         "place": np.where(remote, _REMOTE, _tiers(table, reach, rows)),
         "query_place": np.where(remote & (place is not None), _REMOTE, _tiers(table, [place] if place else [], rows)),
         "workplace": _workplace(table, facts.workplace, rows),
         "pay": _pay(table, facts.salary_min, facts.currency, rows),
+        "own_work": _work(reader, facts.own_titles, named),
+        "wished_work": _work(reader, (query,) if query else facts.wished_titles, named),
         "own_title": _closeness("own_title", job_titles, titles.own),
         "wished_title": _closeness("wished_title", job_titles, wished),
         "industry": _industry(table, facts.industries, rows),
@@ -184,12 +196,30 @@ def _query_skill(table: AttributeTable, query: str, needed: np.ndarray, rows: np
     return np.where(needed > 0, 1 + table.shared("skills", (query,), rows), 0)
 
 
-def _level(table: AttributeTable, own: str, rows: np.ndarray) -> np.ndarray:
-    if own not in SENIORITY_LADDER:
+def _own_rung(facts: Facts, query: str, reader: WorkReader) -> int | None:
+    """The rung that a query names, else the member's own, else that of their newest title."""
+    searched = reader.read(query).rung
+    if searched is not None:
+        return searched
+    if facts.seniority in SENIORITY_LADDER:
+        return SENIORITY_LADDER.index(facts.seniority)
+    return reader.read(facts.own_titles[0]).rung if facts.own_titles else None
+
+
+def _level(table: AttributeTable, own: int | None, named: Sequence[Title], rows: np.ndarray) -> np.ndarray:
+    if own is None:
         return np.zeros(len(rows), np.int64)
     codes = np.array([table.code("seniority", rung) for rung in SENIORITY_LADDER])
     is_rung = table.codes("seniority")[rows][:, None] == codes
-    return _binned("level", is_rung.argmax(1) - SENIORITY_LADDER.index(own), is_rung.any(1))
+    in_title = np.array([-1 if title.rung is None else title.rung for title in named], np.int64)
+    rungs = np.where(is_rung.any(1), is_rung.argmax(1), in_title)
+    return _binned("level", rungs - own, rungs >= 0)
+
+
+def _work(reader: WorkReader, titles: Sequence[str], named: Sequence[Title]) -> np.ndarray:
+    kinds = [reader.read(title).kinds for title in titles]
+    nearest = (max((reader.relation(own, title.kinds) for own in kinds), default=NOT_KNOWN) for title in named)
+    return np.fromiter(nearest, np.int64, len(named))
 
 
 def _workplace(table: AttributeTable, wished: Sequence[str], rows: np.ndarray) -> np.ndarray:

@@ -178,4 +178,4 @@ def bins_read(
     if not scorer.manifest.match_version:
         return None
     none = RequestTitles(*[np.zeros((0, index.manifest.dim), np.float32)] * 3)
-    return match_bins(index, request, rows, titles or none)
+    return match_bins(index, request, rows, titles or none, scorer.work)

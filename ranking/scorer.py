@@ -14,6 +14,7 @@ from contracts.bundle import Manifest, read_manifest
 from contracts.errors import ShapeMismatch
 from contracts.match import COMPARISONS
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
+from contracts.text.work import WorkReader
 from retrieval.encoder import batches_by_length
 from retrieval.onnx_session import Opener, open_session
 
@@ -36,6 +37,7 @@ class BundleScorer:
         """
         self.manifest = manifest or read_manifest(folder)
         self.tasks = self.manifest.tasks
+        self.work = WorkReader(self.manifest.vocabulary)
         self._tokenizer = open_tokenizer(folder, self.manifest.max_prefix_tokens)
         self._prefix = opened(folder / "prefix.onnx", threads)
         self._score = opened(folder / "score.onnx", threads)

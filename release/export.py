@@ -19,6 +19,7 @@ from contracts.features import serving_service
 from contracts.match import COMPARISONS, MATCH_VERSION
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
+from contracts.text.work import Vocabulary
 from contracts.versions import content_hash, file_hash, require_current, set_current, staged_folder
 from contracts.workspace import Workspace
 from models.config import Precision, StudentConfig
@@ -164,6 +165,7 @@ def export_graphs(workspace: Workspace, precision: Precision = "int8_static") ->
         max_item_tokens=config.max_item_tokens,
         precision=precision,
         match_version="" if student.match is None else MATCH_VERSION,
+        vocabulary=Vocabulary.model_validate(about.get("vocabulary", {})),
         lineage=lineage | {"config": about["config"]},
         metrics=json.loads((source / "metrics.json").read_text()),
     )

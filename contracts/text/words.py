@@ -70,3 +70,12 @@ def _stemmed(language: str) -> Callable[[str], str]:
         return apart.get(word) or snowball.stemWord(word)
 
     return stemmed
+
+
+_STOP = frozenset(words("a an and at by for from i in my of on or our the to we with you your"))
+
+
+@lru_cache(maxsize=100_000)
+def stems(text: str) -> tuple[str, ...]:
+    """The English stems of a text's words in order, without stop words."""
+    return tuple(stem(word) for word in words(text) if word not in _STOP)

@@ -15,7 +15,9 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from contracts.errors import NotReady, TrainingFailed
+from contracts.match import COMPARISONS
 from contracts.tasks import TASKS
+from contracts.text.work import Vocabulary
 from contracts.versions import file_hash, json_hash, set_current
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, PruneConfig, StudentConfig
@@ -58,7 +60,8 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     rows = read_rows(workspace.training)
     folder = backbone_folder(config.backbone)
     stores = {name: current_scores(workspace, name) for name in config.distil}
-    version = _version(rows, config, folder, stores)
+    vocabulary = _vocabulary(workspace, rows) if config.match else Vocabulary()
+    version = _version(rows, config, folder, stores, vocabulary)
     out = workspace.student / version
     if (out / "metrics.json").is_file():
         log.info("student: version %s is up to date", version)
@@ -70,6 +73,7 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         "config": config.model_dump(mode="json"),
         "text_version": rows.text_version,
         "training": rows.version,
+        "vocabulary": vocabulary.model_dump(mode="json"),
         "backbone": backbone_version(folder),
         "teachers": {name: path.stem for name, path in stores.items()},
     }
@@ -284,11 +288,28 @@ def _tasks(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.
     return tasks, np.stack([by_task.get(task, unknown) for task in tasks], axis=1), teachers
 
 
-def _version(rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[str, Path]) -> str:
+def _vocabulary(workspace: Workspace, rows: Rows) -> Vocabulary:
+    """The table of work that the match of the training set was read by.
+
+    Raises NotReady where it is gone, though the match of some pair was read by one.
+    """
+    path = workspace.vocabulary
+    if path.is_file():
+        return Vocabulary.model_validate_json(path.read_bytes())
+    work = [i for i, comparison in enumerate(COMPARISONS) if comparison.name in ("own_work", "wished_work")]
+    if rows.match[:, work].any():
+        raise NotReady(f"no {path.name} in {path.parent}", cure="run `rolecall label` again")
+    return Vocabulary()
+
+
+def _version(
+    rows: Rows, config: StudentConfig, folder: Path, stores: Mapping[str, Path], vocabulary: Vocabulary
+) -> str:
     knobs = config.model_dump(mode="json", exclude={"backbone", "memory_mb", "base", "device"})
     parts = [
         MODEL_FORMAT,
         rows.version,
+        vocabulary.version,
         knobs,
         file_hash(config.base / "student.safetensors") if config.base else "",
         backbone_version(folder),

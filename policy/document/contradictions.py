@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+from contracts.text.words import stems
 from policy.rubric.dimensions import score_dimensions
-from policy.rubric.titles import TitleReader, stems
+from policy.rubric.titles import TitleReader
 from policy.types import DIMENSIONS, Dimension, HardRule, Policy, SteppedDimension
 
 

@@ -23,11 +23,12 @@ import pyarrow.dataset as ds
 from contracts.errors import NotReady
 from contracts.records import Job, Member
 from contracts.tables import parts, read_as_of, read_table
+from contracts.text.words import stems
 from contracts.time.as_of import rows_as_of
 from contracts.time.open import open_at
 from contracts.versions import row_hash
 from policy.golden.pairs import GoldenPair, Kind, Source
-from policy.rubric.titles import TitleReader, stems
+from policy.rubric.titles import TitleReader
 from policy.types import Policy
 
 log = logging.getLogger("rolecall")

@@ -13,7 +13,8 @@ from functools import lru_cache
 from contracts.records import SENIORITY_LADDER, Job, Member
 from contracts.text.places import read_place, split_place
 from contracts.text.verbalizer import job_title
-from policy.rubric.titles import TitleReader, stems
+from contracts.text.words import stems
+from policy.rubric.titles import TitleReader
 from policy.types import Dimension, Policy
 
 OLDER = 0.9

@@ -92,6 +92,11 @@ class JobRows:
             return self._jobs.slice(row, 1).to_pylist()[0]
         return self._added[row - self.built].model_dump(include=set(SHOWN))
 
+    def titles(self, rows: np.ndarray) -> list[str]:
+        """The titles of (m,) rows."""
+        built = iter(self._jobs["title"].take(pa.array(rows[rows < self.built])).to_pylist())
+        return [next(built) if row < self.built else self._added[row - self.built].title for row in rows.tolist()]
+
     def text_hash(self, row: int) -> str:
         """`contracts.text.verbalizer.content_hash` of the text that the job's vector and item tokens were made from."""
         return self._hashes[row].as_py() if row < self.built else self._added_hashes[row - self.built]

@@ -19,6 +19,7 @@ from contracts.match import COMPARISONS, SIZES
 from contracts.records import SENIORITY_LADDER, Job, Member, Position, Preferences
 from contracts.text.places import folded, read_place
 from contracts.text.verbalizer import Percentiles, Verbalizer
+from contracts.text.work import Vocabulary, WorkReader
 from ranking.match import RequestTitles, encode_all_titles, encode_titles, match_bins
 from retrieval.engines.exact import ExactEngine
 from retrieval.filters.attributes import build_attributes
@@ -46,6 +47,15 @@ LONE = (*PLACES, "Austin", "Texas, USA")
 WAYS = ("onsite", "hybrid", "remote")
 DIM = 4
 BASIS = np.eye(DIM, dtype=np.float32)
+VOCABULARY = Vocabulary(
+    work={
+        "care": {"nurse": ("nurse", "rn"), "carer": ("carer",), "doctor": ("doctor",)},
+        "land": {"farmer": ("farmer",)},
+    },
+    related=(("nurse", "carer"),),
+    levels={"senior": ("senior",), "lead": ("head",), "intern": ("trainee",)},
+)
+READER = WorkReader(VOCABULARY)
 
 
 class ByFirstLetter:
@@ -93,7 +103,7 @@ def ask(member: Member | None = None, query: str = "", **fields: Any) -> Request
 
 def match(index: JobIndex, request: Request, rows: Sequence[int] | None = None) -> dict[str, list[int]]:
     chosen = np.arange(len(index), dtype=np.int32) if rows is None else np.array(rows, np.int32)
-    bins = match_bins(index, request, chosen, encode_titles(ByFirstLetter(), request))
+    bins = match_bins(index, request, chosen, encode_titles(ByFirstLetter(), request), READER)
     assert bins.shape == (len(chosen), len(COMPARISONS)) and bins.dtype == np.uint8
     assert (bins < np.array(SIZES)).all()
     return {name: bins[:, i].tolist() for i, name in enumerate(NAMES)}
@@ -221,7 +231,7 @@ def test_a_query_is_the_wished_title_without_its_place(work: JobIndex) -> None:
     titles = encode_titles(encoder, request)
     assert encoder.calls == [["beta", "beta in Austin"]]
     rows = np.arange(3, dtype=np.int32)
-    assert match_bins(work, request, rows, titles)[:, NAMES.index("wished_title")].tolist() == [1, 9, 1]
+    assert match_bins(work, request, rows, titles, READER)[:, NAMES.index("wished_title")].tolist() == [1, 9, 1]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +255,7 @@ def test_a_query_that_names_no_place_is_read_whole(work: JobIndex) -> None:
     apart = RequestTitles(np.zeros((0, DIM), np.float32), BASIS[[ord("b") % DIM]], BASIS[[ord("g") % DIM]])
     column = NAMES.index("wished_title")
     for query, expected in (("work in training", [1, 1, 9]), ("work in Austin", [1, 9, 1])):
-        found = match_bins(work, ask(query=query), np.arange(3, dtype=np.int32), apart)
+        found = match_bins(work, ask(query=query), np.arange(3, dtype=np.int32), apart, READER)
         assert found[:, column].tolist() == expected
 
 
@@ -339,3 +349,48 @@ def test_a_profile_in_a_request_is_matched_as_the_stored_member(one: Member) -> 
     text, location = profile_text(profile, VERBALIZER)
     request = build_request(text, Activity(), "", location, Filter(), NOW, percentiles=PAY)
     assert match(index_of(WORK), request) == match(index_of(WORK), ask(one))
+
+
+JOBS_OF_WORK = [
+    job("1", title="Senior Nurse"),
+    job("2", title="Carer"),
+    job("3", title="Farmer"),
+    job("4", title="Rigger"),
+]
+
+
+def test_work_is_told_by_the_table_and_by_the_nearest_title() -> None:
+    index = index_of(JOBS_OF_WORK)
+    bins = match(index, ask(member(headline="RN", titles=("Farmer", "Doctor"))))
+    assert bins["own_work"] == [4, 3, 1, 0]
+    assert bins["wished_work"] == [2, 2, 4, 0]
+    searched = match(index, ask(member(headline="RN", titles=("Farmer",)), "carer in Austin"))
+    assert (searched["own_work"], searched["wished_work"]) == (bins["own_work"], [3, 4, 1, 0])
+    assert match(index, ask(member(skills=("sql",))))["own_work"] == [0, 0, 0, 0]
+
+
+def test_levels_are_read_in_titles_where_no_record_states_them() -> None:
+    jobs = [*JOBS_OF_WORK[:2], job("3", title="Head Nurse", seniority="mid"), job("4", title="Trainee farmer")]
+    index = index_of(jobs)
+    senior = SENIORITY_LADDER.index("senior")
+    stated = member(seniority="senior", headline="Trainee")
+    expected = [4, 0, 4 + SENIORITY_LADDER.index("mid") - senior, 1]
+    assert match(index, ask(stated))["level"] == expected
+    assert match(index, ask(member(headline="Senior Carer")))["level"] == expected
+    assert match(index, ask(stated, "head nurse"))["level"][0] == 3  # what is searched for comes before what one is
+    assert match(index, ask(member(headline="Carer")))["level"] == [0, 0, 0, 0]
+
+
+def test_a_job_that_came_after_the_build_is_read_too() -> None:
+    index = index_of(JOBS_OF_WORK[:2])
+    later = job("9", title="Senior RN")
+    index = index.changed([Upsert(later, BASIS[0], None, "", BASIS[0])], {}, "1")
+    bins = match(index, ask(member(headline="Nurse")), [2, 0, 1])
+    assert bins["own_work"] == [4, 4, 3]
+
+
+def test_an_empty_vocabulary_knows_nothing() -> None:
+    index, request = index_of(JOBS_OF_WORK), ask(member(headline="Senior Nurse"))
+    rows = np.arange(4, dtype=np.int32)
+    bins = match_bins(index, request, rows, encode_titles(ByFirstLetter(), request), WorkReader(Vocabulary()))
+    assert not bins[:, [NAMES.index(name) for name in ("own_work", "wished_work", "level")]].any()

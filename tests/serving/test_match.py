@@ -14,7 +14,7 @@ from serving.schemas import SearchRequest
 def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bins that follow from the row of the job alone, some of them not known."""
 
-    def bins(index, request, rows, titles) -> np.ndarray:
+    def bins(index, request, rows, titles, reader) -> np.ndarray:
         return np.stack([np.random.default_rng(int(row)).integers(0, SIZES) for row in rows]).astype(np.uint8)
 
     monkeypatch.setattr("ranking.rank.match_bins", bins)
@@ -37,7 +37,7 @@ def test_the_bins_move_the_scores(engine: Engine, monkeypatch: pytest.MonkeyPatc
     scores = []
     for bin in (0, 1):
 
-        def bins(index, request, rows, titles, bin=bin) -> np.ndarray:
+        def bins(index, request, rows, titles, reader, bin=bin) -> np.ndarray:
             return np.full((len(rows), len(SIZES)), bin, np.uint8)
 
         monkeypatch.setattr("ranking.rank.match_bins", bins)

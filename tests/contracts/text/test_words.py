@@ -2,8 +2,7 @@
 
 import pytest
 
-from contracts.text.words import split_words, stem, words
-from policy.rubric.titles import stems
+from contracts.text.words import split_words, stem, stems, words
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from contracts.errors import BadInput
 from contracts.records import Job, Member
+from contracts.text.words import stem
 from policy import Judgement, Pair, RubricJudge, Ungraded, load_policy
 from policy.rubric.dimensions import score_dimensions
-from policy.rubric.titles import TitleReader, stem
+from policy.rubric.titles import TitleReader
 from tests.make import refused
 
 THEN = datetime(2024, 1, 1, tzinfo=UTC)
