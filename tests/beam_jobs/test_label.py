@@ -24,6 +24,7 @@ from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.match import COMPARISONS
 from contracts.records import Event, Grade, Job, Member
 from contracts.tables import latest, parts, read_table, write_part
+from contracts.text.work import Vocabulary
 from contracts.workspace import Workspace
 from history import as_of as asof
 from policy import load_policy
@@ -239,7 +240,10 @@ def test_rows_hold_the_match_as_it_is_when_served(market: Workspace, rows: pl.Da
         bool(jobs[job_id]["seniority"] and member_id and members[member_id]["seniority"])
         for job_id, member_id in rows.select("job_id", "member_id").iter_rows()
     ]
-    assert ((bins[:, names.index("level")] > 0) == np.array(known)).all()
+    assert (bins[np.array(known), names.index("level")] > 0).all()
+    vocabulary = Vocabulary.model_validate_json(market.vocabulary.read_bytes())
+    assert vocabulary == load_policy(LabelConfig().policy).vocabulary
+    assert (bins[:, names.index("own_work")] > 0).any()
 
 
 # --- grades ----------------------------------------------------------------------------------------------------------

@@ -10,14 +10,19 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from contracts.errors import NotReady
 from contracts.examples import PAIR_FEATURES, TRAINING
 from contracts.match import MATCH_TYPE, SIZES
 from contracts.tables import write_part
+from contracts.text.work import Vocabulary
 from contracts.workspace import Workspace
 from models.config import StudentConfig
 from models.student.distil import float_logits, load_student, train_student
 from models.student.served import served_lists
 from models.training.rows import read_rows
+from tests.make import refused
+
+VOCABULARY = Vocabulary(work={"care": {"nurse": ("nurse",)}}, levels={"senior": ("senior",)})
 
 
 def served_table(lists: int, per_list: int = 12) -> pa.Table:
@@ -55,6 +60,8 @@ def served_table(lists: int, per_list: int = 12) -> pa.Table:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("served"))
     write_part(workspace.training, served_table(30))
+    workspace.examples.mkdir()
+    workspace.vocabulary.write_text(VOCABULARY.model_dump_json(), "utf-8")
     return workspace
 
 
@@ -96,6 +103,18 @@ def test_the_encoders_stay_as_they_were_and_a_seed_says_all(served: Workspace, t
     assert not any(name.startswith("score_layers") for name in same - {"score_layers"} if "key.bias" not in name)
     (first / "metrics.json").unlink()
     assert np.array_equal(float_logits(train_student(served, config(tiny, served_epochs=1)), rows, chosen), scores)
+
+
+def test_the_student_keeps_the_table_that_its_match_was_read_by(served: Workspace, tiny: Path) -> None:
+    kept = train_student(served, config(tiny, served_epochs=0))
+    assert json.loads((kept / "student.json").read_text())["vocabulary"] == VOCABULARY.model_dump(mode="json")
+    text = served.vocabulary.read_text()
+    served.vocabulary.unlink()
+    try:
+        with refused(NotReady, "vocabulary.json", "rolecall label"):
+            train_student(served, config(tiny, served_epochs=0))
+    finally:
+        served.vocabulary.write_text(text)
 
 
 def test_a_list_without_a_graded_served_pair_is_no_served_list(served: Workspace) -> None:
