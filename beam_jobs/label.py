@@ -88,7 +88,7 @@ log = logging.getLogger("rolecall")
 
 T = TypeVar("T")
 
-FORMAT = 5
+FORMAT = 6
 """Version of the rows: raise it when the same input makes another row."""
 LIST_KNOBS = ("train_candidates", "valid_candidates", "test_candidates", "random_share", "hard_share", "floor_share")
 """Knobs that change the jobs of a list."""

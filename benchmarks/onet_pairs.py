@@ -120,7 +120,7 @@ def pairs_table(rows: list[tuple], text_version: str) -> pa.Table:
         "request_text": requests,
         "job_text": jobs,
         "text_version": [text_version] * n,
-        **{name: [None] * n for name in ("expected", *ENGAGEMENT_TASKS)},
+        **{name: [None] * n for name in ("retrieved", "expected", *ENGAGEMENT_TASKS)},
         **{name: [0.0] * n for name in PAIR_FEATURES},
         "match": [[0] * len(COMPARISONS)] * n,
     }

@@ -17,6 +17,7 @@ from benchmarks.branch import FULL, PARTIAL
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
 from benchmarks.markdown import filled, markdown_table, with_interval, with_unit
+from benchmarks.order import frontier_table
 from benchmarks.retrieval_rivals import RIVALS
 from benchmarks.retrieval_sizes import SHARES, TERMS, K
 from benchmarks.retrieval_turns import OURS, passing
@@ -495,6 +496,10 @@ def _branch(rows: Rows) -> str:
     return markdown_table(["stage", FULL, PARTIAL], lines)
 
 
+def order_tables(rows: Rows) -> dict[str, str]:
+    return {"frontier": frontier_table(rows), "made": _made_by(rows)}
+
+
 class Source(NamedTuple):
     """Where a page's tables come from: the names of result files, and what makes tables of their rows."""
 
@@ -509,6 +514,7 @@ SOURCES = {
     "docs/benchmarks/embeddings.md": Source(("embeddings",), embeddings_tables),
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
+    "docs/how-to/order.md": Source(("order",), order_tables),
 }
 
 if __name__ == "__main__":

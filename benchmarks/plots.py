@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.ladder_data import SIMULATED
+from benchmarks.order import CHOSEN
 from benchmarks.pages import COLUMNS, ENGINES, Named, Rows, by_name, cases_of, jobs_of, rows_of
 from benchmarks.retrieval_plans import PLANS, PRESELECT
 from benchmarks.retrieval_sizes import SHARES, K
@@ -72,6 +73,36 @@ def _links(rows: Rows) -> Any:
         axis.set_xscale("log")
         axis.grid(alpha=0.3)
         axis.legend(fontsize=7)
+    return figure
+
+
+def _order(rows: Rows) -> Any:
+    """Every order that was measured: the policy against what members did; a ring is what was chosen."""
+    from matplotlib import pyplot
+
+    named = by_name(rows)
+    panels = {"NDCG@10_graded": "NDCG@10 of the grades", "good_fits@10": "good fits", "poor_fits@10": "poor fits"}
+    figure, axes = pyplot.subplots(1, 3, figsize=(13, 3.9))
+    for axis, (metric, label) in zip(axes, panels.items(), strict=True):
+        for case, system in dict.fromkeys((case, system) for case, system, _ in named):
+            behaviour, value = (named.get((case, system, name)) for name in ("NDCG@10", metric))
+            if behaviour is None or value is None:
+                continue
+            if CHOSEN in case:
+                axis.plot(behaviour["value"], value["value"], "o", ms=11, mfc="none", color="tab:red")
+                continue
+            name = system.partition(",")[0]
+            color = {"blend": "tab:blue", "relevance": "tab:purple"}.get(name, "tab:brown")
+            floor = system.partition("floor ")[2]
+            axis.plot(behaviour["value"], value["value"], "s" if floor else "o", ms=4, color=color)
+            if not floor:
+                place = (behaviour["value"], value["value"])
+                axis.annotate(
+                    system.replace("blend, weight ", ""), place, fontsize=6, xytext=(3, 3), textcoords="offset points"
+                )
+        axis.set_xlabel("NDCG@10 of what members did", fontsize=8)
+        axis.set_title(label, fontsize=9)
+        axis.grid(alpha=0.3)
     return figure
 
 
@@ -171,6 +202,7 @@ class Plot(NamedTuple):
 PLOTS = {
     "ladder": Plot("recipe_ladder", _ladder),
     "links": Plot("links", _links),
+    "order": Plot("order", _order),
     "retrieval_plans": Plot("retrieval_cpu", _panels(_plan_panels)),
     "retrieval_recall": Plot("retrieval_cpu", _panels(_recall_panels)),
     "retrieval_sizes": Plot("retrieval_cpu", _panels(_size_panels)),

@@ -8,19 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from contracts.errors import BundleMismatch
 from contracts.match import MATCH_VERSION
+from contracts.records import Surface
 from contracts.text.work import Vocabulary
 from contracts.validation import typed
 from contracts.values import FrozenModel
 from contracts.versions import file_hash, json_hash
 
 MANIFEST = "bundle.json"
-FORMAT = 4
+FORMAT = 5
 """Raised with every field that is added, dropped or read otherwise: older bundles are then exported again."""
 
 
@@ -39,6 +40,36 @@ class Blend(FrozenModel):
     weights: tuple[float, ...]
     means: tuple[float, ...]
     scales: tuple[float, ...]
+
+
+OrderName = Literal["blend", "relevance", "retrieval"]
+"""What jobs are ordered by: the blend, the student's relevance alone, or the order in which they were retrieved."""
+Bounds = tuple[float, float]
+
+
+class Objective(FrozenModel):
+    """How the jobs of one surface are ordered, and how far a request may change that.
+
+    Jobs whose probability of a good match reaches `floor` come first, all others after them. Both parts stand in the
+    order that `order` names; in the blend relevance weighs more by `weight`. What the student did not score has no
+    probability and comes after both. A floor hides nothing: where too few jobs reach it, the others fill the answer.
+    """
+
+    order: OrderName = Field("retrieval", description="What jobs are ordered by.")
+    weight: float = Field(
+        0.0, ge=0, description="Weight of relevance beside the blend, in lengths of the vector of the blend's weights."
+    )
+    floor: float = Field(0.0, ge=0, lt=1, description="Probability of a good match below which a job comes later.")
+    weights: Bounds = Field((0.0, 0.0), description="Least and highest `weight` that a request may set.")
+    floors: Bounds = Field((0.0, 0.0), description="Least and highest `floor` that a request may set.")
+    why: str = Field("", description="Why it is this order, in a sentence.")
+
+    @property
+    def in_words(self) -> str:
+        """Order, weight, floor and why in a line."""
+        weight = f", policy weight {self.weight:g}" if self.order == "blend" else ""
+        floor = f", floor {self.floor:g}" if self.floor else ""
+        return f"{self.order}{weight}{floor}" + (f"; {self.why}" if self.why else "")
 
 
 class Manifest(FrozenModel):
@@ -72,7 +103,15 @@ class Manifest(FrozenModel):
         description="Task -> its map for any place, then by `from_rank` the maps of places where they differ; only "
         "of tasks with enough labels.",
     )
-    blend: Blend | None = None
+    good_match: Calibration | None = Field(
+        None,
+        description="From the logit of `relevance` to the probability that the judge grades a pair 3 or 4; absent "
+        "where too few pairs were graded so.",
+    )
+    blend: Blend | None = Field(None, description="Fitted to what members did; absent where they did too little.")
+    objectives: Mapping[Surface, Objective] = Field(
+        {}, description="Surface -> its objective. One that is not named takes the blend, or else retrieval's order."
+    )
     metrics: Mapping[str, Any] = Field({}, description='Name -> value; of a slice as "name/slice".')
     intervals: Mapping[str, tuple[float, float]] = Field({}, description="Metric -> low and high of its 95% interval.")
     lineage: Mapping[str, Any] = Field({}, description="What the bundle was made from, and by which knobs.")
@@ -82,6 +121,10 @@ class Manifest(FrozenModel):
     def uncalibrated(self) -> tuple[str, ...]:
         """Tasks whose scores are no probabilities, since they had too few labels."""
         return tuple(task for task in self.tasks if task not in self.calibration)
+
+    def objective(self, surface: Surface) -> Objective:
+        """The objective of a surface, as the bundle states it or as its description says."""
+        return self.objectives.get(surface) or Objective(order="blend" if self.blend else "retrieval")
 
 
 def content_version(manifest: Manifest) -> str:

@@ -47,6 +47,7 @@ EXAMPLES = pa.schema(
         pa.field("stratum", pa.string(), nullable=False),
         pa.field("position", pa.int32()),
         pa.field("propensity", pa.float32()),
+        pa.field("retrieved", pa.int32()),  # place among all candidates, from 1; null in training lists or if not found
         *(pa.field(task, pa.float32()) for task in ENGAGEMENT_TASKS),  # 0 or 1; null where not known
         pa.field("grade", pa.int8()),  # 0-4 by the judge; null where not graded
         pa.field("expected", pa.float32()),  # the judge's mean grade; null where it does not say how sure it is

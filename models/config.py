@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from contracts.bundle import Bounds
 from contracts.examples import PAIR_FEATURES
 from contracts.values import FrozenModel
 from models.registry import TEACHERS
@@ -214,6 +215,39 @@ class EncoderTraining(FrozenModel):
         return self
 
 
+class ObjectiveConfig(FrozenModel):
+    """How the jobs of one surface are ordered; what is not stated is chosen on the validation lists."""
+
+    order: Literal["relevance", "retrieval"] | None = Field(
+        None, description="A simpler order than the blend; absent: the blend where it is fit to ship."
+    )
+    weight: float | None = Field(
+        None,
+        ge=0,
+        description="Weight of the student's relevance beside the blend of what members did, in lengths of the vector "
+        "of the blend's weights; absent: chosen.",
+    )
+    floor: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Probability that the judge grades a job 3 or 4 below which it comes after all that reach it; "
+        "absent: chosen, 0: no floor.",
+    )
+    weights: Bounds = Field((0.0, 4.0), description="Least and highest `weight` that a request may set.")
+    floors: Bounds = Field((0.0, 0.9), description="Least and highest `floor` that a request may set.")
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        for name, (low, high) in (("weight", self.weights), ("floor", self.floors)):
+            if not 0 <= low <= high:
+                raise ValueError(f"{name}s: {low:g} to {high:g} are no bounds")
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ValueError(f"{name} {value:g} lies outside {low:g} to {high:g}, which a request may set")
+        return self
+
+
 class ExportConfig(FrozenModel):
     """Knobs of the export.
 
@@ -241,19 +275,29 @@ class ExportConfig(FrozenModel):
     grades: bool = Field(False, description="Fit the blend to graded lists beside what members did.")
     leave_out: tuple[str, ...] = Field((), description="Pair features that the blend does not read.")
     l2: float = Field(1e-2, ge=0, description="Penalty on the blend's weights.")
-    policy_weight: float | None = Field(
-        None,
+    positives_a_weight: float = Field(
+        5.0,
         ge=0,
-        description="Weight of the student's relevance that the order gets beside the blend of what members did, in "
-        "lengths of the vector of the blend's weights; absent: chosen on the validation lists.",
+        description="Validation pairs on which members acted that each weight of the blend takes; with fewer none is "
+        "fitted, and a simpler order is served.",
     )
+    lists_a_weight: float = Field(2.0, ge=0, description="The same of validation lists that hold such a pair.")
     most_behaviour_loss: float = Field(
-        0.0,
+        0.05,
         ge=0,
         le=1,
-        description="Share of the blend's NDCG@10 of what members did, on the validation lists, that the chosen "
-        "`policy_weight` may cost.",
+        description="Share of the best order's NDCG@10 of what members did, on the validation lists, that the policy "
+        "may cost where an objective is chosen.",
     )
+    most_poor_fits: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="Share of the first ten places with a job of grade 0 or 1, on the validation lists, that a chosen "
+        "objective may have, where one has as few; absent: any.",
+    )
+    recommend: ObjectiveConfig = ObjectiveConfig()
+    search: ObjectiveConfig = ObjectiveConfig()
 
     @field_validator("leave_out")
     @classmethod

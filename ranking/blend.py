@@ -14,6 +14,8 @@ from contracts.errors import BadInput, ShapeMismatch
 from contracts.examples import PAIR_FEATURES
 from ranking.listwise import fit_listwise
 
+RELEVANCE = "relevance"
+
 
 def fit_blend(
     features: np.ndarray, names: Sequence[str], list_ids: np.ndarray, gains: np.ndarray, l2: float = 1e-3
@@ -35,6 +37,13 @@ def fit_blend(
     linear = fit_listwise(features, list_ids, gains, l2)
     weights, means, scales = (tuple(values.tolist()) for values in linear)
     return Blend(names=tuple(names), weights=weights, means=means, scales=scales)
+
+
+def weighed(blend: Blend, weight: float, name: str = RELEVANCE) -> Blend:
+    """The blend with one of its inputs weighed more, by `weight` lengths of the vector of its weights."""
+    added = weight * float(np.linalg.norm(blend.weights))
+    weights = (w + added * (of == name) for of, w in zip(blend.names, blend.weights, strict=True))
+    return blend.model_copy(update={"weights": tuple(weights)})
 
 
 def apply_blend(blend: Blend, features: np.ndarray) -> np.ndarray:

@@ -1,18 +1,19 @@
-"""Candidates in their final order: the student's logits and the pair features through the bundle's blend."""
+"""Candidates in their final order, by an objective: what people choose, the policy's weight, a floor on its match."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from contracts.bundle import Blend, Manifest
-from ranking.blend import blend_inputs, contributions
+from contracts.bundle import Blend, Manifest, Objective
+from ranking.blend import RELEVANCE, blend_inputs, contributions
 from ranking.calibrate import probabilities
 from ranking.explain import MEANING, demotion
 from ranking.features import pair_features
 from ranking.match import RequestTitles, match_bins
+from ranking.objective import blend_of, good_matches, ordering
 from ranking.scorer import BundleScorer
 from retrieval.candidates import Candidates
 from retrieval.index.job_index import JobIndex
@@ -33,16 +34,27 @@ class Scored:
     Attributes:
         manifest: Of the bundle.
         logits: (m, tasks) float32.
-        inputs: (m, F) float32 that the bundle's blend read; None without a blend.
+        objective: By which they were put in order.
+        blend: As the objective weighs it; None where the order is another.
+        inputs: (m, F) float32 that the blend read; None without a blend.
+        good: (m,) probabilities of a good match; None where the bundle does not say.
         match: (m, C) uint8, the bin of each comparison of the request and a job; None where the bundle reads none.
         titles: Of the request, as they were given; None where no title is known.
     """
 
     manifest: Manifest
     logits: np.ndarray
-    inputs: np.ndarray | None
+    objective: Objective
+    blend: Blend | None = None
+    inputs: np.ndarray | None = None
+    good: np.ndarray | None = None
     match: np.ndarray | None = None
     titles: RequestTitles | None = None
+
+    def at(self, places: np.ndarray) -> Scored:
+        """The same with its jobs in another order. places: (m,) int, where each stood."""
+        columns = {name: getattr(self, name) for name in ("logits", "inputs", "good", "match")}
+        return replace(self, **{name: of[places] for name, of in columns.items() if of is not None})
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class Ranked:
         scores: (n,) float64.
         candidates: What was ranked.
         order: (n,) int, the place of each among the candidates.
-        scored: By the student; None where the order is that of retrieval.
+        scored: By the student; None where it scored none and the order is that of retrieval.
     """
 
     rows: np.ndarray
@@ -99,7 +111,24 @@ class Ranked:
 
     @property
     def blend(self) -> Blend | None:
-        return self.scored.manifest.blend if self.scored else None
+        """As the request's objective weighs it; None where the order is another."""
+        return self.scored.blend if self.scored else None
+
+    @property
+    def objective(self) -> Objective:
+        """By which the jobs were put in order; that of retrieval where the student scored none."""
+        return self.scored.objective if self.scored else UNSCORED
+
+    def good_match(self, i: int) -> float | None:
+        """The probability that the judge grades job i 3 or 4; None where nobody can say."""
+        good = self.scored.good if self.scored else None
+        return float(good[i]) if good is not None and i < len(good) else None
+
+    @property
+    def passed(self) -> int | None:
+        """How many of the jobs that the student scored reach the floor; None where that is not known."""
+        good = self.scored.good if self.scored else None
+        return None if good is None else int((good >= self.objective.floor).sum())
 
     def reason(self, i: int) -> str:
         """Why retrieval found job i, in a sentence; empty where the names of its sources suffice."""
@@ -109,16 +138,24 @@ class Ranked:
     def why(self, i: int) -> tuple[str, ...]:
         """The strongest contributions to the score of job i, retrieval's sentence and the rules that demote it.
 
-        Where the order is that of retrieval the sources take the place of the contributions.
+        Without a blend the sources take the place of the contributions, after the relevance where that orders.
         """
         inputs, reason = self.blended(i), self.reason(i)
         own = (*((reason,) if reason else ()), *map(demotion, self.demoted_by(i)))
         if self.blend is None or inputs is None:
-            return (*(sentence_of(source) for source in self.found_by(i)), *own)
+            by_relevance = self.scored and self.objective.order == RELEVANCE and i < len(self.scored.logits)
+            return (
+                *([MEANING[RELEVANCE]] if by_relevance else []),
+                *(sentence_of(source) for source in self.found_by(i)),
+                *own,
+            )
         parts = contributions(self.blend, inputs[None])[0]
         strongest = np.argsort(-parts, kind="stable")[:MAX_REASONS]
         names = (self.blend.names[j] for j in strongest if parts[j] > 0)
         return (*(MEANING.get(name, name) for name in names), *own)
+
+
+UNSCORED = Objective(why="the student did not score this answer")
 
 
 def as_retrieved(candidates: Candidates) -> Ranked:
@@ -136,11 +173,11 @@ def rank(
     vector: np.ndarray | None,
     top: int,
     titles: RequestTitles | None = None,
+    objective: Objective | None = None,
 ) -> Ranked:
-    """The first candidates by the bundle's blend, the others after them in the order of retrieval.
+    """The first candidates by an objective, the others after them in the order of retrieval.
 
-    Jobs that a rule demotes stay behind the rest. A bundle without a blend keeps the order of retrieval, and adds its
-    probabilities.
+    Jobs under the objective's floor come after those that reach it, and jobs that a rule demotes after both.
 
     Args:
         index: Holds the item tokens.
@@ -150,25 +187,28 @@ def rank(
         vector: (dim,) float32, the encoded request text.
         top: How many of the candidates the student scores.
         titles: Of `ranking.match.encode_titles`, for a bundle that reads a match; None where no title is known.
+        objective: Of `ranking.objective.objective_of`; None: the bundle's own for the request's surface.
     """
+    manifest = scorer.manifest
+    objective = objective or manifest.objective(request.surface)
     rows = candidates.rows[:top]
     match = bins_read(index, scorer, request, rows, titles)
     logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows), match)
-    retrieved, blend = as_retrieved(candidates), scorer.manifest.blend
-    scores, order, inputs = retrieved.scores, retrieved.order, None
-    if blend is not None and len(rows):
+    good = good_matches(manifest.good_match, logits, scorer.tasks)
+    blend, inputs = blend_of(manifest, objective), None
+    if blend is not None:
         features = pair_features(index, index.activity, request, rows, vector, candidates.terms[:top])
         inputs = blend_inputs(blend.names, features, logits, scorer.tasks)
-        down = np.array([int(row) in candidates.demoted for row in rows])
-        final = below_others(contributions(blend, inputs).sum(axis=1), down)
-        best = np.argsort(-final, kind="stable")
-        after = final.min() - 1 - np.arange(len(candidates) - len(rows))
-        order = np.concatenate([best, order[len(rows) :]])
-        scores, logits, inputs = np.concatenate([final[best], after]), logits[best], inputs[best]
-        match = None if match is None else match[best]
-    return Ranked(
-        candidates.rows[order], scores, candidates, order, Scored(scorer.manifest, logits, inputs, match, titles)
-    )
+    retrieved = as_retrieved(candidates)
+    scored = Scored(manifest, logits, objective, blend, inputs, good, match, titles)
+    if not len(rows) or (objective.order == "retrieval" and not objective.floor):
+        return replace(retrieved, scored=scored)
+    final = ordering(objective, blend, inputs, logits, scorer.tasks, candidates.fused[:top], good)
+    final = below_others(final, np.array([int(row) in candidates.demoted for row in rows]))
+    best = np.argsort(-final, kind="stable")
+    after = final.min() - 1 - np.arange(len(candidates) - len(rows))
+    order = np.concatenate([best, retrieved.order[len(rows) :]])
+    return Ranked(candidates.rows[order], np.concatenate([final[best], after]), candidates, order, scored.at(best))
 
 
 def bins_read(

@@ -20,12 +20,15 @@ FEW = 100
 GRADED = "served_ndcg@10"
 KEPT = 0.95
 """Share of a teacher's figure under which the card says that the student lost it."""
-SLICED = (GRADED, "blend_ndcg@10")
+SLICED = (GRADED, "order_ndcg@10")
 """Metrics that are shown by slice."""
 AGREEMENTS = ("ndcg@1_agreement", "rank_correlation")
 _WORDS = {
     GRADED: "NDCG@10 of `relevance` by grades",
-    "blend_ndcg@10": "NDCG@10 of the blended order by what members did",
+    "order_ndcg@10": "NDCG@10 of the served order by what members did",
+    "order_policy_ndcg@10": "NDCG@10 of the served order by grades",
+    "order_good_fits@10": "good fits in the first ten of the served order",
+    "order_poor_fits@10": "poor fits in the first ten of the served order",
 }
 
 
@@ -42,6 +45,8 @@ def model_card(manifest: Manifest) -> str:
         golden=golden,
         weakest=min(strata, key=lambda name: strata[name]["quadratic"]["value"], default=None),
         ratios=_teacher_metrics(manifest),
+        order=lineage.get("order"),
+        frontier="frontier.svg" in lineage.get("bytes", {}),
         gated=_agreements(manifest),
         drawn=[task for task in manifest.calibration if f"reliability_{task}.svg" in lineage.get("bytes", {})],
         failures=[*_weak_tasks(manifest), *_lost(manifest), *_weak_slices(manifest)],
@@ -60,12 +65,17 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {"thousands": "{:,}".format, "kappa": _kappa, "in_words": _in_words}
+    environment.filters["figure3"] = _rounded
     return environment
 
 
 def _kappa(agreement: Mapping[str, Any]) -> str:
     kappa = agreement["quadratic"]
     return f"{kappa['value']:.3f} ({kappa['low']:.3f} to {kappa['high']:.3f})"
+
+
+def _rounded(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _in_words(metric: str) -> str:
@@ -88,7 +98,7 @@ def _teacher_metrics(manifest: Manifest) -> dict[str, float | None]:
     return {
         name: manifest.metrics.get("teacher_" + name.removeprefix("served_"))
         for name, value in manifest.metrics.items()
-        if name.startswith(("served_", "blend_")) and "/" not in name and isinstance(value, int | float)
+        if name.startswith(("served_", "order_")) and "/" not in name and isinstance(value, int | float)
     }
 
 

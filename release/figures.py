@@ -17,6 +17,7 @@ from models.training.metrics import (
     top_agreement,
 )
 from release.held_out import HeldOut, engagement_gains
+from release.orders import fits
 
 LEAST_LISTS = 5
 """Lists with a figure under which a slice has none."""
@@ -86,15 +87,16 @@ def measure_calibration(figures: Figures, held_out: HeldOut, probabilities: Mapp
 
 
 def measure_quality(
-    figures: Figures, held_out: HeldOut, final: np.ndarray | None, slices: Mapping[str, Sequence[np.ndarray]]
+    figures: Figures, held_out: HeldOut, final: np.ndarray, slices: Mapping[str, Sequence[np.ndarray]]
 ) -> None:
     """How good the order of the test lists is.
 
     Args:
-        figures: Gets `served_ndcg@10` of relevance by grades and `blend_ndcg@10` of the blended order by what members
-            did, both by slice too, and `served_<task>_auc` of the engagement tasks.
+        figures: Gets `served_ndcg@10` of relevance by grades and `order_ndcg@10` of the served order by what members
+            did, both by slice too; of the served order also `order_policy_ndcg@10` by grades, `order_good_fits@10` and
+            `order_poor_fits@10`; and `served_<task>_auc` of the engagement tasks.
         held_out: The pairs with the logits of the graphs.
-        final: (n,) blended scores; None without a blend.
+        final: (n,) scores of `release.order.served_scores`.
         slices: Name -> row numbers of each list; "" for all test lists.
     """
     rows, test = held_out.rows, held_out.test
@@ -103,8 +105,11 @@ def measure_quality(
         if "relevance" in held_out.tasks:
             graded = list_ndcgs(held_out.task_logits("relevance"), rows.target("relevance"), lists)
             figures.mean(f"served_ndcg@10{ending}", graded, least)
-        if final is not None:
-            figures.mean(f"blend_ndcg@10{ending}", list_ndcgs(final, engagement_gains(rows), lists), least)
+        figures.mean(f"order_ndcg@10{ending}", list_ndcgs(final, engagement_gains(rows), lists), least)
+    grades = rows.target("relevance")
+    figures.mean("order_policy_ndcg@10", list_ndcgs(final, grades, slices[""]))
+    for name, shares in zip(("good", "poor"), fits(final, 4 * grades, slices[""]), strict=True):
+        figures.mean(f"order_{name}_fits@10", shares)
     for task in held_out.tasks:
         if task != "relevance":
             figures.add(f"served_{task}_auc", auc(held_out.task_logits(task)[test], rows.target(task)[test]))

@@ -50,6 +50,12 @@ def provenance(workspace: Workspace, rows: Rows, teachers: Mapping[str, str]) ->
     }
 
 
+def searches(workspace: Workspace, rows: Rows) -> np.ndarray:
+    """(n,) bool: the pairs whose request has a query."""
+    table = read_table(workspace.training, ["list_id", "query"], pc.field("query") != "")
+    return np.isin(rows.list_ids, table["list_id"].to_numpy())
+
+
 def slices(workspace: Workspace, rows: Rows, test: np.ndarray) -> dict[str, list[np.ndarray]]:
     """The test lists, whole and in parts: by kind of request, by the member's history, by the pairs' stratum.
 

@@ -23,13 +23,16 @@ from models.training.loop import check_spread
 from models.training.metrics import reliability
 from models.training.rows import read_rows
 from ranking.calibrate import fit_by_rank, fit_isotonic, probabilities
+from ranking.objective import served_scores
 from release.diagram import reliability_svg
 from release.export import export_graphs, write_bundle
 from release.figures import Figures, measure_agreement, measure_calibration, measure_quality
+from release.frontier import frontier_svg
 from release.gate import refuse
 from release.held_out import HeldOut, score_held_out
-from release.order import final_scores, fit_order, weigh_policy
-from release.provenance import provenance, slices
+from release.order import decide
+from release.orders import retrieval_scores
+from release.provenance import provenance, searches, slices
 
 log = logging.getLogger("rolecall")
 
@@ -68,9 +71,15 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
     measure_calibration(figures, held_out, test_probabilities)
     refuse(figures.metrics, figures.intervals, tuple(calibration) or tasks, config)
 
-    blend, policy_weight = weigh_policy(fit_order(held_out, config), held_out, config)
+    order = decide(held_out, config)
     groups = slices(workspace, rows, test)
-    measure_quality(figures, held_out, final_scores(held_out, blend), groups)
+    ordered = order.of(calibrated)
+    retrieved, asked = retrieval_scores(rows.retrieved[test]), searches(workspace, rows)[test]
+    final = np.full(len(rows), np.nan)
+    final[test] = served_scores(ordered, rows.features[test], held_out.logits[test], retrieved, asked)
+    measure_quality(figures, held_out, final, groups)
+    (graphs.folder / "frontier.json").write_text(order.frontier.model_dump_json(indent=1) + "\n")
+    (graphs.folder / "frontier.svg").write_text(frontier_svg(order.frontier))
 
     draw_reliability(graphs.folder, held_out, test_probabilities)
     sources = provenance(workspace, rows, graphs.manifest.lineage["teachers"])
@@ -79,16 +88,16 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
         **sources,
         "export": config.model_dump(mode="json"),
         "model_format": MODEL_FORMAT,
-        "policy_weight": policy_weight,
+        "order": order.frontier.model_dump(mode="json", exclude={"points"}),
         "slices": {name: len(lists) for name, lists in groups.items() if name},
         "bytes": {path.name: path.stat().st_size for path in sorted(graphs.folder.iterdir())},
     }
-    manifest = graphs.manifest.model_copy(update={"lineage": lineage, "intervals": figures.intervals})
+    manifest = ordered.model_copy(update={"lineage": lineage, "intervals": figures.intervals})
     bundle = write_bundle(
         replace(graphs, manifest=manifest),
         workspace,
         calibration=calibration,
-        blend=blend,
+        blend=order.blend,
         metrics=figures.metrics,
         simulated=sources["simulated"],
     )

@@ -116,6 +116,7 @@ class Results(FrozenModel):
     out_of_reach: int = Field(description="Jobs that people went on to and that the index does not hold.")
     tables: tuple[Table, ...]
     judged_by: str = Field("", description="Who graded the served candidates, or why nobody did.")
+    orders: Mapping[str, str] = Field({}, description="Surface -> by what the service orders its jobs, and why.")
     cohorts: tuple[Cohort, ...] = Field((), description="Of the served candidates, by the first of their tables.")
     recall: Mapping[str, tuple[float, ...]] = Field(description="System -> Recall@1, @2, ... of the end-to-end runs.")
     reliability: tuple[Reliability, ...]

@@ -116,6 +116,7 @@ def replay(
         out_of_reach=out_of_reach,
         tables=tuple(table for table in tables if table is not None),
         judged_by=judged.judged_by,
+        orders={surface: objective.in_words for surface, objective in scorer.manifest.objectives.items()},
         cohorts=judged.cohorts,
         recall={system: _recall(held, run) for system, run in runs.items()},
         reliability=_calibration(pairs),

@@ -21,10 +21,10 @@ from contracts.tasks import GAINS
 from contracts.versions import require_current
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
-from ranking.blend import apply_blend, blend_inputs
 from ranking.calibrate import probabilities
 from ranking.eligibility import display_order
 from ranking.match import RequestTitles, encode_all_titles
+from ranking.objective import served_scores
 from ranking.rank import RANKED, Ranked, rank
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.holdout import HeldOut
@@ -214,10 +214,9 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
     if engaged:
         scores[STUDENT_ENGAGEMENT] = np.sum(engaged, axis=0)
         events["student"] = {task: logits[:, tasks.index(task)] for task in ("view", "apply") if task in tasks}
-    if manifest.blend is not None:
-        final = apply_blend(manifest.blend, blend_inputs(manifest.blend.names, features, logits, tasks))
-        scores[WHOLE] = final
-        events[WHOLE] = _same(final)
+    searches = np.array([bool(query) for query in table["query"].to_pylist()])
+    scores[WHOLE] = served_scores(manifest, features, logits, scores[RETRIEVAL], searches)
+    events[WHOLE] = _same(scores[WHOLE])
     return ScoredPairs(
         lists=table["list_id"].to_numpy(),
         jobs=table["job_id"].to_numpy(),

@@ -89,6 +89,7 @@ def _rows(workspace: Workspace, requests: Sequence[Request], lists: Sequence[Ser
         tasks=(),
         targets=np.zeros((n, 0), np.float32),
         position=np.zeros(n, np.int64),
+        retrieved=np.zeros(n, np.int64),
         propensity=np.full(n, np.nan, np.float32),
         features=np.zeros((n, 0), np.float32),
         match=np.zeros((n, len(COMPARISONS)), np.uint8),

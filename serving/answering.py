@@ -16,10 +16,13 @@ from itertools import chain
 
 import numpy as np
 
+from contracts.bundle import Objective
+from contracts.records import Surface
 from feature_repo.online import MemberRow
 from history.unclicked import Unclicked
 from ranking.eligibility import EligibleJob, eligible_jobs
 from ranking.match import RequestTitles, encode_titles
+from ranking.objective import objective_of
 from ranking.popular import NO_CANDIDATES, popular_candidates
 from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
@@ -29,7 +32,7 @@ from retrieval.index.job_index import CANDIDATES
 from retrieval.request import Request, build_request
 from retrieval.rules.rules import RuleBook
 from serving.metrics import Metrics
-from serving.schemas import Answer, JobsRequest, Result, SearchRequest, profile_text
+from serving.schemas import Answer, JobsRequest, ObjectiveUsed, Result, SearchRequest, profile_text
 from serving.servable import Servable
 from serving.slates import Slate
 from serving.stages import Stages
@@ -54,18 +57,20 @@ class Answerer:
 
         Raises:
             UnknownAttribute: The filter names an attribute that the index lacks.
-            BadInput: The filter does not fit its attribute.
+            BadInput: The filter does not fit its attribute, or an objective lies outside the bundle's bounds.
         """
         index, manifest = servable.index, servable.manifest
         stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline)
         now = datetime.now(UTC)
         _check_filter(message.filter, index.attributes)
+        surface: Surface = "search" if isinstance(message, SearchRequest) else "recommendation"
+        objective = objective_of(manifest, surface, message.objective)
 
         row = _features(servable, message.member_id, stages)
         request = self._request(servable, row or MemberRow(known=False), message, now)
         vector, titles = _encoded(servable, request, stages)
         candidates = self._candidates(servable, request, vector, max(CANDIDATES, message.k), stages)
-        ranked = _ranked(servable, request, vector, titles, candidates, max(RANKED, message.k), stages)
+        ranked = _ranked(servable, request, vector, titles, candidates, max(RANKED, message.k), objective, stages)
         eligible = self._eligible(servable, request, ranked, message.k, stages)
         probabilities = ranked.probabilities([job.place for job in eligible])
 
@@ -76,6 +81,7 @@ class Answerer:
             bundle_version=manifest.version,
             index_version=index.version,
             text_version=manifest.text_version,
+            objective=ObjectiveUsed.of(ranked),
             rules_version=self.rules.version,
             removed=candidates.removed,
             uncalibrated=manifest.uncalibrated,
@@ -183,14 +189,15 @@ def _ranked(
     titles: RequestTitles | None,
     candidates: Candidates,
     top: int,
+    objective: Objective,
     stages: Stages,
 ) -> Ranked:
-    """The candidates in the student's order; in that of retrieval without a text or without the student."""
+    """The candidates by the objective; in that of retrieval without a text or without the student."""
     if not request.request_text or "retrieval" in stages.degraded:
         return as_retrieved(candidates)
     return stages.run(
         "student",
-        lambda: rank(servable.index, servable.scorer, request, candidates, vector, top, titles),
+        lambda: rank(servable.index, servable.scorer, request, candidates, vector, top, titles, objective),
         instead=lambda: as_retrieved(candidates),
     )
 
@@ -204,6 +211,7 @@ def _results(
             job_id=job.record["id"],
             score=float(ranked.scores[job.place]),
             scores=by_task,
+            good_match=ranked.good_match(job.place),
             found_by=ranked.found_by(job.place),
             why=ranked.why(job.place),
             also=job.duplicates,
@@ -213,7 +221,7 @@ def _results(
     )
 
 
-_RANKING_FIELDS = ("rank", "job_id", "score", "scores", "found_by", "why", "also")
+_RANKING_FIELDS = ("rank", "job_id", "score", "scores", "good_match", "found_by", "why", "also")
 _RECORD_FIELDS = tuple(name for name in Result.model_fields if name not in _RANKING_FIELDS)
 
 
@@ -230,7 +238,7 @@ def _slate(
     return Slate(
         request_id=request_id,
         time=request.time,
-        surface="search" if isinstance(message, SearchRequest) else "recommendation",
+        surface=request.surface,
         member_id=message.member_id,
         query=request.query,
         logged_by=f"{servable.manifest.version}/{servable.index.version}",
@@ -240,6 +248,8 @@ def _slate(
         demoted_by=tuple(ranked.demoted_by(place) for place in places),
         reasons=tuple(ranked.reason(place) for place in places),
         probabilities=tuple(probabilities),
+        objective=ObjectiveUsed.of(ranked),
+        good_matches=tuple(ranked.good_match(place) for place in places),
         blend=ranked.blend,
         inputs=tuple(ranked.blended(place) for place in places),
         match=(match := tuple(ranked.match(place) for place in places)),

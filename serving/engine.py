@@ -117,6 +117,8 @@ class Engine:
             surface=slate.surface,
             rank=i + 1,
             score=slate.scores[i],
+            good_match=slate.good_matches[i],
+            objective=slate.objective,
             explanation=explanation,
         )
 

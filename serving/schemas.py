@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field
 
+from contracts.bundle import OrderName
 from contracts.cleaning import clean_text
 from contracts.records import (
     EARLIEST,
@@ -29,6 +30,8 @@ from contracts.records import (
 from contracts.text.verbalizer import Verbalizer
 from contracts.values import FrozenModel
 from ranking.explain import Explanation
+from ranking.objective import Wish
+from ranking.rank import Ranked
 from retrieval.filters.filters import Clause, Either, Filter, Range
 
 MAX_K = 500
@@ -91,6 +94,30 @@ class JobsRequest(_Message):
     location: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = Field(
         "", description='"City, Region", where it is not the member\'s own.'
     )
+    objective: Wish | None = Field(
+        None, description="Another weight of the policy or floor than the bundle's, within the bounds that it states."
+    )
+
+
+class ObjectiveUsed(_Message):
+    """By what an answer was put in order."""
+
+    order: OrderName = Field(
+        description="`blend`: what members choose, beside the policy; `relevance`: the policy alone; `retrieval`: as "
+        "retrieved."
+    )
+    weight: float = Field(description="Weight of the policy beside the blend.")
+    floor: float = Field(
+        description="Probability of a good match below which jobs come after all that reach it; 0: none."
+    )
+    passed: int | None = Field(description="Ranked jobs that reach the floor; null where nobody can say.")
+    why: str = Field(description="Why it is this order.")
+
+    @classmethod
+    def of(cls, ranked: Ranked) -> Self:
+        """That of a ranking."""
+        used = ranked.objective
+        return cls(order=used.order, weight=used.weight, floor=used.floor, passed=ranked.passed, why=used.why)
 
 
 class RecommendRequest(JobsRequest):
@@ -125,6 +152,10 @@ class Result(_Message):
         description="Task -> calibrated probability, which may be held against a threshold; empty where the student "
         "did not rank."
     )
+    good_match: float | None = Field(
+        description="Calibrated probability that the judge grades it 3 or 4, which the floor compares; null where "
+        "nobody can say."
+    )
     found_by: tuple[str, ...] = Field(description="The retrieval sources that found it.")
     why: tuple[str, ...] = Field(
         description="The strongest reasons, and the rules that put it after the others, in words."
@@ -156,6 +187,7 @@ class Answer(_Message):
     bundle_version: str
     index_version: str
     text_version: str
+    objective: ObjectiveUsed
     rules_version: str
     removed: Mapping[str, int] = Field(description="Rule from member feedback -> jobs that it kept out.")
     uncalibrated: tuple[str, ...] = Field(
@@ -190,4 +222,6 @@ class ExplainReply(_Message):
     surface: Surface
     rank: int
     score: float
+    good_match: float | None = Field(description="Calibrated probability that the judge grades it 3 or 4.")
+    objective: ObjectiveUsed
     explanation: Explanation

@@ -12,6 +12,7 @@ import numpy as np
 
 from contracts.bundle import Blend
 from contracts.records import Surface
+from serving.schemas import ObjectiveUsed
 
 MAX_SLATES = 2_000
 """At twenty jobs each about 10 MB."""
@@ -22,8 +23,10 @@ class Slate:
     """The n jobs of one answer, best first.
 
     found_by, demoted_by: n lists of sources and of rules; reasons: n sentences, empty where found_by says it all;
-    scores: (n,); probabilities: n maps of task to probability; inputs: n arrays (F,) float32 that the blend read, None
-    where it read none; match: n arrays (C,) uint8 of the bins that the student read, None where it read none;
+    scores: (n,); probabilities: n maps of task to probability; objective: by which they were put in order;
+    good_matches: n probabilities of a good match, None where nobody can say; inputs: n arrays (F,) float32 that the
+    blend read, None where it read none; match: n arrays (C,) uint8 of the bins that the student read, None where it
+    read none;
     request_text: what it read of the request, empty where no bins were read.
     """
 
@@ -39,6 +42,8 @@ class Slate:
     demoted_by: tuple[tuple[str, ...], ...]
     reasons: tuple[str, ...]
     probabilities: tuple[dict[str, float], ...]
+    objective: ObjectiveUsed
+    good_matches: tuple[float | None, ...]
     blend: Blend | None
     inputs: tuple[np.ndarray | None, ...]
     match: tuple[np.ndarray | None, ...] = ()

@@ -99,6 +99,7 @@ def training_table(lists: int, per_list: int = 6, seed: int = 0) -> pa.Table:
                     "stratum": "logged",
                     "position": position,
                     "propensity": 0.5,
+                    "retrieved": None if number % 5 < 3 else per_list + 1 - position,
                     "view": fits,
                     "apply": fits * float(where == place),
                     "dismiss": 1.0 - fits if position == 2 else 0.0,

@@ -20,7 +20,7 @@ from contracts.workspace import Workspace
 from history.as_of import LoggedRequest, requests_as_of
 from history.requests import PastRequest, ShownJob
 from ranking.features import pair_features
-from retrieval.index.job_index import JobIndex
+from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
 
 HARD_POOL = 100
@@ -99,6 +99,7 @@ class ListedJobs(NamedTuple):
         job_ids: n ids.
         strata: n strata.
         shown: What the log says of each job; None for nothing.
+        retrieved: The place of each candidate that a service would rank, from 1; none for a training list.
         inclusion: Probability with which each was drawn for the judge; () where nobody drew.
     """
 
@@ -106,6 +107,7 @@ class ListedJobs(NamedTuple):
     job_ids: list[str]
     strata: list[str]
     shown: list[ShownJob | None]
+    retrieved: Mapping[str, int]
     inclusion: Sequence[float] = ()
 
 
@@ -123,6 +125,7 @@ def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, conf
     size: int = getattr(config, f"{past.split}_candidates")
     shown = {job.job_id: job for job in past.shown}
     candidates = index.search(request, vector, HARD_POOL if train else size)
+    served = () if train else index.search(request, vector, CANDIDATES).ids
     if past.complete or train:
         logged = sorted(past.shown, key=lambda job: (not job.view, job.position or 0)) if train else past.shown
     else:
@@ -146,7 +149,9 @@ def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, conf
     else:
         chosen |= dict.fromkeys(retrieved, "retrieved")
     job_ids = list(chosen)
-    return ListedJobs(index.rows(job_ids), job_ids, list(chosen.values()), [shown.get(job_id) for job_id in job_ids])
+    of_log = [shown.get(job_id) for job_id in job_ids]
+    places = {job_id: place for place, job_id in enumerate(served, start=1)}
+    return ListedJobs(index.rows(job_ids), job_ids, list(chosen.values()), of_log, places)
 
 
 def served_jobs(
@@ -179,7 +184,8 @@ def served_jobs(
     chosen = new[drawn.places]
     job_ids = [candidates.ids[place] for place in chosen]
     jobs = [shown.get(job_id) for job_id in job_ids]
-    return ListedJobs(candidates.rows[chosen], job_ids, [SERVED] * len(job_ids), jobs, drawn.inclusion.tolist())
+    inclusion, strata = drawn.inclusion.tolist(), [SERVED] * len(job_ids)
+    return ListedJobs(candidates.rows[chosen], job_ids, strata, jobs, listed.retrieved, inclusion)
 
 
 def _hardest(index: JobIndex, request: Request, retrieved: Sequence[str], number: int) -> list[str]:
@@ -220,6 +226,7 @@ def list_rows(
     }
     columns: dict[str, Any] = {name: [value] * n for name, value in same.items()}
     columns |= {"job_id": jobs.job_ids, "stratum": jobs.strata}
+    columns["retrieved"] = [jobs.retrieved.get(job_id) for job_id in jobs.job_ids]
     for name in ("position", "propensity", "view", "apply", "dismiss", "hire"):
         columns[name] = [getattr(shown, name) if shown else None for shown in jobs.shown]
     if not past.complete:

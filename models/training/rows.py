@@ -27,8 +27,10 @@ class Rows:
 
     targets: (n, tasks) float32, the probability to learn, NaN where unknown; tasks `relevance` first (grade / 4, of the
     judge's mean grade where it says one), then the engagement tasks. position: (n,) int64 rank at which the pair was
-    shown, 0 where it was not; propensity: (n,) float32 probability with which the logging policy showed it there, NaN
-    where not known. match: (n, C) uint8, the bins of `contracts.match.COMPARISONS`, 0 where nothing is known.
+    shown, 0 where it was not; retrieved: (n,) int64 place among the candidates that a service would rank, 0 where it is
+    none of them or not known, as in training lists; propensity: (n,) float32 probability with which the logging policy
+    showed it there, NaN where not known. match: (n, C) uint8, the bins of `contracts.match.COMPARISONS`, 0 where
+    nothing is known.
     """
 
     list_ids: np.ndarray
@@ -42,6 +44,7 @@ class Rows:
     tasks: tuple[str, ...]
     targets: np.ndarray
     position: np.ndarray
+    retrieved: np.ndarray
     propensity: np.ndarray
     features: np.ndarray
     match: np.ndarray
@@ -80,6 +83,7 @@ class Rows:
             strata=self.strata[chosen],
             targets=self.targets[chosen],
             position=self.position[chosen],
+            retrieved=self.retrieved[chosen],
             propensity=self.propensity[chosen],
             features=self.features[chosen],
             match=self.match[chosen],
@@ -127,6 +131,7 @@ def read_rows(folder: Path) -> Rows:
         tasks=("relevance", *ENGAGEMENT_TASKS),
         targets=np.stack([grades, *labels], axis=1).astype(np.float32),
         position=table["position"].fill_null(0).to_numpy().astype(np.int64),
+        retrieved=table["retrieved"].fill_null(0).to_numpy().astype(np.int64),
         propensity=table["propensity"].cast(pa.float32()).to_numpy(),
         features=np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1),
         match=match_column(table),

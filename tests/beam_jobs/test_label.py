@@ -30,7 +30,7 @@ from history import as_of as asof
 from policy import load_policy
 from ranking.features import pair_features
 from retrieval.filters.filters import Filter
-from retrieval.index.job_index import JobIndex
+from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import build_request
 from tests.make import refused
 
@@ -117,6 +117,15 @@ def test_what_was_not_shown_has_no_engagement_label(rows: pl.DataFrame) -> None:
     unseen = rows.filter(pl.col("stratum") != "logged")
     for name in ("view", "apply", "dismiss", "hire", "position", "propensity"):
         assert unseen[name].null_count() == len(unseen)
+
+
+def test_held_out_lists_know_the_order_of_retrieval_and_training_lists_do_not(rows: pl.DataFrame) -> None:
+    assert rows.filter(pl.col("split") == "train")["retrieved"].null_count() == len(rows.filter(split="train"))
+    held_out = rows.filter(pl.col("split") != "train")
+    assert held_out.filter(stratum="retrieved")["retrieved"].null_count() == 0
+    found = held_out.drop_nulls("retrieved")
+    assert found.select("list_id", "retrieved").is_unique().all()
+    assert found["retrieved"].min() == 1 and found["retrieved"].max() <= CANDIDATES
 
 
 def test_what_was_shown_has_all_labels(rows: pl.DataFrame) -> None:

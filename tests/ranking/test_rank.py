@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contracts.bundle import Calibration, Manifest
+from contracts.bundle import Calibration, Manifest, Objective
 from ranking.popular import NO_CANDIDATES
 from ranking.rank import Ranked, Scored
 from retrieval.candidates import Candidates
@@ -25,7 +25,7 @@ def test_probabilities_are_those_of_the_place_in_the_answer_and_not_of_the_place
         precision="int8",
         calibration={"view": maps},
     )
-    scored = Scored(manifest, np.zeros((4, 2), np.float32), None)
+    scored = Scored(manifest, np.zeros((4, 2), np.float32), Objective())
     ranked = Ranked(np.arange(6, dtype=np.int32), -np.arange(6.0), NO_CANDIDATES, np.arange(6), scored)
     assert ranked.probabilities([1, 3, 4, 5]) == [{"view": 0.5}, {"view": 0.3}, {}, {}]
     assert ranked.probabilities([5, 1, 4, 3]) == [{}, {"view": 0.3}, {}, {"view": 0.3}], "others may stand before"

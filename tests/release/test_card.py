@@ -97,3 +97,16 @@ def test_the_weakest_kind_of_request_is_named_and_whether_it_is_sure() -> None:
 def test_of_a_bundle_that_was_never_measured_no_figure_is_shown() -> None:
     text = card({})
     assert "nan" not in text.lower() and "## How good" not in text and "English only" in fails(text)
+
+
+def test_the_order_that_is_served_is_told_with_its_reason_and_its_bounds() -> None:
+    point = {"order": "blend", "weight": 2.0, "floor": 0.3, "behaviour": 0.38, "policy": 0.9}
+    point |= {"good_fits": 0.31, "poor_fits": None}
+    trial = {"outcome": "ships", "least_behaviour": 0.37, "why": "it is ahead"}
+    frontier = {"lists": 300, "trials": {"search": trial}, "chosen": {"search": point}}
+    text = card({}, order=frontier).split("## The order that is served")[1].split("\n## ")[0]
+    assert "- search: it is ahead; of all" in text and "300 validation lists" in text and "0.370 or more" in text
+    assert "| search | blend | 2.0 | 0.3 | weight 0 to 0, floor 0 to 0 | 0.380 | 0.900 | 0.310 | - |" in text
+    none = card({}, order=frontier | {"chosen": {}})
+    assert "No validation list could tell orders apart." in none
+    assert "## The order that is served" not in card({})

@@ -18,11 +18,12 @@ from contracts.errors import ExportRefused, NotReady, TrainingFailed
 from contracts.examples import PAIR_FEATURES
 from contracts.tables import read_table, write_part
 from contracts.workspace import Workspace
-from models.config import ExportConfig
+from models.config import ExportConfig, ObjectiveConfig
 from models.training.rows import Rows, read_rows
 from ranking.scorer import BundleScorer, ItemEncoder
 from release.held_out import HeldOut
-from release.order import fit_order
+from release.order import Trial
+from release.orders import Orders, fit_order
 from release.release import calibrate, release
 from tests.make import refused
 
@@ -67,7 +68,17 @@ def released(workspace: Workspace, knobs: ExportConfig = LENIENT) -> Manifest:
     return read_manifest(release(workspace, knobs))
 
 
-def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace) -> None:
+SHIPS = "it is ahead"
+
+
+def test_the_bundle_is_current_calibrated_blended_and_scores(
+    trained: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ships(orders: Orders, knobs: ObjectiveConfig) -> Trial:
+        known = {"weights": 15, "positives": 100, "lists": 50, "why": SHIPS}
+        return Trial(outcome="ships", tried=orders.point("blend", 1.0), **known)
+
+    monkeypatch.setattr("release.order.try_blend", ships)
     manifest = released(trained, LENIENT.model_copy(update={"leave_out": ("unseen", "views_7d")}))
     assert trained.bundle.name == manifest.version and not manifest.lineage["simulated"]
     assert manifest.tasks == ("relevance", "view", "apply", "dismiss"), "nobody was hired"
@@ -83,7 +94,12 @@ def test_the_bundle_is_current_calibrated_blended_and_scores(trained: Workspace)
     low, high = manifest.intervals["apply_ece"]
     assert 0 <= low < high <= 1
     assert json.loads(trained.export_metrics.read_text()) == manifest.metrics, "what DVC compares runs by"
-    assert {"reliability_relevance.svg", "reliability_view.svg"} <= set(manifest.files)
+    assert {"reliability_relevance.svg", "reliability_view.svg", "frontier.svg"} <= set(manifest.files)
+    frontier = json.loads((trained.bundle / "frontier.json").read_text())
+    assert frontier["chosen"]["search"] in frontier["points"] and frontier["trials"]["search"]["why"] == SHIPS
+    for surface in ("search", "recommendation"):
+        stated = manifest.objective(surface)
+        assert stated.order == "blend" and stated.weights == (0.0, 4.0) and stated.why == SHIPS
     assert "(reliability_view.svg)" in (trained.bundle / "README.md").read_text()
     scorer = BundleScorer(trained.bundle)
     items = ItemEncoder(trained.bundle).encode(["title: nurse | location: Boise"])
@@ -122,6 +138,11 @@ def test_without_a_positive_there_is_no_blend_and_what_a_simulator_logged_is_sim
     write_part(trained.training, table)
     manifest = released(trained)
     assert manifest.blend is None and manifest.lineage["simulated"]
+    assert manifest.lineage["order"]["trials"]["search"]["outcome"] == "too_few_positives"
+    objective = manifest.objective("recommendation")
+    assert objective.order == "relevance" and objective.weights == objective.floors == (0.0, 0.0)
+    assert "0 positives in 0 validation lists" in objective.why
+    assert objective.why in (trained.bundle / "README.md").read_text(), "the card says why"
 
 
 def test_what_people_did_is_calibrated_by_place_where_asked_for_and_grades_never(
@@ -151,8 +172,9 @@ def test_a_job_that_was_not_shown_counts_as_not_chosen_in_the_blend(
         made = made.set_column(made.schema.get_field_index(name), name, column)
     workspace = labelled(table=made)
     rows = read_rows(workspace.training)
-    blend = fit_order(scored(rows, ("relevance",), np.zeros((len(rows), 1), np.float32)), LENIENT)
-    assert blend is not None and dict(zip(blend.names, blend.weights, strict=True))["terms"] > 0.1
+    pairs = scored(rows, ("relevance",), np.zeros((len(rows), 1), np.float32))
+    blend = fit_order(pairs, LENIENT, pairs.valid)
+    assert dict(zip(blend.names, blend.weights, strict=True))["terms"] > 0.1
 
 
 def test_without_a_student_the_error_names_the_command(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
+from contracts.bundle import Calibration, Objective
 from contracts.tables import read_table
 from contracts.versions import set_current
 from contracts.workspace import Workspace
@@ -20,7 +21,7 @@ from policy import Judgement, Pair, Ungraded, load_policy
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
 from policy.judges.rubric import RubricConfig
-from ranking.rank import rank
+from ranking.rank import Ranked, rank
 from ranking.scorer import BundleScorer
 from replay.config import ServedConfig
 from replay.fits import UNGRADED, ordered
@@ -124,6 +125,40 @@ def test_a_list_holds_the_students_logits_and_the_order_that_is_shown(market: Wo
     order = ordered(made.scores[SERVED])[: len(shown)]
     assert [made.jobs[place] for place in order] == [index.ids[row] for row in shown]
     assert ordered(made.scores[RETRIEVAL]).tolist() == list(range(len(candidates)))
+
+
+def test_the_served_order_is_that_of_the_bundles_objective(market: Workspace) -> None:
+    """By relevance, by retrieval, and by a floor that some of the candidates reach: in the answer and in the list."""
+    index, encoder = JobIndex.load(market.index), TextEncoder(market.encoder)
+    (request, _) = requests_as_of(market, held_out(market, 10), {})
+    vector = encoder.encode([request.request_text])[0]
+    candidates = index.search(request, vector)
+
+    def served(**fields: Any) -> tuple[Ranked, np.ndarray]:
+        scorer = BundleScorer(market.bundle)
+        stated = {"objectives": {request.surface: Objective(**fields)}, "good_match": LINE}
+        scorer.manifest = scorer.manifest.model_copy(update=stated)
+        ranked = rank(index, scorer, request, candidates, vector, 200)
+        made = served_list(0, index, scorer, request, candidates, ranked)
+        return ranked, made.scores["student, relevance"][ordered(made.scores[SERVED])][: len(ranked.rows)]
+
+    ranked, relevance = served(order="relevance")
+    assert relevance.tolist() == sorted(relevance, reverse=True)
+    assert ranked.objective.order == "relevance" and ranked.why(0)[0] == "good match by the product policy"
+    assert served(order="retrieval")[0].rows.tolist() == candidates.rows.tolist()
+    middle = float(np.interp(np.median(relevance), LINE.logits, LINE.probabilities))
+    for order in ("retrieval", "blend"):
+        plain, _ = served(order=order)
+        ranked, _ = served(order=order, floor=middle)
+        good = np.array([ranked.good_match(i) for i in range(len(ranked.rows))])
+        reached = good >= middle
+        assert 0 < reached.sum() == ranked.passed < len(reached) and reached.tolist() == sorted(reached, reverse=True)
+        for part in (True, False):
+            chosen = set(ranked.rows[reached == part].tolist())
+            assert [row for row in plain.rows.tolist() if row in chosen] == ranked.rows[reached == part].tolist()
+
+
+LINE = Calibration(logits=(-100.0, 100.0), probabilities=(0.01, 0.99))
 
 
 def test_the_judges_order_is_by_its_grades_and_then_by_retrieval() -> None:

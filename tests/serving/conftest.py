@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contracts.bundle import Blend, Calibration, Manifest
+from contracts.bundle import Blend, Calibration, Manifest, Objective
 from contracts.examples import PAIR_FEATURES
 from contracts.match import MATCH_VERSION
+from contracts.records import Surface
 from contracts.tables import read_table
 from contracts.tasks import TASKS
 from contracts.text.verbalizer import Percentiles, Verbalizer
@@ -26,10 +27,12 @@ from tests.make import tiny_bert
 
 MEMBERS, JOBS, EVENTS = 100, 150, 1_500
 ITEM_TOKENS = 2
+SURFACES: tuple[Surface, ...] = ("search", "recommendation")
+OBJECTIVE = Objective(order="blend", weights=(0.0, 2.0), floors=(0.0, 0.8), why="a test says so")
 
 
 def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
-    """The student's real graphs with initial weights, a calibration of all tasks but `hire`, and a blend."""
+    """The student's real graphs with initial weights, a calibration of all tasks but `hire`, a blend and its bounds."""
     from models.student.student import Student
     from release.export import Graphs, export_student, write_bundle
 
@@ -48,6 +51,8 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
         max_item_tokens=64,
         precision="int8",
         match_version=MATCH_VERSION,
+        good_match=Calibration(logits=(-50.0, 50.0), probabilities=(0.05, 0.75)),
+        objectives={surface: OBJECTIVE for surface in SURFACES},
     )
     names = (*PAIR_FEATURES, *tasks)
     weights = np.linspace(1.0, -0.5, len(names))

@@ -89,8 +89,9 @@ def test_without_the_student_the_order_is_that_of_retrieval(
     use_items_of_another_bundle(engine, monkeypatch)
     answer = ask()
     assert answer["degraded"] == ["student"]
+    assert answer["objective"]["order"] == "retrieval" and answer["objective"]["passed"] is None
     assert len(answer["results"]) == 5
-    assert all(result["scores"] == {} for result in answer["results"])
+    assert all(result["scores"] == {} and result["good_match"] is None for result in answer["results"])
     scores = [result["score"] for result in answer["results"]]
     assert scores == sorted(scores, reverse=True)
 

@@ -158,6 +158,7 @@ class LogOfTwo:
             ("view",),
             clicked[:, None].astype(np.float32),
             place,
+            np.zeros(2 * lists, np.int64),
             put.astype(np.float32),
             np.zeros((2 * lists, len(PAIR_FEATURES)), np.float32),
             np.zeros((2 * lists, len(COMPARISONS)), np.uint8),
