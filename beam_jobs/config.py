@@ -17,7 +17,7 @@ from policy.judges.registry import AnyJudgeConfig
 from policy.judges.rubric import RubricConfig
 from retrieval.config import RetrievalConfig
 
-SERVED_LISTS = {"train": 300, "valid": 60, "test": 60}
+SERVED_LISTS = {"train": 600, "valid": 60, "test": 60}
 """By split, for a judge that is free."""
 
 
@@ -70,8 +70,9 @@ class LabelConfig(FrozenModel):
     served_lists: int | None = Field(
         None,
         ge=0,
-        description="Training requests of which the judge also grades what retrieval returns, the first ones; where "
-        f"absent, {SERVED_LISTS['train']} for a judge that is free or has a budget (`served_pairs`), none for another.",
+        description="Training requests of which the judge grades what retrieval returns, whether they have a list or "
+        f"not; where absent, {SERVED_LISTS['train']} for a judge that is free or has a budget (`served_pairs`), none "
+        "for another.",
     )
     served_held_lists: int | None = Field(
         None,
@@ -115,6 +116,11 @@ class LabelConfig(FrozenModel):
             both = f"random_share {self.random_share:g} and hard_share {self.hard_share:g}"
             raise ValueError(f"{both} are more than the whole")
         return self
+
+    @property
+    def lists(self) -> dict[str, int]:
+        """Split -> requests of which lists are made."""
+        return {"train": self.train_lists, "valid": self.valid_lists, "test": self.test_lists}
 
     @property
     def graded_as_served(self) -> dict[str, int]:

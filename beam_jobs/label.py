@@ -51,6 +51,7 @@ from beam_jobs.labelling.grading import (
     write_report,
 )
 from beam_jobs.labelling.lists import (
+    NO_JOBS,
     ListedJobs,
     ListRequest,
     choose_jobs,
@@ -130,6 +131,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     requests = requests_to_label(
         workspace,
         _past_requests(workspace, config),
+        config.lists,
         config.graded_lists,
         config.graded_as_served,
         config.served_candidates,
@@ -185,7 +187,8 @@ def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
 def _past_requests(workspace: Workspace, config: LabelFlags) -> list[PastRequest]:
     ingested(workspace, "events")
     events = pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS)).unique("id")
-    past = past_requests(events, {split: getattr(config, f"{split}_lists") for split in SPLITS}, config.seed)
+    drawn = {split: max(lists, config.graded_as_served[split]) for split, lists in config.lists.items()}
+    past = past_requests(events, drawn, config.seed)
     if not past:
         problem = f"neither an impression nor a view in {workspace.records / 'events'}"
         raise NotReady(problem, cure="ingest a log of either")
@@ -235,8 +238,10 @@ class LabelLists(beam.DoFn):
         for chunk in _chunks(list(zip(batch.requests, vectors, titles, strict=True)), LISTS_PER_CALL):
             lists: list[_Chosen] = []
             for request, vector, of_request in chunk:
-                jobs = choose_jobs(self._index, request, vector, self._config)
-                lists.append(_Chosen(request, vector, of_request, jobs))
+                jobs = NO_JOBS
+                if request.listed:
+                    jobs = choose_jobs(self._index, request, vector, self._config)
+                    lists.append(_Chosen(request, vector, of_request, jobs))
                 if request.served:
                     served = served_jobs(self._index, request, vector, jobs, self._config)
                     lists.append(_Chosen(request._replace(graded=True), vector, of_request, served))

@@ -119,7 +119,7 @@ class StudentConfig(FrozenModel):
     )
     score_layers: int = Field(2, ge=1, description="Top layers that a candidate passes.")
     match: bool = Field(
-        True, description="Say what request and job have in common (`contracts.match`) as one more token a candidate."
+        True, description="Say what request and job have in common (`contracts.match`), in each token of a candidate."
     )
     frozen_layers: int = Field(4, ge=0, description=f"Of the prefix encoder. {FROZEN}")
     frozen_item_layers: int = Field(6, ge=0, description=f"Of the item encoder. {FROZEN}")
@@ -160,7 +160,7 @@ class StudentConfig(FrozenModel):
         "the scorer learns the judge's grades there, while the texts are read as before.",
     )
     served_rate: float = Field(3e-4, gt=0, description="Peak rate of the scorer in those passes.")
-    served_list_size: int = Field(200, ge=2, description="Pairs of a list in one of their steps at most.")
+    served_list_size: int = Field(100, ge=2, description="Pairs of a list in one of their steps at most.")
     prune: PruneConfig | None = Field(
         None, description="Make the trained student smaller; with a base and no epoch that is all that is done."
     )

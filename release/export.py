@@ -100,10 +100,10 @@ class ScoreGraph(nn.Module):
     def forward(self, prefix_kv: Tensor, items: Tensor, match: Tensor | None = None) -> Tensor:
         """prefix_kv (L, 2, A, len + P, D), items (n, T, H) float32, match (n, C) uint8 -> logits (n, tasks) float32."""
         vector = prefix_kv[0, 0, :, -self.places :].flatten()[: self.student.hidden]
-        matched = self.student.match_token(match, items)
+        matched = self.student.matched(match, items)
         hidden = self.student.candidate_tokens(items, matched)
         each = hidden.shape[:2]
-        hidden = hidden.flatten(0, 1)  # (n * T, H), T with the match token
+        hidden = hidden.flatten(0, 1)  # (n * T, H)
         for layer, joined, (keys, values) in zip(self.student.score_layers, self.joined, prefix_kv, strict=True):
             of_heads = joined(hidden).unflatten(-1, (3, *keys.shape[::2]))
             seen = _attend(of_heads.permute(1, 2, 0, 3), keys[:, : -self.places], values[:, : -self.places], each)

@@ -36,6 +36,7 @@ class ListRequest(NamedTuple):
         graded: Whether the judge grades the list.
         served: How many of the best retrieved jobs it grades beside the list.
         budget: Of these it grades so many at most; all where None.
+        listed: Whether a list is made of it at all, and not only what is graded beside one.
     """
 
     past: PastRequest
@@ -43,11 +44,13 @@ class ListRequest(NamedTuple):
     graded: bool
     served: int = 0
     budget: int | None = None
+    listed: bool = True
 
 
 def requests_to_label(
     workspace: Workspace,
     past: Sequence[PastRequest],
+    lists: Mapping[str, int],
     graded_lists: int,
     served_lists: Mapping[str, int],
     candidates: int,
@@ -58,6 +61,7 @@ def requests_to_label(
     Args:
         workspace: With the feature tables and records.
         past: Requests of the log.
+        lists: Split -> requests of which lists are made, the first ones.
         graded_lists: Training lists that the judge grades, the first ones; it grades all valid and test lists.
         served_lists: Split -> requests of which it grades what retrieval returns, the first ones.
         candidates: How many of the best retrieved jobs these are.
@@ -67,6 +71,7 @@ def requests_to_label(
     requests = requests_as_of(workspace, logged_requests, open_verbalizer(workspace).percentiles)
     by_split = {split: [one.list_id for one in past if one.split == split] for split in SPLITS}
     ungraded = set(by_split["train"][graded_lists:])
+    listed = {list_id for split, ids in by_split.items() for list_id in ids[: lists[split]]}
     served = [list_id for split, ids in by_split.items() for list_id in ids[: served_lists[split]]]
     budgets: dict[str, int | None] = dict.fromkeys(served)
     if pairs is not None:
@@ -78,6 +83,7 @@ def requests_to_label(
             logged.list_id not in ungraded,
             candidates if logged.list_id in budgets else 0,
             budgets.get(logged.list_id),
+            logged.list_id in listed,
         )
         for logged, request in zip(past, requests, strict=True)
     ]
@@ -109,6 +115,9 @@ class ListedJobs(NamedTuple):
     shown: list[ShownJob | None]
     retrieved: Mapping[str, int]
     inclusion: Sequence[float] = ()
+
+
+NO_JOBS = ListedJobs(np.zeros(0, np.int32), [], [], [])
 
 
 def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, config: LabelFlags) -> ListedJobs:

@@ -5,8 +5,9 @@ alone once a job, and a candidate costs a few tokens through a few layers.
 - The prefix encoder reads the request text; the scoring layers keep their keys and values of it: the shared prefix.
 - The scorer runs each candidate's item tokens through the scoring layers; they attend to the prefix and to the tokens
   of the same candidate, never to another candidate. Their mean ends in one logit a task.
-- With a match, one more token a candidate says what request and job have in common: the sum of one learned embedding a
-  comparison (`contracts.match`), which is added to that mean too.
+- With a match, each token of a candidate also says what request and job have in common: the sum of one learned
+  embedding a comparison (`contracts.match`) is added to its tokens, and to that mean too. A token of its own costs half
+  as much again and orders no better (docs/decisions/0022).
 
 After MixLM (arXiv 2512.07846): embedding-compressed items and shared prefixes. Here the interaction is kept to the top
 layers of the backbone, whose weights the scoring layers start from.
@@ -56,7 +57,7 @@ class PrefixStates(NamedTuple):
 
 
 class MatchTable(nn.Module):
-    """One embedding for each bin of each comparison: the match token of a pair is their sum."""
+    """One embedding for each bin of each comparison: the match of a pair is their sum."""
 
     offsets: Tensor
 
@@ -74,7 +75,7 @@ class MatchTable(nn.Module):
 class Student(nn.Module):
     """Prefix encoder, item encoder and scorer over one backbone.
 
-    item_tokens: T; score_layers: L, how many top layers score; match: whether a match token says what request and job
+    item_tokens: T; score_layers: L, how many top layers score; match: whether tokens say what request and job
     have in common. H hidden, A heads, D = H / A, C comparisons.
     Raises BadInput for more scoring layers than the backbone has.
     """
@@ -209,8 +210,8 @@ class Student(nn.Module):
         """
         return self.read_items(prefix, bias, items, match)[0]
 
-    def match_token(self, match: Tensor | None, items: Tensor) -> Tensor | None:
-        """(..., H) match tokens of candidates (..., T, H) by their bins (..., C); None for a student without one."""
+    def matched(self, match: Tensor | None, items: Tensor) -> Tensor | None:
+        """(..., H) the match of candidates (..., T, H) by their bins (..., C); None for a student without one."""
         if self.match is None:
             return None
         if match is None:
@@ -218,18 +219,18 @@ class Student(nn.Module):
         return self.match(match)
 
     def candidate_tokens(self, items: Tensor, match: Tensor | None) -> Tensor:
-        """(..., T, H) item tokens in their slots, or (..., T + 1, H) with a match token (..., H) after them."""
+        """(..., T, H) item tokens in their slots, with the match (..., H) in each."""
         tokens = items + self.slots
-        return tokens if match is None else torch.cat((tokens, match[..., None, :]), -2)
+        return tokens if match is None else tokens + match[..., None, :]
 
     def read_items(
         self, prefix: Prefix, bias: Tensor | None, items: Tensor, match: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """As `score`, with the states (b, n, H) that the logits are read from."""
-        matched = self.match_token(match, items)
+        matched = self.matched(match, items)
         hidden = self.candidate_tokens(items, matched)
         count, tokens = hidden.shape[1:3]
-        hidden = hidden.flatten(1, 2)  # (b, n * T, H), T with the match token
+        hidden = hidden.flatten(1, 2)  # (b, n * T, H)
         for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
             seen = self._attend(layer, hidden, keys, values, bias, count, tokens)
             hidden = finish_layer(layer, hidden, seen)
@@ -252,10 +253,9 @@ class Student(nn.Module):
         of the item encoder, mask: (p, m); match: (p, C) bins. What the item tokens are held against in training
         (`alignment_loss`).
         """
-        matched, hidden, own = self.match_token(match, text), text, mask
-        if matched is not None:
-            hidden, own = torch.cat((text, matched[:, None]), 1), nn.functional.pad(mask, (0, 1), value=1)
-        both = torch.cat((bias[request], mask_bias(own, text.dtype)), -1)
+        matched = self.matched(match, text)
+        hidden = text if matched is None else text + matched[:, None]
+        both = torch.cat((bias[request], mask_bias(mask, text.dtype)), -1)
         for layer, (keys, values) in zip(self.score_layers, prefix.keys_values, strict=True):
             own_keys, own_values = keys_values(layer, hidden)
             hidden = run_layer(
@@ -265,7 +265,7 @@ class Student(nn.Module):
                 torch.cat((values[request], own_values), 2),
                 both,
             )
-        pooled = mean_pool(hidden, own)
+        pooled = mean_pool(hidden, mask)
         pooled = pooled if matched is None else pooled + matched
         return self.head(pooled, prefix.vector[request] * l2_normalize(mean_pool(text, mask))), pooled
 

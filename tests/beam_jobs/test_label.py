@@ -231,10 +231,10 @@ def test_in_a_log_of_views_a_served_candidate_is_no_negative(
 
 def test_a_judge_that_costs_money_grades_no_served_candidates_unless_told() -> None:
     paid = {"kind": "llm", "model": "m", "base_url": "http://localhost:1/v1"}
-    assert LabelConfig().graded_as_served == {"train": 300, "valid": 60, "test": 60}
+    assert LabelConfig().graded_as_served == {"train": 600, "valid": 60, "test": 60}
     assert set(LabelConfig(judge=paid).graded_as_served.values()) == {0}
     assert LabelConfig(judge=paid, served_lists=5).graded_as_served == {"train": 5, "valid": 0, "test": 0}
-    assert LabelConfig(served_held_lists=2).graded_as_served == {"train": 300, "valid": 2, "test": 2}
+    assert LabelConfig(served_held_lists=2).graded_as_served == {"train": 600, "valid": 2, "test": 2}
 
 
 def test_rows_hold_the_match_as_it_is_when_served(market: Workspace, rows: pl.DataFrame) -> None:

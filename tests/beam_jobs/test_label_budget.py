@@ -63,7 +63,7 @@ def test_a_judge_with_a_budget_grades_served_candidates_unasked(
     market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any, labelled: Callable
 ) -> None:
     judge = {"kind": "llm", "model": "m", "base_url": chat_server.url, "api_key_env": "", "call_price": 0.01}
-    assert LabelConfig(judge=judge, served_pairs=9).graded_as_served == {"train": 300, "valid": 60, "test": 60}
+    assert LabelConfig(judge=judge, served_pairs=9).graded_as_served == {"train": 600, "valid": 60, "test": 60}
     assert set(LabelConfig(judge=judge, served_pairs=0).graded_as_served.values()) == {0}
     workspace = copy(market)
     found = labelled(workspace, *FEW, *SERVED, "--served-pairs", "20", "--judge", json.dumps(judge))
