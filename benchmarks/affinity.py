@@ -5,8 +5,12 @@
 
 The rows are those of the replay's tables of served candidates: good and poor fits in the first ten of every system with
 the best possible order as the ceiling, by the truth of a simulated market and by the judge's grades; the agreement from
-link to link; and the cohorts. The teachers are among them where the replay had them read some requests
-(`replay.served.teacher_requests`).
+link to link; and the cohorts. The teachers and the unquantised student are among them where the replay had them read
+some requests:
+
+    ROLECALL_REPLAY__SERVED__TEACHER_REQUESTS=60 rolecall replay --workspace artifacts/demo
+
+`python -m benchmarks.pages` draws the chain from them (`benchmarks.chain`).
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from typing import Any
 from benchmarks import result_file
 from contracts.workspace import Workspace
 from replay.results import Results
+from replay.served_tables import LINKS
 from replay.summary import read_results
 
 SERVED = "Served candidates"
@@ -29,7 +34,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--name", default="demo", help="what the data is: the cases begin with it")
     options = parser.parse_args(argv)
     results = read_results(Workspace(options.workspace))
-    command = f"rolecall run --workspace {options.workspace} && python -m benchmarks.affinity --name '{options.name}'"
+    sample = results.table(f"{LINKS}_sample")
+    asked = f"ROLECALL_REPLAY__SERVED__TEACHER_REQUESTS={sample.requests} " if sample else ""
+    made = f"{asked}rolecall run --workspace {options.workspace}"
+    command = f"{made} && python -m benchmarks.affinity --name '{options.name}'"
     rows = served_rows(results, options.name)
     result_file.write("affinity", command, rows, results.simulated, publish=options.publish)
 

@@ -1,4 +1,4 @@
-"""The plots of `docs/benchmarks/`, drawn from the committed result files with matplotlib, as SVG that does not vary."""
+"""The plots of `docs/benchmarks/`, drawn from the committed result files as SVG that does not vary."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks import chain
 from benchmarks.ladder_data import SIMULATED
 from benchmarks.order import CHOSEN
 from benchmarks.pages import COLUMNS, ENGINES, Named, Rows, by_name, cases_of, jobs_of, rows_of
@@ -24,6 +25,9 @@ def draw(name: str, out: Path, rows: Rows | None = None) -> None:
 
     plot = PLOTS[name]
     figure = plot.figure(rows_of(plot.result) if rows is None else rows)
+    if isinstance(figure, str):
+        out.write_text(figure)
+        return
     figure.tight_layout()
     figure.savefig(out, metadata={"Date": None})
     pyplot.close(figure)
@@ -193,13 +197,14 @@ def _colors(lines: Mapping[str, Any]) -> list[str]:
 
 
 class Plot(NamedTuple):
-    """The name of a result file, and what makes a matplotlib figure of its rows."""
+    """The name of a result file, and what makes a matplotlib figure, or the text of an SVG, of its rows."""
 
     result: str
     figure: Callable[[Rows], Any]
 
 
 PLOTS = {
+    "chain": Plot("affinity", chain.draw),
     "ladder": Plot("recipe_ladder", _ladder),
     "links": Plot("links", _links),
     "order": Plot("order", _order),

@@ -162,7 +162,8 @@ class TooManyRejects(RolecallError):
 
 
 class NotAgreed(RolecallError):
-    """Graders, or a judge and the golden set, agree less than a judge must before it may label."""
+    """Graders, or a judge and the golden set, agree less than a judge must before it may label; or a teacher and its
+    judge less than a teacher must before anything is distilled from it."""
 
     reason, exit_code = "not_agreed", 8
 

@@ -65,6 +65,21 @@ class TeacherConfig(FrozenModel):
     epochs: int = Field(2, ge=1, description="Passes over the training pairs.")
     max_request_tokens: int = Field(160, ge=16, le=2048, description="Tokens of a request that are read.")
     max_job_tokens: int = Field(128, ge=16, le=2048, description="Tokens of a job that are read.")
+    match: bool = Field(
+        True,
+        description="Read what request and job have in common (`contracts.match`): as words after the job or, joint, "
+        "by a second reading that relevance is mixed with (soft targets alone).",
+    )
+    reading_epochs: int = Field(
+        5, ge=0, description="Passes of that second reading over all graded training pairs, the served ones among them."
+    )
+    served_pairs: int = Field(
+        0,
+        ge=0,
+        description="Pairs at most of candidates as retrieval serves them (stratum `served`), a few of each such list, "
+        "that are learned from as the lists are; of a teacher that answers relevance.",
+    )
+    served_list_size: int = Field(16, ge=2, description="Pairs of one of these lists at most.")
     joint_layers: int = Field(
         2, ge=1, description="Top layers in which the job's tokens attend to the request's (joint)."
     )
@@ -88,6 +103,16 @@ class TeacherConfig(FrozenModel):
     least_propensity: float = Field(0.02, gt=0, le=1, description="Propensities below it count as this much.")
     warm_start: bool = Field(True, description="Start as the teacher that this one builds on (click: policy).")
     base: Path | None = Field(None, description="A teacher's folder to start as, such as one that a stopped run left.")
+    least_kappa_share: float = Field(
+        0.9,
+        ge=0,
+        le=1,
+        description="Share of the judge's quadratic kappa with people that a teacher of relevance must reach with the "
+        "judge, on served candidates of validation requests, before anything is distilled from it; 0: none.",
+    )
+    least_kappa: float = Field(
+        0.4, ge=0, le=1, description="The same kappa as such, where no golden set says how far people agree with it."
+    )
     lora: LoraConfig | None = Field(None, description="Train adapters of the backbone and not its weights.")
     checkpointing: bool = Field(
         False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from contracts.workspace import Workspace
 from history.as_of import JobVersions
 from policy.judges.base import JudgeConfig
 from policy.types import Policy
+from ranking.match import encode_titles, match_bins
 from ranking.rank import Ranked
 from replay.cohorts import cohort_results, cohorts
 from replay.config import ServedConfig
@@ -20,7 +22,7 @@ from replay.graded import ListGrades, TrueGrades, judge_grades, open_served_judg
 from replay.holdout import HeldOut
 from replay.results import BY_JUDGE, BY_TRUTH, Cell, Cohort, Table
 from replay.served import ServedList, sampled, served_list
-from replay.served_tables import Fits, GradedLists, chain_table, fits, fits_table, kappa_table
+from replay.served_tables import Fits, GradedLists, chain_table, fits, fits_table, kappa_table, links_table
 from replay.systems import Ranker
 from replay.taught import answering_relevance, taught
 from retrieval.candidates import Candidates
@@ -64,15 +66,18 @@ class Collector:
         self._ranker, self._requests = ranker, requests
         self._drawn = set(sampled(len(requests), judging.config.requests).tolist() if judging.asks else ())
         self._exhaustive = len(ranker.index) <= judging.config.exhaustive_jobs
+        self._with_match = judging.config.teacher_requests > 0
         self.lists: list[ServedList] = []
 
     def add(self, place: int, mask: np.ndarray, candidates: Candidates, ranked: Ranked) -> None:
         """Keep the list of one request, if it was drawn and has candidates; see `replay.systems.Observe`."""
         if place in self._drawn and len(candidates):
             eligible = np.flatnonzero(mask) if self._exhaustive else None
-            index, scorer = self._ranker.index, self._ranker.scorer
-            made = served_list(place, index, scorer, self._requests[place], candidates, ranked, eligible)
-            self.lists.append(made)
+            index, scorer, request, match = self._ranker.index, self._ranker.scorer, self._requests[place], None
+            if self._with_match:
+                titles = encode_titles(self._ranker.encoder, request)
+                match = match_bins(index, request, candidates.rows, titles, scorer.work)
+            self.lists.append(served_list(place, index, scorer, request, candidates, ranked, eligible, match))
 
 
 class Judged(NamedTuple):
@@ -121,7 +126,8 @@ def judge_served(
     people = _people(workspace, name, judging.policy.version) if judging.policy else None
     tables = list(_tables(graded, found, (), people, seed, resamples))
     if judging.config.teacher_requests:
-        sample = _taught(workspace, judging.config, requests, graded)
+        trained = ranker.scorer.manifest.lineage.get("student")
+        sample = _taught(workspace, judging.config, requests, graded, workspace.student / trained if trained else None)
         tables += _tables(sample, _fits(sample), answering_relevance(workspace), people, seed, resamples)
     first = next(iter(found.values()), None)
     kinds = cohorts(workspace, held, requests, judging.policy)
@@ -147,6 +153,9 @@ def _tables(
     """teachers: those that scored the lists and answer relevance."""
     for by, of in found.items():
         yield fits_table(of, by, graded.sample, seed, resamples)
+    if found:
+        by, of = next(iter(found.items()))
+        yield links_table(of, by, teachers, graded.sample, seed, resamples)
     chain = chain_table(graded, teachers, seed, resamples)
     for table in (chain, kappa_table(graded, teachers, seed, resamples, people)):
         if table is not None:
@@ -165,15 +174,18 @@ def _people(workspace: Workspace, judge: str, policy: str) -> Cell | None:
 
 
 def _taught(
-    workspace: Workspace, config: ServedConfig, requests: Sequence[Request], graded: GradedLists
+    workspace: Workspace, config: ServedConfig, requests: Sequence[Request], graded: GradedLists, student: Path | None
 ) -> GradedLists:
-    """The first candidates of some of the lists, with the scores of the teachers."""
+    """The first candidates of some of the lists, with the scores of the teachers and of the student as it was trained.
+
+    student: its folder; None where the bundle does not name it.
+    """
     chosen, k = sampled(len(graded.lists), config.teacher_requests).tolist(), config.teacher_candidates
 
     def first(grades: Sequence[ListGrades] | None) -> list[ListGrades] | None:
         return None if grades is None else [ListGrades(grades[i].candidates[:k]) for i in chosen]
 
-    lists = taught(workspace, requests, [graded.lists[i].first(k) for i in chosen])
+    lists = taught(workspace, requests, [graded.lists[i].first(k) for i in chosen], student)
     what = f", the first {k} of {len(lists)} requests that the teachers read"
     return GradedLists(lists, first(graded.truth), first(graded.judge), what)
 

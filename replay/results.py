@@ -16,6 +16,8 @@ POPULARITY, BM25, ENCODER_ALONE = "popularity", "BM25", "encoder alone"
 RETRIEVAL, WHOLE = "retrieval alone", "whole system"
 STUDENT_RELEVANCE, STUDENT_ENGAGEMENT = "student, relevance", "student, engagement"
 BEST, BEST_OF_ALL = "best possible", "best possible, all jobs"
+STUDENT_FLOAT = f"{STUDENT_RELEVANCE}, float32"
+"""The student before it was quantised."""
 JUDGE, SERVED = "judge", "served order"
 LOWER_IS_BETTER = frozenset({"poor_fits@10"})
 BY_TRUTH, BY_JUDGE = "served_truth", "served_judge"

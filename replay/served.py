@@ -29,12 +29,14 @@ class ServedList:
         jobs: n ids.
         scores: System -> (n,) float; the system puts the highest first, and equal ones in the order of retrieval.
         eligible: Ids of all jobs that might have been candidates; () where the index is too large to judge them all.
+        match: (n, C) uint8 bins of `contracts.match.COMPARISONS`; None where no teacher is asked.
     """
 
     place: int
     jobs: Sequence[str]
     scores: Mapping[str, np.ndarray]
     eligible: Sequence[str] = ()
+    match: np.ndarray | None = None
 
     def candidates_alone(self) -> ServedList:
         """The same list without the other eligible jobs."""
@@ -42,7 +44,9 @@ class ServedList:
 
     def first(self, k: int) -> ServedList:
         """The first k candidates of retrieval."""
-        return replace(self, jobs=self.jobs[:k], scores={name: of[:k] for name, of in self.scores.items()}, eligible=())
+        scores = {name: of[:k] for name, of in self.scores.items()}
+        match = None if self.match is None else self.match[:k]
+        return replace(self, jobs=self.jobs[:k], scores=scores, eligible=(), match=match)
 
     def scored_by(self, scores: Mapping[str, np.ndarray]) -> ServedList:
         """The same list with the scores of further systems."""
@@ -62,6 +66,7 @@ def served_list(
     candidates: Candidates,
     ranked: Ranked,
     eligible: np.ndarray | None = None,
+    match: np.ndarray | None = None,
 ) -> ServedList:
     """The list of one request, with what the service has computed for its answer.
 
@@ -73,6 +78,7 @@ def served_list(
         candidates: n of them.
         ranked: The same ones in the order of the service.
         eligible: (m,) rows of all jobs that might have been candidates; None to leave them out.
+        match: As `ServedList.match`.
     """
     logits = _logits(index, scorer, request, candidates, ranked)
     scores: dict[str, np.ndarray] = {student(task): logits[:, i] for i, task in enumerate(scorer.tasks)}
@@ -80,7 +86,7 @@ def served_list(
     scores[RETRIEVAL] = -np.arange(len(candidates), dtype=np.float64)
     scores[BM25] = candidates.terms
     ids = index.ids
-    return ServedList(place, candidates.ids, scores, () if eligible is None else [ids[row] for row in eligible])
+    return ServedList(place, candidates.ids, scores, () if eligible is None else [ids[row] for row in eligible], match)
 
 
 def _logits(

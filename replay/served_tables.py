@@ -15,11 +15,25 @@ from policy.golden.agreement import SCALE
 from replay.fits import DEPTH, MEASURES, SHARE, UNGRADED, measures, ordered, rank_correlation
 from replay.graded import ListGrades
 from replay.measures import kappa_estimate, mean_estimates, ratio_estimates
-from replay.results import BEST, BEST_OF_ALL, BM25, BY_JUDGE, BY_TRUTH, JUDGE, SERVED, STUDENT_RELEVANCE, Cell, Table
+from replay.results import (
+    BEST,
+    BEST_OF_ALL,
+    BM25,
+    BY_JUDGE,
+    BY_TRUTH,
+    JUDGE,
+    SERVED,
+    STUDENT_FLOAT,
+    STUDENT_RELEVANCE,
+    Cell,
+    Table,
+)
 from replay.served import ServedList
 
 TRUTH = "truth"
-CHAIN, KAPPA = "served_chain", "served_kappa"
+CHAIN, KAPPA, LINKS = "served_chain", "served_kappa", "served_links"
+BEFORE = "the link before"
+LINKS_TITLE = "Served candidates, what each link leaves"
 TITLES = {BY_TRUTH: "Served candidates, true fit", BY_JUDGE: "Served candidates, the judge's grades"}
 METRICS = (*MEASURES, SHARE)
 
@@ -132,6 +146,47 @@ def fits_table(found: Fits, by: str, sample: str, seed: int, resamples: int) -> 
     )
 
 
+def links_table(found: Fits, by: str, teachers: Sequence[str], sample: str, seed: int, resamples: int) -> Table:
+    """The way of the policy in one unit: what share of the possible good fits is left after each link.
+
+    People, who know what truly fits, stand first where the truth is known; then the judge, the teachers, the student
+    before and after quantisation, and the order that is served.
+
+    Args:
+        found: Of `fits`.
+        by: As given to `fits`.
+        teachers: Those that scored the lists and answer relevance.
+        sample: As `GradedLists.sample`.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+
+    Returns:
+        A row a link, each with its difference from the link before.
+    """
+    links = [BEST, JUDGE, *teachers, STUDENT_FLOAT, STUDENT_RELEVANCE, SERVED]
+    links = [name for name in links if name in found.systems]
+    good = np.stack([found.of(name, "good_fits@10") for name in links], axis=1)
+    lost = np.diff(good, axis=1)
+    shares = ratio_estimates(np.concatenate([good, lost], axis=1), good[:, 0], seed, resamples)
+    differences = [None, *shares[len(links) :]]
+    first = "the best order by the truth of the market" if by == BY_TRUTH else "the judge's own order"
+    return Table(
+        name=f"{LINKS}_sample" if sample else LINKS,
+        title=f"{LINKS_TITLE}{sample}",
+        about="The way of the policy on one set of candidates and in one unit: the good fits in the first "
+        f"{DEPTH} places as a share of what these candidates make possible, that is {first}. Each link is set against "
+        "the one before it, on the same requests.",
+        requests=len(found.places),
+        systems=tuple(links),
+        metrics=(SHARE,),
+        reference=BEFORE,
+        cells=tuple(
+            Cell.of(name, SHARE, share, change)
+            for name, share, change in zip(links, shares, differences, strict=False)  # after shares stand changes
+        ),
+    )
+
+
 def chain_table(graded: GradedLists, teachers: Sequence[str], seed: int, resamples: int) -> Table | None:
     """Spearman's correlation within requests along the way of the policy: truth, judge, teachers, student, served.
 
@@ -149,7 +204,7 @@ def chain_table(graded: GradedLists, teachers: Sequence[str], seed: int, resampl
         return None
     scored = graded.lists[0].scores
     start = names[0]
-    names += [name for name in (*teachers, STUDENT_RELEVANCE, SERVED) if name in scored]
+    names += [name for name in (*teachers, STUDENT_FLOAT, STUDENT_RELEVANCE, SERVED) if name in scored]
     links = list(dict.fromkeys([*pairwise(names), *((start, name) for name in names[2:])]))
     values = np.array([[rank_correlation(of[a], of[b]) for a, b in links] for of in _scorings(graded)])
     cells = []
@@ -193,7 +248,7 @@ def kappa_table(
     confusions: dict[str, list[np.ndarray]] = {}
     for of in _scorings(graded):
         known = of[JUDGE] != UNGRADED
-        for name in (TRUTH, *teachers, STUDENT_RELEVANCE):
+        for name in (TRUTH, *teachers, STUDENT_FLOAT, STUDENT_RELEVANCE):
             if name in of and known.any():
                 grades = (
                     of[name] if name == TRUTH else np.rint((SCALE - 1) / (1 + np.exp(-of[name].astype(np.float64))))

@@ -1,4 +1,4 @@
-"""What the text teachers say of served candidates: dear, so of the first candidates of a few requests."""
+"""What the text teachers and the unquantised student say of served candidates: dear, so of a few requests."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from history.as_of import KNOWN
 from models.registry import TEACHERS
 from models.teachers.text import TextTeacher
 from models.training.rows import Rows
-from replay.results import teacher_name
+from replay.results import STUDENT_FLOAT, teacher_name
 from replay.served import ServedList
 from retrieval.request import Request
 
 
-def taught(workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList]) -> list[ServedList]:
-    """The lists with the scores of each text teacher of the workspace, in the order in which teachers are trained.
+def taught(
+    workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList], trained: Path | None = None
+) -> list[ServedList]:
+    """The lists with the scores of each text teacher of the workspace, in the order in which teachers are trained, and
+    of the student as it was trained, in float32.
 
     A teacher orders by relevance where it answers that, else by the sum of what it says of engagement. A teacher that
     reads more than both texts is left out: what it reads of these pairs is not stored.
@@ -31,7 +34,8 @@ def taught(workspace: Workspace, requests: Sequence[Request], lists: Sequence[Se
     Args:
         workspace: Holds the teachers and the job texts.
         requests: What retrieval was asked, in the order of the held-out requests.
-        lists: Whose candidates are scored.
+        lists: Whose candidates are scored, with their matches.
+        trained: The folder of the student that the bundle was made from; None to leave it out.
 
     Raises:
         NotReady: A teacher's folder is incomplete.
@@ -44,6 +48,8 @@ def taught(workspace: Workspace, requests: Sequence[Request], lists: Sequence[Se
     }
     rows = _rows(workspace, requests, lists)
     scores = {teacher_name(name): _scores(folder, rows) for name, folder in folders.items()}
+    if trained is not None:
+        scores |= _student_scores(trained, rows)
     ends = np.cumsum([len(served.jobs) for served in lists])[:-1]
     parts = {name: np.split(of, ends) for name, of in scores.items()}
     return [served.scored_by({name: of[i] for name, of in parts.items()}) for i, served in enumerate(lists)]
@@ -69,6 +75,17 @@ def _scores(folder: Path, rows: Rows) -> np.ndarray:
     return np.sum([1 / (1 + np.exp(-by_task[task])) for task in GAINS if task in by_task], axis=0)
 
 
+def _student_scores(folder: Path, rows: Rows) -> dict[str, np.ndarray]:
+    """The relevance (n,) of the student before quantisation, by the name of the system; none if it does not answer."""
+    from models.student.distil import float_logits, load_student
+
+    _, about = load_student(folder)
+    if "relevance" not in about["tasks"]:
+        return {}
+    logits = float_logits(folder, rows, np.arange(len(rows)))
+    return {STUDENT_FLOAT: logits[:, about["tasks"].index("relevance")].astype(np.float64)}
+
+
 def _rows(workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList]) -> Rows:
     """The pairs of all lists as teachers read them, with the job texts as known at each request's time."""
     pairs = [(requests[served.place], job) for served in lists for job in served.jobs]
@@ -92,7 +109,12 @@ def _rows(workspace: Workspace, requests: Sequence[Request], lists: Sequence[Ser
         retrieved=np.zeros(n, np.int64),
         propensity=np.full(n, np.nan, np.float32),
         features=np.zeros((n, 0), np.float32),
-        match=np.zeros((n, len(COMPARISONS)), np.uint8),
+        match=np.concatenate([_match(served) for served in lists]),
         text_version="",
         version="served",
     )
+
+
+def _match(served: ServedList) -> np.ndarray:
+    """(n, C) bins of a list's jobs; nothing known where they were not compared."""
+    return np.zeros((len(served.jobs), len(COMPARISONS)), np.uint8) if served.match is None else served.match

@@ -161,7 +161,7 @@ def _teacher_stages() -> tuple[Stage, ...]:
         Stage(
             f"{name}_teacher",
             f"train {name}",
-            ("training", *(f"teachers/{earlier}" for earlier in names[:i])),
+            ("training", "grades", *(f"teachers/{earlier}" for earlier in names[:i])),
             (f"teachers/{name}", f"scores/{name}"),
             (f"{name}_teacher",),
         )

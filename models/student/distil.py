@@ -30,10 +30,10 @@ from models.student.texts import StudentTexts
 from models.teachers.cross_encoder import load_teacher
 from models.teachers.scores import current_scores, read_scores
 from models.training.device import autocast, choose_device, device_of, to_device
-from models.training.lists import held_out_metrics, masked_targets, padded, scored_rows, training_lists
+from models.training.lists import held_out_metrics, held_served, masked_targets, padded, scored_rows, training_lists
 from models.training.loop import Hyper, ListBatch, check_spread, fit
 from models.training.losses import Targets, distillation_loss
-from models.training.metrics import mean_ndcg
+from models.training.metrics import mean_ndcg, mean_spearman
 from models.training.rows import Rows, read_rows
 
 log = logging.getLogger("rolecall")
@@ -88,7 +88,7 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
             texts = _learn(student, rows, _scores_of(mid, texts, "train"), folder, config)
         if config.prune is not None:
             texts = _prune(student, rows, scores, folder, config, config.prune)
-        served = _learn_served(student, texts, config)
+        served = _learn_served(student, texts, scores, config)
     except TrainingFailed:
         stopped = config.model_copy(update={"item_tokens": student.item_tokens})
         kept = out.with_name(f"{version}.stopped")
@@ -211,8 +211,9 @@ def _prune(
     return texts
 
 
-def _learn_served(student: Student, texts: StudentTexts, config: StudentConfig) -> dict[str, float]:
-    """Train the scorer on served lists where there are such; how it agrees with the judge on them, before and after."""
+def _learn_served(student: Student, texts: StudentTexts, scores: np.ndarray, config: StudentConfig) -> dict[str, float]:
+    """Train the scorer on served lists where there are such; how it agrees with the judge on them, before and after,
+    and at last with its teacher on those of them that the teacher scored (`held_served`)."""
     if not config.served_epochs or "relevance" not in student.head.tasks:
         return {}
     lists = ServedLists(student, texts)
@@ -222,7 +223,11 @@ def _learn_served(student: Student, texts: StudentTexts, config: StudentConfig) 
     before = lists.agreement(student, split)
     learn_served(student, lists, config)
     name = f"served_spearman_{split}"
-    figures = {f"{name}_before": before, name: lists.agreement(student, split)}
+    column, rows = student.head.tasks.index("relevance"), texts.rows
+    relevance = lists.scores(student, split)[:, column]
+    figures = {f"{name}_before": before, name: mean_spearman(relevance, rows.target("relevance"), lists.of(split))}
+    both = [of_list for of_list in held_served(rows) if np.isfinite(scores[of_list, column]).all()]
+    figures["served_teacher_spearman_valid"] = mean_spearman(relevance, scores[:, column], both)
     return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 

@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contracts.examples import SERVED
 from models.config import StudentConfig
 from models.student.student import PrefixStates, Student
 from models.student.texts import StudentTexts
 from models.training.device import autocast, device_of, to_device
+from models.training.lists import served_lists
 from models.training.loop import Hyper, ListBatch, fit
 from models.training.losses import served_loss
 from models.training.metrics import mean_spearman
-from models.training.rows import Rows, by_length
+from models.training.rows import by_length
 from models.training.states import BATCH_TOKENS
 
 
@@ -64,14 +64,6 @@ class ServedLists:
         """Mean Spearman correlation of the student's relevance with the judge's grades within the lists of a split."""
         relevance = self.scores(student, split)[:, student.head.tasks.index("relevance")]
         return mean_spearman(relevance, self.rows.target("relevance"), self.of(split))
-
-
-def served_lists(rows: Rows, split: str) -> list[np.ndarray]:
-    """The graded pairs of each list of a split that holds graded served ones."""
-    graded = np.isfinite(rows.target("relevance"))
-    served = graded & (rows.strata == SERVED)
-    lists = rows.lists(np.flatnonzero(graded & (rows.splits == split)))
-    return [of_list for of_list in lists if served[of_list].any()]
 
 
 def learn_served(student: Student, lists: ServedLists, config: StudentConfig) -> None:

@@ -59,6 +59,17 @@ class Teacher(ABC):
         """Versions of what else is learned from, such as a backbone."""
         return []
 
+    def least_agreement(self, people: float | None) -> float:
+        """Quadratic kappa with its judge that this teacher must reach before anything is distilled from it.
+
+        Args:
+            people: The judge's kappa with people; None where it was not measured.
+
+        Returns:
+            0 where nothing is demanded.
+        """
+        return 0.0
+
     def targets(self, rows: Rows) -> np.ndarray:
         """(n, tasks) float32 of all rows, NaN where nothing is known."""
         from models.training.lists import masked_targets

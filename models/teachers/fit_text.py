@@ -22,11 +22,12 @@ from models.layers.lora import merge_adapters
 from models.teachers.base import Teacher
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
 from models.teachers.full_text import ARCHITECTURES, load_full_text
-from models.teachers.pairs import TeacherPairs, read_pairs
+from models.teachers.pairs import JointPairs, TeacherPairs, read_pairs
+from models.teachers.reading import learn_reading
 from models.teachers.teacher_model import POSITIONS, TeacherModel, save_teacher
 from models.training.device import autocast, choose_device, device_of, to_device
 from models.training.distributed import full_state_dict, mean_of, rank, shard, shard_of, world_size
-from models.training.lists import training_lists
+from models.training.lists import served_training_lists, training_lists
 from models.training.loop import Hyper, ListBatch, fit
 from models.training.losses import GRADE_STEPS, listwise, ordinal, pairwise, pointwise, positive_weights
 from models.training.rows import Rows
@@ -57,6 +58,8 @@ def fit_text(
     folder, architecture = _backbone(config)
     torch.manual_seed(config.seed)
     lists = training_lists(rows, np.isfinite(targets).any(1), config.max_pairs, config.seed)
+    if "relevance" in teacher.tasks:
+        lists += served_training_lists(rows, config.served_pairs, config.served_list_size, config.seed)
     trained_on = np.concatenate([np.zeros(0, np.int64), *lists])
     tasks = _learnable(targets[trained_on], teacher)
     targets = targets[:, [teacher.tasks.index(task) for task in tasks]]
@@ -73,6 +76,8 @@ def fit_text(
     whole = copy.deepcopy(model) if world_size() > 1 else model  # takes the sharded weights at the end
     model.to(choose_device(config.device))
 
+    if isinstance(model, CrossEncoder) and model.reading is not None:
+        model.reading.leave_out()  # its turn comes when the texts' vectors stay as they are
     pairs = read_pairs(rows, model, folder, config, frozen)
     loss = Loss(pairs, targets, _weights(rows, tasks, targets, trained_on, config), config)
     shard(loss, model.units())
@@ -103,6 +108,8 @@ def fit_text(
     last = _finished(model, whole, config)
     if whole is not model or (isinstance(last, CrossEncoder) and frozen < last.split):
         pairs = read_pairs(rows, last, folder, config, len(last.layers()))  # no layer moves any more
+    if isinstance(pairs, JointPairs) and pairs.model.reading is not None:
+        learn_reading(pairs, pairs.model.reading, targets[:, tasks.index("relevance")], trained_on, config)
     return pairs, len(trained_on)
 
 
@@ -194,19 +201,20 @@ def _backbone(config: TeacherConfig) -> tuple[Path, Architecture]:
 def _untrained(folder: Path, tasks: tuple[str, ...], architecture: Architecture, config: TeacherConfig) -> TeacherModel:
     is_ordinal = config.targets == "ordinal"
     if architecture == "joint":
-        return CrossEncoder(folder, tasks, config.joint_layers, ordinal=is_ordinal)
+        return CrossEncoder(folder, tasks, config.joint_layers, ordinal=is_ordinal, match=config.match)
     beside_adapters = config.lora is not None and config.precision == "bfloat16"
     dtype = torch.bfloat16 if beside_adapters else torch.float32  # weights that take no step need no more digits
     return ARCHITECTURES[architecture](folder, tasks, is_ordinal, dtype=dtype)
 
 
 def _started(model: TeacherModel, parent: Path) -> bool:
-    """Start from another teacher; whether it is one of the same tasks, so that nothing of it needs replacing."""
+    """Start from another teacher; whether it is one of the same tasks and parts, so that nothing needs replacing."""
     start, _ = open_teacher(parent)
     model.start_from(start, str(parent))
-    if start.tasks != model.tasks or (start.thresholds is None) != (model.thresholds is None):
+    weights = start.state_dict()
+    if start.tasks != model.tasks or weights.keys() != model.state_dict().keys():
         return False
-    model.load_state_dict(start.state_dict())
+    model.load_state_dict(weights)
     return True
 
 

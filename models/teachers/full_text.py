@@ -22,7 +22,7 @@ from models.config import TeacherConfig
 from models.layers.backbone import TaskHead, l2_normalize, mean_pool
 from models.layers.decoder import answer_margin, open_pretrained
 from models.teachers.prompts import Frame, answer_ids, decoder_frame, encoder_frame
-from models.teachers.teacher_model import TeacherModel, other_shape
+from models.teachers.teacher_model import TeacherModel, other_shape, stored_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -194,7 +194,7 @@ ARCHITECTURES: dict[str, type[FullTextEncoder] | type[FullTextDecoder]] = {
 def load_full_text(folder: Path) -> tuple[FullText, TeacherConfig]:
     """Load a trained full-text teacher from the folder of its version; return it with its knobs."""
     about = json.loads((folder / "teacher.json").read_text())
-    config = TeacherConfig.model_validate(about["config"])
+    config = stored_config(about)
     tasks, ordinal = tuple(about["tasks"]), config.targets == "ordinal"
     model: FullText
     if about["architecture"] == "decoder":

@@ -86,24 +86,37 @@ class JointPairs:
             to_device(request, device_of(self.model)),
             to_device(job, device_of(self.model)),
             self._first,
+            to_device(self.rows.match[chosen], device_of(self.model)),
         )
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """As `TeacherPairs.scores`: each job's vector is computed once, and a request is encoded once in a batch."""
         model = self.model
         jobs, job = np.unique(self.rows.job[chosen], return_inverse=True)
-        vectors = torch.empty(len(jobs), model.backbone.hidden, device=device_of(model))
-        for batch in by_length(self._jobs.lengths[jobs], BATCH_TOKENS):
-            states, mask = self._job_states(jobs[batch])
-            vectors[batch] = model.encode_item(states, mask).float()
+        vectors = self._vectors(self._jobs, jobs)
         order = np.lexsort((self._jobs.lengths[jobs[job]], self.rows.request[chosen]))
         for start in range(0, len(order), PAIRS_AT_ONCE):
             batch = order[start : start + PAIRS_AT_ONCE]
             texts, request = np.unique(self.rows.request[chosen[batch]], return_inverse=True)
             requests = model.encode_prefix(*self._requests.batch(texts), self._first)
             states, mask = self._job_states(jobs[job[batch]])
-            logits = model.score(requests, states, mask, vectors[job[batch]], to_device(request, device_of(model)))
+            match = to_device(self.rows.match[chosen[batch]], device_of(model))
+            asked = to_device(request, device_of(model))
+            logits = model.score(requests, states, mask, vectors[job[batch]], asked, match)
             yield chosen[batch], model.answers(logits)
+
+    def vectors(self, requests: np.ndarray, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Unit vectors (m, H) float32 of requests and of jobs by number, each text read by itself."""
+        return self._vectors(self._requests, requests), self._vectors(self._jobs, jobs)
+
+    def _vectors(self, texts: TextStates, chosen: np.ndarray) -> Tensor:
+        model = self.model
+        vectors = torch.empty(len(chosen), model.backbone.hidden, device=device_of(model))
+        for batch in by_length(texts.lengths[chosen], BATCH_TOKENS):
+            states, mask = texts.batch(chosen[batch])
+            states = model.backbone.run(states, mask, self._first, model.split)
+            vectors[batch] = model.encode_item(states, mask).float()
+        return vectors
 
     def _job_states(self, jobs: np.ndarray) -> tuple[Tensor, Tensor]:
         states, mask = self._jobs.batch(jobs)
@@ -116,10 +129,13 @@ class FullTextPairs:
     def __init__(self, rows: Rows, model: FullText, folder: Path, config: TeacherConfig) -> None:
         self.rows, self.model = rows, model
         lengths = config.max_request_tokens, config.max_job_tokens
-        self._texts = PromptTexts(folder, rows.requests, rows.jobs, lengths, model.frame, model.longest)
+        self._match = rows.match if config.match else np.zeros_like(rows.match)
+        self._texts = PromptTexts(
+            folder, rows.requests, rows.jobs, lengths, model.frame, model.longest, with_match=bool(self._match.any())
+        )
 
     def logits(self, chosen: np.ndarray) -> Tensor:
-        texts = self._texts.batch(self.rows.request[chosen], self.rows.job[chosen])
+        texts = self._texts.batch(self.rows.request[chosen], self.rows.job[chosen], self._match[chosen])
         return self.model(*(part.to(device_of(self.model)) for part in texts))
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:

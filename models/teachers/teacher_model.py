@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -130,6 +130,11 @@ def save_teacher(out: Path, model: TeacherModel, config: TeacherConfig, backbone
     about = {"tasks": model.tasks, "architecture": model.architecture, "config": config.model_dump(mode="json")}
     about |= model.about()
     (out / "teacher.json").write_text(json.dumps(about, indent=2))
+
+
+def stored_config(about: Mapping[str, Any]) -> TeacherConfig:
+    """The knobs in a `teacher.json`; a teacher that was stored before there was a match does not read it."""
+    return TeacherConfig.model_validate({"match": False} | about["config"])
 
 
 def other_shape(others: str, own: str, where: str) -> BadInput:

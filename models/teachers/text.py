@@ -9,6 +9,7 @@ import numpy as np
 
 from contracts.errors import BadInput
 from contracts.versions import require_current
+from models.config import TeacherConfig
 from models.teachers.base import Teacher
 
 if TYPE_CHECKING:
@@ -23,7 +24,9 @@ class TextTeacher(Teacher):
         starts_from: The teacher that it begins as where `warm_start` is set; None: as the backbone.
     """
 
-    unversioned = frozenset({"backbone", "base", "memory_mb", "checkpointing", "device"})
+    unversioned = frozenset(
+        {"backbone", "base", "memory_mb", "checkpointing", "device", "least_kappa_share", "least_kappa"}
+    )
     starts_student = True
     starts_from: ClassVar[str | None] = None
     _pairs: TeacherPairs
@@ -51,6 +54,10 @@ class TextTeacher(Teacher):
             return None
         cure = f"run `rolecall train {self.starts_from}` first"
         return require_current(self.workspace.teachers / self.starts_from, f"{self.starts_from} teacher", cure)
+
+    def least_agreement(self, people: float | None) -> float:
+        config: TeacherConfig = self.config
+        return config.least_kappa if people is None else config.least_kappa_share * people
 
     def fit(self, rows: Rows, targets: np.ndarray, stopped: Path) -> int:
         from models.teachers.fit_text import fit_text

@@ -13,6 +13,7 @@ import torch
 from contracts.versions import set_current
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
+from models.teachers.agreement import require_teacher, served_agreement
 from models.teachers.base import Teacher
 from models.teachers.scores import write_scores
 from models.training.distributed import all_reduce_sum, barrier, processes, rank, world_size
@@ -39,6 +40,7 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
     Raises:
         BadInput: There is no such teacher, or a knob does not fit the data.
         NotReady: The training set is absent or teaches nothing.
+        NotAgreed: The teacher follows its judge too little; it is stored, and does not become current.
         TrainingFailed: The scores collapsed, or a step failed: then `<version>.stopped` holds the last good state.
     """
     kind = TEACHERS.get(name)
@@ -52,16 +54,19 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
         barrier()
         if is_trained:
             log.info("%s teacher: version %s is up to date", name, version)
+            metrics = json.loads((out / "metrics.json").read_text())
         else:
             trained_on = teacher.fit(rows, teacher.targets(rows), out.with_name(f"{version}.stopped"))
             logits = _score(teacher, rows)
             check_spread(logits, rows.lists(scored_rows(rows)), teacher.answered, f"{name} teacher")
             metrics = held_out_metrics(rows, teacher.answered, logits) | {"training_pairs": trained_on}
+            metrics |= served_agreement(rows, teacher.answered, logits)
             if rank() == 0:
                 write_scores(workspace, name, version, rows, teacher.answered, logits)
                 teacher.save(out)
                 (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
             log.info("%s teacher %s: %s", name, version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
+        require_teacher(workspace, teacher, metrics)
         if rank() == 0:
             set_current(out.parent, version)
             set_current(workspace.scores / name, f"{version}.parquet")

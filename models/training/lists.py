@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,8 @@ from models.training.rows import Rows
 
 RARE: tuple[str, ...] = ("apply", "dismiss", "hire")
 """A shown job is a negative for a rare action only in a list that holds a positive."""
+HELD_SERVED = 20
+"""Served candidates of a validation request that teachers score."""
 SCORED_SPLITS = ("train", "test")
 """The student learns from the first and is compared on the second; validation lists calibrate by their labels."""
 
@@ -28,8 +31,47 @@ def masked_targets(rows: Rows, tasks: Sequence[str]) -> np.ndarray:
 
 
 def scored_rows(rows: Rows) -> np.ndarray:
-    """(m,) the numbers of the rows that teachers score: of `SCORED_SPLITS`, without those beside the lists."""
-    return rows.of_splits(*SCORED_SPLITS)
+    """(m,) the numbers of the rows that teachers score, ascending: the lists of `SCORED_SPLITS` and `held_served`."""
+    return np.unique(np.concatenate([rows.of_splits(*SCORED_SPLITS), *held_served(rows)]))
+
+
+def held_served(rows: Rows, split: str = "valid", most: int = HELD_SERVED) -> list[np.ndarray]:
+    """Row numbers of some graded served candidates of each request of a split that has such, drawn by its list alone.
+
+    Nobody learns from those of validation requests, so they tell how far a ranker follows the judge, or another ranker.
+    """
+    return [cut_list(rows, of_list, most, 0) for of_list in served_lists(rows, split)]
+
+
+def served_lists(rows: Rows, split: str) -> list[np.ndarray]:
+    """Row numbers of the graded pairs of each list of a split that holds graded served ones."""
+    graded = np.isfinite(rows.target("relevance"))
+    served = graded & ~rows.listed
+    lists = rows.lists(np.flatnonzero(graded & (rows.splits == split)))
+    return [of_list for of_list in lists if served[of_list].any()]
+
+
+def served_training_lists(rows: Rows, max_pairs: int, list_size: int, seed: int) -> list[np.ndarray]:
+    """Some graded candidates of training requests as retrieval serves them, drawn by seed.
+
+    Args:
+        rows: The training set.
+        max_pairs: Pairs at most, of as many requests as they suffice for.
+        list_size: Pairs of a request at most.
+        seed: Of the draw.
+
+    Returns:
+        Row numbers of each request.
+    """
+    lists = served_lists(rows, "train")
+    order = np.random.default_rng(seed).permutation(len(lists))
+    return [cut_list(rows, lists[i], list_size, seed) for i in order[: max_pairs // list_size]]
+
+
+def cut_list(rows: Rows, of_list: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most so many of a list's row numbers, ascending, whatever other lists there are."""
+    name = zlib.crc32(str(rows.list_ids[of_list[0]]).encode())
+    return np.sort(np.random.default_rng((seed, name)).permutation(of_list)[:most])
 
 
 def training_lists(rows: Rows, usable: np.ndarray, max_pairs: int, seed: int) -> list[np.ndarray]:

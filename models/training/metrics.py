@@ -130,6 +130,25 @@ def mean_spearman(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndar
     return float(np.mean([spearmanr(scores[rows], gains[rows]).statistic for rows in apart])) if apart else float("nan")
 
 
+def quadratic_kappa(probabilities: np.ndarray, judge: np.ndarray, steps: int = 4) -> float:
+    """Agreement of two graders beyond chance, disagreements weighted by their square.
+
+    Args:
+        probabilities: (n,) in [0, 1], read as grades 0 to `steps` by rounding.
+        judge: (n,) in [0, 1], the same of the other grader, all known.
+        steps: The highest grade.
+
+    Returns:
+        At most 1; NaN where one grader gives all pairs one and the same grade as the other.
+
+    Source: Cohen, Weighted kappa (Psychological Bulletin 70, 1968).
+    """
+    first, second = (np.rint(steps * values.astype(np.float64)) for values in (probabilities, judge))
+    expected = ((first[:, None] - np.unique(second)) ** 2 * np.unique(second, return_counts=True)[1]).sum()
+    observed = len(first) * ((first - second) ** 2).sum()
+    return float(1 - observed / expected) if expected else float("nan")
+
+
 def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 10) -> list[Bin]:
     """Bins of a reliability diagram, of about equal numbers of pairs.
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -272,6 +273,7 @@ def text_lengths(market: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
         set_current(market.teachers / name, "v1")
 
     def scores(folder: Path, rows: Rows) -> np.ndarray:
+        assert rows.match.any() or len(rows) == 3  # three pairs of a list that was not compared
         asked, jobs = np.array([len(of) for of in rows.requests]), np.array([len(of) for of in rows.jobs])
         return 1_000.0 * asked[rows.request] + jobs[rows.job]
 
@@ -302,6 +304,14 @@ def test_teachers_are_set_beside_the_others_on_the_requests_that_they_read(
     assert "judge \N{RIGHTWARDS ARROW} policy teacher" in chain
     assert not [name for name in chain if "click" in name]
     assert "policy teacher" in table(results, "served_kappa_sample").systems
+    links = table(results, "served_links_sample")
+    assert links.systems == (BEST, JUDGE, "policy teacher", "student, relevance", SERVED)
+    of_sample = {name: sample.cell(name, "share_of_possible").value for name in links.systems}
+    assert {name: links.cell(name, "share_of_possible").value for name in links.systems} == pytest.approx(of_sample)
+    for before, link in pairwise(links.systems):
+        change = links.cell(link, "share_of_possible").difference
+        assert change is not None and change[0] == pytest.approx(of_sample[link] - of_sample[before])
+    assert links.cell(BEST, "share_of_possible").difference is None
     assert table(results, "served_truth").systems == (BEST, BEST_OF_ALL, JUDGE, *ORDERS)
 
 

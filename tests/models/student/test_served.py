@@ -16,9 +16,12 @@ from contracts.match import MATCH_TYPE, SIZES
 from contracts.tables import write_part
 from contracts.text.work import Vocabulary
 from contracts.workspace import Workspace
-from models.config import StudentConfig
+from models.config import StudentConfig, TeacherConfig
 from models.student.distil import float_logits, load_student, train_student
-from models.student.served import served_lists
+from models.teachers.scores import current_scores, read_scores
+from models.teachers.train import train_teacher
+from models.training.lists import held_served, served_lists
+from models.training.metrics import mean_spearman
 from models.training.rows import read_rows
 from tests.make import refused
 
@@ -115,6 +118,25 @@ def test_the_student_keeps_the_table_that_its_match_was_read_by(served: Workspac
             train_student(served, config(tiny, served_epochs=0))
     finally:
         served.vocabulary.write_text(text)
+
+
+def test_the_student_is_set_beside_its_teacher_on_served_pairs_that_nobody_learned_from(
+    tmp_path: Path, tiny: Path
+) -> None:
+    workspace = Workspace(tmp_path)
+    write_part(workspace.training, served_table(20))
+    workspace.examples.mkdir()
+    workspace.vocabulary.write_text(VOCABULARY.model_dump_json(), "utf-8")
+    train_teacher(workspace, "policy", TeacherConfig(backbone=tiny, epochs=1, frozen_layers=1, least_kappa=0))
+    folder = train_student(workspace, config(tiny, distil=("policy",), served_epochs=2, warm_start=False))
+    rows = read_rows(workspace.training)
+    lists = held_served(rows)
+    _, scores = read_scores(current_scores(workspace, "policy"), rows, np.concatenate(lists))
+    relevance = np.full(len(rows), np.nan)
+    for of_list in lists:
+        relevance[of_list] = float_logits(folder, rows, of_list)[:, 0]
+    expected = mean_spearman(relevance, scores[:, 0], lists)
+    assert metrics(folder)["served_teacher_spearman_valid"] == pytest.approx(expected, abs=0.05)  # bfloat16
 
 
 def test_a_list_without_a_graded_served_pair_is_no_served_list(served: Workspace) -> None:

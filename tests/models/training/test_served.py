@@ -13,9 +13,10 @@ from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import train_teacher
-from models.training.lists import held_out_metrics, masked_targets, scored_rows, training_lists
+from models.training.lists import held_out_metrics, held_served, masked_targets, scored_rows, training_lists
 from models.training.rows import KEYS, Rows, read_rows
 
+ALONE = {"served_pairs": 0, "least_kappa": 0}
 Make = Callable[..., Workspace]
 Table = Callable[..., pa.Table]
 
@@ -66,14 +67,17 @@ def test_lists_and_targets_are_drawn_without_them(both: tuple[Workspace, Workspa
     assert [beside.learnable(task) for task in beside.tasks] == [alone.learnable(task) for task in alone.tasks]
 
 
-def test_a_teacher_learns_and_scores_without_them(both: tuple[Workspace, Workspace], tiny_knobs: TeacherConfig) -> None:
+def test_a_teacher_that_learns_from_none_scores_without_them(
+    both: tuple[Workspace, Workspace], tiny_knobs: TeacherConfig
+) -> None:
     scores = []
     for workspace in both:
         train_teacher(workspace, "policy", tiny_knobs)
         rows = read_rows(workspace.training)
-        scored = scored_rows(rows)
-        _, logits = read_scores(current_scores(workspace, "policy"), rows, scored)
-        assert np.isnan(logits[~rows.listed]).all()
+        _, logits = read_scores(current_scores(workspace, "policy"), rows, scored_rows(rows))
+        beside = np.flatnonzero(np.isfinite(logits[:, 0]) & ~rows.listed)
+        assert np.isin(beside, np.concatenate([beside[:0], *held_served(rows)])).all()
+        scored = rows.of_splits("train", "test")
         scores.append(dict(zip(keys(rows, scored), logits[scored, 0].tolist(), strict=True)))
     assert scores[0].keys() == scores[1].keys()
     np.testing.assert_allclose(list(scores[0].values()), [scores[1][key] for key in scores[0]], atol=1e-3)
@@ -81,4 +85,4 @@ def test_a_teacher_learns_and_scores_without_them(both: tuple[Workspace, Workspa
 
 @pytest.fixture
 def tiny_knobs(tiny: object) -> TeacherConfig:
-    return TeacherConfig.model_validate({"backbone": tiny, "joint_layers": 2, "frozen_layers": 1, "epochs": 1})
+    return TeacherConfig.model_validate({"backbone": tiny, "joint_layers": 2, "frozen_layers": 1, "epochs": 1} | ALONE)
