@@ -89,6 +89,8 @@ def _order(rows: Rows) -> Any:
     figure, axes = pyplot.subplots(1, 3, figsize=(13, 3.9))
     for axis, (metric, label) in zip(axes, panels.items(), strict=True):
         for case, system in dict.fromkeys((case, system) for case, system, _ in named):
+            if system == "retrieval" and CHOSEN not in case:
+                continue  # far from all others, which it would press together; the table has it
             behaviour, value = (named.get((case, system, name)) for name in ("NDCG@10", metric))
             if behaviour is None or value is None:
                 continue

@@ -39,9 +39,11 @@ def frontier_svg(frontier: Frontier) -> str:
 
     Left NDCG@10 of the grades, right the shares of good fits (filled) and poor fits (hollow), both against NDCG@10 of
     what members did; a line joins the floors of one weight, a ring marks what was chosen, a dashed line the least that
-    it had to reach. CSS classes are grid, least, weight, blend, relevance, retrieval, poor and chosen.
+    it had to reach. The order of retrieval is drawn where it was chosen alone: far below, it would press the others
+    together. CSS classes are grid, least, weight, blend, relevance, retrieval, poor and chosen.
     """
-    points = [point for point in frontier.points if math.isfinite(point.behaviour) and math.isfinite(point.policy)]
+    drawn = [point for point in frontier.points if point.order != "retrieval" or point in frontier.chosen.values()]
+    points = [point for point in drawn if math.isfinite(point.behaviour) and math.isfinite(point.policy)]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         'role="img">',
