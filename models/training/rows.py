@@ -108,7 +108,11 @@ def read_rows(folder: Path) -> Rows:
     table = read_table(folder)
     missing = [name for name in TRAINING.names if name not in table.column_names]
     if missing:
-        raise BadInput(f"no column {missing[0]!r}", where=str(folder), cure="run `rolecall features training-set`")
+        raise BadInput(
+            f"no column {missing[0]!r}",
+            where=str(folder),
+            cure="run `rolecall label`, then `rolecall features training-set`",
+        )
     versions = table["text_version"].unique().to_pylist()
     if len(versions) > 1:
         raise BadInput(
