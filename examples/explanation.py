@@ -18,6 +18,7 @@ from contracts.examples import PAIR_FEATURES
 from contracts.workspace import Workspace
 from ranking.explain import explain
 from ranking.features import pair_features
+from ranking.rank import as_retrieved
 from retrieval.encoder import TextEncoder
 from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
@@ -43,11 +44,14 @@ if __name__ == "__main__":
         request = build_request("", Activity(), "nurse", "Denver, Colorado", Filter(), datetime.now(UTC))
         vector = TextEncoder(workspace.encoder).encode([request.request_text])[0]
         candidates = index.search(request, vector, 3)
+        retrieved = as_retrieved(candidates)
         features = pair_features(index, index.activity, request, candidates.rows, vector)
         weights = tuple(WEIGHTS.get(name, 0.0) for name in PAIR_FEATURES)
         zeros, ones = (0.0,) * len(weights), (1.0,) * len(weights)
         blend = Blend(names=PAIR_FEATURES, weights=weights, means=zeros, scales=ones)
         for place in (features @ weights).argsort()[::-1]:
             print(index.display(int(candidates.rows[place]))["title"])
-            explanation = explain(candidates.found_by(int(place)), {}, blend, features[place])
+            because = retrieved.because(int(place))
+            explanation = explain(candidates.found_by(int(place)), because, {}, blend, features[place])
             print("".join(f"    {sentence}\n" for sentence in explanation.words))
+            print("".join(f"    {value:+.2f} {name}\n" for name, value in explanation.contributions.items() if value))

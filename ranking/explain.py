@@ -1,4 +1,7 @@
-"""Explains a result in words and numbers: its sources, its probabilities, and each input's part in its score."""
+"""Explains a result in words and numbers: its sources, its probabilities, and each input's part in its score.
+
+Numbers say what each input added. Words are facts of the request and the job alone (`ranking.reasons`).
+"""
 
 from __future__ import annotations
 
@@ -12,36 +15,22 @@ from contracts.match import COMPARISONS
 from contracts.tasks import TASKS
 from contracts.values import FrozenModel
 from ranking.blend import contributions
+from ranking.reasons import finding, reasons, told
 from ranking.scorer import BundleScorer
-from retrieval.sources.registry import why
 
-MEANING: Mapping[str, str] = {
-    "dense": "text close to the request",
-    "recent": "like jobs viewed lately",
-    "terms": "holds words of the request",
-    "recent_nearby": "like jobs you looked at, in a place you looked at",
-    "same_city": "in the same city",
-    "same_region": "in the same region",
-    "same_company": "same company as jobs viewed lately",
-    "title_overlap": "title as asked for",
-    "views_7d": "viewed by many this week",
-    "days_since_view": "time since anyone viewed it",
-    "unseen": "nobody viewed it yet",
-    "relevance": "good match by the product policy",
-    "view": "likely to be opened",
-    "apply": "likely to be applied to",
-    "dismiss": "likely to be dismissed",
-    "hire": "likely to lead to a hire",
-}
 MIN_SHARE = 0.05
-"""Contributions under this share of the largest one are not put into words."""
+"""Contributions and effects under this share of the largest one are not put into words."""
+
+RELEVANCE = "relevance"
+_PLACE = {comparison.name: i for i, comparison in enumerate(COMPARISONS)}
 
 
 class MatchEffect(FrozenModel):
     """What one comparison of the request and the job does to the job's relevance."""
 
     name: str = Field(description="Of the comparison, as in `contracts.match.COMPARISONS`.")
-    words: str = Field(description="Its name and what it found, such as `skills: most`.")
+    words: str = Field(description="Its name and what it found in the texts, such as `skills: most`.")
+    bin: int = Field(description="What it found, as the number of the bin.")
     effect: float = Field(description="The relevance logit less that of the same job where this is not known.")
 
 
@@ -59,7 +48,9 @@ class Explanation(FrozenModel):
     match: tuple[MatchEffect, ...] = Field(
         (), description="The comparisons that moved the job's relevance, the largest effect first."
     )
-    words: tuple[str, ...]
+    words: tuple[str, ...] = Field(
+        description="Facts of the request and the job: what moved the job up, then the drawbacks that moved it down."
+    )
 
 
 def match_effects(
@@ -77,17 +68,18 @@ def match_effects(
         The effects, the largest first; none where the bundle has no task `relevance`.
     """
     known = np.flatnonzero(match)
-    if "relevance" not in scorer.tasks or not len(known):
+    if RELEVANCE not in scorer.tasks or not len(known):
         return ()
     without = np.repeat(match[None], len(known) + 1, axis=0)
     without[np.arange(len(known)) + 1, known] = 0  # the first row is the job as it is
     logits = scorer.logits(scorer.prefix(request_text), np.repeat(items[None], len(without), axis=0), without)
-    relevance = logits[:, scorer.tasks.index("relevance")].astype(np.float64)
+    relevance = logits[:, scorer.tasks.index(RELEVANCE)].astype(np.float64)
     effects = relevance[0] - relevance[1:]
     return tuple(
         MatchEffect(
             name=COMPARISONS[known[i]].name,
             words=f"{COMPARISONS[known[i]].name}: {COMPARISONS[known[i]].bins[match[known[i]] - 1]}",
+            bin=int(match[known[i]]),
             effect=round(float(effects[i]), 6),
         )
         for i in np.argsort(-np.abs(effects), kind="stable")
@@ -96,37 +88,39 @@ def match_effects(
 
 def explain(
     found_by: Sequence[str],
+    because: Sequence[str],
     probabilities: Mapping[str, float],
     blend: Blend | None,
     features: np.ndarray | None,
     demoted_by: Sequence[str] = (),
-    reason: str = "",
     match: Sequence[MatchEffect] = (),
 ) -> Explanation:
     """The explanation of one result.
 
     Args:
         found_by: Its retrieval sources.
+        because: What retrieval says of it, as `ranking.rank.Ranked.because`.
         probabilities: Task -> calibrated probability.
         blend: Of the bundle; None: the answer was not blended.
         features: (F,) in the order of `blend.names`; None: the result was not blended.
         demoted_by: Names of rules.
-        reason: A sentence of retrieval, as `retrieval.candidates.Candidates.reasons`; empty for none.
         match: Of `match_effects`.
     """
     parts: dict[str, float] = {}
+    words = [_sentence(clause) for clause in because]
+    words += [f"{TASKS[task]} {probability:.0%}." for task, probability in probabilities.items() if task in TASKS]
     if blend is not None and features is not None:
         values = contributions(blend, np.asarray(features)[None])[0]
         order = np.argsort(-np.abs(values), kind="stable")
         parts = {blend.names[i]: float(values[i]) for i in order}
-    words = [f"Found because {why(source)}." for source in found_by]
-    words += [f"{reason}."] if reason else []
-    words += [f"{TASKS[task]} {probability:.0%}." for task, probability in probabilities.items() if task in TASKS]
-    floor = MIN_SHARE * max((abs(value) for value in parts.values()), default=0.0)
-    words += [
-        f"{MEANING.get(name, name)}: {value:+.2f}" for name, value in parts.items() if value and abs(value) >= floor
-    ]
-    words += [f"D{sentence[1:]}." for sentence in map(demotion, demoted_by)]
+        floor = MIN_SHARE * float(np.abs(values).max(initial=0.0))
+        words += [_sentence(reason) for reason, added in reasons(blend, features) if added >= floor]
+    weight = _weight(blend, RELEVANCE)
+    found = [(finding(_PLACE[effect.name], effect.bin), effect.effect * weight) for effect in match]
+    up, down = told(found, MIN_SHARE * max((abs(effect) for _, effect in found), default=0.0))
+    words += [_sentence(reason) for reason in up if _sentence(reason) not in words]
+    words += [_sentence(f"against it: {drawback}") for drawback in down]
+    words += [_sentence(demotion(rule)) for rule in demoted_by]
     return Explanation(
         found_by=tuple(found_by),
         probabilities=dict(probabilities),
@@ -135,6 +129,16 @@ def explain(
         match=tuple(match),
         words=tuple(words),
     )
+
+
+def _weight(blend: Blend | None, name: str) -> float:
+    """The sign with which an input of the blend moves a job; 0 where the blend does not read it."""
+    weights = dict(zip(blend.names, blend.weights, strict=True)) if blend else {}
+    return float(np.sign(weights.get(name, 0.0)))
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[:1].upper()}{clause[1:]}."
 
 
 def demotion(rule: str) -> str:

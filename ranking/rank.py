@@ -8,23 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from contracts.bundle import Blend, Manifest, Objective
-from ranking.blend import RELEVANCE, blend_inputs, contributions
+from ranking.blend import blend_inputs
 from ranking.calibrate import probabilities
-from ranking.explain import MEANING, demotion
+from ranking.explain import demotion
 from ranking.features import pair_features
 from ranking.match import RequestTitles, match_bins
 from ranking.objective import blend_of, good_matches, ordering
+from ranking.reasons import reasons
 from ranking.scorer import BundleScorer
 from retrieval.candidates import Candidates
 from retrieval.index.job_index import JobIndex
 from retrieval.merge import below_others
 from retrieval.request import Request
-from retrieval.sources.registry import why as sentence_of
+from retrieval.sources.registry import why as clause_of
 
 RANKED = 200
 """Candidates that the student scores; the others follow in the order of retrieval."""
 MAX_REASONS = 3
-"""Contributions of the blend that an answer names."""
+"""Facts behind the blend's contributions that an answer names."""
 
 
 @dataclass(frozen=True)
@@ -130,29 +131,24 @@ class Ranked:
         good = self.scored.good if self.scored else None
         return None if good is None else int((good >= self.objective.floor).sum())
 
-    def reason(self, i: int) -> str:
-        """Why retrieval found job i, in a sentence; empty where the names of its sources suffice."""
-        reasons = self.candidates.reasons
-        return reasons[int(self.order[i])] if reasons else ""
+    def because(self, i: int) -> tuple[str, ...]:
+        """Why retrieval found job i: what its sources say where that is so of this job, then their own sentences."""
+        scores = zip(self.candidates.sources, self.candidates.scores[int(self.order[i])].tolist(), strict=True)
+        return (*filter(None, (clause_of(*found) for found in scores)), *self._own_sentences(i))
 
     def why(self, i: int) -> tuple[str, ...]:
-        """The strongest contributions to the score of job i, retrieval's sentence and the rules that demote it.
+        """The strongest facts that moved job i up, retrieval's own sentences and the rules that demote it.
 
-        Without a blend the sources take the place of the contributions, after the relevance where that orders.
+        Where the blend tells no such fact what the sources say takes its place.
         """
-        inputs, reason = self.blended(i), self.reason(i)
-        own = (*((reason,) if reason else ()), *map(demotion, self.demoted_by(i)))
-        if self.blend is None or inputs is None:
-            by_relevance = self.scored and self.objective.order == RELEVANCE and i < len(self.scored.logits)
-            return (
-                *([MEANING[RELEVANCE]] if by_relevance else []),
-                *(sentence_of(source) for source in self.found_by(i)),
-                *own,
-            )
-        parts = contributions(self.blend, inputs[None])[0]
-        strongest = np.argsort(-parts, kind="stable")[:MAX_REASONS]
-        names = (self.blend.names[j] for j in strongest if parts[j] > 0)
-        return (*(MEANING.get(name, name) for name in names), *own)
+        inputs = self.blended(i)
+        facts = reasons(self.blend, inputs)[:MAX_REASONS] if self.blend is not None and inputs is not None else ()
+        told = (*(sentence for sentence, _ in facts), *self._own_sentences(i)) if facts else self.because(i)
+        return (*told, *map(demotion, self.demoted_by(i)))
+
+    def _own_sentences(self, i: int) -> tuple[str, ...]:
+        own = self.candidates.reasons[int(self.order[i])] if self.candidates.reasons else ""
+        return (own,) if own else ()
 
 
 UNSCORED = Objective(why="the student did not score this answer")

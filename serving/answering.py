@@ -246,7 +246,7 @@ def _slate(
         scores=tuple(float(ranked.scores[place]) for place in places),
         found_by=tuple(ranked.found_by(place) for place in places),
         demoted_by=tuple(ranked.demoted_by(place) for place in places),
-        reasons=tuple(ranked.reason(place) for place in places),
+        because=tuple(ranked.because(place) for place in places),
         probabilities=tuple(probabilities),
         objective=ObjectiveUsed.of(ranked),
         good_matches=tuple(ranked.good_match(place) for place in places),

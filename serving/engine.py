@@ -103,11 +103,11 @@ class Engine:
         i = slate.job_ids.index(job_id)
         explanation = explain(
             slate.found_by[i],
+            slate.because[i],
             slate.probabilities[i],
             slate.blend,
             slate.inputs[i],
             slate.demoted_by[i],
-            slate.reasons[i],
             self._match_effects(slate, i),
         )
         return ExplainReply(

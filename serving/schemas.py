@@ -158,7 +158,7 @@ class Result(_Message):
     )
     found_by: tuple[str, ...] = Field(description="The retrieval sources that found it.")
     why: tuple[str, ...] = Field(
-        description="The strongest reasons, and the rules that put it after the others, in words."
+        description="The strongest facts that speak for it, and the rules that put it after the others, in words."
     )
     also: tuple[str, ...] = Field(
         description="Near-duplicates of it that were found too and are not listed, best first."

@@ -22,7 +22,7 @@ MAX_SLATES = 2_000
 class Slate:
     """The n jobs of one answer, best first.
 
-    found_by, demoted_by: n lists of sources and of rules; reasons: n sentences, empty where found_by says it all;
+    found_by, demoted_by: n lists of sources and of rules; because: n lists of what retrieval says;
     scores: (n,); probabilities: n maps of task to probability; objective: by which they were put in order;
     good_matches: n probabilities of a good match, None where nobody can say; inputs: n arrays (F,) float32 that the
     blend read, None where it read none; match: n arrays (C,) uint8 of the bins that the student read, None where it
@@ -40,7 +40,7 @@ class Slate:
     scores: tuple[float, ...]
     found_by: tuple[tuple[str, ...], ...]
     demoted_by: tuple[tuple[str, ...], ...]
-    reasons: tuple[str, ...]
+    because: tuple[tuple[str, ...], ...]
     probabilities: tuple[dict[str, float], ...]
     objective: ObjectiveUsed
     good_matches: tuple[float | None, ...]

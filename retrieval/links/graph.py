@@ -33,6 +33,8 @@ class Link(NamedTuple):
         """The link in a sentence: "members with skill triage were hired as nurse: 41 hires, weight 1.70"."""
         have = " and ".join(_MEMBER_WORDS[v.attribute].format(v.value) for v in self.member)
         need = ", ".join(_JOB_WORDS[v.attribute].format(v.value) for v in self.job)
+        if not self.hires:  # people added it; the log shows nobody
+            return f"members {have} are to be shown jobs {need}: {self._why()}"
         return f"members {have} were hired {need}: {self._why()}"
 
     def _why(self) -> str:

@@ -10,7 +10,7 @@ from retrieval.sources.source import SourceQuery, VectorSource
 class DenseSource(VectorSource):
     """Compares with the encoded request text."""
 
-    why = "its text is close to the request"
+    why = "its text is among the closest to the request"
 
     def target(self, query: SourceQuery) -> np.ndarray | None:
         """The vector of the request."""

@@ -11,7 +11,7 @@ from retrieval.sources.source import Source, SourceQuery
 class LinksSource(Source):
     """The links in the index, where it was built with a graph and the member is known."""
 
-    why = "people like this member were hired for such jobs"
+    why = "a link leads from what you have to what it asks for"
 
     def search(self, query: SourceQuery) -> Hits | None:
         """The jobs with the largest sum of the weights of shared links; None for a member without links."""

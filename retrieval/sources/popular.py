@@ -10,7 +10,8 @@ from retrieval.sources.source import Source, SourceQuery
 class PopularSource(Source):
     """Counts views and applies as of the request's hour."""
 
-    why = "it is popular nearby"
+    why = "it was viewed or applied to in the last thirty days"
+    least = 1.0
 
     def search(self, query: SourceQuery) -> Hits:
         """The most popular jobs in the request's places, then in its regions, then elsewhere."""

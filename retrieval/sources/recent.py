@@ -11,7 +11,7 @@ from retrieval.sources.source import SourceQuery, VectorSource
 class RecentSource(VectorSource):
     """Compares with the mean vector of the last jobs of interest."""
 
-    why = "it is like jobs viewed lately"
+    why = "it is among the jobs most like those that interested you lately"
 
     def target(self, query: SourceQuery) -> np.ndarray | None:
         """The unit mean of the jobs' vectors; None where the index knows none of the jobs."""

@@ -26,9 +26,13 @@ SOURCES: Registry[Source] = Registry(
 )
 
 
-def why(name: str) -> str:
-    """The sentence of a source, such as "it is popular nearby"; its name where no source has that name."""
+def why(name: str, score: float) -> str:
+    """What a source says of a job that it found with a score, such as "it was viewed in the last thirty days".
+
+    Empty where the source says nothing of such a score (NaN: it did not find the job), or is not installed.
+    """
     try:
-        return SOURCES.get(name).why
+        source = SOURCES.get(name)
     except BadInput:
-        return name
+        return ""
+    return source.why if score >= source.least else ""

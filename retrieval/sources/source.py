@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,12 @@ class Source(ABC):
     """
 
     why: ClassVar[str]
-    """A clause for a person, after "Found because": "it holds words of the request"."""
+    """A clause for a person with the job as its subject, such as "it holds words of the request".
+
+    It is true of every job that the source finds with a score of `least` or more.
+    """
+    least: ClassVar[float] = -math.inf
+    """The score of `search` from which `why` is true."""
 
     @classmethod
     def build(cls, jobs: pa.Table, folder: Path) -> None:

@@ -10,7 +10,7 @@ from retrieval.words.terms import best
 class TermsSource(Source):
     """The inverted index of the jobs' words."""
 
-    why = "it holds words of the request"
+    why = "it holds words of the request or their synonyms"
 
     def search(self, query: SourceQuery) -> Hits:
         """The jobs with the highest BM25 score above zero."""

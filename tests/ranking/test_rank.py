@@ -37,6 +37,5 @@ def test_the_reason_of_a_job_follows_it_into_the_final_order() -> None:
     scores = np.array([[1, np.nan], [np.nan, 2]], np.float32)
     found = Candidates(np.arange(2), ["a", "b"], ("dense", "links"), scores, np.ones(2), np.ones(2), reasons)
     ranked = Ranked(found.rows[::-1], np.arange(2.0), found, np.array([1, 0]), None)
-    assert ranked.reason(0) == reasons[1] and ranked.reason(1) == ""
-    assert ranked.why(0) == ("people like this member were hired for such jobs", reasons[1])
-    assert ranked.why(1) == ("its text is close to the request",)
+    assert ranked.because(0) == ranked.why(0) == ("a link leads from what you have to what it asks for", reasons[1])
+    assert ranked.why(1) == ("its text is among the closest to the request",)

@@ -12,6 +12,7 @@ from contracts.activity import Activity
 from contracts.errors import IndexMismatch
 from contracts.plugins import load_plugin
 from ranking.explain import explain
+from ranking.rank import as_retrieved
 from retrieval.config import RetrievalConfig
 from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
@@ -96,8 +97,9 @@ def test_its_candidates_are_in_the_answer(index: JobIndex) -> None:
 
 def test_its_sentence_and_its_reason_are_in_the_explanation(index: JobIndex) -> None:
     candidates = index.search(ask("nanny"))
-    words = explain(candidates.found_by(0), {}, None, None, reason=candidates.reasons[0]).words
-    assert words == ("Found because its title begins like the query.", "both begin with n.")
+    ranked = as_retrieved(candidates)
+    words = explain(ranked.found_by(0), ranked.because(0), {}, None, None).words
+    assert words == ("Its title begins like the query.", "Both begin with n.")
 
 
 def test_a_source_that_has_nothing_to_go_by_is_left_out(index: JobIndex) -> None:
@@ -118,4 +120,4 @@ def test_an_index_whose_source_is_not_installed_is_refused_by_the_sources_name(
     monkeypatch.delitem(SOURCES._classes, "initials")
     with refused(IndexMismatch, "initials"):
         JobIndex.load(folder)
-    assert why("initials") == "initials"
+    assert why("initials", 1.0) == ""
