@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten
+from contracts.match import MATCH_VERSION
 from contracts.versions import set_current, staged_folder
 from contracts.workspace import Workspace
 from retrieval.config import RetrievalConfig
@@ -121,7 +122,7 @@ def write_index(
     bundle_version = tables.manifest.version if tables.manifest else ""
     links_version = learned.version if learned else ""
     knobs = (faiss.model_dump(), terms.weights.model_dump(), synonyms.model_dump(), retrieval.model_dump())
-    made_with = (bundle_version, tables.encoder_version, tables.text_version, links_version, position)
+    made_with = (bundle_version, tables.encoder_version, tables.text_version, MATCH_VERSION, links_version, position)
     version = _content_version((FORMAT, knobs, engine, *made_with), jobs, vectors, events)
     folder = parent / version
     about = IndexManifest(

@@ -81,6 +81,11 @@ class JobIndex:
         return self.manifest.text_version
 
     @property
+    def match_version(self) -> str:
+        """Of the comparisons that its columns are made for."""
+        return self.manifest.match_version
+
+    @property
     def vectors(self) -> SegmentedArray:
         """(n, dim) float32 unit vectors; those of the build are memory-mapped."""
         return self.engine.vectors

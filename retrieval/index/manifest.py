@@ -10,13 +10,15 @@ from pydantic import Field, ValidationError
 
 from contracts.bundle import Manifest
 from contracts.errors import IndexMismatch, NotReady
+from contracts.match import MATCH_VERSION
 from contracts.validation import typed
 from contracts.values import FrozenModel
 from retrieval.config import RetrievalConfig
 from retrieval.engines.config import FaissConfig
 from retrieval.words.config import TermsConfig
 
-FORMAT = 3
+FORMAT = 4
+"""Raised with every part that is added, dropped or read otherwise: older indexes are then built again."""
 BUILD_AGAIN = "run `rolecall index`"
 
 
@@ -29,6 +31,9 @@ class IndexManifest(FrozenModel):
     bundle_version: str = Field(description="Empty where the index holds no item tokens.")
     encoder_version: str
     text_version: str
+    match_version: str = Field(
+        MATCH_VERSION, description="Of the comparisons of a request and a job that its columns are made for."
+    )
     jobs: int
     dim: int
     left_out: Mapping[str, int] = Field({}, description="Reason to the number of jobs that are not in the index.")
@@ -54,17 +59,23 @@ class _Built(Protocol):
     @property
     def encoder_version(self) -> str: ...
 
+    @property
+    def match_version(self) -> str: ...
+
 
 class _Encoder(Protocol):
     version: str
 
 
 def check_index(index: _Built, bundle: Manifest, encoder: _Encoder | None = None) -> None:
-    """Raise IndexMismatch where an index (or its manifest) was built by another bundle, text version or encoder."""
+    """Raise IndexMismatch where an index (or its manifest) was built by another bundle, text version or encoder, or for
+    other comparisons than the bundle reads."""
     pairs = [
         ("bundle", index.bundle_version, bundle.version),
         ("text version", index.text_version, bundle.text_version),
     ]
+    if bundle.match_version:
+        pairs.append(("match version", index.match_version, bundle.match_version))
     if encoder is not None:
         pairs.append(("encoder", index.encoder_version, encoder.version))
     for name, built_with, expected in pairs:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from contracts.activity import Activity, Entry
 from contracts.bundle import Manifest
 from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten, UnknownAttribute
+from contracts.match import MATCH_VERSION
 from contracts.tables import parts
 from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
@@ -20,7 +22,7 @@ from retrieval.engines.config import FaissConfig
 from retrieval.filters.filters import Filter, any_of, none_of
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
-from retrieval.index.manifest import check_index
+from retrieval.index.manifest import FORMAT, check_index, read_index_manifest
 from retrieval.request import Request, build_request
 from retrieval.words.config import FieldWeights, TermsConfig
 from tests.make import refused
@@ -283,6 +285,34 @@ def test_an_index_built_by_another_bundle_is_refused(index: JobIndex) -> None:
     )
     with refused(IndexMismatch, index.version, "bundle none", "b1", "rolecall index"):
         check_index(index, manifest)
+
+
+def _edited(folder: Path, **fields: object) -> Path:
+    """An index whose index.json says otherwise."""
+    path = folder / "index.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+    return folder
+
+
+def test_an_index_of_an_older_format_is_refused(tmp_path: Path) -> None:
+    folder = _edited(build_index(write_workspace(tmp_path)), format=FORMAT - 1)
+    with refused(IndexMismatch, f"format {FORMAT - 1}", FORMAT, "rolecall index", where=folder / "index.json"):
+        JobIndex.load(folder)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_an_index_made_for_other_comparisons_than_the_bundle_reads_is_refused(tmp_path: Path, reads: bool) -> None:
+    folder = build_index(write_workspace(tmp_path))
+    assert read_index_manifest(folder).match_version == JobIndex.load(folder).match_version == MATCH_VERSION
+    index = JobIndex.load(_edited(folder, match_version="0-former"))
+    bundle = Manifest.model_construct(
+        version=index.bundle_version, text_version=index.text_version, match_version=MATCH_VERSION if reads else ""
+    )
+    if reads:
+        with refused(IndexMismatch, index.version, "0-former", MATCH_VERSION, "rolecall index"):
+            check_index(index, bundle)
+    else:
+        check_index(index, bundle)
 
 
 def test_activity_as_of_the_request_makes_the_request() -> None:
