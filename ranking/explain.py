@@ -118,7 +118,7 @@ def explain(
     weight = _weight(blend, RELEVANCE)
     found = [(finding(_PLACE[effect.name], effect.bin), effect.effect * weight) for effect in match]
     up, down = told(found, MIN_SHARE * max((abs(effect) for _, effect in found), default=0.0))
-    words += [_sentence(reason) for reason in up if _sentence(reason) not in words]
+    words += [_sentence(reason) for reason in up]
     words += [_sentence(f"against it: {drawback}") for drawback in down]
     words += [_sentence(demotion(rule)) for rule in demoted_by]
     return Explanation(
@@ -127,7 +127,7 @@ def explain(
         contributions=parts,
         demoted_by=tuple(demoted_by),
         match=tuple(match),
-        words=tuple(words),
+        words=tuple(dict.fromkeys(words)),
     )
 
 

@@ -34,7 +34,7 @@ class Link(NamedTuple):
         have = " and ".join(_MEMBER_WORDS[v.attribute].format(v.value) for v in self.member)
         need = ", ".join(_JOB_WORDS[v.attribute].format(v.value) for v in self.job)
         if not self.hires:  # people added it; the log shows nobody
-            return f"members {have} are to be shown jobs {need}: {self._why()}"
+            return f"members {have} are to be shown jobs {need}: {self.note or f'weight {self.quality:.2f}'}"
         return f"members {have} were hired {need}: {self._why()}"
 
     def _why(self) -> str:

@@ -113,7 +113,7 @@ def test_without_retrieval_the_answer_is_what_is_popular_nearby(
     answer = ask()
     assert answer["degraded"] == ["retrieval"]
     assert [result["found_by"] for result in answer["results"]] == [["popular"]] * 5
-    assert all(result["why"] == ["it was viewed or applied to in the last thirty days"] for result in answer["results"])
+    assert not any(result["why"] for result in answer["results"]), "nobody viewed anything in the last thirty days"
 
 
 def test_without_anything_the_answer_is_empty_and_says_so(

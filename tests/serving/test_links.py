@@ -47,7 +47,7 @@ def test_a_profile_is_led_by_links_and_told_why(linked: tuple[Engine, httpx.Clie
     assert led and all(result["workplace"] == "remote" for result in led)
     assert all((SENTENCE in result["why"]) == ("links" in result["found_by"]) for result in found["results"])
     told = client.get(f"/v1/explain/{found['request_id']}/{led[0]['job_id']}").json()
-    assert f"{SENTENCE}." in told["explanation"]["words"]
+    assert f"{SENTENCE[0].upper()}{SENTENCE[1:]}." in told["explanation"]["words"]
 
 
 def test_a_profile_without_what_links_name_is_answered_without_them(linked: tuple[Engine, httpx.Client]) -> None:

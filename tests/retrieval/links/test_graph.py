@@ -111,11 +111,13 @@ def test_a_link_explains_itself():
     link = Link((Value("seniority", "senior"), Value("skills", "triage")), (Value("title", "nurse"),), 1.7, 41, 3)
     told = "members at senior level and with skill triage were hired as nurse: 41 hires, weight 1.70"
     assert link.explain() == told
+    added = link._replace(hires=0, note="added by ann").explain()
+    assert added == "members at senior level and with skill triage are to be shown jobs as nurse: added by ann"
     assert link._replace(hires=1, note="pinned by ann").explain().endswith(": 1 hire, weight 1.70; pinned by ann")
 
 
 def test_a_drawing_tells_in_words_what_it_shows():
-    shown = [Link((Value("skills", f"<s{i:02}>"),), (NEEDS[0],), 2.0 - i / 20) for i in range(MOST + 3)]
+    shown = [Link((Value("skills", f"<s{i:02}>"),), (NEEDS[0],), 2.0 - i / 20, hires=1) for i in range(MOST + 3)]
     drawn = links_svg("Member m1", shown, [7] * len(shown))
     assert drawn == links_svg("Member m1", shown, [7] * len(shown))
     assert "with skill &lt;s00&gt; were hired as w" in drawn and "<s00>" not in drawn
