@@ -21,6 +21,9 @@ from contracts.values import FrozenModel
 from contracts.workspace import Workspace
 
 BEAM_HELP = """
+The file params.yaml is not read, nor are the modules of its knob `plugins`: where a job needs one of their classes, run
+`rolecall` with the job's name.
+
 Every other flag is Beam's: --direct_running_mode=multi_processing --direct_num_workers=2 for two processes here,
 --runner=FlinkRunner (or SparkRunner, DataflowRunner) with that runner's own flags for a cluster, whose workers must
 see the workspace under the same path."""

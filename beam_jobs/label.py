@@ -94,6 +94,8 @@ FORMAT = 6
 LIST_KNOBS = ("train_candidates", "valid_candidates", "test_candidates", "random_share", "hard_share", "floor_share")
 """Knobs that change the jobs of a list."""
 BATCH_LISTS = 64
+LEAST_OF_STRATUM = 20
+"""Pairs of a stratum from which it is a failure that the judge graded none."""
 LISTS_PER_CALL = 8
 """Lists whose pairs a judge gets in one call."""
 SPENT, UNGRADED = "spent: ", "ungraded: "
@@ -120,7 +122,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         NotReady: Events, jobs, vectors or the encoder are missing, or the events hold no request.
         BadInput: The policy contradicts itself, or a flag does not fit.
         NotAgreed: The judge does not agree with the golden set.
-        JudgeFailed: The judge left too many pairs without a grade.
+        JudgeFailed: The judge left too many pairs without a grade, or all those of a stratum.
     """
     workspace, config, options = read_flags("label", __doc__, LabelFlags, argv)
     started = time.monotonic()
@@ -163,6 +165,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         read=len(requests), written=lists, skipped=len(requests) - lists, seconds=time.monotonic() - started
     )
     _log_splits(workspace)
+    _check_strata(workspace, judge)
     _report_grading(workspace, config.judge, judge, policy, measured, counters)
     log.info("label: policy %s, index %s; lists: %s", policy.version, index_folder.name, counts)
     return counts
@@ -311,6 +314,23 @@ def _log_splits(workspace: Workspace) -> None:
         log.info(
             "%s: %s lists, %s pairs, %s graded, %s viewed", split, *(f"{n:,}" for n in (lists, pairs, graded, viewed))
         )
+
+
+def _check_strata(workspace: Workspace, judge: Judge) -> None:
+    """Raise JudgeFailed where the judge graded no pair of a stratum in the lists that it graded.
+
+    A stratum of few pairs passes under `most_ungraded`, and then nothing is learned of such candidates.
+    """
+    table = pl.DataFrame(read_table(workspace.examples, ["list_id", "stratum", "grade"]))
+    served = pl.col("stratum") == SERVED  # which are graded whether or not their list is
+    graded = table.filter(~served & pl.col("grade").is_not_null())["list_id"].unique()
+    asked = table.filter(served | pl.col("list_id").is_in(graded.implode()))
+    strata = asked.group_by("stratum").agg(pl.len(), pl.col("grade").count())
+    for stratum, pairs, grades in strata.sort("stratum").iter_rows():
+        if pairs >= LEAST_OF_STRATUM and not grades:
+            what = f"none of {pairs:,} pairs of the stratum {stratum!r} has a grade, though their lists were graded"
+            cure = "mend the judge, remove the workspace's `examples` and `grades`, and label again"
+            raise JudgeFailed(what, where=judge.name, cure=cure)
 
 
 def _report_grading(

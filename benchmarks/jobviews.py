@@ -5,7 +5,8 @@ system with its interval, into `results/spine.json`.
 
 The protocol's candidates are all jobs of the file, so also those that nobody had looked at when the request was made;
 what other members looked at before the request tells them apart, as it would not among jobs that are all on offer. So
-the whole system is measured once more without those features (`LEFT_OUT`), in a copy of the workspace. And the recipe
+the first table is of the jobs that somebody had looked at by then, and the whole system is measured once more without
+those features (`LEFT_OUT`), in a copy of the workspace. And the recipe
 runs once more with an encoder that is trained on the log (`TRAIN`), in a workspace of its own.
 """
 
@@ -46,9 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _ran(options: argparse.Namespace, workspace: Path, knobs: dict[str, Any], suffix: str = "") -> list[dict[str, Any]]:
-    """A run's rows, and those over all jobs of its whole system where the blend reads nothing of what others looked at.
+    """A run's rows, and those of its whole system, from the first table, without features of what others looked at.
 
-    suffix: behind the names of the systems; of such a run the rows over all jobs of the systems with vectors alone.
+    suffix: behind the names of the systems; of such a run the first table's rows of the systems with vectors alone.
     """
     if not (options.reuse and (workspace / "summary.json").is_file()):
         _run(knobs, options.data, workspace)
@@ -69,7 +70,7 @@ def _ran(options: argparse.Namespace, workspace: Path, knobs: dict[str, Any], su
 
 
 def _renamed(workspace: Path, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A run's rows over all jobs, of the systems in `names`, under their new names."""
+    """A run's rows of the first table, of the systems in `names`, under their new names."""
     rows = summary_rows(workspace, NAME)
     first = [row for row in rows if row["case"] == rows[0]["case"]]
     return [row | {"system": names[row["system"]]} for row in first if row["system"] in names]

@@ -11,6 +11,7 @@ RolecallError
     + OtherPolicy
   x NotReady                the output of an earlier step is not there
     + TooFewHires
+    + TooFewGrades
   x BundleMismatch          parts do not belong together
   x IndexMismatch
   x NotWritten              the disk, another writer or a hole in a feed is in the way
@@ -123,6 +124,12 @@ class TooFewHires(NotReady):
     """A log holds too few hires, or nothing but hires, to learn links from."""
 
     reason = "too_few_hires"
+
+
+class TooFewGrades(NotReady):
+    """A judge graded too few pairs to learn from, or those of one kind of request alone."""
+
+    reason = "too_few_grades"
 
 
 class BundleMismatch(RolecallError):

@@ -62,6 +62,9 @@ class TeacherConfig(FrozenModel):
         "(any family, both texts as one); auto goes by the backbone.",
     )
     max_pairs: int = Field(3_000, ge=1, description="Training pairs at most; whole lists are drawn by seed.")
+    least_graded: int = Field(
+        30, ge=0, description="Graded training pairs under which a teacher of `relevance` is not trained."
+    )
     epochs: int = Field(2, ge=1, description="Passes over the training pairs.")
     max_request_tokens: int = Field(160, ge=16, le=2048, description="Tokens of a request that are read.")
     max_job_tokens: int = Field(128, ge=16, le=2048, description="Tokens of a job that are read.")
@@ -298,7 +301,18 @@ class ExportConfig(FrozenModel):
     by_position: bool = Field(False, description="Calibrate each group of places in an answer by itself.")
     seed: int = Field(0, description="Of the intervals.")
     grades: bool = Field(False, description="Fit the blend to graded lists beside what members did.")
-    leave_out: tuple[str, ...] = Field((), description="Pair features that the blend does not read.")
+    leave_out: tuple[str, ...] = Field(
+        ("days_since_view", "unseen"),
+        description="Pair features that the blend does not read. By default those that tell when anybody first saw a "
+        "job, which a log's candidates may give away.",
+    )
+    most_origin: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description="Leave out a pair feature that tells by so much more (Somers' D on the validation lists) how a "
+        "candidate came into its list than whether it fits or, being shown, is chosen.",
+    )
     l2: float = Field(1e-2, ge=0, description="Penalty on the blend's weights.")
     positives_a_weight: float = Field(
         5.0,

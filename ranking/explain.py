@@ -14,14 +14,13 @@ from contracts.bundle import Blend
 from contracts.match import COMPARISONS
 from contracts.tasks import TASKS
 from contracts.values import FrozenModel
-from ranking.blend import contributions
+from ranking.blend import RELEVANCE, contributions
 from ranking.reasons import finding, reasons, told
 from ranking.scorer import BundleScorer
 
 MIN_SHARE = 0.05
 """Contributions and effects under this share of the largest one are not put into words."""
 
-RELEVANCE = "relevance"
 _PLACE = {comparison.name: i for i, comparison in enumerate(COMPARISONS)}
 
 
@@ -94,6 +93,7 @@ def explain(
     features: np.ndarray | None,
     demoted_by: Sequence[str] = (),
     match: Sequence[MatchEffect] = (),
+    by_relevance: bool = False,
 ) -> Explanation:
     """The explanation of one result.
 
@@ -105,6 +105,7 @@ def explain(
         features: (F,) in the order of `blend.names`; None: the result was not blended.
         demoted_by: Names of rules.
         match: Of `match_effects`.
+        by_relevance: Whether the relevance alone put the answer in order.
     """
     parts: dict[str, float] = {}
     words = [_sentence(clause) for clause in because]
@@ -115,7 +116,7 @@ def explain(
         parts = {blend.names[i]: float(values[i]) for i in order}
         floor = MIN_SHARE * float(np.abs(values).max(initial=0.0))
         words += [_sentence(reason) for reason, added in reasons(blend, features) if added >= floor]
-    weight = _weight(blend, RELEVANCE)
+    weight = 1.0 if by_relevance else _weight(blend, RELEVANCE)
     found = [(finding(_PLACE[effect.name], effect.bin), effect.effect * weight) for effect in match]
     up, down = told(found, MIN_SHARE * max((abs(effect) for _, effect in found), default=0.0))
     words += [_sentence(reason) for reason in up]

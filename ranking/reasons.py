@@ -109,6 +109,7 @@ def _titles(whose: str) -> tuple[Found, ...]:
     return (*[_NOTHING] * 6, Found(close), Found(close), Found(f"its title is all but {whose}"))
 
 
+_LEVEL = "the level that you search for or have"
 _PAY = Found("the pay that it states is below what you ask for", _AGAINST)
 
 FINDINGS: Mapping[str, tuple[Found, ...]] = {
@@ -130,13 +131,13 @@ FINDINGS: Mapping[str, tuple[Found, ...]] = {
         Found("it asks for the skill that you search for"),
     ),
     "level": (
-        Found("it is three levels or more below yours", _AGAINST),
-        Found("it is two levels below yours", _AGAINST),
-        Found("it is one level below yours", _EITHER),
-        Found("it is at your level"),
-        Found("it is one level above yours", _EITHER),
-        Found("it is two levels above yours", _AGAINST),
-        Found("it is three levels or more above yours", _AGAINST),
+        Found(f"it is three levels or more below {_LEVEL}", _AGAINST),
+        Found(f"it is two levels below {_LEVEL}", _AGAINST),
+        Found(f"it is one level below {_LEVEL}", _EITHER),
+        Found(f"it is at {_LEVEL}"),
+        Found(f"it is one level above {_LEVEL}", _EITHER),
+        Found(f"it is two levels above {_LEVEL}", _AGAINST),
+        Found(f"it is three levels or more above {_LEVEL}", _AGAINST),
     ),
     "place": (
         _NOTHING,
@@ -152,6 +153,18 @@ FINDINGS: Mapping[str, tuple[Found, ...]] = {
     ),
     "workplace": (_NOTHING, Found("it is worked in a way that you wish for")),
     "pay": (_PAY, _PAY, _PAY, _NOTHING, _NOTHING, _NOTHING),
+    "own_work": (
+        _NOTHING,
+        Found("it is work in a field of yours"),
+        Found("it is work related to yours"),
+        Found("it is work of your kind"),
+    ),
+    "wished_work": (
+        _NOTHING,
+        Found("it is work in a field that you look for"),
+        Found("it is work related to what you look for"),
+        Found("it is work of a kind that you look for"),
+    ),
     "own_title": _titles(_YOUR_TITLE),
     "wished_title": _titles(_WISHED_TITLE),
     "industry": (

@@ -49,7 +49,7 @@ def model_card(manifest: Manifest) -> str:
         frontier="frontier.svg" in lineage.get("bytes", {}),
         gated=_agreements(manifest),
         drawn=[task for task in manifest.calibration if f"reliability_{task}.svg" in lineage.get("bytes", {})],
-        failures=[*_weak_tasks(manifest), *_lost(manifest), *_weak_slices(manifest)],
+        failures=[*_one_kind(manifest), *_weak_tasks(manifest), *_lost(manifest), *_weak_slices(manifest)],
         sliced=SLICED,
         figure=partial(_figure, manifest),
     )
@@ -110,6 +110,12 @@ def _agreements(manifest: Manifest) -> dict[str, tuple[float, ...]]:
         for task, of_task in names.items()
         if any(name in manifest.metrics for name in of_task)
     }
+
+
+def _one_kind(manifest: Manifest) -> Iterator[str]:
+    graded = manifest.lineage.get("asked", {}).get("graded", {})
+    if graded.get("only"):
+        yield f"All graded pairs that it learned from are of {graded['only']}: of others its relevance is a guess."
 
 
 def _weak_tasks(manifest: Manifest) -> Iterator[str]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from contracts.examples import SPLITS
 from contracts.tables import parts, read_table
 from contracts.workspace import Workspace
+from models.training.graded import asked_for_grades
 
 if TYPE_CHECKING:
     from models.training.rows import Rows
@@ -31,15 +32,19 @@ def provenance(workspace: Workspace, rows: Rows, teachers: Mapping[str, str]) ->
         A dict with these keys:
             data: Split -> pairs, lists, first and last day of requests, and by task how many labels are known and
                 their sum.
+            asked: Of the training lists, all of them and those with graded pairs: pairs, lists, searches, members; and
+                what those that are graded have alone in common (`only`).
             graders: Grader -> pairs, and policy: its versions; both absent without grades.
             judge: The label job's report of agreement with the golden set; None where there is none.
             teachers_measured: Kind -> the teacher's own metrics on the held-out lists.
             teachers_config: Kind -> its knobs.
             simulated: Whether the simulator drew an event.
     """
+    graded, every = asked_for_grades(workspace.training)
     folders = {kind: workspace.teachers / kind / version for kind, version in teachers.items()}
     return {
         "data": _data(workspace, rows),
+        "asked": {"graded": graded.model_dump() | {"only": graded.only}, "all": every.model_dump()},
         **_graders(workspace),
         "judge": _read_json(workspace.judge_report, None),
         "teachers_measured": {kind: _read_json(folder / "metrics.json", {}) for kind, folder in folders.items()},

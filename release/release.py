@@ -32,6 +32,7 @@ from release.gate import refuse
 from release.held_out import HeldOut, score_held_out
 from release.order import decide
 from release.orders import retrieval_scores
+from release.protocol import left_out, measure_features
 from release.provenance import provenance, searches, slices
 
 log = logging.getLogger("rolecall")
@@ -71,6 +72,8 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
     measure_calibration(figures, held_out, test_probabilities)
     refuse(figures.metrics, figures.intervals, tuple(calibration) or tasks, config)
 
+    told = measure_features(held_out, config)
+    config = config.model_copy(update={"leave_out": left_out(told)})
     order = decide(held_out, config)
     groups = slices(workspace, rows, test)
     ordered = order.of(calibrated)
@@ -89,6 +92,7 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
         "export": config.model_dump(mode="json"),
         "model_format": MODEL_FORMAT,
         "order": order.frontier.model_dump(mode="json", exclude={"points"}),
+        "pair_features": {name: of_feature.model_dump() for name, of_feature in told.items()},
         "slices": {name: len(lists) for name, lists in groups.items() if name},
         "bytes": {path.name: path.stat().st_size for path in sorted(graphs.folder.iterdir())},
     }

@@ -8,13 +8,15 @@ the member viewed before, and a job that is viewed again counts at its first vie
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from contracts.activity import KNOWN_AFTER
 from contracts.errors import NotReady
 from contracts.tables import latest, read_table
 from contracts.text.verbalizer import Percentiles
@@ -22,7 +24,10 @@ from contracts.workspace import Workspace
 from history.as_of import LoggedRequest
 from history.as_of import requests_as_of as past_requests_as_of
 from history.requests import EVENT_COLUMNS, gains, past_requests
+from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
+
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,40 @@ def requests_as_of(
         for request in held
     ]
     return past_requests_as_of(workspace, asks, percentiles)
+
+
+def first_views(workspace: Workspace, index: JobIndex) -> dict[str, datetime]:
+    """The jobs that do not say when they were posted, and when it was known that somebody had viewed them.
+
+    Among such jobs a log of views holds those of the future: that a job is in the log says that somebody will view it.
+
+    Args:
+        workspace: Holds the log.
+        index: Holds the jobs.
+    """
+    dated = np.isfinite(index.attributes.number("posted_at"))
+    undated = [job for job, says in zip(index.ids, dated.tolist(), strict=True) if not says]
+    if not undated:
+        return {}
+    events = pl.DataFrame(read_table(workspace.records / "events", ["job_id", "time"]))
+    first = dict(events.group_by("job_id").agg(pl.col("time").min()).iter_rows())
+    return {job: first[job] + KNOWN_AFTER if job in first else LATEST for job in undated}
+
+
+def only_known(held: Sequence[HeldOut], known_from: Mapping[str, datetime]) -> list[HeldOut]:
+    """The held-out requests with the outcomes on jobs that were known before them; without those of no such outcome."""
+    kept = [
+        replace(
+            request,
+            gains={
+                job: gain
+                for job, gain in request.gains.items()
+                if job not in known_from or known_from[job] <= request.time
+            },
+        )
+        for request in held
+    ]
+    return [request for request in kept if request.gains]
 
 
 def has_impressions(workspace: Workspace) -> bool:

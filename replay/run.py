@@ -25,13 +25,21 @@ from policy.types import Policy
 from ranking.scorer import BundleScorer, ItemEncoder
 from replay.config import ServedConfig
 from replay.graded import TrueGrades
-from replay.holdout import HeldOut, has_impressions, held_out, requests_as_of, requests_of_pairs
+from replay.holdout import (
+    HeldOut,
+    first_views,
+    has_impressions,
+    held_out,
+    only_known,
+    requests_as_of,
+    requests_of_pairs,
+)
 from replay.judged import Collector, Judging, judge_served
 from replay.measures import recall_curve
 from replay.past_index import past_index
 from replay.report.page import write_report
-from replay.report.tables import TASKS, Comparison
-from replay.results import Reliability, Results
+from replay.report.tables import TASKS, Comparison, EndToEnd
+from replay.results import Reliability, Results, Table
 from replay.systems import DEPTH, Ranker, ScoredPairs, end_to_end_runs, score_pairs
 from replay.trec import Run
 from retrieval.encoder import TextEncoder
@@ -90,6 +98,15 @@ def replay(
         collector = Collector(judging, ranker, asked)
         runs = end_to_end_runs(ranker, held, asked, enabled, collector.add)
         is_listed = pc.field("stratum") != SERVED  # the others lie beside the lists, for the judge's sake
+        impressions = has_impressions(workspace)
+        undated = {} if impressions else first_views(workspace, past.index)
+        known = only_known(held, undated) if undated else []
+        if known:
+            log.info("replay: %s of them went on to a job that somebody had viewed", f"{len(known):,}")
+            known_from = {**undated, **past.known_from}
+            runs_known = end_to_end_runs(
+                ranker, known, requests_as_of(workspace, known, known_from, percentiles), enabled
+            )
         test = read_table(workspace.training, filter=(pc.field("split") == "test") & is_listed)
         lists = requests_of_pairs(test)
         of_lists = requests_as_of(workspace, lists, past.known_from)
@@ -100,15 +117,19 @@ def replay(
     judged = judge_served(workspace, judging, ranker, held, asked, collector.lists, seed, resamples)
     shutil.rmtree(workspace.replay, ignore_errors=True)
     comparison = Comparison(workspace.replay, resamples, seed)
-    tables = [comparison.end_to_end(held, runs), *comparison.reranked(pairs, truth), comparison.auc(pairs)]
+    tables: list[Table | None] = []
+    if known:  # the table that is shown first is the honest one
+        tables.append(comparison.end_to_end(known, runs_known, "known"))
+    kind: EndToEnd = "all" if undated else "open"
+    tables += [comparison.end_to_end(held, runs, kind, "end_to_end_all" if known else "end_to_end"), *judged.tables]
     if truth is not None:
-        tables.insert(1, comparison.true_fit(held, runs, truth))
-    tables[1:1] = judged.tables
+        tables.append(comparison.true_fit(held, runs, truth))
+    tables += [*comparison.reranked(pairs, truth), comparison.auc(pairs)]
     lineage = scorer.manifest.lineage
     results = Results(
         simulated=bool(lineage.get("simulated")) or truth is not None,
         attribution=attribution,
-        impressions=has_impressions(workspace),
+        impressions=impressions,
         requests=len(held),
         jobs=jobs,
         first=held[0].time,
@@ -118,7 +139,7 @@ def replay(
         judged_by=judged.judged_by,
         orders={surface: objective.in_words for surface, objective in scorer.manifest.objectives.items()},
         cohorts=judged.cohorts,
-        recall={system: _recall(held, run) for system, run in runs.items()},
+        recall={name: _recall(known or held, run) for name, run in (runs_known if known else runs).items()},
         reliability=_calibration(pairs),
         versions={
             "bundle": scorer.manifest.version,

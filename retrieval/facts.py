@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import get_args
 
-from contracts.text.verbalizer import Percentiles
+from contracts.records import Workplace
+from contracts.text.verbalizer import MEMBER_BUDGET, Percentiles, limit_tokens
 
 _WISHED_PLACES = re.compile(r"(?:^|, )in (.+)$")
 _CUT = re.compile(r"(?:^|, )in$|,$")
@@ -62,9 +64,9 @@ def read_facts(
     titles = (fields.get("headline", ""), *(title for title, _ in worked))
     return Facts(
         seniority=fields.get("seniority", ""),
-        skills=_listed(fields.get("skills", "")),
+        skills=_whole(fields.get("skills", ""), MEMBER_BUDGET["skills"]),
         places=places[1] if places else "",
-        workplace=_listed(fields.get("workplace", "")),
+        workplace=_ways(fields.get("workplace", "")),
         salary_min=percentiles.least("salary", fields.get("pay", "").removeprefix("at least ")),
         currency=percentiles.currency,
         own_titles=tuple(dict.fromkeys(filter(None, titles)))[:OWN_TITLES],
@@ -87,6 +89,17 @@ def text_fields(member_text: str) -> dict[str, str]:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(part for part in text.split(", ") if part)
+
+
+def _whole(text: str, budget: int) -> tuple[str, ...]:
+    """The items of a list without the last one where the budget may have cut it: "machine" of "machine learning"."""
+    items = _listed(text)
+    return items if limit_tokens(text, budget - 1) == text else items[:-1]
+
+
+def _ways(text: str) -> tuple[str, ...]:
+    """The wished ways of working; the budget cuts the third of three, and then all are wished."""
+    return get_args(Workplace) if text.endswith(",") else _listed(text)
 
 
 def _positions(worked: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
+from ranking.blend import RELEVANCE
 from ranking.explain import MatchEffect, explain, match_effects
 from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
@@ -109,6 +110,7 @@ class Engine:
             slate.inputs[i],
             slate.demoted_by[i],
             self._match_effects(slate, i),
+            slate.objective.order == RELEVANCE,
         )
         return ExplainReply(
             request_id=request_id,

@@ -25,7 +25,7 @@ class TextTeacher(Teacher):
     """
 
     unversioned = frozenset(
-        {"backbone", "base", "memory_mb", "checkpointing", "device", "least_kappa_share", "least_kappa"}
+        {"backbone", "base", "memory_mb", "checkpointing", "device", "least_kappa_share", "least_kappa", "least_graded"}
     )
     starts_student = True
     starts_from: ClassVar[str | None] = None

@@ -17,6 +17,7 @@ from models.teachers.agreement import require_teacher, served_agreement
 from models.teachers.base import Teacher
 from models.teachers.scores import write_scores
 from models.training.distributed import all_reduce_sum, barrier, processes, rank, world_size
+from models.training.graded import require_grades
 from models.training.lists import held_out_metrics, scored_rows
 from models.training.loop import check_spread
 from models.training.rows import Rows, read_rows
@@ -41,12 +42,15 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
         BadInput: There is no such teacher, or a knob does not fit the data.
         NotReady: The training set is absent or teaches nothing.
         NotAgreed: The teacher follows its judge too little; it is stored, and does not become current.
+        TooFewGrades: A teacher of `relevance` has too few grades, or those of one kind of request alone.
         TrainingFailed: The scores collapsed, or a step failed: then `<version>.stopped` holds the last good state.
     """
     kind = TEACHERS.get(name)
     config = kind.Config() if config is None else config
     with processes(getattr(config, "device", "auto")):
         rows = read_rows(workspace.training)
+        if "relevance" in kind.tasks:
+            require_grades(workspace.training, getattr(config, "least_graded", 0))
         teacher: Teacher = kind(workspace, config)
         version = teacher.version(rows)
         out = workspace.teachers / name / version

@@ -124,7 +124,7 @@ def headline(results: Results) -> tuple[str, str]:
     return (
         first,
         f"The paired difference is {_signed(by)}{share}, 95% interval {_signed(low)} to {_signed(high)}, over "
-        f"{results.requests:,} held-out requests and {results.jobs:,} jobs. The whole system finds "
+        f"{table.requests:,} held-out requests and {results.jobs:,} jobs. The whole system finds "
         f"{table.cell(WHOLE, 'R@100').value:.0%} of the jobs that people went on to among its first 100, BM25 "
         f"{table.cell(BM25, 'R@100').value:.0%}.",
     )
@@ -163,7 +163,7 @@ def _good_and_poor(served: Table, system: str) -> str:
 
 def _plots(table: Table, results: Results) -> list[Markup]:
     coin = table.name == "told_apart"  # an AUC of 0.5 is that of a coin, so the axis begins there
-    drawn = table.metrics if table.name != "end_to_end" else ("nDCG@10", "R@10", "R@100")
+    drawn = table.metrics if not table.name.startswith("end_to_end") else ("nDCG@10", "R@10", "R@100")
     plots = [
         bars(
             f"{_metric(metric)}, axis from 0.5" if coin else _metric(metric),

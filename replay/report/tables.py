@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,6 +21,21 @@ from replay.trec import Qrels, RankedList, Run, order_against, strictly_falling,
 GOOD_GRADE = 3
 FIT_DEPTH = 10
 TASKS = {"view": "opened or not", "apply": "applied or not"}
+
+EndToEnd = Literal["open", "known", "all"]
+CANDIDATES: Mapping[EndToEnd, tuple[str, str]] = {
+    "open": ("End to end, all jobs", "Each system chooses among all jobs that were open."),
+    "known": (
+        "End to end, jobs known by then",
+        "Each system chooses among the jobs that say they were open, or that somebody had viewed before the request.",
+    ),
+    "all": (
+        "End to end, all jobs",
+        "Each system chooses among all jobs of the log, also those that nobody had viewed yet and that may be of the "
+        "future: who reads views knows more here than on a board.",
+    ),
+}
+"""What the candidates are -> title and first sentence of the table."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +86,21 @@ class Comparison:
             cells=tuple(cells),
         )
 
-    def end_to_end(self, held: Sequence[HeldOut], runs: Mapping[str, Run]) -> Table:
-        """Every system over all jobs, judged by what people did."""
+    def end_to_end(
+        self, held: Sequence[HeldOut], runs: Mapping[str, Run], kind: EndToEnd = "open", name: str = "end_to_end"
+    ) -> Table:
+        """Every system over the jobs that are candidates, judged by what people did.
+
+        Args:
+            held: The held-out requests.
+            runs: System -> its run.
+            kind: What the candidates are, a key of `CANDIDATES`.
+            name: Of the table.
+        """
         qrels = {request.request_id: request.gains for request in held}
-        about = "Each system chooses among all jobs; what counts is where it puts those that the person went on to."
-        return self.compare(
-            "end_to_end", "End to end, all jobs", about, ("nDCG@10", "R@10", "R@100", "RR"), qrels, runs
-        )
+        title, about = CANDIDATES[kind]
+        about = f"{about} What counts is where a system puts those that the person went on to."
+        return self.compare(name, title, about, ("nDCG@10", "R@10", "R@100", "RR"), qrels, runs)
 
     def true_fit(self, held: Sequence[HeldOut], runs: Mapping[str, Run], truth: TrueGrades) -> Table:
         """Every system over all jobs, judged by the true fit of its first ten."""

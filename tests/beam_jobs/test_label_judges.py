@@ -218,6 +218,30 @@ def test_pairs_of_which_nothing_is_known_stop_nothing(
     assert set(grades) == {2} and len(grades) < len(found)
 
 
+def test_a_judge_that_never_answers_for_a_stratum_is_found(
+    market: Workspace,
+    copy: Callable[[Workspace], Workspace],
+    labelled: Callable,
+    examples: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace = copy(market)
+    pairs = {
+        stratum: set(rows.select("member_id", "query", "job_id").iter_rows())
+        for (stratum,), rows in examples(workspace).group_by("stratum")
+    }
+    keys = pairs["logged"] - pairs["retrieved"]  # a job may be retrieved for one request and shown for another
+
+    def of_shown(judge: RubricJudge, pairs: Sequence[Pair]) -> list[Judgement | Ungraded]:
+        asked = ((pair.member.id if pair.member else "", pair.query, pair.job.id) for pair in pairs)
+        return [Judgement(2, "known", {}) if key in keys else Ungraded("off the scale") for key in asked]
+
+    monkeypatch.setattr(RubricJudge, "grade_many", of_shown)
+    shutil.rmtree(workspace.examples)
+    with refused(JudgeFailed, "'retrieved'", "examples", where="rubric"):
+        labelled(workspace, "--most-ungraded", "1")
+
+
 def test_a_judge_that_cannot_be_asked_stops_the_job_from_a_worker_of_its_own(
     market: Workspace, copy: Callable[[Workspace], Workspace], chat_server: Any, labelled: Callable
 ) -> None:

@@ -54,6 +54,13 @@ def test_systems_stand_below_each_other_with_their_measures() -> None:
     assert lines_of("spine", rows) == []
 
 
+def test_what_was_known_by_then_stands_first() -> None:
+    every = {"case": "job views: End to end, all jobs", "system": "s", "metric": "nDCG@10", "value": 0.5}
+    known = every | {"case": "job views: End to end, jobs known by then", "value": 0.25}
+    expected = ["| s | 0.250 |  |  |  |", "| s, also jobs of the future | 0.500 |  |  |  |"]
+    assert lines_of("jobviews", [every, known]) == expected
+
+
 def test_stages_stand_below_each_other_with_their_percentiles() -> None:
     rows = [
         {"case": f"r, {n} connections", "system": "s", "metric": f"p{q}_rules_ms", "value": n + q / 100, "unit": "ms"}

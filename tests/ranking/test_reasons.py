@@ -406,6 +406,71 @@ def test_every_input_source_and_bin_has_its_say() -> None:
     assert all(" " in why(source, np.inf) for source in SOURCES.names())
 
 
+# --- records that say nothing, much, or what contradicts --------------------------------------------------------------
+
+
+def said(one: Member, other: Job, query: str = "") -> set[str]:
+    """What the match of two records says, each bin as if it had moved the job as it speaks."""
+    request = build_request(Verbalizer(PAY).member(one), Activity(), query, "", Filter(), NOW, percentiles=PAY)
+    index = built([other], [])
+    (bins,) = match_bins(index, request, np.zeros(1, np.int32), encode_titles(TextVectors(), request))
+    return {found.sentence for i, bin in enumerate(bins) if (found := finding(i, int(bin))).sentence}
+
+
+FULL = job(
+    "full",
+    "Alpha",
+    skills=SKILLS,
+    seniority="mid",
+    location="Austin, Texas",
+    workplace="onsite",
+    salary_max=30_000,
+    industry="Law",
+)
+BARE = job("bare", "Alpha")
+
+
+def test_sides_that_do_not_say_are_told_nothing_of() -> None:
+    assert said(member(headline=""), FULL) == said(member(headline=""), BARE) == set()
+    asks = member(
+        headline="", skills=SKILLS, seniority="mid", location="Austin, Texas", preferences={"salary_min": 9e4}
+    )
+    assert said(asks, BARE) == set()
+
+
+def test_pay_in_another_currency_is_told_nothing_of() -> None:
+    asks = member(headline="", preferences={"salary_min": 90_000})
+    below = "the pay that it states is below what you ask for"
+    for currency, told in (("USD", {below}), ("usd", {below}), ("EUR", set())):
+        assert said(asks, FULL.model_copy(update={"currency": currency})) == told
+
+
+def test_skills_that_contradict_each_other_are_counted_once() -> None:
+    asked = job("j", "Alpha", skills=("Python", "python ", "SQL"))
+    told = said(member(headline="", skills=("python", "PYTHON", "no python")), asked)
+    assert told == {"it asks for a skill that you have", "you have at least two in five of the skills that it asks for"}
+
+
+def test_hundreds_of_skills_are_told_truly_though_the_text_holds_few() -> None:
+    many = tuple(f"skill{i}" for i in range(500))
+    told = said(member(headline="", skills=many), job("j", "Alpha", skills=many))
+    assert told == {"it asks for five skills or more that you have"}, "that you have them all, the text does not say"
+
+
+def test_a_skill_that_the_text_cut_short_is_no_skill_of_the_member() -> None:
+    known = (*(f"skill{i}" for i in range(18)), "q r", "machine learning")
+    text = Verbalizer(PAY).member(member(headline="", skills=known))
+    assert text.endswith("q r, machine")
+    for asked in ("machine", "learning"):
+        assert said(member(headline="", skills=known), job("j", "Alpha", skills=(asked,))) == set()
+
+
+def test_a_member_who_wishes_every_way_of_working_wishes_each() -> None:
+    every = member(headline="", preferences={"workplace": WAYS})
+    for way in WAYS:
+        assert "it is worked in a way that you wish for" in said(every, job("j", "Alpha", workplace=way))
+
+
 # --- what is not said ------------------------------------------------------------------------------------------------
 
 ABSENT = Blend(names=("same_city", "dense"), weights=(-2.0, 1.0), means=(0.4, 0.5), scales=(1.0, 1.0))

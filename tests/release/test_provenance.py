@@ -58,6 +58,10 @@ def test_data_graders_judge_and_teachers_are_told(workspace: Workspace) -> None:
     (teacher / "teacher.json").write_text('{"config": {"epochs": 2}}')
     rows = read_rows(workspace.training)
     found = provenance(workspace, rows, {"policy": "p0", "click": "c1"})
+    assert found["asked"] == {
+        "graded": {"pairs": 144, "lists": 24, "searches": 0, "members": 24, "only": "recommendations"},
+        "all": {"pairs": 144, "lists": 24, "searches": 0, "members": 24},
+    }
     valid = rows.splits == "valid"
     assert found["data"]["valid"] == {
         "pairs": 48,

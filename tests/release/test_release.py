@@ -101,6 +101,9 @@ def test_the_bundle_is_current_calibrated_blended_and_scores(
         stated = manifest.objective(surface)
         assert stated.order == "blend" and stated.weights == (0.0, 4.0) and stated.why == SHIPS
     assert "(reliability_view.svg)" in (trained.bundle / "README.md").read_text()
+    told = manifest.lineage["pair_features"]
+    assert [name for name in told if told[name]["left_out"]] == ["views_7d", "unseen"]
+    assert "| `unseen` | logged | +0.000 | +0.000 | +0.000 | no |" in (trained.bundle / "README.md").read_text()
     scorer = BundleScorer(trained.bundle)
     items = ItemEncoder(trained.bundle).encode(["title: nurse | location: Boise"])
     assert scorer.logits(scorer.prefix("headline: nurse"), items).shape == (1, 4)

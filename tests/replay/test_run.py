@@ -17,6 +17,7 @@ from replay.results import END_TO_END, Results
 from replay.run import replay
 from replay.summary import read_results, write_summary
 from tests.make import refused
+from tests.replay.conftest import event
 
 RERANKED = (
     "popularity",
@@ -122,6 +123,29 @@ def test_a_log_of_views_is_replayed_by_its_own_protocol(viewed: Workspace) -> No
     for path in (viewed.replay / "runs").glob("end_to_end.*.run"):
         answered = {line.doc_id for line in ir_measures.read_trec_run(str(path)) if line.query_id == "qe5"}
         assert not answered & {"j1", "j2"}
+
+
+def test_the_first_table_of_a_log_of_views_holds_no_job_of_the_future(make_market: Callable, tmp_path: Path) -> None:
+    """m3 viewed j7 before m1 went on to it; to j4 and j5 members went on as the first ones."""
+    market = make_market("viewed")
+    market.events.append(event("e8", 4.5, "m3", "j7", "view", "qe8"))
+    workspace = market.write(tmp_path)
+    found = replay(workspace, resamples=100)
+    known, every = found.tables[0], found.table("end_to_end_all")
+    assert (known.name, known.requests, every.requests) == ("end_to_end", 1, 3)  # type: ignore[union-attr]
+    for path in (workspace.replay / "runs").glob("end_to_end.*.run"):
+        lines = list(ir_measures.read_trec_run(str(path)))
+        assert {line.query_id for line in lines} <= {"qe5"}
+        assert {line.doc_id for line in lines} <= {"j3", "j4", "j7"}, "viewed by then, and not by m1"
+    assert known.cell("whole system", "R@100").value == 1
+    assert len(found.recall["whole system"]) and "jobs known by then" in workspace.report.read_text()
+
+
+def test_where_jobs_say_when_they_were_posted_one_table_holds_all(make_market: Callable, tmp_path: Path) -> None:
+    market = make_market("viewed")
+    market.jobs = [one.model_copy(update={"posted_at": one.updated_at}) for one in market.jobs]
+    found = replay(market.write(tmp_path), resamples=100)
+    assert found.tables[0].title == "End to end, all jobs" and found.table("end_to_end_all") is None
 
 
 def test_a_task_that_the_log_does_not_tell_of_is_not_compared(viewed: Workspace) -> None:

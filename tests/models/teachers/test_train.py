@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from benchmarks.teachers import teacher_logits
-from contracts.errors import BadInput, NotReady, TrainingFailed
+from contracts.errors import BadInput, NotReady, TooFewGrades, TrainingFailed
 from contracts.examples import TRAINING
 from contracts.tables import read_table
 from contracts.workspace import Workspace
@@ -80,7 +80,7 @@ def test_the_click_teacher_waits_for_the_policy_teacher(labelled: Make, knobs: T
 def test_ungraded_pairs_train_no_policy_teacher(labelled: Make, knobs: TeacherConfig, table: Table) -> None:
     made = table(10)
     blank = made.set_column(made.schema.get_field_index("grade"), "grade", pa.nulls(len(made), pa.int8()))
-    with refused(NotReady, "relevance"):
+    with refused(TooFewGrades, "relevance", "0 graded pairs", "least_graded"):
         train_teacher(labelled(table=blank), "policy", knobs)
 
 
