@@ -104,10 +104,10 @@ def readme_tables(rows: Rows) -> dict[str, str]:
 def _known_first(rows: Rows) -> Rows:
     """The rows with those over jobs known by then before those over all jobs, where there are any, both as one case."""
     case, of_all = f"{JOB_VIEWS}: {FIRST}", ", also jobs of the future"
-    known = [row | {"case": case} for row in rows if row["case"] == f"{JOB_VIEWS}: {KNOWN}"]
+    known = [{**row, "case": case} for row in rows if row["case"] == f"{JOB_VIEWS}: {KNOWN}"]
     if not known:
         return rows
-    return [*known, *(row | {"system": row["system"] + of_all} for row in rows if row["case"] == case)]
+    return [*known, *({**row, "system": row["system"] + of_all} for row in rows if row["case"] == case)]
 
 
 def _end_to_end(rows: Rows, case: str) -> str:
