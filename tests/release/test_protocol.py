@@ -15,7 +15,7 @@ from contracts.workspace import Workspace
 from models.config import ExportConfig
 from models.training.rows import read_rows
 from release.held_out import HeldOut
-from release.order import fit_order
+from release.orders import fit_order
 from release.protocol import FUTURE, left_out, measure_features, somers_d
 
 Tables = Callable[..., pa.Table]
@@ -65,8 +65,7 @@ def test_a_planted_feature_of_the_protocol_is_named_and_left_out_of_the_blend(
     assert [record.args[0] for record in caplog.records] == ["same_company"]  # type: ignore[index]
     weights = {}
     for names in ((), left_out(told)):
-        blend = fit_order(planted, KEEP_ALL.model_copy(update={"leave_out": names}))
-        assert blend is not None
+        blend = fit_order(planted, KEEP_ALL.model_copy(update={"leave_out": names}), planted.valid)
         weights[names] = dict(zip(blend.names, blend.weights, strict=True))
     assert weights[()]["same_company"] > 0.1, "the blend would have learned it"
     assert "same_company" not in weights["same_company",]
