@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import apache_beam as beam
 import numpy as np
@@ -58,6 +58,10 @@ SLICE_TEXTS = 256
 
 class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> np.ndarray: ...
+
+
+class TitleEncoder(Encoder, Protocol):
+    def plain(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 class Target(NamedTuple):
@@ -130,7 +134,7 @@ class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, Encoder]):
             values = [self._encode(model, texts)]
             if len(chunk.target.values) > 1:
                 titles, place = np.unique([title_of_text(text) for text in texts], return_inverse=True)
-                values.append(model.encode(titles.tolist())[place])
+                values.append(cast(TitleEncoder, model).plain(titles.tolist())[place])
             yield EncodedChunk(chunk, values)
 
     def _encode(self, model: Encoder, texts: list[str]) -> np.ndarray:

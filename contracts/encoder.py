@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from contracts.errors import NotReady, UnreadableFile
+from contracts.text.parts import PartWeights
 from contracts.validation import typed
 from contracts.values import FrozenModel
 
@@ -17,10 +18,15 @@ class EncoderManifest(FrozenModel):
     """What `encoder.json` holds."""
 
     name: str = Field(description="The backbone's name.")
-    version: str = Field(description="Of weights, precision and width; vectors of two versions must not be compared.")
+    version: str = Field(
+        description="Of weights, precision, width, parts and head; vectors of two versions must not be compared."
+    )
     dim: int = Field(description="Numbers of a vector.")
-    max_tokens: int = Field(description="Tokens of a text that are read; the rest is cut.")
+    max_tokens: int = Field(description="Tokens of a part that are read; the rest is cut.")
     precision: str = Field("", description="Arithmetic of the exported graph, such as int8.")
+    parts: PartWeights = Field(PartWeights(), description="What the vector of a text is summed from.")
+    graph: str = Field("", description="Version of `encoder.onnx` alone.")
+    head: str = Field("", description="File of the (dim, dim) matrix that maps the sum; empty: none does.")
 
 
 def read_encoder(folder: Path) -> EncoderManifest:

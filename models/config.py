@@ -276,6 +276,32 @@ class ObjectiveConfig(FrozenModel):
         return self
 
 
+class HeadTraining(FrozenModel):
+    """Knobs of what the encoder learns by itself: how a text is read, and its head (`models.encoder.head`).
+
+    The log teaches it where it holds enough, else the board's own adverts do, each title being asked for its own
+    sentences. What was learned is kept where it finds more than the encoder as it came (`models.encoder.choice`).
+    """
+
+    least_pairs: int = Field(200, ge=2, description="Jobs taken on training requests below which the log is too small.")
+    least_requests: int = Field(50, ge=2, description="Validation requests below which nothing is chosen by them.")
+    max_requests: int = Field(1_000, ge=1, description="Past requests to learn from.")
+    valid_requests: int = Field(400, ge=2, description="Validation requests to choose by.")
+    max_jobs: int = Field(5_000, ge=2, description="Jobs that are encoded to learn from, and to choose by.")
+    titles: Path | None = Field(
+        None,
+        description="A tab-separated file of two columns, a title that people use and the job's own title, to be "
+        "learned from too.",
+    )
+    epochs: int = Field(20, ge=0, description="Passes over the pairs.")
+    batch: int = Field(128, ge=2, description="Pairs of a step.")
+    learning_rate: float = Field(1e-3, gt=0, description="Rate of the head.")
+    scale: float = Field(20.0, gt=0, description="Of a cosine in the softmax.")
+    dropout: float = Field(0.1, ge=0, lt=1, description="Share of a vector's numbers that a step leaves out.")
+    anchor: float = Field(0.0, ge=0, description="Weight of the squared distance from the identity.")
+    seed: int = Field(0, description="Of the order of pairs, the drawn negatives and the dropout.")
+
+
 class ExportConfig(FrozenModel):
     """Knobs of the export.
 

@@ -130,7 +130,7 @@ def _tables(
         return item_encoder.encode(of).reshape(len(of), width)
 
     def encode_job_titles(of: list[str]) -> np.ndarray:
-        return encoder.encode([title_of_text(text) for text in of])
+        return encoder.plain([title_of_text(text) for text in of])
 
     made_here = pc.field("encoder_version") == encoder.version
     vectors, title_vectors = (

@@ -19,9 +19,10 @@ from beam_jobs.config import IngestConfig, LabelConfig
 from contracts.documents import read_text, read_yaml, to_yaml
 from contracts.errors import BadInput
 from contracts.plugins import load_plugin
+from contracts.text.parts import PartWeights
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
-from models.config import EncoderTraining, ExportConfig, StudentConfig
+from models.config import EncoderTraining, ExportConfig, HeadTraining, StudentConfig
 from models.registry import TEACHERS, teacher_config
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
@@ -51,7 +52,13 @@ class Encoder(FrozenModel):
         None, ge=1, description="Numbers of a vector: the first ones of the backbone's; all of them where null."
     )
     train: EncoderTraining | None = Field(
-        None, description="Train the encoder on the log (`{}`: with the defaults); where null it stays as it came."
+        None, description="Train the whole encoder on the log (`{}`: with the defaults); where null it is not."
+    )
+    parts: PartWeights | None = Field(
+        None, description="How a text is read; where null validation requests choose, and without `learn` it is one."
+    )
+    learn: HeadTraining | None = Field(
+        HeadTraining(), description="What the encoder learns by itself and is kept if it finds more; null: nothing."
     )
 
 

@@ -224,7 +224,7 @@ def encode_jobs(servable: Servable, jobs: Sequence[Job]) -> list[Upsert]:
     vectors[same], titles[same] = index.vectors[rows[same]], index.title_vectors[rows[same]]
     if new_texts:  # a delete needs no model, not even one that works
         vectors[~same] = servable.encoder.encode(new_texts)
-        titles[~same] = servable.encoder.encode([title_of_text(text) for text in new_texts])
+        titles[~same] = servable.encoder.plain([title_of_text(text) for text in new_texts])
     items: Sequence[np.ndarray | None] = [None] * len(jobs)
     if servable.item_encoder is not None:
         tokens = np.empty((len(jobs), servable.manifest.item_tokens, servable.manifest.hidden), np.float16)

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from contracts.cleaning import clean_text
 from contracts.records import Education, Job, Member, Position
 
-TEXT_FORMAT = 1
+TEXT_FORMAT = 2
 """To be raised with any change that alters one byte of a stored text: text and vectors are then made again."""
 
 MEMBER_BUDGET: Mapping[str, int] = {
@@ -47,7 +47,7 @@ JOB_BUDGET: Mapping[str, int] = {
     "industry": 6,
     "pay": 6,
     "skills": 40,
-    "description": 120,
+    "description": 480,
 }
 SNIPPET_BUDGET = 16
 QUERY_BUDGET = 32

@@ -70,6 +70,7 @@ def export_encoder(
         about = EncoderManifest(
             name=folder.parent.name if backbone is None else folder.name,
             version=version,
+            graph=version,
             dim=model.dim,
             max_tokens=MAX_TOKENS,
             precision=precision,

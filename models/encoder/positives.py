@@ -74,6 +74,25 @@ class Positives:
         taken = np.split(jobs_taken[order], np.cumsum(np.bincount(takers))[:-1])
         return cls(list(places[0]), list(texts), request, job, weight, asker, list(map(np.unique, taken)))
 
+    @classmethod
+    def joined(cls, some: Sequence[Self]) -> Self:
+        """The pairs of several together; who asked in one is nobody who asked in another."""
+        if len(some) == 1:
+            return some[0]
+        pairs = [
+            (own.requests[r], own.jobs[j], w, f"{i}/{a}")
+            for i, own in enumerate(some)
+            for r, j, w, a in zip(own.request, own.job, own.weight.tolist(), own.asker, strict=True)
+        ]
+        also = (
+            (f"{i}/{asker}", own.jobs[job])
+            for i, own in enumerate(some)
+            for asker, jobs in enumerate(own.taken)
+            for job in jobs
+        )
+        requests, jobs, weights, askers = zip(*pairs, strict=True)
+        return cls.of(requests, jobs, weights, askers, [text for own in some for text in own.jobs], also)
+
     def __len__(self) -> int:
         return len(self.request)
 

@@ -61,6 +61,19 @@ def list_ndcgs(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray
     return values
 
 
+def grouped_mean(values: np.ndarray, groups: Sequence[str], seed: int) -> tuple[float, float, float]:
+    """The mean of (n,) values with its interval over resampled groups: value, low and high.
+
+    groups: n names; values of one group are resampled together, as one person's requests are alike.
+    """
+    _, which = np.unique(np.asarray(groups), return_inverse=True)
+    sums, sizes = np.bincount(which, values), np.bincount(which)
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(RESAMPLES, len(sums)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(values.mean()), float(low), float(high)
+
+
 def mean_ndcg(scores: np.ndarray, gains: np.ndarray, lists: Sequence[np.ndarray], k: int = 10) -> float:
     """Mean of `list_ndcgs` over the lists whose value is known; NaN where none is."""
     values = list_ndcgs(scores, gains, lists, k)

@@ -71,7 +71,7 @@ def test_a_job_has_the_vector_of_its_title_beside_that_of_its_text(take_in, run,
     run()
     titles = dict(zip(*read_table(workspace.records / "jobs", ["id", "title"]).to_pydict().values(), strict=True))
     rows = vectors_of(workspace, "job_vector")
-    wanted = TextEncoder(encoder_folder).encode([titles[row["job_id"]] for row in rows])
+    wanted = TextEncoder(encoder_folder).plain([titles[row["job_id"]] for row in rows])
     np.testing.assert_allclose(np.array([row["title_vector"] for row in rows]), wanted, atol=1e-5)
     assert "title_vector" not in vectors_of(workspace, "member_vector")[0]
 

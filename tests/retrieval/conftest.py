@@ -78,7 +78,7 @@ def write_workspace(root: Path, jobs: tuple[Job, ...] = JOBS, events: tuple[Even
     write_part(workspace.features / "job_text", pa.table(text_rows))
     encoder = TextEncoder(workspace.encoder)
     lists = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
-    titles = pa.array(list(encoder.encode([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
+    titles = pa.array(list(encoder.plain([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
     made_by = pa.array([encoder.version] * len(jobs), pa.string())
     vector_rows = {**keys, "vector": lists, "title_vector": titles, "vector_hash": hashes, "encoder_version": made_by}
     write_part(workspace.features / "job_vector", pa.table(vector_rows))

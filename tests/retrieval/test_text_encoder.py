@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from contracts.encoder import ENCODER, read_encoder
 from contracts.errors import NotReady, UnreadableFile
+from contracts.text.parts import PartWeights
 from retrieval.encoder import TextEncoder, batches_by_length
 from tests.make import refused
 
@@ -64,3 +67,67 @@ def test_a_description_without_a_dimension_is_named(encoder_folder: Path, tmp_pa
     (tmp_path / "encoder.json").write_text(json.dumps(about))
     with refused(UnreadableFile, "dim", where=tmp_path / "encoder.json"):
         TextEncoder(tmp_path)
+
+
+def with_parts(folder: Path, to: Path, weights: PartWeights, head: np.ndarray | None = None) -> TextEncoder:
+    """The same encoder, told to read texts in parts."""
+    shutil.copytree(folder, to)
+    name = "" if head is None else "head.npy"
+    manifest = read_encoder(folder).model_copy(update={"parts": weights, "head": name})
+    (to / ENCODER).write_text(manifest.model_dump_json())
+    if head is not None:
+        np.save(to / "head.npy", head)
+    return TextEncoder(to, threads=1)
+
+
+JOB = "title: nurse | location: austin texas | description: python developer. driver."
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    return vector / np.linalg.norm(vector)
+
+
+def test_a_vector_is_the_weighted_sum_of_its_kinds(encoder: TextEncoder, encoder_folder: Path, tmp_path: Path) -> None:
+    weights = PartWeights(whole=1, titles=2, sentences=0.5)
+    read = with_parts(encoder_folder, tmp_path / "e", weights)
+    whole, title, first, second = encoder.plain([JOB, "nurse", "python developer.", "driver."])
+    wanted = unit(whole + 2 * title + 0.5 * unit(first + second))
+    np.testing.assert_allclose(read.encode([JOB])[0], wanted, atol=1e-6)
+
+
+def test_vectors_are_the_same_alone_and_beside_others(encoder_folder: Path, tmp_path: Path) -> None:
+    read = with_parts(encoder_folder, tmp_path / "e", PartWeights(whole=0, titles=1, skills=1, sentences=1))
+    texts = [JOB, "title: driver | description: driver. nurse.", "nurse", "", "search: python"]
+    together = read.encode(texts)
+    np.testing.assert_allclose(np.linalg.norm(together, axis=1), 1, atol=1e-6)
+    for text, vector in zip(texts, together, strict=True):
+        np.testing.assert_allclose(read.encode([text])[0], vector, atol=1e-6)
+    np.testing.assert_allclose(together[2], read.plain(["nurse"])[0], atol=1e-6)  # no part that weighs: the whole
+
+
+def test_a_sentence_past_the_limit_of_the_whole_counts(encoder_folder: Path, tmp_path: Path) -> None:
+    read = with_parts(encoder_folder, tmp_path / "e", PartWeights(sentences=1))
+    long = "title: nurse | description: " + "driver. " + "nurse austin. " * read.max_tokens
+    near, far = read.encode([f"{long}python.", f"{long}texas."]) @ read.plain(["python"])[0]
+    assert near > far
+
+
+def test_the_head_maps_the_sum_and_leaves_titles_alone(encoder_folder: Path, tmp_path: Path) -> None:
+    head = np.random.default_rng(0).standard_normal((8, 8)).astype(np.float32)
+    weights = PartWeights(titles=1)
+    bare, read = (with_parts(encoder_folder, tmp_path / n, weights, h) for n, h in (("a", None), ("b", head)))
+    np.testing.assert_allclose(read.encode([JOB])[0], unit(head @ bare.encode([JOB])[0]), atol=1e-5)
+    np.testing.assert_array_equal(read.plain(["nurse"]), bare.plain(["nurse"]))
+
+
+@pytest.mark.parametrize("head", [np.eye(7, dtype=np.float32), np.eye(8), np.full((8, 8), np.nan, np.float32)])
+def test_a_head_that_does_not_fit_is_refused(encoder_folder: Path, tmp_path: Path, head: np.ndarray) -> None:
+    with refused(UnreadableFile, where=tmp_path / "e" / "head.npy"):
+        with_parts(encoder_folder, tmp_path / "e", PartWeights(), head)
+
+
+def test_a_head_that_is_missing_is_named(encoder_folder: Path, tmp_path: Path) -> None:
+    with_parts(encoder_folder, tmp_path / "e", PartWeights(), np.eye(8, dtype=np.float32))
+    (tmp_path / "e" / "head.npy").unlink()
+    with refused(NotReady, "head.npy"):
+        TextEncoder(tmp_path / "e")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import BadInput, NotReady
-from models.config import EncoderTraining
+from models.config import EncoderTraining, HeadTraining
 from rolecall.params import Params, load_params
 from tests.make import refused
 
@@ -19,10 +19,9 @@ def params(tmp_path: Path) -> Path:
     return tmp_path / "params.yaml"
 
 
-def test_nothing_is_trained_by_default() -> None:
-    assert (
-        Params().encoder.train is None and load_params(Path(__file__).parents[2] / "params.yaml").encoder.train is None
-    )
+def test_a_head_is_learned_by_default_and_the_whole_encoder_is_not() -> None:
+    for encoder in (Params().encoder, load_params(Path(__file__).parents[2] / "params.yaml").encoder):
+        assert encoder.train is None and encoder.learn == HeadTraining() and encoder.parts is None
 
 
 def test_an_empty_section_trains_with_the_defaults(params: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,6 +41,8 @@ def test_an_empty_section_trains_with_the_defaults(params: Path, monkeypatch: py
         ("{train: {dims: [128, 0]}}", ("encoder.train.dims.1", 0)),
         ("{train: {distil_weight: 1}}", ("encoder.train", "distil_weight", "lists")),
         ("{train: {teacher: student}}", ("encoder.train.teacher", "'student'")),
+        ("{learn: {dropout: 1}}", ("encoder.learn.dropout", 1)),
+        ("{parts: {whole: 0}}", ("encoder.parts", "weight")),
         ("{dim: 0}", ("encoder.dim", 0)),
     ],
 )

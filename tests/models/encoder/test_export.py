@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from contracts.errors import BadInput
+from contracts.text.parts import PartWeights
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from models.encoder.export import MAX_TOKENS, export_encoder
 from models.layers.backbone import backbone_folder
@@ -52,7 +53,16 @@ def test_int8_vectors_point_the_same_way(tmp_path: Path, inputs: dict, expected:
 def test_the_encoder_says_what_it_is(tmp_path: Path, tiny: Path) -> None:
     version = export_encoder(tmp_path / "encoder", tiny, "float32")
     about = json.loads((tmp_path / "encoder" / "encoder.json").read_text())
-    assert about == {"name": tiny.name, "version": version, "dim": 32, "max_tokens": MAX_TOKENS, "precision": "float32"}
+    assert about == {
+        "name": tiny.name,
+        "version": version,
+        "graph": version,
+        "dim": 32,
+        "max_tokens": MAX_TOKENS,
+        "precision": "float32",
+        "parts": PartWeights().model_dump(),
+        "head": "",
+    }
 
 
 def test_versions_tell_precisions_apart(tmp_path: Path, tiny: Path) -> None:
