@@ -36,6 +36,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     train.export,
     index.index,
     index.search,
+    index.shares,
     serve.serve,
     replay.replay,
     recipe.run,

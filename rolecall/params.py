@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from contracts.plugins import load_plugin
 from contracts.text.parts import PartWeights
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
+from contracts.versions import write_text
 from models.config import EncoderTraining, ExportConfig, HeadTraining, StudentConfig
 from models.registry import TEACHERS, teacher_config
 from policy.judges.base import JudgeConfig
@@ -153,6 +155,38 @@ def load_params(path: Path | None = None) -> Params:
     except ValidationError as error:
         problem = first_problem(error)
         raise BadInput(_message(problem), where=_origin(problem["loc"], source), cure=_cure(problem, content)) from None
+
+
+def write_shares(path: Path | None, shares: Mapping[str, Mapping[str, float]]) -> Path:
+    """Put shares of retrieval sources into a params file, whose other lines stay; returns the file.
+
+    Args:
+        path: The file; None: `params.yaml`, made where it is not there.
+        shares: Surface (recommend, search) -> source -> share.
+
+    Raises:
+        BadInput: The file has the section in a form that no line of it can stand for.
+    """
+    source = path or DEFAULT
+    lines = read_text(source).splitlines() if source.is_file() else []
+    cure = "put the printed shares there by hand"
+    if "retrieval:" not in lines:
+        if any(line.startswith("retrieval:") for line in lines):
+            raise BadInput("the section retrieval stands on one line", where=str(source), cure=cure)
+        lines.append("retrieval:")
+    head = lines.index("retrieval:")
+    for surface, mix in shares.items():
+        made = f"  {surface}: {{{', '.join(f'{name}: {share:g}' for name, share in mix.items())}}}"
+        section = itertools.takewhile(lambda i: not lines[i] or lines[i][0] in " #", range(head + 1, len(lines)))
+        there = next((i for i in section if lines[i].startswith(f"  {surface}:")), None)
+        if there is None:
+            lines.insert(head + 1, made)
+        elif "}" in lines[there]:
+            lines[there] = made
+        else:
+            raise BadInput(f"retrieval.{surface} stands on several lines", where=str(source), cure=cure)
+    write_text(source, "\n".join(lines) + "\n")
+    return source
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

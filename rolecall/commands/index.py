@@ -63,6 +63,32 @@ def search(
     typer.echo(json.dumps(answer, indent=2) if as_json else _as_table(answer))
 
 
+def shares(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    requests: Annotated[int, typer.Option(min=1, help="Validation requests at most.")] = 400,
+    write: Annotated[bool, typer.Option("--write", help="Put the choice into the params file.")] = False,
+) -> None:
+    """Choose the shares of the retrieval sources on validation requests, by recall@100."""
+    from replay.shares import choose_shares
+    from rolecall.params import write_shares
+
+    knobs = params_of(context)
+    chosen = choose_shares(Workspace(workspace), knobs.retrieval, requests, knobs.seed)
+    for surface, mixes in chosen.items():
+        for place, (mix, found, gain) in enumerate(mixes):
+            told = ", ".join(f"{name} {share:g}" for name, share in mix.items() if share)
+            mark = "chosen " if place == 0 else "       "
+            typer.echo(
+                f"{surface:9} {mark} {found:.3f} ({gain.value:+.3f}, {gain.low:+.3f} to {gain.high:+.3f})  {told}"
+            )
+    if write:
+        written = write_shares(
+            context.find_root().params.get("params"), {name: found[0].shares for name, found in chosen.items()}
+        )
+        typer.echo(f"written to {written}; `rolecall run --from label` takes it up")
+
+
 def _as_dict(query: str, found: SearchAnswer) -> dict[str, Any]:
     candidates = found.candidates
     shown = [found.index.display(int(row)) for row in candidates.rows]
