@@ -51,21 +51,18 @@ class Searches:
 
     def found(self, requests: np.ndarray, jobs: np.ndarray) -> np.ndarray:
         """(n, len(MEASURES)) of each request by the cosines of (n, dim) and (m, dim); ties count against the system."""
-        values = np.zeros((len(self), len(MEASURES)))
-        discounts = 1 / np.log2(np.arange(2, SHOWN + 2))
-        for i, (wanted, excluded) in enumerate(zip(self.gains, self.excluded, strict=True)):
-            scores = jobs @ requests[i]
-            scores[[row for row in excluded if row not in wanted]] = -np.inf
-            rows = np.fromiter(wanted, np.int64, len(wanted))
-            gain = np.fromiter(wanted.values(), np.float64, len(wanted))
-            ranks = np.array([np.count_nonzero(scores >= score) for score in scores[rows]])
-            ideal = np.sort(gain)[::-1][:SHOWN]
-            shown = ranks <= SHOWN
-            values[i] = (
-                (ranks <= DEPTH).mean(),
-                gain[shown] @ discounts[ranks[shown] - 1] / (ideal @ discounts[: len(ideal)]),
-            )
-        return values
+        return np.stack([self.scored(i, jobs @ request) for i, request in enumerate(requests)])
+
+    def scored(self, i: int, scores: np.ndarray) -> np.ndarray:
+        """(len(MEASURES),) of request i by (m,) scores of the jobs."""
+        wanted, discounts = self.gains[i], 1 / np.log2(np.arange(2, SHOWN + 2))
+        scores = scores.copy()
+        scores[[row for row in self.excluded[i] if row not in wanted]] = -np.inf
+        gain = np.fromiter(wanted.values(), np.float64, len(wanted))
+        ranks = np.array([np.count_nonzero(scores >= score) for score in scores[list(wanted)]])
+        ideal, shown = np.sort(gain)[::-1][:SHOWN], ranks <= SHOWN
+        ndcg = gain[shown] @ discounts[ranks[shown] - 1] / (ideal @ discounts[: len(ideal)])
+        return np.array([(ranks <= DEPTH).mean(), ndcg])
 
 
 def valid_searches(workspace: Workspace, most: int, most_jobs: int, seed: int) -> Searches:

@@ -92,8 +92,8 @@ def test_equal_texts_are_encoded_once(raw, take_in, run, workspace, monkeypatch)
     raw.write("jobs", rows, "b.jsonl")
     take_in()
     encoded: list[str] = []
-    encode = TextEncoder.encode
-    monkeypatch.setattr(TextEncoder, "encode", lambda self, texts: encoded.extend(texts) or encode(self, texts))
+    encode = TextEncoder.plain
+    monkeypatch.setattr(TextEncoder, "plain", lambda self, texts: encoded.extend(texts) or encode(self, texts))
     counts = run("--tables", "jobs")
     assert (counts.written, len(encoded)) == (10, 7 + 7)  # a title beside each text
     clerk, pilot, *rest = (row["vector"] for row in vectors_of(workspace, "job_vector") if row["job_id"][0] == "k")

@@ -54,7 +54,7 @@ def test_without_an_encoder_the_other_comparisons_are_still_made(
     def broken(texts: list[str]) -> np.ndarray:
         raise RuntimeError("no encoder")
 
-    monkeypatch.setattr(engine.servable.encoder, "encode", broken)
+    monkeypatch.setattr(engine.servable.encoder, "plain", broken)
     answer = engine.search(SearchRequest(query="nurse", k=3))
     assert answer.degraded == ("encoder",) and answer.results
     assert engine.explain(answer.request_id, answer.results[0].job_id).explanation.match
