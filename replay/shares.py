@@ -8,6 +8,7 @@ among its first hundred candidates, by an interval over requests that excludes z
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,7 +93,8 @@ def mixes(shares: Mapping[str, float]) -> Iterator[dict[str, float]]:
         for share in tried:
             if others > 0 and share < total:
                 scale = (total - share) / others
-                yield {name: round(share if name == source else own * scale, 4) for name, own in shares.items()}
+                mix = {name: share if name == source else own * scale for name, own in shares.items()}
+                yield {name: math.floor(own * 1e4) / 1e4 for name, own in mix.items()}  # so that no sum exceeds 1
 
 
 def _measured(
