@@ -89,6 +89,11 @@ class LabelConfig(FrozenModel):
         "their requests; of training requests those on which retrieval and its words differ most, beside a floor; all "
         "where absent.",
     )
+    guide: Path | None = Field(
+        None,
+        description="Graded pairs of a former round (`curve/pairs.parquet`, written by `rolecall policy curve`): what "
+        "they teach about the match is one more order that is compared where a budget is spent.",
+    )
     floor_share: float = Field(
         0.3,
         gt=0,

@@ -31,7 +31,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -61,6 +61,7 @@ from beam_jobs.labelling.lists import (
     requests_to_label,
     served_jobs,
 )
+from beam_jobs.labelling.match_trees import MatchTrees
 from beam_jobs.pipeline import Counts, command, count, ingested, processes, run_pipeline, threads_each
 from contracts.arrow import to_table
 from contracts.errors import JudgeFailed, NotReady
@@ -70,6 +71,7 @@ from contracts.progress import Progress
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
 from contracts.text.work import WorkReader
+from contracts.versions import file_hash
 from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
@@ -142,6 +144,9 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     job_rows = digest(sorted(read_table(workspace.records / "jobs", ["row_hash"])["row_hash"].to_pylist()))
     knobs = [getattr(config, name) for name in LIST_KNOBS]
     versions = FORMAT, MATCH_VERSION, index_folder.name, judge.name, policy.version
+    if config.guide:
+        MatchTrees.read(config.guide)  # so that a wrong one is an error before any work
+        knobs.append(file_hash(config.guide))
     inputs = digest(*versions, knobs, config.seed, job_rows)
     batches = [
         ListBatch(digest(inputs, *map(request_digest, chunk)), list(chunk)) for chunk in _chunks(requests, BATCH_LISTS)
@@ -230,6 +235,7 @@ class LabelLists(beam.DoFn):
         self._encoder = TextEncoder(self._workspace.encoder, threads=self._threads)
         self._judge = open_judge(self._config.judge, judge_setting(self._policy, self._workspace, self._threads))
         self._jobs = JobVersions(self._workspace)
+        self._guide = MatchTrees.read(self._config.guide) if self._config.guide else None
         self._work = WorkReader(self._policy.vocabulary)
 
     def process(self, batch: ListBatch) -> Iterator[None]:
@@ -246,7 +252,9 @@ class LabelLists(beam.DoFn):
                     jobs = choose_jobs(self._index, request, vector, self._config)
                     lists.append(_Chosen(request, vector, of_request, jobs))
                 if request.served:
-                    served = served_jobs(self._index, request, vector, jobs, self._config)
+                    served = served_jobs(
+                        self._index, request, vector, jobs, self._config, self._estimate(request, of_request)
+                    )
                     lists.append(_Chosen(request._replace(graded=True), vector, of_request, served))
                 count("left_out", int((self._index.rows(shown.job_id for shown in request.past.shown) < 0).sum()))
             graded = self._grade([one.request for one in lists], [one.jobs.job_ids for one in lists])
@@ -265,6 +273,12 @@ class LabelLists(beam.DoFn):
             write_part(staging / "grades", to_table(grades, Grade), batch.name)
         write_part(staging / "examples", pa.concat_tables(examples).combine_chunks(), batch.name)
         yield from ()
+
+    def _estimate(self, one: ListRequest, titles: RequestTitles) -> Callable[[np.ndarray], np.ndarray] | None:
+        """What the guide says of rows of the index for a request; None without a guide."""
+        if (guide := self._guide) is None:
+            return None
+        return lambda rows: guide.predict(match_bins(self._index, one.request, rows, titles, self._work))
 
     def _grade(
         self, requests: Sequence[ListRequest], job_ids: Sequence[Sequence[str]]

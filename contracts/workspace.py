@@ -77,7 +77,8 @@ class Workspace:
 
     @property
     def curve(self) -> Path:
-        """How agreement with the judge grows with the pairs that it grades: `curve.json`, `curve.svg`."""
+        """How agreement with the judge grows with the pairs that it grades, and these: `curve.json`, `curve.svg`,
+        `pairs.parquet`."""
         return self.root / "curve"
 
     @property

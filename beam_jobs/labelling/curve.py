@@ -13,11 +13,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from beam_jobs.labelling.match_trees import NAME, MatchTrees
 from contracts.errors import NotReady
 from contracts.examples import SERVED
-from contracts.match import match_column
+from contracts.match import MATCH_VERSION, match_column
 from contracts.tables import read_table
 from contracts.values import FrozenModel
 from contracts.workspace import Workspace
@@ -154,6 +156,13 @@ def learning_curve(workspace: Workspace, most_points: int = 6, draws: int = 3, s
     gains = drawn_kappas[-1] - drawn_kappas[-2]
     low, high = interval(gains[1:, None])[:, 0]
     return curve.model_copy(update={"gain": float(gains[0]), "gain_low": float(low), "gain_high": float(high)})
+
+
+def graded_pairs(workspace: Workspace) -> pa.Table:
+    """The bins and the grade of each served pair that was graded: what a later round may take as its `label.guide`."""
+    table = read_table(workspace.examples, ["stratum", "grade", "match"])
+    graded = table.filter((pc.field("stratum") == SERVED) & pc.field("grade").is_valid()).select(["grade", "match"])
+    return graded.replace_schema_metadata({"match_version": MATCH_VERSION})
 
 
 def curve_lines(curve: Curve) -> list[str]:

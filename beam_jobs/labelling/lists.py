@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,12 +164,17 @@ def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, conf
 
 
 def served_jobs(
-    index: JobIndex, one: ListRequest, vector: np.ndarray, listed: ListedJobs, config: LabelFlags
+    index: JobIndex,
+    one: ListRequest,
+    vector: np.ndarray,
+    listed: ListedJobs,
+    config: LabelFlags,
+    estimate: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> ListedJobs:
     """The best `one.served` retrieved jobs of a request that its list does not hold, as rows of stratum `SERVED`.
 
-    With a budget, so many of them: of a training request those on which retrieval's order and that by its words differ
-    most and a floor of any, of another request any.
+    With a budget, so many of them: of a training request those on which retrieval's order, that by its words and that
+    of a former round's grades differ most, and a floor of any; of another request any.
 
     Args:
         index: Of the jobs' first versions.
@@ -177,11 +182,13 @@ def served_jobs(
         vector: (dim,) float32, the request's.
         listed: The jobs of its list.
         config: The floor and the seed of the draw, which else depends on the list's id alone.
+        estimate: What a former round's grades say of rows (n,) of the index for this request; None: nothing.
     """
     past, candidates = one.past, index.search(one.request, vector, one.served)
     shown, taken = {job.job_id: job for job in past.shown}, set(listed.job_ids)
     new = np.flatnonzero([job_id not in taken for job_id in candidates.ids])
     orders = [-np.arange(len(candidates), dtype=np.float64), candidates.terms]
+    orders += [estimate(candidates.rows)] if estimate is not None else []
     train = past.split == "train"
     rng = np.random.default_rng(int(digest(config.seed, past.list_id, SERVED)[:16], 16))
     drawn = draw_pairs(

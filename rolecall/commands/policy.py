@@ -68,7 +68,9 @@ def curve(
     as_json: JsonOption = False,
 ) -> None:
     """Say how agreement with the judge grows with the pairs that it grades, and draw it: when to stop paying."""
-    from beam_jobs.labelling.curve import curve_lines, learning_curve
+    import pyarrow.parquet as pq
+
+    from beam_jobs.labelling.curve import curve_lines, graded_pairs, learning_curve
     from beam_jobs.labelling.curve_plot import curve_svg
 
     place = Workspace(workspace)
@@ -76,6 +78,7 @@ def curve(
     place.curve.mkdir(parents=True, exist_ok=True)
     (place.curve / "curve.json").write_text(drawn.model_dump_json(indent=1) + "\n")
     (place.curve / "curve.svg").write_text(curve_svg(drawn))
+    pq.write_table(graded_pairs(place), place.curve / "pairs.parquet")
     if as_json:
         typer.echo(drawn.model_dump_json(indent=2))
         return

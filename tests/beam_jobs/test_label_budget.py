@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 
+from beam_jobs import label
 from beam_jobs.config import LabelConfig
+from beam_jobs.labelling.curve import graded_pairs
+from contracts.errors import BadInput
 from contracts.tables import read_table
 from contracts.workspace import Workspace
+from tests.make import refused
 
 FEW = ("--train-lists", "4", "--graded-lists", "0", "--valid-lists", "1", "--test-lists", "1")
 SERVED = ("--served-lists", "3", "--served-held-lists", "1", "--served-candidates", "30")
@@ -81,3 +87,30 @@ def test_another_budget_draws_anew_and_the_same_draws_the_same(
     assert labelled(workspace, *flags, "--served-pairs", str(BUDGET)).equals(drawn)
     more = labelled(workspace, *flags, "--served-pairs", "50")
     assert len(more.filter(pl.col("stratum") == "served")) == 50
+
+
+def test_the_grades_of_a_former_round_say_where_to_look(
+    market: Workspace, copy: Callable[[Workspace], Workspace], drawn: pl.DataFrame, tmp_path: Path, labelled: Callable
+) -> None:
+    """Other pairs are certain, as many as before; the floor and the held-out pairs are drawn as before."""
+    workspace = copy(market)
+    labelled(workspace, *FEW, *SERVED)
+    guide = tmp_path / "pairs.parquet"
+    pq.write_table(graded_pairs(workspace), guide)
+    flags = (*FEW, *SERVED, "--served-pairs", str(BUDGET), "--floor-share", "0.5", "--guide", str(guide))
+    found = labelled(workspace, *flags)
+    served = [of.filter(pl.col("stratum") == "served") for of in (drawn, found)]
+    assert len(served[1]) == BUDGET
+    certain = [set(of.filter(pl.col("inclusion") == 1).select("list_id", "job_id").iter_rows()) for of in served]
+    assert len(certain[0]) == len(certain[1]) and certain[0] != certain[1]
+    held = [of.filter(pl.col("split") != "train") for of in served]
+    assert held[0].equals(held[1])
+
+
+def test_a_guide_that_holds_no_pairs_of_these_comparisons_is_refused(market: Workspace, tmp_path: Path) -> None:
+    other = tmp_path / "other.parquet"
+    pq.write_table(graded_pairs(market).replace_schema_metadata({"match_version": "another"}), other)
+    (tmp_path / "text.parquet").write_text("no table")
+    for path in (other, tmp_path / "text.parquet", tmp_path / "absent.parquet"):
+        with refused(BadInput, path):
+            label.run(["--workspace", str(market.root), "--guide", str(path)])
