@@ -17,6 +17,7 @@ from benchmarks.branch import FULL, PARTIAL
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
 from benchmarks.markdown import filled, markdown_table, with_interval, with_unit
+from benchmarks.match import match_tables
 from benchmarks.order import frontier_table
 from benchmarks.retrieval_rivals import RIVALS
 from benchmarks.retrieval_sizes import SHARES, TERMS, K
@@ -518,6 +519,7 @@ class Source(NamedTuple):
 
 SOURCES = {
     "README.md": Source(("spine", "affinity"), readme_tables),
+    "docs/explanation/recipe.md": Source(("match",), match_tables),
     "docs/benchmarks/ladder.md": Source(("recipe_ladder",), ladder_tables),
     "docs/benchmarks/retrieval.md": Source(("retrieval_cpu",), retrieval_tables),
     "docs/benchmarks/embeddings.md": Source(("embeddings",), embeddings_tables),

@@ -117,7 +117,7 @@ class ListedJobs(NamedTuple):
     inclusion: Sequence[float] = ()
 
 
-NO_JOBS = ListedJobs(np.zeros(0, np.int32), [], [], [], np.zeros(0, np.int64))
+NO_JOBS = ListedJobs(np.zeros(0, np.int32), [], [], [], {})
 
 
 def choose_jobs(index: JobIndex, to_label: ListRequest, vector: np.ndarray, config: LabelFlags) -> ListedJobs:
