@@ -36,7 +36,7 @@ from retrieval.encoder import TextEncoder, mapped
 from retrieval.words.terms import build_terms
 from retrieval.words.tokens import job_words
 
-NAME = "occupations"
+NAME, CASE = "occupations", "related occupations"
 FOLDS, SHOWN = 5, 10
 KNOBS = HeadTraining(epochs=5, batch=512)
 BM25, ONE_TEXT, PARTS, LEARNED = "BM25", "MiniLM, one text", "MiniLM, sum of parts", "sum of parts, learned"
@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with TemporaryDirectory() as scratch:
         export_encoder(Path(scratch) / "encoder")
         values = measured(occupations, TextEncoder(Path(scratch) / "encoder", cores()).plain, options.seeds)
-    case = f"related occupations: {len(occupations.codes):,} held out in turn, as many candidates"
+    case = f"{CASE}: {len(occupations.codes):,} held out in turn, as many candidates"
     rows = list(rows_of(values, occupations, case))
     command = result_file.command_line("benchmarks.occupations")
     result_file.write(NAME, command, rows, simulated=False, publish=options.publish)
@@ -129,7 +129,8 @@ def ndcg(scores: np.ndarray, gains: np.ndarray) -> np.ndarray:
     for i, (row, gain) in enumerate(zip(scores, gains, strict=True)):
         others = np.arange(len(row)) != i
         order = np.lexsort((gain[others], -row[others]))[:SHOWN]
-        values[i] = gain[others][order] @ discounts / (np.sort(gain[others])[::-1][:SHOWN] @ discounts)
+        ideal = np.sort(gain[others])[::-1][:SHOWN]
+        values[i] = gain[others][order] @ discounts[: len(order)] / (ideal @ discounts[: len(ideal)])
     return values
 
 
