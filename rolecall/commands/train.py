@@ -42,7 +42,7 @@ train = typer.Typer(
 
 @train.command("encoder")
 def train_encoder(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
-    """Export the retrieval encoder; with `encoder: {train: {}}` it first learns from the log's past requests."""
+    """Export the retrieval encoder, choose how it reads, keep what it learned from the log where that finds more."""
     from models.encoder.make import make_encoder
 
     knobs = params_of(context)
