@@ -182,7 +182,8 @@ def _tiers(table: AttributeTable, reach: Sequence[Place], rows: np.ndarray) -> n
     within = [place for place in reach if place.city and place.city != place.region]
     in_city = np.isin(cities, [table.code("city", place.city) for place in lone])
     # A job that names its city alone is in the city, whatever its region.
-    in_city |= np.isin(places, [table.code("place", name) for place in within for name in (place.place, place.city)])
+    named = [table.code("place", name) for place in within for name in (place.place, place.city)]
+    in_city |= np.isin(places, named) & (cities >= 0)  # "Texas, USA" names no city of a job in "Texas"
     in_region = np.isin(
         regions, [table.code("region", name) for place in reach for name in (place.region, place.city) if name]
     )

@@ -196,6 +196,11 @@ def test_bins_are_those_of_a_loop_over_pairs(one: Member, jobs: tuple[Job, ...],
         assert {name: bins[name][i] for name in expected} == expected
 
 
+def test_a_region_with_its_country_is_no_city() -> None:
+    one, there = member(location="Texas, USA"), job("j", "Nurse", location="Texas")
+    assert match(index_of([there]), ask(one))["place"] == [pair_by_pair(one, there)["place"]] == [2]
+
+
 # --- titles, industry, query, age ------------------------------------------------------------------------------------
 
 WORK = (
