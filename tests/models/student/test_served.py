@@ -1,4 +1,4 @@
-"""The last phase of training: what only the match tells is learned by the match token, and other tasks stay."""
+"""The last phase of training: what only the match tells is learned by the match table, and other tasks stay."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def metrics(folder: Path) -> dict[str, float]:
     return json.loads((folder / "metrics.json").read_text())
 
 
-def test_a_rule_that_bins_alone_tell_is_learned_with_the_match_token_alone(served: Workspace, tiny: Path) -> None:
+def test_a_rule_that_bins_alone_tell_is_learned_with_the_match_alone(served: Workspace, tiny: Path) -> None:
     with_match, without = (metrics(train_student(served, config(tiny, match=match))) for match in (True, False))
     assert with_match["served_spearman_valid_before"] < 0.3 and with_match["served_spearman_valid"] > 0.8
     assert without["served_spearman_valid"] < 0.3
