@@ -58,7 +58,8 @@ def provenance(workspace: Workspace, rows: Rows, teachers: Mapping[str, str]) ->
 def searches(workspace: Workspace, rows: Rows) -> np.ndarray:
     """(n,) bool: the pairs whose request has a query."""
     table = read_table(workspace.training, ["list_id", "query"], pc.field("query") != "")
-    return np.isin(rows.list_ids, table["list_id"].to_numpy())
+    asked = set(table["list_id"].unique().to_pylist())
+    return np.array([list_id in asked for list_id in rows.list_ids.tolist()], bool)
 
 
 def slices(workspace: Workspace, rows: Rows, test: np.ndarray) -> dict[str, list[np.ndarray]]:
