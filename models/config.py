@@ -354,6 +354,13 @@ class ExportConfig(FrozenModel):
         description="Share of the best order's NDCG@10 of what members did, on the validation lists, that the policy "
         "may cost where an objective is chosen.",
     )
+    most_policy_loss: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of the best NDCG@10 of the grades among those that a chosen objective may lose for more of "
+        "what members did.",
+    )
     most_poor_fits: float | None = Field(
         None,
         ge=0,

@@ -1,9 +1,9 @@
 """The order that is served: whether a blend is fit to ship, and each surface's objective, chosen on validation lists.
 
 What members choose and what is a good match are two questions. The blend answers the first. The policy has its say by
-a weight of the student's relevance and by a floor on the probability of a good match. Served is the point with the best
-policy among those that cost at most a stated share of the members' choices, if it is ahead of every simpler order by
-more than chance; else the simpler order is.
+a weight of the student's relevance and by a floor on the probability of a good match. Of the points that cost at most a
+stated share of the members' choices, those whose policy is all but the best are left, and the one with the most of the
+members' choices is served, if it is ahead of every simpler order by more than chance; else the simpler order is.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def try_blend(orders: Orders, knobs: ObjectiveConfig) -> Trial:
     simple = [orders.point(name) for name in orders.simple]
     points = [orders.point(*place) for place in _grid("blend", knobs, orders)]
     reach = max(_known(point.behaviour) for point in (*simple, *points)) * (1 - config.most_behaviour_loss)
-    best = choose(points, reach, config.most_poor_fits)
+    best = choose(points, reach, config.most_poor_fits, config.most_policy_loss)
     leads = {name: lead(orders, best, name, behaviour=True) for name in orders.simple}
     tried = {"tried": best, "least_behaviour": reach, "ahead_of": leads}
     behind = {name: of for name, of in leads.items() if not of.ahead}
@@ -217,8 +217,13 @@ def lead(orders: Orders, point: Point, simpler: OrderName, behaviour: bool) -> L
     return Lead(behaviour=_difference(acted, orders.config.seed), policy=_difference(graded, orders.config.seed))
 
 
-def choose(points: Sequence[Point], least_behaviour: float, most_poor_fits: float | None = None) -> Point:
-    """The point with the best policy among those that members' choices and poor fits allow.
+def choose(
+    points: Sequence[Point],
+    least_behaviour: float,
+    most_poor_fits: float | None = None,
+    most_policy_loss: float = 0.0,
+) -> Point:
+    """The point with the most of the members' choices among those that lose next to nothing of the policy.
 
     Args:
         points: At least one.
@@ -226,6 +231,7 @@ def choose(points: Sequence[Point], least_behaviour: float, most_poor_fits: floa
             closest are taken.
         most_poor_fits: Share of poor fits that it may have, among those that reach the first; None for any. Where none
             has as few, the points with the fewest are taken.
+        most_policy_loss: Share of the best NDCG@10 of the grades, among those that both allow, that it may lose.
 
     Returns:
         Of equal points the first. Without a grade it is the one with the best behaviour, without either the first.
@@ -235,7 +241,10 @@ def choose(points: Sequence[Point], least_behaviour: float, most_poor_fits: floa
     if most_poor_fits is not None:
         fewest = max(most_poor_fits, min(-_known(-point.poor_fits) for point in allowed))
         allowed = [point for point in allowed if -_known(-point.poor_fits) <= fewest]
-    return max(allowed, key=lambda point: (_known(point.policy), _known(point.behaviour)))
+    best = max(_known(point.policy) for point in allowed)
+    least = best * (1 - most_policy_loss) if np.isfinite(best) else best
+    near = [point for point in allowed if _known(point.policy) >= least]
+    return max(near, key=lambda point: (_known(point.behaviour), _known(point.policy)))
 
 
 def in_words(point: Point) -> str:
