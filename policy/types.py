@@ -179,7 +179,7 @@ class Policy(FrozenModel):
     )
     related: tuple[tuple[str, str], ...] = Field(description="Pairs of kinds of work that are near each other.")
 
-    @cached_property
+    @property
     def vocabulary(self) -> Vocabulary:
         """What titles are read by."""
         return Vocabulary(work=self.work, related=self.related, levels=self.dimensions.seniority.words)

@@ -77,6 +77,8 @@ class TextVectors:
         vectors = np.array(drawn, np.float32).reshape(-1, DIM)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    plain = encode
+
 
 class Market(NamedTuple):
     """A member, jobs, what happened, and the answer of a blend to one request."""

@@ -145,7 +145,7 @@ def test_the_served_order_is_that_of_the_bundles_objective(market: Workspace) ->
 
     ranked, relevance = served(order="relevance")
     assert relevance.tolist() == sorted(relevance, reverse=True)
-    assert ranked.objective.order == "relevance" and ranked.why(0)[0] == "good match by the product policy"
+    assert ranked.objective.order == "relevance"
     assert served(order="retrieval")[0].rows.tolist() == candidates.rows.tolist()
     middle = float(np.interp(np.median(relevance), LINE.logits, LINE.probabilities))
     for order in ("retrieval", "blend"):

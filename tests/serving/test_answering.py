@@ -113,7 +113,8 @@ def test_without_retrieval_the_answer_is_what_is_popular_nearby(
     answer = ask()
     assert answer["degraded"] == ["retrieval"]
     assert [result["found_by"] for result in answer["results"]] == [["popular"]] * 5
-    assert not any(result["why"] for result in answer["results"]), "nobody viewed anything in the last thirty days"
+    said = {sentence for result in answer["results"] for sentence in result["why"]}
+    assert said <= {"it was viewed or applied to in the last thirty days"}
 
 
 def test_without_anything_the_answer_is_empty_and_says_so(
@@ -188,7 +189,7 @@ def test_stored_text_of_another_version_is_not_read(workspace: Workspace, member
     for path in parts(workspace.features / "member_text"):
         table = pq.read_table(path)
         column = table.schema.get_field_index("text_version")
-        version = pc.replace_substring(table["text_version"], "1-", "0-")
+        version = pc.replace_substring_regex(table["text_version"], "^[0-9]+-", "0-")
         assert isinstance(version, pa.ChunkedArray)
         pq.write_table(table.set_column(column, "text_version", version), path)
     materialize(workspace)

@@ -75,6 +75,10 @@ def test_a_log_of_one_kind_is_learned_from_and_said(
     with caplog.at_level(logging.WARNING, "rolecall"):
         require_grades(graded(lambda number, row: {}).training, 30)
     assert [record.args for record in caplog.records] == [("72", "recommendations")]
-    caplog.clear()
+
+
+def test_nothing_is_said_of_a_log_of_both_kinds(
+    graded: Callable[..., Workspace], caplog: pytest.LogCaptureFixture
+) -> None:
     require_grades(graded(lambda number, row: searched(number)).training, 30)
     assert not caplog.records

@@ -16,7 +16,7 @@ from models.teachers.train import train_teacher
 from models.training.lists import held_out_metrics, held_served, masked_targets, scored_rows, training_lists
 from models.training.rows import KEYS, Rows, read_rows
 
-ALONE = {"served_pairs": 0, "least_kappa": 0}
+ALONE = {"served_pairs": 0, "least_kappa": 0, "match": False}
 Make = Callable[..., Workspace]
 Table = Callable[..., pa.Table]
 

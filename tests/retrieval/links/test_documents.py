@@ -130,7 +130,7 @@ def test_an_added_link_says_who_added_it(tmp_path):
     ends = ((TRIAGE,), (SENIOR,))
     links, _ = applied(tmp_path, edit("add", job="seniority: senior", more="    quality: 1.5\n"))
     assert links[ends].quality == 1.5
-    assert links[ends].explain().endswith("0 hires, weight 1.50; added by ann on 2026-02-01: the board asked")
+    assert links[ends].explain().endswith("level: added by ann on 2026-02-01: the board asked")
 
 
 def test_an_added_link_that_was_learned_keeps_its_hires(tmp_path):
