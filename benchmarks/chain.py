@@ -84,6 +84,7 @@ def draw(rows: Rows) -> str:
     x = scale(0, 1, EDGE, WIDTH - EDGE)
     title = "Good fits in the first ten, of the possible"
     sample = case.rpartition(", the first ")[2] if ", the first " in case else ""
+    sample = sample.replace(" of ", " candidates of ", 1)
     foot = ["Simulated market; lines are 95% intervals.", f"On the first {sample}." if sample else "One demo run."]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
