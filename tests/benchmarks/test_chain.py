@@ -39,7 +39,7 @@ def test_the_picture_says_every_share_and_loss() -> None:
     drawn = ElementTree.fromstring(draw([*PLAIN, *WHOLE]))
     said = [of.text for of in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert {"100%", "80%", "75%", "70%", "\N{MINUS SIGN}20", "\N{MINUS SIGN}4", "\N{MINUS SIGN}5"} <= set(said)
-    assert "On the first 100 of 24 requests that the teachers read." in said
+    assert "On the first 100 candidates of 24 requests that the teachers read." in said
     bars = [float(of.get("width", "0")) for of in drawn.iter("{http://www.w3.org/2000/svg}rect")]
     assert [bar / bars[0] for bar in bars[1::2]] == [1.0, 0.8, 0.75, 0.7]
     assert drawn.find("{http://www.w3.org/2000/svg}desc").text == in_words(links(WHOLE)[1])  # type: ignore[union-attr]
