@@ -18,7 +18,7 @@ from policy.judges.rubric import RubricConfig
 from retrieval.config import RetrievalConfig
 
 SERVED_LISTS = {"train": 600, "valid": 60, "test": 60}
-"""By split, for a judge that is free."""
+"""By split, at most, for a judge that is free."""
 
 
 def _utc(time: datetime | None) -> datetime | None:
@@ -71,8 +71,8 @@ class LabelConfig(FrozenModel):
         None,
         ge=0,
         description="Training requests of which the judge grades what retrieval returns, whether they have a list or "
-        f"not; where absent, {SERVED_LISTS['train']} for a judge that is free or has a budget (`served_pairs`), none "
-        "for another.",
+        f"not; where absent, twice `train_lists` and {SERVED_LISTS['train']} at most for a judge that is free or has a "
+        "budget (`served_pairs`), none for another.",
     )
     served_held_lists: int | None = Field(
         None,
@@ -131,7 +131,9 @@ class LabelConfig(FrozenModel):
     def graded_as_served(self) -> dict[str, int]:
         """Split -> requests of which the judge grades what retrieval returns: the knobs, or their defaults for it."""
         knobs = {"train": self.served_lists, "valid": self.served_held_lists, "test": self.served_held_lists}
-        default = SERVED_LISTS if self.judge.free or self.served_pairs else dict.fromkeys(SERVED_LISTS, 0)
+        default = dict.fromkeys(SERVED_LISTS, 0)
+        if self.judge.free or self.served_pairs:
+            default = SERVED_LISTS | {"train": min(SERVED_LISTS["train"], 2 * self.train_lists)}
         return {split: default[split] if knob is None else knob for split, knob in knobs.items()}
 
 
