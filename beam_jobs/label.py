@@ -70,8 +70,8 @@ from contracts.match import MATCH_VERSION
 from contracts.progress import Progress
 from contracts.records import Grade
 from contracts.tables import parts, read_table, write_part
-from contracts.text.work import WorkReader
-from contracts.versions import file_hash
+from contracts.text.work import VOCABULARY, WorkReader
+from contracts.versions import file_hash, staged_file
 from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
@@ -165,7 +165,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         if counters["left_out"]:
             log.warning("label: %s shown jobs left out: they have no vector", f"{counters['left_out']:,}")
     _publish(workspace, staging, {batch.name for batch in batches})
-    workspace.vocabulary.write_text(policy.vocabulary.model_dump_json(), "utf-8")
+    with staged_file(workspace.examples / VOCABULARY) as staged:
+        staged.write_text(policy.vocabulary.model_dump_json(), "utf-8")
     counts = Counts(
         read=len(requests), written=lists, skipped=len(requests) - lists, seconds=time.monotonic() - started
     )

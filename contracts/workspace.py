@@ -181,11 +181,6 @@ class Workspace:
         return Workspace(self.root / "label_index")
 
     @property
-    def vocabulary(self) -> Path:
-        """The table of work that the match of those examples read titles by."""
-        return self.examples / "vocabulary.json"
-
-    @property
     def examples_staged(self) -> Path:
         """Parts of `examples` and `grades` that an unfinished `label` has made."""
         return self.root / "examples.staged"

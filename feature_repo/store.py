@@ -22,7 +22,9 @@ from contracts.examples import EXAMPLES, TRAINING
 from contracts.features import EVENT_TIME, JOB_KEY, JOB_TEXT, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT, TRAINING_SERVICE
 from contracts.tables import parts, write_part
 from contracts.text.verbalizer import request_text
+from contracts.text.work import VOCABULARY
 from contracts.validation import first_line
+from contracts.versions import staged_file
 from contracts.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -174,6 +176,9 @@ def training_set(workspace: Workspace) -> int:
         raise NotReady("no pair has a job text known at its time", cure="run `rolecall verbalize`, then `label` again")
     for old in set(parts(workspace.training)) - set(written):
         old.unlink()
+    if (workspace.examples / VOCABULARY).is_file():
+        with staged_file(workspace.training / VOCABULARY) as staged:
+            shutil.copyfile(workspace.examples / VOCABULARY, staged)
     if joined < pairs:
         log.warning("%d of %d pairs left out: the job had no text at that time", pairs - joined, pairs)
     log.info("training set: %d pairs in %.1f s", joined, time.monotonic() - started)

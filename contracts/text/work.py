@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
+from contracts.errors import NotReady, UnreadableFile
 from contracts.records import SENIORITY_LADDER
 from contracts.text.words import stems
+from contracts.validation import typed
 from contracts.values import FrozenModel
 from contracts.versions import json_hash
 
+VOCABULARY = "vocabulary.json"
+"""Beside examples, and beside the training set that is joined from them."""
 MAX_WORDS = 16
 """Words of a title or query that are read, so that a list of everything is not a title for everything."""
 NOT_KNOWN, OTHER_FIELD, SAME_FIELD, RELATED, SAME_KIND = range(5)
@@ -34,6 +41,24 @@ class Vocabulary(FrozenModel):
     def version(self) -> str:
         """Eight hex digits of the content."""
         return json_hash(self.model_dump(mode="json"), 8)
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """The table of work that the match of the pairs in a folder was read by; `VOCABULARY` lies beside them.
+
+    Raises:
+        NotReady: There is none.
+        UnreadableFile: It is broken.
+    """
+    path = folder / VOCABULARY
+    if not path.is_file():
+        raise NotReady(
+            f"no {VOCABULARY} in {folder}", cure="run `rolecall label`, then `rolecall features training-set`"
+        )
+    try:
+        return Vocabulary.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise typed(error, UnreadableFile, where=str(path), cure="run `rolecall label` again") from error
 
 
 class Title(NamedTuple):

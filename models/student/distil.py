@@ -15,9 +15,8 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from contracts.errors import NotReady, TrainingFailed
-from contracts.match import COMPARISONS
 from contracts.tasks import TASKS
-from contracts.text.work import Vocabulary
+from contracts.text.work import Vocabulary, read_vocabulary
 from contracts.versions import file_hash, json_hash, set_current
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, PruneConfig, StudentConfig
@@ -60,7 +59,8 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     rows = read_rows(workspace.training)
     folder = backbone_folder(config.backbone)
     stores = {name: current_scores(workspace, name) for name in config.distil}
-    vocabulary = _vocabulary(workspace, rows) if config.match else Vocabulary()
+    compared = config.match and rows.match.any()
+    vocabulary = read_vocabulary(workspace.training) if compared else Vocabulary()
     version = _version(rows, config, folder, stores, vocabulary)
     out = workspace.student / version
     if (out / "metrics.json").is_file():
@@ -291,20 +291,6 @@ def _tasks(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.
     tasks = tuple(task for task in TASKS if task in by_task or (task in rows.tasks and rows.learnable(task)))
     unknown = np.full(len(rows), np.nan, np.float32)
     return tasks, np.stack([by_task.get(task, unknown) for task in tasks], axis=1), teachers
-
-
-def _vocabulary(workspace: Workspace, rows: Rows) -> Vocabulary:
-    """The table of work that the match of the training set was read by.
-
-    Raises NotReady where it is gone, though the match of some pair was read by one.
-    """
-    path = workspace.vocabulary
-    if path.is_file():
-        return Vocabulary.model_validate_json(path.read_bytes())
-    work = [i for i, comparison in enumerate(COMPARISONS) if comparison.name in ("own_work", "wished_work")]
-    if rows.match[:, work].any():
-        raise NotReady(f"no {path.name} in {path.parent}", cure="run `rolecall label` again")
-    return Vocabulary()
 
 
 def _version(

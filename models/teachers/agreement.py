@@ -6,6 +6,7 @@ It is measured on candidates as retrieval serves them, of validation requests, f
 from __future__ import annotations
 
 import json
+import logging
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from models.teachers.base import Teacher
 from models.training.lists import held_served
 from models.training.metrics import mean_spearman, quadratic_kappa
 from models.training.rows import Rows
+
+log = logging.getLogger("rolecall")
 
 KAPPA = "served_kappa_valid"
 
@@ -55,6 +58,12 @@ def require_teacher(workspace: Workspace, teacher: Teacher, metrics: dict[str, f
     """
     kappa, people = metrics.get(KAPPA), judge_with_people(workspace)
     least = teacher.least_agreement(people)
+    if kappa is None and least and "relevance" in teacher.answered:
+        log.warning(
+            "%s teacher: nothing measures it against its judge, as no served candidate of validation requests has a "
+            "grade (`label: {served_held_lists: ...}`)",
+            teacher.name,
+        )
     if kappa is None or not least or kappa >= least:
         return
     reached = max(0.0, kappa)

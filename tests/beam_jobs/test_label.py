@@ -24,7 +24,7 @@ from contracts.examples import EXAMPLES, PAIR_FEATURES
 from contracts.match import COMPARISONS
 from contracts.records import Event, Grade, Job, Member
 from contracts.tables import latest, parts, read_table, write_part
-from contracts.text.work import Vocabulary
+from contracts.text.work import read_vocabulary
 from contracts.workspace import Workspace
 from history import as_of as asof
 from policy import load_policy
@@ -250,8 +250,7 @@ def test_rows_hold_the_match_as_it_is_when_served(market: Workspace, rows: pl.Da
         for job_id, member_id in rows.select("job_id", "member_id").iter_rows()
     ]
     assert (bins[np.array(known), names.index("level")] > 0).all()
-    vocabulary = Vocabulary.model_validate_json(market.vocabulary.read_bytes())
-    assert vocabulary == load_policy(LabelConfig().policy).vocabulary
+    assert read_vocabulary(market.examples) == load_policy(LabelConfig().policy).vocabulary
     assert (bins[:, names.index("own_work")] > 0).any()
 
 

@@ -10,6 +10,7 @@ import pytest
 from contracts.errors import MissingColumn, NotReady
 from contracts.examples import TRAINING
 from contracts.tables import parts, read_table, write_part
+from contracts.text.work import VOCABULARY, Vocabulary, read_vocabulary
 from contracts.workspace import Workspace
 from feature_repo.store import training_set
 from tests.feature_repo.conftest import put_activity, put_examples, put_text
@@ -82,3 +83,13 @@ def test_examples_of_another_version_are_named(applied: Workspace) -> None:
 def test_without_examples_the_cure_is_named(applied: Workspace) -> None:
     with refused(NotReady, "rolecall label"):
         training_set(applied)
+
+
+def test_the_table_of_work_of_the_examples_comes_along(applied: Workspace) -> None:
+    """So that a student never reads the match of one table by another, though `label` ran again meanwhile."""
+    put_examples(applied, ("ann", "j1", 3))
+    own = Vocabulary(levels={"senior": ("senior",)})
+    (applied.examples / VOCABULARY).write_text(own.model_dump_json(), "utf-8")
+    training_set(applied)
+    (applied.examples / VOCABULARY).write_text(Vocabulary().model_dump_json(), "utf-8")
+    assert read_vocabulary(applied.training) == own

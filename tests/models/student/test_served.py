@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from contracts.errors import NotReady
+from contracts.errors import NotReady, UnreadableFile
 from contracts.examples import PAIR_FEATURES, TRAINING
 from contracts.match import MATCH_TYPE, SIZES
 from contracts.tables import write_part
@@ -25,7 +25,7 @@ from models.training.metrics import mean_spearman
 from models.training.rows import read_rows
 from tests.make import refused
 
-VOCABULARY = Vocabulary(work={"care": {"nurse": ("nurse",)}}, levels={"senior": ("senior",)})
+TABLE = Vocabulary(work={"care": {"nurse": ("nurse",)}}, levels={"senior": ("senior",)})
 
 
 def served_table(lists: int, per_list: int = 12) -> pa.Table:
@@ -63,8 +63,7 @@ def served_table(lists: int, per_list: int = 12) -> pa.Table:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = Workspace(tmp_path_factory.mktemp("served"))
     write_part(workspace.training, served_table(30))
-    workspace.examples.mkdir()
-    workspace.vocabulary.write_text(VOCABULARY.model_dump_json(), "utf-8")
+    (workspace.training / "vocabulary.json").write_text(TABLE.model_dump_json(), "utf-8")
     return workspace
 
 
@@ -110,14 +109,18 @@ def test_the_encoders_stay_as_they_were_and_a_seed_says_all(served: Workspace, t
 
 def test_the_student_keeps_the_table_that_its_match_was_read_by(served: Workspace, tiny: Path) -> None:
     kept = train_student(served, config(tiny, served_epochs=0))
-    assert json.loads((kept / "student.json").read_text())["vocabulary"] == VOCABULARY.model_dump(mode="json")
-    text = served.vocabulary.read_text()
-    served.vocabulary.unlink()
+    assert json.loads((kept / "student.json").read_text())["vocabulary"] == TABLE.model_dump(mode="json")
+    path = served.training / "vocabulary.json"
+    text = path.read_text()
     try:
+        path.write_text("{")
+        with refused(UnreadableFile, "rolecall label", where=path):
+            train_student(served, config(tiny, served_epochs=0))
+        path.unlink()
         with refused(NotReady, "vocabulary.json", "rolecall label"):
             train_student(served, config(tiny, served_epochs=0))
     finally:
-        served.vocabulary.write_text(text)
+        path.write_text(text)
 
 
 def test_the_student_is_set_beside_its_teacher_on_served_pairs_that_nobody_learned_from(
@@ -125,8 +128,7 @@ def test_the_student_is_set_beside_its_teacher_on_served_pairs_that_nobody_learn
 ) -> None:
     workspace = Workspace(tmp_path)
     write_part(workspace.training, served_table(20))
-    workspace.examples.mkdir()
-    workspace.vocabulary.write_text(VOCABULARY.model_dump_json(), "utf-8")
+    (workspace.training / "vocabulary.json").write_text(TABLE.model_dump_json(), "utf-8")
     train_teacher(workspace, "policy", TeacherConfig(backbone=tiny, epochs=1, frozen_layers=1, least_kappa=0))
     folder = train_student(workspace, config(tiny, distil=("policy",), served_epochs=2, warm_start=False))
     rows = read_rows(workspace.training)
