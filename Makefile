@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
+# Knobs of `make demo` that differ from params.yaml, such as ROLECALL_LABEL__TRAIN_LISTS=100
+KNOBS ?=
 PACKAGES := contracts sources feature_repo retrieval history ranking models policy simulator release beam_jobs serving replay rolecall
 
 .PHONY: setup demo test lint docs bench bench-full bench-gpu clean
@@ -15,7 +17,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/rolecall run --workspace artifacts/demo
+	env $(KNOBS) $(BIN)/rolecall run --workspace artifacts/demo
 
 test: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup

@@ -1,13 +1,11 @@
 """The whole recipe on the public job-views data, by the protocol that the data's README states.
 
 `python -m benchmarks.jobviews --data FOLDER` runs `rolecall run` on the folder and copies the replay's rows, every
-system with its interval, into `results/spine.json`.
+system with its interval, into `results/spine.json`, and those of the served candidates into `results/affinity.json`.
 
 The protocol's candidates are all jobs of the file, so also those that nobody had looked at when the request was made;
-what other members looked at before the request tells them apart, as it would not among jobs that are all on offer. So
-the first table is of the jobs that somebody had looked at by then, and the whole system is measured once more without
-those features (`LEFT_OUT`), in a copy of the workspace. And the recipe
-runs once more with an encoder that is trained on the log (`TRAIN`), in a workspace of its own.
+what other members looked at before the request tells them apart, as it would not among jobs that are all on offer.
+Such features are out of the order by default; what they would add is measured in a copy of the workspace (`GIVEN`).
 """
 
 from __future__ import annotations
@@ -16,18 +14,21 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks import result_file
+from benchmarks.affinity import served_rows
 from benchmarks.summary import summary_rows
 from contracts.documents import read_yaml, to_yaml
-from replay.results import ENCODER_ALONE, RETRIEVAL, WHOLE
+from contracts.workspace import Workspace
+from models.config import ExportConfig
+from replay.results import WHOLE
+from replay.summary import read_results
 
-LEFT_OUT = ("views_7d", "days_since_view", "unseen")
-TRAIN = {"max_requests": 3_000}
-NAME, TRAINED = "job views", ", encoder trained"
+GIVEN = ExportConfig().leave_out
+NAME, COMMAND = "job views", "python -m benchmarks.jobviews --data FOLDER"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -38,42 +39,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--reuse", action="store_true", help="take the summary of an earlier run in the workspace")
     options = parser.parse_args(argv)
     knobs = read_yaml(options.params.read_text(), str(options.params))
-    trained = knobs | {"encoder": {**knobs.get("encoder", {}), "train": TRAIN}}
-    rows = _ran(options, options.workspace, knobs)
-    rows += _ran(options, options.workspace.with_name(options.workspace.name + "-trained"), trained, TRAINED)
-    result_file.write(
-        "spine", "python -m benchmarks.jobviews --data FOLDER", rows, simulated=False, publish=options.publish
-    )
-
-
-def _ran(options: argparse.Namespace, workspace: Path, knobs: dict[str, Any], suffix: str = "") -> list[dict[str, Any]]:
-    """A run's rows, and those of its whole system, from the first table, without features of what others looked at.
-
-    suffix: behind the names of the systems; of such a run the first table's rows of the systems with vectors alone.
-    """
+    workspace: Path = options.workspace
     if not (options.reuse and (workspace / "summary.json").is_file()):
         _run(knobs, options.data, workspace)
-    copy = workspace.with_name(workspace.name + "-without-views")
+    rows = summary_rows(workspace, NAME) + _with_given(knobs, options)
+    result_file.write("spine", COMMAND, rows, simulated=False, publish=options.publish)
+    served = served_rows(read_results(Workspace(workspace)), NAME)
+    result_file.write("affinity", COMMAND, served, simulated=False, publish=options.publish)
+
+
+def _with_given(knobs: dict[str, Any], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """The rows of the whole system of the first table, with the features that the protocol gives away."""
+    copy = options.workspace.with_name(options.workspace.name + "-given")
     shutil.rmtree(copy, ignore_errors=True)
-    shutil.copytree(workspace, copy)
-    _run(
-        knobs | {"export": {**knobs.get("export", {}), "leave_out": list(LEFT_OUT)}},
-        options.data,
-        copy,
-        "--from",
-        "export",
-    )
-    without = _renamed(copy, {WHOLE: f"{WHOLE} without {', '.join(LEFT_OUT)}{suffix}"})
-    if not suffix:
-        return summary_rows(workspace, NAME) + without
-    return _renamed(workspace, {name: name + suffix for name in (ENCODER_ALONE, RETRIEVAL, WHOLE)}) + without
-
-
-def _renamed(workspace: Path, names: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A run's rows of the first table, of the systems in `names`, under their new names."""
-    rows = summary_rows(workspace, NAME)
+    shutil.copytree(options.workspace, copy)
+    _run(knobs | {"export": {**knobs.get("export", {}), "leave_out": []}}, options.data, copy, "--from", "export")
+    rows = summary_rows(copy, NAME)
+    name = f"{WHOLE} with {', '.join(GIVEN)}"
     first = [row for row in rows if row["case"] == rows[0]["case"]]
-    return [row | {"system": names[row["system"]]} for row in first if row["system"] in names]
+    return [row | {"system": name} for row in first if row["system"] == WHOLE]
 
 
 def _run(knobs: dict[str, Any], data: Path, workspace: Path, *options: str) -> None:

@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+Row = Mapping[str, Any]
+Rows = Sequence[Row]
+Named = Mapping[tuple[str, str, str], Row]
+"""Rows by (case, system, metric)."""
+
 
 def filled(page: str, tables: Mapping[str, str]) -> str:
     """A page with each table in place of what stands between its marks.
@@ -42,3 +47,21 @@ def with_unit(row: Mapping[str, Any]) -> str:
 
 def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+
+
+def percent(row: Row | None) -> str:
+    return f"{row['value']:.0%}" if row else ""
+
+
+def plain(row: Row | None) -> str:
+    return with_interval({**row, "low": None}) if row else ""
+
+
+def by_name(rows: Rows) -> Named:
+    return {(row["case"], row["system"], row["metric"]): row for row in rows}
+
+
+def made_by(rows: Rows) -> str:
+    """Which commands made the rows, when and where, a line each."""
+    runs = dict.fromkeys((row["command"], row["date"][:10], row["machine"]) for row in rows)
+    return "".join(f"- `{command}`, {date}, {machine}\n" for command, date, machine in runs)

@@ -7,7 +7,7 @@ plots beside the pages. A test holds pages and result files together, so that no
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,20 +16,13 @@ from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
-from benchmarks.markdown import filled, markdown_table, with_interval, with_unit
+from benchmarks.markdown import Rows, by_name, filled, made_by, markdown_table, plain, with_interval, with_unit
 from benchmarks.match import match_tables
 from benchmarks.order import frontier_table
-from benchmarks.retrieval_rivals import RIVALS
-from benchmarks.retrieval_sizes import SHARES, TERMS, K
-from benchmarks.retrieval_turns import OURS, passing
+from benchmarks.retrieval_tables import retrieval_tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "benchmarks"
-
-Row = Mapping[str, Any]
-Rows = Sequence[Row]
-Named = Mapping[tuple[str, str, str], Row]
-"""Rows by (case, system, metric)."""
 
 
 def main() -> None:
@@ -46,16 +39,6 @@ def rows_of(*results: str) -> list[dict[str, Any]]:
     """The rows of committed result files, one file after another."""
     files = (result_file.read(result_file.PUBLISHED / f"{result}.json") for result in results)
     return [row for file in files for row in file["rows"]]
-
-
-def by_name(rows: Rows) -> Named:
-    return {(row["case"], row["system"], row["metric"]): row for row in rows}
-
-
-def _made_by(rows: Rows) -> str:
-    """Which commands made the rows, when and where, a line each."""
-    runs = dict.fromkeys((row["command"], row["date"][:10], row["machine"]) for row in rows)
-    return "".join(f"- `{command}`, {date}, {machine}\n" for command, date, machine in runs)
 
 
 # --- the README ------------------------------------------------------------------------------------------------------
@@ -154,189 +137,6 @@ def _stages(rows: Rows) -> str:
     return markdown_table(["stage", *head], lines)
 
 
-# --- retrieval --------------------------------------------------------------------------------------------------------
-
-
-MOST = 1_000_000
-"""Jobs up to which an engine is shown in the table of engines."""
-
-
-class Engine(NamedTuple):
-    """What a reader chooses an engine by, beside figures."""
-
-    params: str
-    good_for: str
-    filters: str
-    updates: str
-
-
-_REBUILD = "next build"
-_INSIDE = "inside; the stricter, the more of the index is looked at, at last as exact"
-ENGINES: dict[str, Engine] = {
-    OURS: Engine("`engine: exact`", "the default: never misses; filters make it faster", "inside", "live"),
-    f"{OURS}, float16": Engine("`ExactEngine`, alone", "half the memory", "inside", "live"),
-    f"{OURS}, int8": Engine("`ExactEngine`, alone", "a quarter of the memory", "inside", "live"),
-    "FAISS flat": Engine("`faiss: {kind: flat}`", "a baseline", "inside", _REBUILD),
-    "FAISS ivf": Engine("`faiss: {kind: ivf}`", "millions of jobs, weak filters, memory to spare", _INSIDE, _REBUILD),
-    "FAISS hnsw": Engine(
-        "`faiss: {kind: hnsw}`", "hundreds of thousands of jobs that seldom change; slow to build", _INSIDE, _REBUILD
-    ),
-    "FAISS sq8": Engine("`faiss: {kind: sq8}`", "as ivf, a quarter of its memory", _INSIDE, _REBUILD),
-    "FAISS pq": Engine("`faiss: {kind: pq}`", "as ivf, the least memory", _INSIDE, _REBUILD),
-    TERMS: Engine("always there", "words, phrases, synonyms; explains itself", "a mask over scores", "`appended`"),
-}
-
-
-def retrieval_tables(rows: Rows) -> dict[str, str]:
-    named = by_name(rows)
-    return {
-        "engines": _engines(named),
-        "rivals": _rivals(named),
-        "bandwidth": _bandwidth(named),
-        "crossover": _crossover(named),
-        "dtypes": _dtypes(named),
-        "preselection": _preselection(named),
-        "sizes": _sizes(named),
-        "made": _made_by(rows),
-    }
-
-
-def _engines(named: Named) -> str:
-    """Each engine, with its figures at the largest number of jobs up to `MOST`; none where it was not measured."""
-    lines = []
-    for system, about in ENGINES.items():
-        cases = [case for case in cases_of(named) if (case, system, "mb") in named and jobs_of(case) <= MOST]
-        case = cases[-1] if cases else ""
-        recall = named.get((f"{case}, {passing(1.0)}", system, "recall"))
-        times = [named.get((f"{case}, {passing(share)}", system, "ms")) for share in SHARES]
-        lines.append(
-            [
-                system,
-                about.params,
-                about.good_for,
-                case,
-                with_interval(recall) if recall else "",
-                *(_plain(row) for row in times),
-                *(_plain(named.get((case, system, name))) for name in ("mb", "build_s")),
-                about.filters,
-                about.updates,
-            ]
-        )
-    times_heads = [f"ms, {passing(share)}" for share in SHARES]
-    return markdown_table(
-        [
-            "engine",
-            "params",
-            "for",
-            "measured at",
-            f"recall@{K}",
-            *times_heads,
-            "memory",
-            "build",
-            "filters",
-            "changes",
-        ],
-        lines,
-    )
-
-
-def _rivals(named: Named) -> str:
-    lines = []
-    for case, system, metric in named:
-        if system == OURS and metric == "times_fastest_rival":
-            vectors, share, queries, k = case.split(", ")
-            beside = [named.get((case, rival, "times_rolecall")) for rival in RIVALS]
-            ratios = [with_interval(row) if row else "" for row in beside]
-            ours = [with_interval(named[case, OURS, name]) for name in ("ms", "times_fastest_rival")]
-            lines.append([vectors, share, queries, k, *ours, *ratios])
-    return markdown_table(
-        [
-            "vectors",
-            "passing",
-            "queries",
-            "k",
-            OURS,
-            "of the fastest rival's time",
-            *(f"{rival}: times ours" for rival in RIVALS),
-        ],
-        lines,
-    )
-
-
-def _bandwidth(named: Named) -> str:
-    lines = []
-    for case, system, metric in named:
-        if system == OURS and metric == "share_of_bandwidth":
-            vectors, share, _, k = case.split(", ")
-            cells = [_percent(named.get((case, name, metric))) for name in (OURS, *RIVALS)]
-            read = named[vectors, "memory", "read_bandwidth"], named[vectors, "memory", "copy_bandwidth"]
-            lines.append([vectors, share, k, *cells, *(_plain(row) for row in read)])
-    return markdown_table(["vectors", "passing", "k", OURS, *RIVALS, "memory is read at", "copied at"], lines)
-
-
-def _crossover(named: Named) -> str:
-    lines = []
-    for case, system, metric in named:
-        if metric == "crossover":
-            vectors, _, queries, k = case.split(", ")
-            shares = [named[case, system, name]["value"] for name in ("crossover", "chosen")]
-            lines.append([vectors, queries, k, *(f"{share:.0%}" for share in shares)])
-    return markdown_table(["vectors", "queries", "k", "gathering is faster below", "the engine gathers below"], lines)
-
-
-def _dtypes(named: Named) -> str:
-    lines = []
-    for case, system, metric in named:
-        if ", stored as, " in case and metric == "ms":
-            vectors, _, queries, k = case.split(", ")
-            cells = [with_interval(named[case, system, name]) for name in ("ms", "recall")]
-            lines.append([vectors, queries, k, system, *cells, _plain(named[case, system, "mb"])])
-    return markdown_table(["vectors", "queries", "k", "stored as", "time", "recall", "memory"], lines)
-
-
-def _preselection(named: Named) -> str:
-    lines = []
-    for case, system, metric in named:
-        if " sign bits, " in case and metric == "ms":
-            vectors, bits, _, share, k = case.split(", ")
-            recall = named.get((case, system, "recall"))
-            cells = [with_interval(named[case, system, "ms"]), with_interval(recall) if recall else "1"]
-            lines.append([vectors, bits, share, k, system, *cells])
-    return markdown_table(["vectors", "codes", "passing", "k", "system", "time", "recall"], lines)
-
-
-def _sizes(named: Named) -> str:
-    lines = []
-    for case in cases_of(named):
-        for system in dict.fromkeys(s for c, s, metric in named if c == case and metric == "mb"):
-            times = [named.get((f"{case}, {passing(share)}", system, "ms")) for share in SHARES]
-            recall = named.get((f"{case}, {passing(1.0)}", system, "recall"))
-            cells = [_plain(named[case, system, "build_s"]), _plain(named[case, system, "mb"])]
-            lines.append(
-                [case, system, *cells, *(_plain(row) for row in times), with_interval(recall) if recall else ""]
-            )
-    heads = [f"one query, {passing(share)}" for share in SHARES]
-    return markdown_table(["jobs", "engine", "build", "memory", *heads, f"recall@{K}, all pass"], lines)
-
-
-def cases_of(named: Named) -> list[str]:
-    """What engines were built over, smallest first, vectors before words."""
-    cases = dict.fromkeys(case for case, _, metric in named if metric == "mb" and ", stored as, " not in case)
-    return sorted(cases, key=lambda case: ("words" in case, jobs_of(case)))
-
-
-def jobs_of(case: str) -> int:
-    return int(re.split(r" x | jobs", case)[0].replace(",", ""))
-
-
-def _percent(row: Row | None) -> str:
-    return f"{row['value']:.0%}" if row else ""
-
-
-def _plain(row: Row | None) -> str:
-    return with_interval({**row, "low": None}) if row else ""
-
-
 # --- trained embeddings -----------------------------------------------------------------------------------------------
 
 
@@ -348,7 +148,7 @@ def embeddings_tables(rows: Rows) -> dict[str, str]:
     cases = dict.fromkeys(row["case"] for row in rows)
     return {
         "embeddings": "\n".join(f"{case}\n\n{_recalls([r for r in rows if r['case'] == case])}" for case in cases),
-        "made": _made_by(rows),
+        "made": made_by(rows),
     }
 
 
@@ -373,7 +173,7 @@ GRAPHS = ("L1 graph", "ratio graph", "ratio graph, ties cut by hires")
 def links_tables(rows: Rows) -> dict[str, str]:
     """A table for each kind of pairs without a hire."""
     kinds = dict.fromkeys(row["case"].split(": ")[0] for row in rows)
-    return {kind: _graph_sizes(kind, rows) for kind in kinds} | {"made": _made_by(rows)}
+    return {kind: _graph_sizes(kind, rows) for kind in kinds} | {"made": made_by(rows)}
 
 
 def _graph_sizes(kind: str, rows: Rows) -> str:
@@ -403,9 +203,9 @@ def live_tables(rows: Rows) -> dict[str, str]:
     for case in cases:
         system = next(row["system"] for row in rows if row["case"] == case)
         cells = [named.get((case, system, metric)) for metric in metrics]
-        lines.append([case.rsplit(", ", 1)[1].split()[0], *(_plain(cell) for cell in cells)])
+        lines.append([case.rsplit(", ", 1)[1].split()[0], *(plain(cell) for cell in cells)])
     heads = ["upserts a second", "found after, p50", "p99", "a search, p50", "p99", "share found"]
-    return {"live": markdown_table(heads, lines), "made": _made_by(rows)}
+    return {"live": markdown_table(heads, lines), "made": made_by(rows)}
 
 
 # --- the ladder -------------------------------------------------------------------------------------------------------
@@ -436,7 +236,7 @@ def ladder_tables(rows: Rows) -> dict[str, str]:
         "mixing": _measures(rows, "student of", lambda metric: metric.startswith("sum of")),
         "kappas": _measures(rows, "who grades", lambda metric: "kappa" in metric),
         "branch": _branch(rows),
-        "made": _made_by(rows),
+        "made": made_by(rows),
     }
 
 
@@ -507,7 +307,7 @@ def _branch(rows: Rows) -> str:
 
 
 def order_tables(rows: Rows) -> dict[str, str]:
-    return {"frontier": frontier_table(rows), "made": _made_by(rows)}
+    return {"frontier": frontier_table(rows), "made": made_by(rows)}
 
 
 class Source(NamedTuple):

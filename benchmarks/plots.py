@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 from benchmarks import chain
 from benchmarks.ladder_data import SIMULATED
+from benchmarks.markdown import Named, Rows, by_name
 from benchmarks.order import CHOSEN
-from benchmarks.pages import COLUMNS, ENGINES, Named, Rows, by_name, cases_of, jobs_of, rows_of
+from benchmarks.pages import COLUMNS, rows_of
 from benchmarks.retrieval_plans import PLANS, PRESELECT
 from benchmarks.retrieval_sizes import SHARES, K
+from benchmarks.retrieval_tables import ENGINES, cases_of, jobs_of
 from benchmarks.retrieval_turns import passing
 
 

@@ -124,6 +124,12 @@ class TeacherConfig(FrozenModel):
     precision: Arithmetic = Field("auto", description=PRECISION)
     device: Device = Field("auto", description=DEVICE)
     seed: int = Field(0, description="Of the drawn lists, their order and the new weights.")
+    seeds: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Teachers that are trained, from `seed` on; the mean of their logits is what they say.",
+    )
 
 
 class PruneConfig(FrozenModel):

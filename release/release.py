@@ -24,6 +24,7 @@ from models.training.metrics import reliability
 from models.training.rows import read_rows
 from ranking.calibrate import fit_by_rank, fit_isotonic, probabilities
 from ranking.objective import served_scores
+from release.chain import policy_chain
 from release.diagram import reliability_svg
 from release.export import export_graphs, write_bundle
 from release.figures import Figures, measure_agreement, measure_calibration, measure_quality
@@ -85,12 +86,15 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
     (graphs.folder / "frontier.svg").write_text(frontier_svg(order.frontier))
 
     draw_reliability(graphs.folder, held_out, test_probabilities)
-    sources = provenance(workspace, rows, graphs.manifest.lineage["teachers"])
+    teachers = graphs.manifest.lineage["teachers"]
+    chain = policy_chain(workspace, held_out, teachers, student_logits, final)
+    sources = provenance(workspace, rows, teachers)
     lineage = {
         **graphs.manifest.lineage,
         **sources,
         "export": config.model_dump(mode="json"),
         "model_format": MODEL_FORMAT,
+        "chain": [link.model_dump() for link in chain],
         "order": order.frontier.model_dump(mode="json", exclude={"points"}),
         "pair_features": {name: of_feature.model_dump() for name, of_feature in told.items()},
         "slices": {name: len(lists) for name, lists in groups.items() if name},

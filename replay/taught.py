@@ -65,11 +65,17 @@ def _scores(folder: Path, rows: Rows) -> np.ndarray:
     """(n,) float64 that a teacher orders by."""
     from models.teachers.fit_text import open_teacher, score_pairs
     from models.teachers.pairs import read_pairs
+    from models.teachers.train import member_folders
 
-    model, config = open_teacher(folder)
-    pairs = read_pairs(rows, model, folder, config, len(model.layers()))
-    logits = score_pairs(pairs, np.arange(len(rows)), config.precision, f"replay, {folder.parent.name} teacher")
-    by_task: Mapping[str, np.ndarray] = dict(zip(model.tasks, logits.astype(np.float64).T, strict=True))
+    of_members = []
+    for member in member_folders(folder):
+        model, config = open_teacher(member)
+        pairs = read_pairs(rows, model, member, config, len(model.layers()))
+        of_members.append(
+            score_pairs(pairs, np.arange(len(rows)), config.precision, f"replay, {folder.parent.name} teacher")
+        )
+    logits = np.mean(of_members, axis=0, dtype=np.float64)
+    by_task: Mapping[str, np.ndarray] = dict(zip(model.tasks, logits.T, strict=True))
     if "relevance" in by_task:
         return by_task["relevance"]
     return np.sum([1 / (1 + np.exp(-by_task[task])) for task in GAINS if task in by_task], axis=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -54,6 +55,10 @@ class Teacher(ABC):
         """Twelve hex digits of the training set, the knobs and whatever else the result depends on."""
         knobs = self.config.model_dump(mode="json", exclude=self.unversioned)
         return json_hash([MODEL_FORMAT, rows.version, self.name, knobs, *self.depends_on()])
+
+    def members(self) -> Iterator[Teacher]:
+        """The teachers, this one first, the mean of whose logits is what it says: an ensemble, where a kind has one."""
+        yield self
 
     def depends_on(self) -> list[Any]:
         """Versions of what else is learned from, such as a backbone."""

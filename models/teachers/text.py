@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -58,6 +59,11 @@ class TextTeacher(Teacher):
     def least_agreement(self, people: float | None) -> float:
         config: TeacherConfig = self.config
         return config.least_kappa if people is None else config.least_kappa_share * people
+
+    def members(self) -> Iterator[Teacher]:
+        yield self
+        for number in range(1, self.config.seeds):
+            yield type(self)(self.workspace, self.config.model_copy(update={"seed": self.config.seed + number}))
 
     def fit(self, rows: Rows, targets: np.ndarray, stopped: Path) -> int:
         from models.teachers.fit_text import fit_text

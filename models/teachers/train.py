@@ -60,14 +60,18 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
             log.info("%s teacher: version %s is up to date", name, version)
             metrics = json.loads((out / "metrics.json").read_text())
         else:
-            trained_on = teacher.fit(rows, teacher.targets(rows), out.with_name(f"{version}.stopped"))
-            logits = _score(teacher, rows)
-            check_spread(logits, rows.lists(scored_rows(rows)), teacher.answered, f"{name} teacher")
+            of_members = []
+            for number, member in enumerate(teacher.members()):
+                trained_on = member.fit(rows, member.targets(rows), out.with_name(f"{version}.stopped"))
+                of_members.append(_score(member, rows))
+                check_spread(of_members[-1], rows.lists(scored_rows(rows)), member.answered, f"{name} teacher")
+                if rank() == 0:
+                    member.save(member_folder(out, number))
+            logits = np.mean(of_members, axis=0)
             metrics = held_out_metrics(rows, teacher.answered, logits) | {"training_pairs": trained_on}
             metrics |= served_agreement(rows, teacher.answered, logits)
             if rank() == 0:
                 write_scores(workspace, name, version, rows, teacher.answered, logits)
-                teacher.save(out)
                 (out / "metrics.json").write_text(json.dumps(metrics, indent=2))
             log.info("%s teacher %s: %s", name, version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
         require_teacher(workspace, teacher, metrics)
@@ -75,6 +79,16 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
             set_current(out.parent, version)
             set_current(workspace.scores / name, f"{version}.parquet")
     return out
+
+
+def member_folder(folder: Path, number: int) -> Path:
+    """Where the members of an ensemble lie: the first in the teacher's own folder, the others under it."""
+    return folder / f"seed-{number}" if number else folder
+
+
+def member_folders(folder: Path) -> list[Path]:
+    """The folders of all members of a trained teacher, the first of them `folder` itself."""
+    return [folder, *sorted(folder.glob("seed-*"))]
 
 
 def _score(teacher: Teacher, rows: Rows) -> np.ndarray:

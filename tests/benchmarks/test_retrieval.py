@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from benchmarks import plots, retrieval_plans, retrieval_rivals
-from benchmarks.pages import retrieval_tables
 from benchmarks.retrieval_cpu import PARTS, Scale
 from benchmarks.retrieval_plans import crossover
 from benchmarks.retrieval_sizes import Size
+from benchmarks.retrieval_tables import retrieval_tables
 from benchmarks.retrieval_turns import OURS, drawn, in_turns, recalls
 
 TOY = Scale(900, (8,), (Size(600, ("flat", "ivf")), Size(900, ("sq8",), lists=7, terms=False)), 2)

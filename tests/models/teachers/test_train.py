@@ -16,14 +16,15 @@ from benchmarks.teachers import teacher_logits
 from contracts.errors import BadInput, NotReady, TooFewGrades, TrainingFailed
 from contracts.examples import TRAINING
 from contracts.tables import read_table
+from contracts.versions import current
 from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
 from models.teachers.fit_text import open_teacher
 from models.teachers.pairs import JointPairs
 from models.teachers.scores import current_scores, read_scores
-from models.teachers.train import train_teacher
-from models.training.lists import masked_targets, training_lists
+from models.teachers.train import member_folders, train_teacher
+from models.training.lists import masked_targets, scored_rows, training_lists
 from models.training.rows import read_rows
 from tests.make import refused
 
@@ -214,3 +215,19 @@ def test_a_task_without_an_example_among_the_drawn_lists_is_not_learned(labelled
     config = TeacherConfig(backbone=tiny, max_pairs=1, epochs=1, warm_start=False, frozen_layers=0)
     model, _ = load_teacher(train_teacher(workspace, "click", config))
     assert "apply" not in model.tasks and torch.isfinite(model.head.bias).all()
+
+
+def test_an_ensemble_says_the_mean_of_its_members(labelled: Make, knobs: TeacherConfig) -> None:
+    workspace = labelled(10)
+    rows = read_rows(workspace.training)
+    needed = scored_rows(rows)
+
+    def said(changes: dict[str, int]) -> np.ndarray:
+        train_teacher(workspace, "policy", knobs.model_copy(update=changes))
+        return read_scores(current_scores(workspace, "policy"), rows, needed)[1][needed]
+
+    alone = [said({"seed": seed}) for seed in (3, 4)]
+    assert not np.allclose(*alone, atol=1e-4), "another seed is another teacher"
+    assert np.allclose(said({"seed": 3, "seeds": 2}), np.mean(alone, axis=0), atol=1e-5)
+    folder = current(workspace.teachers / "policy")
+    assert folder is not None and len(member_folders(folder)) == 2
