@@ -74,7 +74,7 @@ def _scores(folder: Path, rows: Rows) -> np.ndarray:
         of_members.append(
             score_pairs(pairs, np.arange(len(rows)), config.precision, f"replay, {folder.parent.name} teacher")
         )
-    logits = np.mean(of_members, axis=0, dtype=np.float64)
+    logits = np.stack(of_members).astype(np.float64).mean(axis=0)
     by_task: Mapping[str, np.ndarray] = dict(zip(model.tasks, logits.T, strict=True))
     if "relevance" in by_task:
         return by_task["relevance"]
