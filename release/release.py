@@ -87,7 +87,8 @@ def release(workspace: Workspace, config: ExportConfig) -> Path:
 
     draw_reliability(graphs.folder, held_out, test_probabilities)
     teachers = graphs.manifest.lineage["teachers"]
-    chain = policy_chain(workspace, held_out, teachers, student_logits, final)
+    scored = teachers if graphs.manifest.lineage["training"] == rows.version else {}  # of these very pairs
+    chain = policy_chain(workspace, held_out, scored, student_logits, final)
     sources = provenance(workspace, rows, teachers)
     lineage = {
         **graphs.manifest.lineage,
