@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from contracts.reading.times import DateOrder, TimeReading
 from contracts.values import FrozenModel
 from policy.golden.golden import LEAST_AGREEMENT
 from policy.judges.registry import AnyJudgeConfig
@@ -31,6 +32,19 @@ class IngestConfig(FrozenModel):
     """The knobs of taking in raw data."""
 
     max_reject_share: float = Field(0.05, ge=0, le=1, description="Fail past this share of rejected rows of a table.")
+    zone: str = Field("UTC", description="Time zone of times without one, and in which days begin and end.")
+    dates: DateOrder | None = Field(
+        None, description="Order of 03/04/2026 where no other date of its column tells; none: such a date is not read."
+    )
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        self.reading()
+        return self
+
+    def reading(self) -> TimeReading:
+        """How times are read that do not say it themselves."""
+        return TimeReading(zone=self.zone, dates=self.dates)
 
 
 class IngestFlags(IngestConfig):

@@ -6,6 +6,8 @@ Members and jobs come first, so that events and grades can be checked against th
 recognised by the hash of its raw text and skipped before it is checked; a file that an earlier run took in without a
 reject is not opened again.
 
+A cell of an optional field that does not fit is left empty, counted and told; its row is taken in.
+
 What counts as the same: a member or job by (id, updated_at), an event by id, a grade by its whole content. Two with the
 same name and the same content are counted once; where the content differs, the first is kept and the other quarantined
 as `duplicate_id`. An event or grade of a member or job that is not in the records is quarantined as `unknown_member` or
@@ -17,6 +19,7 @@ Once the workspace has jobs, a folder may do without: the service's log, which h
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections import Counter
@@ -41,12 +44,14 @@ from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run
 from contracts.arrow import to_table
 from contracts.errors import TooManyRejects
 from contracts.progress import Progress
+from contracts.reading.times import TimeReading
 from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import content_hash
 from contracts.workspace import Workspace
 from sources import quarantine
-from sources.check import check, check_known
+from sources.check import RowChecker, check_known
+from sources.findings import Finding, Findings
 from sources.open import open_source
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source, raw_text
 
@@ -59,6 +64,9 @@ BUCKET_BYTES = 8_000_000
 """Source bytes a bucket: duplicates are looked for inside a bucket, which one worker holds in memory."""
 
 _LISTED_REASONS = 5
+_LISTED_FINDINGS = 20
+_FOUND = ".found "
+"""In a counter's name, between a table and a finding with its first row as JSON."""
 
 
 class Piece(NamedTuple):
@@ -92,7 +100,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
     total = Counts()
     for phase in PHASES:
-        tables = _take_in(workspace, source, {t: units[t] for t in phase if t in units}, config.now, options)
+        of_phase = {table: units[table] for table in phase if table in units}
+        tables = _take_in(workspace, source, of_phase, config.now, config.reading(), options)
         for table, counts in tables.items():
             _report(workspace, table, counts)
             total += counts
@@ -106,6 +115,7 @@ def _take_in(
     source: Source,
     units: dict[str, list[Unit]],
     now: datetime | None,
+    reading: TimeReading,
     options: PipelineOptions,
 ) -> dict[str, Counts]:
     """Run one phase: read the units that are new or changed, and note those that came through without a reject."""
@@ -128,6 +138,7 @@ def _take_in(
             source,
             [Piece(order, unit, shard) for order, (unit, shard) in enumerate(pieces)],
             now or datetime.now(UTC),
+            reading,
             buckets=1 + sum(path.stat().st_size for path in inputs) // BUCKET_BYTES,
             options=options,
         )
@@ -145,22 +156,43 @@ def _take_in(
             ledger.note_units_taken_in(workspace.records / table, note)
         of_rows = Counts(*(counters[f"{table}.{field.name}"] for field in fields(Counts)))
         counts[table] = of_rows + Counts(read=skipped_whole, skipped=skipped_whole)
+        _tell_findings(table, counters)
     return counts
 
 
+def _tell_findings(table: str, counters: Counter[str]) -> None:
+    """Log what was changed in the rows of a table that were taken in, a line a finding."""
+    findings = Findings()
+    for name, rows in counters.items():
+        if name.startswith(f"{table}{_FOUND}"):
+            *finding, first = json.loads(name.removeprefix(f"{table}{_FOUND}"))
+            findings.count(Finding(*finding), rows, first)
+    lines = list(findings.lines())
+    for line in lines[:_LISTED_FINDINGS]:
+        log.info("%s: %s", table, line)
+    if len(lines) > _LISTED_FINDINGS:
+        log.info("%s: %d findings more; `rolecall validate` lists all", table, len(lines) - _LISTED_FINDINGS)
+
+
 def _run(
-    workspace: Workspace, source: Source, pieces: list[Piece], now: datetime, buckets: int, options: PipelineOptions
+    workspace: Workspace,
+    source: Source,
+    pieces: list[Piece],
+    now: datetime,
+    reading: TimeReading,
+    buckets: int,
+    options: PipelineOptions,
 ) -> Counter[str]:
     rows = _rows_ahead(pieces)
     progress = Progress("ingest", "rows", rows and rows // processes(options))
     name = run_id()
+    check_rows = CheckRows(source, workspace, now, reading, buckets, progress)
 
     def build(pipeline: beam.Pipeline) -> None:
         checked = (
             pipeline
             | "shards" >> beam.Create(pieces)
-            | "check"
-            >> beam.ParDo(CheckRows(source, workspace, now, buckets, progress)).with_outputs("rejects", main="records")
+            | "check" >> beam.ParDo(check_rows).with_outputs("rejects", main="records")
         )
         kept = (
             checked.records
@@ -180,11 +212,20 @@ def _run(
 class CheckRows(beam.DoFn):
     """Piece -> (table and bucket, checked records as Arrow IPC), and rejects by table and source."""
 
-    def __init__(self, source: Source, workspace: Workspace, now: datetime, buckets: int, progress: Progress) -> None:
-        self._source, self._workspace, self._now = source, workspace, now
+    def __init__(
+        self,
+        source: Source,
+        workspace: Workspace,
+        now: datetime,
+        reading: TimeReading,
+        buckets: int,
+        progress: Progress,
+    ) -> None:
+        self._source, self._workspace, self._now, self._reading = source, workspace, now, reading
         self._buckets, self._progress = buckets, progress
 
     def setup(self) -> None:
+        self._checker = RowChecker(self._now, self._reading, self._source)
         self._hashes: dict[str, RowHashes] = {}
         self._ids: dict[str, set[str]] = {}
 
@@ -217,7 +258,7 @@ class CheckRows(beam.DoFn):
             if row.value is not None and stored[i]:
                 skipped += 1
                 continue
-            result = check(row, self._now)
+            result = self._checker.check(row)
             if not isinstance(result, Reject):
                 result = check_known(row, result, self._stored_ids) or result
             if not isinstance(result, Reject):
@@ -229,6 +270,8 @@ class CheckRows(beam.DoFn):
                 rejects.append(result)
                 if result.row == 0:
                     log.warning("%s: %s", result.source, result.detail)
+        for finding, rows_found, first in self._checker.findings.taken():
+            count(f"{table}{_FOUND}{json.dumps([*finding, first])}", rows_found)
         for name, number in (("skipped", skipped), ("duplicates", duplicates), ("quarantined", len(rejects))):
             count(f"{table}.{name}", number)
         carried = {

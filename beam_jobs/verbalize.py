@@ -34,7 +34,8 @@ from beam_jobs.pipeline import Counts, command, count, finish, ingested, process
 from contracts.arrow import TIME, to_records
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
 from contracts.progress import Progress
-from contracts.records import PERIODS_A_YEAR, Job, Member
+from contracts.reading.pay import all_yearly
+from contracts.records import Job, Member
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
 from contracts.versions import write_text
@@ -104,14 +105,14 @@ def fitted_percentiles(workspace: Workspace) -> Percentiles:
 
 def _yearly_amounts(jobs: Path) -> dict[str, list[float]]:
     """Currency in upper case -> all that the job records pay in it, by the year."""
-    pay = pl.DataFrame(read_table(jobs, ["salary_min", "salary_max", "currency", "salary_period"]))
-    amounts = (
-        pay.with_columns(pl.col("currency").str.to_uppercase())
-        .unpivot(on=["salary_min", "salary_max"], index=["currency", "salary_period"], value_name="amount")
-        .drop_nulls("amount")
-        .with_columns(pl.col("amount") * pl.col("salary_period").replace_strict(PERIODS_A_YEAR, return_dtype=pl.Int64))
-    )
-    return {str(currency): rows["amount"].to_list() for (currency,), rows in amounts.group_by("currency")}
+    pay = read_table(jobs, ["salary_min", "salary_max", "currency", "salary_period"])
+    currencies = np.array([currency.upper() for currency in pay["currency"].to_pylist()], object)
+    amounts: dict[str, list[float]] = {}
+    for name in ("salary_min", "salary_max"):
+        yearly = all_yearly(pay[name].to_numpy(), pay["salary_period"].to_pylist())
+        for currency in np.unique(currencies[~np.isnan(yearly)]):
+            amounts.setdefault(currency, []).extend(yearly[(currencies == currency) & ~np.isnan(yearly)].tolist())
+    return amounts
 
 
 def verbalize_batch(

@@ -1,19 +1,33 @@
 """The records: what a member, a job, an event and a grade are. Everything else is derived from these models.
 
 Times are timezone-aware UTC. Text is cleaned as it enters (`contracts.cleaning`). A member asks for yearly pay; a job
-says in which currency and for which period it pays. A record never holds a value that its field does not allow: what
-does not fit raises at validation and is quarantined by `beam_jobs.ingest`.
+says in which currency and for which period it pays. Values are read as data write them (`contracts.reading`), as
+FULL_TIME, 25 May 2004 or "$40k a year". A record never holds a value that its field does not allow: what does not fit
+raises at validation; `sources.check` then leaves an optional field empty and sets aside the row of a required one.
+
+The context of a validation may be the `contracts.reading.times.TimeReading` of the source.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from contracts.cleaning import clean_text
+from contracts.reading.pay import currency_code, fill_pay, yearly
+from contracts.reading.spellings import is_spelled, spelled
+from contracts.reading.times import PLAIN, TimeReading, read_time
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 MAX_TEXT_CHARS = 100_000
@@ -40,15 +54,13 @@ Reason = Literal[
 """Why a member dismissed a job. Rules answer these (`retrieval.rules.rules`)."""
 Workplace = Literal["onsite", "hybrid", "remote"]
 PayPeriod = Literal["year", "month", "week", "day", "hour"]
-PERIODS_A_YEAR: dict[str, int] = {"year": 1, "month": 12, "week": 52, "day": 260, "hour": 2_080}
-"""Full time: 52 weeks of 5 days of 8 hours. Pay is compared by the year, so 20 an hour is 41,600."""
 Employment = Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"]
 
 SENIORITY_LADDER: tuple[str, ...] = ("intern", "entry", "mid", "senior", "lead", "director", "executive")
 
 
 def _misfit(reason: str, what: str) -> PydanticCustomError:
-    """An error for a validator to raise; its type is the reason of the quarantine, a key of `sources.check.CURES`."""
+    """An error for a validator to raise; its type is the reason of the quarantine, a key of `sources.reasons.CURES`."""
     return PydanticCustomError(reason, "{what}", {"what": what})
 
 
@@ -74,28 +86,72 @@ def utc(value: datetime) -> datetime:
 
 
 def _blank_is_missing(value: Any) -> Any:
-    return None if isinstance(value, str) and value.strip().casefold() in _MISSING else value
+    if isinstance(value, str):
+        if value[:1].isdigit():  # no word for nothing begins so, and most times and amounts do
+            return value
+        return None if value.strip().casefold() in _MISSING or is_spelled("missing", value) else value
+    return None if isinstance(value, float) and value != value else value
+
+
+def _closed_by(value: Any) -> Any:
+    """A cell that ends something: "Present" or "until filled" is no end."""
+    value = _blank_is_missing(value)
+    return None if isinstance(value, str) and is_spelled("open_end", value) else value
+
+
+def _words_of(field: str, values: Any) -> BeforeValidator:
+    """Reads one of the values of a Literal as data spell it; what is not known stays, for the Literal to refuse."""
+    known = frozenset(get_args(values))
+
+    def read(value: Any) -> Any:
+        if value is None or (isinstance(value, str) and value in known):
+            return value
+        if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+            value = ", ".join(value)  # schema.org gives several
+        value = _blank_is_missing(value)
+        return (spelled(field, value) or value) if isinstance(value, str) else value
+
+    return BeforeValidator(read)
 
 
 def _blank_is_a_year(value: Any) -> Any:
-    return "year" if _blank_is_missing(value) is None else value
+    return "year" if value is None else value
 
 
-_MISSING = {"", "na", "n/a", "nan", "null", "none"}
+def _time(value: Any, info: ValidationInfo) -> datetime:
+    return read_time(value, _reading(info), info.field_name or "")
+
+
+def _closing_time(value: Any, info: ValidationInfo) -> datetime:
+    return read_time(value, _reading(info), info.field_name or "", closes=True)
+
+
+def _reading(info: ValidationInfo) -> TimeReading:
+    return info.context if isinstance(info.context, TimeReading) else PLAIN
+
+
+_MISSING = {"", "na", "n/a", "nan", "nat", "null", "none", "-", "--", "?"}
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text), Field(min_length=1)]
 Text = Annotated[str, AfterValidator(_bounded)]
-Time = Annotated[datetime, AfterValidator(utc)]
+Time = Annotated[datetime, BeforeValidator(_time), AfterValidator(utc)]
+ClosingTime = Annotated[datetime, BeforeValidator(_closing_time), AfterValidator(utc)]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Rank = Annotated[int, Field(ge=1, le=MAX_POSITION)]
 Propensity = Annotated[float, Field(ge=LEAST_PROPENSITY, le=1, allow_inf_nan=False)]
 MeanGrade = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]
 OptionalTime = Annotated[Time | None, BeforeValidator(_blank_is_missing)]
+EndTime = Annotated[Time | None, BeforeValidator(_closed_by)]
+LastTime = Annotated[ClosingTime | None, BeforeValidator(_closed_by)]
 OptionalMoney = Annotated[Money | None, BeforeValidator(_blank_is_missing)]
 OptionalPosition = Annotated[Rank | None, BeforeValidator(_blank_is_missing)]
 OptionalMean = Annotated[MeanGrade | None, BeforeValidator(_blank_is_missing)]
 OptionalPropensity = Annotated[Propensity | None, BeforeValidator(_blank_is_missing)]
-OptionalSeniority = Annotated[Seniority | None, BeforeValidator(_blank_is_missing)]
+OptionalSeniority = Annotated[Seniority | None, _words_of("seniority", Seniority)]
+OptionalWorkplace = Annotated[Workplace | None, _words_of("workplace", Workplace)]
+OptionalEmployment = Annotated[Employment | None, _words_of("employment", Employment)]
+Period = Annotated[PayPeriod, BeforeValidator(_blank_is_a_year), _words_of("salary_period", PayPeriod)]
+Currency = Annotated[Text, AfterValidator(currency_code)]
 Words = Annotated[tuple[Text, ...], Field(max_length=500)]
 
 
@@ -112,7 +168,7 @@ class Position(Record):
     company: Text = ""
     industry: Text = ""
     start: OptionalTime = None
-    end: OptionalTime = None
+    end: EndTime = None
     description: Text = ""
 
 
@@ -140,7 +196,7 @@ class Preferences(Record):
 
     titles: Words = ()
     locations: Words = ()
-    workplace: tuple[Workplace, ...] = ()
+    workplace: tuple[Annotated[Workplace, _words_of("workplace", Workplace)], ...] = ()
     salary_min: OptionalMoney = None
 
 
@@ -166,34 +222,38 @@ class Member(Record):
 class Job(Record):
     """A job advert. `posted_at` None: not known; `expires_at` None: no end; `hidden`: never shown.
 
-    `salary_min` and `salary_max` are paid for each `salary_period` in `currency`.
+    `salary_min` and `salary_max` are paid for each `salary_period` in `currency`; either may give both in words, as
+    "20-25 €/hour". An `expires_at` without a time of day is the end of that day.
     """
 
     id: Identifier
     title: Annotated[Text, Field(min_length=1)]
     company: Text = ""
     location: Text = ""
-    workplace: Annotated[Workplace | None, BeforeValidator(_blank_is_missing)] = None
-    employment: Annotated[Employment | None, BeforeValidator(_blank_is_missing)] = None
+    workplace: OptionalWorkplace = None
+    employment: OptionalEmployment = None
     seniority: OptionalSeniority = None
     industry: Text = ""
     skills: Words = ()
     description: Text = ""
     salary_min: OptionalMoney = None
     salary_max: OptionalMoney = None
-    currency: Text = "USD"
-    salary_period: Annotated[PayPeriod, BeforeValidator(_blank_is_a_year)] = "year"
+    currency: Currency = "USD"
+    salary_period: Period = "year"
     posted_at: OptionalTime = None
-    expires_at: OptionalTime = None
+    expires_at: LastTime = None
     hidden: bool = False
     updated_at: Time
 
     @property
     def yearly_pay(self) -> tuple[float | None, float | None]:
-        """(least, most) by the year, in `currency`; None where the advert does not say."""
-        periods = PERIODS_A_YEAR[self.salary_period]
-        low, high = self.salary_min, self.salary_max
-        return None if low is None else low * periods, None if high is None else high * periods
+        """(least, most) by the year, in `currency`, as `contracts.reading.pay.yearly`; None where it does not say."""
+        return yearly(self.salary_min, self.salary_period), yearly(self.salary_max, self.salary_period)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_words(cls, value: Any) -> Any:
+        return fill_pay(value) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:
@@ -236,7 +296,7 @@ class Event(Record):
     def _dismissed_for(self) -> Self:
         if self.reason is not None and self.action != "dismiss":
             what = f"reason {self.reason!r} of an event {self.action!r}: only a dismissal has one"
-            raise _misfit("wrong_type", what)
+            raise _misfit("reason_without_dismissal", what)
         return self
 
 

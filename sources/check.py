@@ -1,69 +1,108 @@
-"""Raw row -> record, or the reason why not. The reasons are stable: dashboards and tests count by them."""
+"""Raw row -> record, or the reason why not. The reasons are stable: dashboards and tests count by them.
+
+A cell that does not fit costs the cell where its field is optional (`sources.repair`), with a finding that is counted;
+it costs the row where its field is required.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from contracts.records import MAX_POSITION, RECORDS, Event, Grade, Job, Record
-from contracts.validation import field_path, first_problem, problem_text, shown
-from sources.rows import RawRow, Reject, raw_text
+from contracts.reading.pay import LEAST_YEARLY, PERIODS_A_YEAR
+from contracts.reading.times import PLAIN, DateOrder, TimeReading
+from contracts.records import RECORDS, Event, Grade, Job, Record
+from sources.date_orders import told_orders
+from sources.findings import Finding, Findings, shape
+from sources.reasons import CURES, explain_problem
+from sources.repair import Repair, repaired
+from sources.rows import RawRow, Reject, Source, raw_text
 
 AHEAD = timedelta(days=1)
 """A time up to this far after `now` is accepted: clocks differ, and days end later elsewhere."""
-
-CURES: Mapping[str, str] = {
-    "missing_field": "give the row this field",
-    "unknown_field": "remove or rename it",
-    "wrong_type": "write it as the record's type",
-    "unknown_value": "use one of the values that the record allows",
-    "bad_date": "write it as ISO 8601, like 2025-01-31T09:30:00Z",
-    "date_before_1900": "correct the date, or leave it out where it may be missing",
-    "date_in_future": "correct the clock or the time zone",
-    "text_too_long": "cut the text",
-    "too_many_values": "keep the first ones",
-    "id_too_long": "use an id of at most 200 characters",
-    "propensity_range": "log the probability in (0, 1], or leave it out",
-    "salary_range": "give amounts of 0 to 1e9, the lower one first",
-    "position_range": f"count positions from 1, up to {MAX_POSITION:,}",
-    "grade_range": "grade from 0 to 4",
-    "expiry_before_posting": "correct one of the two dates",
-    "grade_without_asker": "name the member or the query",
-}
-
-_RANGES = {
-    "salary_min": "salary_range",
-    "salary_max": "salary_range",
-    "propensity": "propensity_range",
-    "position": "position_range",
-    "grade": "grade_range",
-}
-_REASONS = {
-    "missing": "missing_field",
-    "extra_forbidden": "unknown_field",
-    "literal_error": "unknown_value",
-    "too_long": "too_many_values",
-    "string_too_long": "id_too_long",
-}
-_OUT_OF_RANGE = {"greater_than_equal", "less_than_equal", "finite_number", "int_parsing_size"}
+_MOST_REPAIRS = 8
+"""Of a row: a value that is mended may not fit another one."""
 
 
-def check(row: RawRow, now: datetime) -> Record | Reject:
-    """The record that a row holds, or a Reject with a reason, a message and the row's whole text.
+class RowChecker:
+    """Checks the rows of a source and counts in `findings` what it changed in those that it takes.
 
-    Args:
-        row: As a source read it.
-        now: Timezone-aware; times more than `AHEAD` after it are rejected, except that of an expiry.
+    How a column writes day and month is learned from the file when the first date needs it.
     """
-    if row.value is None or row.reason:
-        return reject(row, row.reason, row.detail)
-    try:
-        record = RECORDS[row.table].model_validate(row.value)
-    except ValidationError as error:
-        return reject(row, *explain(error))
-    return next((late for name, time in _times(record) if (late := in_future(row, name, time, now))), record)
+
+    def __init__(self, now: datetime, reading: TimeReading = PLAIN, source: Source | None = None) -> None:
+        """now: timezone-aware; reading: of times; source: what the rows are read from, None where it cannot be read
+        again."""
+        self._now, self._reading, self._source = now, reading, source
+        self._learned: dict[tuple[str, str], TimeReading] = {}
+        self.findings = Findings()
+
+    def check(self, row: RawRow) -> Record | Reject:
+        """The record that a row holds, or a Reject with a reason, a message and the row's whole text.
+
+        Times more than `AHEAD` after now are rejected; a job may be posted and may expire later.
+        """
+        if row.value is None or row.reason:
+            return reject(row, row.reason, row.detail)
+        found: list[Finding] = []
+        record = self._validated(row, found)
+        if isinstance(record, Reject):
+            return record
+        name, time = _time(record)
+        late = in_future(row, name, time, self._now)
+        if late is not None:
+            return late
+        for finding in (*found, *self._doubts(row, record)):
+            self.findings.add(finding, row.source, row.row)
+        return record
+
+    def _validated(self, row: RawRow, found: list[Finding]) -> Record | Reject:
+        value, model = dict(row.value or {}), RECORDS[row.table]
+        for _ in range(_MOST_REPAIRS):
+            try:
+                return model.model_validate(value, context=self._reading_of(row))
+            except ValidationError as error:
+                problems = error.errors(include_url=False)
+            if any(problem["type"] == "ambiguous_date" for problem in problems) and self._learn(row):
+                continue
+            repair = repaired(value, problems, model)
+            if not isinstance(repair, Repair):
+                return reject(row, *explain_problem(repair))
+            value = repair.value
+            found += repair.findings
+        return reject(row, *explain_problem(problems[0]))
+
+    def _reading_of(self, row: RawRow) -> TimeReading:
+        return self._learned.get((row.table, row.source), self._reading)
+
+    def _learn(self, row: RawRow) -> bool:
+        """Read how the row's file writes dates; False where that was done before, or cannot be."""
+        key = row.table, row.source
+        if self._source is None or key in self._learned:
+            return False
+        orders: dict[str, DateOrder] = told_orders(self._source, row.table, row.source)
+        self._learned[key] = self._reading.model_copy(update={"orders": orders})
+        return bool(orders)
+
+    def _doubts(self, row: RawRow, record: Record) -> list[Finding]:
+        """What a job says that it can hardly mean, and is kept."""
+        if not isinstance(record, Job):
+            return []
+        found = []
+        if record.posted_at is not None and record.posted_at > self._now + AHEAD:
+            found.append(Finding("posted_at", "date_in_future", shape(record.posted_at.isoformat()), "kept"))
+        for name in ("salary_min", "salary_max"):
+            amount = getattr(record, name)
+            if amount and amount * PERIODS_A_YEAR[record.salary_period] < LEAST_YEARLY:
+                found.append(Finding(name, "pay_without_period", shape(amount), "kept, not compared"))
+        return found
+
+
+def check(row: RawRow, now: datetime, reading: TimeReading = PLAIN) -> Record | Reject:
+    """The record of one row that stands alone, as `RowChecker.check`."""
+    return RowChecker(now, reading).check(row)
 
 
 def in_future(row: RawRow, name: str, time: datetime, now: datetime) -> Reject | None:
@@ -88,37 +127,13 @@ def check_known(row: RawRow, record: Record, ids_of: Callable[[str], Container[s
     return None
 
 
-def _times(record: Record) -> tuple[tuple[str, datetime], ...]:
+def _time(record: Record) -> tuple[str, datetime]:
+    """The field that says when a record was true, and its time."""
     if isinstance(record, Event | Grade):
-        return (("time", record.time),)
-    if isinstance(record, Job) and record.posted_at is not None:
-        return (("updated_at", record.updated_at), ("posted_at", record.posted_at))
-    return (("updated_at", record.updated_at),)  # type: ignore[attr-defined]  # Member and Job have it
+        return "time", record.time
+    return "updated_at", record.updated_at  # type: ignore[attr-defined]  # Member and Job have it
 
 
 def reject(row: RawRow, reason: str, detail: str) -> Reject:
     """The row as what the quarantine holds."""
     return Reject(row.table, row.source, row.row, reason, detail, raw_text(row))
-
-
-def explain(error: ValidationError) -> tuple[str, str]:
-    """The reason and message of a record's first problem."""
-    problem = first_problem(error)
-    field = field_path(problem["loc"]) or "row"
-    reason = _reason(problem["type"], str(problem["loc"][-1]) if problem["loc"] else "")
-    value = "" if reason == "missing_field" or field == "row" else f" {shown(problem['input'])}"
-    cure = CURES.get(reason, "give it a value")
-    return reason, f"{field}{value}: {problem_text(problem)}; {cure}"
-
-
-def _reason(kind: str, field: str) -> str:
-    """The reason that a pydantic error's type stands for; a record's own validators give the reason as the type."""
-    if kind in CURES:
-        return kind
-    if kind in ("string_too_short", "too_short"):
-        return f"empty_{field}"
-    if kind in _OUT_OF_RANGE:
-        return _RANGES.get(field, "wrong_type")
-    if kind.startswith(("datetime", "date_")):
-        return "bad_date"
-    return _REASONS.get(kind, "wrong_type")

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from contracts.reading.times import PLAIN, TimeReading
 from contracts.records import Event, Grade, Record
 from contracts.versions import row_hash
-from sources.check import check, check_known
+from sources.check import RowChecker, check_known
 from sources.open import open_source
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Source, raw_text
 
@@ -33,6 +34,7 @@ class TableReport:
         repeated: Rows that repeat an earlier one.
         rejects: Reason -> rows.
         examples: Reason -> its first row.
+        findings: What would be changed in rows that fit, a line each (`sources.findings`).
         first: ISO time of the oldest row that is accepted or repeated.
         last: ISO time of the newest.
     """
@@ -42,6 +44,7 @@ class TableReport:
     repeated: int = 0
     rejects: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
+    findings: list[str] = field(default_factory=list)
     first: str = ""
     last: str = ""
 
@@ -80,18 +83,20 @@ class Report:
                 out.append(f"  {table.repeated:,} rows repeat an earlier one and count once")
             for reason, count in sorted(table.rejects.items(), key=lambda item: -item[1]):
                 out.append(f"  {reason}: {count:,} rows, first {table.examples[reason]}")
+            out += [f"  {line}" for line in table.findings]
         for file, columns in self.ignored_columns.items():
             out.append(f"{file}: columns not read: {', '.join(columns)}")
         out.append("ok" if self.ok else "not ok: what does not fit would be set aside with its reason, nothing is lost")
         return out
 
 
-def validate(folder: Path, now: datetime) -> Report:
+def validate(folder: Path, now: datetime, reading: TimeReading = PLAIN) -> Report:
     """Read and check all rows of a folder.
 
     Args:
         folder: In a format of `sources.open.SOURCES`.
         now: Timezone-aware; later times are rejected.
+        reading: Of times, as `ingest` would read them.
 
     Raises:
         UnknownSource: The folder is in no known format.
@@ -99,11 +104,11 @@ def validate(folder: Path, now: datetime) -> Report:
     """
     source = open_source(folder)
     ids: dict[str, set[str]] = {"members": set(), "jobs": set()}
-    tables = {name: _table(source, name, now, ids) for name in source.tables}
+    tables = {name: _table(source, name, RowChecker(now, reading, source), ids) for name in source.tables}
     return Report(str(folder), source.name, tables, dict(source.ignored_columns()))
 
 
-def _table(source: Source, name: str, now: datetime, ids: dict[str, set[str]]) -> TableReport:
+def _table(source: Source, name: str, checker: RowChecker, ids: dict[str, set[str]]) -> TableReport:
     """The report of one table; the ids of members and jobs are added to `ids`."""
     report = TableReport()
     moments: list[datetime] = []  # the first and the last
@@ -111,7 +116,7 @@ def _table(source: Source, name: str, now: datetime, ids: dict[str, set[str]]) -
     for shard in source.shards(name):
         for row in source.read(shard):
             report.rows += 1
-            result = check(row, now)
+            result = checker.check(row)
             if not isinstance(result, Reject):
                 result = check_known(row, result, ids.__getitem__) or result
             if not isinstance(result, Reject):
@@ -130,6 +135,7 @@ def _table(source: Source, name: str, now: datetime, ids: dict[str, set[str]]) -
         detail = "an earlier row has its id, or id and updated_at, and different content; the first is kept"
         report.reject("duplicate_id", *first, detail, times=contradicting)
     report.accepted = report.rows - report.repeated - report.rejected
+    report.findings = list(checker.findings.lines())
     if moments:
         report.first, report.last = (moment.isoformat() for moment in moments)
     return report

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from contracts.cleaning import clean_text
 from contracts.records import Education, Job, Member, Position
 
-TEXT_FORMAT = 2
+TEXT_FORMAT = 3
 """To be raised with any change that alters one byte of a stored text: text and vectors are then made again."""
 
 MEMBER_BUDGET: Mapping[str, int] = {

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
-from contracts.records import PERIODS_A_YEAR
+from contracts.reading.pay import all_yearly, yearly
 from contracts.text.places import Place, folded, read_place
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
 
@@ -261,8 +261,8 @@ def build_attributes(jobs: pa.Table) -> AttributeTable:
     """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order."""
     texts = {name: _invert(_texts(name, cell) for cell in jobs[_field(name)].to_pylist()) for name in TEXT_ATTRIBUTES}
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
-    periods = np.array([PERIODS_A_YEAR[period] for period in jobs["salary_period"].to_pylist()], np.float64)
-    numbers |= {name: numbers[name] * periods for name in PAY}
+    periods = jobs["salary_period"].to_pylist()
+    numbers |= {name: all_yearly(numbers[name], periods) for name in PAY}
     return AttributeTable(texts, numbers, jobs.num_rows, CODED, COUNTED)
 
 
@@ -270,10 +270,9 @@ def job_attributes(job: Mapping[str, Any]) -> RowAttributes:
     """The attributes of one job record, as `build_attributes` has them."""
     values: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
     for name in NUMBER_ATTRIBUTES:
-        value = job[name]
+        value = yearly(job[name], job["salary_period"]) if name in PAY else job[name]
         if value is not None:
-            number = _as_number(value)
-            values[name] = number * PERIODS_A_YEAR[job["salary_period"]] if name in PAY else number
+            values[name] = _as_number(value)
     return values
 
 

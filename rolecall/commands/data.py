@@ -13,13 +13,14 @@ from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
 
 
 def validate(
+    context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Members, jobs and events as Parquet, CSV or JSONL.")],
     as_json: JsonOption = False,
 ) -> None:
     """Check a folder of data before anything is loaded: what fits, what does not, and why."""
     from sources.validate import validate as check
 
-    report = check(folder, datetime.now(UTC))
+    report = check(folder, datetime.now(UTC), params_of(context).ingest.reading())
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2, default=str))
     else:

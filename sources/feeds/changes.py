@@ -7,6 +7,7 @@ where reading can go on.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, Protocol
@@ -14,8 +15,11 @@ from typing import Any, Literal, NamedTuple, Protocol
 from pydantic import ValidationError
 
 from contracts.records import Identifier, Job, Record, Time
-from sources.check import check, explain, in_future, reject
+from sources.check import RowChecker, in_future, reject
+from sources.reasons import explain
 from sources.rows import RawRow, Reject
+
+log = logging.getLogger("rolecall")
 
 BATCH = 256
 """Changes that are read, encoded and indexed together."""
@@ -92,10 +96,13 @@ def _job(row: RawRow, head: _Head, now: datetime) -> Job | Reject:
     value: Any = (row.value or {}).get("job")
     if not isinstance(value, Mapping):
         return reject(row, "missing_field", "job: an upsert without the job's record; give the row this field")
-    job = check(RawRow("jobs", row.source, row.row, {"id": head.id, "updated_at": head.time} | dict(value)), now)
+    checker = RowChecker(now)
+    job = checker.check(RawRow("jobs", row.source, row.row, {"id": head.id, "updated_at": head.time} | dict(value)))
     if isinstance(job, Reject):
         return reject(row, job.reason, f"job.{job.detail}")
     assert isinstance(job, Job)
     if job.id != head.id:
         return reject(row, "other_id", f"job.id {job.id!r} is not the change's id {head.id!r}; leave it out")
+    for line in checker.findings.lines():
+        log.warning("job %s: %s", job.id, line)
     return job

@@ -139,7 +139,8 @@ def test_a_record_survives_being_validated_again(record: Member | Job | Event | 
 
 
 @pytest.mark.parametrize(
-    ("action", "reason", "kind"), [("view", "too_far", "wrong_type"), ("dismiss", "no_idea", "literal_error")]
+    ("action", "reason", "kind"),
+    [("view", "too_far", "reason_without_dismissal"), ("dismiss", "no_idea", "literal_error")],
 )
 def test_only_a_dismissal_has_a_reason_and_only_a_known_one(action: str, reason: str, kind: str) -> None:
     value = {"id": "e", "time": DAY, "member_id": "m", "job_id": "j", "action": action, "reason": reason}
