@@ -24,7 +24,7 @@ MEMBERS = [
     for i in range(4)
 ]
 JOBS = [
-    {"id": f"j{i}", "title": f"Nurse {i}", "salary_min": 1_000 * i, "updated_at": "2024-01-02T00:00:00Z"}
+    {"id": f"j{i}", "title": f"Nurse {i}", "salary_min": 1_000 * max(i, 1), "updated_at": "2024-01-02T00:00:00Z"}
     for i in range(5)
 ]
 EVENTS = [
