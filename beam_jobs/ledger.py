@@ -39,7 +39,8 @@ def units(source: Source, table: str) -> list[Unit]:
         return [Unit(str(source.folder), inputs, tuple(shards), _digest(inputs))] if shards else []
     files = dict.fromkeys(shard.path for shard in shards)
     return [
-        Unit(path, (Path(path),), tuple(s for s in shards if s.path == path), _digest([Path(path)])) for path in files
+        Unit(path, (Path(path),), tuple(s for s in shards if s.path == path), _digest([Path(path)], source.reading))
+        for path in files
     ]
 
 
@@ -87,5 +88,6 @@ def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
-def _digest(paths: Sequence[Path]) -> str:
-    return row_hash("\n".join(f"{path}\x00{file_hash(path)}" for path in paths))
+def _digest(paths: Sequence[Path], reading: str = "") -> str:
+    """reading: how the files are read, where that is stated; other rows may come of the same file read otherwise."""
+    return row_hash("\n".join(f"{path}\x00{file_hash(path)}" for path in paths) + reading)

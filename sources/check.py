@@ -44,6 +44,8 @@ class RowChecker:
 
         Times more than `AHEAD` after now are rejected; a job may be posted and may expire later.
         """
+        for finding in row.findings:
+            self.findings.add(finding, row.source, row.row)
         if row.value is None or row.reason:
             return reject(row, row.reason, row.detail)
         found: list[Finding] = []
@@ -136,4 +138,4 @@ def _time(record: Record) -> tuple[str, datetime]:
 
 def reject(row: RawRow, reason: str, detail: str) -> Reject:
     """The row as what the quarantine holds."""
-    return Reject(row.table, row.source, row.row, reason, detail, raw_text(row))
+    return Reject(row.table, row.source, row.row, reason, detail, raw_text(row), row.line)

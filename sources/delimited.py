@@ -1,21 +1,28 @@
-"""CSV and tab-separated files: their header, and their lines, each under the header or with the reason why not.
+"""Delimited files, as CSV: their header, and their lines, each under the header or with the reason why not.
 
-Stray bytes become replacement characters, which cleaning removes. A tab-separated file knows no quotes.
+A quote that is left open is a bad line, not a cell that holds the lines below it: those are read.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from contracts.errors import MissingColumn
 from contracts.records import MAX_TEXT_CHARS
+from sources import files
+from sources.dialect import NAMES, Dialect
+from sources.findings import Finding
 from sources.rows import RawRow
 
 MAX_FIELD_CHARS = 64_000_000
 """Characters of a cell at most: past it a quote was left open, and the row is rejected instead of holding the file."""
+SWALLOWED = 50
+"""Lines like rows inside one quoted cell after which its quote was left open, whatever follows."""
 
 
 class Line(NamedTuple):
@@ -26,12 +33,16 @@ class Line(NamedTuple):
         cells: Its cells as read.
         reason: Why it is bad; empty for a good line.
         detail: The same for a person.
+        number: 1-based line of the file where it begins; 0 for the whole file.
+        findings: What was assumed of it.
     """
 
     row: int
     cells: list[str]
     reason: str = ""
     detail: str = ""
+    number: int = 0
+    findings: tuple[Finding, ...] = ()
 
 
 class NamedCells(dict[str, str]):
@@ -41,12 +52,13 @@ class NamedCells(dict[str, str]):
     raw: str
 
 
-def header(path: Path, delimiter: str = ",") -> list[str] | None:
+def header(path: Path, delimiter: str | Dialect = ",") -> list[str] | None:
     """The names of the columns; None for a file that is empty or cannot be read."""
+    dialect = _dialect(delimiter)
     try:
-        with _open(path) as file:
-            return [name.strip() for name in next(_reader(file, delimiter), [])] or None
-    except (OSError, csv.Error):
+        with files.open_text(path, dialect.encoding) as file:
+            return _names(dialect, _Lines(file, dialect)) or None
+    except (*files.BROKEN, UnicodeError, csv.Error):
         return None
 
 
@@ -64,37 +76,28 @@ def require(path: Path, columns: Sequence[str], cure: str, delimiter: str = ",")
         )
 
 
-def lines(path: Path, delimiter: str = ",") -> Iterator[Line]:
+def lines(path: Path, delimiter: str | Dialect = ",") -> Iterator[Line]:
     """The lines of a file, streamed. A bad line or file comes as a Line with a reason, never as an exception."""
-    names = header(path, delimiter)
+    dialect = _dialect(delimiter)
+    names = header(path, dialect)
     if names is None:
         yield Line(0, [], "unreadable_file", "no header line can be read; write the file again")
         return
-    cure = "quote the cells that hold a comma" if delimiter == "," else "fetch the file again"
-    row = 0
+    row, number = 0, 0
     try:
-        with _open(path) as file:
-            reader = _reader(file, delimiter)
-            next(reader)
-            while True:
+        with files.open_text(path, dialect.encoding) as file:
+            source = _Lines(file, dialect)
+            _names(dialect, source)
+            for line in _read(dialect, source, names):
+                number = line.number
+                blank = not line.reason and not any(map(str.strip, line.cells))
+                if blank or line.cells == names:
+                    continue  # a line of empty cells; the header again, of a file put together from several
                 row += 1
-                try:
-                    cells = next(reader)
-                except StopIteration:
-                    return
-                except csv.Error as error:
-                    yield Line(row, [], "bad_csv", f"line {reader.line_num}: {error}; close its quotes")
-                    continue
-                if not cells:
-                    row -= 1
-                elif len(cells) != len(names):
-                    yield Line(
-                        row, cells, "wrong_column_count", f"{len(cells)} cells under {len(names)} columns; {cure}"
-                    )
-                else:
-                    yield Line(row, cells)
-    except OSError as error:
-        yield Line(row, [], "unreadable_file", f"{type(error).__name__}: {error}; write the file again")
+                yield line._replace(row=row)
+    except (*files.BROKEN, UnicodeError) as error:
+        detail = f"after line {number:,}: {type(error).__name__}: {error}; write the file again"
+        yield Line(row, [], "unreadable_file", detail)
 
 
 def read_whole(path: Path, table: str, delimiter: str = ",") -> tuple[list[NamedCells], list[RawRow]]:
@@ -113,7 +116,7 @@ def read_whole(path: Path, table: str, delimiter: str = ",") -> tuple[list[Named
             reason = "text_too_long"
             detail = f"{name} of {longest:,} characters is over the limit of {MAX_TEXT_CHARS:,}; cut the text"
         if reason:
-            bad.append(RawRow(table, str(path), line.row, None, raw, reason, detail))
+            bad.append(RawRow(table, str(path), line.row, None, raw, reason, detail, line.number))
             continue
         named = NamedCells(zip(names, line.cells, strict=True))
         named.row, named.raw = line.row, raw
@@ -121,10 +124,161 @@ def read_whole(path: Path, table: str, delimiter: str = ",") -> tuple[list[Named
     return good, bad
 
 
-def _open(path: Path) -> TextIO:
-    return path.open(encoding="utf-8-sig", errors="replace", newline="")
-
-
-def _reader(file: TextIO, delimiter: str) -> Any:
+def _reader(dialect: Dialect, source: Iterable[str]) -> Any:
     csv.field_size_limit(MAX_FIELD_CHARS)  # one for the whole process; csv's own is 131,072
-    return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL)
+    return dialect.reader(source)
+
+
+def _dialect(delimiter: str | Dialect) -> Dialect:
+    """A separator stands for the plain dialect with it: one of tabs knows no quotes."""
+    return delimiter if isinstance(delimiter, Dialect) else Dialect(delimiter, quoted=delimiter != "\t")
+
+
+class _Lines:
+    """The lines of a file for csv's reader, which asks for more of them while a quote is open.
+
+    Attributes:
+        number: Lines given so far.
+        taken: Those of the row that is being read.
+        last: The cells of the last good row.
+    """
+
+    def __init__(self, file: TextIO, dialect: Dialect) -> None:
+        self._file, self._dialect = file, dialect
+        self._again: deque[str] = deque()
+        self.number = 0
+        self.taken: list[str] = []
+        self.last: Sequence[str] = ()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self.taken) > SWALLOWED and len(self.taken) % SWALLOWED == 1 and self.holds_rows(-SWALLOWED):
+            raise csv.Error("an open quote")
+        line = self._again.popleft() if self._again else next(self._file)
+        self.number += 1
+        self.taken.append(line)
+        return line
+
+    def holds_rows(self, start: int) -> bool:
+        """Whether one of the lines taken, from a place in them, looks like a row of its own.
+
+        It has as many cells, and numbers, ids and dates of the same shape in the same place. A text may hold a line
+        with as many commas; it seldom has an id and a date where the rows have theirs.
+        """
+        delimiter = self._dialect.delimiter
+        shapes = list(map(_shape, self.last or self.taken[0].split(delimiter)))
+        telling = sum("9" in shape for shape in shapes)
+        if len(shapes) < 3 or not telling:
+            return False
+        for line in self.taken[start:]:
+            cells = (
+                next(csv.reader([line], delimiter=delimiter), []) if line.count(delimiter) + 1 >= len(shapes) else []
+            )
+            if len(cells) == len(shapes):
+                same = sum("9" in shape and shape == _shape(cell) for shape, cell in zip(shapes, cells, strict=True))
+                if same >= min(2, telling):
+                    return True
+        return False
+
+    def give_back(self) -> None:
+        """The lines of the row but its first will be given again."""
+        self._again.extendleft(reversed(self.taken[1:]))
+        self.number -= len(self.taken) - 1
+        del self.taken[1:]
+
+
+def _shape(cell: str) -> str:
+    """What kind of text a cell is: "j12" is "a9", "2026-05-01" is "9-9-9"."""
+    return _DIGITS.sub("9", _LETTERS.sub("a", cell[:100].strip()))
+
+
+_DIGITS, _LETTERS = re.compile(r"\d+"), re.compile(r"[^\W\d_]+")
+
+
+def _names(dialect: Dialect, source: _Lines) -> list[str]:
+    """The names of the columns; reads the lines up to them."""
+    for _ in range(dialect.skipped):
+        next(source, "")
+    for cells in _reader(dialect, source):
+        if any(map(str.strip, cells)):
+            return [cell.strip(" \t\r\n\ufeff\"'") for cell in cells]
+    return []
+
+
+def _read(dialect: Dialect, source: _Lines, names: list[str]) -> Iterator[Line]:
+    """The lines below the header, with 0 for their row."""
+    reader = _reader(dialect, source)
+    while True:
+        source.taken.clear()
+        start = source.number + 1
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield _misquoted(dialect, source, names, start, str(error))
+            continue
+        if len(source.taken) > 1 and source.holds_rows(1):
+            yield _misquoted(dialect, source, names, start, "")
+        elif cells and len(cells) != len(names):
+            yield _other_width(dialect, source.taken, cells, names, start)
+        else:
+            source.last = cells
+            yield Line(0, cells, number=start)
+
+
+def _misquoted(dialect: Dialect, source: _Lines, names: list[str], start: int, error: str) -> Line:
+    """The line of a row whose quotes do not pair; the lines that it took in besides are given back."""
+    end, text = source.number, source.taken[0].rstrip("\r\n")
+    source.give_back()
+    for cells in (_literal(text, dialect), _undoubled(text, dialect)):
+        if len(cells) == len(names):
+            return Line(0, cells, number=start, findings=(_QUOTES,))
+    if end == start:
+        return Line(0, [text], "bad_csv", f"line {start}: {error}; close its quotes, and double those inside", start)
+    column = _opened_in(text, names, dialect)
+    detail = (
+        f"line {start}: the quote that opens in {column} is not closed; it would swallow lines {start + 1} to {end}"
+    )
+    return Line(0, [text], "open_quote", f"{detail}, which are read as rows; close it, or double it", start)
+
+
+_QUOTES = Finding("row", "quotes", "quotes inside a cell, not doubled", "read as they stand")
+
+
+def _literal(text: str, dialect: Dialect) -> list[str]:
+    """The cells of a line of a file that hardly quotes: a quote between tabs stands for itself."""
+    return text.split("\t") if dialect.delimiter == "\t" else []
+
+
+def _undoubled(text: str, dialect: Dialect) -> list[str]:
+    """The cells of a line with quotes inside quoted cells: one closes only before a separator or at the end."""
+    mark = re.escape(dialect.delimiter)
+    cell = re.compile(rf'(?:"(?P<quoted>.*?)"|(?P<bare>[^"{mark}][^{mark}]*|))(?P<end>{mark}|\Z)')
+    cells, at = [], 0
+    while found := cell.match(text, at):
+        cells.append(found["bare"] if found["quoted"] is None else found["quoted"].replace('""', '"'))
+        if not found["end"]:
+            return cells
+        at = found.end()
+    return []
+
+
+def _opened_in(text: str, names: list[str], dialect: Dialect) -> str:
+    """The column of the last cell that begins with a quote."""
+    before = text[: max(text.rfind(dialect.delimiter + '"'), 0)]
+    place = len(next(csv.reader([before], delimiter=dialect.delimiter), [])) if '"' in text[1:] or before else 0
+    return names[place] if place < len(names) else "a cell"
+
+
+def _other_width(dialect: Dialect, taken: list[str], cells: list[str], names: list[str], start: int) -> Line:
+    """A line with more or fewer cells than names."""
+    if len(cells) < len(names) and not taken[-1].endswith(("\n", "\r")):
+        detail = f"line {start}: the file ends in the middle of this row; fetch or write it again"
+        return Line(0, cells, "file_ends", detail, start)
+    mark = NAMES.get(dialect.delimiter, dialect.delimiter)
+    cure = f"quote the cells that hold a {mark}" if dialect.quoted else "fetch the file again"
+    detail = f"line {start}: {len(cells)} cells under {len(names)} columns; {cure}"
+    return Line(0, cells, "wrong_column_count", detail, start)

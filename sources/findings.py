@@ -20,8 +20,8 @@ class Finding(NamedTuple):
     """One cell that did not mean what its field holds, or hardly can.
 
     Attributes:
-        field: Its path, without places in lists: "positions.end".
-        reason: A key of `sources.reasons.CURES`.
+        field: Its path, without places in lists: "positions.end"; the name of a file for what holds for all of it.
+        reason: Short and stable; of a cell a key of `sources.reasons.CURES`.
         shape: The value with "9" for each digit, cut.
         done: What became of it: "left empty", "cut", "swapped", "kept".
     """
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
     done: str
 
     def __str__(self) -> str:
-        return f"{self.field} {self.shape}: {self.reason}, {self.done}"
+        return f"{self.field}{self.shape and ' '}{self.shape}: {self.reason}, {self.done}"
 
 
 class Findings:
@@ -67,7 +67,9 @@ class Findings:
     def lines(self) -> Iterator[str]:
         """A line a finding, the most frequent first."""
         for finding, rows in sorted(self.rows.items(), key=lambda item: (-item[1], item[0])):
-            yield f"{finding}: {rows:,} rows, first {self.first[finding]}"
+            first = self.first[finding]
+            of_a_file = first.startswith(f"{finding.field} row ")
+            yield f"{finding}" if of_a_file else f"{finding}: {rows:,} rows, first {first}"
 
 
 def shape(value: object) -> str:

@@ -6,27 +6,36 @@ from pathlib import Path
 
 from contracts.errors import UnknownSource
 from contracts.plugins import Registry
+from sources.layout import Layout
+from sources.mapping.model import NAME, read_mapping
 from sources.rows import Source
 
 SOURCES: Registry[Source] = Registry("rolecall.sources", {"rolecall": "sources.layout:Layout"})
 
 
-def open_source(folder: Path, jobs_elsewhere: bool = False) -> Source:
+def open_source(folder: Path, jobs_elsewhere: bool = False, mapping: Path | None = None) -> Source:
     """The folder as a source of raw rows; where several formats recognise it, that of a plugin comes first.
 
     Args:
         folder: Holds the data files.
         jobs_elsewhere: A folder without jobs will do, because there are some already.
+        mapping: Says which column is which field; none: `mapping.yaml` in the folder, where there is one.
 
     Raises:
+        BadInput: The mapping is none, or names what is not there.
         UnknownSource: No format recognises the folder, or it holds no jobs; the error names what was looked for.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UnknownSource(f"{folder} is not a folder", cure="give the folder that holds the data files")
+    if mapping is None and (folder / NAME).is_file():
+        mapping = folder / NAME
     kinds = [SOURCES.get(name) for name in reversed(SOURCES.names())]
-    source = next((kind(folder) for kind in kinds if kind.recognises(folder)), None)
-    if source is None:
+    if mapping is not None:
+        source: Source | None = Layout(folder, read_mapping(mapping), str(mapping))
+    else:
+        source = next((kind(folder) for kind in kinds if kind.recognises(folder)), None)
+    if source is None or not source.tables:
         names = sorted(path.name for path in folder.iterdir())
         listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
         looked_for = ", ".join(kind.looks_for for kind in reversed(kinds))

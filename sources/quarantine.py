@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +27,7 @@ SCHEMA = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
         pa.field("detail", pa.string(), nullable=False),
         pa.field("raw", pa.large_string(), nullable=False),
+        pa.field("line", pa.int64()),  # 1-based; 0 or null: the format has no lines
         pa.field("time", TIME, nullable=False),
     ]
 )
@@ -44,8 +46,7 @@ def add(folder: Path, rejects: Sequence[Reject], now: datetime) -> None:
     path = folder / f"part-{_name(rejects[0].table, rejects[0].source)}.parquet"
     rows = {reject.row: reject for reject in rejects}
     if path.is_file():
-        stored = pq.read_table(path, columns=list(Reject._fields)).to_pylist()
-        rows = {row["row"]: Reject(**row) for row in stored} | rows
+        rows = {row["row"]: Reject(**row) for row in _stored(path)} | rows
     write(folder, rows.values(), now)
 
 
@@ -69,6 +70,12 @@ def reasons(folder: Path, table: str) -> Counter[str]:
         return Counter()
     rows = read_table(folder, ["table", "reason"]).to_pylist()
     return Counter(row["reason"] for row in rows if row["table"] == table)
+
+
+def _stored(path: Path) -> list[dict[str, Any]]:
+    """The rejects of a part; one of an earlier version lacks the lines."""
+    table = pq.read_table(path)
+    return list(table.select([name for name in Reject._fields if name in table.schema.names]).to_pylist())
 
 
 def _name(table: str, source: str) -> str:

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 import orjson
 
+from sources.findings import Finding
+
 
 class RawRow(NamedTuple):
     """One row as it was read. Either `value` holds its fields, or `reason` and `detail` say why there is none.
@@ -21,6 +23,8 @@ class RawRow(NamedTuple):
         raw: Its text where it could not be parsed; else empty, and `raw_text` makes it from `value`.
         reason: Short and stable, for counting.
         detail: For the person who mends the row.
+        line: 1-based line of the file where the row begins; 0 for a format without lines.
+        findings: What was assumed, changed or left out of it; those of the whole file come with its first row.
     """
 
     table: str
@@ -30,6 +34,8 @@ class RawRow(NamedTuple):
     raw: str = ""
     reason: str = ""
     detail: str = ""
+    line: int = 0
+    findings: tuple[Finding, ...] = ()
 
 
 class Reject(NamedTuple):
@@ -41,6 +47,7 @@ class Reject(NamedTuple):
     reason: str
     detail: str
     raw: str
+    line: int = 0
 
 
 class Shard(NamedTuple):
@@ -117,6 +124,16 @@ def raw_text(row: RawRow) -> str:
         return orjson.dumps(row.value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # what orjson reads may be nested deeper than it writes
         return json.dumps(_cut(row.value, DEEPEST), default=str, skipkeys=True)
+
+
+def without_missing(value: Any, levels: int = DEEPEST) -> Any:
+    """A JSON value without what is null or NaN in it; what lies deeper than any record goes is left as it is."""
+    if isinstance(value, dict) and levels:
+        present = ((name, cell) for name, cell in value.items() if cell is not None and cell == cell)
+        return {n: without_missing(cell, levels - 1) if isinstance(cell, dict | list) else cell for n, cell in present}
+    if isinstance(value, list) and levels:
+        return [without_missing(cell, levels - 1) for cell in value if cell is not None and cell == cell]
+    return value
 
 
 def _cut(value: Any, levels: int) -> Any:

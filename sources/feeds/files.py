@@ -20,7 +20,7 @@ from contracts.errors import BadInput, MissingChanges, MissingColumn, Unreadable
 from contracts.records import Job
 from contracts.validation import first_line
 from sources.feeds.changes import BATCH, TABLE, RawChange
-from sources.layout import present_cells
+from sources.formats.parquet import present_cells
 from sources.rows import RawRow
 
 COLUMNS = ("sequence", "op", "id", "time")

@@ -16,8 +16,7 @@ import orjson
 
 from contracts.errors import BadInput, MissingChanges, NotReady
 from sources.feeds.changes import BATCH, TABLE, RawChange
-from sources.layout import without_nulls
-from sources.rows import RawRow
+from sources.rows import RawRow, without_missing
 
 SCHEMES = ("redis://", "rediss://", "unix://")
 STREAM = "job_changes"
@@ -101,7 +100,7 @@ def _change(source: str, row: int, position: str, fields: dict[str, str]) -> Raw
     value: dict[str, Any] = {"time": datetime.fromtimestamp(_moment(position)[0] / 1e3, UTC), **fields}
     if "job" in value:
         try:
-            value["job"] = without_nulls(orjson.loads(value["job"]))
+            value["job"] = without_missing(orjson.loads(value["job"]))
         except orjson.JSONDecodeError as error:
             detail = f"job: {error}; write it as one JSON object"
             return RawChange(position, RawRow(TABLE, source, row, None, str(fields), "bad_json", detail))

@@ -21,7 +21,13 @@ def _jobs(folder: Path, write_csv: Callable, posted: list[str]) -> Path:
 
 @pytest.mark.parametrize(
     ("others", "month"),
-    [(["25/04/2025"], 4), (["04/25/2025"], 3), ([], None), (["25/04/2025", "04/25/2025"], None), (["05/05/2025"], None)],
+    [
+        (["25/04/2025"], 4),
+        (["04/25/2025"], 3),
+        ([], None),
+        (["25/04/2025", "04/25/2025"], None),
+        (["05/05/2025"], None),
+    ],
 )
 def test_a_column_tells_its_order(
     tmp_path: Path, write_csv: Callable, now: datetime, others: list[str], month: int | None

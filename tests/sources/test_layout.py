@@ -13,7 +13,8 @@ import pytest
 from contracts.arrow import to_table
 from contracts.errors import MissingColumn, UnknownSource
 from contracts.records import Job, Member, Position, Preferences
-from sources import Reject, delimited, layout, open_source
+from sources import Reject, delimited, open_source
+from sources.formats import parquet
 from tests.make import refused
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
@@ -102,14 +103,16 @@ def test_bad_json_in_a_csv_cell_is_set_aside(tmp_path: Path, read: Callable, wri
     assert bad.reason == "bad_json"
 
 
-def test_stray_bytes_are_cleaned_away(tmp_path: Path, read: Callable) -> None:
+def test_stray_bytes_are_read_as_windows_1252_in_text_and_cleaned_away_in_parquet(
+    tmp_path: Path, read: Callable
+) -> None:
     (tmp_path / "jobs.csv").write_bytes(b"id,title,updated_at\nj1,Nu\xffrse,2025-05-01\n")
     (tmp_path / "jobs.jsonl").write_bytes(b'{"id": "j2", "title": "Nu\xffrse", "updated_at": "2025-05-01"}\n')
     column = pa.array([b"Nu\xffrse"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"id": ["j3"], "title": column, "updated_at": ["2025-05-01"]}), tmp_path / "jobs.parquet")
     assert {(job.id, job.title) for job in read(tmp_path, "jobs")} == {
-        ("j1", "Nurse"),
-        ("j2", "Nurse"),
+        ("j1", "Nuÿrse"),
+        ("j2", "Nuÿrse"),
         ("j3", "Nurse"),
     }
 
@@ -229,7 +232,7 @@ def test_an_extra_column_is_not_read_and_is_reported(tmp_path: Path, read: Calla
 def test_a_large_parquet_file_is_split_into_shards_that_give_every_row_once(
     tmp_path: Path, write_csv: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layout, "SHARD_ROWS", 250)
+    monkeypatch.setattr(parquet, "SHARD_ROWS", 250)
     jobs = [Job(id=f"j{n}", title="Nurse", updated_at=DAY) for n in range(1_000)]
     pq.write_table(to_table(jobs, Job), tmp_path / "jobs.parquet", row_group_size=100)
     source = open_source(tmp_path)

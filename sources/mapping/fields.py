@@ -1,0 +1,305 @@
+"""A row under the names of its file -> a row under the fields of its record, with findings of what that took.
+
+What a record has no field for is counted and not read. What a cell holds is left to the record to read, but for what
+only a file needs: lists and records written into one cell, ids that a spreadsheet took for numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from contracts.arrow import arrow_schema
+from contracts.errors import BadInput
+from contracts.records import RECORDS
+from sources.findings import Finding, shape
+from sources.mapping.model import Column, TableMapping
+from sources.rows import RawRow, without_missing
+
+IDS = ("id", "member_id", "job_id")
+STRONG = ("\n", ";", "|")
+"""Separators of a list that part it wherever they stand; a comma may be a part of a value."""
+
+_SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE]\+?\d+")
+_WHOLE = re.compile(r"(\d+)\.0+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_GAPS = re.compile(r"[\s\-_]+")
+
+
+class BadCell(ValueError):
+    """A cell that cannot be read as its field is; `reason` as the quarantine counts it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason = reason
+        super().__init__(detail)
+
+
+def heading(name: str) -> str:
+    """A column's name as fields are written: "Updated At", "updated-at" and "updatedAt" are updated_at."""
+    return _GAPS.sub("_", _CAMEL.sub("_", name.strip(" \t\r\n\ufeff\"'"))).lower()
+
+
+class Fields:
+    """Reads the rows of one file as rows of one table."""
+
+    def __init__(self, table: str, section: TableMapping, columns: Sequence[str] = ()) -> None:
+        """columns: those of the whole file, where it has such."""
+        self._table, self._section, self._columns = table, section, tuple(columns)
+        self._by_name = _by_name(table)
+        self._of_column: dict[str, tuple[str, ...]] = {}
+        for field, column in section.columns.items():
+            if len(column.column) == 1:
+                name = column.column[0]
+                self._of_column[name] = (*self._of_column.get(name, ()), field)
+        self._joined = {f: c for f, c in section.columns.items() if len(c.column) > 1}
+        self._parts = {name for column in self._joined.values() for name in column.column}
+        self._filled = {
+            field: column.default if column.constant is None else column.constant
+            for field, column in section.columns.items()
+            if column.constant is not None or column.default is not None
+        }
+        self._passed = {*self._columns, *self._parts, *section.ignore}
+        """Without a word for each row: what the file lacks use for as a whole is told once (`ignored_columns`)."""
+        self._commas: set[str] | None = None
+        self._readers: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {}
+        self._found: list[Finding] = []
+
+    def known(self, column: str) -> bool:
+        """Whether a column has a use."""
+        return column in self._parts or bool(self._fields_of(column))
+
+    def require(self, where: str) -> list[str]:
+        """The fields that every row needs and no column of the file gives.
+
+        Raises:
+            BadInput: Two columns are one field.
+        """
+        given: dict[str, str] = {}
+        for column in self._columns:
+            for field in self._fields_of(column):
+                if field in given and column != given[field]:
+                    what = f"the columns {given[field]!r} and {column!r} are both {field}"
+                    raise BadInput(what, where=where, cure="rename one, or say in a mapping which one counts")
+                given[field] = column
+        have = {*given, *self._joined, *self._filled}
+        fields = RECORDS[self._table].model_fields
+        return [name for name, field in fields.items() if field.is_required() and name not in have]
+
+    def sample(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Learn from a file's first rows which lists have commas between their values: those without other marks."""
+        strong, comma = set(), set()
+        for row in rows:
+            for name, cell in row.items():
+                for field in self._fields_of(name):
+                    if isinstance(cell, str) and _kinds(self._table).get(field) == "words":
+                        strong |= {field} if any(mark in cell.strip() for mark in STRONG) else set()
+                        comma |= {field} if "," in cell else set()
+        self._commas = comma - strong
+
+    def read(self, row: RawRow) -> RawRow:
+        """The row under the fields of its record, or with the reason why it cannot be."""
+        if row.value is None:
+            return row
+        self._found = []
+        value: dict[str, Any] = {}
+        try:
+            for name, cell in row.value.items():
+                readers = self._readers.get(name)
+                if readers is None:
+                    readers = self._readers[name] = self._readers_of(name)
+                for field, read in readers:
+                    if field not in self._filled or not _is_empty(cell):
+                        _put(value, field, read(cell))
+                if not readers and name not in self._passed:
+                    self._found.append(Finding(self._table, "unknown_field", name, "not read"))
+            for field, column in self._joined.items():
+                cells = [row.value.get(name) for name in column.column]
+                if said := [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]:
+                    _put(value, field, self._reader(field, column)(column.join.join(said)))
+            for field, given in self._filled.items():
+                if not _has(value, field):
+                    _put(value, field, self._reader(field, Column(constant=given))(given))
+        except BadCell as error:
+            return row._replace(value=None, raw=_text(row), reason=error.reason, detail=str(error))
+        findings = (*row.findings, *self._found) if self._found else row.findings
+        return row._replace(value=value, findings=findings)
+
+    def _fields_of(self, column: str) -> tuple[str, ...]:
+        """The fields that a column is; the mapping's word goes over the name's."""
+        if column in self._of_column:
+            return self._of_column[column]
+        if column in self._section.ignore or column in self._parts:
+            return ()
+        field = self._by_name.get(column) or self._by_name.get(heading(column))
+        return (field,) if field and field not in self._section.columns else ()
+
+    def _readers_of(self, name: str) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+        return tuple((f, self._reader(f, self._section.columns.get(f))) for f in self._fields_of(name))
+
+    def _reader(self, field: str, column: Column | None) -> Callable[[Any], Any]:
+        """How a cell is read as a field."""
+        steps: list[Callable[[Any], Any]] = []
+        kind = _kinds(self._table).get(field, "")
+        if column is not None and column.values and kind != "words":
+            steps.append(_by_word(column.values))
+        if column is not None and column.format:
+            steps.append(lambda cell: _dated(cell, column.format or "", field))
+        if field in IDS:
+            steps.append(lambda cell: self._id(cell, field))
+        elif kind == "words":
+            steps.append(lambda cell: self._words(cell, field, column))
+        elif kind == "records":
+            steps.append(lambda cell: self._records(cell, field))
+        else:
+            steps.append(lambda cell: self._scalar(cell, field))
+        if len(steps) == 1:
+            return steps[0]
+
+        def read(cell: Any) -> Any:
+            for step in steps:
+                if cell is not None:
+                    cell = step(cell)
+            return cell
+
+        return read
+
+    def _id(self, cell: Any, field: str) -> Any:
+        """An id as text; one that a spreadsheet or a table of numbers took for a number is said."""
+        if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
+            self._found.append(Finding(field, "id_as_number", shape(cell), "read without its .0"))
+            return str(int(cell))
+        if isinstance(cell, str):
+            if whole := _WHOLE.fullmatch(cell.strip()):
+                self._found.append(Finding(field, "id_as_number", shape(cell), "read without its .0"))
+                return whole[1]
+            if _SCIENTIFIC.fullmatch(cell.strip()):
+                self._found.append(Finding(field, "id_cut", shape(cell), "kept; export the column as text"))
+        return self._scalar(cell, field)
+
+    def _scalar(self, cell: Any, field: str) -> Any:
+        if isinstance(cell, list) and all(isinstance(part, str | int | float) for part in cell) and cell:
+            self._found.append(Finding(field, "too_many_values", "", "joined"))
+            return ", ".join(map(str, cell))
+        return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
+
+    def _words(self, cell: Any, field: str, column: Column | None) -> Any:
+        if isinstance(cell, str) and cell.lstrip()[:1] == "[":
+            cell = _json(cell, field)
+        elif isinstance(cell, str):
+            cell = [word for part in self._parted(cell.strip(), field, column) if (word := part.strip())]
+        if column is not None and column.values and isinstance(cell, list):
+            by_word = _by_word(column.values)
+            cell = [meant for word in cell if (meant := by_word(word)) is not None]
+        return cell
+
+    def _parted(self, cell: str, field: str, column: Column | None) -> list[str]:
+        if column is not None and column.separator:
+            return cell.split(column.separator)
+        mark = next((mark for mark in STRONG if mark in cell), None)
+        if mark is None and "," in cell and (self._commas is None or field in self._commas):
+            self._found.append(Finding(field, "separator", "comma", "parted there"))
+            mark = ","
+        return cell.split(mark) if mark else [cell]
+
+    def _records(self, cell: Any, field: str) -> Any:
+        if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
+            cell = _json(cell, field)
+        return self._known_parts(cell, field)
+
+    def _known_parts(self, value: Any, field: str) -> Any:
+        """Nested records without what they have no field for, which is counted."""
+        if isinstance(value, list):
+            return [self._known_parts(part, field) for part in value]
+        if not isinstance(value, dict):
+            return value
+        known = _parts(self._table, field)
+        for name in value.keys() - known:
+            self._found.append(Finding(self._table, "unknown_field", f"{field}.{name}", "not read"))
+        return {name: part for name, part in value.items() if name in known}
+
+
+def _put(value: dict[str, Any], field: str, cell: Any) -> None:
+    """Set a field, given by its path; nothing for None."""
+    if cell is None:
+        return
+    *heads, last = field.split(".") if "." in field else (field,)
+    for head in heads:
+        value = value.setdefault(head, {})
+    value[last] = cell
+
+
+def _is_empty(cell: Any) -> bool:
+    return isinstance(cell, str) and not cell.strip()
+
+
+def _has(value: Any, field: str) -> bool:
+    for name in field.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return False
+        value = value[name]
+    return True
+
+
+def _by_word(values: Mapping[str, Any]) -> Callable[[Any], Any]:
+    folded = {word.strip().casefold(): meant for word, meant in values.items()}
+    return lambda cell: folded.get(str(cell).strip().casefold(), cell)
+
+
+def _dated(cell: Any, form: str, field: str) -> Any:
+    if isinstance(cell, datetime | date):
+        return cell
+    try:
+        found = datetime.strptime(str(cell).strip(), form)
+    except ValueError:
+        cure = "write all dates so, or take the format out of the mapping"
+        raise BadCell("bad_date", f"{field} {str(cell)[:80]!r} is not written as {form!r}; {cure}") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _json(cell: str, field: str) -> Any:
+    try:
+        return without_missing(orjson.loads(cell))
+    except orjson.JSONDecodeError as error:
+        raise BadCell("bad_json", f"{field}: {error}; write it as JSON") from None
+
+
+def _text(row: RawRow) -> str:
+    return orjson.dumps(row.value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+@cache
+def _by_name(table: str) -> Mapping[str, str]:
+    """Heading -> field."""
+    return {name: name for name in RECORDS[table].model_fields}
+
+
+@cache
+def _kinds(table: str) -> Mapping[str, str]:
+    """Field -> "words" for a list of text, "records" for a record or a list of them."""
+    kinds: dict[str, str] = {}
+    for field in arrow_schema(RECORDS[table]):
+        _note_kind(kinds, field.name, field.type)
+    return kinds
+
+
+def _note_kind(kinds: dict[str, str], name: str, kind: pa.DataType) -> None:
+    if pa.types.is_list(kind):
+        kinds[name] = "words" if pa.types.is_string(kind.value_type) else "records"
+    elif pa.types.is_struct(kind):
+        kinds[name] = "records"
+        for part in kind:
+            _note_kind(kinds, f"{name}.{part.name}", part.type)
+
+
+@cache
+def _parts(table: str, field: str) -> frozenset[str]:
+    """The names of the parts of a field that holds records."""
+    kind = arrow_schema(RECORDS[table]).field(field).type
+    inner = kind.value_type if pa.types.is_list(kind) else kind
+    return frozenset(part.name for part in inner)
