@@ -32,6 +32,7 @@ app = typer.Typer(
 COMMANDS: tuple[Callable[..., None], ...] = (
     recipe.doctor,
     data.validate,
+    data.inspect,
     data.simulate,
     train.export,
     index.index,

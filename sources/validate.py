@@ -7,7 +7,7 @@ and keeps the ids of members and jobs and 24 bytes a row: 250 MB for ten million
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -90,13 +90,16 @@ class Report:
         return out
 
 
-def validate(folder: Path, now: datetime, reading: TimeReading = PLAIN) -> Report:
+def validate(
+    folder: Path, now: datetime, reading: TimeReading = PLAIN, taken: Callable[[Record], None] | None = None
+) -> Report:
     """Read and check all rows of a folder.
 
     Args:
         folder: In a format of `sources.open.SOURCES`.
         now: Timezone-aware; later times are rejected.
         reading: Of times, as `ingest` would read them.
+        taken: Called with each record that fits, repeated ones among them, members before jobs before events.
 
     Raises:
         UnknownSource: The folder is in no known format.
@@ -104,11 +107,14 @@ def validate(folder: Path, now: datetime, reading: TimeReading = PLAIN) -> Repor
     """
     source = open_source(folder)
     ids: dict[str, set[str]] = {"members": set(), "jobs": set()}
-    tables = {name: _table(source, name, RowChecker(now, reading, source), ids) for name in source.tables}
+    checkers = {name: RowChecker(now, reading, source) for name in source.tables}
+    tables = {name: _table(source, name, checkers[name], ids, taken or (lambda _: None)) for name in source.tables}
     return Report(str(folder), source.name, tables, dict(source.ignored_columns()))
 
 
-def _table(source: Source, name: str, checker: RowChecker, ids: dict[str, set[str]]) -> TableReport:
+def _table(
+    source: Source, name: str, checker: RowChecker, ids: dict[str, set[str]], taken: Callable[[Record], None]
+) -> TableReport:
     """The report of one table; the ids of members and jobs are added to `ids`."""
     report = TableReport()
     moments: list[datetime] = []  # the first and the last
@@ -123,6 +129,7 @@ def _table(source: Source, name: str, checker: RowChecker, ids: dict[str, set[st
                 moment = result.time if isinstance(result, Event | Grade) else result.updated_at  # type: ignore[attr-defined]
                 moments = [min([*moments, moment]), max([*moments, moment])]
                 seen.add(row, result)
+                taken(result)
                 if name in ids:
                     ids[name].add(result.id)  # type: ignore[attr-defined]
             elif result.reason in DUPLICATE_REASONS:

@@ -29,6 +29,25 @@ def validate(
         raise typer.Exit(2)
 
 
+def inspect(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Members, jobs and events, as `validate` reads them.")],
+    out: Annotated[Path | None, typer.Option(help="An HTML page to write.")] = None,
+) -> None:
+    """Say what the data of a folder is, what it makes possible, and what would help most."""
+    from contracts.versions import write_text
+    from sources.profile import Profile
+    from sources.profile_page import profile_lines, profile_page
+    from sources.validate import validate as check
+
+    profile = Profile(datetime.now(UTC))
+    report = check(folder, profile.now, params_of(context).ingest.reading(), profile.add)
+    typer.echo("\n".join(profile_lines(profile, report)))
+    if out is not None:
+        write_text(out, profile_page(profile, report))
+        typer.echo(f"page: {out}")
+
+
 def simulate(
     context: typer.Context,
     out: Annotated[Path, typer.Argument(help="Folder to write the simulated market to.")],
