@@ -9,8 +9,35 @@ import html
 import re
 import unicodedata
 
+_ELEMENTS = (
+    "a abbr acronym address applet area article aside audio b base basefont bdi bdo big blink blockquote body br "
+    "button canvas caption center cite code col colgroup data datalist dd del details dfn dialog dir div dl dt em "
+    "embed fieldset figcaption figure font footer form frame frameset g h1 h2 h3 h4 h5 h6 head header hgroup hr "
+    "html i iframe img input ins kbd label legend li link main map mark marquee menu meta meter nav nobr noframes "
+    "noscript object ol optgroup option output p param path picture pre progress q rp rt ruby s samp section select "
+    "slot small source span strike strong sub summary sup svg table tbody td template textarea tfoot th thead time "
+    "title tr track tt u ul use var video wbr"
+)
+_BARE = (
+    "nowrap noshade compact selected checked disabled hidden readonly required multiple controls autoplay loop muted "
+    "async defer open reversed ismap allowfullscreen itemscope novalidate"
+)
+"""HTML's elements and attributes without a value: `List<String>` and "a <b and c> d" are text, `<td nowrap>` is not."""
+
+
+def _any(names: str) -> str:
+    return "|".join(sorted(names.split(), key=len, reverse=True))
+
+
 _BLOCK = re.compile(r"<(?ai:script|style)\b")
-_TAG = re.compile(r"</?[A-Za-z][^<>]{0,2000}>|<!--")
+_TAG = re.compile(
+    rf"</?(?ai:(?:{_any(_ELEMENTS)})|[a-z][a-z0-9]*:[a-z][\w.-]*)"  # an element, or one of a namespace: <o:p>
+    rf"(?:\s*/?>|\s[^<>=]*=[^<>]*>|(?ai:\s+(?:{_any(_BARE)}))+\s*/?>)"
+    r"|<![A-Za-z][^<>]*>|<\?[A-Za-z][^<>]*\?>|<!--"
+)
+_CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
+_INLINE = re.compile(r"data:[\w.+-]{1,60}/[\w.+-]{1,60}(?:;[\w.=+-]{1,60}){0,4};base64,[A-Za-z0-9+/=_%-]*")
+"""A file inside a text, as an image of thousands of characters."""
 _REST = {
     "<script": re.compile(r"[^>]*>.*?</(?ai:script)\s*>", re.DOTALL),
     "<style": re.compile(r"[^>]*>.*?</(?ai:style)\s*>", re.DOTALL),
@@ -18,9 +45,14 @@ _REST = {
 }
 """What opens a stretch of markup -> the rest of the stretch; markup that is not here is whole as it is found."""
 _HUGE = re.compile(r"&#[0-9]{1000,};?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufffd]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+    r"\ufff9-\ufffd\U000e0000-\U000e007f]"
+)
+"""Control characters and what has no width: soft hyphens, joiners, marks of direction and of byte order."""
 _MARKS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
 _SPACE = re.compile(r"\s+")
+_SIGNS = ("<", "&", "  ", "]]>", ";base64,")
 _PASSES = 8
 _MARKS_IN_A_ROW = 30  # Unicode's Stream-Safe Text Format (UAX 15)
 
@@ -30,18 +62,23 @@ def clean_text(text: str) -> str:
 
     Idempotent up to `_PASSES` levels of nested escaping (property test); the bound keeps hostile text linear.
     """
-    if text.isascii() and text.isprintable() and "<" not in text and "&" not in text and "  " not in text:
+    if text.isascii() and text.isprintable() and not any(sign in text for sign in _SIGNS):
         return text.strip()  # nine rows in ten; the rest of the work changes nothing for them
     for _ in range(_PASSES):  # an entity may spell a tag, and a tag may split an entity
         before = text
         text = html.unescape(_HUGE.sub("", text))  # `int` refuses such a number; no character has it
-        text = _CONTROL.sub("", text)
+        text = _CDATA.sub("", without_files(_CONTROL.sub("", text)))
         text = _without(_TAG, _without(_BLOCK, text))
         text = _MARKS.sub(_few_marks, text.encode("utf-8", "ignore").decode())
         text = unicodedata.normalize("NFC", text)
         if text == before:
             break
     return _SPACE.sub(" ", text).strip()
+
+
+def without_files(text: str) -> str:
+    """`text` without the files that are written out in it (`data:image/png;base64,...`), which are no text."""
+    return _INLINE.sub("", text) if ";base64," in text else text
 
 
 def _without(markup: re.Pattern[str], text: str) -> str:

@@ -24,13 +24,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from contracts.cleaning import clean_text
+from contracts.cleaning import clean_text, without_files
 from contracts.reading.pay import currency_code, fill_pay, yearly
 from contracts.reading.spellings import is_spelled, spelled
 from contracts.reading.times import PLAIN, TimeReading, read_time
+from contracts.reading.ways import fill_way
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 MAX_TEXT_CHARS = 100_000
+MAX_MARKUP_CHARS = 20 * MAX_TEXT_CHARS
 MAX_POSITION = 1_000_000
 """Of a job in a list; every integer column that later holds it is wide enough."""
 LEAST_PROPENSITY = 2.0**-126
@@ -65,9 +67,12 @@ def _misfit(reason: str, what: str) -> PydanticCustomError:
 
 
 def _bounded(text: str) -> str:
-    if len(text) > MAX_TEXT_CHARS:
-        raise _misfit("text_too_long", f"text of {len(text):,} characters is over the limit of {MAX_TEXT_CHARS:,}")
-    return clean_text(text)
+    """The text without markup; its length is measured then, that of its markup before only to bound the work."""
+    for cleaned, limit in ((without_files, MAX_MARKUP_CHARS), (clean_text, MAX_TEXT_CHARS)):
+        text = cleaned(text)
+        if len(text) > limit:
+            raise _misfit("text_too_long", f"text of {len(text):,} characters is over the limit of {limit:,}")
+    return text
 
 
 def utc(value: datetime) -> datetime:
@@ -114,6 +119,13 @@ def _words_of(field: str, values: Any) -> BeforeValidator:
     return BeforeValidator(read)
 
 
+def _joined(value: Any) -> Any:
+    """Several places as one text."""
+    if isinstance(value, list | tuple) and all(isinstance(place, str) for place in value):
+        return "; ".join(value)
+    return value
+
+
 def _blank_is_a_year(value: Any) -> Any:
     return "year" if value is None else value
 
@@ -152,6 +164,7 @@ OptionalWorkplace = Annotated[Workplace | None, _words_of("workplace", Workplace
 OptionalEmployment = Annotated[Employment | None, _words_of("employment", Employment)]
 Period = Annotated[PayPeriod, BeforeValidator(_blank_is_a_year), _words_of("salary_period", PayPeriod)]
 Currency = Annotated[Text, AfterValidator(currency_code)]
+Places = Annotated[Text, BeforeValidator(_joined)]
 Words = Annotated[tuple[Text, ...], Field(max_length=500)]
 
 
@@ -223,13 +236,14 @@ class Job(Record):
     """A job advert. `posted_at` None: not known; `expires_at` None: no end; `hidden`: never shown.
 
     `salary_min` and `salary_max` are paid for each `salary_period` in `currency`; either may give both in words, as
-    "20-25 €/hour". An `expires_at` without a time of day is the end of that day.
+    "20-25 €/hour". An `expires_at` without a time of day is the end of that day. `location` may name several places,
+    "San Francisco, CA; New York, NY", and a way of working, which `workplace` is where it is not given.
     """
 
     id: Identifier
     title: Annotated[Text, Field(min_length=1)]
     company: Text = ""
-    location: Text = ""
+    location: Places = ""
     workplace: OptionalWorkplace = None
     employment: OptionalEmployment = None
     seniority: OptionalSeniority = None
@@ -253,7 +267,7 @@ class Job(Record):
     @model_validator(mode="before")
     @classmethod
     def _in_words(cls, value: Any) -> Any:
-        return fill_pay(value) if isinstance(value, dict) else value
+        return fill_way(fill_pay(value)) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:

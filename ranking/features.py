@@ -5,6 +5,8 @@ Labelling, serving and replay call this one function, so that a weight learned o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from contracts.examples import PAIR_FEATURES
@@ -67,7 +69,7 @@ def pair_features(
         "terms": index.term_shares(request)[rows] if terms is None else terms,
         "same_city": in_city,
         "same_region": _share(index, "region", rows, index.places(request, "region")),
-        "same_company": _share(index, "company", rows, index.attributes.codes("company")[recent]),
+        "same_company": _same_company(index, rows, recent),
         "title_overlap": index.titles.overlap(rows, request.titles, recent),
         "views_7d": np.log1p(activity.views(rows, request.time, VIEW_DAYS)),
         "days_since_view": np.log1p(days),
@@ -78,9 +80,18 @@ def pair_features(
     return out
 
 
-def _share(index: JobIndex, attribute: str, rows: np.ndarray, codes: np.ndarray) -> np.ndarray | float:
-    """(n,) share of `codes` that equal each row's; an attribute that a job lacks matches nothing."""
-    if not len(codes):
+def _share(index: JobIndex, attribute: str, rows: np.ndarray, values: Sequence[str]) -> np.ndarray | float:
+    """(n,) share of some values that each row has; an empty value is nowhere."""
+    if not values:
         return 0.0
-    of_rows = index.attributes.codes(attribute)[rows][:, None]
-    return ((of_rows == codes) & (of_rows >= 0)).mean(axis=1)
+    held = [index.attributes.shared(attribute, [value] if value else [], rows) for value in values]
+    return np.asarray(np.mean(held, axis=0))
+
+
+def _same_company(index: JobIndex, rows: np.ndarray, recent: np.ndarray) -> np.ndarray | float:
+    """(n,) share of the recent jobs that are of each row's company; one that is not named is no company."""
+    if not len(recent):
+        return 0.0
+    companies = index.attributes.codes("company")
+    of_rows = companies[rows][:, None]
+    return np.asarray(((of_rows == companies[recent]) & (of_rows >= 0)).mean(axis=1))

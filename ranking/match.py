@@ -14,7 +14,7 @@ import numpy as np
 
 from contracts.match import COMPARISONS
 from contracts.records import SENIORITY_LADDER
-from contracts.text.places import Place, folded, is_region, read_place, split_place
+from contracts.text.places import Place, folded, is_region, read_place, read_places, split_place
 from contracts.text.words import stem, words
 from contracts.text.work import NOT_KNOWN, Title, WorkReader
 from retrieval.engines.append_only import SegmentedArray
@@ -115,7 +115,7 @@ def match_bins(
     shared = table.shared("skills", facts.skills, rows)
     compared = (needed > 0) & bool(facts.skills)
     remote = _is(table, "workplace", ("remote",), rows)
-    reach = [read_place(request.location), *_wished_places(facts.places, table)]
+    reach = [*read_places(request.location), *_wished_places(facts.places, table)]
     columns = {
         "skills": _binned("skills", shared / np.maximum(needed, 1), compared),
         "skills_shared": _binned("skills_shared", shared, compared),
@@ -149,8 +149,8 @@ def _read_query(query: str, table: AttributeTable) -> tuple[str, Place | None]:
     """What a query asks for, and its place where it names one that the jobs or the table of regions know."""
     rest, name = split_place(query)
     place = read_place(name)
-    names = ((table.code("city", place.city), place.city), (table.code("region", place.region), place.region))
-    if name and any(code >= 0 or is_region(part) for code, part in names):
+    known = table.is_held("city", place.city) or table.is_held("region", place.region)
+    if name and (known or is_region(place.city) or is_region(place.region)):
         return rest, place
     return query.strip(), None
 
@@ -164,7 +164,7 @@ def _wished_places(text: str, table: AttributeTable) -> list[Place]:
     while at < len(names):
         both = ", ".join(names[at : at + 2])
         paired = at + 1 < len(names) and (
-            table.code("place", both) >= 0 or (is_region(names[at + 1]) and not is_region(names[at]))
+            table.is_held("place", both) or (is_region(names[at + 1]) and not is_region(names[at]))
         )
         places.append(read_place(both if paired else names[at]))
         at += 2 if paired else 1
@@ -175,20 +175,21 @@ def _tiers(table: AttributeTable, reach: Sequence[Place], rows: np.ndarray) -> n
     """(n,) the best tier of each job over some places, as `Place.shares_city` and `shares_region` have it; 0 where the
     job or all of the places say nothing."""
     reach = [place for place in reach if place.place]
-    cities, places, regions = (table.codes(name)[rows] for name in ("city", "place", "region"))
     if not reach:
         return np.zeros(len(rows), np.int64)
+
+    def hold(attribute: str, values: Sequence[str]) -> np.ndarray:
+        return table.shared(attribute, [value for value in values if value], rows) > 0
+
     lone = [place for place in reach if place.city and place.city == place.region]
     within = [place for place in reach if place.city and place.city != place.region]
-    in_city = np.isin(cities, [table.code("city", place.city) for place in lone])
     # A job that names its city alone is in the city, whatever its region.
-    named = [table.code("place", name) for place in within for name in (place.place, place.city)]
-    in_city |= np.isin(places, named) & (cities >= 0)  # "Texas, USA" names no city of a job in "Texas"
-    in_region = np.isin(
-        regions, [table.code("region", name) for place in reach for name in (place.region, place.city) if name]
-    )
+    named = [name for place in within for name in (place.place, place.city)]
+    in_city = hold("city", [place.city for place in lone]) | hold("place", named)
+    in_region = hold("region", [name for place in reach for name in (place.region, place.city, place.country)])
+    in_region |= hold("country", [place.country for place in reach if place.is_country])
     tiers = np.where(in_city, _SAME_CITY, np.where(in_region, _SAME_REGION, _ELSEWHERE))
-    return np.where(places >= 0, tiers, 0)
+    return np.where(table.counts("place")[rows] > 0, tiers, 0)
 
 
 def _query_skill(table: AttributeTable, query: str, needed: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from contracts.cleaning import clean_text
-from contracts.records import MAX_TEXT_CHARS
+from contracts.cleaning import clean_text, without_files
+from contracts.records import MAX_MARKUP_CHARS, MAX_TEXT_CHARS
 from sources.findings import Finding, shape
 from sources.reasons import reason_of
 
@@ -61,7 +61,7 @@ def _step(value: Mapping[str, Any], problem: ErrorDetails, reason: str, model: t
         return None
     found = _at(value, path)
     if reason == "text_too_long" and isinstance(found, str):
-        return [(path, clean_text(found[: 2 * MAX_TEXT_CHARS])[:MAX_TEXT_CHARS], "cut")]
+        return [(path, clean_text(without_files(found)[:MAX_MARKUP_CHARS])[:MAX_TEXT_CHARS], "cut")]
     if reason == "too_many_values" and isinstance(found, list | tuple):
         return [(path, list(found[: problem["ctx"]["max_length"]]), "cut")]
     return [(path, _GONE, DROPPED)]

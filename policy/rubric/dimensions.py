@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from contracts.records import SENIORITY_LADDER, Job, Member
-from contracts.text.places import read_place, split_place
+from contracts.text.places import read_places, split_place
 from contracts.text.verbalizer import job_title
 from contracts.text.words import stems
 from policy.rubric.titles import TitleReader
@@ -116,18 +116,16 @@ def _place(policy: Policy, member: Member | None, job: Job, searched: str) -> in
     ways = member.preferences.workplace if member else ()
     if job.workplace == "remote":
         score = scores.remote
-    elif not job.location:
-        return None
     else:
-        there = read_place(job.location)
+        there = read_places(job.location)
         reach = (searched,) if searched else (member.location, *member.preferences.locations) if member else ()
-        places = [read_place(place) for place in reach if place]
-        if not places:
+        places = [place for location in reach for place in read_places(location)]
+        if not there or not places:
             return None
         score = scores.elsewhere
-        if any(there.shares_region(place) for place in places):
+        if any(one.shares_region(place) for one in there for place in places):
             score = scores.same_region
-        if any(there.shares_city(place) for place in places):
+        if any(one.shares_city(place) for one in there for place in places):
             score = scores.same_city
     if ways and job.workplace and job.workplace not in ways:
         score = max(0, score - scores.workplace_not_wished)

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
 from contracts.reading.pay import all_yearly, yearly
-from contracts.text.places import Place, folded, read_place
+from contracts.text.places import Place, canonical, folded, read_places
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
 
 TEXT_ATTRIBUTES = (
@@ -28,6 +29,7 @@ TEXT_ATTRIBUTES = (
     "place",
     "city",
     "region",
+    "country",
     "industry",
     "skills",
     "workplace",
@@ -39,7 +41,8 @@ NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
 PAY = ("salary_min", "salary_max")
 """Numbers of pay, which are held by the year, whatever period a job names."""
 CODED = ("company", "place", "city", "region", "industry", "workplace", "seniority", "currency")
-COUNTED = ("skills",)
+COUNTED = ("skills", "place")
+PLACES = frozenset(Place._fields)
 
 RowAttributes = Mapping[str, "tuple[str, ...] | float"]
 """Attributes of one row: folded values of a text, the number of a number; an attribute that is left out is missing."""
@@ -68,7 +71,7 @@ class AttributeTable:
         coded: Iterable[str] = (),
         counted: Iterable[str] = (),
     ) -> None:
-        """coded: text attributes of at most one value a row that `codes` is asked for; counted: for `counts`."""
+        """coded: text attributes whose first value a row `codes` is asked for; counted: for `counts`."""
         self._texts, self._n = texts, n
         self._later: dict[str, dict[str, PostingList]] = {name: {} for name in texts}
         self._numbers = {name: AppendOnlyArray(column) for name, column in numbers.items()}
@@ -76,6 +79,7 @@ class AttributeTable:
         self._counts = {
             name: AppendOnlyArray(np.bincount(texts[name].rows, minlength=n).astype(np.int32)) for name in counted
         }
+        self._currency = self._main_currency()
 
     def __len__(self) -> int:
         return self._n
@@ -94,14 +98,14 @@ class AttributeTable:
         if attribute not in self._texts:
             raise self._unknown(attribute)
         mask = np.zeros(self._n, dtype=bool)
-        for value in {folded(value) for value in values}:
-            for rows in self._held(attribute, value):
+        for of, value in {self._key(attribute, value) for value in values}:
+            for rows in self._held(of, value):
                 mask[rows] = True
         return mask
 
     def is_held(self, attribute: str, value: str) -> bool:
         """Whether some row has a value of a text attribute."""
-        return any(len(rows) for rows in self._held(attribute, folded(value)))
+        return any(len(rows) for rows in self._held(*self._key(attribute, value)))
 
     def has(self, attribute: str) -> np.ndarray:
         """(n,) bool: the row has a value of a text attribute."""
@@ -111,8 +115,12 @@ class AttributeTable:
             mask[later.before(self._n)] = True
         return mask
 
-    def within(self, attribute: str, at_least: float | None, at_most: float | None) -> np.ndarray:
+    def within(
+        self, attribute: str, at_least: float | None, at_most: float | None, currency: str | None = None
+    ) -> np.ndarray:
         """(n,) bool: at_least <= number <= at_most; a missing number is never within.
+
+        Pay is within only where it is in the currency; None: in that of most of the jobs that say their pay.
 
         Raises UnknownAttribute, BadInput for an attribute of text.
         """
@@ -126,6 +134,8 @@ class AttributeTable:
             mask &= numbers >= at_least
         if at_most is not None:
             mask &= numbers <= at_most
+        if attribute in PAY and (of := currency or self._currency):
+            mask &= self.holds_any("currency", (of,))
         return mask
 
     def number(self, attribute: str) -> np.ndarray:
@@ -138,7 +148,7 @@ class AttributeTable:
 
     def code(self, attribute: str, value: str) -> int:
         """The number of a value in `codes(attribute)`; -2 for a value that no row has, so that it equals none."""
-        value = folded(value)
+        attribute, value = self._key(attribute, value)
         code = _code(self._texts[attribute].values, value)
         later = self._later[attribute].get(value)
         return code if code >= 0 else later.code if later else -2
@@ -155,8 +165,8 @@ class AttributeTable:
     def shared(self, attribute: str, values: Iterable[str], rows: np.ndarray) -> np.ndarray:
         """(m,) int32: how many of the values each of some rows has. An unknown value is held by no row."""
         shared = np.zeros(len(rows), np.int32)
-        for value in {folded(value) for value in values}:
-            for holders in self._held(attribute, value):
+        for of, value in {self._key(attribute, value) for value in values}:
+            for holders in self._held(of, value):
                 if len(holders):
                     at = np.searchsorted(holders, rows)
                     shared += holders[np.minimum(at, len(holders) - 1)] == rows
@@ -195,6 +205,12 @@ class AttributeTable:
             columns[name] = _column(rows_of)
         return columns
 
+    def _key(self, attribute: str, value: str) -> tuple[str, str]:
+        """The attribute and value that a value is looked up by: a city that is given with its region is a place."""
+        if attribute == "city" and "," in value and "place" in self._texts:
+            attribute = "place"
+        return attribute, canonical(attribute, value)
+
     def _held(self, attribute: str, value: str) -> list[np.ndarray]:
         """Ascending numbers of the rows that hold a value: of those that it was built with, then of later ones."""
         column, later = self._texts[attribute], self._later[attribute].get(value)
@@ -209,6 +225,18 @@ class AttributeTable:
             code = _code(column.values, value)
             postings = later[value] = PostingList(code if code >= 0 else len(column.values) + len(later))
         return postings
+
+    def _main_currency(self) -> str:
+        """That of most of the rows that say their pay; empty where the table has no currencies."""
+        column = self._texts.get("currency")
+        if column is None or not column.values:
+            return ""
+        paid = np.zeros(self._n, dtype=bool)
+        for name in PAY:
+            paid |= ~np.isnan(self.number(name)) if name in self._numbers else False
+        rows = (column.rows[start:stop] for start, stop in pairwise(column.offsets))
+        counts = [int(np.count_nonzero(paid[of_value])) for of_value in rows]
+        return column.values[int(np.argmax(counts))]
 
     def _unknown(self, attribute: str) -> UnknownAttribute:
         names = ", ".join(sorted(self.names)) or "none: it was made without any"
@@ -252,14 +280,15 @@ def attribute_table(
     lengths = {name: len(cells) for name, cells in (*texts.items(), *numbers.items())}
     if len(set(lengths.values())) > 1:
         raise BadInput(f"columns of {lengths} rows", cure="one cell a row in each column; None where there is none")
-    columns = {name: _invert(_folded_cell(cell) for cell in cells) for name, cells in texts.items()}
+    columns = {name: _invert(_canonical_cell(name, cell) for cell in cells) for name, cells in texts.items()}
     arrays = {name: np.array([_as_number(cell) for cell in cells], np.float64) for name, cells in numbers.items()}
     return AttributeTable(columns, arrays, next(iter(lengths.values()), 0))
 
 
 def build_attributes(jobs: pa.Table) -> AttributeTable:
     """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order."""
-    texts = {name: _invert(_texts(name, cell) for cell in jobs[_field(name)].to_pylist()) for name in TEXT_ATTRIBUTES}
+    cells = {field: jobs[field].to_pylist() for field in set(map(_field, TEXT_ATTRIBUTES))}
+    texts = {name: _invert(_texts(name, cell) for cell in cells[_field(name)]) for name in TEXT_ATTRIBUTES}
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
     periods = jobs["salary_period"].to_pylist()
     numbers |= {name: all_yearly(numbers[name], periods) for name in PAY}
@@ -283,17 +312,21 @@ def _held_texts(values: RowAttributes, name: str) -> tuple[str, ...]:
 
 def _field(name: str) -> str:
     """The field of a job record that an attribute comes from."""
-    return "location" if name in Place._fields else name
+    return "location" if name in PLACES else name
 
 
 def _texts(name: str, cell: Any) -> tuple[str, ...]:
     """The distinct values of a text attribute, folded, from its field of a job record."""
-    return _folded_cell(getattr(read_place(cell), name) if name in Place._fields else cell)
-
-
-def _folded_cell(cell: str | Iterable[str] | None) -> tuple[str, ...]:
+    if name in PLACES:
+        return tuple(dict.fromkeys(value for place in read_places(cell or "") if (value := getattr(place, name))))
     texts = (cell,) if isinstance(cell, str) else cell or ()
     return tuple(sorted({folded(text) for text in texts} - {""}))
+
+
+def _canonical_cell(name: str, cell: str | Iterable[str] | None) -> tuple[str, ...]:
+    """The values of a cell of a column of one's own."""
+    texts = (cell,) if isinstance(cell, str) else cell or ()
+    return tuple(sorted({canonical(name, text) for text in texts} - {""}))
 
 
 def _as_number(value: float | datetime | None) -> float:
@@ -318,7 +351,8 @@ def _column(rows_of: Mapping[str, np.ndarray]) -> Column:
 
 def _codes(column: Column, n: int) -> np.ndarray:
     codes = np.full(n, -1, np.int32)
-    codes[column.rows] = np.repeat(np.arange(len(column.values), dtype=np.int32), np.diff(column.offsets))
+    of_rows = np.repeat(np.arange(len(column.values), dtype=np.int32), np.diff(column.offsets))
+    codes[column.rows[::-1]] = of_rows[::-1]  # of several values of a row the first stays
     return codes
 
 

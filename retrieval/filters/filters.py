@@ -39,6 +39,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from contracts.errors import BadInput
+from contracts.reading.pay import currency_code
 from contracts.validation import shown
 from contracts.values import FrozenModel
 
@@ -56,7 +57,9 @@ class Columns(Protocol):
 
     def holds_any(self, attribute: str, values: Iterable[str]) -> np.ndarray: ...
 
-    def within(self, attribute: str, at_least: float | None, at_most: float | None) -> np.ndarray: ...
+    def within(
+        self, attribute: str, at_least: float | None, at_most: float | None, currency: str | None = None
+    ) -> np.ndarray: ...
 
 
 class _Value(FrozenModel):
@@ -109,11 +112,15 @@ End = Annotated[float | datetime, BeforeValidator(_end), AfterValidator(_aware)]
 
 
 class Range(_Value):
-    """Holds for a job whose number or time lies between the ends, both included; at least one end is given."""
+    """Holds for a job whose number or time lies between the ends, both included; at least one end is given.
+
+    Pay is compared in one currency, that of most jobs where none is given.
+    """
 
     attribute: str
     at_least: End | None = None
     at_most: End | None = None
+    currency: Annotated[str, AfterValidator(currency_code)] | None = None
     negated: bool = Field(default=False, validation_alias=AliasChoices("not", "negated"), serialization_alias="not")
 
     @model_validator(mode="after")
@@ -123,7 +130,8 @@ class Range(_Value):
         return self
 
     def mask(self, table: Columns) -> np.ndarray:
-        return table.within(self.attribute, _number(self.at_least), _number(self.at_most)) ^ self.negated
+        ends = _number(self.at_least), _number(self.at_most)
+        return table.within(self.attribute, *ends, self.currency) ^ self.negated
 
 
 def _kind(value: Any) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from contracts.text.places import folded
+from contracts.text.places import canonical, folded
 from retrieval.filters.attributes import AttributeTable
 from retrieval.filters.filters import AnyOf, Either, Filter
 
@@ -28,11 +28,12 @@ def named_places(text: str, attributes: AttributeTable) -> Named:
     at = 0
     while at < len(parts):
         both = ", ".join(parts[at : at + 2])
-        if at + 1 < len(parts) and attributes.code("place", both) >= 0:
-            places.append(("place", both))
+        if at + 1 < len(parts) and attributes.is_held("place", both):
+            places.append(("place", canonical("place", both)))
             at += 2
             continue
-        here = [(name, parts[at]) for name in ("city", "region") if attributes.code(name, parts[at]) >= 0]
+        kinds = [name for name in ("city", "region", "country") if attributes.is_held(name, parts[at])]
+        here = [(name, canonical(name, parts[at])) for name in kinds if name != "country" or "region" not in kinds]
         places += here
         unknown += [] if here else [parts[at]]
         at += 1

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.records import Job
-from contracts.text.places import folded, read_place
+from contracts.text.places import folded, read_places
 from contracts.text.verbalizer import job_title
 
 _ROUNDING = 1e-6
@@ -24,12 +24,12 @@ def duplicate_groups(jobs: pa.Table, vectors: np.ndarray, above: float | None) -
     groups = np.arange(jobs.num_rows, dtype=np.int32)
     if above is None:
         return groups
-    alike: dict[tuple[str, str, str], list[int]] = {}
+    alike: dict[tuple[str, str, frozenset[str]], list[int]] = {}
     for row, job in enumerate(jobs.select(["title", "company", "location"]).to_pylist()):
         company = folded(job["company"] or "")
         if company:
-            key = company, folded(job_title(Job.model_construct(**job))), read_place(job["location"] or "").place
-            alike.setdefault(key, []).append(row)
+            places = frozenset(place.place for place in read_places(job["location"] or ""))
+            alike.setdefault((company, folded(job_title(Job.model_construct(**job))), places), []).append(row)
     for members in alike.values():
         rows = np.array(members)
         while len(rows) > 1:

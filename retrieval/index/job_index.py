@@ -178,19 +178,18 @@ class JobIndex:
         scores[self.jobs.ended] = 0
         return scores / max(float(scores.max(initial=0)), 1e-12)
 
-    def places(self, request: Request, attribute: str) -> np.ndarray:
-        """(m,) int32: codes of "place" or "region" for the member's home (where given) and their recent jobs."""
-        rows = self.known_rows(request.recent[:RECENT_JOBS])
-        codes = self.attributes.codes(attribute)[rows]
+    def places(self, request: Request, attribute: str) -> list[str]:
+        """The "place" or "region" of each of the member's recent jobs, empty where one has none, and of their home."""
+        codes = self.attributes.codes(attribute)[self.known_rows(request.recent[:RECENT_JOBS])]
+        recent = [self.attributes.value(attribute, code) if code >= 0 else "" for code in codes.tolist()]
         home = getattr(read_place(request.location), attribute)
-        return np.append(codes, self.attributes.code(attribute, home)).astype(np.int32) if home else codes
+        return [*recent, home] if home else recent
 
     def nearness(self, request: Request) -> np.ndarray:
         """(n,) int8: 2 for a job in one of the request's places, 1 in one of its regions, else 0."""
         near = np.zeros(len(self), np.int8)
         for tier, attribute in ((1, "region"), (2, "place")):
-            codes = np.unique(self.places(request, attribute))
-            near[np.isin(self.attributes.codes(attribute), codes[codes >= 0])] = tier
+            near[self.attributes.holds_any(attribute, filter(None, self.places(request, attribute)))] = tier
         return near
 
     def items(self, rows: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ from retrieval.links.templates import Templates
 from retrieval.links.values import Row, Value, job_values, member_values
 
 ABOUT = "about.json"
-FORMAT = 1
+FORMAT = 2
 _AGAIN = "run `rolecall links learn`"
 _LINKS = pa.schema(
     [

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from contracts.records import Job
-from contracts.text.places import folded, read_place
+from contracts.text.places import canonical, read_places
 from contracts.text.verbalizer import job_title
 
 Row = Mapping[str, Any]
@@ -39,8 +39,8 @@ _MEMBER: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "skills": lambda m: m["skills"] or (),
     "seniority": lambda m: (m["seniority"],),
     "industry": lambda m: [p["industry"] for p in m["positions"] or ()],
-    "place": lambda m: [read_place(home).place for home in _homes(m)],
-    "region": lambda m: [read_place(home).region for home in _homes(m)],
+    "place": lambda m: [place.place for home in _homes(m) for place in read_places(home)],
+    "region": lambda m: [place.region for home in _homes(m) for place in read_places(home)],
     "workplace": lambda m: m["preferences"]["workplace"] or (),
     "company": lambda m: _position(m, "company"),
     "degree": lambda m: [e["degree"] for e in m["education"] or ()],
@@ -50,8 +50,8 @@ _JOB: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "skills": lambda j: j["skills"] or (),
     "seniority": lambda j: (j["seniority"],),
     "industry": lambda j: (j["industry"],),
-    "place": lambda j: (read_place(j["location"]).place,),
-    "region": lambda j: (read_place(j["location"]).region,),
+    "place": lambda j: [place.place for place in read_places(j["location"])],
+    "region": lambda j: [place.region for place in read_places(j["location"])],
     "workplace": lambda j: (j["workplace"],),
     "employment": lambda j: (j["employment"],),
     "company": lambda j: (j["company"],),
@@ -72,8 +72,8 @@ def job_values(job: Row, title: Callable[[str], str]) -> Values:
 
 
 def normal(attribute: str, value: str, title: Callable[[str], str]) -> Value:
-    """A value as it is compared: folded, and a title without its level words."""
-    return Value(attribute, title(value) if attribute in TITLES else folded(value))
+    """A value as it is compared: folded, a place by its one name, and a title without its level words."""
+    return Value(attribute, title(value) if attribute in TITLES else canonical(attribute, value))
 
 
 def _values(

@@ -95,9 +95,9 @@ class PlaceCondition(FrozenModel):
 
     def met(self, jobs: Jobs, request: Request) -> np.ndarray | None:
         table, home = jobs.attributes, getattr(read_place(request.location), self.beyond)
-        if table.code(self.beyond, home) < 0:
+        if not table.is_held(self.beyond, home):
             return None
-        met = (table.codes("place") >= 0) & (jobs.nearness(request) < _NEAR[self.beyond])
+        met = table.has("place") & (jobs.nearness(request) < _NEAR[self.beyond])
         met &= ~table.holds_any("workplace", ("remote",))
         for attribute, value in named_places(request.facts.places, table).places:
             met &= ~table.holds_any(attribute, (value,))
@@ -128,7 +128,7 @@ class PayCondition(FrozenModel):
         wished, table = request.facts.salary_min, jobs.attributes
         if wished is None:
             return None
-        return table.within("salary_max", None, wished) & table.holds_any("currency", (self.currency,))
+        return table.within("salary_max", None, wished, self.currency)
 
 
 class SeenCondition(FrozenModel):

@@ -1,20 +1,28 @@
 """One reading of "City, Region[, Country]" serves the index and the judge."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from contracts.text.places import Place, read_place
+from contracts.records import Job
+from contracts.text.places import MAX_PLACES, Place, canonical, folded, read_place, read_places
+
+PIECES = ["Austin", "TX", "Texas", "USA", "New York", "Zürich", "Remote", "78701"]
+PIECES += [", ", "; ", " - ", " (", ")", " or ", "/"]
 
 
 @pytest.mark.parametrize(
     ("location", "place"),
     [
-        ("Austin, Texas", Place("austin, texas", "austin", "texas")),
+        ("Austin, Texas", Place("austin, texas", "austin", "texas", "united states")),
         ("", Place("", "", "")),
         (" , ", Place("", "", "")),
-        ("Texas", Place("texas", "", "texas")),
+        ("Texas", Place("texas", "", "texas", "united states")),
+        ("TX", Place("texas", "", "texas", "united states")),
+        ("Paris, France", Place("paris, france", "paris", "france", "france")),
         ("London", Place("london", "london", "london")),
         ("New York", Place("new york", "new york", "new york")),
-        ("Ulm,  BW , DE", Place("ulm, bw", "ulm", "bw")),
+        ("Ulm,  BW , DE", Place("ulm, bw", "ulm", "bw", "germany")),
     ],
 )
 def test_a_location_is_a_place_in_a_region(location: str, place: Place) -> None:
@@ -29,10 +37,72 @@ def test_a_location_is_a_place_in_a_region(location: str, place: Place) -> None:
         ("Texas", "Austin, Texas", False, True),
         ("Austin, MN", "Austin, TX", False, False),
         ("Texas", "Texas", False, True),
-        ("New York", "New York, NY", True, False),
+        ("New York", "New York, NY", True, True),
+        ("New York", "Buffalo, NY", False, True),
         ("", "", False, False),
     ],
 )
 def test_two_places_share_a_city_or_a_region(wished: str, job: str, city: bool, region: bool) -> None:
     there, here = read_place(job), read_place(wished)
     assert (there.shares_city(here), there.shares_region(here)) == (city, region)
+
+
+@pytest.mark.parametrize(
+    ("location", "places"),
+    [
+        ("San Francisco, CA; New York, NY", ["san francisco, california", "new york, new york"]),
+        ("San Francisco, CA | New York", ["san francisco, california", "new york"]),
+        ("San Francisco, CA, New York, NY", ["san francisco, california", "new york, new york"]),
+        ("Dallas, TX and Austin, TX", ["dallas, texas", "austin, texas"]),
+        ("Portland, OR or Seattle, WA", ["portland, oregon", "seattle, washington"]),
+        ("Berlin/München", ["berlin", "munich"]),
+        ("São Paulo, SP; SAO PAULO, sp; Sa\u0303o Paulo, SP", ["sao paulo, sp"]),
+        ("Trinidad and Tobago", ["trinidad and tobago"]),
+        ("Austin, TX 78701", ["austin, texas"]),
+        ("Texas, USA", ["texas"]),
+        ("Remote", []),
+        ("Anywhere; Work from home", []),
+        ("Remote - US only", ["united states"]),
+        ("Remote (US)", ["united states"]),
+        ("Austin, TX (Hybrid)", ["austin, texas"]),
+        ("Hybrid in London", ["london"]),
+        ("Austin, TX or Remote", ["austin, texas"]),
+    ],
+)
+def test_a_location_names_each_of_its_places_and_no_way_of_working(location: str, places: list[str]) -> None:
+    assert [place.place for place in read_places(location)] == places
+
+
+@pytest.mark.parametrize(
+    ("location", "workplace"),
+    [("Remote", "remote"), ("Austin, TX (Hybrid)", "hybrid"), ("Austin; Remote", "remote"), ("Austin, TX", None)],
+)
+def test_a_job_is_worked_as_its_location_says_where_it_says_nothing_else(location: str, workplace: str) -> None:
+    job = {"id": "j", "title": "Nurse", "updated_at": "2026-05-01", "location": location}
+    assert Job.model_validate(job).workplace == workplace
+    assert Job.model_validate(job | {"workplace": "On-site"}).workplace == "onsite"
+
+
+def test_several_places_are_a_list_too() -> None:
+    job = Job.model_validate(
+        {"id": "j", "title": "Nurse", "updated_at": "2026-05-01", "location": ["Austin", "Boston"]}
+    )
+    assert [place.city for place in read_places(job.location)] == ["austin", "boston"]
+
+
+def test_a_country_is_the_region_of_all_in_it() -> None:
+    nation, town, abroad = map(read_place, ("USA", "Austin, TX", "Paris, France"))
+    assert nation.shares_region(town) and town.shares_region(nation)
+    assert not nation.shares_region(abroad) and not abroad.shares_region(town)
+
+
+@given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES), max_size=8).map("".join)))
+def test_a_name_stays_as_it_is_once_it_is_compared(text: str) -> None:
+    for place in read_places(text):
+        for attribute, name in place._asdict().items():
+            assert canonical(attribute, name) == name
+    assert folded(folded(text)) == folded(text)
+
+
+def test_a_location_of_fifty_thousand_places_is_read_and_bounded() -> None:
+    assert len(read_places("; ".join(f"Town {i}, TX" for i in range(50_000)))) == MAX_PLACES
