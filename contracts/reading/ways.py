@@ -59,7 +59,8 @@ def _read(location: str) -> tuple[str, frozenset[str]]:
     if behind and is_way(behind[1]):  # "Remote (US)"
         location = behind[2]
     text = _BRACKETS.sub(bracket, location)
-    kept, at, separator = [], 0, ""
+    kept: list[str] = []
+    at, separator = 0, ""
     for end in [*_PARTS.finditer(text), None]:
         part = text[at : end.start() if end else len(text)]
         if not is_way(part):
