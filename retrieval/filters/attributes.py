@@ -20,7 +20,9 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
 from contracts.reading.pay import all_yearly, yearly
+from contracts.text.language import NAMES
 from contracts.text.places import Place, canonical, folded, read_places
+from contracts.text.words import LANGUAGE
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
 
 TEXT_ATTRIBUTES = (
@@ -36,6 +38,7 @@ TEXT_ATTRIBUTES = (
     "employment",
     "seniority",
     "currency",
+    "language",
 )
 NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
 PAY = ("salary_min", "salary_max")
@@ -209,6 +212,8 @@ class AttributeTable:
         """The attribute and value that a value is looked up by: a city that is given with its region is a place."""
         if attribute == "city" and "," in value and "place" in self._texts:
             attribute = "place"
+        if attribute == "language":
+            return attribute, NAMES.get(folded(value), folded(value))
         return attribute, canonical(attribute, value)
 
     def _held(self, attribute: str, value: str) -> list[np.ndarray]:
@@ -285,9 +290,13 @@ def attribute_table(
     return AttributeTable(columns, arrays, next(iter(lengths.values()), 0))
 
 
-def build_attributes(jobs: pa.Table) -> AttributeTable:
-    """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order."""
-    cells = {field: jobs[field].to_pylist() for field in set(map(_field, TEXT_ATTRIBUTES))}
+def build_attributes(jobs: pa.Table, languages: Sequence[str] | None = None) -> AttributeTable:
+    """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order.
+
+    languages: of each job; None: all are English.
+    """
+    cells = {field: jobs[field].to_pylist() for field in set(map(_field, TEXT_ATTRIBUTES)) - {"language"}}
+    cells["language"] = list(languages or [LANGUAGE] * jobs.num_rows)
     texts = {name: _invert(_texts(name, cell) for cell in cells[_field(name)]) for name in TEXT_ATTRIBUTES}
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
     periods = jobs["salary_period"].to_pylist()
@@ -295,8 +304,9 @@ def build_attributes(jobs: pa.Table) -> AttributeTable:
     return AttributeTable(texts, numbers, jobs.num_rows, CODED, COUNTED)
 
 
-def job_attributes(job: Mapping[str, Any]) -> RowAttributes:
+def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE) -> RowAttributes:
     """The attributes of one job record, as `build_attributes` has them."""
+    job = {**job, "language": language}
     values: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
     for name in NUMBER_ATTRIBUTES:
         value = yearly(job[name], job["salary_period"]) if name in PAY else job[name]

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten
 from contracts.match import MATCH_VERSION
+from contracts.text.words import LANGUAGE
 from contracts.versions import set_current, staged_folder
 from contracts.workspace import Workspace
 from retrieval.config import RetrievalConfig
@@ -36,7 +37,7 @@ from retrieval.words.config import TermsConfig
 from retrieval.words.synonyms import load_synonyms
 from retrieval.words.terms import build_terms
 from retrieval.words.titles import build_titles
-from retrieval.words.tokens import job_words
+from retrieval.words.tokens import job_languages, job_words
 
 log = logging.getLogger("rolecall")
 
@@ -148,9 +149,11 @@ def write_index(
         np.save(staged / "title_vectors.npy", tables.title_vectors, allow_pickle=False)
         if tables.write_items:
             tables.write_items(staged / "items.npy")
-        build_terms(job_words(jobs, terms.weights), synonyms).save(staged / "terms")
-        build_titles(jobs["title"].to_pylist()).save(staged / "titles")
-        build_attributes(jobs).save(staged / "attributes")
+        languages = job_languages(jobs)
+        spoken = list(dict.fromkeys(languages)) or [LANGUAGE]
+        build_terms(job_words(jobs, terms.weights, languages), synonyms, spoken).save(staged / "terms")
+        build_titles(jobs["title"].to_pylist(), languages).save(staged / "titles")
+        build_attributes(jobs, languages).save(staged / "attributes")
         build_activity(jobs["id"].to_pylist(), events).save(staged / "activity.npz")
         groups = duplicate_groups(jobs, vectors, retrieval.duplicates)
         np.save(staged / "groups.npy", groups, allow_pickle=False)

@@ -28,7 +28,7 @@ from retrieval.sources.registry import SOURCES
 from retrieval.sources.source import Source
 from retrieval.words.terms import TermIndex
 from retrieval.words.titles import TitleWords
-from retrieval.words.tokens import job_words
+from retrieval.words.tokens import job_languages, job_words
 
 
 @dataclass(frozen=True)
@@ -138,15 +138,17 @@ def changed_parts(
     check_changes(upserts, deletes, vectors.shape[1:], None if items is None else items.shape[1:])
     jobs, hashes = [upsert.job for upsert in upserts], [upsert.text_hash for upsert in upserts]
     # What may fail comes before the first part is appended to: there is no way back from there.
-    words = list(job_words(to_table(jobs, Job), parts.manifest.terms.weights))
-    attributes = [job_attributes(job.model_dump()) for job in jobs]
+    table = to_table(jobs, Job)
+    languages = job_languages(table)
+    words = list(job_words(table, parts.manifest.terms.weights, languages))
+    attributes = [job_attributes(job.model_dump(), name) for job, name in zip(jobs, languages, strict=True)]
     former = np.array([parts.jobs.row(job.id, ended=True) for job in jobs], np.int32)
     groups = _groups(parts, jobs, hashes, former)
     later_vectors = _stacked([upsert.vector for upsert in upserts], vectors, jobs)
     later_titles = _stacked([upsert.title_vector for upsert in upserts], parts.title_vectors, jobs)
     later_items = None if items is None else _stacked([upsert.items for upsert in upserts], items, jobs)
     sources = {name: source.appended(jobs) for name, source in parts.sources.items()}
-    terms = parts.terms.appended(words)  # a new value, which the old one knows nothing of
+    terms = parts.terms.appended(words, languages)  # a new value, which the old one knows nothing of
     rows = parts.jobs.appended(jobs, hashes, deletes)
     if items is not None and parts.later_items is not None and later_items is not None:
         parts.later_items.append(later_items)
@@ -158,7 +160,7 @@ def changed_parts(
         jobs=rows,
         engine=parts.engine.appended(later_vectors),
         terms=terms,
-        titles=parts.titles.appended([job.title for job in jobs]),
+        titles=parts.titles.appended([job.title for job in jobs], languages),
         attributes=parts.attributes.appended(attributes),
         activity=parts.activity.appended(former),
         title_vectors=parts.title_vectors.with_later(parts.later_titles.first(parts.later_titles.n)),

@@ -11,10 +11,11 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import AfterValidator, Field
 
 from contracts.documents import parse, read_text, wrong
-from contracts.text.words import split_words
+from contracts.text.words import LANGUAGE, split_words
 from contracts.values import FrozenModel
 
 Words = tuple[str, ...]
+_Others = dict[Words, dict[Words, tuple[str, str]]]
 LONGEST = 6
 """Words of an entry at most."""
 
@@ -52,13 +53,21 @@ class Synonyms(FrozenModel):
     weight: float = Field(0.5, gt=0, lt=1)
 
     @cached_property
-    def _others(self) -> dict[Words, dict[Words, tuple[str, str]]]:
+    def _by_language(self) -> dict[str, _Others]:
+        return {}
+
+    def _others(self, language: str) -> _Others:
         """The stems of each entry -> those of the others in its groups, each with both as the file has them."""
-        others: dict[Words, dict[Words, tuple[str, str]]] = {}
+        if language not in self._by_language:
+            self._by_language[language] = self._stemmed(language)
+        return self._by_language[language]
+
+    def _stemmed(self, language: str) -> _Others:
+        others: _Others = {}
         for group in self.groups:
             entries: dict[Words, str] = {}
             for entry in group:
-                entries.setdefault(tuple(split_words(entry)), entry)
+                entries.setdefault(tuple(split_words(entry, language)), entry)
             for typed, entry in entries.items():
                 known = others.setdefault(typed, {})
                 for other, text in entries.items():
@@ -66,18 +75,19 @@ class Synonyms(FrozenModel):
                         known.setdefault(other, (entry, text))
         return others
 
-    def expansions(self, words: Sequence[str]) -> list[Expansion]:
+    def expansions(self, words: Sequence[str], language: str = LANGUAGE) -> list[Expansion]:
         """What the stems of a query stand for besides: the longest entry at each place, then on behind it."""
+        others = self._others(language)
         expansions: dict[tuple[Words, Words], Expansion] = {}
         place = 0
         while place < len(words) and self.groups:
             for size in range(min(LONGEST, len(words) - place), 0, -1):
                 typed = tuple(words[place : place + size])
-                if typed in self._others:
-                    for other, entries in self._others[typed].items():
+                if typed in others:
+                    for other, entries in others[typed].items():
                         expansions.setdefault((typed, other), Expansion(typed, other, self.weight, entries))
                     break
-            place += size if typed in self._others else 1
+            place += size if typed in others else 1
         return list(expansions.values())
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
-from contracts.text.words import split_words
+from contracts.text.words import LANGUAGE, stem, word_groups
 from retrieval.words.synonyms import Expansion, Synonyms, Words
 
 MAX_WORDS = 2_000
@@ -16,26 +18,54 @@ _QUOTED = re.compile(r'(?<!\w)["“„]([^"“”„]*)["“”](?!\w)')
 
 
 class TermQuery(NamedTuple):
-    """words: all of them, as often as they stand there; phrases: what must stand together; expansions: of the rest."""
+    """What a search by words asks for.
+
+    Attributes:
+        words: All of them, as often as they stand there, as the stems that each has in the languages of the index.
+        runs: Words of scripts without spaces, as pairs of letters.
+        phrases: What must stand together: the stems of each phrase in each language, one of which must.
+        expansions: Synonyms of what stands in no quotes.
+    """
 
     words: Words
-    phrases: tuple[Words, ...]
+    runs: tuple[Words, ...]
+    phrases: tuple[tuple[Words, ...], ...]
     expansions: tuple[Expansion, ...]
 
 
-def read_query(text: str, synonyms: Synonyms) -> TermQuery:
+def read_query(text: str, synonyms: Synonyms, languages: Sequence[str] = (LANGUAGE,)) -> TermQuery:
     """Any characters. What stands in quotes is taken as it is: no synonym stands for it."""
-    left = iter(range(MAX_WORDS))
-    parts = [tuple(word for word, _ in zip(split_words(part), left, strict=False)) for part in _QUOTED.split(text)]
-    loose, quoted = parts[::2], parts[1::2]
-    words = tuple(word for part in parts for word in part)
-    expansions = dict.fromkeys(expansion for part in loose for expansion in synonyms.expansions(part))
+    left = MAX_WORDS
+    parts: list[list[Words]] = []
+    for part in _QUOTED.split(text):
+        parts.append([group[:left] for group in word_groups(part)[:left]])
+        left = max(0, left - sum(map(len, parts[-1])))
+    words = tuple(
+        stemmed
+        for group in chain.from_iterable(parts)
+        if len(group) == 1
+        for stemmed in dict.fromkeys(stem(group[0], language) for language in languages)
+    )
+    phrases = [_in_languages(chain.from_iterable(part), languages) for part in parts[1::2] if part]
+    expansions = dict.fromkeys(
+        expansion
+        for language in languages
+        for part in parts[::2]
+        for expansion in synonyms.expansions([stem(word, language) for group in part for word in group], language)
+    )
     typed = set(words)
     return TermQuery(
         words,
-        tuple(dict.fromkeys(phrase for phrase in quoted if phrase)),
+        tuple(group for group in chain.from_iterable(parts) if len(group) > 1),
+        tuple(dict.fromkeys(phrases)),
         tuple(expansion for expansion in expansions if not typed.issuperset(expansion.words)),
     )
+
+
+def _in_languages(words: Iterable[str], languages: Sequence[str]) -> tuple[Words, ...]:
+    """The stems of some words in each language, each once."""
+    found = tuple(words)
+    return tuple(dict.fromkeys(tuple(stem(word, language) for word in found) for language in languages))
 
 
 def without_quotes(text: str) -> str:

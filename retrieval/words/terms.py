@@ -21,6 +21,7 @@ import bm25s
 import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch
+from contracts.text.words import LANGUAGE
 from retrieval.engines.hits import NO_HITS, Hits, check_count, top_k
 from retrieval.words.postings import NO_WORD, Positions, Postings, Tokens, joined, positions_of, tokens_of
 from retrieval.words.synonyms import Expansion, Synonyms
@@ -52,21 +53,34 @@ class TermIndex:
     Words in quotes must stand together in one field of a job: others score zero.
     """
 
-    def __init__(self, n: int, parts: Sequence[Postings], collected: Collected, synonyms: Synonyms) -> None:
-        """parts: of the build, then of what came later; none where the build had no word."""
+    def __init__(
+        self,
+        n: int,
+        parts: Sequence[Postings],
+        collected: Collected,
+        synonyms: Synonyms,
+        languages: Sequence[str] = (LANGUAGE,),
+    ) -> None:
+        """parts: of the build, then of what came later; none where the build had no word.
+
+        languages: whose stems the words have; a query is read in each.
+        """
         self._n, self._parts, self._collected, self._synonyms = n, tuple(parts), collected, synonyms
+        self._languages = tuple(languages)
 
     def __len__(self) -> int:
         return self._n
 
     def scores(self, words: str) -> np.ndarray:
         """(n,) float32 BM25 of every job for free text; zero for a job without any of the words. Any characters."""
-        query = read_query(words, self._synonyms)
+        query = self._read(words)
         total = np.zeros(self._n, np.float32)
         for word, weight in self._terms(query):
             for part in self._parts:
                 rows, weights = part.of(word)
                 total[rows] += weight * weights
+        for run in query.runs[:MAX_TERMS]:
+            self._add_run(run, total)
         for expansion in self._known(query.expansions):
             self._expand(expansion, total)
         passing = self._with_phrases(query)
@@ -79,35 +93,41 @@ class TermIndex:
 
     def holding(self, words: str) -> np.ndarray | None:
         """(n,) bool: the jobs that hold each phrase that stands in quotes; None where nothing does."""
-        return self._with_phrases(read_query(words, self._synonyms))
+        return self._with_phrases(self._read(words))
 
     def expansions(self, words: str, row: int | None = None) -> list[Expansion]:
         """The synonyms that a search for these words counts; with a row those that this job holds."""
-        known = self._known(read_query(words, self._synonyms).expansions)
+        known = self._known(self._read(words).expansions)
         return [e for e in known if row is None or any(row in part.holding(e.words) for part in self._parts)]
 
-    def appended(self, documents: Sequence[Sequence[str]]) -> TermIndex:
+    def appended(self, documents: Sequence[Sequence[str]], languages: Iterable[str] = ()) -> TermIndex:
         """This index with more documents behind its own, weighed with what the build knew; this one stays as it is.
+        Their languages are added to its own.
 
         A word that the build did not meet counts as the rarest. Memory is shared. Many small additions cost as much
         as the logarithm of their number allows: parts of like size are joined.
         """
         if not documents:
             return self
+        spoken = tuple(dict.fromkeys((*self._languages, *languages)))
         if not self._parts:
-            return build_terms([*([] for _ in range(self._n)), *documents], self._synonyms)
+            return build_terms([*([] for _ in range(self._n)), *documents], self._synonyms, spoken)
         kept, new = list(self._parts), self._weighed(tokens_of(documents), self._n)
         while len(kept) > 1 and kept[-1].documents <= new.documents:
             last = kept.pop()
             new = self._weighed(joined(last.tokens(), new.tokens()), last.first)
-        return TermIndex(self._n + len(documents), (*kept, new), self._collected, self._synonyms)
+        return TermIndex(self._n + len(documents), (*kept, new), self._collected, self._synonyms, spoken)
 
     def save(self, folder: Path) -> None:
         """Raises BadInput where documents came after the build: they are in no build's statistics."""
         if len(self._parts) > 1:
             raise BadInput(f"{self._n - self._parts[0].documents:,} documents came after the build", cure="build again")
         folder.mkdir(parents=True, exist_ok=True)
-        about: dict[str, Any] = {"collected": self._collected._asdict(), "synonyms": self._synonyms.model_dump()}
+        about: dict[str, Any] = {
+            "collected": self._collected._asdict(),
+            "synonyms": self._synonyms.model_dump(),
+            "languages": self._languages,
+        }
         for part in self._parts:
             for name, values in _arrays(part).items():
                 np.save(folder / f"{name}.npy", values, allow_pickle=False)
@@ -129,7 +149,10 @@ class TermIndex:
             if documents != n:
                 problem = f"words of {documents:,} documents for {n:,} jobs"
                 raise IndexMismatch(problem, where=str(folder), cure="run `rolecall index` again")
-        return cls(n, parts, Collected(**about["collected"]), Synonyms(**about["synonyms"]))
+        return cls(n, parts, Collected(**about["collected"]), Synonyms(**about["synonyms"]), about["languages"])
+
+    def _read(self, words: str) -> TermQuery:
+        return read_query(words, self._synonyms, self._languages)
 
     def _frequency(self, word: str) -> int:
         return sum(part.frequency(word) for part in self._parts)
@@ -141,10 +164,11 @@ class TermIndex:
         """
         times = Counter(query.words)
         frequency = {word: count for word in times if (count := self._frequency(word))}
-        quoted = {word for phrase in query.phrases for word in phrase}
+        quoted = {word for phrase in query.phrases for stems in phrase for word in stems}
+        most = MAX_TERMS * len(self._languages)
         chosen: list[tuple[str, float]] = []
         cost = 0
-        for word in sorted(frequency, key=lambda word: (word not in quoted, frequency[word], word))[:MAX_TERMS]:
+        for word in sorted(frequency, key=lambda word: (word not in quoted, frequency[word], word))[:most]:
             cost += frequency[word]
             if cost > MAX_POSTINGS and chosen:
                 break
@@ -155,6 +179,20 @@ class TermIndex:
         """Those whose words the index holds, within the bounds."""
         rarest = ((e, min(self._frequency(word) for word in e.words)) for e in expansions)
         return [e for e, frequency in rarest if 0 < frequency <= MAX_POSTINGS][:MAX_EXPANSIONS]
+
+    def _add_run(self, run: Sequence[str], total: np.ndarray) -> None:
+        """Add to (n,) float32 scores what a run of a script without spaces gains.
+
+        One pair of letters in common is chance: a job holds two of them, or all that there are.
+        """
+        pairs = list(dict.fromkeys(run))[:MAX_TERMS]
+        gained, held = np.zeros(self._n, np.float32), np.zeros(self._n, np.int32)
+        for pair in pairs:
+            for part in self._parts:
+                rows, weights = part.of(pair)
+                gained[rows] += weights
+                held[rows] += 1
+        total += np.where(held >= min(2, len(pairs)), gained, np.float32(0))
 
     def _expand(self, expansion: Expansion, total: np.ndarray) -> None:
         """Add to (n,) float32 scores what the jobs that hold a synonym gain.
@@ -178,7 +216,8 @@ class TermIndex:
         for phrase in query.phrases:
             holding = np.zeros(self._n, dtype=bool)
             for part in self._parts:
-                holding[part.holding(phrase)] = True
+                for stems in phrase:
+                    holding[part.holding(stems)] = True
             passing &= holding
         return passing
 
@@ -197,12 +236,15 @@ class TermIndex:
         return Postings(first, tokens.vocabulary, starts, rows, weights.astype(np.float32), positions_of(tokens))
 
 
-def build_terms(documents: Iterable[Sequence[str]], synonyms: Synonyms | None = None) -> TermIndex:
+def build_terms(
+    documents: Iterable[Sequence[str]], synonyms: Synonyms | None = None, languages: Sequence[str] = (LANGUAGE,)
+) -> TermIndex:
     """An index over documents as `job_words` gives them, row by row. Without any word it is empty, and finds nothing.
 
     Args:
         documents: Lists of words, a FIELD_END behind each field.
         synonyms: Words that a query's words find too.
+        languages: Whose stems the words of the documents are.
 
     Source: BM25S (arXiv 2407.03618), eager sparse scoring.
     """
@@ -210,14 +252,14 @@ def build_terms(documents: Iterable[Sequence[str]], synonyms: Synonyms | None = 
     synonyms = synonyms or Synonyms()
     n = len(tokens.starts) - 1
     if not tokens.vocabulary:
-        return TermIndex(n, (), Collected(n, 0.0), synonyms)
+        return TermIndex(n, (), Collected(n, 0.0), synonyms, languages)
     ends = tokens.starts.tolist()
     words = [[w for w in tokens.flat[start:stop].tolist() if w != NO_WORD] for start, stop in pairwise(ends)]
     engine = bm25s.BM25(method="lucene", k1=K1, b=B)
     engine.index((words, dict(tokens.vocabulary)), create_empty_token=False, show_progress=False)
     made = engine.scores
     part = Postings(0, tokens.vocabulary, made["indptr"], made["indices"], made["data"], positions_of(tokens))
-    return TermIndex(n, (part,), Collected(n, len(part.positions.offsets) / n), synonyms)
+    return TermIndex(n, (part,), Collected(n, len(part.positions.offsets) / n), synonyms, languages)
 
 
 def best(scores: np.ndarray, k: int, mask: np.ndarray | None = None) -> Hits:

@@ -27,7 +27,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_what_stands_in_quotes_is_a_phrase_and_all_words_are_looked_for() -> None:
     query = read_query('Night “registered nurses” in "the ICU" "ICU"', Synonyms())
-    assert query.phrases == (("regist", "nurs"), ("the", "icu"), ("icu",))
+    assert query.phrases == ((("regist", "nurs"),), (("the", "icu"),), (("icu",),))
     assert query.words == ("night", "regist", "nurs", "in", "the", "icu", "icu")
 
 

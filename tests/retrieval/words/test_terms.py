@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from contracts.arrow import to_table
 from contracts.errors import BadInput
 from contracts.records import Job
+from contracts.text.words import split_words
 from retrieval.words.synonyms import Synonyms
 from retrieval.words.term_query import read_query
 from retrieval.words.terms import K1, MAX_TERMS, B, TermIndex, build_terms
 from retrieval.words.titles import TitleWords, build_titles
-from retrieval.words.tokens import FIELD_END, job_words
+from retrieval.words.tokens import FIELD_END, job_languages, job_words
 from tests.make import refused
-from tests.retrieval.conftest import JOBS
+from tests.retrieval.conftest import JOBS, NOW
 
 DOCUMENTS = [["nurs", "austin"], ["nurs", "boston", "care"], ["driver", "austin"], []]
 WORDS = ["rn", "regist", "nurs", "night", "icu"]
@@ -54,7 +55,9 @@ def by_hand(built: list[list[str]], later: list[list[str]], text: str) -> list[f
             if holds(document, expansion.words):
                 share = expansion.weight * rarity(expansion.typed) / rarity(expansion.words)
                 score += share * sum(weight(word, document) for word in expansion.words)
-        scores.append(score if all(holds(document, phrase) for phrase in query.phrases) else 0.0)
+        scores.append(
+            score if all(any(holds(document, stems) for stems in phrase) for phrase in query.phrases) else 0.0
+        )
     return scores
 
 
@@ -198,3 +201,54 @@ def test_title_overlap_is_the_share_of_the_titles_words(tmp_path: Path) -> None:
 def test_a_k_that_is_no_whole_number_is_an_error(k: Any) -> None:
     with refused(BadInput, f"k is {k}"):
         build_terms([["a"]]).search("a", k)
+
+
+def _index(*texts: str) -> TermIndex:
+    jobs = [Job(id=f"j{i}", title="x", description=text, updated_at=NOW) for i, text in enumerate(texts)]
+    table = to_table(jobs, Job)
+    languages = job_languages(table)
+    return build_terms(job_words(table, None, languages), None, list(dict.fromkeys(languages)))
+
+
+def test_plurals_of_each_language_are_found_on_a_board_of_several() -> None:
+    index = _index(
+        "We are looking for a nurse for the clinic; you work at night with our team.",
+        "Wir suchen eine Krankenschwester für unsere Klinik. Sie arbeiten nachts in unserem Team.",
+        "Buscamos una enfermera para nuestra clínica. Trabajará de noche con nuestro equipo.",
+    )
+    for query, row in (("nurses", 0), ("Krankenschwestern", 1), ("enfermeras", 2), ('"unsere Klinik"', 1)):
+        assert index.search(query, 3).rows.tolist() == [row], query
+    later = index.appended([list(split_words("infirmières de nuit", "french"))], ["french"])
+    assert later.search("infirmière", 3).rows.tolist() == [3]
+
+
+def test_languages_survive_a_save(tmp_path: Path) -> None:
+    index = _index("Wir suchen eine Krankenschwester für unsere Klinik in Berlin und Bremen.")
+    index.save(tmp_path)
+    assert TermIndex.load(tmp_path, 1).search("Krankenschwestern", 1).rows.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("ガラス", [0]),
+        ("カラス", [1]),
+        ("看護師", [2]),
+        ('"看護師"', [2]),
+        ('"看師"', []),
+        ("ผู้จัดการ", [3]),
+        ("医", [4]),
+        ("東京の看護師", [2]),
+    ],
+)
+def test_a_word_is_found_inside_a_run_and_unlike_words_are_not(query: str, rows: list[int]) -> None:
+    assert (
+        _index("ガラス工場", "カラスの絵", "夜勤看護師募集", "ผู้จัดการร้าน", "医").search(query, 5).rows.tolist() == rows
+    )
+
+
+def test_words_and_phrases_are_found_at_the_end_of_a_long_description() -> None:
+    index = _index("filler text " * 400 + "phlebotomy licence required", "another advert")
+    assert index.search("phlebotomy", 2).rows.tolist() == [0]
+    assert index.search('"licence required"', 2).rows.tolist() == [0]
+    assert len(index.search('"required licence"', 2).rows) == 0
