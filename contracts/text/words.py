@@ -1,7 +1,7 @@
 """Words of a text, as the index, the rules and the judge all read them: folded, without accents, stemmed.
 
 A word is a run of letters, digits and the marks that belong to them (vowel signs of Hindi or Thai). "c++", "c#" and
-".net" are words; a "+" or "#" behind any other word is none. "front end", "front-end" and "frontend" are one word
+".net" are words; a "+" or "#" behind any other word is none. "front end", "front-end" and "frontend" are the same words
 (`compounds.txt`). Accents of Latin, Greek and Cyrillic letters are dropped, and so are the vowel points of Arabic and
 Hebrew; the marks of other scripts are kept, since there unlike words would become one. Scripts that put no spaces
 between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are read in pairs of letters, so that a word is found
@@ -136,29 +136,31 @@ def _plain(text: str) -> str:
 
 
 def _compounded(found: list[str]) -> list[str]:
-    """The words with each of `compounds.txt` as the one that it is."""
+    """The words with those of `compounds.txt` in the one way that they are compared in."""
     if _TOUCHED.isdisjoint(found):
         return found
-    joined: list[str] = []
+    written: list[str] = []
     at = 0
     while at < len(found):
         pair = _COMPOUNDS.get(tuple(found[at : at + 2]))
-        joined.append(pair or _COMPOUNDS.get((found[at],), found[at]))
-        at += 2 if pair else 1
-    return joined
+        written += pair or _COMPOUNDS.get((found[at],), (found[at],))
+        at += 2 if pair and at + 1 < len(found) else 1
+    return written
 
 
-def _read_compounds() -> dict[tuple[str, ...], str]:
-    """Words that stand together -> the one that they are."""
-    compounds: dict[tuple[str, ...], str] = {}
+def _read_compounds() -> dict[tuple[str, ...], tuple[str, ...]]:
+    """One word or two that stand together -> the words that they are compared as."""
+    compounds: dict[tuple[str, ...], tuple[str, ...]] = {}
     for line in resources.files("contracts.text").joinpath("compounds.txt").read_text("utf-8").splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        apart, _, one = (part.strip() for part in line.partition("="))
-        parts, one = tuple(apart.split()), one or apart.replace(" ", "")
-        compounds[parts] = one
-        if one.isalpha():
-            compounds[(*parts[:-1], f"{parts[-1]}s")] = f"{one}s"
+        first, _, second = line.partition("=")
+        read, compared = tuple(first.split()), tuple(second.split())
+        if not compared:  # two words, and the one that they make
+            read, compared = ("".join(read),), read
+        compounds[read] = compared
+        if compared[-1].isalpha():
+            compounds[(*read[:-1], f"{read[-1]}s")] = (*compared[:-1], f"{compared[-1]}s")
     return compounds
 
 
