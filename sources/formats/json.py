@@ -96,7 +96,7 @@ def found(path: Path, how: How) -> Iterator[Found]:
     by_line = files.suffix(path) in LINES
     with files.open_text(path, how.encoding) as file:
         head = file.read(HEAD_CHARS).lstrip("\ufeff \t\r\n")
-    if head.startswith("[") and not (by_line and _is_whole(head.partition("\n")[0])):
+    if head.startswith("[") and (not by_line or head[1:].lstrip()[:1] == "{"):
         yield from _elements(path, how)
     elif by_line or (_is_whole(head.partition("\n")[0]) and "\n" in head.strip()):
         yield from _lines(path, how)
