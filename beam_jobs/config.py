@@ -32,6 +32,9 @@ class IngestConfig(FrozenModel):
     """The knobs of taking in raw data."""
 
     max_reject_share: float = Field(0.05, ge=0, le=1, description="Fail past this share of rejected rows of a table.")
+    mapping: Path | None = Field(
+        None, description="Which column is which field; none: `mapping.yaml` in the folder of the data, if it is there."
+    )
     zone: str = Field("UTC", description="Time zone of times without one, and in which days begin and end.")
     dates: DateOrder | None = Field(
         None, description="Order of 03/04/2026 where no other date of its column tells; none: such a date is not read."

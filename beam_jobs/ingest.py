@@ -94,7 +94,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     """
     workspace, config, options = read_flags("ingest", __doc__, IngestFlags, argv)
     started = time.monotonic()
-    source = open_source(config.source.resolve(), jobs_elsewhere=bool(parts(workspace.records / "jobs")))
+    jobs_elsewhere = bool(parts(workspace.records / "jobs"))
+    source = open_source(config.source.resolve(), jobs_elsewhere, config.mapping)
     units = {table: ledger.units(source, table) for table in source.tables}
     for path, columns in source.ignored_columns().items():
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))

@@ -15,6 +15,10 @@ WorkspaceOption = Annotated[
     typer.Option("--workspace", "-w", help="Folder that holds everything Rolecall makes.", envvar="ROLECALL_WORKSPACE"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of lines for people.")]
+MappingOption = Annotated[
+    Path | None,
+    typer.Option("--mapping", help="Which column is which field; `mapping.yaml` in the folder of the data if none."),
+]
 DeviceOption = Annotated[
     str | None,
     typer.Option(help="The PyTorch device that scans the vectors of the exact engine, such as cuda; NumPy if none."),

@@ -22,6 +22,8 @@ from sources.rows import RawRow, Reject, Source, raw_text
 
 AHEAD = timedelta(days=1)
 """A time up to this far after `now` is accepted: clocks differ, and days end later elsewhere."""
+MOST_DIGITS = 15
+"""Of an id that a spreadsheet keeps as a number."""
 _MOST_REPAIRS = 8
 """Of a row: a value that is mended may not fit another one."""
 
@@ -124,9 +126,18 @@ def check_known(row: RawRow, record: Record, ids_of: Callable[[str], Container[s
         ("jobs", "unknown_job", record.job_id),
     ):
         if named and named not in ids_of(table):
-            detail = f"{table[:-1]}_id {named!r} is not among the {table}; ingest the {table[:-1]}, then run again"
+            cure = f"ingest the {table[:-1]}, then run again"
+            if padded := _with_zeros(named, ids_of(table)):
+                cure = f"{padded!r} is: a spreadsheet took the id for a number; export its column as text"
+            detail = f"{table[:-1]}_id {named!r} is not among the {table}; {cure}"
             return reject(row, reason, detail)
     return None
+
+
+def _with_zeros(named: str, ids: Container[str]) -> str:
+    """The id that a number was before it lost its leading zeros; empty where there is none."""
+    padded = (named.zfill(size) for size in range(len(named) + 1, MOST_DIGITS + 1)) if named.isdecimal() else ()
+    return next((text for text in padded if text in ids), "")
 
 
 def _time(record: Record) -> tuple[str, datetime]:

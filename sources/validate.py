@@ -91,7 +91,11 @@ class Report:
 
 
 def validate(
-    folder: Path, now: datetime, reading: TimeReading = PLAIN, taken: Callable[[Record], None] | None = None
+    folder: Path,
+    now: datetime,
+    reading: TimeReading = PLAIN,
+    taken: Callable[[Record], None] | None = None,
+    mapping: Path | None = None,
 ) -> Report:
     """Read and check all rows of a folder.
 
@@ -100,12 +104,13 @@ def validate(
         now: Timezone-aware; later times are rejected.
         reading: Of times, as `ingest` would read them.
         taken: Called with each record that fits, repeated ones among them, members before jobs before events.
+        mapping: A mapping file; none: that of the folder, where there is one.
 
     Raises:
         UnknownSource: The folder is in no known format.
         MissingColumn: A file lacks a required column.
     """
-    source = open_source(folder)
+    source = open_source(folder, mapping=mapping)
     ids: dict[str, set[str]] = {"members": set(), "jobs": set()}
     checkers = {name: RowChecker(now, reading, source) for name in source.tables}
     tables = {name: _table(source, name, checkers[name], ids, taken or (lambda _: None)) for name in source.tables}

@@ -9,18 +9,27 @@ from typing import Annotated
 
 import typer
 
-from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
+from contracts.reading.times import TimeReading
+from rolecall.options import DEFAULT, JsonOption, MappingOption, WorkspaceOption, params_of
 
 
 def validate(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Members, jobs and events as Parquet, CSV or JSONL.")],
+    folder: Annotated[Path, typer.Argument(help="Members, jobs and events in any format that is known.")],
+    mapping: MappingOption = None,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Write a mapping file from the data and show ten rows of each table.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check a folder of data before anything is loaded: what fits, what does not, and why."""
     from sources.validate import validate as check
 
-    report = check(folder, datetime.now(UTC), params_of(context).ingest.reading())
+    if suggest:
+        _suggest(folder, mapping or folder / "mapping.yaml", params_of(context).ingest.reading())
+        return
+    knobs = params_of(context).ingest
+    report = check(folder, datetime.now(UTC), knobs.reading(), mapping=mapping or knobs.mapping)
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2, default=str))
     else:
@@ -29,9 +38,34 @@ def validate(
         raise typer.Exit(2)
 
 
+def _suggest(folder: Path, path: Path, reading: TimeReading) -> None:
+    """Write a mapping file and show what it makes of the first rows."""
+    from contracts.errors import BadInput
+    from sources.check import RowChecker
+    from sources.mapping.suggest import suggest, write_suggestion
+    from sources.mapping.understood import first_rows
+    from sources.open import open_source
+
+    if path.exists():
+        raise BadInput(f"{path} is there already", cure="edit it, remove it, or name another file with --mapping")
+    sections = suggest(folder)
+    write_suggestion(sections, path)
+    typer.echo(f"{path} is written; what it understands of the first rows stands below")
+    for table, section in sections.items():
+        typer.echo(f"{table}: {', '.join(section.files)}")
+        for line in section.open:
+            typer.echo(f"to say: {table}: {line}")
+        if section.unused:
+            typer.echo(f"without a field: {table}: {', '.join(section.unused)}")
+    source = open_source(folder, jobs_elsewhere=True, mapping=path)
+    for line in first_rows(source, RowChecker(datetime.now(UTC), reading, source)):
+        typer.echo(line)
+
+
 def inspect(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="Members, jobs and events, as `validate` reads them.")],
+    mapping: MappingOption = None,
     out: Annotated[Path | None, typer.Option(help="An HTML page to write.")] = None,
 ) -> None:
     """Say what the data of a folder is, what it makes possible, and what would help most."""
@@ -41,7 +75,8 @@ def inspect(
     from sources.validate import validate as check
 
     profile = Profile(datetime.now(UTC))
-    report = check(folder, profile.now, params_of(context).ingest.reading(), profile.add)
+    knobs = params_of(context).ingest
+    report = check(folder, profile.now, knobs.reading(), profile.add, mapping or knobs.mapping)
     typer.echo("\n".join(profile_lines(profile, report)))
     if out is not None:
         write_text(out, profile_page(profile, report))
@@ -81,12 +116,15 @@ def ingest(
     context: typer.Context,
     data: Annotated[Path, typer.Option("--data", help="The folder of raw data.")],
     workspace: WorkspaceOption = DEFAULT,
+    mapping: MappingOption = None,
 ) -> None:
     """Validate and deduplicate raw rows (Beam); what does not fit goes to the quarantine with its reason."""
     from beam_jobs import ingest as job
     from beam_jobs.flags import as_flags
 
     flags = ["--source", str(data), "--workspace", str(workspace), *as_flags(params_of(context).ingest)]
+    if mapping is not None:
+        flags += ["--mapping", str(mapping)]
     job.run([*flags, *context.args])
 
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from contracts import records
 from contracts.records import RECORDS, Event, Job, Member, Record
 from sources import RawRow, Reject
-from sources.check import RowChecker, check
+from sources.check import RowChecker, check, check_known
 from sources.findings import Finding
 
 JOB = {"id": "j", "title": "Nurse", "updated_at": "2025-05-01"}
@@ -217,3 +217,11 @@ def test_a_number_is_taken_as_an_id(checked: Callable) -> None:
 def test_a_row_that_could_not_be_read_keeps_its_reason_and_text(now) -> None:  # type: ignore[no-untyped-def]
     row = RawRow("jobs", "jobs.jsonl", 3, None, '{"id": ', "bad_json", "unexpected end")
     assert check(row, now) == Reject("jobs", "jobs.jsonl", 3, "bad_json", "unexpected end", '{"id": ')
+
+
+def test_an_id_that_lost_its_zeros_in_a_spreadsheet_is_told(checked: Callable) -> None:
+    event = checked("events", **EVENT | {"job_id": "17"})
+    found = check_known(
+        RawRow("events", "file", 1, EVENT), event, lambda table: {"members": {"m"}, "jobs": {"0017"}}[table]
+    )
+    assert isinstance(found, Reject) and found.reason == "unknown_job" and "'0017'" in found.detail
