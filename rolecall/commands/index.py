@@ -42,7 +42,7 @@ def index(
 
 def search(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(help='What is looked for, such as "nurse in Denver".')],
+    query: Annotated[str, typer.Argument(help='What is looked for, such as "data analyst in New York".')],
     workspace: WorkspaceOption = DEFAULT,
     index: Annotated[Path | None, typer.Option(help="An index's folder; the workspace's current one if none.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many jobs.")] = 10,
