@@ -97,6 +97,10 @@ class RetrievalConfig(FrozenModel):
         le=1,
         description="Cosine from which two jobs of one company, title and place are one; None: every job is its own.",
     )
+    across_companies: bool = Field(
+        False,
+        description="Whether they may be of unlike companies, or of none: agencies post one under several names.",
+    )
     diversity: Diversity | None = None
 
     def shares(self, query: str) -> dict[str, float]:

@@ -175,6 +175,8 @@ class Result(_Message):
     currency: str
     salary_period: PayPeriod
     posted_at: datetime | None
+    first_posted_at: datetime | None = Field(description="When the same advert was posted for the first time.")
+    reposts: int = Field(description="How often the same advert had been posted before.")
     expires_at: datetime | None
 
 

@@ -24,6 +24,7 @@ from contracts.text.language import NAMES
 from contracts.text.places import Place, canonical, folded, read_places
 from contracts.text.words import LANGUAGE
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
+from retrieval.filters.reposts import repost_chains
 
 TEXT_ATTRIBUTES = (
     "company",
@@ -41,6 +42,8 @@ TEXT_ATTRIBUTES = (
     "language",
 )
 NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
+REPOST_ATTRIBUTES = ("first_posted_at", "reposts")
+"""Numbers that an index knows of a job by the others: when its advert was first posted, and how often before."""
 PAY = ("salary_min", "salary_max")
 """Numbers of pay, which are held by the year, whatever period a job names."""
 CODED = ("company", "place", "city", "region", "industry", "workplace", "seniority", "currency")
@@ -290,10 +293,13 @@ def attribute_table(
     return AttributeTable(columns, arrays, next(iter(lengths.values()), 0))
 
 
-def build_attributes(jobs: pa.Table, languages: Sequence[str] | None = None) -> AttributeTable:
+def build_attributes(
+    jobs: pa.Table, languages: Sequence[str] | None = None, groups: np.ndarray | None = None
+) -> AttributeTable:
     """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order.
 
-    languages: of each job; None: all are English.
+    languages: of each job; None: all are English. groups: (n,) int32, jobs that are one advert share a number
+    (`retrieval.index.duplicates`); None: there are none.
     """
     cells = {field: jobs[field].to_pylist() for field in set(map(_field, TEXT_ATTRIBUTES)) - {"language"}}
     cells["language"] = list(languages or [LANGUAGE] * jobs.num_rows)
@@ -301,17 +307,22 @@ def build_attributes(jobs: pa.Table, languages: Sequence[str] | None = None) -> 
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
     periods = jobs["salary_period"].to_pylist()
     numbers |= {name: all_yearly(numbers[name], periods) for name in PAY}
+    chains = repost_chains(np.arange(jobs.num_rows) if groups is None else groups, numbers["posted_at"])
+    numbers |= chains._asdict()
     return AttributeTable(texts, numbers, jobs.num_rows, CODED, COUNTED)
 
 
 def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE) -> RowAttributes:
-    """The attributes of one job record, as `build_attributes` has them."""
+    """The attributes of one job record, as `build_attributes` has them of a job that was posted once."""
     job = {**job, "language": language}
     values: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
     for name in NUMBER_ATTRIBUTES:
         value = yearly(job[name], job["salary_period"]) if name in PAY else job[name]
         if value is not None:
             values[name] = _as_number(value)
+    values["reposts"] = 0.0
+    if "posted_at" in values:
+        values["first_posted_at"] = values["posted_at"]
     return values
 
 

@@ -153,9 +153,9 @@ def write_index(
         spoken = list(dict.fromkeys(languages)) or [LANGUAGE]
         build_terms(job_words(jobs, terms.weights, languages), synonyms, spoken).save(staged / "terms")
         build_titles(jobs["title"].to_pylist(), languages).save(staged / "titles")
-        build_attributes(jobs, languages).save(staged / "attributes")
+        groups = duplicate_groups(jobs, vectors, retrieval.duplicates, retrieval.across_companies)
+        build_attributes(jobs, languages, groups).save(staged / "attributes")
         build_activity(jobs["id"].to_pylist(), events).save(staged / "activity.npz")
-        groups = duplicate_groups(jobs, vectors, retrieval.duplicates)
         np.save(staged / "groups.npy", groups, allow_pickle=False)
         if learned:
             learned.over(row for batch in jobs.to_batches(_BATCH) for row in batch.to_pylist()).write(staged / "links")

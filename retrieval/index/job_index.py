@@ -6,7 +6,7 @@ An immutable value but for live activity: a change makes a new index, which shar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -201,5 +201,8 @@ class JobIndex:
         return self.parts.items[rows].astype(np.float32)
 
     def display(self, row: int) -> dict[str, Any]:
-        """The fields of a job that a person is shown: `contracts.records.Job` without the long text."""
-        return self.jobs.display(int(row))
+        """The fields of a job that a person is shown: `contracts.records.Job` without the long text, and since when
+        its advert has been posted (`first_posted_at`) and how often before (`reposts`)."""
+        record, first = self.jobs.display(int(row)), self.attributes.number("first_posted_at")[row]
+        began = None if np.isnan(first) else datetime.fromtimestamp(first, UTC)
+        return record | {"first_posted_at": began, "reposts": int(self.attributes.number("reposts")[row])}

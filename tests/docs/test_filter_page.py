@@ -5,7 +5,7 @@ from pathlib import Path
 
 from contracts.arrow import to_table
 from contracts.records import Job
-from retrieval.filters.attributes import NUMBER_ATTRIBUTES, TEXT_ATTRIBUTES, build_attributes
+from retrieval.filters.attributes import NUMBER_ATTRIBUTES, REPOST_ATTRIBUTES, TEXT_ATTRIBUTES, build_attributes
 from retrieval.filters.filters import parse_filter
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "filter-language.md").read_text()
@@ -39,4 +39,4 @@ def test_the_filter_of_the_page_is_one_and_passes_what_the_page_says():
 def test_the_page_names_all_attributes():
     text, numbers = re.findall(r"Attributes of text: (.*?)\. Of numbers and times: (.*?)\.", PAGE, re.DOTALL)[0]
     assert re.findall(r"`(\w+)`", text) == list(TEXT_ATTRIBUTES)
-    assert re.findall(r"`(\w+)`", numbers) == list(NUMBER_ATTRIBUTES)
+    assert re.findall(r"`(\w+)`", numbers) == [*NUMBER_ATTRIBUTES, *REPOST_ATTRIBUTES]

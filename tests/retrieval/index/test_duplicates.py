@@ -43,6 +43,11 @@ def test_jobs_of_employers_that_are_not_named_stay_apart():
     assert duplicate_groups(jobs({"company": ""}, {"company": ""}), vectors(0, 0), 0.9).tolist() == [0, 1]
 
 
+def test_across_companies_an_agencys_copy_is_the_same_job():
+    table = jobs({}, {"company": "Staff Agency"}, {"company": ""}, {"location": "Boise, ID"})
+    assert duplicate_groups(table, vectors(0, 0, 0, 0), 0.9, across_companies=True).tolist() == [0, 0, 0, 3]
+
+
 def test_equal_vectors_are_one_at_the_highest_threshold():
     random = np.random.default_rng(0).standard_normal((1, 384)).astype(np.float32)
     both = np.repeat(random / np.linalg.norm(random), 2, axis=0)
