@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import result_file
+from benchmarks.markdown import Rows, made_by, markdown_table, with_interval
 from benchmarks.onet_pairs import CODE, titles_of
 from contracts.arrow import to_table
 from contracts.machine import cores
@@ -176,6 +177,18 @@ def rows_of(values: Mapping[str, np.ndarray], occupations: Occupations, case: st
     for (system, metric), estimate in zip(columns, estimates, strict=True):
         about = {"case": case, "system": system, "metric": metric, "unit": ""}
         yield about | {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def occupations_tables(rows: Rows) -> dict[str, str]:
+    """The table of the documentation: systems down, with what each adds to the one before it."""
+    values = {row["system"]: row for row in rows if row["metric"] == "nDCG@10"}
+    above = {row["system"]: row for row in rows if row["metric"].startswith("nDCG@10 above")}
+    lines = [
+        [system, with_interval(values[system]), with_interval(above[system]) if system in above else ""]
+        for system in (RANDOM, BM25, ONE_TEXT, PARTS, LEARNED)
+    ]
+    head = ["system", "NDCG@10", "above the one before it"]
+    return {"occupations": markdown_table(head, lines), "made": made_by(rows)}
 
 
 def _means(texts: Sequence[Sequence[str]], encode: Callable[[Sequence[str]], np.ndarray]) -> np.ndarray:

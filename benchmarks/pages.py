@@ -18,6 +18,7 @@ from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
 from benchmarks.markdown import Rows, by_name, filled, made_by, markdown_table, plain, with_interval, with_unit
 from benchmarks.match import match_tables
+from benchmarks.occupations import occupations_tables
 from benchmarks.order import frontier_table
 from benchmarks.retrieval_tables import retrieval_tables
 
@@ -48,6 +49,7 @@ FIRST, KNOWN = "End to end, all jobs", "End to end, jobs known by then"
 QUALITY = {"nDCG@10": "NDCG@10", "R@10": "Recall@10", "R@100": "Recall@100", "RR": "MRR"}
 """Measure as ir_measures names it -> as people do."""
 FITS_CASE = "demo, served candidates, true fit"
+JUDGED_CASE = f"{JOB_VIEWS}, served candidates, the judge's grades"
 FITS = {"good_fits@10": "good fits", "poor_fits@10": "poor fits", "share_of_possible": "of the possible good fits"}
 FIT_SYSTEMS = {
     "best possible": "the best possible",
@@ -77,9 +79,10 @@ README_METRICS = {
 
 def readme_tables(rows: Rows) -> dict[str, str]:
     return {
-        "fits": _fits(rows),
+        "fits": _fits(rows, FITS_CASE),
         "quality": _end_to_end(rows, f"{MARKET}: {FIRST}"),
         "jobviews": _end_to_end(_known_first(rows), f"{JOB_VIEWS}: {FIRST}"),
+        "jobviews-fits": _fits(rows, JUDGED_CASE),
         "spine": _spine(rows),
         "stages": _stages(rows),
     }
@@ -105,9 +108,9 @@ def _end_to_end(rows: Rows, case: str) -> str:
     return markdown_table(["system", *QUALITY.values()], lines)
 
 
-def _fits(rows: Rows) -> str:
+def _fits(rows: Rows, case: str) -> str:
     """Orders of the served candidates down, how they fill the first ten across."""
-    of_case = {(row["system"], row["metric"]): row for row in rows if row["case"] == FITS_CASE}
+    of_case = {(row["system"], row["metric"]): row for row in rows if row["case"] == case}
     lines = [
         [words, *(with_interval(of_case[system, metric]) for metric in FITS)]
         for system, words in FIT_SYSTEMS.items()
@@ -326,6 +329,7 @@ SOURCES = {
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
     "docs/how-to/order.md": Source(("order",), order_tables),
+    "docs/how-to/trained-encoder.md": Source(("occupations",), occupations_tables),
 }
 
 if __name__ == "__main__":
