@@ -98,6 +98,8 @@ def read_time(value: object, reading: TimeReading = PLAIN, column: str = "", clo
     Raises:
         PydanticCustomError: `bad_date`, or `ambiguous_date` where only the order of day and month is missing.
     """
+    if isinstance(value, datetime) and value.tzinfo:  # of a record that is read again
+        return value
     read = _read(value, reading.order(column))
     moment = _end(read) if closes else read.time
     return moment if moment.tzinfo else moment.replace(tzinfo=reading.tz)

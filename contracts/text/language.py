@@ -39,11 +39,12 @@ def language_of(text: str, default: str = LANGUAGE) -> str:
     Needs no network. The detector (py3langid) is loaded, in about a second and 100 MB, when the first text comes that
     is not plainly English.
     """
-    found = [word for word in words(text[:READ_CHARS]) if word.isalpha() and ord(word[0]) < 0x370]
-    if len(found) < LEAST_WORDS:
-        return default
-    if sum(word in _ENGLISH for word in found) >= _ENGLISH_SHARE * len(found):
-        return "english"
+    for chars in (READ_CHARS // 3, READ_CHARS):  # the first sentence tells nearly always
+        found = [word for word in words(text[:chars]) if word.isalpha() and ord(word[0]) < 0x370]
+        if len(found) < LEAST_WORDS:
+            return default
+        if sum(word in _ENGLISH for word in found) >= _ENGLISH_SHARE * len(found):
+            return "english"
     code, share = _detector().classify(text[:READ_CHARS])
     return NAMES[code] if share >= _SURE or len(found) >= _LONG else default
 

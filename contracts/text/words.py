@@ -137,7 +137,7 @@ def _plain(text: str) -> str:
 
 def _compounded(found: list[str]) -> list[str]:
     """The words with those of `compounds.txt` in the one way that they are compared in."""
-    if _TOUCHED.isdisjoint(found):
+    if _ONES.isdisjoint(found) and _TWOS.isdisjoint(pairwise(found)):
         return found
     written: list[str] = []
     at = 0
@@ -165,7 +165,8 @@ def _read_compounds() -> dict[tuple[str, ...], tuple[str, ...]]:
 
 
 _COMPOUNDS = _read_compounds()
-_TOUCHED = frozenset(parts[0] for parts in _COMPOUNDS)
+_ONES = frozenset(parts[0] for parts in _COMPOUNDS if len(parts) == 1)
+_TWOS = frozenset(parts for parts in _COMPOUNDS if len(parts) == 2)
 _STOP = frozenset(words("a an and at by for from i in my of on or our the to we with you your"))
 
 
