@@ -50,7 +50,7 @@ class Collected(NamedTuple):
 class TermIndex:
     """n jobs' words. `scores(words)` scores every job, `search` gives the best of those that pass a mask.
 
-    Words in quotes must stand together in one field of a job: others score zero.
+    Words in quotes must stand together in one field of a job, and what is excluded must not: others score zero.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class TermIndex:
         return best(self.scores(words), k, mask)
 
     def holding(self, words: str) -> np.ndarray | None:
-        """(n,) bool: the jobs that hold each phrase that stands in quotes; None where nothing does."""
+        """(n,) bool: the jobs that hold each phrase in quotes and nothing excluded; None where nothing is asked so."""
         return self._with_phrases(self._read(words))
 
     def expansions(self, words: str, row: int | None = None) -> list[Expansion]:
@@ -210,16 +210,22 @@ class TermIndex:
         return sum(self._collected.rarity(self._parts[0].frequency(word)) for word in words)
 
     def _with_phrases(self, query: TermQuery) -> np.ndarray | None:
-        if not query.phrases:
+        if not query.phrases and not query.excluded:
             return None
         passing = np.ones(self._n, dtype=bool)
         for phrase in query.phrases:
-            holding = np.zeros(self._n, dtype=bool)
-            for part in self._parts:
-                for stems in phrase:
-                    holding[part.holding(stems)] = True
-            passing &= holding
+            passing &= self._holding(phrase)
+        for phrase in query.excluded:
+            passing &= ~self._holding(phrase)
         return passing
+
+    def _holding(self, phrase: Sequence[Sequence[str]]) -> np.ndarray:
+        """(n,) bool: the jobs that hold the stems of a phrase in one of its languages."""
+        holding = np.zeros(self._n, dtype=bool)
+        for part in self._parts:
+            for stems in phrase:
+                holding[part.holding(stems)] = True
+        return holding
 
     def _weighed(self, tokens: Tokens, first: int) -> Postings:
         """The postings of documents that came after the build; weights as bm25s makes them."""

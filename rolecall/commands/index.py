@@ -127,7 +127,11 @@ def _as_table(answer: dict[str, Any]) -> str:
         f"read as {answer['words']!r}{where}",
         f"{answer['jobs']:,} jobs, {answer['open']:,} open, {answer['passed']:,} pass; "
         f"asked {', '.join(answer['sources'])}{lacks}",
-        *([] if answer["quoted"] is None else [f"{answer['quoted']:,} jobs hold what stands in quotes"]),
+        *(
+            []
+            if answer["quoted"] is None
+            else [f"{answer['quoted']:,} jobs hold what stands in quotes, less what is excluded"]
+        ),
         *(f"{count:,} jobs removed by rule {rule}" for rule, count in answer["removed"].items()),
         f"index {answer['index_version']}",
         "",

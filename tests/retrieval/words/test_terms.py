@@ -255,3 +255,25 @@ def test_words_and_phrases_are_found_at_the_end_of_a_long_description() -> None:
     assert index.search("phlebotomy", 2).rows.tolist() == [0]
     assert index.search('"licence required"', 2).rows.tolist() == [0]
     assert len(index.search('"required licence"', 2).rows) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("nurse", [0, 1, 2]),
+        ("nurse -night", [1]),
+        ("nurse -nights", [1]),
+        ("nurse NOT night", [1]),
+        ('nurse -"night shift"', [1, 2]),
+        ("nurse -night-shift", [1, 2]),
+        ('NOT "night shift" nurse -day', [2]),
+        ('"nurse" -看護師', [0, 1, 2]),
+        ("-nurse", []),
+        ("nurse - night", [0, 1, 2]),
+        ("nurse not night", [0, 1, 2]),
+        ("part-time nurse -5", [0, 1, 2]),
+    ],
+)
+def test_what_is_excluded_is_in_no_job_that_is_found(query: str, rows: list[int]) -> None:
+    index = _index("nurse, night shift", "nurse by day", "nurse at night", "看護師 by day")
+    assert sorted(index.search(query, 9).rows.tolist()) == rows
