@@ -48,6 +48,7 @@ from contracts.reading.times import TimeReading
 from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import content_hash
+from contracts.versions import write_text
 from contracts.workspace import Workspace
 from sources import quarantine
 from sources.check import RowChecker, check_known
@@ -99,6 +100,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     units = {table: ledger.units(source, table) for table in source.tables}
     for path, columns in source.ignored_columns().items():
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
+    write_text(workspace.reading, config.reading().model_dump_json())
     total = Counts()
     for phase in PHASES:
         of_phase = {table: units[table] for table in phase if table in units}

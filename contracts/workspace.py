@@ -28,6 +28,11 @@ class Workspace:
         return self.root / "quarantine"
 
     @property
+    def reading(self) -> Path:
+        """How `ingest` last read times (`contracts.reading.times.TimeReading`); a feed reads them likewise."""
+        return self.root / "reading.json"
+
+    @property
     def percentiles(self) -> Path:
         return self.root / "percentiles.json"
 

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from contracts.errors import BadInput, RolecallError
+from contracts.reading.times import TimeReading, saved_reading
 from contracts.records import Job
 from contracts.text.verbalizer import content_hash, title_of_text
 from contracts.workspace import Workspace
@@ -45,6 +46,7 @@ class FeedConsumer:
 
     def __init__(self, workspace: Workspace, current: Current, feed: Feed, metrics: Metrics) -> None:
         self._quarantine, self._current, self._feed, self._metrics = workspace.quarantine, current, feed, metrics
+        self._reading = saved_reading(workspace.reading)
         self._failed_tries = 0
         self.state = "starting"
         """RUNNING, or the error that stops the feed for now."""
@@ -77,7 +79,7 @@ class FeedConsumer:
     def _consume(self, rows: Sequence[RawChange], after: str) -> None:
         """Apply the rows read at once from position `after`, and move the position behind them."""
         now = datetime.now(UTC)
-        outcomes_of_check = [_check(row, now) for row in rows]
+        outcomes_of_check = [_check(row, now, self._reading) for row in rows]
         changes = [change for change in outcomes_of_check if isinstance(change, Change)]
         rejects = [row for row in outcomes_of_check if isinstance(row, Reject)]
         position = rows[-1].position
@@ -184,9 +186,9 @@ class FeedConsumer:
         self._metrics.feed_running.set(state == RUNNING)
 
 
-def _check(raw: RawChange, now: datetime) -> Change | Reject:
+def _check(raw: RawChange, now: datetime, reading: TimeReading) -> Change | Reject:
     try:
-        return checked(raw, now)
+        return checked(raw, now, reading)
     except Exception as error:  # whatever a strange row makes a check raise, the others are taken
         return reject(raw.row, "not_checked", describe(error))
 

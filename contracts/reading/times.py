@@ -11,13 +11,16 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
+from contracts.errors import UnreadableFile
 from contracts.reading.spellings import is_spelled, month_of
+from contracts.validation import typed
 from contracts.values import FrozenModel
 
 Precision = Literal["time", "day", "month", "year"]
@@ -77,6 +80,20 @@ class TimeReading(FrozenModel):
 
 PLAIN = TimeReading()
 """UTC, and no date whose order nobody tells."""
+
+
+def saved_reading(path: Path) -> TimeReading:
+    """The reading in a file, `PLAIN` where there is none.
+
+    Raises:
+        UnreadableFile: It holds no reading.
+    """
+    try:
+        return TimeReading.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return PLAIN
+    except ValidationError as error:
+        raise typed(error, UnreadableFile, where=str(path), cure="run `rolecall ingest` again") from error
 
 
 class _Read(NamedTuple):

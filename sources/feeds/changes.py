@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
+from contracts.reading.times import PLAIN, TimeReading
 from contracts.records import Identifier, Job, Record, Time
 from sources.check import RowChecker, in_future, reject
 from sources.reasons import explain
@@ -74,13 +75,18 @@ class _Head(Record):
     time: Time
 
 
-def checked(raw: RawChange, now: datetime) -> Change | Reject:
-    """The change in a row, or a Reject with the reason why there is none. Jobs are checked as `ingest` checks them."""
+def checked(raw: RawChange, now: datetime, reading: TimeReading = PLAIN) -> Change | Reject:
+    """The change in a row, or a Reject with the reason why there is none. Jobs are checked as `ingest` checks them.
+
+    reading: of times that do not say their zone or order.
+    """
     row = raw.row
     if row.value is None:
         return reject(row, row.reason, row.detail)
     try:
-        head = _Head.model_validate({name: row.value[name] for name in _Head.model_fields if name in row.value})
+        head = _Head.model_validate(
+            {name: row.value[name] for name in _Head.model_fields if name in row.value}, context=reading
+        )
     except ValidationError as error:
         return reject(row, *explain(error))
     late = in_future(row, "time", head.time, now)
@@ -88,15 +94,15 @@ def checked(raw: RawChange, now: datetime) -> Change | Reject:
         return late
     if head.op == "delete":
         return Change(raw.position, head.id, head.time, None)
-    job = _job(row, head, now)
+    job = _job(row, head, now, reading)
     return job if isinstance(job, Reject) else Change(raw.position, head.id, head.time, job)
 
 
-def _job(row: RawRow, head: _Head, now: datetime) -> Job | Reject:
+def _job(row: RawRow, head: _Head, now: datetime, reading: TimeReading) -> Job | Reject:
     value: Any = (row.value or {}).get("job")
     if not isinstance(value, Mapping):
         return reject(row, "missing_field", "job: an upsert without the job's record; give the row this field")
-    checker = RowChecker(now)
+    checker = RowChecker(now, reading)
     job = checker.check(RawRow("jobs", row.source, row.row, {"id": head.id, "updated_at": head.time} | dict(value)))
     if isinstance(job, Reject):
         return reject(row, job.reason, f"job.{job.detail}")

@@ -18,6 +18,7 @@ from beam_jobs import ingest
 from beam_jobs.deduplicate import RowHashes
 from contracts.arrow import to_records
 from contracts.errors import BadInput, MissingColumn, TooManyRejects, UnknownSource, UnreadableFile
+from contracts.reading.times import TimeReading, saved_reading
 from contracts.records import RECORDS, Event
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
@@ -100,6 +101,15 @@ def test_an_odd_optional_cell_is_left_empty_counted_and_told_and_its_events_stay
     jobs = {job.id: job for job in to_records(read_table(workspace.records / "jobs"), RECORDS["jobs"])}
     assert (jobs["j9"].employment, jobs["j9"].workplace) == ("full_time", None)
     assert "jobs: workplace 'moon': unknown_value, left empty: 2 rows, first a.jsonl row" in caplog.text
+
+
+def test_the_workspace_remembers_how_times_were_read(raw, take_in, workspace):
+    raw.add("jobs", JOB | {"expires_at": "2030-01-01", "posted_at": "03/04/2024"})
+    take_in("--zone", "America/New_York", "--dates", "day_first")
+    assert saved_reading(workspace.reading) == TimeReading(zone="America/New_York", dates="day_first")
+    jobs = {job.id: job for job in to_records(read_table(workspace.records / "jobs"), RECORDS["jobs"])}
+    assert jobs["j9"].posted_at.isoformat() == "2024-04-03T04:00:00+00:00"
+    assert jobs["j9"].expires_at.isoformat() == "2030-01-02T04:59:59.999999+00:00"
 
 
 def test_html_and_control_characters_are_cleaned_and_kept(raw, take_in, workspace):

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.errors import BadInput, MissingChanges, MissingColumn, NotReady, UnreadableFile
+from contracts.reading.times import TimeReading
 from sources.feeds import stream as change_stream
 from sources.feeds.changes import BATCH, Change, Feed, checked
 from sources.feeds.files import SCHEMA
@@ -161,6 +162,15 @@ def test_a_bad_change_is_rejected_with_its_place_and_stops_no_other(
     assert isinstance(bad, Reject)
     assert (bad.table, bad.source, bad.row, bad.reason) == ("changes", str(path), 2, reason)
     assert said in bad.detail and bad.raw
+
+
+def test_times_of_a_change_are_read_as_those_of_the_board() -> None:
+    job = {"title": "Nurse", "expires_at": "2026-03-04", "posted_at": "02/03/2026"}
+    raw = change_stream._change("s", 1, "1-0", {"op": "upsert", "id": "j1", "job": json.dumps(job)})
+    found = checked(raw, NOW, TimeReading(zone="Europe/Berlin", dates="month_first"))
+    assert isinstance(found, Change) and found.job is not None and found.job.expires_at and found.job.posted_at
+    assert found.job.expires_at.isoformat() == "2026-03-04T22:59:59.999999+00:00"
+    assert found.job.posted_at.isoformat() == "2026-02-02T23:00:00+00:00"
 
 
 def test_a_job_is_as_new_as_it_says_or_as_its_change(tmp_path: Path) -> None:
