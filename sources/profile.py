@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.records import Event, Job, Member, Record
+from contracts.text.language import language_of
 from contracts.versions import row_hash
 
 JOB_FIELDS: Mapping[str, float] = {
@@ -64,6 +65,7 @@ class Jobs:
     pay: Counter[str] = field(default_factory=Counter)
     places: Counter[str] = field(default_factory=Counter)
     companies: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
     words: list[int] = field(default_factory=list)
     first_of: dict[str, str] = field(default_factory=dict)
     repeats: set[str] = field(default_factory=set)
@@ -77,6 +79,7 @@ class Jobs:
             self.pay[f"{job.currency} a {job.salary_period}"] += 1
         self.places[job.location] += 1
         self.companies[job.company] += 1
+        self.languages[language_of(f"{job.title}. {job.description}")] += 1
         self.words.append(len(job.description.split()))
         text = "\x00".join((job.title, job.company, job.location, job.description)).casefold()
         if self.first_of.setdefault(row_hash(text, 8), job.id) != job.id:

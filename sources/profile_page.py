@@ -96,6 +96,7 @@ def charts(profile: Profile) -> list[Chart]:
     found = [
         Chart("jobs that say", _filled(jobs.filled, jobs.rows, list(JOB_FIELDS))),
         Chart("members that say", _filled(members.filled, members.rows, list(MEMBER_FIELDS))),
+        Chart("languages of the jobs", _bars(jobs.languages)),
         Chart("way of working", _bars(jobs.workplaces) if jobs.filled["workplace"] else []),
         Chart("pay", _bars(jobs.pay)),
         Chart("places", _bars(jobs.places)),

@@ -39,9 +39,13 @@ def test_a_changed_job_is_one_job_and_an_advert_twice_is_a_repeat(tmp_path: Path
             {**JOB, "id": "a"},
             {**JOB, "id": "a", "updated_at": "2026-02-01", "hidden": True},
             {**JOB, "id": "b", "title": "NURSE"},
-            {**JOB, "id": "c", "title": "Cook", "salary_min": 20, "salary_period": "hour", "currency": "EUR"},
+            {
+                **{**JOB, "id": "c", "title": "Koch", "salary_min": 20, "salary_period": "hour", "currency": "EUR"},
+                "description": "Wir suchen einen Koch für unsere Küche, der auch am Wochenende arbeitet.",
+            },
         ],
     )
+    assert profile.jobs.languages == {"english": 3, "german": 1}
     assert (profile.jobs.open, len(profile.jobs.newest), profile.jobs.repeated) == (2, 3, 1)
     assert profile.jobs.pay == {"EUR a hour": 1}
 
