@@ -36,6 +36,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.simulate,
     train.export,
     index.index,
+    index.rollback,
     index.search,
     index.shares,
     serve.serve,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contracts.versions import current
 from contracts.workspace import Workspace
 from rolecall.options import DEFAULT, DeviceOption, JsonOption, RulesOption, WorkspaceOption, params_of
 
@@ -38,6 +40,28 @@ def index(
         links=current_links(place),
         position=position,
     )
+
+
+def rollback(
+    workspace: WorkspaceOption = DEFAULT,
+    to: Annotated[str, typer.Option(help="Version of the index; if none, the one before the current one.")] = "",
+    listed: Annotated[bool, typer.Option("--list", help="Only list the versions that could serve.")] = False,
+) -> None:
+    """Make an index that served before current again, with its bundle; a running service swaps it in."""
+    from rolecall.rollback import roll_back, served_versions
+
+    place = Workspace(workspace)
+    if listed:
+        now = current(place.indexes)
+        for served in served_versions(place):
+            made = datetime.fromtimestamp(served.made, UTC).isoformat(timespec="seconds")
+            mark = "  current" if now is not None and served.index == now.name else ""
+            typer.echo(
+                f"index {served.index}, bundle {served.bundle or 'none'}, {served.jobs:,} jobs, made {made}{mark}"
+            )
+        return
+    served = roll_back(place, to)
+    typer.echo(f"current now: index {served.index}, bundle {served.bundle or 'none'}")
 
 
 def search(

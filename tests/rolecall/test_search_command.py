@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 
-from contracts.arrow import TIME, to_table
 from contracts.errors import BadInput
-from contracts.records import Job
-from contracts.tables import write_part
 from contracts.workspace import Workspace
 from retrieval.index.build import build_index
 from tests.make import refused
@@ -24,26 +20,11 @@ PLACES = {"Nurse": "Denver, Colorado", "Head Nurse of a very long and tiresome t
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(
+    tmp_path_factory: pytest.TempPathFactory, two_jobs: Callable[[Path, Mapping[str, str]], Workspace]
+) -> Workspace:
     """An index of two jobs whose encoder is gone."""
-    found = Workspace(tmp_path_factory.mktemp("search"))
-    jobs = [
-        Job(id=f"j{i}", title=title, company="Mercy", location=place, updated_at=THEN)
-        for i, (title, place) in enumerate(PLACES.items())
-    ]
-    hashes = pa.array([job.id for job in jobs])
-    times = pa.array([THEN, THEN], TIME)
-    keys = {"job_id": hashes, "event_timestamp": times, "created_timestamp": times}
-    write_part(found.records / "jobs", to_table(jobs, Job).append_column("row_hash", hashes))
-    texts = {"text_hash": hashes, "text_version": pa.array(["1", "1"])}
-    write_part(found.features / "job_text", pa.table({**keys, **texts}))
-    vectors = {"vector": pa.array([[1.0, 0.0], [0.0, 1.0]], pa.list_(pa.float32())), "vector_hash": hashes}
-    vectors["title_vector"] = vectors["vector"]
-    made_by = {"encoder_version": pa.array(["0123456789ab"] * 2)}
-    write_part(found.features / "job_vector", pa.table({**keys, **vectors, **made_by}))
-    found.encoder.mkdir()
-    about = {"name": "toy", "version": "0123456789ab", "dim": 2, "max_tokens": 8, "precision": "float32"}
-    (found.encoder / "encoder.json").write_text(json.dumps(about))
+    found = two_jobs(tmp_path_factory.mktemp("search"), PLACES)
     build_index(found)
     shutil.rmtree(found.encoder)
     return found
