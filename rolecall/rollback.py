@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from contracts.bundle import read_manifest
 from contracts.errors import BadInput, BundleMismatch, IndexMismatch, NotReady
@@ -12,7 +12,8 @@ from contracts.workspace import Workspace
 from retrieval.index.manifest import read_index_manifest
 
 
-class Served(NamedTuple):
+@dataclass(frozen=True)
+class Served:
     """An index and the bundle that it was made for; `bundle` is empty where it is for retrieval alone."""
 
     index: str
