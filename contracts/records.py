@@ -25,7 +25,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from contracts.cleaning import clean_text, without_files
-from contracts.reading.pay import currency_code, fill_pay, yearly
+from contracts.reading.pay import currency_code, fill_pay, fill_wish, yearly
 from contracts.reading.spellings import is_spelled, spelled
 from contracts.reading.times import PLAIN, TimeReading, read_time
 from contracts.reading.ways import fill_way
@@ -205,12 +205,23 @@ class Education(Record):
 
 
 class Preferences(Record):
-    """What a member says they look for. Empty means no stated wish."""
+    """What a member says they look for. Empty means no stated wish. `salary_min` is by the year; it may be in words,
+    as "$25 an hour"."""
 
     titles: Words = ()
     locations: Words = ()
     workplace: tuple[Annotated[Workplace, _words_of("workplace", Workplace)], ...] = ()
     salary_min: OptionalMoney = None
+
+    @property
+    def yearly_pay(self) -> float | None:
+        """The least pay by the year that can be meant, as `contracts.reading.pay.yearly`; None where none is wished."""
+        return yearly(self.salary_min, "year")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_words(cls, value: Any) -> Any:
+        return fill_wish(value) if isinstance(value, dict) else value
 
 
 class Member(Record):

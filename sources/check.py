@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from contracts.reading.pay import LEAST_YEARLY, PERIODS_A_YEAR
 from contracts.reading.times import PLAIN, DateOrder, TimeReading
-from contracts.records import RECORDS, Event, Grade, Job, Record
+from contracts.records import RECORDS, Event, Grade, Job, Member, Record
 from sources.date_orders import told_orders
 from sources.findings import Finding, Findings, shape
 from sources.reasons import CURES, explain_problem
@@ -91,10 +91,13 @@ class RowChecker:
         return bool(orders)
 
     def _doubts(self, row: RawRow, record: Record) -> list[Finding]:
-        """What a job says that it can hardly mean, and is kept."""
-        if not isinstance(record, Job):
-            return []
+        """What a job or member says that they can hardly mean, and is kept."""
         found = []
+        if isinstance(record, Member) and record.preferences.salary_min and record.preferences.yearly_pay is None:
+            amount = shape(record.preferences.salary_min)
+            found.append(Finding("preferences.salary_min", "pay_without_period", amount, "kept, not compared"))
+        if not isinstance(record, Job):
+            return found
         if record.posted_at is not None and record.posted_at > self._now + AHEAD:
             found.append(Finding("posted_at", "date_in_future", shape(record.posted_at.isoformat()), "kept"))
         for name in ("salary_min", "salary_max"):

@@ -24,7 +24,7 @@ CURES: Mapping[str, str] = {
     "id_too_long": "use an id of at most 200 characters",
     "propensity_range": "log the probability in (0, 1], or leave it out",
     "salary_range": "give amounts of 0 to 1e9, the lower one first",
-    "pay_without_period": "say what it is paid for in salary_period: hour, day, week, month or year",
+    "pay_without_period": "give a job its salary_period (hour, day, week, month, year), a member the wish by the year",
     "position_range": f"count positions from 1, up to {MAX_POSITION:,}",
     "grade_range": "grade from 0 to 4",
     "reason_without_dismissal": "give a reason to a dismissal alone",

@@ -139,6 +139,16 @@ def fill_pay(value: dict[str, Any]) -> dict[str, Any]:
     return filled
 
 
+def fill_wish(value: dict[str, Any]) -> dict[str, Any]:
+    """A member's raw wishes with pay in words as the least that it says, by the year."""
+    wish = value.get("salary_min")
+    pay = None if not isinstance(wish, str) or _is_number(wish) else read_pay(wish)
+    amount = None if pay is None else pay.high if pay.low is None else pay.low
+    if pay is None or amount is None:
+        return value
+    return value | {"salary_min": amount * PERIODS_A_YEAR[pay.period or "year"]}
+
+
 def _is_number(text: str) -> bool:
     """Whether a cell is a plain number, or blank. "40.000" is none: pay has no third decimal."""
     try:

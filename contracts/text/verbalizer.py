@@ -143,7 +143,7 @@ class Verbalizer:
             location=member.location,
             wants=_list(wish.titles, _prefixed("in", _list(wish.locations))),
             workplace=_list(wish.workplace),
-            pay=_prefixed("at least", self.percentiles.tag("salary", wish.salary_min)),
+            pay=_prefixed("at least", self.percentiles.tag("salary", wish.yearly_pay)),
             skills=_list(member.skills),
             worked=_list(map(_position, member.positions), separator="; "),
             education=_list(map(_education, member.education), separator="; "),

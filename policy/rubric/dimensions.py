@@ -160,8 +160,9 @@ def _pay(policy: Policy, member: Member | None, job: Job) -> float | None:
     """The job's top yearly pay divided by what the member asks; None where it pays in another currency."""
     low, high = job.yearly_pay
     top = low if high is None else high
-    if member is None or not member.preferences.salary_min or top is None:
+    asked = member.preferences.yearly_pay if member else None
+    if asked is None or top is None:
         return None
     if job.currency.casefold() != policy.dimensions.pay.currency.casefold():
         return None
-    return top / member.preferences.salary_min
+    return top / asked

@@ -75,6 +75,13 @@ ODD = [
     ("jobs", JOB, {"description": "x" * 100_001}, {"description": "x" * 100_000}, "text_too_long"),
     ("members", MEMBER, {"positions": [{"company": "no title"}]}, {"positions": ()}, "missing_field"),
     ("members", MEMBER, {"preferences": {"salary_min": "much"}}, {"preferences": records.Preferences()}, "wrong_type"),
+    (
+        "members",
+        MEMBER,
+        {"preferences": {"salary_min": 25}},
+        {"preferences": records.Preferences(salary_min=25)},
+        "pay_without_period",
+    ),
     ("members", MEMBER, {"preferences": 7}, {"preferences": records.Preferences()}, "wrong_type"),
     ("events", EVENT, {"propensity": 1.7}, {"propensity": None}, "propensity_range"),
     ("events", EVENT, {"propensity": 5e-324}, {"propensity": None}, "propensity_range"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.reading.pay import PERIODS_A_YEAR, all_yearly, read_pay, yearly
-from contracts.records import Job
+from contracts.records import Job, Preferences
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,14 @@ def test_what_a_column_says_of_its_own_is_kept() -> None:
     assert (job.salary_min, job.salary_max, job.currency, job.salary_period) == (40_000, 50_000, "CAD", "year")
     assert _job(salary_max="$40k to $50k", salary_min=30_000).salary_min == 30_000
     assert _job(salary_min="40.000").salary_min == 40_000
+
+
+@pytest.mark.parametrize(
+    ("wish", "yearly_pay"),
+    [("$25 an hour", 52_000), ("from 60k", 60_000), ("55000", 55_000), (55_000, 55_000), (25, None), ("", None)],
+)
+def test_the_pay_that_a_member_wishes_for_is_by_the_year(wish: object, yearly_pay: float | None) -> None:
+    assert Preferences.model_validate({"salary_min": wish}).yearly_pay == yearly_pay
 
 
 def test_less_than_anybody_is_paid_in_a_year_is_not_compared() -> None:
