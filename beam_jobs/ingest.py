@@ -9,12 +9,17 @@ reject is not opened again.
 A cell of an optional field that does not fit is left empty, counted and told; its row is taken in.
 
 What counts as the same: a member or job by (id, updated_at), an event by id, a grade by its whole content. Two with the
-same name and the same content are counted once; where the content differs, the first is kept and the other quarantined
-as `duplicate_id`. An event or grade of a member or job that is not in the records is quarantined as `unknown_member` or
-`unknown_job`, and looked at again in the next run.
+same name and the same content are counted once. Within one load, where the content differs the first is kept and the
+other quarantined as `duplicate_id`; in a later load another content of a member or job is an edit, which counts from
+then on if it brings no newer `updated_at`. A row without `updated_at` has the time of its load.
+
+An event of a member who is not in the records is kept: visitors without an account are such. An event of an unknown
+job, and a grade of either, is quarantined as `unknown_job` or `unknown_member` and looked at again in the next run.
+
+With `--snapshot` the folder holds all jobs that there are: a job of the records that it does not name is closed.
 
 Once the workspace has jobs, a folder may do without: the service's log, which holds events only, is taken in by
-`--source W/logs`.
+`--source W/logs`. What does not fit there is set aside as elsewhere, and never stops the rest.
 """
 
 from __future__ import annotations
@@ -35,13 +40,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from beam_jobs import ledger
+from beam_jobs import ledger, loads
 from beam_jobs.config import IngestFlags
-from beam_jobs.deduplicate import CARRIED, ORDER, RAW, ROW, SOURCE, WHOLE_ROW, RowHashes, deduplicate, stored_records
+from beam_jobs.deduplicate import (
+    CARRIED,
+    ORDER,
+    RAW,
+    ROW,
+    SOURCE,
+    STAMPED,
+    VERSIONED,
+    WHOLE_ROW,
+    RowHashes,
+    deduplicate,
+    stored_records,
+)
 from beam_jobs.flags import read_flags
 from beam_jobs.ledger import Unit
 from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
-from contracts.arrow import to_table
+from beam_jobs.snapshot import close_absent
+from contracts.arrow import TIME, to_table
 from contracts.errors import TooManyRejects
 from contracts.progress import Progress
 from contracts.reading.times import TimeReading
@@ -51,7 +69,7 @@ from contracts.text.verbalizer import content_hash
 from contracts.versions import write_text
 from contracts.workspace import Workspace
 from sources import quarantine
-from sources.check import RowChecker, check_known
+from sources.check import RowChecker, check_known, is_stranger, named_id, with_time
 from sources.findings import Finding, Findings
 from sources.open import open_source
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source, raw_text
@@ -68,6 +86,12 @@ _LISTED_REASONS = 5
 _LISTED_FINDINGS = 20
 _FOUND = ".found "
 """In a counter's name, between a table and a finding with its first row as JSON."""
+_SAID = {
+    "strangers": "of nobody who is among the members: kept, with no text of the member's own",
+    "stamped": "rows say no updated_at; they count from this load on",
+    "edited": "rows are edits of what was there; those that bring no newer updated_at count from this load on",
+}
+"""Counter -> what is said of it."""
 
 
 class Piece(NamedTuple):
@@ -90,26 +114,38 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     Raises:
         UnknownSource: The folder holds no known layout; nothing is written.
         MissingColumn: A file lacks a needed column; nothing is written.
-        TooManyRejects: More than the allowed share of a table's rows was quarantined. The good rows are in the records
-            and the quarantine is complete.
+        BadInput: The folder holds a simulated market and the workspace real records, or the other way round; or a
+            snapshot would close more jobs than is allowed.
+        TooManyRejects: More than the allowed share of a table's rows was quarantined. The good rows of all tables are
+            in the records and the quarantine is complete.
     """
     workspace, config, options = read_flags("ingest", __doc__, IngestFlags, argv)
     started = time.monotonic()
-    jobs_elsewhere = bool(parts(workspace.records / "jobs"))
-    source = open_source(config.source.resolve(), jobs_elsewhere, config.mapping)
+    folder = config.source.resolve()
+    source = open_source(folder, bool(parts(workspace.records / "jobs")), config.mapping)
+    simulated = loads.require_one_world(workspace, folder)
     units = {table: ledger.units(source, table) for table in source.tables}
     for path, columns in source.ignored_columns().items():
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
     write_text(workspace.reading, config.reading().model_dump_json())
-    total = Counts()
+    now = config.now or datetime.now(UTC)
+    load = loads.Load(id=run_id(), time=now, source=folder, simulated=simulated)
+    loads.note_load(workspace, load)
+    tables: dict[str, Counts] = {}
     for phase in PHASES:
         of_phase = {table: units[table] for table in phase if table in units}
-        tables = _take_in(workspace, source, of_phase, config.now, config.reading(), options)
-        for table, counts in tables.items():
-            _report(workspace, table, counts)
-            total += counts
+        tables |= _take_in(workspace, source, of_phase, load, config.reading(), options)
+    for table, counts in tables.items():
+        _report(workspace, table, counts)
+    written = {table: counts.written for table, counts in tables.items() if counts.written}
+    if config.snapshot and (closed := close_absent(workspace, source, load, config.most_closed)):
+        log.info("jobs: %s that the snapshot does not name are closed", f"{closed:,}")
+        written["jobs"] = written.get("jobs", 0) + closed
+    loads.finish_load(workspace, load.model_copy(update={"written": written}))
+    total = sum(tables.values(), Counts())
+    log.info("ingest: load %s, %s; quarantine: %s", load.id, total, workspace.quarantine)
+    if not loads.is_own_log(workspace, folder):
         _require_few_rejects(workspace, tables, config.max_reject_share)
-    log.info("ingest: %s; quarantine: %s", total, workspace.quarantine)
     return replace(total, seconds=time.monotonic() - started)
 
 
@@ -117,7 +153,7 @@ def _take_in(
     workspace: Workspace,
     source: Source,
     units: dict[str, list[Unit]],
-    now: datetime | None,
+    load: loads.Load,
     reading: TimeReading,
     options: PipelineOptions,
 ) -> dict[str, Counts]:
@@ -140,7 +176,7 @@ def _take_in(
             workspace,
             source,
             [Piece(order, unit, shard) for order, (unit, shard) in enumerate(pieces)],
-            now or datetime.now(UTC),
+            load,
             reading,
             buckets=1 + sum(path.stat().st_size for path in inputs) // BUCKET_BYTES,
             options=options,
@@ -160,6 +196,9 @@ def _take_in(
         of_rows = Counts(*(counters[f"{table}.{field.name}"] for field in fields(Counts)))
         counts[table] = of_rows + Counts(read=skipped_whole, skipped=skipped_whole)
         _tell_findings(table, counters)
+        for what, said in _SAID.items():
+            if number_of := counters[f"{table}.{what}"]:
+                log.info("%s: %s %s", table, f"{number_of:,}", said)
     return counts
 
 
@@ -181,15 +220,14 @@ def _run(
     workspace: Workspace,
     source: Source,
     pieces: list[Piece],
-    now: datetime,
+    load: loads.Load,
     reading: TimeReading,
     buckets: int,
     options: PipelineOptions,
 ) -> Counter[str]:
     rows = _rows_ahead(pieces)
     progress = Progress("ingest", "rows", rows and rows // processes(options))
-    name = run_id()
-    check_rows = CheckRows(source, workspace, now, reading, buckets, progress)
+    check_rows = CheckRows(source, workspace, load.time, reading, buckets, progress)
 
     def build(pipeline: beam.Pipeline) -> None:
         checked = (
@@ -200,13 +238,13 @@ def _run(
         kept = (
             checked.records
             | "by key" >> beam.GroupByKey()
-            | "write records" >> beam.ParDo(WriteRecords(workspace, name)).with_outputs("rejects", main="none")
+            | "write records" >> beam.ParDo(WriteRecords(workspace, load)).with_outputs("rejects", main="none")
         )
         (
             (checked.rejects, kept.rejects)
             | beam.Flatten()
             | "by source" >> beam.GroupByKey()
-            | "write quarantine" >> beam.Map(_write_rejects, workspace.quarantine, now)
+            | "write quarantine" >> beam.Map(_write_rejects, workspace.quarantine, load.time)
         )
 
     return run_pipeline(options, build)
@@ -240,42 +278,55 @@ class CheckRows(beam.DoFn):
         rows = iter(self._source.read(piece.shard))
         place = piece.order << 40
         while batch := list(islice(rows, BATCH_ROWS)):
-            kept, rejects = self._check(table, batch, place)
+            kept, rejects, skipped = self._check(table, batch, place)
             place += len(batch)
             count(f"{table}.read", len(batch))
             count(f"{table}.unit{piece.unit}", len(batch))
             for bucket, part in by_bucket(kept, KEYS.get(table, WHOLE_ROW)[0], self._buckets):
                 yield f"{table}/{bucket}", _to_ipc(part)
+            for bucket, part in by_bucket(pa.table({"id": pa.array(skipped, pa.string())}), "id", self._buckets):
+                yield f"{table}/{bucket}", part["id"].to_pylist()
             yield from _by_source(table, rejects)
             self._progress.add(len(batch))
 
-    def _check(self, table: str, batch: list[RawRow], place: int) -> tuple[pa.Table, list[Reject]]:
+    def _check(self, table: str, batch: list[RawRow], place: int) -> tuple[pa.Table, list[Reject], list[str]]:
+        """The records of a batch, its rejects, and the ids of members or jobs whose newest version it says again."""
         raw = [raw_text(row) for row in batch]
         hashes = [content_hash(text) for text in raw]
         stored = self._hashes[table].contains(hashes)
         records: list[Record] = []
         kept: list[int] = []
         rejects: list[Reject] = []
-        duplicates = skipped = 0
+        stamped: list[bool] = []
+        duplicates = skipped = strangers = 0
         for i, row in enumerate(batch):
             if row.value is not None and stored[i]:
                 skipped += 1
                 continue
+            row, is_stamped = with_time(row, self._now)
             result = self._checker.check(row)
             if not isinstance(result, Reject):
                 result = check_known(row, result, self._stored_ids) or result
             if not isinstance(result, Reject):
                 records.append(result)
                 kept.append(i)
+                stamped.append(is_stamped)
+                strangers += is_stranger(result, self._stored_ids)
             elif result.reason in DUPLICATE_REASONS:
                 duplicates += 1
             else:
-                rejects.append(result)
+                rejects.append(result._replace(raw=raw[i]))
                 if result.row == 0:
                     log.warning("%s: %s", result.source, result.detail)
         for finding, rows_found, first in self._checker.findings.taken():
             count(f"{table}{_FOUND}{json.dumps([*finding, first])}", rows_found)
-        for name, number in (("skipped", skipped), ("duplicates", duplicates), ("quarantined", len(rejects))):
+        for name, number in (
+            ("skipped", skipped),
+            ("duplicates", duplicates),
+            ("quarantined", len(rejects)),
+            ("strangers", strangers),
+            ("stamped", sum(stamped)),
+        ):
             count(f"{table}.{name}", number)
         carried = {
             "row_hash": pa.array([hashes[i] for i in kept], pa.string()),
@@ -284,10 +335,13 @@ class CheckRows(beam.DoFn):
             ROW: pa.array([batch[i].row for i in kept], pa.int64()),
             RAW: pa.array([raw[i] if table in KEYS else "" for i in kept], pa.large_string()),
         }
+        if table in VERSIONED:
+            carried[STAMPED] = pa.array(stamped, pa.bool_())
         rows = to_table(records, RECORDS[table])
         for name, column in carried.items():
             rows = rows.append_column(name, column)
-        return rows, rejects
+        said_again = [named_id(row) or "" for row, again in zip(batch, stored, strict=True) if again]
+        return rows, rejects, said_again if table in VERSIONED else []
 
     def _stored_ids(self, table: str) -> set[str]:
         if table not in self._ids:
@@ -297,25 +351,52 @@ class CheckRows(beam.DoFn):
 
 
 class WriteRecords(beam.DoFn):
-    """(table and bucket, Arrow IPC pieces) -> parts of the records without duplicates; contradictions as rejects."""
+    """(table and bucket, pieces) -> parts of the records without duplicates; contradictions as rejects.
 
-    def __init__(self, workspace: Workspace, name: str) -> None:
-        self._workspace, self._name = workspace, name
+    A piece is Arrow IPC of rows, or a list of ids whose newest version the load says again.
+    """
 
-    def process(self, element: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
-        key, pieces = element
+    def __init__(self, workspace: Workspace, load: loads.Load) -> None:
+        self._workspace, self._load = workspace, load
+
+    def process(self, element: tuple[str, Iterable[bytes | list[str]]]) -> Iterator[Any]:
+        key, pieces = element[0], list(element[1])
         table, _, bucket = key.partition("/")
-        rows = pa.concat_tables(map(_from_ipc, pieces)).sort_by(ORDER)
+        said_again = {id_ for piece in pieces if isinstance(piece, list) for id_ in piece}
+        tables = [_from_ipc(piece) for piece in pieces if isinstance(piece, bytes)]
+        if not tables:
+            return
+        rows = pa.concat_tables(tables).sort_by(ORDER)
         folder = self._workspace.records / table
-        kept, rejects = deduplicate(table, rows, stored_records(folder, table, rows))
+        stored = stored_records(folder, table, rows)
+        kept, edited, rejects = deduplicate(table, rows, stored, self._load.time, said_again)
         count(f"{table}.written", len(kept))
+        count(f"{table}.edited", len(edited))
         count(f"{table}.quarantined", len(rejects))
         count(f"{table}.duplicates", rows.num_rows - len(kept) - len(rejects))
+        if edited:
+            rows = _with_times(rows, edited)
         new = rows.take(pa.array(kept, pa.int64())).drop(list(CARRIED))
         for start in range(0, new.num_rows, PART_ROWS):
             part = new.slice(start, PART_ROWS)
-            write_part(folder, part, f"{self._name}-{int(bucket):05d}-{start // PART_ROWS:03d}")
+            write_part(folder, part, f"{self._load.id}-{int(bucket):05d}-{start // PART_ROWS:03d}")
         yield from _by_source(table, rejects)
+
+
+def _with_times(rows: pa.Table, times: dict[int, datetime]) -> pa.Table:
+    """The rows with other times of some of them, which are then those of their load.
+
+    So is their hash: an edit that is taken back says again what an older version said, and is another row.
+    """
+    columns = {name: rows[name].to_pylist() for name in ("updated_at", STAMPED, "row_hash")}
+    for row, moment in times.items():
+        again = content_hash(columns["row_hash"][row], moment.isoformat())
+        for name, value in (("updated_at", moment), (STAMPED, True), ("row_hash", again)):
+            columns[name][row] = value
+    for name, kind in (("updated_at", TIME), (STAMPED, pa.bool_()), ("row_hash", pa.string())):
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, rows.schema.field(at), pa.array(columns[name], kind))
+    return rows
 
 
 def _to_ipc(table: pa.Table) -> bytes:

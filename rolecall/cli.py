@@ -34,6 +34,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.validate,
     data.inspect,
     data.simulate,
+    data.loads,
+    data.undo,
     train.export,
     index.index,
     index.rollback,

@@ -1,7 +1,7 @@
 """The log of what was shown and done: `Event` rows as JSON lines, a file a day, in `logs/events/`.
 
 It is a table of Rolecall's own layout: `rolecall ingest` reads the files beside those of members and jobs. Impressions
-without a member's id lie in `logs/anonymous/`, because an `Event` needs a member.
+without a member's id lie in `logs/anonymous/`, which it reads too.
 
 A thread writes, so that a slow disk does not slow an answer. Lines wait in memory for at most `FLUSH_SECONDS`.
 """

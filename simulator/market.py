@@ -129,6 +129,11 @@ def simulate(
     return params
 
 
+def is_market(folder: Path) -> bool:
+    """Whether a folder holds a simulated market, finished or not."""
+    return (folder / "truth" / "params.json").is_file()
+
+
 def read_params(out: Path) -> dict[str, Any] | None:
     """The parameters of the finished market in a folder, as `simulate` returned them; None where there is none."""
     try:
@@ -328,7 +333,7 @@ def _micros(moment: datetime) -> int:
 
 def _clear(out: Path) -> None:
     """Remove the parts of an earlier simulated market, so that none of it mixes with the new one."""
-    if not (out / "truth" / "params.json").is_file():
+    if not is_market(out):
         if out.is_dir() and any(out.iterdir()):
             raise BadInput(f"{out} is not empty and holds no simulated market", cure="give another folder")
         return

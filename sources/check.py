@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
+from contracts.cleaning import clean_text
 from contracts.reading.pay import LEAST_YEARLY, PERIODS_A_YEAR
 from contracts.reading.times import PLAIN, DateOrder, TimeReading
 from contracts.records import RECORDS, Event, Grade, Job, Member, Record
@@ -18,7 +19,7 @@ from sources.date_orders import told_orders
 from sources.findings import Finding, Findings, shape
 from sources.reasons import CURES, explain_problem
 from sources.repair import Repair, repaired
-from sources.rows import RawRow, Reject, Source, raw_text
+from sources.rows import BY_LOAD, RawRow, Reject, Source, raw_text
 
 AHEAD = timedelta(days=1)
 """A time up to this far after `now` is accepted: clocks differ, and days end later elsewhere."""
@@ -120,12 +121,34 @@ def in_future(row: RawRow, name: str, time: datetime, now: datetime) -> Reject |
     return reject(row, "date_in_future", f"{detail}; {CURES['date_in_future']}")
 
 
+def with_time(row: RawRow, now: datetime) -> tuple[RawRow, bool]:
+    """The row, a member's or job's without `updated_at` with that of now; and whether it was without."""
+    if row.value is None:
+        return row, False
+    filled = {name: now for name in BY_LOAD.get(row.table, ()) if not str(row.value.get(name, "")).strip()}
+    return (row._replace(value=row.value | filled), True) if filled else (row, False)
+
+
+def named_id(row: RawRow) -> str | None:
+    """The id that a row gives, as its record would have it; None where it gives none."""
+    value = None if row.value is None else row.value.get("id")
+    return None if value is None else clean_text(str(value)).strip() or None
+
+
+def is_stranger(record: Record, ids_of: Callable[[str], Container[str]]) -> bool:
+    """Whether a record is an event of nobody who is among the members, such as a visitor without an account."""
+    return isinstance(record, Event) and record.member_id not in ids_of("members")
+
+
 def check_known(row: RawRow, record: Record, ids_of: Callable[[str], Container[str]]) -> Reject | None:
-    """A Reject where an event or grade names a member or job that is in no record. `ids_of`: table -> its ids."""
+    """A Reject where an event or grade names a job, or a grade a member, that is in no record.
+
+    ids_of: table -> its ids. An event of an unknown member is a visitor's (`is_stranger`).
+    """
     if not isinstance(record, Event | Grade):
         return None
     for table, reason, named in (
-        ("members", "unknown_member", record.member_id),
+        ("members", "unknown_member", "" if isinstance(record, Event) else record.member_id),
         ("jobs", "unknown_job", record.job_id),
     ):
         if named and named not in ids_of(table):

@@ -20,8 +20,10 @@ from sources.formats.base import Format, How, format_of, unreadable
 from sources.formats.delimited import Delimited
 from sources.mapping.fields import Fields
 from sources.mapping.model import DataMapping, unused
-from sources.rows import RawRow, Shard
+from sources.rows import BY_LOAD, RawRow, Shard
 
+ANONYMOUS = "anonymous"
+"""A folder of events beside `events/`, as the service logs those of nobody in particular."""
 SAMPLE_ROWS = 200
 """The first rows of a file, which tell how its lists are written."""
 
@@ -106,7 +108,9 @@ class Layout:
     def _require_columns(self, table: str, path: Path, columns: list[str]) -> None:
         missing = self._fields(table, columns).require(str(path))
         if missing:
-            needed = [name for name, field in RECORDS[table].model_fields.items() if field.is_required()]
+            by_load = BY_LOAD.get(table, ())
+            fields = RECORDS[table].model_fields.items()
+            needed = [name for name, field in fields if field.is_required() and name not in by_load]
             raise MissingColumn(
                 f"column {', '.join(missing)} is missing; the file has {', '.join(columns)}",
                 where=str(path),
@@ -124,7 +128,8 @@ def table_files(folder: Path, table: str) -> list[Path]:
 
 
 def _folders(folder: Path, table: str) -> list[Path]:
-    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() == table]
+    names = (table, ANONYMOUS) if table == "events" else (table,)
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name.lower() in names]
 
 
 def _data_files(folder: Path) -> list[Path]:

@@ -116,6 +116,10 @@ duplicate where its content is the same, and is rejected (`duplicate_id`) where 
 whole text of its row."""
 
 
+BY_LOAD: Mapping[str, tuple[str, ...]] = {"members": ("updated_at",), "jobs": ("updated_at",)}
+"""Table -> the fields that a row may leave out though its record has them: they are then the time of its load."""
+
+
 def raw_text(row: RawRow) -> str:
     """The whole row as text: as it stood in the file, or its fields as JSON."""
     if row.raw or row.value is None:

@@ -18,7 +18,7 @@ import numpy as np
 from contracts.reading.times import PLAIN, TimeReading
 from contracts.records import Event, Grade, Record
 from contracts.versions import row_hash
-from sources.check import RowChecker, check_known
+from sources.check import RowChecker, check_known, is_stranger, with_time
 from sources.open import open_source
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Source, raw_text
 
@@ -35,6 +35,8 @@ class TableReport:
         rejects: Reason -> rows.
         examples: Reason -> its first row.
         findings: What would be changed in rows that fit, a line each (`sources.findings`).
+        without_time: Accepted rows that say no `updated_at`.
+        strangers: Accepted events of nobody who is among the members.
         first: ISO time of the oldest row that is accepted or repeated.
         last: ISO time of the newest.
     """
@@ -45,6 +47,8 @@ class TableReport:
     rejects: dict[str, int] = field(default_factory=dict)
     examples: dict[str, str] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
+    without_time: int = 0
+    strangers: int = 0
     first: str = ""
     last: str = ""
 
@@ -81,6 +85,14 @@ class Report:
             out.append(f"{name}: {table.rows:,} rows, {table.accepted:,} fit, {table.rejected:,} do not{between}")
             if table.repeated:
                 out.append(f"  {table.repeated:,} rows repeat an earlier one and count once")
+            if table.without_time:
+                out.append(
+                    f"  {table.without_time:,} rows say no updated_at: they count from the time of their load on"
+                )
+            if table.strangers:
+                out.append(
+                    f"  {table.strangers:,} rows are of nobody among the members: kept, without a text of their own"
+                )
             for reason, count in sorted(table.rejects.items(), key=lambda item: -item[1]):
                 out.append(f"  {reason}: {count:,} rows, first {table.examples[reason]}")
             out += [f"  {line}" for line in table.findings]
@@ -127,6 +139,7 @@ def _table(
     for shard in source.shards(name):
         for row in source.read(shard):
             report.rows += 1
+            row, is_without_time = with_time(row, now)
             result = checker.check(row)
             if not isinstance(result, Reject):
                 result = check_known(row, result, ids.__getitem__) or result
@@ -135,6 +148,8 @@ def _table(
                 moments = [min([*moments, moment]), max([*moments, moment])]
                 seen.add(row, result)
                 taken(result)
+                report.without_time += is_without_time
+                report.strangers += is_stranger(result, ids.__getitem__)
                 if name in ids:
                     ids[name].add(result.id)  # type: ignore[attr-defined]
             elif result.reason in DUPLICATE_REASONS:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from contracts.reading.times import TimeReading
+from contracts.workspace import Workspace
 from rolecall.options import DEFAULT, JsonOption, MappingOption, WorkspaceOption, params_of
 
 
@@ -118,7 +119,11 @@ def ingest(
     workspace: WorkspaceOption = DEFAULT,
     mapping: MappingOption = None,
 ) -> None:
-    """Validate and deduplicate raw rows (Beam); what does not fit goes to the quarantine with its reason."""
+    """Validate and deduplicate raw rows (Beam); what does not fit goes to the quarantine with its reason.
+
+    `--max-reject-share SHARE` is the share of rows that may not fit, `--snapshot` closes the jobs that the folder does
+    not name (`--most-closed SHARE`). They go over the section `ingest` of the params.
+    """
     from beam_jobs import ingest as job
     from beam_jobs.flags import as_flags
 
@@ -126,6 +131,37 @@ def ingest(
     if mapping is not None:
         flags += ["--mapping", str(mapping)]
     job.run([*flags, *context.args])
+
+
+def loads(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:
+    """Say what was taken in, when and from where. The id of a load is what `rolecall undo` takes."""
+    from beam_jobs.loads import read_loads
+
+    noted = read_loads(Workspace(workspace))
+    if as_json:
+        typer.echo(json.dumps([load.model_dump(mode="json") for load in noted], indent=2))
+        return
+    for load in noted:
+        what = ", ".join(f"{number:,} {table}" for table, number in load.written.items()) or "nothing, or broken off"
+        kind = "  (simulated)" if load.simulated else ""
+        typer.echo(f"{load.id}  {load.time:%Y-%m-%d %H:%M}  {what}  from {load.source}{kind}")
+    if not noted:
+        typer.echo(f"no load is noted in {workspace}")
+
+
+def undo(
+    load: Annotated[str, typer.Argument(help="The id of a load, as `rolecall loads` prints it.")],
+    workspace: WorkspaceOption = DEFAULT,
+) -> None:
+    """Take a load back: its records, and the text and vectors that were made of them."""
+    from beam_jobs.loads import undo as take_back
+
+    undone = take_back(Workspace(workspace), load)
+    removed = ", ".join(f"{number:,} {table}" for table, number in undone.removed.items()) or "no record"
+    typer.echo(f"load {load} of {undone.load.source} is undone: {removed} removed")
+    for folder in undone.again:
+        typer.echo(f"ingest again what it may have shared: rolecall ingest --data {folder} --workspace {workspace}")
+    typer.echo(f"then bring the rest up to it: rolecall run --from verbalize --workspace {workspace}")
 
 
 def verbalize(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:

@@ -34,15 +34,29 @@ def doctor(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) ->
 def run(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
-    data: Annotated[Path | None, typer.Option("--data", help="Raw data; a simulated market where absent.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Raw data; absent: the workspace's own, or a market.")
+    ] = None,
     start: Annotated[str | None, typer.Option("--from", help="Start at this stage, with what is there.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Stop after this stage.")] = None,
     profile: ProfileOption = None,
+    max_reject_share: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Share of a table's rows that may not fit; of the params if none."),
+    ] = None,
+    snapshot: Annotated[
+        bool, typer.Option("--snapshot", help="The data holds all jobs of today: close those that it does not name.")
+    ] = False,
 ) -> None:
-    """The whole recipe: from raw files to a served answer and a replay report."""
+    """The whole recipe: from raw files to a served answer and a replay report.
+
+    Without --data it takes the folder that the workspace's records came from, and in an empty workspace it simulates a
+    market. A simulated market never joins real records.
+    """
     from rolecall.recipe import run_recipe
 
     root = context.find_root()
+    ingest = [] if max_reject_share is None else ["--max-reject-share", str(max_reject_share)]
     run_recipe(
         Workspace(workspace),
         data,
@@ -52,6 +66,7 @@ def run(
         end=end,
         profile=profile,
         quiet=root.params["quiet"],
+        ingest=[*ingest, "--snapshot"] if snapshot else ingest,
     )
 
 

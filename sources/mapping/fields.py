@@ -20,7 +20,7 @@ from contracts.errors import BadInput
 from contracts.records import RECORDS
 from sources.findings import Finding, shape
 from sources.mapping.model import Column, TableMapping
-from sources.rows import RawRow, without_missing
+from sources.rows import BY_LOAD, RawRow, without_missing
 
 IDS = ("id", "member_id", "job_id")
 STRONG = ("\n", ";", "|")
@@ -87,7 +87,7 @@ class Fields:
                     what = f"the columns {given[field]!r} and {column!r} are both {field}"
                     raise BadInput(what, where=where, cure="rename one, or say in a mapping which one counts")
                 given[field] = column
-        have = {*given, *self._joined, *self._filled}
+        have = {*given, *self._joined, *self._filled, *BY_LOAD.get(self._table, ())}
         fields = RECORDS[self._table].model_fields
         return [name for name, field in fields.items() if field.is_required() and name not in have]
 

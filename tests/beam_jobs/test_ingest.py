@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_jobs import ingest
+from beam_jobs import ingest, verbalize
 from beam_jobs.deduplicate import RowHashes
+from beam_jobs.loads import read_loads, undo
 from contracts.arrow import to_records
 from contracts.errors import BadInput, MissingColumn, TooManyRejects, UnknownSource, UnreadableFile
 from contracts.reading.times import TimeReading, saved_reading
 from contracts.records import RECORDS, Event
-from contracts.tables import parts, read_table, write_part
+from contracts.tables import latest, parts, read_table, write_part
 from contracts.workspace import Workspace
 from examples.sources import jobviews, onet  # noqa: F401  # they register themselves
 from serving.event_log import EventLog
@@ -56,13 +57,12 @@ def test_good_rows_become_records(raw, take_in, workspace):
 
 BAD_ROWS = {
     "wrong type": ("jobs", JOB | {"hidden": "none of your business"}, "wrong_type"),
-    "missing field": ("jobs", {"id": "j9", "title": "Driver"}, "missing_field"),
+    "missing field": ("jobs", {"id": "j9", "company": "Driver Ltd"}, "missing_field"),
     "empty text": ("jobs", JOB | {"title": "  "}, "empty_title"),
     "10 MB title": ("jobs", JOB | {"title": "x" * 10_000_000}, "text_too_long"),
     "date in the future": ("members", MEMBER | {"updated_at": "2999-01-01T00:00:00Z"}, "date_in_future"),
     "date before 1900": ("jobs", JOB | {"updated_at": "1776-07-04T00:00:00Z"}, "date_before_1900"),
     "no date": ("events", EVENT | {"time": "yesterday"}, "bad_date"),
-    "unknown member": ("events", EVENT | {"member_id": "nobody"}, "unknown_member"),
     "unknown job": ("events", EVENT | {"job_id": "nothing"}, "unknown_job"),
     "duplicate member": ("members", MEMBER | {"id": "m0"}, "duplicate_id"),
     "duplicate job": ("jobs", JOB | {"id": "j0"}, "duplicate_id"),
@@ -146,9 +146,13 @@ def log_of_the_service(workspace: Workspace, *events: dict) -> list[str]:
 def test_log_of_the_service_is_taken_in_beside_the_records_that_are_there(take_in, workspace):
     take_in()
     flags = log_of_the_service(workspace, EVENT, EVENT | {"id": "e10", "job_id": "nothing"})
-    counts = ingest.run([*flags, *ANY_SHARE])
-    assert (counts.read, counts.written, counts.quarantined) == (2, 1, 1)
-    assert ids(workspace, "events") == ["e0", "e1", "e2", "e9"]
+    anonymous = workspace.logs / "anonymous" / "2024-02-01.jsonl"
+    anonymous.parent.mkdir()
+    search = {"id": "e11", "query": "nurse", "request_id": "r", "position": 1, "action": "impression"}
+    anonymous.write_text(json.dumps(EVENT | search | {"member_id": ""}))
+    counts = ingest.run(flags)  # one in three does not fit, and stops nothing
+    assert (counts.read, counts.written, counts.quarantined) == (3, 2, 1)
+    assert ids(workspace, "events") == ["e0", "e1", "e11", "e2", "e9"]
     assert [row["reason"] for row in quarantined(workspace)] == ["unknown_job"]
 
 
@@ -203,12 +207,103 @@ def test_first_of_two_contradicting_rows_is_kept(raw, take_in, workspace):
     assert [job["title"] for job in titles if job["id"] == "j0"] == ["Nurse 0"]
 
 
-def test_row_that_contradicts_an_earlier_run_is_quarantined(raw, take_in, workspace):
+def titles_of(workspace: Workspace, id_: str) -> list[str]:
+    """The titles of a job's versions, oldest first."""
+    jobs = read_table(workspace.records / "jobs").sort_by("updated_at").to_pylist()
+    return [job["title"] for job in jobs if job["id"] == id_]
+
+
+def test_an_edit_under_the_same_time_is_a_version_from_its_load_on(raw, take_in, workspace):
     take_in()
+    edited = raw.good["jobs"][0] | {"title": "Pilot"}
+    for again, (row, titles) in enumerate(
+        [(edited, ["Nurse 0", "Pilot"]), (raw.good["jobs"][0], ["Nurse 0", "Pilot", "Nurse 0"])], start=1
+    ):
+        raw.write("jobs", [row, *raw.good["jobs"][1:]])
+        counts = take_in()
+        assert (counts.written, counts.quarantined, titles_of(workspace, "j0")) == (1, 0, titles)
+        assert len(set(read_table(workspace.records / "jobs")["row_hash"].to_pylist())) == 5 + again
+        assert take_in().written == 0
+
+
+def test_rows_without_a_time_count_from_their_load_on_and_an_edit_from_its_own(take_in, raw, workspace):
+    rows = [{name: job[name] for name in ("id", "title")} for job in raw.good["jobs"]]
+    raw.write("jobs", rows)
+    take_in("--now", "2024-06-01")
+    raw.write("jobs", [rows[0] | {"title": "Pilot"}, *rows[1:]])
+    assert take_in("--now", "2024-06-02").written == 1
+    times = read_table(workspace.records / "jobs").sort_by("updated_at")["updated_at"].to_pylist()
+    assert [time.day for time in times] == [1, 1, 1, 1, 1, 2]
+
+
+def test_a_row_that_contradicts_one_of_its_own_file_stays_a_contradiction(raw, take_in, workspace):
     raw.add("jobs", raw.good["jobs"][0] | {"title": "Pilot"})
-    counts = take_in(*ANY_SHARE)
-    assert counts.written == 0
-    assert [row["reason"] for row in quarantined(workspace)] == ["duplicate_id"]
+    for _ in range(2):
+        assert take_in(*ANY_SHARE).quarantined == 1
+    assert titles_of(workspace, "j0") == ["Nurse 0"]
+
+
+def open_jobs(workspace: Workspace) -> list[str]:
+    return sorted(
+        job["id"]
+        for job in latest(read_table(workspace.records / "jobs"), "id", "updated_at").to_pylist()
+        if not job["hidden"]
+    )
+
+
+def test_a_snapshot_closes_what_it_does_not_name_and_opens_it_again(raw, take_in, workspace):
+    take_in()
+    raw.write("jobs", [*raw.good["jobs"][:3], JOB, JOB | {"id": "j4", "title": ""}])  # j4 does not fit, but is there
+    take_in(*ANY_SHARE, "--snapshot")
+    assert open_jobs(workspace) == ["j0", "j1", "j2", "j4", "j9"]
+    raw.write("jobs", [*raw.good["jobs"], JOB])
+    take_in("--snapshot")
+    assert open_jobs(workspace) == ["j0", "j1", "j2", "j3", "j4", "j9"]
+
+
+def test_a_snapshot_of_half_a_file_closes_nothing(raw, take_in, workspace):
+    take_in()
+    raw.write("jobs", raw.good["jobs"][:1])
+    with refused(BadInput, "4 of 5 open jobs", "--most-closed"):
+        take_in("--snapshot")
+    raw.write("jobs", raw.good["jobs"][:4])
+    half_written(raw.path / "jobs" / "b.parquet")
+    take_in(*ANY_SHARE, "--snapshot")
+    assert len(open_jobs(workspace)) == 5
+
+
+def test_a_simulated_market_and_real_records_are_never_mixed(raw, take_in, workspace, raw_market, tmp_path):
+    take_in()
+    before = read_table(workspace.records / "jobs").num_rows
+    with refused(BadInput, "a simulated market", "real records"):
+        ingest.run(["--workspace", str(workspace.root), "--source", str(raw_market)])
+    assert read_table(workspace.records / "jobs").num_rows == before
+    simulated = Workspace(tmp_path / "simulated")
+    ingest.run(["--workspace", str(simulated.root), "--source", str(raw_market), "--now", "2026-06-01"])
+    with refused(BadInput, "real records", "a simulated market"):
+        ingest.run(["--workspace", str(simulated.root), "--source", str(raw.path)])
+
+
+def test_a_load_is_undone_with_its_text_and_what_it_shared_can_be_taken_in_again(raw, take_in, workspace):
+    take_in()
+    verbalize.run(["--workspace", str(workspace.root)])
+    raw.write("jobs", [raw.good["jobs"][0] | {"title": "Pilot"}, *raw.good["jobs"][1:], JOB])
+    raw.add("events", EVENT | {"member_id": "m9"})
+    take_in()
+    verbalize.run(["--workspace", str(workspace.root)])
+    first, second = read_loads(workspace)
+    assert (first.written, second.written) == ({"members": 4, "jobs": 5, "events": 3}, {"jobs": 2, "events": 1})
+    assert undo(workspace, second.id).removed == {"jobs": 2, "events": 1}
+    assert (titles_of(workspace, "j0"), ids(workspace, "events")) == (["Nurse 0"], ["e0", "e1", "e2"])
+    texts = read_table(workspace.features / "job_text")
+    assert (texts.num_rows, "Pilot" in str(texts["text"].to_pylist())) == (5, False)
+    assert take_in().written == 3  # its files are read again
+    undone = undo(workspace, first.id)
+    assert (undone.removed["jobs"], undone.again) == (5, (raw.path,))
+    take_in()
+    assert open_jobs(workspace) == ["j0", "j1", "j2", "j3", "j4", "j9"]
+    with refused(BadInput, "'no-such'"):
+        undo(workspace, "no-such")
 
 
 def test_later_version_of_a_job_is_kept_beside_the_first(raw, take_in, workspace):
@@ -245,14 +340,21 @@ def test_event_that_contradicts_an_earlier_run_is_quarantined_and_one_that_agree
     assert [json.loads(row["raw"])["id"] for row in quarantined(workspace)] == ["e0"]
 
 
-def test_event_is_taken_in_once_its_member_is_known(raw, take_in, workspace):
-    raw.add("events", EVENT | {"member_id": "m9"})
+def test_event_is_taken_in_once_its_job_is_known(raw, take_in, workspace):
+    raw.add("events", EVENT | {"job_id": "j9"})
     take_in(*ANY_SHARE)
     assert "e9" not in ids(workspace, "events")
-    raw.write("members", [MEMBER], "b.jsonl")
+    raw.write("jobs", [JOB], "b.jsonl")
     take_in()
     assert "e9" in ids(workspace, "events")
     assert quarantined(workspace) == []
+
+
+def test_events_of_nobody_among_the_members_are_kept(raw, take_in, workspace):
+    raw.add("events", EVENT | {"member_id": "session-1"}, {**EVENT, "id": "e10", "member_id": None})
+    counts = take_in()
+    assert (counts.written, counts.quarantined) == (14, 0)
+    assert {"e9", "e10"} <= set(ids(workspace, "events"))
 
 
 def test_second_run_on_the_same_data_skips_everything(take_in, workspace):

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from beam_jobs import ingest
 from contracts.documents import read_yaml, to_yaml
-from contracts.errors import BadInput
+from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
 from policy import load_policy
 from rolecall.params import Params, load_params
@@ -160,23 +161,39 @@ def test_another_market_leaves_no_row_of_the_former_one(reproduced, tmp_path):
 SMALL = {"members": 4, "jobs": 5, "events": 40, "days": 5}
 
 
-def stages_run(workspace: Path, monkeypatch, end: str | None = None, **simulate) -> list[str]:
+def stages_run(workspace: Path, monkeypatch, end: str | None = None, start: str | None = None, **simulate) -> list[str]:
     """What `run_recipe` starts, with the market's stage alone really run."""
     started: list[str] = []
 
-    def start(name: str, argv, params, quiet) -> dict:
+    def start_stage(name: str, argv, params, quiet) -> dict:
         started.append(name)
         if name == "simulate":
             market.simulate(workspace / RAW, **SMALL | simulate)
         return {"name": name, "seconds": 0.0, "peak_mb": 0.0}
 
-    monkeypatch.setattr("rolecall.recipe._run", start)
+    monkeypatch.setattr("rolecall.recipe._run", start_stage)
     monkeypatch.setattr("rolecall.answer.serve_once", lambda workspace: "")
     monkeypatch.setattr("replay.summary.write_summary", lambda workspace, **rest: None)
     monkeypatch.setattr("replay.report.page.possible_share", lambda results: "")
     knobs = Params.model_validate({"simulate": SMALL | simulate})
-    run_recipe(Workspace(workspace), None, params=None, knobs=knobs, end=end)
+    run_recipe(Workspace(workspace), None, params=None, knobs=knobs, end=end, start=start)
     return started
+
+
+def test_a_workspace_of_real_records_takes_up_its_own_data_and_simulates_nothing(tmp_path, monkeypatch):
+    data, workspace = tmp_path / "data", tmp_path / "w"
+    data.mkdir()
+    (data / "jobs.jsonl").write_text(json.dumps({"id": "j1", "title": "Nurse"}))
+    ingest.run(["--workspace", str(workspace), "--source", str(data)])
+    assert stages_run(workspace, monkeypatch, end="verbalize") == ["ingest", "golden", "verbalize"]
+    shutil.rmtree(data)
+    with refused(NotReady, data, "--data"):
+        stages_run(workspace, monkeypatch)
+    assert stages_run(workspace, monkeypatch, start="verbalize", end="verbalize") == ["verbalize"]
+    (workspace / "records" / "_loads.json").unlink()  # as a workspace of before loads were noted
+    with refused(NotReady, "--data"):
+        stages_run(workspace, monkeypatch)
+    assert not (workspace / RAW).exists()
 
 
 def test_a_market_that_is_there_is_not_simulated_again(tmp_path, monkeypatch):

@@ -63,8 +63,18 @@ def test_a_later_version_of_a_job_is_no_duplicate_but_a_contradiction_is(dirty: 
     assert jobs.examples["duplicate_id"].startswith("jobs.jsonl row 5: an earlier row has its id")
 
 
-def test_events_of_unknown_members_and_jobs_are_set_aside(dirty: Report) -> None:
-    assert dirty.tables["events"].rejects == {"unknown_job": 1, "unknown_member": 1}
+def test_events_of_unknown_jobs_are_set_aside_and_those_of_strangers_are_not(dirty: Report) -> None:
+    events = dirty.tables["events"]
+    assert events.rejects == {"unknown_job": 1}
+    assert (events.strangers, events.accepted) == (1, 2)
+
+
+def test_rows_without_updated_at_fit_and_are_counted(tmp_path: Path, now: datetime) -> None:
+    (tmp_path / "jobs.csv").write_text("id,title\nj1,Nurse\nj2,Cook\n")
+    report = validate(tmp_path, now)
+    assert report.ok
+    assert report.tables["jobs"].without_time == 2
+    assert any("2 rows say no updated_at" in line for line in report.lines())
 
 
 def test_the_range_of_dates_is_given(dirty: Report) -> None:
