@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, Self
 
 from contracts.records import Event
+from contracts.tasks import APPLIED as APPLICATIONS
 from contracts.text.verbalizer import activity_text
 
 RECENT = 30
@@ -50,7 +51,7 @@ class Activity(NamedTuple):
         entries, applied, dismissed = self
         if new not in entries:
             entries = tuple(sorted((new, *entries), key=lambda e: e.time, reverse=True)[:RECENT])
-        if event.action in ("apply", "hire") and event.job_id not in applied:
+        if event.action in APPLICATIONS and event.job_id not in applied:
             applied = (event.job_id, *applied)[:APPLIED]
         dismissal = (event.job_id, event.reason or "")
         if event.action == "dismiss" and dismissal not in dismissed:

@@ -39,7 +39,7 @@ LEAST_PROPENSITY = 2.0**-126
 """The smallest normal float32: a smaller propensity becomes 0, and a weight by its inverse infinite."""
 
 Surface = Literal["search", "recommendation"]
-Action = Literal["impression", "view", "apply", "save", "dismiss", "hire"]
+Action = Literal["impression", "view", "apply", "save", "dismiss", "hire", "shortlist", "interview", "offer", "reject"]
 Seniority = Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"]
 Reason = Literal[
     "wrong_occupation",
@@ -54,6 +54,10 @@ Reason = Literal[
     "other",
 ]
 """Why a member dismissed a job. Rules answer these (`retrieval.rules.rules`)."""
+RejectReason = Literal[
+    "skills", "experience", "overqualified", "place", "pay", "permit", "filled", "withdrawn", "other"
+]
+"""Why an employer rejected an application; `filled`: somebody else has the job, `withdrawn`: the member gave it up."""
 Workplace = Literal["onsite", "hybrid", "remote"]
 PayPeriod = Literal["year", "month", "week", "day", "hour"]
 Employment = Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"]
@@ -296,10 +300,11 @@ class Event(Record):
     What is not known is None or empty.
 
     Attributes:
+        member_id: Who it was; empty for nobody in particular. An id that no member has is a visitor's, or a session's.
         position: 1-based rank at which the job was shown.
         propensity: Probability in (0, 1] with which the logging policy showed this job at this position.
         logged_by: "bundle/index" versions of the service that showed it.
-        reason: Why the member dismissed it; of a dismissal only.
+        reason: Why the member dismissed it (`Reason`), or the employer rejected the application (`RejectReason`).
         found_by: Retrieval sources that found the job, as "dense,terms"; of an impression only.
     """
 
@@ -307,21 +312,22 @@ class Event(Record):
     time: Time
     surface: Surface = "recommendation"
     request_id: Text = ""
-    member_id: Identifier
+    member_id: Text = ""
     query: Text = ""
     job_id: Identifier
     position: OptionalPosition = None
     action: Action
     propensity: OptionalPropensity = None
     logged_by: Text = ""
-    reason: Annotated[Reason | None, BeforeValidator(_blank_is_missing)] = None
+    reason: Annotated[Literal[Reason, RejectReason] | None, BeforeValidator(_blank_is_missing)] = None
     found_by: Text = ""
 
     @model_validator(mode="after")
     def _dismissed_for(self) -> Self:
-        if self.reason is not None and self.action != "dismiss":
-            what = f"reason {self.reason!r} of an event {self.action!r}: only a dismissal has one"
-            raise _misfit("reason_without_dismissal", what)
+        allowed = get_args({"dismiss": Reason, "reject": RejectReason}.get(self.action))
+        if self.reason is not None and self.reason not in allowed:
+            has = f"one of {', '.join(allowed)} is" if allowed else "only a dismissal and a rejection have one"
+            raise _misfit("reason_without_dismissal", f"reason {self.reason!r} of an event {self.action!r}: {has}")
         return self
 
 

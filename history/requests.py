@@ -1,24 +1,31 @@
 """Past requests to learn from: which there were, which split each is of, which are drawn, and what came of them.
 
-A log with impressions says what was shown. Its requests are split by time: the last 20% test, the 10% before valid.
-A log without says only what was opened: each first view of a job is a request that led to it. Of every member with two
-or more viewed jobs the last view is test; of the others, those of a tenth of the members are valid.
+There are two kinds. A list that was shown is a request with all of its jobs (`history.attribution`). What a member
+opened, saved, applied to or was hired for without such a list is a request that led to this one job: its first such
+event. A log may hold either or both, and every request of it is kept.
 
-An outcome of a request is an action that names it and came at or after the job's impression. Of a training request it
-came before the first request of another split as well: what ripens later (a hire) is not yet known there.
+Where most requests were shown, all are split by time: the last 20% test, the 10% before valid. Elsewhere of every
+member with two or more opened jobs the last one is test, and so is what was shown to them after it; of the others,
+those of a tenth of the members are valid.
+
+An outcome of a request is an action that belongs to it and came at or after the job's impression. Of a training request
+it came before the held-out requests as well, all of them or, in the second way, those of its member: what ripens later
+(a hire) is not yet known there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from contracts.examples import SPLITS
-from contracts.tasks import GAINS, INTEREST
+from contracts.records import Member
+from contracts.tasks import EMPLOYER_TASKS, ENGAGEMENT_TASKS, GAINS, INTEREST, TOLD_BY
 from contracts.versions import row_hash
+from history.attribution import with_lists
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 EVENT_COLUMNS = [
@@ -35,30 +42,35 @@ EVENT_COLUMNS = [
 
 
 class ShownJob(NamedTuple):
-    """A job of a request. view, apply, dismiss, hire: 0 or 1, None where the log does not say."""
+    """A job of a request. Each of `ENGAGEMENT_TASKS`: 0 or 1, None where the log does not say."""
 
     job_id: str
-    position: int | None
-    propensity: float | None
-    view: int | None
-    apply: int | None
-    dismiss: int | None
-    hire: int | None
+    position: int | None = None
+    propensity: float | None = None
+    view: int | None = None
+    apply: int | None = None
+    dismiss: int | None = None
+    hire: int | None = None
+    shortlist: int | None = None
+    interview: int | None = None
+    offer: int | None = None
+    reject: int | None = None
 
 
 class PastRequest(NamedTuple):
     """A request of the log with its outcomes.
 
     Attributes:
-        list_id: the request's id, or that of the event which stands for it.
+        list_id: the request's id, or that of the event which stands for it or with which it begins.
         member_id: who asked; empty for an anonymous search.
         query: empty for a recommendation.
         time: when, in UTC.
         split: "train", "valid" or "test".
         shown: the jobs that the log names, by position.
         complete: whether `shown` is all that was shown.
-        viewed: jobs that the member had viewed before, where these are no candidates.
-        other_views: jobs that the member viewed on other occasions outside the test split; they are no negatives.
+        viewed: jobs that the member had opened before, where these are no candidates.
+        other_views: jobs that the member opened on other occasions outside the test split; they are no negatives.
+        profile: who asked, where that is nobody of the records (`history.made`).
     """
 
     list_id: str
@@ -70,6 +82,7 @@ class PastRequest(NamedTuple):
     complete: bool
     viewed: frozenset[str] = frozenset()
     other_views: frozenset[str] = frozenset()
+    profile: Member | None = None
 
 
 def gains(request: PastRequest) -> dict[str, int]:
@@ -92,9 +105,18 @@ def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> 
     Returns:
         The requests by split, each split in drawn order.
     """
-    if (events["action"] == "impression").any():
-        return _of_impressions(events, lists, seed)
-    return _of_views(events, lists, seed)
+    events = with_lists(events)
+    requests = _split(_shown_requests(events), _opened_requests(events))
+    rows = _outcomes(events, requests)
+    led = rows.filter(pl.col("action").is_in(INTEREST))["list_id"].unique()
+    requests = requests.with_columns((~pl.col("shown") | pl.col("list_id").is_in(led.implode())).alias("led"))
+    drawn = _draw(requests, lists, seed)
+    jobs = _jobs(rows.join(drawn.select("list_id"), on="list_id", how="semi"), _told(events))
+    of_members = requests.filter(~pl.col("shown")).join(drawn.select("person").unique(), on="person", how="semi")
+    history: dict[str, list[tuple[str, bool]]] = {}
+    for person, job, where in of_members.sort("time", "list_id").select("person", "job_id", "split").iter_rows():
+        history.setdefault(person, []).append((job, where == "test"))
+    return [_request(row, jobs[row["list_id"]], history.get(row["person"], [])) for row in drawn.iter_rows(named=True)]
 
 
 def end_of_training(events: pl.DataFrame) -> datetime | None:
@@ -106,144 +128,150 @@ def end_of_training(events: pl.DataFrame) -> datetime | None:
     Returns:
         The time of the first request outside the train split; None where all requests are of the train split.
     """
-    shown = (events["action"] == "impression").any()
-    requests = _shown_requests(events) if shown else _viewed_requests(events)
+    events = with_lists(events)
+    requests = _split(_shown_requests(events), _opened_requests(events))
     return requests.filter(pl.col("split") != "train")["time"].min()  # type: ignore[return-value]
 
 
 def _shown_requests(events: pl.DataFrame) -> pl.DataFrame:
-    """list_id, time, member_id, query, split of every request that was shown something, by time."""
-    requests = (
-        events.filter((pl.col("request_id") != "") & (pl.col("action") == "impression"))
+    """Every list that was shown: list_id, time, member_id, query, and person, who is the member or else nobody else."""
+    return (
+        events.filter((pl.col("list_id") != "") & (pl.col("action") == "impression"))
         .sort("time", "id")
-        .group_by("request_id")
+        .group_by("list_id")
         .agg(pl.col("time", "member_id", "query").first())
-        .sort("time", "request_id")
-        .rename({"request_id": "list_id"})
+        .with_columns(_person("list_id"), pl.lit(None, pl.String).alias("job_id"), pl.lit(True).alias("shown"))
     )
-    place = pl.int_range(pl.len()) / pl.len()
+
+
+def _opened_requests(events: pl.DataFrame) -> pl.DataFrame:
+    """What each person first did with a job that no list had shown them: the same columns, with the job's id."""
+    opened = (
+        events.filter((pl.col("list_id") == "") & pl.col("action").is_in(INTEREST))
+        .filter((pl.col("member_id") != "") | (pl.col("query") != ""))  # of whom nothing is known, nothing is learned
+        .with_columns(_person("id"))
+        .sort("time", "id")
+        .unique(["person", "job_id"], keep="first", maintain_order=True)
+    )
+    taken = events.filter(pl.col("list_id") != "")["list_id"].unique().implode()
+    named = (pl.col("request_id") != "") & pl.col("request_id").is_unique() & ~pl.col("request_id").is_in(taken)
+    return opened.with_columns(pl.when(named).then("request_id").otherwise("id").alias("list_id")).select(
+        "list_id", "time", "member_id", "query", "person", "job_id", pl.lit(False).alias("shown")
+    )
+
+
+def _person(else_: str) -> pl.Expr:
+    """The member, or of nobody in particular a name that nobody else has."""
+    nobody = pl.col("member_id") == ""
+    return pl.when(nobody).then(pl.concat_str(pl.lit("\x00"), else_)).otherwise("member_id").alias("person")
+
+
+def _split(shown: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
+    """All requests by time, with their split and `end`, before which an outcome of a training request is known."""
+    requests = pl.concat([shown.select(opened.columns), opened]).sort("time", "list_id")
+    if len(shown) and len(shown) >= len(opened):
+        return _by_time(requests)
+    return _by_member(requests)
+
+
+def _by_time(requests: pl.DataFrame) -> pl.DataFrame:
+    number, place = pl.len(), pl.int_range(pl.len())
     split = (
-        pl.when(place >= 1 - TEST_SHARE)
+        pl.when((place / number >= 1 - TEST_SHARE) | ((number > 1) & (place == number - 1)))
         .then(pl.lit("test"))
-        .when(place >= 1 - TEST_SHARE - VALID_SHARE)
+        .when(place / number >= 1 - TEST_SHARE - VALID_SHARE)
         .then(pl.lit("valid"))
         .otherwise(pl.lit("train"))
     )
-    return requests.with_columns(split.alias("split"))
+    requests = requests.with_columns(split.alias("split"))
+    return requests.with_columns(pl.col("time").filter(pl.col("split") != "train").min().alias("end"))
 
 
-def _of_impressions(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
-    named = events.filter(pl.col("request_id") != "")
-    requests = _shown_requests(events)
-    rows = _outcomes(named, requests)
-    led = rows.filter(pl.col("action").is_in(INTEREST))["request_id"].unique()
-    drawn = _draw(requests.with_columns(pl.col("list_id").is_in(led.implode()).alias("led")), lists, seed)
-    shown = _shown_jobs(rows.join(drawn.select("list_id"), left_on="request_id", right_on="list_id", how="semi"))
-    return [
-        PastRequest(
-            row["list_id"],
-            row["member_id"],
-            row["query"],
-            row["time"],
-            row["split"],
-            shown[row["list_id"]],
-            complete=True,
-        )
-        for row in drawn.iter_rows(named=True)
-    ]
+def _by_member(requests: pl.DataFrame) -> pl.DataFrame:
+    is_opened = ~pl.col("shown")
+    last = pl.col("time").filter(is_opened).last().over("person")
+    several = pl.col("job_id").count().over("person") > 1
+    people = requests["person"].unique(maintain_order=True)
+    tenth = people.filter(pl.Series([_hash(person) < VALID_SHARE for person in people], dtype=pl.Boolean))
+    is_last = pl.int_range(pl.len()).over("person") >= pl.col("_place_of_last")
+    split = (
+        pl.when(several & is_last)
+        .then(pl.lit("test"))
+        .when(pl.col("person").is_in(tenth.implode()))
+        .then(pl.lit("valid"))
+        .otherwise(pl.lit("train"))
+    )
+    place = pl.int_range(pl.len()).over("person")
+    of_last = pl.when(is_opened).then(place).max().over("person").alias("_place_of_last")
+    requests = requests.with_columns(of_last).with_columns(split.alias("split"), last.alias("end"))
+    return requests.with_columns(pl.when(several).then("end").alias("end")).drop("_place_of_last")
 
 
-def _outcomes(named: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
-    """The impressions and outcomes of requests, as the head of this module says.
+def _outcomes(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """The impressions and outcomes of requests with the `list_id` of each, as the head of this module says.
 
-    A job that was not shown counts from its request's time on. requests: list_id, time, split.
+    A job that was not shown counts from its request's time on.
     """
-    impression, keys = pl.col("action") == "impression", ["request_id", "job_id"]
-    shown = named.filter(impression).group_by(keys).agg(pl.col("time").min().alias("shown"))
-    held_out = pl.col("time").filter(pl.col("split") != "train").min()
-    end = pl.when(pl.col("split") == "train").then(held_out)
-    asked = requests.select(pl.col("list_id").alias("request_id"), pl.col("time").alias("asked"), end.alias("end"))
-    follows = impression | (pl.col("time") >= pl.coalesce("shown", "asked"))
-    known = (pl.col("time") == pl.col("asked")) | (pl.col("time") < pl.col("end")).fill_null(True)
-    rows = named.join(asked, on="request_id").join(shown, on=keys, how="left")
-    return rows.filter(follows & known).select(named.columns)
+    impression, keys = pl.col("action") == "impression", ["list_id", "job_id"]
+    asked = requests.select("list_id", "shown", pl.col("time").alias("asked"), "split", "end")
+    named = events.filter(pl.col("list_id") != "").join(asked.filter("shown").drop("shown"), on="list_id")
+    first = named.filter(impression).group_by(keys).agg(pl.col("time").min().alias("first"))
+    named = named.join(first, on=keys, how="left")
+    opened = requests.filter(~pl.col("shown")).select("person", "job_id", pl.col("list_id").alias("of"))
+    loose = events.filter(pl.col("list_id") == "").with_columns(_person("id")).drop("list_id")
+    loose = loose.join(opened, on=["person", "job_id"]).rename({"of": "list_id"}).drop("person")
+    loose = loose.join(asked.drop("shown"), on="list_id").with_columns(
+        pl.lit(None, events.schema["time"]).alias("first")
+    )
+    rows = pl.concat([named, loose.select(named.columns)])
+    follows = impression | (pl.col("time") >= pl.coalesce("first", "asked"))
+    end = pl.when(pl.col("split") == "train").then("end")
+    known = (pl.col("time") == pl.col("asked")) | (pl.col("time") < end).fill_null(True)
+    return rows.filter(follows & known).select(events.columns)
 
 
-def _shown_jobs(events: pl.DataFrame) -> dict[str, tuple[ShownJob, ...]]:
-    """Request -> its jobs with what was done to each, by position."""
+def _told(events: pl.DataFrame) -> frozenset[str]:
+    """The tasks of which a log of opened jobs tells, and of employers' outcomes that of shown ones too."""
+    actions = set(events["action"].unique())
+    return frozenset(task for task in ENGAGEMENT_TASKS if task in actions or task == "view")
+
+
+def _jobs(rows: pl.DataFrame, told: frozenset[str]) -> dict[str, tuple[ShownJob, ...]]:
+    """Request -> its jobs with what was done to each, by position. rows: from `_outcomes`; told: from `_told`."""
     impression = pl.col("action") == "impression"
-    rows = (
-        events.sort("time", "id")
-        .group_by("request_id", "job_id")
+    # What was not done to a job that was shown is known, but of employers only where the log speaks of them at all; of
+    # one that was opened a dismissal is not, for nobody dismisses what they went to.
+    of_shown = [task for task in ENGAGEMENT_TASKS if task not in EMPLOYER_TASKS or task in told]
+    of_opened = [task for task in ENGAGEMENT_TASKS if task in told and task != "dismiss"]
+    jobs = (
+        rows.sort("time", "id")
+        .with_columns(impression.any().over("list_id").alias("shown"))
+        .group_by("list_id", "job_id")
         .agg(
+            pl.col("shown").first(),
             pl.col("position").filter(impression).first(),
             pl.col("propensity").filter(impression).first(),
-            pl.col("action").is_in(INTEREST).any().alias("view"),
-            *((pl.col("action") == action).any().alias(action) for action in ("apply", "dismiss", "hire")),
+            *(pl.col("action").is_in(TOLD_BY[task]).any().alias(task) for task in ENGAGEMENT_TASKS),
         )
-        .sort("request_id", "position", "job_id", nulls_last=True)
+        .sort("list_id", "position", "job_id", nulls_last=True)
     )
     jobs_of: dict[str, list[ShownJob]] = {}
-    for request, job, position, propensity, *labels in rows.iter_rows():
-        jobs_of.setdefault(request, []).append(ShownJob(job, position, propensity, *map(int, labels)))
+    for row in jobs.iter_rows(named=True):
+        labels = {task: int(row[task]) for task in (of_shown if row["shown"] else of_opened)}
+        job = ShownJob(row["job_id"], row["position"], row["propensity"], **labels)
+        jobs_of.setdefault(row["list_id"], []).append(job)
     return {request: tuple(jobs) for request, jobs in jobs_of.items()}
 
 
-def _viewed_requests(events: pl.DataFrame) -> pl.DataFrame:
-    """Every first view of a job by a member as a request of its own, by time: list_id, split, place among the member's
-    views, and the event's own columns."""
-    views = (
-        events.filter(pl.col("action") == "view")
-        .sort("time", "id")
-        .unique(["member_id", "job_id"], keep="first", maintain_order=True)
-        .with_columns(
-            pl.when((pl.col("request_id") != "") & pl.col("request_id").is_unique())
-            .then("request_id")
-            .otherwise("id")
-            .alias("list_id"),
-            pl.int_range(pl.len()).over("member_id").alias("place"),
-            pl.len().over("member_id").alias("of_member"),
-            pl.lit(True).alias("led"),
-        )
-    )
-    members = views["member_id"].unique(maintain_order=True)
-    tenth = members.filter(pl.Series([_hash(member) < VALID_SHARE for member in members], dtype=pl.Boolean))
-    last = (pl.col("of_member") > 1) & (pl.col("place") == pl.col("of_member") - 1)
-    split = (
-        pl.when(last)
-        .then(pl.lit("test"))
-        .when(pl.col("member_id").is_in(tenth.implode()))
-        .then(pl.lit("valid"))
-        .otherwise(pl.lit("train"))
-    )
-    return views.with_columns(split.alias("split"))
-
-
-def _of_views(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> list[PastRequest]:
-    views = _viewed_requests(events)
-    drawn = _draw(views, lists, seed)
-    of_members = views.join(drawn.select("member_id").unique(), on="member_id", how="semi")
-    history: dict[str, list[tuple[str, bool]]] = {}
-    for member, job, where in of_members.select("member_id", "job_id", "split").iter_rows():
-        history.setdefault(member, []).append((job, where == "test"))
-    requests = []
-    for row in drawn.iter_rows(named=True):
-        own = history[row["member_id"]]
-        positive = ShownJob(row["job_id"], None, None, 1, None, None, None)
-        requests.append(
-            PastRequest(
-                row["list_id"],
-                row["member_id"],
-                row["query"],
-                row["time"],
-                row["split"],
-                (positive,),
-                complete=False,
-                viewed=frozenset(job for job, _ in own[: row["place"]]),
-                other_views=frozenset(job for job, test in own if not test and job != row["job_id"]),
-            )
-        )
-    return requests
+def _request(row: dict[str, Any], jobs: tuple[ShownJob, ...], opened: list[tuple[str, bool]]) -> PastRequest:
+    """A drawn request. opened: all jobs that its person opened outside lists, by time, and whether each is held out."""
+    viewed, others = frozenset[str](), frozenset[str]()
+    if not row["shown"]:
+        place = [job for job, _ in opened].index(row["job_id"])
+        viewed = frozenset(job for job, _ in opened[:place])
+        others = frozenset(job for job, test in opened if not test and job != row["job_id"])
+    asked = {name: row[name] for name in ("list_id", "member_id", "query", "time", "split")}
+    return PastRequest(**asked, shown=jobs, complete=row["shown"], viewed=viewed, other_views=others)
 
 
 def _draw(requests: pl.DataFrame, lists: Mapping[str, int], seed: int) -> pl.DataFrame:

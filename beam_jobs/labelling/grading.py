@@ -111,7 +111,7 @@ def _grade(
     if isinstance(outcome, Ungraded):
         return outcome
     return Grade(
-        member_id=past.member_id,
+        member_id=past.profile.id if past.profile else past.member_id,
         query=past.query,
         job_id=job_id,
         grade=outcome.grade,

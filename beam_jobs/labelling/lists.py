@@ -14,6 +14,7 @@ from beam_jobs.labelling.draw import disagreement, draw_pairs, shares
 from contracts.examples import EXAMPLES, PAIR_FEATURES, SERVED, SPLITS
 from contracts.features import EVENT_TIME
 from contracts.records import Grade
+from contracts.tasks import ENGAGEMENT_TASKS
 from contracts.text.fitted import open_verbalizer
 from contracts.versions import row_hash
 from contracts.workspace import Workspace
@@ -67,7 +68,9 @@ def requests_to_label(
         candidates: How many of the best retrieved jobs these are.
         pairs: Of all these it grades so many; None for all.
     """
-    logged_requests = [LoggedRequest(logged.member_id, logged.query, logged.time, logged.viewed) for logged in past]
+    logged_requests = [
+        LoggedRequest(logged.member_id, logged.query, logged.time, logged.viewed, logged.profile) for logged in past
+    ]
     requests = requests_as_of(workspace, logged_requests, open_verbalizer(workspace).percentiles)
     by_split = {split: [one.list_id for one in past if one.split == split] for split in SPLITS}
     ungraded = set(by_split["train"][graded_lists:])
@@ -243,17 +246,22 @@ def list_rows(
     columns: dict[str, Any] = {name: [value] * n for name, value in same.items()}
     columns |= {"job_id": jobs.job_ids, "stratum": jobs.strata}
     columns["retrieved"] = [jobs.retrieved.get(job_id) for job_id in jobs.job_ids]
-    for name in ("position", "propensity", "view", "apply", "dismiss", "hire"):
+    for name in ("position", "propensity", *ENGAGEMENT_TASKS):
         columns[name] = [getattr(shown, name) if shown else None for shown in jobs.shown]
-    if not past.complete:
-        columns["view"] = [
-            1 if shown else None if job_id in past.other_views or stratum == SERVED else 0
-            for job_id, shown, stratum in zip(jobs.job_ids, jobs.shown, jobs.strata, strict=True)
+    if not past.complete:  # the member went to another job, so what is known of that one is a no of these
+        passed_over = [
+            job_id not in past.other_views and stratum != SERVED
+            for job_id, stratum in zip(jobs.job_ids, jobs.strata, strict=True)
         ]
+        for task in ENGAGEMENT_TASKS:
+            if any(getattr(opened, task) is not None for opened in past.shown):
+                rows = zip(columns[task], jobs.shown, passed_over, strict=True)
+                columns[task] = [label if shown else 0 if passed else None for label, shown, passed in rows]
     for name in ("grade", "expected"):
         columns[name] = [getattr(grade, name) if grade else None for grade in grades]
     columns |= {name: features[:, i] for i, name in enumerate(PAIR_FEATURES)}
     columns |= {"match": list(match), "inclusion": list(jobs.inclusion) if jobs.inclusion else [None] * n}
+    columns["asker_text"] = [request.request.request_text if past.profile else None] * n
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in EXAMPLES}, schema=EXAMPLES)
 
 

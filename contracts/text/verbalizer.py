@@ -51,13 +51,33 @@ JOB_BUDGET: Mapping[str, int] = {
 }
 SNIPPET_BUDGET = 16
 QUERY_BUDGET = 32
-ACTIVITY_PER_ACTION: Mapping[str, int] = {"hire": 2, "apply": 5, "save": 3, "view": 6, "dismiss": 3}
+ACTIVITY_PER_ACTION: Mapping[str, int] = {
+    "hire": 2,
+    "offer": 2,
+    "interview": 3,
+    "shortlist": 3,
+    "apply": 5,
+    "save": 3,
+    "view": 6,
+    "dismiss": 3,
+    "reject": 3,
+}
 
 LEAST_AMOUNTS = 20
 """Amounts of pay in a currency that make break points: one for each step of 5%."""
 
 _TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")
-_ACTION_WORDS = {"hire": "hired", "apply": "applied", "save": "saved", "view": "viewed", "dismiss": "dismissed"}
+_ACTION_WORDS = {
+    "hire": "hired",
+    "offer": "offered",
+    "interview": "interviewed",
+    "shortlist": "shortlisted",
+    "apply": "applied",
+    "save": "saved",
+    "view": "viewed",
+    "dismiss": "dismissed",
+    "reject": "rejected",
+}
 
 
 class Percentiles(BaseModel):

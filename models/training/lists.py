@@ -7,11 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from contracts.tasks import EMPLOYER_TASKS, ENGAGEMENT_TASKS
 from models.training.metrics import auc, mean_ndcg
 from models.training.rows import Rows
 
-RARE: tuple[str, ...] = ("apply", "dismiss", "hire")
+RARE: tuple[str, ...] = tuple(task for task in ENGAGEMENT_TASKS if task != "view")
 """A shown job is a negative for a rare action only in a list that holds a positive."""
+LEAST_OUTCOMES = 30
+"""Positives among the training pairs from which a task of employers is learned."""
 HELD_SERVED = 20
 """Served candidates of a validation request that teachers score."""
 SCORED_SPLITS = ("train", "test")
@@ -19,7 +22,10 @@ SCORED_SPLITS = ("train", "test")
 
 
 def masked_targets(rows: Rows, tasks: Sequence[str]) -> np.ndarray:
-    """(n, tasks) float32 targets, NaN where unknown or where a rare action has no positive in the list."""
+    """(n, tasks) float32 targets, NaN where unknown, or where a rare action has no positive in the list.
+
+    Nothing is known of a task of employers with fewer than `LEAST_OUTCOMES` positives to learn from.
+    """
     targets = np.stack([rows.target(task) for task in tasks], axis=1)
     _, which = np.unique(rows.list_ids, return_inverse=True)
     for column, task in enumerate(tasks):
@@ -27,6 +33,8 @@ def masked_targets(rows: Rows, tasks: Sequence[str]) -> np.ndarray:
             taken = np.zeros(which.max(initial=-1) + 1, bool)
             taken[which[(targets[:, column] > 0) & rows.listed]] = True
             targets[~taken[which], column] = np.nan
+        if task in EMPLOYER_TASKS and np.nansum(targets[rows.of_splits("train"), column]) < LEAST_OUTCOMES:
+            targets[:, column] = np.nan
     return targets
 
 

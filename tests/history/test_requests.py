@@ -8,7 +8,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from history.requests import PastRequest, end_of_training, past_requests
+from history.requests import PastRequest, ShownJob, end_of_training, past_requests
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 ALL = {"train": 10_000, "valid": 10_000, "test": 10_000}
@@ -79,7 +79,7 @@ def test_a_shown_job_is_labelled_by_what_was_done_with_it_in_that_request() -> N
         event(900, "m", "a", "hire", "r"),
         event(3, "m", "b", "save", "r"),
         event(4, "m", "c", "dismiss", "r"),
-        event(5, "m", "d", "view", "another occasion"),
+        event(5, "m", "d", "dismiss", "another occasion"),
     ]
     shown = drawn(events)["r"].shown
     assert [(one.job_id, one.position, one.view, one.apply, one.dismiss, one.hire) for one in shown] == [
@@ -127,7 +127,7 @@ def test_training_lists_know_nothing_from_the_first_held_out_request_on() -> Non
     later, before = planted(1_000), planted(boundary - 1)
     assert {name for name in plain if later[name] != plain[name]} == {"r075", "r090"}
     assert planted(boundary)["r010"] == plain["r010"]
-    assert before["r010"].shown[0][3:] == (1, 1, 1, 1)
+    assert before["r010"].shown[0][3:7] == (1, 1, 1, 1)
 
 
 def test_test_lists_that_led_to_something_come_first_and_train_lists_are_drawn_regardless() -> None:
@@ -144,9 +144,75 @@ def test_test_lists_that_led_to_something_come_first_and_train_lists_are_drawn_r
 def test_a_request_is_drawn_whatever_else_is_in_the_log() -> None:
     lists = {"train": 20, "valid": 5, "test": 5}
     few = {r for r, one in drawn(shown_log(100), lists).items() if one.split == "train"}
-    more = shown_log(100) + [event(5, "m9", f"k{i}", "view") for i in range(50)]
+    more = shown_log(100) + [event(5, "m9", f"k{i}", "dismiss") for i in range(50)]
     assert {r for r, one in drawn(more, lists).items() if one.split == "train"} == few
     assert few != {r for r, one in drawn(shown_log(100), lists, seed=1).items() if one.split == "train"}
+
+
+# --- a log without request ids, and one of both kinds ----------------------------------------------------------------
+
+
+def test_impressions_without_a_request_are_one_list_for_a_member_and_a_half_hour() -> None:
+    events = [
+        event(0, "ann", "a", "impression", position=1),
+        event(0, "ann", "b", "impression", position=2),
+        event(0, "bob", "a", "impression", position=1),
+        event(5, "ann", "b", "view"),
+        event(60, "ann", "b", "impression", position=1),
+        event(90_000, "ann", "b", "hire"),
+        event(61, "", "a", "impression", position=1),  # of nobody, so of no list
+    ]
+    found = drawn(events)
+    assert {name: [job.job_id for job in one.shown] for name, one in found.items()} == {
+        "e00000": ["a", "b"],
+        "e00002": ["a"],
+        "e00004": ["b"],
+    }
+    assert all(one.complete for one in found.values())
+    assert [job.view for job in found["e00000"].shown] == [0, 1]
+    assert [(job.view, job.apply, job.hire) for job in found["e00004"].shown] == [(1, 1, 1)]
+
+
+def test_one_list_that_was_shown_hides_no_view_and_views_hide_no_list() -> None:
+    views = [event(1_440 * day, "ann", f"j{day}") for day in range(6)]
+    log = [*views, event(10_000, "ann", "j7", "impression", "r1", 1)]
+    alone, both = drawn(views), drawn(log)
+    assert {name: one.split for name, one in both.items()} == {
+        **{name: one.split for name, one in alone.items()},
+        "r1": "test",  # it came after the view that is held out
+    }
+    assert [name for name, one in both.items() if one.complete] == ["r1"]
+    mostly = drawn(shown_log(90) + [event(10 * r + 5, "far", f"k{r}") for r in range(10)])
+    assert sum(not one.complete for one in mostly.values()) == 10
+    latest = {split: max(one.time for one in mostly.values() if one.split == split) for split in ALL}
+    assert latest["train"] < latest["valid"] < latest["test"]
+
+
+def test_applications_alone_are_requests_that_led_to_them() -> None:
+    log = [event(1_440 * day, "ann", f"j{day}", "apply") for day in range(4)] + [event(9_000, "ann", "j1", "interview")]
+    found = drawn(log)
+    assert sorted(one.split for one in found.values()) == ["test", "train", "train", "train"]
+    assert [(job.view, job.apply, job.interview) for job in found["e00000"].shown] == [(1, 1, 0)]
+    assert found["e00001"].shown[0].interview == 0  # it came after the application that is held out
+    assert found["e00003"].viewed == {"j0", "j1", "j2"}
+
+
+def test_views_and_applications_without_a_list_teach_both() -> None:
+    log = [event(day, "ann", f"j{day}") for day in range(5)] + [event(1.5, "ann", "j1", "apply")]
+    train = [one for one in drawn(log).values() if one.split == "train"]
+    assert sorted((one.shown[0].view, one.shown[0].apply) for one in train) == [(1, 0), (1, 0), (1, 0), (1, 1)]
+    assert all(one.shown[0].hire is None and one.shown[0].offer is None for one in train)
+
+
+def test_what_an_employer_did_is_known_of_shown_jobs_where_the_log_speaks_of_it() -> None:
+    shown = [event(0, "ann", job, "impression", "r", k + 1) for k, job in enumerate("abc")]
+    rejected = [event(1, "ann", "a", "apply", "r"), event(9_000, "ann", "a", "reject")]
+    (found,) = drawn([*shown, *rejected]).values()
+    assert [(job.apply, job.reject, job.interview) for job in found.shown] == [(1, 1, None), (0, 0, None), (0, 0, None)]
+
+
+def test_of_four_lists_one_is_held_out() -> None:
+    assert [one.split for one in drawn(shown_log(4)).values()].count("test") == 1
 
 
 # --- a log without impressions ---------------------------------------------------------------------------------------
@@ -176,7 +242,7 @@ def test_training_on_a_log_of_views_ends_at_the_first_of_the_held_out_views() ->
 
 def test_only_the_view_is_known_of_an_opened_job() -> None:
     (one,) = drawn([event(0, "ann", "a", request="v1")])["v1"].shown
-    assert one == ("a", None, None, 1, None, None, None)
+    assert one == ShownJob("a", view=1)
 
 
 def test_jobs_viewed_before_are_no_candidates() -> None:
