@@ -24,6 +24,7 @@ from serving.current import Current
 from serving.event_log import EventLog
 from serving.logger import log
 from serving.metrics import Metrics
+from serving.people import People
 from serving.recovery import recent_event_ids
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.servable import Servable
@@ -49,6 +50,7 @@ class Intake:
     ) -> None:
         self._current, self._slates, self._unclicked = current, slates, unclicked
         self._log, self._metrics = event_log, metrics
+        self._people = People()
         self._lock = threading.Lock()
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(
@@ -153,11 +155,11 @@ class Intake:
 
     def _fold(self, servable: Servable, events: Sequence[Event]) -> bool:
         """Make the events count; False where the feature store did not take a member's."""
-        self._current.count(events)
+        self._current.count(self._people.first_of_day(events, lambda id_: _has_record(servable, id_)))
         by_member: dict[str, list[Event]] = {}
         for event in events:
             self._unclicked.add(event.member_id, event.job_id, event.action, event.time)
-            if event.action != "impression":
+            if event.action != "impression" and event.member_id:
                 by_member.setdefault(event.member_id, []).append(event)
         return all([self._fold_member(servable, member_id, of_member) for member_id, of_member in by_member.items()])
 
@@ -173,6 +175,13 @@ class Intake:
                 log.warning("degraded", stage="features", cause=type(error).__name__)
                 return False
         return True
+
+
+def _has_record(servable: Servable, member_id: str) -> bool:
+    try:
+        return bool(servable.members.read(member_id).text_version)
+    except Exception:  # whatever a store raises; `_fold_member` meets it again and reports it
+        return False
 
 
 def _snippet(servable: Servable, job_id: str) -> str:

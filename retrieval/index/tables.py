@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -40,7 +41,7 @@ class IndexTables:
         text_hashes: n hashes of the texts that vectors and item tokens were made from.
         vectors: (n, dim) float32.
         title_vectors: (n, dim) float16, of the titles.
-        events: Views and applies (id, job_id, time, action).
+        events: Views and applies (id, job_id, time, action), of one person, job and day the first.
         encoder_version: Of the vectors.
         text_version: Of the texts.
         manifest: Of the bundle that made the item tokens; None: an index for retrieval alone.
@@ -188,11 +189,20 @@ def _write_items(path: Path, shape: tuple[int, int, int], folder: Path, places: 
 
 
 def read_engagement(workspace: Workspace) -> pa.Table:
-    """Views and applies of the records, each once: id, job_id, time, action."""
+    """Views and applies of the records: id, job_id, time, action.
+
+    People count, not clicks: of one person, job, action and day (UTC) only the first counts. All who are not among the
+    members are one person, for nothing tells ten visitors from one program.
+    """
     columns = ["id", "job_id", "time", "action"]
     folder = workspace.records / "events"
     if not parts(folder):
         schema = arrow_schema(Event)
         return pa.schema([schema.field(name) for name in columns]).empty_table()
-    events = read_table(folder, columns, pc.field("action").isin(["view", "apply"]))
-    return events if pc.count_distinct(events["id"]).as_py() == events.num_rows else latest(events, "id", "time")
+    events = pl.DataFrame(read_table(folder, [*columns, "member_id"], pc.field("action").isin(["view", "apply"])))
+    members = workspace.records / "members"
+    known = pl.Series(read_table(members, ["id"])["id"].unique() if parts(members) else [], dtype=pl.String)
+    person = pl.when(pl.col("member_id").is_in(known.implode())).then("member_id").otherwise(pl.lit(""))
+    a_day = [person.alias("person"), pl.col("time").dt.truncate("1d").alias("day")]
+    first = events.sort("time", "id").with_columns(a_day).unique(["person", "job_id", "action", "day"], keep="first")
+    return first.select(columns).sort("time", "id").to_arrow()

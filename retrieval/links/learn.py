@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import TooFewHires
-from contracts.tables import latest, read_table
+from contracts.tables import latest, parts, read_table
 from contracts.time.open import open_at
 from contracts.versions import set_current, unset_current
 from contracts.workspace import Workspace
@@ -158,6 +158,9 @@ def build_links(workspace: Workspace, config: LinksConfig, until: datetime | Non
         BadInput: An edit does not fit.
     """
     templates = load_templates(config.templates)
+    for table in ("members", "events"):
+        if not parts(workspace.records / table):
+            raise TooFewHires(f"no hire, for there are no {table}", cure=f"ingest {table}")
     every_job, every_member = read_table(workspace.records / "jobs"), read_table(workspace.records / "members")
     jobs, members = _newest(every_job), _newest(every_member)
     events = read_table(workspace.records / "events", EVENT_COLUMNS)

@@ -14,6 +14,7 @@ class PopularSource(Source):
     least = 1.0
 
     def search(self, query: SourceQuery) -> Hits:
-        """The most popular jobs in the request's places, then in its regions, then elsewhere."""
+        """The most popular jobs in the request's places, then its regions, then elsewhere; none that nobody viewed."""
         index, request = query.index, query.request
-        return popular_nearby(index.activity.popularity(request.time), index.nearness(request), query.k, query.mask)
+        popularity = index.activity.popularity(request.time)
+        return popular_nearby(popularity, index.nearness(request), query.k, query.mask & (popularity > 0))
