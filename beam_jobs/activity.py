@@ -72,11 +72,14 @@ class Scope(NamedTuple):
 
 
 def run(argv: Sequence[str] | None = None) -> Counts:
-    """Bring activity and job statistics up to the events. Raises NotReady where there are no events."""
+    """Bring activity and job statistics up to the events. Raises NotReady where there are no jobs."""
     workspace, _, options = read_flags("activity", __doc__, NoFlags, argv)
     started = time.monotonic()
-    paths = {path.name: path for path in ingested(workspace, "events")}
+    ingested(workspace, "jobs")
+    paths = {path.name: path for path in parts(workspace.records / "events")}
     features = workspace.features / MEMBER_ACTIVITY
+    for view in (MEMBER_ACTIVITY, JOB_STATS):  # DVC looks for both, on a board without a log too
+        (workspace.features / view).mkdir(parents=True, exist_ok=True)
     folded = ledger.folded_events(features, paths)
     fresh = [path for name, path in paths.items() if name not in folded.events]
     scope, sizes = _scope(fresh, first=not folded.events)
@@ -94,6 +97,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
                 log.warning("activity: %s events of jobs that the records lack left out", f"{missing:,}")
         folded = FoldedEvents(folded.events | sizes, [*folded.runs, name])
         ledger.note_folded_events(features, folded)
+    if fresh or not paths:
         _remove_unfinished(workspace, folded.runs)
     counts = Counts(read=written + skipped, written=written, skipped=skipped)
     log.info("activity: %s (impressions are not counted)", counts)
@@ -158,6 +162,7 @@ def _join_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) 
     _write_statistics(events, fold, bucket)
     if fold.scope:
         events = events.filter(pl.col(MEMBER_KEY).is_in(pl.Series(fold.scope.members).implode()))
+    events = events.filter(pl.col(MEMBER_KEY) != "")  # nobody in particular has no activity
     jobs = _concat(tables["jobs"])
     worded = with_snippets(events, jobs) if len(jobs) else events.clear()
     if len(worded) < len(events):

@@ -32,6 +32,11 @@ class IngestConfig(FrozenModel):
     """The knobs of taking in raw data."""
 
     max_reject_share: float = Field(0.05, ge=0, le=1, description="Fail past this share of rejected rows of a table.")
+    snapshot: bool = Field(
+        False, description="The folder holds all jobs of today: one of the records that it does not name is closed."
+    )
+    most_closed: float = Field(
+        0.5, ge=0, le=1, description="Refuse a snapshot that would close a larger share of the open jobs."
     mapping: Path | None = Field(
         None, description="Which column is which field; none: `mapping.yaml` in the folder of the data, if it is there."
     )
@@ -117,6 +122,12 @@ class LabelConfig(FrozenModel):
         le=1,
         description="Share of `served_pairs` of training requests that is drawn uniformly, so that agreement over all "
         "candidates can be estimated; the whole of valid and test requests.",
+    )
+    made_below: int = Field(
+        20,
+        ge=0,
+        description="Where the log has fewer requests to learn from, as on a new board, requests are made of members "
+        "and adverts beside them, for the judge alone; 0: never.",
     )
     judge: AnyJudgeConfig = Field(
         RubricConfig(), description="Who grades: `rubric`, {kind: llm, model: M, ...} or {kind: local, folder: F, ...}."

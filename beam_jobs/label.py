@@ -18,6 +18,10 @@ Nothing comes from the future: text and activity of the member are those known a
 count what came before it, each job stands with its first version (see `history.as_of`), and the judge reads the
 versions of that time.
 
+A board without a log has no past requests. Then requests are made as members would make them today: each member's own,
+or, where there are none, queries and profiles of titles and skills of the adverts. Nobody knows what followed, so such
+lists have grades and no labels.
+
 Where the workspace has a golden set, the judge labels only if it agrees with it. Pairs without a grade are counted by
 their cause, and too many of them stop the job.
 
@@ -74,6 +78,7 @@ from contracts.text.work import VOCABULARY, WorkReader
 from contracts.versions import file_hash, staged_file
 from contracts.workspace import Workspace
 from history.as_of import JobVersions, first_versions
+from history.made import is_made, made_requests
 from history.requests import EVENT_COLUMNS, PastRequest, past_requests
 from policy import Judge, Policy, Ungraded, load_policy
 from policy.golden.golden import JudgeAgreement
@@ -91,7 +96,7 @@ log = logging.getLogger("rolecall")
 
 T = TypeVar("T")
 
-FORMAT = 6
+FORMAT = 7
 """Version of the rows: raise it when the same input makes another row."""
 LIST_KNOBS = ("train_candidates", "valid_candidates", "test_candidates", "random_share", "hard_share", "floor_share")
 """Knobs that change the jobs of a list."""
@@ -194,13 +199,25 @@ def _build_index(workspace: Workspace, retrieval: RetrievalConfig) -> Path:
 
 
 def _past_requests(workspace: Workspace, config: LabelFlags) -> list[PastRequest]:
-    ingested(workspace, "events")
-    events = pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS)).unique("id")
+    ingested(workspace, "jobs")
+    past: list[PastRequest] = []
     drawn = {split: max(lists, config.graded_as_served[split]) for split, lists in config.lists.items()}
-    past = past_requests(events, drawn, config.seed)
+    if parts(workspace.records / "events"):
+        events = pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS)).unique("id")
+        past = past_requests(events, drawn, config.seed)
+    logged = sum(request.split == "train" for request in past)
+    if logged < config.made_below:
+        made = made_requests(workspace, config.seed)
+        made = [one for split in SPLITS for one in [r for r in made if r.split == split][: drawn[split]]]
+        log.warning(
+            "label: the log has %s requests to learn from; %s are made of members and adverts, which nobody answered",
+            f"{logged:,}",
+            f"{len(made):,}",
+        )
+        past += made
     if not past:
-        problem = f"neither an impression nor a view in {workspace.records / 'events'}"
-        raise NotReady(problem, cure="ingest a log of either")
+        problem = f"no request in {workspace.records / 'events'}: nobody was shown, opened or applied to anything"
+        raise NotReady(problem, cure="ingest a log of that, or set made_below above 0")
     return past
 
 
@@ -321,9 +338,13 @@ def _publish(workspace: Workspace, staging: Path, names: set[str]) -> None:
 
 def _log_splits(workspace: Workspace) -> None:
     table = pl.DataFrame(read_table(workspace.examples, ["list_id", "split", "stratum", "grade", "view"]))
-    served = pl.col("stratum") == SERVED
-    for split in (*SPLITS, SERVED):
-        rows = table.filter(served if split == SERVED else (pl.col("split") == split) & ~served)
+    served, made = pl.col("stratum") == SERVED, is_made(pl.col("list_id"))
+    kinds = {split: (pl.col("split") == split) & ~served & ~made for split in SPLITS}
+    kinds |= {"made": made & ~served, SERVED: served}
+    for split, of_kind in kinds.items():
+        rows = table.filter(of_kind)
+        if split == "made" and rows.is_empty():
+            continue
         lists, pairs = rows["list_id"].n_unique(), len(rows)
         graded, viewed = pairs - rows["grade"].null_count(), int(rows["view"].sum() or 0)
         log.info(

@@ -12,6 +12,7 @@ RolecallError
   x NotReady                the output of an earlier step is not there
     + TooFewHires
     + TooFewGrades
+    + NothingToLearn
   x BundleMismatch          parts do not belong together
   x IndexMismatch
   x NotWritten              the disk, another writer or a hole in a feed is in the way
@@ -130,6 +131,12 @@ class TooFewGrades(NotReady):
     """A judge graded too few pairs to learn from, or those of one kind of request alone."""
 
     reason = "too_few_grades"
+
+
+class NothingToLearn(NotReady):
+    """No training pair tells a teacher's tasks apart, as on a board without a log."""
+
+    reason = "nothing_to_learn"
 
 
 class BundleMismatch(RolecallError):

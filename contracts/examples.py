@@ -56,12 +56,14 @@ EXAMPLES = pa.schema(
         pa.field(
             "inclusion", pa.float32()
         ),  # probability with which a `SERVED` pair was drawn for the judge; else null
+        pa.field("asker_text", pa.string()),  # of an asker who is nobody of the records; else null
     ]
 )
 
 TRAINING = pa.schema(
     [
-        *(field for field in EXAMPLES if field.name != "inclusion"),  # says whom to weigh in estimates, not in training
+        # Not what says whom to weigh in estimates, nor what the request's text says already.
+        *(field for field in EXAMPLES if field.name not in ("inclusion", "asker_text")),
         pa.field("request_text", pa.string(), nullable=False),  # `request_text` as of event_timestamp
         pa.field("job_text", pa.string(), nullable=False),
         pa.field("text_version", pa.string(), nullable=False),

@@ -193,7 +193,8 @@ def _join(store: FeatureStore, service: FeatureService, examples: pa.Table) -> p
     ).to_arrow()
     known = pc.is_valid(features[f"{JOB_TEXT}__text"])
     texts = zip(
-        *(features[name].to_pylist() for name in (f"{MEMBER_TEXT}__text", f"{MEMBER_ACTIVITY}__activity_text")),
+        pc.coalesce(examples["asker_text"], features[f"{MEMBER_TEXT}__text"].cast(pa.string())).to_pylist(),
+        features[f"{MEMBER_ACTIVITY}__activity_text"].to_pylist(),
         examples["query"].to_pylist(),
         strict=True,
     )

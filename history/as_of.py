@@ -29,6 +29,7 @@ from contracts.features import (
 )
 from contracts.records import Job, Member
 from contracts.tables import parts, read_as_of, read_table, write_part
+from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Percentiles
 from contracts.time.as_of import first_rows, rows_as_of
 from contracts.workspace import Workspace
@@ -41,12 +42,16 @@ _PART = "first"
 
 
 class LoggedRequest(NamedTuple):
-    """A request as the log has it. exclude: ids of jobs that are no candidates."""
+    """A request as the log has it.
+
+    exclude: ids of jobs that are no candidates; profile: who asks, where that is nobody of the records.
+    """
 
     member_id: str
     query: str
     time: datetime
     exclude: Collection[str]
+    profile: Member | None = None
 
 
 def requests_as_of(
@@ -68,21 +73,32 @@ def requests_as_of(
     texts = read_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, moments, ["text", "location"], KNOWN)
     activities = read_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, moments, ["activity"], KNOWN)
     fields = list(Member.model_fields)
-    members = read_as_of(workspace.records / "members", "id", moments, fields, ["updated_at"])
-    return [
-        build_request(
-            member_text=text["text"] if text else "",
-            activity=Activity.from_json(activity["activity"] if activity else None),
-            query=ask.query,
-            location=(text["location"] or "") if text else "",
-            filter=Filter(),
-            time=ask.time,
-            exclude=ask.exclude,
-            percentiles=percentiles,
-            member=member,
+    known, first = (
+        read_as_of(workspace.records / "members", "id", moments, fields, ["updated_at"], else_first=else_first)
+        for else_first in (False, True)
+    )
+    # A first record is trusted back as far as its text is, see `beam_jobs.verbalize`.
+    members = [one or (other if text else None) for one, other, text in zip(known, first, texts, strict=True)]
+    verbalizer = open_verbalizer(workspace) if any(ask.profile for ask in asks) else None
+    requests = []
+    for ask, text, activity, member in zip(asks, texts, activities, members, strict=True):
+        if ask.profile is not None and verbalizer is not None:
+            text = {"text": verbalizer.member(ask.profile), "location": ask.profile.location}
+            member = ask.profile.model_dump()
+        requests.append(
+            build_request(
+                member_text=text["text"] if text else "",
+                activity=Activity.from_json(activity["activity"] if activity else None),
+                query=ask.query,
+                location=(text["location"] or "") if text else "",
+                filter=Filter(),
+                time=ask.time,
+                exclude=ask.exclude,
+                percentiles=percentiles,
+                member=member,
+            )
         )
-        for ask, text, activity, member in zip(asks, texts, activities, members, strict=True)
-    ]
+    return requests
 
 
 def first_versions(workspace: Workspace, out: Workspace) -> None:
@@ -107,7 +123,9 @@ def first_versions(workspace: Workspace, out: Workspace) -> None:
     times = pl.DataFrame(jobs.select(["id", "posted_at", "updated_at"])).join(
         text_known, on="id", how="left", maintain_order="left"
     )
-    posted = times.select(pl.max_horizontal("posted_at", "updated_at", "known").alias("known"))["known"]
+    # The text says since when the job counts as known: a first record may be trusted back (`beam_jobs.verbalize`).
+    known = pl.coalesce("known", "updated_at")
+    posted = times.select(pl.max_horizontal("posted_at", known).alias("known"))["known"]
     column = jobs.schema.get_field_index("posted_at")
     jobs = jobs.set_column(column, jobs.schema.field(column), pa.chunked_array([posted.to_arrow().cast(TIME)]))
     for folder, table in (("jobs", jobs), (JOB_TEXT, texts), (JOB_VECTOR, vectors)):

@@ -131,5 +131,7 @@ def _read_json(path: Path, default: Any) -> Any:
 
 def _simulated(workspace: Workspace) -> bool:
     """Whether any event was drawn by the simulator, which signs what it logs."""
+    if not parts(workspace.records / "events"):
+        return False
     signed: pa.ChunkedArray = read_table(workspace.records / "events", ["logged_by"])["logged_by"]
     return any(name.startswith("simulator/") for name in signed.unique().to_pylist())

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from contracts.tables import latest, read_table
+from contracts.tables import latest, parts, read_table
 from contracts.text.words import words
 from contracts.workspace import Workspace
 from policy.rubric.titles import TitleReader
@@ -41,13 +41,11 @@ def cohorts(
         requests: n requests to retrieval, in the same order.
         policy: Whose table of work says what occupation a title is of; None: occupations are not known.
     """
-    columns = ["id", "time", "request_id", "member_id", "surface", "action"]
-    events = pl.DataFrame(latest(read_table(workspace.records / "events", columns), "id", "time"))
-    kinds = {
-        "query": [_step(len(words(request.query)), _QUERY) for request in held],
-        "history": _history(events, held),
-        "surface": _surfaces(events, held),
-    }
+    kinds = {"query": [_step(len(words(request.query)), _QUERY) for request in held]}
+    if parts(workspace.records / "events"):
+        columns = ["id", "time", "request_id", "member_id", "surface", "action"]
+        events = pl.DataFrame(latest(read_table(workspace.records / "events", columns), "id", "time"))
+        kinds |= {"history": _history(events, held), "surface": _surfaces(events, held)}
     if policy is not None:
         titles = TitleReader(policy)
         kinds["occupation"] = [_field_of_work(titles, request) for request in requests]

@@ -17,12 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.activity import KNOWN_AFTER
-from contracts.errors import NotReady
-from contracts.tables import latest, read_table
+from contracts.records import Member
+from contracts.tables import latest, parts, read_table
 from contracts.text.verbalizer import Percentiles
 from contracts.workspace import Workspace
 from history.as_of import LoggedRequest
 from history.as_of import requests_as_of as past_requests_as_of
+from history.made import MadeOf, made_of
 from history.requests import EVENT_COLUMNS, gains, past_requests
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
@@ -35,7 +36,8 @@ class HeldOut:
     """One request and its outcome.
 
     gains: job -> `GAINS` of what the person did with it on this occasion; viewed: jobs that are no candidates because
-    the person viewed them before (logs without impressions only).
+    the person viewed them before (logs without impressions only); profile: who asked, where that is nobody of the
+    records.
     """
 
     request_id: str
@@ -44,13 +46,13 @@ class HeldOut:
     time: datetime
     gains: Mapping[str, int]
     viewed: frozenset[str]
+    profile: Member | None = None
 
 
 def held_out(workspace: Workspace, most: int, seed: int = 0) -> list[HeldOut]:
-    """The held-out requests that led to something, by time; an even sample of `most` where there are more.
-
-    Raises NotReady where there is none.
-    """
+    """The held-out requests that led to something, by time; an even sample of `most` where there are more."""
+    if not parts(workspace.records / "events"):
+        return []
     events = latest(read_table(workspace.records / "events", EVENT_COLUMNS), "id", "time")
     drawn = past_requests(pl.DataFrame(events), {"train": 0, "valid": 0, "test": most}, seed)
     held = [
@@ -58,19 +60,20 @@ def held_out(workspace: Workspace, most: int, seed: int = 0) -> list[HeldOut]:
         for request in drawn
         if (of_request := gains(request))
     ]
-    if not held:
-        raise NotReady(
-            f"no held-out request among {events.num_rows:,} events led to a view or more", cure="ingest a longer log"
-        )
     return sorted(held, key=lambda request: (request.time, request.request_id))
 
 
-def requests_of_pairs(pairs: pa.Table) -> list[HeldOut]:
+def requests_of_pairs(workspace: Workspace, pairs: pa.Table) -> list[HeldOut]:
     """The request of each list of a test table (`contracts.examples.EXAMPLES`), without its outcome."""
     columns = ["list_id", "member_id", "query", "event_timestamp"]
     lists = pairs.group_by(columns, use_threads=False).aggregate([])
     rows = zip(*(lists[name].to_pylist() for name in columns), strict=True)
-    return [HeldOut(list_id, member_id, query, time, {}, frozenset()) for list_id, member_id, query, time in rows]
+    made = made_of(workspace, lists["list_id"].to_pylist())
+    found = []
+    for list_id, member_id, query, time in rows:
+        advert, profile = made.get(list_id, MadeOf("", None))
+        found.append(HeldOut(list_id, member_id, query, time, {}, frozenset((advert,) if advert else ()), profile))
+    return found
 
 
 def requests_as_of(
@@ -97,6 +100,7 @@ def requests_as_of(
             request.query,
             request.time,
             (*request.viewed, *(job for job, time in known_from.items() if time > request.time)),
+            request.profile,
         )
         for request in held
     ]
@@ -139,4 +143,6 @@ def only_known(held: Sequence[HeldOut], known_from: Mapping[str, datetime]) -> l
 
 def has_impressions(workspace: Workspace) -> bool:
     """Whether the log tells what was shown, and so what was passed over."""
+    if not parts(workspace.records / "events"):
+        return False
     return bool(read_table(workspace.records / "events", ["id"], pc.field("action") == "impression").num_rows)

@@ -111,6 +111,7 @@ class Results(FrozenModel):
     simulated: bool = Field(description="The log was drawn by the simulator.")
     attribution: str = Field(description="Sentence that the licence of the data asks for; empty for none.")
     impressions: bool = Field(description="The log says what was shown.")
+    made: bool = Field(False, description="No request of the log was held out; these were made of members and adverts.")
     requests: int = Field(description="Held-out requests that were answered.")
     jobs: int = Field(description="In the index.")
     first: datetime = Field(description="Time of the first held-out request.")

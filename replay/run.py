@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow.compute as pc
 
+from contracts.errors import NotReady
 from contracts.examples import SERVED
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table
@@ -86,8 +87,18 @@ def replay(
     """
     bundle = workspace.bundle
     encoder, scorer, item_encoder = TextEncoder(workspace.encoder), BundleScorer(bundle), ItemEncoder(bundle)
+    is_listed = pc.field("stratum") != SERVED  # the others lie beside the lists, for the judge's sake
+    test = read_table(workspace.training, filter=(pc.field("split") == "test") & is_listed)
+    lists = requests_of_pairs(workspace, test)
     held = held_out(workspace, requests, seed)
-    log.info("replay: %s held-out requests from %s on", f"{len(held):,}", held[0].time.date())
+    made = not held
+    if made:
+        held = sorted(lists, key=lambda request: request.time)
+        if not held:
+            raise NotReady("no request is held out, of the log or made", cure="label a board of more jobs")
+        log.warning("replay: no request of the log is held out; %s made ones are answered", f"{len(held):,}")
+    else:
+        log.info("replay: %s held-out requests from %s on", f"{len(held):,}", held[0].time.date())
     with past_index(workspace, held[0].time, item_encoder, encoder) as past:
         check_index(past.index, scorer.manifest, encoder)
         ranker = Ranker(past.index, encoder, scorer, item_encoder)
@@ -97,9 +108,8 @@ def replay(
         judging = Judging(served or ServedConfig(), truth, judge, policy)
         collector = Collector(judging, ranker, asked)
         runs = end_to_end_runs(ranker, held, asked, enabled, collector.add)
-        is_listed = pc.field("stratum") != SERVED  # the others lie beside the lists, for the judge's sake
         impressions = has_impressions(workspace)
-        undated = {} if impressions else first_views(workspace, past.index)
+        undated = {} if impressions or made else first_views(workspace, past.index)
         known = only_known(held, undated) if undated else []
         if known:
             log.info("replay: %s of them went on to a job that somebody had viewed", f"{len(known):,}")
@@ -107,8 +117,6 @@ def replay(
             runs_known = end_to_end_runs(
                 ranker, known, requests_as_of(workspace, known, known_from, percentiles), enabled
             )
-        test = read_table(workspace.training, filter=(pc.field("split") == "test") & is_listed)
-        lists = requests_of_pairs(test)
         of_lists = requests_as_of(workspace, lists, past.known_from)
         by_list = {of_list.request_id: request for of_list, request in zip(lists, of_lists, strict=True)}
         pairs = score_pairs(workspace, test, ranker, by_list)
@@ -121,7 +129,9 @@ def replay(
     if known:  # the table that is shown first is the honest one
         tables.append(comparison.end_to_end(known, runs_known, "known"))
     kind: EndToEnd = "all" if undated else "open"
-    tables += [comparison.end_to_end(held, runs, kind, "end_to_end_all" if known else "end_to_end"), *judged.tables]
+    if not made:
+        tables.append(comparison.end_to_end(held, runs, kind, "end_to_end_all" if known else "end_to_end"))
+    tables += judged.tables
     if truth is not None:
         tables.append(comparison.true_fit(held, runs, truth))
     tables += [*comparison.reranked(pairs, truth), comparison.auc(pairs)]
@@ -130,6 +140,7 @@ def replay(
         simulated=bool(lineage.get("simulated")) or truth is not None,
         attribution=attribution,
         impressions=impressions,
+        made=made,
         requests=len(held),
         jobs=jobs,
         first=held[0].time,
@@ -139,7 +150,9 @@ def replay(
         judged_by=judged.judged_by,
         orders={surface: objective.in_words for surface, objective in scorer.manifest.objectives.items()},
         cohorts=judged.cohorts,
-        recall={name: _recall(known or held, run) for name, run in (runs_known if known else runs).items()},
+        recall={}
+        if made
+        else {name: _recall(known or held, run) for name, run in (runs_known if known else runs).items()},
         reliability=_calibration(pairs),
         versions={
             "bundle": scorer.manifest.version,

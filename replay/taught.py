@@ -15,6 +15,7 @@ from contracts.versions import require_current
 from contracts.workspace import Workspace
 from history.as_of import KNOWN
 from models.registry import TEACHERS
+from models.teachers.scores import is_left_out
 from models.teachers.text import TextTeacher
 from models.training.rows import Rows
 from replay.results import STUDENT_FLOAT, teacher_name
@@ -44,7 +45,7 @@ def taught(
     folders = {
         name: require_current(workspace.teachers / name, f"{name} teacher", f"run `rolecall train {name}` first")
         for name in names
-        if (workspace.teachers / name).is_dir()
+        if (workspace.teachers / name).is_dir() and not is_left_out(workspace, name)
     }
     rows = _rows(workspace, requests, lists)
     scores = {teacher_name(name): _scores(folder, rows) for name, folder in folders.items()}
@@ -58,7 +59,8 @@ def taught(
 def answering_relevance(workspace: Workspace) -> tuple[str, ...]:
     """The systems of the text teachers whose first task is relevance."""
     names = [name for name in TEACHERS.names() if TEACHERS.get(name).tasks[0] == "relevance"]
-    return tuple(teacher_name(name) for name in names if (workspace.teachers / name).is_dir())
+    there = [name for name in names if (workspace.teachers / name).is_dir() and not is_left_out(workspace, name)]
+    return tuple(map(teacher_name, there))
 
 
 def _scores(folder: Path, rows: Rows) -> np.ndarray:

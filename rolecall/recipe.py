@@ -16,8 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from beam_jobs.loads import RAW, is_simulated, own_source
 from contracts.documents import to_yaml
-from contracts.errors import BadInput, RolecallError
+from contracts.errors import BadInput, NotReady, RolecallError
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
 from rolecall.costs import read_costs, write_costs
@@ -26,7 +27,6 @@ from rolecall.params import Params
 log = logging.getLogger("rolecall")
 
 DVC_WORKSPACE = "artifacts/demo"
-RAW = "raw"
 POLICY = "${label.policy}"
 """DVC puts the knob's value there."""
 TEXTS = ("features/member_text", "features/job_text")
@@ -160,7 +160,7 @@ def _teacher_stages() -> tuple[Stage, ...]:
     return tuple(
         Stage(
             f"{name}_teacher",
-            f"train {name}",
+            f"train {name} --or-none",
             ("training", "grades", *(f"teachers/{earlier}" for earlier in names[:i])),
             (f"teachers/{name}", f"scores/{name}"),
             (f"{name}_teacher",),
@@ -179,25 +179,30 @@ def run_recipe(
     end: str | None = None,
     profile: str | None = None,
     quiet: bool = False,
+    ingest: Sequence[str] = (),
 ) -> None:
     """Run the stages, then answer one request over HTTP and write `summary.json`, unless `end` stops before the last.
 
     Args:
         workspace: Where everything is written.
-        data: Raw data; None to simulate a market into the workspace first.
+        data: Raw data; None for the folder that the workspace's records came from. Where it has no records yet, a
+            market is simulated into it first.
         params: The params file, for the stages' processes.
         knobs: The knobs in force.
         start: The first stage to run; None for the first of all.
         end: The last stage to run; None for the last of all.
         profile: The online store, "embedded" or "redis"; None for the one that the repository has.
         quiet: Show warnings alone.
+        ingest: Flags of the stage of that name, over its knobs.
 
     Raises:
         BadInput: There is no such stage, or another market was simulated into the workspace.
+        NotReady: The folder of the workspace's records is gone, and a stage reads it.
         StageFailed: A stage ended with an error.
     """
-    source = data or workspace.root / RAW
-    to_run = [stage for stage in stages() if data is None or stage.name != "simulate"]
+    simulates = data is None and is_simulated(workspace) is not False
+    source = data or (workspace.root / RAW if simulates else own_source(workspace))
+    to_run = [stage for stage in stages() if simulates or stage.name != "simulate"]
     names = [stage.name for stage in to_run]
     for name in (start, end):
         if name is not None and name not in names:
@@ -207,12 +212,14 @@ def run_recipe(
     for number, stage in enumerate(to_run, start=1):
         if (start and number <= names.index(start)) or (end and number > names.index(end) + 1):
             continue
-        if stage.name == "simulate" and _simulated_before(source, knobs):
+        if stage.name == "simulate" and _simulated_before(workspace.root / RAW, knobs):
             log.info("[%d/%d] simulate: the market is there already", number, len(to_run))
             continue
+        if "{data}" in stage.command and not (data or simulates):
+            _require_own_data(workspace, source)
         log.info("[%d/%d] %s", number, len(to_run), stage.name)
         argv = [part.format(data=source) for part in stage.command.split()]
-        argv += _place(stage, workspace, profile)
+        argv += [*_place(stage, workspace, profile), *(ingest if stage.name == "ingest" else ())]
         cost = _run(stage.name, argv, params, quiet)
         costs = [earlier for earlier in costs if earlier["name"] != stage.name] + [cost]
         write_costs(workspace, costs)
@@ -252,6 +259,16 @@ def _dvc_stage(stage: Stage) -> dict:
         entry["params"] = list(stage.params)
     metrics = [f"{DVC_WORKSPACE}/{path}" for path in stage.metrics]
     return entry | {"outs": outs} | ({"metrics": metrics} if metrics else {})
+
+
+def _require_own_data(workspace: Workspace, source: Path | None) -> None:
+    """Raise NotReady where the folder that the workspace's records came from is not known, or not there any more."""
+    if source is None or not source.is_dir():
+        came_from = "nobody noted where they came from" if source is None else f"they came from {source}, which is gone"
+        raise NotReady(
+            f"{workspace.root} holds real records, and {came_from}",
+            cure="name the data with --data FOLDER, or go on with the records by --from verbalize",
+        )
 
 
 def _simulated_before(folder: Path, knobs: Params) -> bool:

@@ -27,7 +27,7 @@ from models.student.served import ServedLists, learn_served
 from models.student.student import Student
 from models.student.texts import StudentTexts
 from models.teachers.cross_encoder import load_teacher
-from models.teachers.scores import current_scores, read_scores
+from models.teachers.scores import current_scores, is_left_out, read_scores
 from models.training.device import autocast, choose_device, device_of, to_device
 from models.training.lists import held_out_metrics, held_served, masked_targets, padded, scored_rows, training_lists
 from models.training.loop import Hyper, ListBatch, check_spread, fit
@@ -44,7 +44,7 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     The version is the hash of data, teacher versions, knobs and backbone; where it is there already, nothing is done.
 
     Args:
-        workspace: With a training set and the scores of `config.distil`.
+        workspace: With a training set and the scores of `config.distil`, without those that had nothing to learn.
         config: Its knobs.
 
     Returns:
@@ -58,7 +58,7 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
     """
     rows = read_rows(workspace.training)
     folder = backbone_folder(config.backbone)
-    stores = {name: current_scores(workspace, name) for name in config.distil}
+    stores = {name: current_scores(workspace, name) for name in config.distil if not is_left_out(workspace, name)}
     compared = config.match and rows.match.any()
     vocabulary = read_vocabulary(workspace.training) if compared else Vocabulary()
     version = _version(rows, config, folder, stores, vocabulary)
@@ -133,7 +133,8 @@ def _untrained(
     if config.base is not None:
         student.start_from_student(load_student(config.base)[0])
         return student
-    starts = [name for name in config.distil if config.warm_start and TEACHERS.get(name).starts_student]
+    told = [name for name in config.distil if not is_left_out(workspace, name)]
+    starts = [name for name in told if config.warm_start and TEACHERS.get(name).starts_student]
     if starts:
         folders = (workspace.teachers / name / current_scores(workspace, name).stem for name in starts)
         student.start_from(*(load_teacher(path)[0] for path in folders))

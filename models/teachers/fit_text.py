@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NothingToLearn
 from contracts.progress import Progress
 from contracts.tasks import ENGAGEMENT_TASKS
 from models.config import Architecture, Arithmetic, TeacherConfig
@@ -51,7 +51,7 @@ def fit_text(
         The rows with the trained model, and how many of them it was trained on.
 
     Raises:
-        NotReady: No task can be learned from the training lists.
+        NothingToLearn: No task can be learned from the training lists.
         TrainingFailed: A loss or gradient was not finite.
     """
     config: TeacherConfig = teacher.config
@@ -249,7 +249,7 @@ def _learnable(targets: np.ndarray, teacher: Teacher) -> tuple[str, ...]:
         task for task, known in zip(names, targets.T, strict=True) if len(np.unique(known[np.isfinite(known)])) > 1
     )
     if not tasks:
-        raise NotReady(
+        raise NothingToLearn(
             f"no training pairs tell {' or '.join(names)} apart", cure="run `rolecall label` with more lists"
         )
     if absent := sorted(set(names) - set(tasks)):

@@ -11,9 +11,12 @@ import pyarrow.parquet as pq
 from contracts.errors import BadInput, UnreadableFile
 from contracts.examples import scores_schema
 from contracts.validation import first_line
-from contracts.versions import require_current, staged_file
+from contracts.versions import current, require_current, staged_file, unset_current, write_text
 from contracts.workspace import Workspace
 from models.training.rows import KEYS, Rows
+
+_LEFT_OUT = "LEFT_OUT"
+"""A file that says why there is no such teacher."""
 
 
 def write_scores(
@@ -28,6 +31,20 @@ def write_scores(
     with staged_file(path) as staged:
         pq.write_table(table, staged)
     return path
+
+
+def leave_out(workspace: Workspace, teacher: str, why: str) -> None:
+    """Leave the workspace without a teacher that has nothing to learn: a student is distilled from the others."""
+    for folder in (workspace.teachers / teacher, workspace.scores / teacher):
+        folder.mkdir(parents=True, exist_ok=True)  # DVC looks for both
+        unset_current(folder)
+    write_text(workspace.scores / teacher / _LEFT_OUT, why + "\n")
+
+
+def is_left_out(workspace: Workspace, teacher: str) -> bool:
+    """Whether `leave_out` was the last that was done with a teacher."""
+    scores = workspace.scores / teacher
+    return (scores / _LEFT_OUT).is_file() and current(scores) is None
 
 
 def current_scores(workspace: Workspace, teacher: str) -> Path:

@@ -100,7 +100,8 @@ def render(results: Results, stages: Sequence[Mapping[str, Any]] = (), made: dat
 def headline(results: Results) -> tuple[str, str]:
     """The result in a sentence, policy and behaviour, and the numbers behind it with their intervals."""
     table = results.table("end_to_end")
-    assert table is not None  # the one table that every replay has
+    if table is None:
+        return _of_made_requests(results)
     whole, words = table.cell(WHOLE, "nDCG@10"), table.cell(BM25, "nDCG@10")
     assert whole.difference is not None
     by, low, high = whole.difference
@@ -127,6 +128,21 @@ def headline(results: Results) -> tuple[str, str]:
         f"{table.requests:,} held-out requests and {results.jobs:,} jobs. The whole system finds "
         f"{table.cell(WHOLE, 'R@100').value:.0%} of the jobs that people went on to among its first 100, BM25 "
         f"{table.cell(BM25, 'R@100').value:.0%}.",
+    )
+
+
+def _of_made_requests(results: Results) -> tuple[str, str]:
+    """What can be said where no request of the log was held out."""
+    served = results.served
+    first = (
+        "Nobody graded the answers."
+        if served is None
+        else (f"Of the first ten jobs {_of_ten(served, SERVED)} by the judge's grades ({_rivals(served)}).")
+    )
+    return (
+        first,
+        f"The log holds no request to measure by: the {results.requests:,} requests were made of members and adverts, "
+        f"over {results.jobs:,} jobs. What people would do with the answers, nobody can tell from them.",
     )
 
 

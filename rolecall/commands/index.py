@@ -24,6 +24,9 @@ def index(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
     position: Annotated[str, typer.Option(help="Of the last change of the feed that the records hold.")] = "",
+    retrieval_only: Annotated[
+        bool, typer.Option("--retrieval-only", help="Without a bundle: `rolecall search` answers, no model ranks.")
+    ] = False,
 ) -> None:
     """Build the job index for the current bundle: vectors, words, attributes, links, item tokens."""
     from retrieval.index.build import build_index
@@ -32,7 +35,7 @@ def index(
     place, knobs = Workspace(workspace), params_of(context)
     build_index(
         place,
-        place.bundle,
+        None if retrieval_only else place.bundle,
         knobs.index.engine,
         faiss=knobs.index.faiss,
         terms=knobs.index.terms,

@@ -42,13 +42,15 @@ def learn(
     """
     import polars as pl
 
-    from contracts.tables import read_table
+    from contracts.tables import parts, read_table
     from history.requests import EVENT_COLUMNS, end_of_training
     from retrieval.links.learn import build_links, leave_without_links
 
     given = {name: path for name, path in (("templates", templates), ("edits", edits)) if path is not None}
     place = Workspace(workspace)
-    until = end_of_training(pl.DataFrame(read_table(place.records / "events", EVENT_COLUMNS)).unique("id"))
+    until = None
+    if parts(place.records / "events"):
+        until = end_of_training(pl.DataFrame(read_table(place.records / "events", EVENT_COLUMNS)).unique("id"))
     try:
         typer.echo(build_links(place, params_of(context).links.model_copy(update=given), until))
     except TooFewHires as error:

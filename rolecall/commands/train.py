@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from contracts.errors import NothingToLearn
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
 from rolecall.options import DEFAULT, WorkspaceOption, params_of
+
+log = logging.getLogger("rolecall")
 
 
 class ModelGroup(TyperGroup):
@@ -27,10 +31,23 @@ def _teacher_command(name: str) -> Any:
     app = typer.Typer()
 
     @app.command(name, help=f"Train the {name} teacher and store its scores of all pairs.")
-    def train_one(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
+    def train_one(
+        context: typer.Context,
+        workspace: WorkspaceOption = DEFAULT,
+        or_none: Annotated[
+            bool, typer.Option("--or-none", help="Where nothing teaches its tasks, say so and do without the teacher.")
+        ] = False,
+    ) -> None:
+        from models.teachers.scores import leave_out
         from models.teachers.train import train_teacher
 
-        train_teacher(Workspace(workspace), name, params_of(context).teacher(name))
+        try:
+            train_teacher(Workspace(workspace), name, params_of(context).teacher(name))
+        except NothingToLearn as error:
+            if not or_none:
+                raise
+            log.warning("%s teacher: none: %s", name, error)
+            leave_out(Workspace(workspace), name, error.what)
 
     return typer.main.get_command(app)
 

@@ -44,6 +44,8 @@ SMALL_LISTS = (
     "0",
     "--served-held-lists",
     "0",
+    "--made-below",
+    "0",
 )
 SMALL_LISTS += ("--train-candidates", "14", "--valid-candidates", "10", "--test-candidates", "10")
 MARKET_START = datetime(2026, 1, 1, tzinfo=UTC)

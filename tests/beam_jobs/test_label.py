@@ -339,8 +339,16 @@ def test_planted_future_events_and_texts_change_no_earlier_row(
         for member in members
         if member.updated_at < moment
     ]
+    last = rows.sort("event_timestamp")["list_id"][-1]  # they name a later list, or they were requests of their own
     clicks = [
-        Event(id=f"planted{i}", time=moment, member_id=member.id, job_id=jobs[i % 20].id, action="view")
+        Event(
+            id=f"planted{i}",
+            time=moment,
+            request_id=last,
+            member_id=member.id,
+            job_id=jobs[i % 20].id,
+            action="view",
+        )
         for i, member in enumerate(members)
     ]
     late = START + timedelta(days=0.9 * DAYS)
@@ -500,8 +508,41 @@ def test_a_log_without_requests_says_so(market: Workspace, copy: Callable[[Works
     events = read_table(workspace.records / "events")
     shutil.rmtree(workspace.records / "events")
     write_part(workspace.records / "events", events.filter(pc.equal(events["action"], "dismiss")))
-    with refused(NotReady, workspace.records / "events"):
-        label.run(["--workspace", str(workspace.root)])
+    with refused(NotReady, workspace.records / "events", "made_below"):
+        label.run(["--workspace", str(workspace.root), "--made-below", "0"])
+
+
+def test_a_board_without_a_log_has_requests_made_of_its_members_and_adverts(
+    market: Workspace, copy: Callable[[Workspace], Workspace], examples: Callable
+) -> None:
+    workspace = copy(market)
+    for folder in (workspace.records / "events", workspace.features / "member_activity"):
+        shutil.rmtree(folder)
+    label.run(
+        [
+            "--workspace",
+            str(workspace.root),
+            "--train-lists",
+            "60",
+            "--train-candidates",
+            "4",
+            "--served-lists",
+            "0",
+            "--served-held-lists",
+            "0",
+            "--made-below",
+            "20",
+        ]
+    )
+    rows = examples(workspace)
+    assert {name.split(":")[1] for name in rows["list_id"]} == {"member", "profile", "search"}
+    assert set(rows["split"]) == {"train", "valid", "test"}
+    assert rows["view"].null_count() == len(rows)
+    assert rows.filter(pl.col("grade").is_null()).is_empty()
+    profiles = rows.filter(pl.col("list_id").str.starts_with("made:profile:"))
+    assert profiles["asker_text"].str.starts_with("headline:").all()
+    made_of = rows["list_id"].str.split(":").list.last()
+    assert not (made_of == rows["job_id"]).any()  # nobody is asked whether an advert fits itself
 
 
 def test_a_policy_that_does_not_hold_together_stops_before_any_work(market: Workspace, tmp_path: Path) -> None:
