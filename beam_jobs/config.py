@@ -37,6 +37,7 @@ class IngestConfig(FrozenModel):
     )
     most_closed: float = Field(
         0.5, ge=0, le=1, description="Refuse a snapshot that would close a larger share of the open jobs."
+    )
     mapping: Path | None = Field(
         None, description="Which column is which field; none: `mapping.yaml` in the folder of the data, if it is there."
     )

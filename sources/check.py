@@ -38,7 +38,7 @@ class RowChecker:
     def __init__(self, now: datetime, reading: TimeReading = PLAIN, source: Source | None = None) -> None:
         """now: timezone-aware; reading: of times; source: what the rows are read from, None where it cannot be read
         again."""
-        self._now, self._reading, self._source = now, reading, source
+        self.now, self._reading, self._source = now, reading, source
         self._learned: dict[tuple[str, str], TimeReading] = {}
         self.findings = Findings()
 
@@ -56,7 +56,7 @@ class RowChecker:
         if isinstance(record, Reject):
             return record
         name, time = _time(record)
-        late = in_future(row, name, time, self._now)
+        late = in_future(row, name, time, self.now)
         if late is not None:
             return late
         for finding in (*found, *self._doubts(row, record)):
@@ -99,7 +99,7 @@ class RowChecker:
             found.append(Finding("preferences.salary_min", "pay_without_period", amount, "kept, not compared"))
         if not isinstance(record, Job):
             return found
-        if record.posted_at is not None and record.posted_at > self._now + AHEAD:
+        if record.posted_at is not None and record.posted_at > self.now + AHEAD:
             found.append(Finding("posted_at", "date_in_future", shape(record.posted_at.isoformat()), "kept"))
         for name in ("salary_min", "salary_max"):
             amount = getattr(record, name)

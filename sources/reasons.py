@@ -27,7 +27,7 @@ CURES: Mapping[str, str] = {
     "pay_without_period": "give a job its salary_period (hour, day, week, month, year), a member the wish by the year",
     "position_range": f"count positions from 1, up to {MAX_POSITION:,}",
     "grade_range": "grade from 0 to 4",
-    "reason_without_dismissal": "give a reason to a dismissal alone",
+    "reason_without_dismissal": "give a reason to a dismissal or a rejection alone, one of its own words",
     "expiry_before_posting": "correct one of the two dates",
     "grade_without_asker": "name the member or the query",
 }

@@ -139,7 +139,7 @@ def _table(
     for shard in source.shards(name):
         for row in source.read(shard):
             report.rows += 1
-            row, is_without_time = with_time(row, now)
+            row, is_without_time = with_time(row, checker.now)
             result = checker.check(row)
             if not isinstance(result, Reject):
                 result = check_known(row, result, ids.__getitem__) or result

@@ -140,9 +140,14 @@ def test_a_record_survives_being_validated_again(record: Member | Job | Event | 
 
 @pytest.mark.parametrize(
     ("action", "reason", "kind"),
-    [("view", "too_far", "reason_without_dismissal"), ("dismiss", "no_idea", "literal_error")],
+    [
+        ("view", "too_far", "reason_without_dismissal"),
+        ("reject", "too_far", "reason_without_dismissal"),
+        ("dismiss", "overqualified", "reason_without_dismissal"),
+        ("dismiss", "no_idea", "literal_error"),
+    ],
 )
-def test_only_a_dismissal_has_a_reason_and_only_a_known_one(action: str, reason: str, kind: str) -> None:
+def test_a_dismissal_and_a_rejection_have_a_reason_of_their_own_words(action: str, reason: str, kind: str) -> None:
     value = {"id": "e", "time": DAY, "member_id": "m", "job_id": "j", "action": action, "reason": reason}
     with pytest.raises(ValidationError) as raised:
         Event.model_validate(value)

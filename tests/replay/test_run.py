@@ -95,10 +95,10 @@ def test_the_whole_system_answers_as_the_services_own_code_does(shown: Workspace
 def test_planted_future_signals_change_no_metric(
     make_market: Callable, event: Callable, member: Callable, job: Callable, results: Results, tmp_path: Path
 ) -> None:
-    """Views and an application after the requests, a later text of each member and of jobs, a job that came later."""
+    """Visitors' views and an application after the requests, a later text of each member and of jobs, a later job."""
     market = make_market("shown")
-    market.events += [event(f"p{i}", 12 + i / 10, "m3", "j8", "view") for i in range(9)]
-    market.events += [event("px", 12, "m1", "j7", "apply"), event("py", 9.5, "m2", "j8", "view")]
+    market.events += [event(f"p{i}", 12 + i, "", "j8", "view") for i in range(9)]
+    market.events += [event("px", 12, "", "j7", "apply"), event("py", 9.5, "", "j8", "view")]
     market.members += [member("m1", "developer", known=20), member("m2", "python developer", known=20)]
     market.jobs += [job("j2", "ward nurse", known=20), job("j4", "cook", known=20), job("j9", "truck driver", known=25)]
     planted = replay(market.write(tmp_path), resamples=100)

@@ -7,11 +7,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
+import numpy as np
 import pytest
 
 from contracts.records import Event
+from contracts.tables import read_table
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
 from serving.engine import Engine
@@ -127,9 +130,32 @@ def test_the_request_fills_in_what_an_event_leaves_out(
     assert (entry.action, entry.job_id) == ("view", job_ids(found)[1])
 
 
-def test_an_event_without_member_or_known_request_is_rejected(client: httpx.Client, shared: tuple[Engine, str]) -> None:
+def test_an_event_of_nobody_in_particular_is_taken_in(client: httpx.Client, shared: tuple[Engine, str]) -> None:
     found = post(client, {"request_id": "no-such", "job_id": shared[0].servable.index.ids[0], "action": "view"})
-    assert [r["message"] for r in found["reasons"]] == ["member_id: Field required"]
+    assert (found["accepted"], found["reasons"]) == (1, [])
+
+
+def test_popular_are_jobs_that_people_looked_at_not_programs(
+    client: httpx.Client, shared: tuple[Engine, str], market: Workspace
+) -> None:
+    """A thousand views of a job by an id that no member has are one visit; two members' are two, however often each."""
+    index = shared[0].servable.index
+    at = datetime.now(UTC) - timedelta(days=8)
+
+    def visits(job: int, *members: str) -> int:
+        row, before = np.array([job], np.int32), at.replace(hour=0, minute=0, second=0)
+        views = [
+            {"id": uuid4().hex, "member_id": id_, "job_id": index.ids[job], "action": "view", "time": at.isoformat()}
+            for id_ in members
+            for _ in range(50)
+        ]
+        counted = int(index.activity.views(row, before + timedelta(days=1), 1)[0])
+        assert post(client, views)["accepted"] == len(views)
+        return int(index.activity.views(row, before + timedelta(days=1), 1)[0]) - counted
+
+    one, other = read_table(market.records / "members", ["id"])["id"].to_pylist()[:2]
+    assert visits(3, "bot-1", "bot-2") == 1
+    assert visits(4, one, other, "bot-1") == 3
 
 
 def test_events_of_one_member_posted_at_once_are_all_folded(
