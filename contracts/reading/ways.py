@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from contracts.reading.spellings import spelling_key, vocabulary
@@ -17,6 +17,7 @@ _LEADING = re.compile(
     r"\s+(?:(?:in|within|from|across|en|em|dans)\s+)?(?:the\s+)?(?=\w)",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[^\W_]+")
 _ONLY = re.compile(r"\s+(?:only|based)$", re.IGNORECASE)
 
 
@@ -42,8 +43,17 @@ def fill_way(value: dict[str, Any]) -> dict[str, Any]:
     return value | {"workplace": way} if way else value
 
 
+@cache
+def _way_words() -> frozenset[str]:
+    """The words of all spellings of ways of working: most locations hold none of them."""
+    return frozenset(word for spelling in vocabulary("workplace") for word in spelling.split())
+
+
 @lru_cache(maxsize=50_000)
 def _read(location: str) -> tuple[str, frozenset[str]]:
+    words = location.casefold() if location.isascii() else spelling_key(location)
+    if _way_words().isdisjoint(_WORD.findall(words)):
+        return location, frozenset()
     known = vocabulary("workplace")
     ways: set[str] = set()
 

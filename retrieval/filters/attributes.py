@@ -301,7 +301,8 @@ def build_attributes(
     languages: of each job; None: all are English. groups: (n,) int32, jobs that are one advert share a number
     (`retrieval.index.duplicates`); None: there are none.
     """
-    cells = {field: jobs[field].to_pylist() for field in set(map(_field, TEXT_ATTRIBUTES)) - {"language"}}
+    cells = {name: jobs[name].to_pylist() for name in set(map(_field, TEXT_ATTRIBUTES)) & set(jobs.column_names)}
+    cells["places"] = [read_places(location or "") for location in cells["location"]]
     cells["language"] = list(languages or [LANGUAGE] * jobs.num_rows)
     texts = {name: _invert(_texts(name, cell) for cell in cells[_field(name)]) for name in TEXT_ATTRIBUTES}
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
@@ -314,7 +315,7 @@ def build_attributes(
 
 def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE) -> RowAttributes:
     """The attributes of one job record, as `build_attributes` has them of a job that was posted once."""
-    job = {**job, "language": language}
+    job = {**job, "places": read_places(job["location"] or ""), "language": language}
     values: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
     for name in NUMBER_ATTRIBUTES:
         value = yearly(job[name], job["salary_period"]) if name in PAY else job[name]
@@ -332,14 +333,14 @@ def _held_texts(values: RowAttributes, name: str) -> tuple[str, ...]:
 
 
 def _field(name: str) -> str:
-    """The field of a job record that an attribute comes from."""
-    return "location" if name in PLACES else name
+    """What an attribute of a job comes from: a field of its record, or its places."""
+    return "places" if name in PLACES else name
 
 
 def _texts(name: str, cell: Any) -> tuple[str, ...]:
-    """The distinct values of a text attribute, folded, from its field of a job record."""
+    """The distinct values of a text attribute, folded, from what `_field` names."""
     if name in PLACES:
-        return tuple(dict.fromkeys(value for place in read_places(cell or "") if (value := getattr(place, name))))
+        return tuple(dict.fromkeys(value for place in cell if (value := getattr(place, name))))
     texts = (cell,) if isinstance(cell, str) else cell or ()
     return tuple(sorted({folded(text) for text in texts} - {""}))
 
