@@ -59,7 +59,7 @@ class IngestConfig(FrozenModel):
 class IngestFlags(IngestConfig):
     """The flags of `beam_jobs.ingest`."""
 
-    source: Path = Field(description="The folder of members, jobs and events.")
+    source: str = Field(description="The folder of members, jobs and events, or what holds them elsewhere.")
     now: Annotated[datetime | None, AfterValidator(_utc)] = Field(
         None, description="Times a day after this lie in the future; the clock's time where absent."
     )

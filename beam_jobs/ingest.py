@@ -72,6 +72,7 @@ from sources import quarantine
 from sources.check import RowChecker, check_known, is_stranger, named_id, with_time
 from sources.findings import Finding, Findings
 from sources.open import open_source
+from sources.places import local_folder
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source, raw_text
 
 log = logging.getLogger("rolecall")
@@ -121,7 +122,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     """
     workspace, config, options = read_flags("ingest", __doc__, IngestFlags, argv)
     started = time.monotonic()
-    folder = config.source.resolve()
+    folder = local_folder(config.source, workspace.copies, config.mapping)
     source = open_source(folder, bool(parts(workspace.records / "jobs")), config.mapping)
     simulated = loads.require_one_world(workspace, folder)
     units = {table: ledger.units(source, table) for table in source.tables}

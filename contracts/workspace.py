@@ -33,6 +33,11 @@ class Workspace:
         return self.root / "reading.json"
 
     @property
+    def copies(self) -> Path:
+        """Data that were taken from elsewhere than a folder here: one folder a database, bucket or archive."""
+        return self.root / "copies"
+
+    @property
     def percentiles(self) -> Path:
         return self.root / "percentiles.json"
 

@@ -104,6 +104,19 @@ def records() -> str:
     return "\n".join(f"## {model.__name__}\n\n{_own_doc(model)}\n\n{_fields(model.model_fields)}" for model in models)
 
 
+def columns() -> str:
+    """The columns of each table: which are needed, and what they hold."""
+    from contracts.records import RECORDS
+
+    lines = ["| table | needed | may be absent |", "|---|---|---|"]
+    for table in ("members", "jobs", "events", "grades"):
+        fields = RECORDS[table].model_fields
+        needed = [f"`{name}`" for name, field in fields.items() if field.is_required()]
+        others = [f"`{name}`" for name, field in fields.items() if not field.is_required()]
+        lines.append(f"| {table} | {', '.join(needed)} | {', '.join(others)} |")
+    return "\n".join(lines) + "\n"
+
+
 def errors() -> str:
     """The tree of typed errors, each with its reason, exit code, HTTP status and meaning."""
     from contracts.errors import RolecallError

@@ -33,6 +33,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     recipe.doctor,
     data.validate,
     data.inspect,
+    data.quarantine,
     data.simulate,
     data.loads,
     data.undo,

@@ -13,14 +13,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
-from contracts.errors import MissingColumn
 from contracts.records import RECORDS
 from sources import files
 from sources.formats.base import Format, How, format_of, unreadable
 from sources.formats.delimited import Delimited
-from sources.mapping.fields import Fields
-from sources.mapping.model import DataMapping, unused
-from sources.rows import BY_LOAD, RawRow, Shard
+from sources.mapping.fields import Fields, require_columns
+from sources.mapping.model import DataMapping, require_used
+from sources.rows import RawRow, Shard
 
 ANONYMOUS = "anonymous"
 """A folder of events beside `events/`, as the service logs those of nobody in particular."""
@@ -66,10 +65,10 @@ class Layout:
             columns = _format(path).columns(path, self._how(table))
             if columns is not None:
                 seen += columns
-                self._require_columns(table, path, columns)
+                require_columns(table, section, columns, str(path))
             shards += _format(path).shards(table, path)
-        if seen and (error := unused(table, section, list(dict.fromkeys(seen)), self.mapping_file)):
-            raise error
+        if seen:
+            require_used(table, section, seen, self.mapping_file)
         return shards
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
@@ -104,19 +103,6 @@ class Layout:
     def _how(self, table: str) -> How:
         section = self.mapping.of(table)
         return How(self._fields(table).known, section.encoding, section.delimiter)
-
-    def _require_columns(self, table: str, path: Path, columns: list[str]) -> None:
-        missing = self._fields(table, columns).require(str(path))
-        if missing:
-            by_load = BY_LOAD.get(table, ())
-            fields = RECORDS[table].model_fields.items()
-            needed = [name for name, field in fields if field.is_required() and name not in by_load]
-            raise MissingColumn(
-                f"column {', '.join(missing)} is missing; the file has {', '.join(columns)}",
-                where=str(path),
-                cure=f"rename or add it: {table} need {', '.join(needed)}; or say in a mapping which column it is, "
-                f"`rolecall validate {self.folder} --suggest` writes one",
-            )
 
 
 def table_files(folder: Path, table: str) -> list[Path]:

@@ -5,8 +5,9 @@ The part is written again whenever its file is read again, so that a corrected r
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contracts.arrow import TIME
+from contracts.cells import guard
+from contracts.errors import NotWritten
 from contracts.tables import parts, read_table, write_part
-from contracts.versions import row_hash
+from contracts.versions import row_hash, staged_file
 from sources.rows import Reject
 
 SCHEMA = pa.schema(
@@ -70,6 +73,33 @@ def reasons(folder: Path, table: str) -> Counter[str]:
         return Counter()
     rows = read_table(folder, ["table", "reason"]).to_pylist()
     return Counter(row["reason"] for row in rows if row["table"] == table)
+
+
+def set_aside(folder: Path, table: str = "", reason: str = "") -> Iterator[dict[str, Any]]:
+    """The rows that are here, as columns of `SCHEMA`, part by part; of one table and reason where these are given."""
+    for path in parts(folder):
+        for row in pq.read_table(path).to_pylist():
+            if row["table"] == (table or row["table"]) and row["reason"] == (reason or row["reason"]):
+                yield {"line": 0} | row
+
+
+def write_csv(rows: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Write rows that were set aside as CSV that is safe to open in a spreadsheet; gives how many.
+
+    Raises:
+        NotWritten: As on a full disk.
+    """
+    number = 0
+    try:
+        with staged_file(path) as staged, staged.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.DictWriter(file, SCHEMA.names)
+            writer.writeheader()
+            for row in rows:
+                writer.writerow({name: guard(row[name]) for name in SCHEMA.names})
+                number += 1
+    except OSError as error:
+        raise NotWritten(f"it cannot be written: {error.strerror}", where=str(path), cure="make room") from error
+    return number
 
 
 def _stored(path: Path) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from contracts.cells import bare, guard
 from contracts.errors import BadInput, MissingColumn, NotReady
 from contracts.records import Job, Member
 from contracts.text.verbalizer import job_title
@@ -40,7 +41,6 @@ NO_SCORE = -1
 MAX_CHARS = 600
 """Of a description in a cell."""
 
-_FORMULA = re.compile(r"'*(?:[\t\r\n]|\s*[=+\-@＝＋－＠])")
 _GRADER = re.compile(r"[\w-]{1,60}", re.ASCII)
 _WORD = re.compile(r"\S{0,20}")
 
@@ -254,17 +254,6 @@ def _read(path: Path, columns: Sequence[str]) -> list[tuple[dict[str, str], str]
     except csv.Error as error:
         raise BadInput(f"not CSV: {error}", where=str(path), cure="save it as CSV again") from error
     return rows
-
-
-def guard(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if _FORMULA.match(text) else text
-
-
-def bare(cell: str) -> str:
-    """A cell as it was before `guard`."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def _readable(pair: GoldenPair) -> dict[str, str]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
 
 import typer
 
@@ -13,10 +17,14 @@ from contracts.reading.times import TimeReading
 from contracts.workspace import Workspace
 from rolecall.options import DEFAULT, JsonOption, MappingOption, WorkspaceOption, params_of
 
+SHOWN_CHARS = 200
+"""Of a row that was set aside."""
+_PLACE = "Members, jobs and events: a folder, an archive of one, the URL of a database, or any URL that fsspec opens."
+
 
 def validate(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Members, jobs and events in any format that is known.")],
+    data: Annotated[str, typer.Argument(metavar="FOLDER", help=_PLACE)],
     mapping: MappingOption = None,
     suggest: Annotated[
         bool, typer.Option("--suggest", help="Write a mapping file from the data and show ten rows of each table.")
@@ -26,17 +34,27 @@ def validate(
     """Check a folder of data before anything is loaded: what fits, what does not, and why."""
     from sources.validate import validate as check
 
-    if suggest:
-        _suggest(folder, mapping or folder / "mapping.yaml", params_of(context).ingest.reading())
-        return
     knobs = params_of(context).ingest
-    report = check(folder, datetime.now(UTC), knobs.reading(), mapping=mapping or knobs.mapping)
+    if suggest:
+        _suggest(Path(data), mapping or Path(data) / "mapping.yaml", knobs.reading())
+        return
+    with _here(data, mapping or knobs.mapping) as folder:
+        report = check(folder, datetime.now(UTC), knobs.reading(), mapping=mapping or knobs.mapping)
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2, default=str))
     else:
         typer.echo("\n".join(report.lines()))
     if not report.ok:
         raise typer.Exit(2)
+
+
+@contextmanager
+def _here(data: str, mapping: Path | None) -> Iterator[Path]:
+    """The folder of the data while they are looked at; a copy from elsewhere goes after."""
+    from sources.places import local_folder
+
+    with TemporaryDirectory() as copies:
+        yield local_folder(data, Path(copies), mapping)
 
 
 def _suggest(folder: Path, path: Path, reading: TimeReading) -> None:
@@ -65,7 +83,7 @@ def _suggest(folder: Path, path: Path, reading: TimeReading) -> None:
 
 def inspect(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="Members, jobs and events, as `validate` reads them.")],
+    data: Annotated[str, typer.Argument(metavar="FOLDER", help=_PLACE)],
     mapping: MappingOption = None,
     out: Annotated[Path | None, typer.Option(help="An HTML page to write.")] = None,
 ) -> None:
@@ -77,7 +95,8 @@ def inspect(
 
     profile = Profile(datetime.now(UTC))
     knobs = params_of(context).ingest
-    report = check(folder, profile.now, knobs.reading(), profile.add, mapping or knobs.mapping)
+    with _here(data, mapping or knobs.mapping) as folder:
+        report = check(folder, profile.now, knobs.reading(), profile.add, mapping or knobs.mapping)
     typer.echo("\n".join(profile_lines(profile, report)))
     if out is not None:
         write_text(out, profile_page(profile, report))
@@ -115,7 +134,7 @@ def simulate(
 
 def ingest(
     context: typer.Context,
-    data: Annotated[Path, typer.Option("--data", help="The folder of raw data.")],
+    data: Annotated[str, typer.Option("--data", help=_PLACE)],
     workspace: WorkspaceOption = DEFAULT,
     mapping: MappingOption = None,
 ) -> None:
@@ -127,10 +146,49 @@ def ingest(
     from beam_jobs import ingest as job
     from beam_jobs.flags import as_flags
 
-    flags = ["--source", str(data), "--workspace", str(workspace), *as_flags(params_of(context).ingest)]
+    flags = ["--source", data, "--workspace", str(workspace), *as_flags(params_of(context).ingest)]
     if mapping is not None:
         flags += ["--mapping", str(mapping)]
     job.run([*flags, *context.args])
+
+
+def quarantine(
+    workspace: WorkspaceOption = DEFAULT,
+    table: Annotated[str, typer.Option(help="Of one table: members, jobs, events or grades.")] = "",
+    reason: Annotated[str, typer.Option(help="Of one reason.")] = "",
+    rows: Annotated[int, typer.Option(min=0, help="Rows to show of each reason.")] = 3,
+    out: Annotated[Path | None, typer.Option("--csv", help="Write all of them here, for a spreadsheet.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the rows that were set aside: why, where they stand, and what they hold."""
+    from sources.quarantine import set_aside, write_csv
+
+    place = Workspace(workspace).quarantine
+    if out is not None:
+        typer.echo(f"{write_csv(set_aside(place, table, reason), out):,} rows: {out}")
+        return
+    kinds: dict[tuple[str, str], list[str]] = {}
+    numbers: Counter[tuple[str, str]] = Counter()
+    for row in set_aside(place, table, reason):
+        if as_json:
+            typer.echo(json.dumps(row, default=str))
+            continue
+        kind = row["table"], row["reason"]
+        numbers[kind] += 1
+        if numbers[kind] <= rows:
+            kinds.setdefault(kind, []).append(_where(row))
+    for kind, number in numbers.most_common():
+        typer.echo(f"{kind[0]}: {kind[1]}: {number:,} rows")
+        for line in kinds.get(kind, ()):
+            typer.echo(f"  {line}")
+    if not numbers and not as_json:
+        typer.echo(f"nothing is set aside in {place}")
+
+
+def _where(row: Mapping[str, Any]) -> str:
+    line = f", line {row['line']:,}" if row["line"] else ""
+    raw = " ".join(row["raw"].split())
+    return f"{row['source']} row {row['row']:,}{line}: {row['detail']}" + (f"\n    {raw[:SHOWN_CHARS]}" if raw else "")
 
 
 def loads(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 
 from contracts.arrow import arrow_schema
-from contracts.errors import BadInput
+from contracts.errors import BadInput, MissingColumn
 from contracts.records import RECORDS
 from sources.findings import Finding, shape
 from sources.mapping.model import Column, TableMapping
@@ -74,7 +74,7 @@ class Fields:
         """Whether a column has a use."""
         return column in self._parts or bool(self._fields_of(column))
 
-    def require(self, where: str) -> list[str]:
+    def missing(self, where: str) -> list[str]:
         """The fields that every row needs and no column of the file gives.
 
         Raises:
@@ -222,6 +222,25 @@ class Fields:
         for name in value.keys() - known:
             self._found.append(Finding(self._table, "unknown_field", f"{field}.{name}", "not read"))
         return {name: part for name, part in value.items() if name in known}
+
+
+def require_columns(table: str, section: TableMapping, columns: Sequence[str], where: str) -> None:
+    """Check that the columns of a file give every field that a row needs, and each of them one.
+
+    Raises:
+        MissingColumn: A field has no column.
+        BadInput: Two columns are one field.
+    """
+    missing = Fields(table, section, columns).missing(where)
+    if missing:
+        by_load, fields = BY_LOAD.get(table, ()), RECORDS[table].model_fields.items()
+        needed = [name for name, field in fields if field.is_required() and name not in by_load]
+        raise MissingColumn(
+            f"column {', '.join(missing)} is missing; the file has {', '.join(columns)}",
+            where=where,
+            cure=f"rename or add it: {table} need {', '.join(needed)}; or say in a mapping which column it is, "
+            "`rolecall validate FOLDER --suggest` writes one",
+        )
 
 
 def _put(value: dict[str, Any], field: str, cell: Any) -> None:

@@ -14,7 +14,7 @@ jobs:
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cache
@@ -193,15 +193,18 @@ def _options(annotation: Any) -> tuple[str, ...]:
     return ()
 
 
-def unused(table: str, section: TableMapping, columns: list[str], where: str) -> BadInput | None:
-    """An error for a column that the mapping names and no file of the table has."""
+def require_used(table: str, section: TableMapping, columns: Sequence[str], where: str) -> None:
+    """Check that what the mapping names is among the columns of a table's files.
+
+    Raises:
+        BadInput: A column is not.
+    """
     for field, column in section.columns.items():
         for name in column.column:
             if name not in columns:
                 near = get_close_matches(name, columns, 1)
                 cure = f"did you mean {near[0]!r}? " if near else ""
-                what = f"{table}.columns.{field}: no column {name!r}; there are {', '.join(columns)}"
-                return BadInput(
-                    what, where=where, cure=f"{cure}name the column as its file does, or take the field out"
-                )
-    return None
+                there = ", ".join(dict.fromkeys(columns))
+                what = f"{table}.columns.{field}: no column {name!r}; there are {there}"
+                cure += "name the column as its file does, or take the field out"
+                raise BadInput(what, where=where, cure=cure)

@@ -20,7 +20,7 @@ employment    jobtype job_type job-type employmenttype employment_type contractt
 workplace     remotetype workplace workplacetype workplace_type
 seniority     seniority experiencelevel joblevel level
 skills        skills skills.skill keywords
-salary_min    salary_min salarymin minsalary salary.min salary.minimum salaryfrom
+salary_min    salary_min salarymin minsalary salary.min salary.minimum salaryfrom salary
 salary_max    salary_max salarymax maxsalary salary.max salary.maximum salaryto
 currency      currency salary.currency salarycurrency salary_currency
 salary_period salary_period salary.period salaryperiod salarytype salary.unit salary.type

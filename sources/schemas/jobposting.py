@@ -9,18 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from contracts.versions import row_hash
-from sources.findings import Finding
+from sources.findings import Finding, shape
 
-EMPLOYMENT = {
-    "FULL_TIME": "full_time",
-    "PART_TIME": "part_time",
-    "CONTRACTOR": "contract",
-    "TEMPORARY": "temporary",
-    "PER_DIEM": "temporary",
-    "INTERN": "internship",
-    "VOLUNTEER": "volunteer",
-}
-PERIODS = {"HOUR": "hour", "DAY": "day", "WEEK": "week", "MONTH": "month", "YEAR": "year", "ANNUAL": "year"}
 TEXTS = ("description", "responsibilities", "qualifications", "educationRequirements", "experienceRequirements")
 """Parts of the advert that say what the work is, in this order."""
 _INSIDE = ("@graph", "itemListElement", "item", "dataFeedElement", "mainEntity")
@@ -71,13 +61,15 @@ def _row(posting: dict[str, Any]) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     }
     if "TELECOMMUTE" in map(str.upper, _names(posting.get("jobLocationType"))):
         row["workplace"] = "remote"
-    kinds = [str(kind).upper().replace("-", "_").replace(" ", "_") for kind in _names(posting.get("employmentType"))]
-    row["employment"] = next((EMPLOYMENT[kind] for kind in kinds if kind in EMPLOYMENT), None)
+    kinds = _names(posting.get("employmentType"))
+    row["employment"] = next(iter(kinds), None)
     row |= _pay(posting)
     findings = []
     if not row["id"]:
         row["id"] = row_hash("\x00".join(str(row[name]) for name in ("title", "company", "location", "posted_at")), 8)
         findings.append(Finding("id", "missing_field", "", "made of title, company, place and date"))
+    if len(kinds) > 1:
+        findings.append(Finding("employment", "too_many_values", shape(kinds), "the first is kept"))
     if posted and not modified:
         findings.append(Finding("updated_at", "missing_field", "", "taken from datePosted"))
     left = {name: value for name, value in posting.items() if name not in _READ and value not in (None, "", [], {})}
@@ -91,13 +83,13 @@ def _pay(posting: dict[str, Any]) -> dict[str, Any]:
     value = pay.get("value")
     amount: dict[str, Any] = value if isinstance(value, dict) else pay
     exact = amount.get("value")
-    unit = str(amount.get("unitText") or pay.get("unitText") or pay.get("duration") or "").upper()
+    unit = str(amount.get("unitText") or pay.get("unitText") or pay.get("duration") or "")
     low, high = amount.get("minValue", exact), amount.get("maxValue", exact)
     found = {
         "salary_min": low,
         "salary_max": high,
         "currency": pay.get("currency") or posting.get("salaryCurrency"),
-        "salary_period": PERIODS.get(unit, unit.lower()),
+        "salary_period": unit,
     }
     return {name: value for name, value in found.items() if value not in (None, "")}
 

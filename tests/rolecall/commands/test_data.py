@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,33 @@ def test_a_file_is_read_again_by_another_mapping(rolecall, stellen: Path, tmp_pa
     path.write_text(path.read_text().replace("id: Nr", "id: Titel"))
     rolecall("ingest", *flags)
     assert len(read_table(Workspace(tmp_path / "w").records / "jobs")) == 2
+
+
+@pytest.fixture
+def set_aside(rolecall, tmp_path: Path) -> Path:
+    """A workspace that set two rows aside."""
+    (tmp_path / "data").mkdir()
+    rows = 'j1,Nurse,2025-05-01\n\n=1+1,"=HYPERLINK(""x"")",soon\nj3,"Cook,2025-05-01\nj4,Cook,2025-05-01\n'
+    (tmp_path / "data" / "jobs.csv").write_text("id,title,updated_at\n" + rows)
+    flags = "--data", tmp_path / "data", "--workspace", tmp_path / "w", "--max-reject-share", "1"
+    rolecall("ingest", *flags)
+    return tmp_path / "w"
+
+
+def test_rows_that_were_set_aside_are_shown_with_file_row_and_line(rolecall, set_aside: Path) -> None:
+    printed = rolecall("quarantine", "--workspace", set_aside)
+    assert "jobs: open_quote: 1 rows" in printed and "jobs: bad_date: 1 rows" in printed
+    assert "jobs.csv row 3, line 5: line 5: the quote that opens in title" in printed
+    assert "jobs.csv row 2, line 4: updated_at 'soon'" in printed and "HYPERLINK" in printed
+    assert "bad_date" not in rolecall("quarantine", "--workspace", set_aside, "--reason", "open_quote")
+    assert "nothing is set aside" in rolecall("quarantine", "--workspace", set_aside, "--table", "events")
+    rows = [json.loads(line) for line in rolecall("quarantine", "--workspace", set_aside, "--json").splitlines()]
+    assert sorted(row["line"] for row in rows) == [4, 5]
+
+
+def test_rows_that_were_set_aside_are_exported_without_a_formula(rolecall, set_aside: Path, tmp_path: Path) -> None:
+    out = tmp_path / "aside.csv"
+    assert "2 rows" in rolecall("quarantine", "--workspace", set_aside, "--csv", out)
+    cells = [cell for row in csv.reader(out.read_text("utf-8-sig").splitlines()) for cell in row]
+    assert any("HYPERLINK" in cell for cell in cells)
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
