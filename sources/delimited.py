@@ -79,15 +79,14 @@ def require(path: Path, columns: Sequence[str], cure: str, delimiter: str = ",")
 def lines(path: Path, delimiter: str | Dialect = ",") -> Iterator[Line]:
     """The lines of a file, streamed. A bad line or file comes as a Line with a reason, never as an exception."""
     dialect = _dialect(delimiter)
-    names = header(path, dialect)
-    if names is None:
-        yield Line(0, [], "unreadable_file", "no header line can be read; write the file again")
-        return
     row, number = 0, 0
     try:
         with files.open_text(path, dialect.encoding) as file:
             source = _Lines(file, dialect)
-            _names(dialect, source)
+            names = _names(dialect, source)
+            if not names:
+                yield Line(0, [], "unreadable_file", "no header line can be read; write the file again")
+                return
             for line in _read(dialect, source, names):
                 number = line.number
                 blank = not line.reason and not any(map(str.strip, line.cells))
@@ -96,7 +95,8 @@ def lines(path: Path, delimiter: str | Dialect = ",") -> Iterator[Line]:
                 row += 1
                 yield line._replace(row=row)
     except (*files.BROKEN, UnicodeError) as error:
-        detail = f"after line {number:,}: {type(error).__name__}: {error}; write the file again"
+        place = f"after line {number:,}: " if number else ""
+        detail = f"{place}{type(error).__name__}: {error}; write the file again"
         yield Line(row, [], "unreadable_file", detail)
 
 
@@ -201,10 +201,18 @@ def _names(dialect: Dialect, source: _Lines) -> list[str]:
     """The names of the columns; reads the lines up to them."""
     for _ in range(dialect.skipped):
         next(source, "")
-    for cells in _reader(dialect, source):
-        if any(map(str.strip, cells)):
-            return [cell.strip(" \t\r\n\ufeff\"'") for cell in cells]
-    return []
+    reader = _reader(dialect, source)
+    cells: list[str] = []
+    while not any(map(str.strip, cells)):
+        source.taken.clear()
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return []
+        except csv.Error:  # a quote left open: the names stand on this line, whatever it would take in besides
+            source.give_back()
+            cells = source.taken[0].split(dialect.delimiter)
+    return [cell.strip(" \t\r\n\ufeff\"'") for cell in cells]
 
 
 def _read(dialect: Dialect, source: _Lines, names: list[str]) -> Iterator[Line]:
@@ -236,15 +244,17 @@ def _misquoted(dialect: Dialect, source: _Lines, names: list[str], start: int, e
     for cells in (_literal(text, dialect), _undoubled(text, dialect)):
         if len(cells) == len(names):
             return Line(0, cells, number=start, findings=(_QUOTES,))
-    if end == start:
+    if end == start and error != _END:
         return Line(0, [text], "bad_csv", f"line {start}: {error}; close its quotes, and double those inside", start)
     column = _opened_in(text, names, dialect)
-    detail = (
-        f"line {start}: the quote that opens in {column} is not closed; it would swallow lines {start + 1} to {end}"
-    )
-    return Line(0, [text], "open_quote", f"{detail}, which are read as rows; close it, or double it", start)
+    lines = f"line {start + 1}" if end == start + 1 else f"lines {start + 1} to {end}"
+    taken = f"; it would swallow {lines}, which can be read" if end > start else ""
+    detail = f"line {start}: the quote that opens in {column} is not closed{taken}; close it, or double it"
+    return Line(0, [text], "open_quote", detail, start)
 
 
+_END = "unexpected end of data"
+"""What csv says where a quote is open at the end of the file."""
 _QUOTES = Finding("row", "quotes", "quotes inside a cell, not doubled", "read as they stand")
 
 

@@ -36,6 +36,17 @@ _MARKS = (
 )
 
 
+_NOT_TEXT = {
+    b"PK\x03\x04": "an Excel workbook or another ZIP archive: save it as CSV, or name it .zip",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    b"\x1f\x8b": "compressed: name it .gz",
+    b"(\xb5/\xfd": "compressed: name it .zst",
+    b"PAR1": "Parquet: name it .parquet",
+    b"%PDF": "a PDF",
+}
+"""How files begin that are often called .csv."""
+
+
 def _as_windows(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
@@ -124,6 +135,9 @@ def encoding_of(path: Path) -> str:
     """The encoding that the first bytes of a file tell: "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32" ..."""
     with open_bytes(path) as file:
         head = file.read(4096)
+    for mark, what in _NOT_TEXT.items():
+        if head.startswith(mark):
+            raise OSError(f"it is {what}, not text")
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name

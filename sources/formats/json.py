@@ -135,7 +135,12 @@ def _elements(path: Path, how: How) -> Iterator[Found]:
     with files.open_text(path, how.encoding) as file:
         text = _Text(file)
         text.skip()
-        yield from text.array()
+        problem = ""
+        for element in text.array():
+            problem = element.problem
+            yield element
+        if not problem and text.skip():
+            yield Found(text.line, None, text.rest(1_000), f"line {text.line}: what follows the array is not read")
 
 
 def _document(path: Path, how: How) -> Iterator[Found]:
@@ -243,9 +248,10 @@ class _Text:
             try:
                 value, end = _DECODER.raw_decode(self._text, self._at)
             except (ValueError, RecursionError) as error:
-                if len(self._text) - self._at < MOST_CHARS and self._more():
+                if len(self._text) - self._at < MOST_CHARS and not self._whole:
+                    self._more()
                     continue
-                if self._whole:
+                if self._whole and self._is_cut(error):
                     return self.ends_early()
                 what = f"line {start}: {error}; what follows is not read; write it again"
                 return Found(start, None, self.rest(1_000), what)
@@ -254,9 +260,15 @@ class _Text:
             self._go(end)
             return Found(start, value)
 
+    def _is_cut(self, error: Exception) -> bool:
+        """Whether an error says that the text ends too soon, rather than that something in it is wrong."""
+        if not isinstance(error, json.JSONDecodeError):
+            return False
+        return error.pos >= len(self._text.rstrip()) or error.msg.startswith("Unterminated")
+
     def ends_early(self) -> Found:
         """That what begins here is not whole."""
-        what = f"line {self.line}: what begins here is not whole: the file ends, or is broken, in it; fetch it again"
+        what = f"line {self.line}: what begins here is not whole: the file ends in it; fetch it again"
         return Found(self.line, None, self.rest(1_000), what, "file_ends")
 
     def _go(self, at: int) -> None:

@@ -83,7 +83,7 @@ class Fields:
         given: dict[str, str] = {}
         for column in self._columns:
             for field in self._fields_of(column):
-                if field in given and column != given[field]:
+                if field in given and (column != given[field] or self._columns.count(column) > 1):
                     what = f"the columns {given[field]!r} and {column!r} are both {field}"
                     raise BadInput(what, where=where, cure="rename one, or say in a mapping which one counts")
                 given[field] = column

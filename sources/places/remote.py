@@ -10,8 +10,8 @@ from contracts.versions import staged_folder
 from sources.formats.base import format_of
 from sources.mapping.model import NAME
 
-EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "adl": "azure"}
-"""Scheme -> the extra that opens it."""
+EXTRAS = {"s3": "s3", "s3a": "s3"}
+"""Scheme -> the extra that opens it; for another one fsspec names the package."""
 
 
 def copy_files(url: str, shown: str, copy: Path) -> Path:

@@ -258,3 +258,28 @@ def test_what_is_written_in_a_dialect_is_read_from_it(
     path.write_bytes(text.encode())
     found = list(delimited.lines(path, dialect_of(path, NAMES.__contains__)))
     assert [line.cells for line in found] == rows
+
+
+def test_a_quote_left_open_in_the_header_loses_no_row(tmp_path: Path, read: Callable) -> None:
+    text = ",".join(NAMES).replace("title", '"title') + "\n" + ROW.format(1, 1) + ROW.format(2, 2)
+    (tmp_path / "jobs.csv").write_text(text)
+    assert [job.id for job in read(tmp_path, "jobs")] == ["j1", "j2"]
+
+
+def test_a_quote_left_open_in_the_last_row_is_told_as_any(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "jobs.csv").write_text(",".join(NAMES) + "\n" + ROW.format(1, 1) + 'j2,"Care,Bern,2025-05-02\n')
+    _, reject = read(tmp_path, "jobs")
+    assert (reject.reason, reject.line) == ("open_quote", 3) and "title" in reject.detail
+
+
+def test_one_name_on_two_columns_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "jobs.csv").write_text("id,title,title,updated_at\n1,a,b,2025-05-01\n")
+    with refused(BadInput, "title", where="jobs.csv"):
+        open_source(tmp_path).shards("jobs")
+
+
+@pytest.mark.parametrize(("head", "said"), [(b"PK\x03\x04", "Excel"), (b"\x1f\x8b\x08", ".gz"), (b"PAR1", ".parquet")])
+def test_a_file_that_is_no_text_is_called_by_what_it_is(tmp_path: Path, read: Callable, head: bytes, said: str) -> None:
+    (tmp_path / "jobs.csv").write_bytes(head + bytes(range(256)))
+    [reject] = read(tmp_path, "jobs")
+    assert reject.reason == "unreadable_file" and said in reject.detail

@@ -276,3 +276,12 @@ def test_events_of_every_format_are_the_same(tmp_path: Path, read: Callable) -> 
     places[3].write_text(json.dumps(event))
     pq.write_table(pa.Table.from_pylist([event]), places[4])
     assert read(tmp_path, "events") == [Event.model_validate(event)] * 5
+
+
+@pytest.mark.parametrize(("after", "reason"), [(", {bad}]", "bad_json"), ("] more", "bad_json"), ("", "file_ends")])
+def test_what_is_wrong_in_an_array_is_told_after_what_is_whole(
+    tmp_path: Path, read: Callable, after: str, reason: str
+) -> None:
+    (tmp_path / "jobs.json").write_text(f"[{json.dumps(JOB)}{after}")
+    job, reject = read(tmp_path, "jobs")
+    assert (job.id, reject.reason, reject.line) == ("j1", reason, 1)
