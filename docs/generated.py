@@ -107,12 +107,13 @@ def records() -> str:
 def columns() -> str:
     """The columns of each table: which are needed, and what they hold."""
     from contracts.records import RECORDS
+    from sources.rows import BY_LOAD
 
     lines = ["| table | needed | may be absent |", "|---|---|---|"]
     for table in ("members", "jobs", "events", "grades"):
         fields = RECORDS[table].model_fields
-        needed = [f"`{name}`" for name, field in fields.items() if field.is_required()]
-        others = [f"`{name}`" for name, field in fields.items() if not field.is_required()]
+        asked = [name for name, field in fields.items() if field.is_required() and name not in BY_LOAD.get(table, ())]
+        needed, others = ([f"`{n}`" for n in fields if (n in asked) == wanted] for wanted in (True, False))
         lines.append(f"| {table} | {', '.join(needed)} | {', '.join(others)} |")
     return "\n".join(lines) + "\n"
 

@@ -171,7 +171,7 @@ def _teacher_stages() -> tuple[Stage, ...]:
 
 def run_recipe(
     workspace: Workspace,
-    data: Path | None,
+    data: str | Path | None,
     *,
     params: Path | None,
     knobs: Params,

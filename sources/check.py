@@ -148,13 +148,16 @@ def check_known(row: RawRow, record: Record, ids_of: Callable[[str], Container[s
     if not isinstance(record, Event | Grade):
         return None
     for table, reason, named in (
-        ("members", "unknown_member", "" if isinstance(record, Event) else record.member_id),
+        ("members", "unknown_member", record.member_id),
         ("jobs", "unknown_job", record.job_id),
     ):
         if named and named not in ids_of(table):
             cure = f"ingest the {table[:-1]}, then run again"
-            if padded := _with_zeros(named, ids_of(table)):
+            padded = _with_zeros(named, ids_of(table))
+            if padded:
                 cure = f"{padded!r} is: a spreadsheet took the id for a number; export its column as text"
+            elif isinstance(record, Event) and table == "members":
+                continue  # a visitor
             detail = f"{table[:-1]}_id {named!r} is not among the {table}; {cure}"
             return reject(row, reason, detail)
     return None

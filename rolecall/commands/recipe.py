@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from contracts.workspace import Workspace
-from rolecall.options import DEFAULT, JsonOption, ProfileOption, WorkspaceOption, params_of
+from rolecall.options import DEFAULT, JsonOption, MappingOption, ProfileOption, WorkspaceOption, params_of
 
 recipe = typer.Typer(invoke_without_command=True)
 
@@ -35,8 +35,9 @@ def run(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
     data: Annotated[
-        Path | None, typer.Option("--data", help="Raw data; absent: the workspace's own, or a market.")
+        str | None, typer.Option("--data", help="Raw data; absent: the workspace's own, or a market.")
     ] = None,
+    mapping: MappingOption = None,
     start: Annotated[str | None, typer.Option("--from", help="Start at this stage, with what is there.")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Stop after this stage.")] = None,
     profile: ProfileOption = None,
@@ -57,6 +58,7 @@ def run(
 
     root = context.find_root()
     ingest = [] if max_reject_share is None else ["--max-reject-share", str(max_reject_share)]
+    ingest += [] if mapping is None else ["--mapping", str(mapping)]
     run_recipe(
         Workspace(workspace),
         data,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from contracts.validation import shown
-from sources.check import RowChecker
+from sources.check import RowChecker, with_time
 from sources.rows import Reject, Source
 
 ROWS = 10
@@ -17,7 +17,7 @@ def first_rows(source: Source, checker: RowChecker) -> Iterator[str]:
     for table in source.tables:
         rows = (row for shard in source.shards(table) for row in source.read(shard))
         for number, row in enumerate(islice(rows, ROWS), start=1):
-            record = checker.check(row)
+            record = checker.check(with_time(row, checker.now)[0])
             if isinstance(record, Reject):
                 yield f"{table} {number}: does not fit: {record.reason}: {record.detail}"
             else:

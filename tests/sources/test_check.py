@@ -226,9 +226,9 @@ def test_a_row_that_could_not_be_read_keeps_its_reason_and_text(now) -> None:  #
     assert check(row, now) == Reject("jobs", "jobs.jsonl", 3, "bad_json", "unexpected end", '{"id": ')
 
 
-def test_an_id_that_lost_its_zeros_in_a_spreadsheet_is_told(checked: Callable) -> None:
-    event = checked("events", **EVENT | {"job_id": "17"})
-    found = check_known(
-        RawRow("events", "file", 1, EVENT), event, lambda table: {"members": {"m"}, "jobs": {"0017"}}[table]
-    )
-    assert isinstance(found, Reject) and found.reason == "unknown_job" and "'0017'" in found.detail
+@pytest.mark.parametrize(("name", "reason"), [("job_id", "unknown_job"), ("member_id", "unknown_member")])
+def test_an_id_that_lost_its_zeros_in_a_spreadsheet_is_told(checked: Callable, name: str, reason: str) -> None:
+    event = checked("events", **EVENT | {name: "17"})
+    ids = {"members": {"m", "017"}, "jobs": {"j", "0017"}}
+    found = check_known(RawRow("events", "file", 1, EVENT), event, ids.__getitem__)
+    assert isinstance(found, Reject) and found.reason == reason and "17'" in found.detail and "'0" in found.detail
