@@ -216,7 +216,7 @@ def run_recipe(
             log.info("[%d/%d] simulate: the market is there already", number, len(to_run))
             continue
         if "{data}" in stage.command and not (data or simulates):
-            _require_own_data(workspace, source)
+            _require_own_data(workspace, own_source(workspace))
         log.info("[%d/%d] %s", number, len(to_run), stage.name)
         argv = [part.format(data=source) for part in stage.command.split()]
         argv += [*_place(stage, workspace, profile), *(ingest if stage.name == "ingest" else ())]
@@ -262,13 +262,17 @@ def _dvc_stage(stage: Stage) -> dict:
 
 
 def _require_own_data(workspace: Workspace, source: Path | None) -> None:
-    """Raise NotReady where the folder that the workspace's records came from is not known, or not there any more."""
+    """Raise NotReady where the folder that the workspace's records came from is not known, not there, or a copy."""
     if source is None or not source.is_dir():
         came_from = "nobody noted where they came from" if source is None else f"they came from {source}, which is gone"
         raise NotReady(
             f"{workspace.root} holds real records, and {came_from}",
             cure="name the data with --data FOLDER, or go on with the records by --from verbalize",
         )
+
+    if workspace.copies.resolve() in source.parents:
+        what = f"the records of {workspace.root} came from elsewhere, and {source} is only the copy of then"
+        raise NotReady(what, cure="name the place again with --data")
 
 
 def _simulated_before(folder: Path, knobs: Params) -> bool:

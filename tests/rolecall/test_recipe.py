@@ -196,6 +196,15 @@ def test_a_workspace_of_real_records_takes_up_its_own_data_and_simulates_nothing
     assert not (workspace / RAW).exists()
 
 
+def test_a_copy_of_data_from_elsewhere_is_not_taken_for_the_data(tmp_path, monkeypatch):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "jobs.jsonl").write_text(json.dumps({"id": "j1", "title": "Nurse"}))
+    archive = shutil.make_archive(str(tmp_path / "board"), "zip", tmp_path / "data")
+    ingest.run(["--workspace", str(tmp_path / "w"), "--source", archive])
+    with refused(NotReady, "copies", "--data"):
+        stages_run(tmp_path / "w", monkeypatch)
+
+
 def test_a_market_that_is_there_is_not_simulated_again(tmp_path, monkeypatch):
     assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in stages()]
     assert stages_run(tmp_path, monkeypatch) == [stage.name for stage in stages() if stage.name != "simulate"]
