@@ -1,8 +1,9 @@
 """Bring your own CSV: what one sees is which rows fit, which do not and why, and where the others went.
 
-Columns are the fields of `Member`, `Job` and `Event` in contracts/records.py. The second job ends before it begins and
-the third has no title: the report names both before anything is loaded (as `rolecall validate FOLDER` does), and
-`ingest` puts them into the quarantine with their raw text, so that a corrected export can be compared with them.
+Columns are the fields of `Member`, `Job` and `Event` in contracts/records.py. The second job ends before it begins,
+which costs it the date, and the third has no title, which costs the row: the report names both before anything is
+loaded (as `rolecall validate FOLDER` does), and `ingest` puts the third into the quarantine with its raw text, so that
+a corrected export can be compared with it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHOWN = {
     "explanation.py": ["Registered Nurse\n    Its text is", "It is in the place where you are", "+0.50 same_city"],
-    "own_csv.py": ["1 fit, 2 do not", "expiry_before_posting", "missing_field", "'id': '1'"],
+    "own_csv.py": ["2 fit, 1 do not", "expiry_before_posting", "missing_field", "'id': '1'"],
     "own_judge.py": ["shared_skills 3  Registered Nurse  Judgement(grade=4", "rubric           Welder"],
     "own_source.py": ["asked dense, terms, newest", "dense,newest"],
     "search_jobs.py": ["in city 'denver'", "   1  Registered Nurse"],
