@@ -32,11 +32,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = result_file.parser(__doc__)
     parser.add_argument("--workspace", type=Path, default=Path("artifacts/demo"), help="where `rolecall run` was done")
     parser.add_argument("--name", default="demo", help="what the data is: the cases begin with it")
+    parser.add_argument("--seed", type=int, help="the ROLECALL_SEED that it was done with, where it was another than 0")
     options = parser.parse_args(argv)
     results = read_results(Workspace(options.workspace))
     sample = results.table(f"{LINKS}_sample")
     asked = f"ROLECALL_REPLAY__SERVED__TEACHER_REQUESTS={sample.requests} " if sample else ""
-    made = f"{asked}rolecall run --workspace {options.workspace}"
+    seed = f"ROLECALL_SEED={options.seed} " if options.seed else ""
+    made = f"{seed}{asked}rolecall run --workspace {options.workspace}"
     command = f"{made} && python -m benchmarks.affinity --name '{options.name}'"
     rows = served_rows(results, options.name)
     result_file.write("affinity", command, rows, results.simulated, publish=options.publish)
