@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -50,7 +51,7 @@ class Registry(Generic[T]):
 
     def names(self) -> tuple[str, ...]:
         """All names in order: built in, declared by other packages, registered by modules."""
-        return tuple(dict.fromkeys((*self._targets, *sorted(self._declared()), *self._classes)))
+        return tuple(dict.fromkeys((*self._targets, *sorted(self._declared), *self._classes)))
 
     def get(self, name: str) -> type[T]:
         """The class of a name.
@@ -65,7 +66,7 @@ class Registry(Generic[T]):
 
     def _load(self, name: str) -> type[T]:
         target = self._targets.get(name)
-        declared = self._declared()
+        declared = self._declared
         try:
             if target is not None:
                 module, _, attribute = target.partition(":")
@@ -77,7 +78,9 @@ class Registry(Generic[T]):
         known = ", ".join(self.names()) or "none"
         raise BadInput(f"no {name!r} in {self.group}", cure=f"one of {known}")
 
+    @cached_property
     def _declared(self) -> dict[str, EntryPoint]:
+        """Looked for once: it reads the metadata of every installed package."""
         return {point.name: point for point in entry_points(group=self.group)}
 
 
