@@ -13,6 +13,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
+from contracts.errors import BadInput
 from contracts.records import RECORDS
 from sources import files
 from sources.formats.base import Format, How, format_of, unreadable
@@ -58,18 +59,26 @@ class Layout:
         return table_files(self.folder, table)
 
     def shards(self, table: str) -> list[Shard]:
-        shards = []
-        paths = self.files(table)
-        section, seen = self.mapping.of(table), []
-        for path in paths:
-            columns = _format(path).columns(path, self._how(table))
-            if columns is not None:
-                seen += columns
-                require_columns(table, section, columns, str(path))
-            shards += _format(path).shards(table, path)
-        if seen:
-            require_used(table, section, seen, self.mapping_file)
-        return shards
+        paths, how, section = self.files(table), self._how(table), self.mapping.of(table)
+        columns = {path: found for path in paths if (found := _format(path).columns(path, how)) is not None}
+        if columns:
+            require_used(table, section, [name for found in columns.values() for name in found], self.mapping_file)
+        for path, found in columns.items():
+            require_columns(table, section, found, str(path))
+        return [shard for path in paths for shard in _format(path).shards(table, path)]
+
+    def require_files(self) -> None:
+        """Check that the files that the mapping names are there.
+
+        Raises:
+            BadInput: No file has one of the names.
+        """
+        there = [path.name for path in _data_files(self.folder)]
+        for table in RECORDS:
+            for name in self.mapping.of(table).files:
+                if not any(fnmatch(other, name) for other in there):
+                    what = f"{table}.files: no file {name!r} in {self.folder}; there are {', '.join(there) or 'none'}"
+                    raise BadInput(what, where=self.mapping_file, cure="name the file as it is called, * for any part")
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
         path = Path(shard.path)

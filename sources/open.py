@@ -32,14 +32,18 @@ def open_source(folder: Path, jobs_elsewhere: bool = False, mapping: Path | None
         mapping = folder / NAME
     kinds = [SOURCES.get(name) for name in reversed(SOURCES.names())]
     if mapping is not None:
-        source: Source | None = Layout(folder, read_mapping(mapping), str(mapping))
+        layout = Layout(folder, read_mapping(mapping), str(mapping))
+        layout.require_files()
+        source: Source | None = layout
     else:
         source = next((kind(folder) for kind in kinds if kind.recognises(folder)), None)
     if source is None or not source.tables:
         names = sorted(path.name for path in folder.iterdir())
         listed = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
         looked_for = ", ".join(kind.looks_for for kind in reversed(kinds))
-        cure = f"looked for {looked_for}; name a reader of another format under `plugins`"
+        workbook = next((name for name in names if name.lower().endswith((".xlsx", ".xls", ".ods"))), "")
+        cure = f"save {workbook} as CSV; " if workbook else ""
+        cure += f"looked for {looked_for}; name a reader of another format under `plugins`"
         raise UnknownSource(f"no known layout; it holds {listed}", where=str(folder), cure=cure)
     if "jobs" not in source.tables and not jobs_elsewhere:
         raise UnknownSource(

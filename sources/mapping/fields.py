@@ -66,6 +66,8 @@ class Fields:
         }
         self._passed = {*self._columns, *self._parts, *section.ignore}
         """Without a word for each row: what the file lacks use for as a whole is told once (`ignored_columns`)."""
+        mapped = {name for column in section.columns.values() for name in column.column}
+        self._deep = {name: name.split(".") for name in mapped if "." in name and name not in self._columns}
         self._commas: set[str] | None = None
         self._readers: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {}
         self._found: list[Finding] = []
@@ -108,8 +110,9 @@ class Fields:
             return row
         self._found = []
         value: dict[str, Any] = {}
+        cells = _with_parts(row.value, self._deep) if self._deep else row.value
         try:
-            for name, cell in row.value.items():
+            for name, cell in cells.items():
                 readers = self._readers.get(name)
                 if readers is None:
                     readers = self._readers[name] = self._readers_of(name)
@@ -119,8 +122,8 @@ class Fields:
                 if not readers and name not in self._passed:
                     self._found.append(Finding(self._table, "unknown_field", name, "not read"))
             for field, column in self._joined.items():
-                cells = [row.value.get(name) for name in column.column]
-                if said := [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]:
+                parts = [cells.get(name) for name in column.column]
+                if said := [str(cell).strip() for cell in parts if cell is not None and str(cell).strip()]:
                     _put(value, field, self._reader(field, column)(column.join.join(said)))
             for field, given in self._filled.items():
                 if not _has(value, field):
@@ -241,6 +244,21 @@ def require_columns(table: str, section: TableMapping, columns: Sequence[str], w
             cure=f"rename or add it: {table} need {', '.join(needed)}; or say in a mapping which column it is, "
             "`rolecall validate FOLDER --suggest` writes one",
         )
+
+
+def _with_parts(row: Mapping[str, Any], paths: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+    """A row with the parts of the objects that a mapping goes into, under their paths, instead of the objects."""
+    cells = dict(row)
+    for name, (head, *rest) in paths.items():
+        part = row.get(head)
+        if isinstance(part, dict):
+            cells.pop(head, None)
+            cells = {f"{head}.{inner}": cell for inner, cell in part.items()} | cells
+        for step in rest:
+            part = part.get(step) if isinstance(part, dict) else None
+        if part is not None:
+            cells[name] = part
+    return cells
 
 
 def _put(value: dict[str, Any], field: str, cell: Any) -> None:

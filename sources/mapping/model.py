@@ -13,6 +13,7 @@ jobs:
 
 from __future__ import annotations
 
+import codecs
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -45,7 +46,8 @@ class Column(FrozenModel):
     """Where the value of a field comes from. Written short, a text or a list of texts is `column`.
 
     Attributes:
-        column: The column; of several, the values that are there are joined by `join`.
+        column: The column, `pay.least` for a part of an object in JSON; of several, the values that are there are
+            joined by `join`.
         constant: One value for every row, instead of a column.
         default: The value where the column's cell is empty, or the row has none.
         values: Word of the column -> value of the field, in any case; a word that is not here stays as it is.
@@ -112,6 +114,11 @@ class TableMapping(FrozenModel):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise wrong(f"no encoding {self.encoding!r}", "one like windows-1252, utf-16 or shift-jis") from None
         if self.table and self.query:
             raise wrong("it has a table and a query", "keep one of them")
         return self

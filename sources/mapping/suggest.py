@@ -113,10 +113,18 @@ def _files(folder: Path) -> Iterator[File]:
             continue
         how = How()
         rows = list(islice(form.rows(Shard(form.table(path) or "jobs", str(path)), how), SAMPLE_ROWS))
-        values = [row.value for row in rows if row.value is not None]
+        values = [_flat(row.value) for row in rows if row.value is not None]
         columns = form.columns(path, how) or list(dict.fromkeys(name for value in values for name in value))
         if values and columns:
             yield File(path, [column for column in columns if column], values)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with the parts of its objects by their path."""
+    flat: dict[str, Any] = {}
+    for name, cell in row.items():
+        flat |= {f"{name}.{part}": value for part, value in cell.items()} if isinstance(cell, dict) else {name: cell}
+    return flat
 
 
 def _tables(found: Sequence[File]) -> Iterator[tuple[str, File]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def test_a_mapping_may_lie_elsewhere(tmp_path: Path) -> None:
         ("{constant: EUR}", "{}", ["line 11", "currency"]),
         ("title: Titel", "title: {colum: Titel}", ["line 6", "colum"]),
         ("jobs:", "stellen:", ["line 2", "stellen"]),
+        ("ignore:", "encoding: klingon\n  ignore:", ["klingon", "windows-1252"]),
     ],
 )
 def test_what_the_mapping_gets_wrong_is_named_with_its_line(
@@ -80,11 +82,33 @@ def test_what_the_mapping_gets_wrong_is_named_with_its_line(
 
 
 def test_a_column_that_no_file_has_is_named_with_the_nearest(tmp_path: Path) -> None:
-    mapping = MAPPING.replace("company: {column: Firma, default: Spital}", "").replace("title: Titel", "title: Title")
-    with refused(MissingColumn, "title", "Titel", where="stellen.csv"):
-        open_source(board(tmp_path, mapping)).shards("jobs")
+    mapping = MAPPING.replace("company: {column: Firma, default: Spital}", "")
     with refused(BadInput, "jobs.columns.company", "Firma", "Nr", where="mapping.yaml"):
         open_source(board(tmp_path)).shards("jobs")
+    with refused(BadInput, "jobs.columns.title", "'Titel'", where="mapping.yaml"):
+        open_source(board(tmp_path, mapping.replace("title: Titel", "title: Titl"))).shards("jobs")
+    with refused(MissingColumn, "title", "Titel", where="stellen.csv"):
+        open_source(board(tmp_path, mapping.replace("title: Titel", ""))).shards("jobs")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with refused(BadInput, "jobs.files", "stelle.csv", "stellen.csv", where="mapping.yaml"):
+        open_source(board(tmp_path, MAPPING.replace("stellen.csv", "stelle.csv")))
+
+
+def test_a_part_of_an_object_may_be_a_column(tmp_path: Path, read: Callable) -> None:
+    job = {
+        "id": "1",
+        "title": "Nurse",
+        "updated_at": "2025-05-01",
+        "pay": {"least": 40_000, "unit": "year", "bonus": 5},
+    }
+    (tmp_path / "jobs.json").write_text(json.dumps([job]))
+    (tmp_path / "mapping.yaml").write_text("jobs:\n  columns: {salary_min: pay.least, salary_period: pay.unit}\n")
+    assert read(tmp_path, "jobs")[0].salary_min == 40_000
+    source = open_source(tmp_path)
+    [row] = [row for shard in source.shards("jobs") for row in source.read(shard)]
+    assert [finding.shape for finding in row.findings] == ["pay.bonus"]
 
 
 def test_a_date_that_is_not_as_the_mapping_says_is_set_aside(tmp_path: Path, read: Callable) -> None:
