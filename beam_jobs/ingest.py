@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -59,6 +60,7 @@ from beam_jobs.flags import read_flags
 from beam_jobs.ledger import Unit
 from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
 from beam_jobs.snapshot import close_absent
+from beam_jobs.spill import Spilled, read_spilled, spill
 from contracts.arrow import TIME, to_table
 from contracts.errors import TooManyRejects
 from contracts.progress import Progress
@@ -228,7 +230,8 @@ def _run(
 ) -> Counter[str]:
     rows = _rows_ahead(pieces)
     progress = Progress("ingest", "rows", rows and rows // processes(options))
-    check_rows = CheckRows(source, workspace, load.time, reading, buckets, progress)
+    spilled = workspace.records / f".{load.id}"
+    check_rows = CheckRows(source, workspace, load.time, reading, buckets, progress, spilled)
 
     def build(pipeline: beam.Pipeline) -> None:
         checked = (
@@ -248,11 +251,14 @@ def _run(
             | "write quarantine" >> beam.Map(_write_rejects, workspace.quarantine, load.time)
         )
 
-    return run_pipeline(options, build)
+    try:
+        return run_pipeline(options, build)
+    finally:
+        shutil.rmtree(spilled, ignore_errors=True)
 
 
 class CheckRows(beam.DoFn):
-    """Piece -> (table and bucket, checked records as Arrow IPC), and rejects by table and source."""
+    """Piece -> (table and bucket, where its checked records lie), and rejects by table and source."""
 
     def __init__(
         self,
@@ -262,9 +268,10 @@ class CheckRows(beam.DoFn):
         reading: TimeReading,
         buckets: int,
         progress: Progress,
+        spilled: Path,
     ) -> None:
         self._source, self._workspace, self._now, self._reading = source, workspace, now, reading
-        self._buckets, self._progress = buckets, progress
+        self._buckets, self._progress, self._spilled = buckets, progress, spilled
 
     def setup(self) -> None:
         self._checker = RowChecker(self._now, self._reading, self._source)
@@ -278,17 +285,29 @@ class CheckRows(beam.DoFn):
         self._progress.start()
         rows = iter(self._source.read(piece.shard))
         place = piece.order << 40
+        waiting: list[pa.Table] = []
         while batch := list(islice(rows, BATCH_ROWS)):
             kept, rejects, skipped = self._check(table, batch, place)
             place += len(batch)
             count(f"{table}.read", len(batch))
             count(f"{table}.unit{piece.unit}", len(batch))
-            for bucket, part in by_bucket(kept, KEYS.get(table, WHOLE_ROW)[0], self._buckets):
-                yield f"{table}/{bucket}", _to_ipc(part)
+            waiting.append(kept)
+            if sum(map(len, waiting)) >= PART_ROWS:
+                yield from self._spill(table, waiting)
+                waiting = []
             for bucket, part in by_bucket(pa.table({"id": pa.array(skipped, pa.string())}), "id", self._buckets):
                 yield f"{table}/{bucket}", part["id"].to_pylist()
             yield from _by_source(table, rejects)
             self._progress.add(len(batch))
+        yield from self._spill(table, waiting)
+
+    def _spill(self, table: str, pieces: list[pa.Table]) -> list[tuple[str, Spilled]]:
+        """(table and bucket, where its rows lie), of rows that were checked."""
+        if not sum(map(len, pieces)):
+            return []
+        rows = pa.concat_tables(pieces)
+        parts_ = by_bucket(rows, KEYS.get(table, WHOLE_ROW)[0], self._buckets)
+        return spill(self._spilled, ((f"{table}/{bucket}", part) for bucket, part in parts_), rows.schema)
 
     def _check(self, table: str, batch: list[RawRow], place: int) -> tuple[pa.Table, list[Reject], list[str]]:
         """The records of a batch, its rejects, and the ids of members or jobs whose newest version it says again."""
@@ -354,17 +373,17 @@ class CheckRows(beam.DoFn):
 class WriteRecords(beam.DoFn):
     """(table and bucket, pieces) -> parts of the records without duplicates; contradictions as rejects.
 
-    A piece is Arrow IPC of rows, or a list of ids whose newest version the load says again.
+    A piece is a place where rows were spilled to, or a list of ids whose newest version the load says again.
     """
 
     def __init__(self, workspace: Workspace, load: loads.Load) -> None:
         self._workspace, self._load = workspace, load
 
-    def process(self, element: tuple[str, Iterable[bytes | list[str]]]) -> Iterator[Any]:
+    def process(self, element: tuple[str, Iterable[Spilled | list[str]]]) -> Iterator[Any]:
         key, pieces = element[0], list(element[1])
         table, _, bucket = key.partition("/")
         said_again = {id_ for piece in pieces if isinstance(piece, list) for id_ in piece}
-        tables = [_from_ipc(piece) for piece in pieces if isinstance(piece, bytes)]
+        tables = [read_spilled(piece) for piece in pieces if isinstance(piece, Spilled)]
         if not tables:
             return
         rows = pa.concat_tables(tables).sort_by(ORDER)
@@ -398,18 +417,6 @@ def _with_times(rows: pa.Table, times: dict[int, datetime]) -> pa.Table:
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, rows.schema.field(at), pa.array(columns[name], kind))
     return rows
-
-
-def _to_ipc(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
-        writer.write_table(table)
-    return sink.getvalue().to_pybytes()
-
-
-def _from_ipc(data: bytes) -> pa.Table:
-    with pa.ipc.open_stream(data) as reader:
-        return reader.read_all()
 
 
 def _by_source(table: str, rejects: Sequence[Reject]) -> Iterator[Any]:

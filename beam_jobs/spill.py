@@ -1,0 +1,51 @@
+"""Checked rows on their way to the worker that writes them: in files, since the local runner groups in memory.
+
+A file holds many keys, a record batch each, so that a million rows are a few dozen files.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+
+class Spilled(NamedTuple):
+    """One record batch of a file."""
+
+    path: str
+    batch: int
+
+
+def spill(folder: Path, parts: Iterable[tuple[str, pa.Table]], schema: pa.Schema) -> list[tuple[str, Spilled]]:
+    """Write the rows of each key; every worker must see the folder under the same path.
+
+    Args:
+        folder: Made where it is not there.
+        parts: Key -> its rows, not empty.
+        schema: Of all rows.
+
+    Returns:
+        Key -> where its rows lie, in the order of `parts`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = str(folder / f"{uuid.uuid4().hex}.arrow")
+    places: list[tuple[str, Spilled]] = []
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer:
+        for key, rows in parts:
+            for batch in rows.combine_chunks().to_batches():
+                places.append((key, Spilled(path, len(places))))
+                writer.write_batch(batch)
+    return places
+
+
+def read_spilled(piece: Spilled) -> pa.Table:
+    """The rows that lie at a place."""
+    with pa.OSFile(piece.path) as source, pa.ipc.open_file(source) as reader:
+        return pa.Table.from_batches([reader.get_batch(piece.batch)])
+
+
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
