@@ -65,6 +65,16 @@ class IngestFlags(IngestConfig):
     )
 
 
+class VerbalizeConfig(FrozenModel):
+    """The knobs of text features."""
+
+    trust_first_record: bool = Field(
+        True,
+        description="Where events lie before the first record of their member or job, take that record as known by "
+        "then; a job not before it was posted.",
+    )
+
+
 class EmbedFlags(FrozenModel):
     """The flags of `beam_jobs.embed`."""
 

@@ -8,10 +8,14 @@ and the old text goes when the new one is complete.
 
 A row of the first load counts as known from its own time on (the source's clock is trusted for what lies behind);
 later ones from the run's time on. New text of an old record version keeps the time from which that was known.
+
+Where events of a member or job lie before its first record, as in an export that dates every row today, that record is
+trusted back to the first of them: else such requests would know nobody. A job is never known before it was posted.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -28,9 +32,11 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables, ledger
+from beam_jobs.config import VerbalizeConfig
 from beam_jobs.feature_tables import ROW
-from beam_jobs.flags import NoFlags, read_flags
+from beam_jobs.flags import read_flags
 from beam_jobs.pipeline import Counts, command, count, finish, ingested, processes, run_id, run_pipeline
+from beam_jobs.trust import trust_first_records
 from contracts.arrow import TIME, to_records
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
 from contracts.progress import Progress
@@ -40,6 +46,8 @@ from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
 from contracts.versions import write_text
 from contracts.workspace import Workspace
+
+log = logging.getLogger("rolecall")
 
 VIEWS = {"members": MEMBER_TEXT, "jobs": JOB_TEXT}
 BATCH_ROWS = 1_000
@@ -69,7 +77,7 @@ class PendingRows(NamedTuple):
 
 def run(argv: Sequence[str] | None = None) -> Counts:
     """Bring the text features of a workspace up to its records. Raises NotReady where there are no jobs."""
-    workspace, _, options = read_flags("verbalize", __doc__, NoFlags, argv)
+    workspace, config, options = read_flags("verbalize", __doc__, VerbalizeConfig, argv)
     started = time.monotonic()
     verbalizer = Verbalizer(fitted_percentiles(workspace))
     name, now = run_id(), datetime.now(UTC)
@@ -87,6 +95,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         if parts(folder):
             ledger.note_loaded(folder)
         counts[table] += Counts(written=done[f"{view}.written"])
+        if config.trust_first_record and (trusted := trust_first_records(workspace, table)):
+            log.info("%s: the first record of %s is trusted back to its first event", table, f"{trusted:,}")
     return finish("verbalize", f"text version {verbalizer.version}", counts, started)
 
 

@@ -62,9 +62,9 @@ def past_index(
     jobs, texts = read_table(workspace.records / "jobs"), read_table(workspace.features / JOB_TEXT)
     records = _versions_at(jobs, "id", ["updated_at"], cut)
     of_texts = _versions_at(texts, JOB_KEY, KNOWN, cut)
-    later = {**records.known_from, **of_texts.known_from}
-    for job in records.known_from.keys() & of_texts.known_from.keys():
-        later[job] = max(records.known_from[job], of_texts.known_from[job])
+    # The text says since when a job counts as known: a first record may be trusted back (`beam_jobs.verbalize`).
+    have_text = set(texts[JOB_KEY].unique().to_pylist())
+    later = {job: time for job, time in records.known_from.items() if job not in have_text} | of_texts.known_from
     if records.all_newest and of_texts.all_newest:
         index = JobIndex.load(workspace.index)
         yield PastIndex(index, _not_guarded(index, later))

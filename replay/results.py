@@ -48,9 +48,17 @@ class Cell(FrozenModel):
 
     @classmethod
     def of(cls, system: str, metric: str, mean: Estimate, difference: Estimate | None = None) -> Self:
-        """The cell of an estimate and of its paired difference from the reference."""
-        apart = None if difference is None else (difference.value, difference.low, difference.high)
-        return cls(system=system, metric=metric, value=mean.value, low=mean.low, high=mean.high, difference=apart)
+        """The cell of an estimate and of its paired difference from the reference.
+
+        One request tells nothing of others: then an interval is the whole range of the measure.
+        """
+        low, high = (
+            (mean.low, mean.high) if mean.n > 1 else (-1.0 if "kappa" in metric or "rank" in metric else 0.0, 1.0)
+        )
+        apart = None
+        if difference is not None:
+            apart = difference.value, *((difference.low, difference.high) if difference.n > 1 else (-1.0, 1.0))
+        return cls(system=system, metric=metric, value=mean.value, low=low, high=high, difference=apart)
 
 
 class Table(FrozenModel):

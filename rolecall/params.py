@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
-from beam_jobs.config import IngestConfig, LabelConfig
+from beam_jobs.config import IngestConfig, LabelConfig, VerbalizeConfig
 from contracts.documents import read_text, read_yaml, to_yaml
 from contracts.errors import BadInput
 from contracts.plugins import load_plugin
@@ -91,6 +91,7 @@ class Params(FrozenModel):
     )
     simulate: Simulate = Simulate()
     ingest: IngestConfig = IngestConfig()
+    verbalize: VerbalizeConfig = VerbalizeConfig()
     encoder: Encoder = Encoder()
     label: LabelConfig = LabelConfig()
     student: StudentConfig = Field(default_factory=StudentConfig)

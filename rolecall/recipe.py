@@ -69,7 +69,7 @@ def stages() -> tuple[Stage, ...]:
         Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
         Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
         Stage("golden", "golden import --data {data}", (RAW,), ("golden",), files=(POLICY,)),
-        Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json")),
+        Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json"), ("verbalize",)),
         Stage("activity", "activity", ("records",), ("features/member_activity", "features/job_stats")),
         Stage("links", "links learn --or-none", ("records",), ("links",), ("links",), grows=True),
         Stage(

@@ -106,7 +106,9 @@ def headline(results: Results) -> tuple[str, str]:
     assert whole.difference is not None
     by, low, high = whole.difference
     where = "On a simulated market, the" if results.simulated else "The"
-    if low > 0:
+    if table.requests == 1:
+        verdict = "was asked once, from which nothing can be told"
+    elif low > 0:
         verdict = "ranks better than BM25"
     elif high < 0:
         verdict = "ranks worse than BM25"

@@ -225,8 +225,9 @@ def undo(
 def verbalize(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     """Turn changed records into text features (Beam)."""
     from beam_jobs import verbalize as job
+    from beam_jobs.flags import as_flags
 
-    job.run(["--workspace", str(workspace), *context.args])
+    job.run(["--workspace", str(workspace), *as_flags(params_of(context).verbalize), *context.args])
 
 
 def activity(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:

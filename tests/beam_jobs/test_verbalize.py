@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from contracts.features import CREATED_TIME, EVENT_TIME
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table, write_part
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
+from history.as_of import LoggedRequest, requests_as_of
 from tests.make import refused
 
 TWO_PROCESSES = ("--direct_running_mode=multi_processing", "--direct_num_workers=2")
@@ -170,3 +172,30 @@ def test_times_have_the_type_that_feast_reads(take_in, run, workspace):
 def test_workspace_without_jobs_is_a_clear_error(run):
     with refused(NotReady, "rolecall ingest"):
         run()
+
+
+def test_a_first_record_that_an_event_lies_before_is_trusted_back_to_it(raw, take_in, workspace):
+    """As an export dates every row today: who acted is known by then, and a job too, but not before its posting."""
+    late = "2024-06-01T00:00:00Z"
+    raw.write("members", [member | {"updated_at": late} for member in raw.good["members"]])
+    posted = {"j1": "2024-02-15T00:00:00Z", "j2": "2023-01-01T00:00:00Z"}
+    jobs = [job | {"updated_at": late, "posted_at": posted.get(job["id"])} for job in raw.good["jobs"]]
+    raw.write("jobs", [*jobs, jobs[0] | {"title": "Pilot", "updated_at": "2024-07-01T00:00:00Z"}])
+    take_in()
+    flags = ["--workspace", str(workspace.root)]
+    verbalize.run([*flags, "--no-trust-first-record"])
+
+    def known(view: str, key: str) -> dict[str, list[str]]:
+        rows = read_table(workspace.features / view).sort_by(EVENT_TIME).to_pylist()
+        assert all(row[EVENT_TIME] == row[CREATED_TIME] for row in rows)
+        return {id_: [f"{r[EVENT_TIME]:%m-%d}" for r in rows if r[key] == id_] for id_ in {r[key] for r in rows}}
+
+    assert set(chain.from_iterable(known("member_text", "member_id").values())) == {"06-01"}
+    for _ in range(2):  # it is done once
+        verbalize.run(flags)
+        assert known("member_text", "member_id") == {"m0": ["01-31"], "m1": ["01-31"], "m2": ["01-31"], "m3": ["06-01"]}
+        found = known("job_text", "job_id")
+        assert found == {"j0": ["01-31", "07-01"], "j1": ["02-15"], "j2": ["01-31"], "j3": ["06-01"], "j4": ["06-01"]}
+    asked = LoggedRequest("m0", "", datetime(2024, 2, 1, tzinfo=UTC), ())
+    (request,) = requests_as_of(workspace, [asked])
+    assert "nurse 0" in request.request_text and request.member is not None

@@ -9,6 +9,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from replay.measures import (
+    Estimate,
     auc_by_list,
     auc_estimates,
     kappa_estimate,
@@ -18,6 +19,7 @@ from replay.measures import (
     recall_curve,
     resamples,
 )
+from replay.results import Cell
 from replay.trec import write_qrels, write_run
 
 
@@ -130,3 +132,17 @@ def test_kappa_over_lists_is_scikit_learns_over_their_pairs() -> None:
     found = kappa_estimate(confusions, seed=0)
     assert found.value == pytest.approx(cohen_kappa_score(first.ravel(), second.ravel(), weights="quadratic"))
     assert found.low < found.value < found.high and found.n == 30
+
+
+def test_one_request_has_no_interval_but_the_whole_range() -> None:
+    once, twice = (Estimate(0.5, 0.5, 0.5, n) for n in (1, 2))
+    assert Cell.of("BM25", "nDCG@10", once, once).model_dump() == {
+        "system": "BM25",
+        "metric": "nDCG@10",
+        "value": 0.5,
+        "low": 0.0,
+        "high": 1.0,
+        "difference": (0.5, -1.0, 1.0),
+    }
+    assert Cell.of("BM25", "kappa_with_judge", once).low == -1
+    assert Cell.of("BM25", "nDCG@10", twice).low == 0.5
