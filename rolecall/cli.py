@@ -13,6 +13,7 @@ from contracts.errors import RolecallError
 from rolecall.commands import data, features, golden, index, links, policy, recipe, replay, rules, serve, train
 from rolecall.console import show_progress
 from rolecall.extras import missing_extra
+from rolecall.interrupt import Interrupted, leave, watch
 from rolecall.params import load_params
 
 app = typer.Typer(
@@ -62,9 +63,12 @@ app.add_typer(golden.golden, name="golden")
 
 
 def main() -> None:
-    """Run a command. A typed error is one line and its exit code; anything else is a bug and keeps its trace."""
+    """Run a command. A typed error or Ctrl-C is one line and its exit code; all else is a bug and keeps its trace."""
+    watch()
     try:
         app()
+    except Interrupted:
+        leave()
     except RolecallError as error:
         _exit(error)
     except ModuleNotFoundError as error:

@@ -145,7 +145,7 @@ def load_params(path: Path | None = None) -> Params:
             A plugin's path is looked for beside the file of knobs, then in the working directory.
     """
     source = path or (DEFAULT if DEFAULT.is_file() else None)
-    file = _read(source) if source else {}
+    file = _beside(_read(source), params_model(), source.parent) if source else {}
     plugins = _merged(file, _Environment()()).get("plugins")
     for plugin in plugins if isinstance(plugins, list) else ():
         load_plugin(str(plugin), source.parent if source else Path())  # it may add the section of a teacher
@@ -194,6 +194,25 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     """Both trees of knobs; where both hold one, the one above."""
     shared = {name for name in above if isinstance(above[name], dict) and isinstance(below.get(name), dict)}
     return below | above | {name: _merged(below[name], above[name]) for name in shared}
+
+
+def _beside(content: dict[str, Any], model: type[BaseModel], folder: Path) -> dict[str, Any]:
+    """The knobs of a file with its relative paths taken from the file's folder; without a change where that is here."""
+    paths: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        value, kinds = content.get(name), _kinds(field.annotation)
+        if isinstance(value, str) and Path in kinds:
+            paths[name] = str(folder / value)
+        elif isinstance(value, dict):
+            for kind in kinds:
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    paths[name] = value = _beside(value, kind, folder)
+    return content | paths
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """A type and those that it is made of, however deep."""
+    return [annotation, *(kind for part in get_args(annotation) for kind in _kinds(part))]
 
 
 def _read(source: Path) -> dict[str, Any]:

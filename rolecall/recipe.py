@@ -22,6 +22,7 @@ from contracts.errors import BadInput, NotReady, RolecallError
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
 from rolecall.costs import read_costs, write_costs
+from rolecall.interrupt import OF_RUN
 from rolecall.params import Params
 
 log = logging.getLogger("rolecall")
@@ -303,7 +304,7 @@ def _place(stage: Stage, workspace: Workspace, profile: str | None) -> list[str]
 def _run(name: str, argv: Sequence[str], params: Path | None, quiet: bool) -> dict:
     options = [*(["--params", str(params)] if params else []), *(["--quiet"] if quiet else [])]
     started = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "rolecall", *options, *argv])
+    process = subprocess.Popen([sys.executable, "-m", "rolecall", *options, *argv], env=os.environ | {OF_RUN: "1"})
     _, status, usage = os.wait4(process.pid, 0)
     code = os.waitstatus_to_exitcode(status)
     process.returncode = code

@@ -32,18 +32,22 @@ def validate(
     as_json: JsonOption = False,
 ) -> None:
     """Check a folder of data before anything is loaded: what fits, what does not, and why."""
+    from history.forecast import Forecast
     from sources.validate import validate as check
 
     knobs = params_of(context).ingest
     if suggest:
         _suggest(Path(data), mapping or Path(data) / "mapping.yaml", knobs.reading())
         return
+    forecast = Forecast()
     with _here(data, mapping or knobs.mapping) as folder:
-        report = check(folder, datetime.now(UTC), knobs.reading(), mapping=mapping or knobs.mapping)
+        report = check(folder, datetime.now(UTC), knobs.reading(), forecast.take, mapping=mapping or knobs.mapping)
+    foreseen = list(forecast.lines())
     if as_json:
-        typer.echo(json.dumps(report.as_dict(), indent=2, default=str))
+        typer.echo(json.dumps(report.as_dict() | {"foreseen": foreseen}, indent=2, default=str))
     else:
-        typer.echo("\n".join(report.lines()))
+        *lines, verdict = report.lines()
+        typer.echo("\n".join([*lines, *(f"log: {line}" for line in foreseen), verdict]))
     if not report.ok:
         raise typer.Exit(2)
 

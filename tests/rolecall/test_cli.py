@@ -88,3 +88,26 @@ def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text("seed: 3\n")
     monkeypatch.setenv("ROLECALL_SEED", "7")
     assert "seed: 7" in rolecall("--show-config", "doctor", cwd=tmp_path).stdout
+
+
+def test_ctrl_c_is_one_line_and_the_exit_code_of_shells():
+    """Whatever runs: an `except Exception` on the way does not take it, and threads are not waited for."""
+    script = """
+import os, signal, threading, time
+from rolecall import cli
+
+def work():
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(600)
+    except Exception:
+        print("taken for an error")
+
+cli.app = work
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130
+    assert done.stderr == "rolecall: stopped; the same command goes on with what is done\n"
+    assert done.stdout == ""

@@ -75,3 +75,16 @@ def test_a_plugin_that_is_not_there_is_named(file: Path) -> None:
     file.write_text("plugins: [no_such_module]\n")
     with refused(NotReady, "no_such_module"):
         load_params(file)
+
+
+def test_paths_in_a_file_of_knobs_are_relative_to_it(tmp_path, monkeypatch):
+    """Those of variables are of where the command runs, and an absolute one stays."""
+    (tmp_path / "there").mkdir()
+    file = tmp_path / "there" / "params.yaml"
+    file.write_text("label: {policy: my.yaml}\nlinks: {edits: /etc/edits.yaml}\n")
+    monkeypatch.setenv("ROLECALL_RULES__FILE", "rules.yaml")
+    knobs = load_params(file)
+    assert knobs.label.policy == tmp_path / "there" / "my.yaml"
+    assert (knobs.links.edits, knobs.rules.file) == (Path("/etc/edits.yaml"), Path("rules.yaml"))
+    monkeypatch.chdir(tmp_path / "there")
+    assert load_params().label.policy == Path("my.yaml")
