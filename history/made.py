@@ -27,8 +27,8 @@ from contracts.workspace import Workspace
 from history.as_of import KNOWN
 from history.requests import TEST_SHARE, VALID_SHARE, PastRequest
 
-MOST = 300
-"""Made requests at most, half of them searches: a judge grades hundreds of candidates of each."""
+MOST = 80
+"""Made requests at most, half of them searches: a judge grades hundreds of candidates of each, and a board waits."""
 A_JOB = 2
 """Made requests at most for each open job: on a board of thirty jobs more would say the same again."""
 _SKILLS = 5
