@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,12 +22,13 @@ from contracts.records import RECORDS
 from contracts.tables import parts, read_table, write_part
 from contracts.values import FrozenModel
 from contracts.versions import write_text
-from contracts.workspace import Workspace
+from contracts.workspace import RAW, Workspace
 from simulator.market import is_market
 from sources import quarantine
 
-RAW = "raw"
-"""The folder of a workspace that its own simulated market is written to."""
+if TYPE_CHECKING:
+    import polars as pl
+
 _NOTE = "_loads.json"
 _VIEWS = {"members": (MEMBER_TEXT, MEMBER_VECTOR), "jobs": (JOB_TEXT, JOB_VECTOR)}
 
@@ -171,11 +172,15 @@ def _drop_orphans(workspace: Workspace, table: str) -> None:
 
 
 def _keys(folder: Path, columns: list[str]) -> pl.DataFrame | None:
+    import polars as pl  # the command line starts without it
+
     return pl.DataFrame(read_table(folder, columns)) if parts(folder) else None
 
 
 def _keep(folder: Path, columns: list[str], known: pl.DataFrame | None) -> None:
     """Rewrite the parts of a table without the rows whose `columns` are not in `known`."""
+    import polars as pl
+
     for path in parts(folder):
         table: pa.Table = pq.read_table(path)
         rows = pl.DataFrame(table.select(columns)).with_row_index("row")

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from contracts.versions import require_current
 
+RAW = "raw"
+"""The folder of a workspace that its own simulated market is written to."""
+
 
 @dataclass(frozen=True)
 class Workspace:

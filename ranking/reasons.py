@@ -71,6 +71,10 @@ FACTS: Mapping[str, Fact] = {
     "apply": Fact("it is likelier to be applied to than the average candidate", _above),
     "dismiss": Fact("it is less likely to be dismissed than the average candidate", lambda v, mean: v < mean, -1),
     "hire": Fact("it is likelier to lead to a hire than the average candidate", _above),
+    "shortlist": Fact("its employer is likelier to shortlist you than that of the average candidate", _above),
+    "interview": Fact("its employer is likelier to interview you than that of the average candidate", _above),
+    "offer": Fact("its employer is likelier to offer it to you than that of the average candidate", _above),
+    "reject": Fact("its employer is less likely to turn you down than the average one", lambda v, mean: v < mean, -1),
 }
 """Input of the blend -> what it may say. An input of another name says nothing."""
 

@@ -16,10 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from beam_jobs.loads import RAW, is_simulated, own_source
 from contracts.documents import to_yaml
 from contracts.errors import BadInput, NotReady, RolecallError
-from contracts.workspace import Workspace
+from contracts.workspace import RAW, Workspace
 from models.registry import TEACHERS
 from rolecall.costs import read_costs, write_costs
 from rolecall.interrupt import OF_RUN
@@ -201,6 +200,8 @@ def run_recipe(
         NotReady: The folder of the workspace's records is gone, and a stage reads it.
         StageFailed: A stage ended with an error.
     """
+    from beam_jobs.loads import is_simulated, own_source  # the command line starts without what reads tables
+
     simulates = data is None and is_simulated(workspace) is not False
     source = data or (workspace.root / RAW if simulates else own_source(workspace))
     to_run = [stage for stage in stages() if simulates or stage.name != "simulate"]

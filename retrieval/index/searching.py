@@ -14,11 +14,15 @@ from retrieval.engines.hits import Hits
 from retrieval.index.job_rows import JobRows
 from retrieval.index.manifest import IndexManifest
 from retrieval.merge import merge
+from retrieval.popularity import popular_nearby
 from retrieval.request import Request
 from retrieval.rules.conditions import Jobs
 from retrieval.rules.rules import Rule, demoted, demoted_by, without_removed
 from retrieval.sources.source import SearchedIndex, Source, SourceQuery, VectorSource
 from retrieval.words.terms import TermIndex
+
+NEWEST = "newest"
+"""What finds jobs where no source has anything to go by, as for a place alone on a board that nobody looked at yet."""
 
 
 class Index(SearchedIndex, Jobs, Protocol):
@@ -48,7 +52,9 @@ def search(index: Index, request: Request, vector: np.ndarray | None, k: int, ru
     shares = config.shares(request.query)
     query = SourceQuery(index, request, vector, mask, k)
     hits = _hits({name: index.sources[name] for name in shares}, query)
-    learned = config.weights(request.query)
+    if not any(len(found.rows) for found in hits.values()):
+        shares, hits = {NEWEST: 1.0}, {NEWEST: _newest(query)}
+    learned = {} if NEWEST in hits else config.weights(request.query)
     weights = [learned.get(name, (0.0, 0.0)) for name in hits] if learned else None
     demotions = demoted(rules, index, request)
     last = np.logical_or.reduce(list(demotions.values())) if demotions else None
@@ -90,6 +96,12 @@ def _hits(sources: Mapping[str, Source], query: SourceQuery) -> dict[str, Hits]:
     return {name: hits for name, hits in every.items() if hits is not None}
 
 
+def _newest(query: SourceQuery) -> Hits:
+    """Jobs near the request, the newest first."""
+    posted = np.nan_to_num(query.index.attributes.number("posted_at"))
+    return popular_nearby(posted, query.index.nearness(query.request), query.k, query.mask)
+
+
 def _reasons(
     sources: Mapping[str, Source], query: SourceQuery, names: Sequence[str], rows: np.ndarray, scores: np.ndarray
 ) -> list[str]:
@@ -99,6 +111,8 @@ def _reasons(
     """
     sentences: dict[int, list[str]] = {}
     for column, name in enumerate(names):
+        if name not in sources:
+            continue
         places = np.flatnonzero(~np.isnan(scores[:, column]))
         for place, sentence in zip(places.tolist(), sources[name].reasons(query, rows[places]), strict=True):
             if sentence:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -194,6 +193,8 @@ def read_engagement(workspace: Workspace) -> pa.Table:
     People count, not clicks: of one person, job, action and day (UTC) only the first counts. All who are not among the
     members are one person, for nothing tells ten visitors from one program.
     """
+    import polars as pl  # an index that is loaded needs none
+
     columns = ["id", "job_id", "time", "action"]
     folder = workspace.records / "events"
     if not parts(folder):

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from contracts.workspace import Workspace
+from contracts.workspace import RAW, Workspace
 from rolecall.options import DEFAULT, WorkspaceOption, params_of
-from rolecall.recipe import RAW
 
 
 def replay(

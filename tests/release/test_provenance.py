@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from contracts.tables import write_part
+from contracts.tasks import EMPLOYER_TASKS
 from contracts.workspace import Workspace
 from models.training.rows import read_rows
 from release.figures import Figures
@@ -68,7 +69,14 @@ def test_data_graders_judge_and_teachers_are_told(workspace: Workspace) -> None:
         "lists": 8,
         "first": "2026-01-01",
         "last": "2026-01-01",
-        "known": {"relevance": 48, "view": 48, "apply": 48, "dismiss": 48, "hire": 0},
+        "known": {
+            "relevance": 48,
+            "view": 48,
+            "apply": 48,
+            "dismiss": 48,
+            "hire": 0,
+            **dict.fromkeys(EMPLOYER_TASKS, 0),
+        },
         "sum": {task: round(float(np.nansum(rows.target(task)[valid])), 2) for task in rows.tasks},
     }
     assert found["graders"] == {"rubric": 3} and found["policy"] == "p1" and found["judge"]["grader"] == "rubric"

@@ -31,7 +31,7 @@ def test_without_flags_every_job_does_what_the_params_say_by_default() -> None:
     params = Params()
     assert read() == LabelFlags(**dict(params.label), seed=params.seed, retrieval=params.retrieval)
     _, ingest, _ = read_flags("ingest", None, IngestFlags, ["--workspace", ".", "--source", "data"])
-    assert ingest == IngestFlags(**dict(params.ingest), source=Path("data"))
+    assert ingest == IngestFlags(**dict(params.ingest), source="data")
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_without_flags_every_job_does_what_the_params_say_by_default() -> None:
     [
         LabelFlags(),
         LabelFlags(**dict(OTHER), seed=7, retrieval=WITHOUT_RANDOM),
-        IngestFlags(source=Path("a"), now=datetime(2026, 1, 1, tzinfo=UTC)),
+        IngestFlags(source="a", now=datetime(2026, 1, 1, tzinfo=UTC)),
         EmbedFlags(what="items", history=True, bundle=Path("b")),
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -67,14 +66,11 @@ def test_an_event_is_logged_with_what_its_request_says_of_it(
     assert (event.member_id, event.query, event.position, event.surface) == (member_id, "registered nurse", 3, "search")
 
 
-def test_ingest_takes_the_log_in(served_once: tuple[Workspace, dict[str, Any], str], tmp_path: Path) -> None:
+def test_ingest_takes_the_log_in(served_once: tuple[Workspace, dict[str, Any], str]) -> None:
     from beam_jobs import ingest
 
     workspace, answer, _ = served_once
-    raw = tmp_path / "raw"
-    shutil.copytree(workspace.root / "raw" / "jobs", raw / "jobs")
-    shutil.copytree(workspace.logs / "events", raw / "events")
-    counts = ingest.run(["--workspace", str(workspace.root), "--source", str(raw)])
+    counts = ingest.run(["--workspace", str(workspace.root), "--source", str(workspace.logs)])
     assert counts.quarantined == 0
     requests = read_table(workspace.records / "events", ["request_id"])["request_id"].to_pylist()
     assert requests.count(answer["request_id"]) == 5

@@ -138,7 +138,7 @@ def test_the_student_is_set_beside_its_teacher_on_served_pairs_that_nobody_learn
     for of_list in lists:
         relevance[of_list] = float_logits(folder, rows, of_list)[:, 0]
     expected = mean_spearman(relevance, scores[:, 0], lists)
-    assert metrics(folder)["served_teacher_spearman_valid"] == pytest.approx(expected, abs=0.05)  # bfloat16
+    assert metrics(folder)["served_teacher_spearman_valid"] == pytest.approx(expected, abs=0.1)  # bfloat16
 
 
 def test_a_list_without_a_graded_served_pair_is_no_served_list(served: Workspace) -> None:

@@ -90,7 +90,7 @@ def test_a_plugin_has_a_section_a_stage_and_a_place_in_the_default_of_distil(toy
     assert knobs.teacher("toy").slope == 3.0 and knobs.teacher("policy") == TeacherConfig()
     assert knobs.student.distil == ("policy", "click", "toy")
     stage = next(stage for stage in stages() if stage.name == "toy_teacher")
-    assert stage.command == "train toy" and stage.writes == ("teachers/toy", "scores/toy")
+    assert stage.command == "train toy --or-none" and stage.writes == ("teachers/toy", "scores/toy")
     assert "scores/toy" in next(stage for stage in stages() if stage.name == "student").reads
 
 

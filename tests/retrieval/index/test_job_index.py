@@ -114,7 +114,7 @@ def test_a_filter_on_an_unknown_attribute_names_the_known_ones(index: JobIndex) 
 
 
 def test_asking_for_more_than_there_is_gives_what_there_is(index: JobIndex) -> None:
-    assert len(index.search(ask("nurse"), k=10_000)) == 4
+    assert len(index.search(ask("nurse"), k=10_000)) == 3
     assert len(index.search(ask("nurse"), k=1)) == 1
 
 
@@ -135,7 +135,7 @@ def test_popular_jobs_are_near_and_counted_before_the_request_only(index: JobInd
     found = index.search(ask(location="Austin, Texas"))
     column = found.scores[:, found.sources.index("popular")]
     score = dict(zip(found.ids, column, strict=True))
-    assert score["j1"] == 2 and score["j2"] == 0, "the view of j2 happened at the time of the request"
+    assert score["j1"] == 2 and "j2" not in score, "the view of j2 happened at the time of the request"
     assert score["j7"] == 2 and found.ids.index("j1") < found.ids.index("j7")
 
 
