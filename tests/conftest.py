@@ -49,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
             os.environ.setdefault(name, "1")  # workers start with the environment of this process
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `-n 2 --dist loadgroup`, a room of `ONE_WORKER` stays on one worker, and of other rooms each file."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
