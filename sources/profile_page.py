@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from sources.profile import JOB_FIELDS, MEMBER_FIELDS, Profile
 from sources.validate import Report
 
@@ -51,6 +49,8 @@ def profile_lines(profile: Profile, report: Report) -> Iterator[str]:
 
 def profile_page(profile: Profile, report: Report) -> str:
     """The profile as HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # reading data needs none
+
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
