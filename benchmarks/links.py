@@ -28,11 +28,12 @@ from replay.measures import mean_estimates
 from retrieval.links.candidates import CandidateLinks
 from retrieval.links.config import LinksConfig, NonHires
 from retrieval.links.graph import Link, LinkGraph, until_liquid
-from retrieval.links.learn import EVENT_COLUMNS, People, known, propose, read_values
-from retrieval.links.outcomes import Outcomes, outcomes
+from retrieval.links.learn import EVENT_COLUMNS, People, propose, read_values
+from retrieval.links.outcomes import outcomes
 from retrieval.links.quality import hire_shares, l1_weights
 from retrieval.links.serve import LinkedJobs
 from retrieval.links.templates import load_templates
+from retrieval.links.then import Pairs, pairs_then
 from simulator import simulate
 
 START = datetime(2025, 1, 6, tzinfo=UTC)
@@ -45,10 +46,25 @@ L1, RATIO, CUT = "L1 graph", "ratio graph", "ratio graph, ties cut by hires"
 SMOKE = {"members": 500, "jobs": 800, "events": 120_000}
 
 
+class Market(NamedTuple):
+    """The records and the log. members, jobs: every version; people: the newest; before, after: the held-out hires."""
+
+    members: pa.Table
+    jobs: pa.Table
+    people: People
+    before: pa.Table
+    after: pa.Table
+
+    def pairs(self, events: pa.Table, config: LinksConfig, per_hire: float) -> Pairs:
+        """The hires and others of a log, as of then."""
+        found = outcomes(events, config.non_hires, per_hire, config.seed)
+        return pairs_then(found, self.members, self.jobs, load_templates().title)
+
+
 class Held(NamedTuple):
     """Held-out pairs with the candidates that join each, as places in the list of candidates."""
 
-    pairs: Outcomes
+    pairs: Pairs
     joined: list[np.ndarray]
 
 
@@ -63,11 +79,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     size = SMOKE if options.smoke else {name: getattr(options, name) for name in SMOKE}
     with tempfile.TemporaryDirectory() as folder:
         simulate(Path(folder), **size, seed=options.seed, start=START)
-        people, before, after = read_market(Path(folder))
+        market = read_market(Path(folder))
     rows = [
         row | {"case": f"{kind}: {row['case']}"}
         for kind in NON_HIRES
-        for row in measure(people, before, after, LinksConfig(non_hires=kind))
+        for row in measure(market, LinksConfig(non_hires=kind))
     ]
     if options.smoke:
         print(result_file.as_table(rows))
@@ -77,35 +93,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
 
 
-def read_market(folder: Path) -> tuple[People, pa.Table, pa.Table]:
-    """The values of members and jobs, and the events before and after the first held-out hire."""
-    members, jobs = (
-        latest(read_table(folder / name), "id", "updated_at").sort_by("id") for name in ("members", "jobs")
-    )
+def read_market(folder: Path) -> Market:
+    members, jobs = (read_table(folder / name) for name in ("members", "jobs"))
     events = pl.DataFrame(read_table(folder / "events", EVENT_COLUMNS))
     hires = events.filter(pl.col("action") == "hire")["time"].sort()
     cut = pl.col("time") < hires[int(len(hires) * (1 - HELD_OUT))]
-    people = read_values(members, jobs, load_templates())
-    return people, events.filter(cut).to_arrow(), events.filter(~cut).to_arrow()
+    newest_members, newest_jobs = (latest(table, "id", "updated_at").sort_by("id") for table in (members, jobs))
+    people = read_values(newest_members, newest_jobs, load_templates())
+    return Market(members, jobs, people, events.filter(cut).to_arrow(), events.filter(~cut).to_arrow())
 
 
-def measure(people: People, before: pa.Table, after: pa.Table, config: LinksConfig) -> Iterator[dict[str, Any]]:
+def measure(market: Market, config: LinksConfig) -> Iterator[dict[str, Any]]:
     """The rows of the result file."""
-    pairs = known(outcomes(before, config.non_hires, config.non_hires_per_hire, config.seed), people)
-    candidates = propose(pairs, people, load_templates(), config)
-    held = held_out(people, candidates, outcomes(after, config.non_hires, 10.0, config.seed))
+    pairs, people = market.pairs(market.before, config, config.non_hires_per_hire), market.people
+    candidates = propose(pairs, load_templates(), config)
+    held = held_out(candidates, market.pairs(market.after, config, 10.0))
     qualities = scored(candidates, pairs.hired, config)
-    hires = int(pairs.hired.sum())
-    market = f"{len(people.members):,} members, {len(people.jobs):,} jobs, {hires:,} hires learned from"
+    size = f"{len(people.members):,} members, {len(people.jobs):,} jobs, {pairs.hires:,} hires learned from"
     counts = {"candidates": len(candidates)} | {name: int((quality > 0).sum()) for name, quality in qualities.items()}
     for name, count in counts.items():
-        yield {"case": market, "system": name, "metric": "links", "value": count}
-    yield {"case": market, "system": "held out", "metric": "hires", "value": int(held.pairs.hired.sum())}
+        yield {"case": size, "system": name, "metric": "links", "value": count}
+    yield {"case": size, "system": "held out", "metric": "hires", "value": held.pairs.hires}
     yield from size_rows(
         {name: smallest(quality, held.joined) for name, quality in qualities.items()}, held.pairs.hired
     )
     for name in (L1, RATIO):
-        yield from liquidity_rows(name, graph_of(candidates, qualities[name]), people, held.pairs)
+        yield from liquidity_rows(name, graph_of(candidates, qualities[name]), people, market.after)
 
 
 def scored(candidates: CandidateLinks, hired: np.ndarray, config: LinksConfig) -> dict[str, np.ndarray]:
@@ -118,13 +131,12 @@ def scored(candidates: CandidateLinks, hired: np.ndarray, config: LinksConfig) -
     return {L1: np.maximum(weights, 0.0), RATIO: shares, CUT: places}
 
 
-def held_out(people: People, candidates: CandidateLinks, pairs: Outcomes) -> Held:
-    pairs = known(pairs, people)
+def held_out(candidates: CandidateLinks, pairs: Pairs) -> Held:
     graph = LinkGraph(Link(*ends, 0.0) for ends in candidates.links)
     place = {ends: i for i, ends in enumerate(candidates.links)}
     number = np.array([place[link.ends] for link in graph.links], np.int64)
-    of_member = {m: graph.of_member(people.members[m]) for m in set(pairs.members)}
-    of_job = {j: graph.of_job(people.jobs[j]) for j in set(pairs.jobs)}
+    of_member = {values: graph.of_member(values) for values in set(pairs.members)}
+    of_job = {values: graph.of_job(values) for values in set(pairs.jobs)}
     joined = [
         number[np.intersect1d(of_member[m], of_job[j], assume_unique=True)]
         for m, j in zip(pairs.members, pairs.jobs, strict=True)
@@ -202,12 +214,13 @@ def graph_of(candidates: CandidateLinks, quality: np.ndarray) -> LinkGraph:
     return LinkGraph(Link(*candidates.links[i], float(quality[i])) for i in np.flatnonzero(quality > 0))
 
 
-def liquidity_rows(name: str, graph: LinkGraph, people: People, pairs: Outcomes) -> Iterator[dict[str, Any]]:
+def liquidity_rows(name: str, graph: LinkGraph, people: People, after: pa.Table) -> Iterator[dict[str, Any]]:
     """Recall of held-out hires and jobs reached, by liquidity; every job of the market counts as open."""
+    held = outcomes(after)
     linked = LinkedJobs.of([graph.of_job(values) for values in people.jobs.values()], graph.quality)
     row = {job: i for i, job in enumerate(people.jobs)}
     every = np.ones(len(row), bool)
-    hires = [(m, row[j]) for m, j, hired in zip(*pairs, strict=True) if hired]
+    hires = [(m, row[j]) for m, j, _, hired in zip(*held, strict=True) if hired]
     links = {m: graph.of_member(people.members[m]) for m, _ in hires}
     for liquidity in LIQUIDITIES:
         reached = {}

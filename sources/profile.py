@@ -42,6 +42,8 @@ MEMBER_FIELDS: Mapping[str, float] = {
 """Optional field -> how much is lost where it is missing, between 0 and 1; a rule of thumb, not measured."""
 RARE = 100
 """Actions of a kind under which what is learned of it is of little weight."""
+FEW_HIRES = 30
+"""Hires under which links are hardly ever proven: a fifth of them is left to prove by, and most links need three."""
 WORTH = 0.02
 """Loss under which a mending is not worth naming."""
 MENDINGS = 3
@@ -190,6 +192,9 @@ class Profile:
             count = acted.get(action, 0)
             told = f"yes: {count:,}" if count >= RARE else f"{count:,} are few" if count else "no: none in the log"
             answers.append((f"learn {action}", told))
+        hires = acted.get("hire", 0)
+        told = f"to be proven on the later of {hires:,} hires" if hires else "no: no hire in the log"
+        answers.append(("links from hires", f"{hires:,} hires are few" if 0 < hires < FEW_HIRES else told))
         people = sum(count > 1 for count in self.events.of_member.values())
         answers.append(
             ("replay of the log", f"{people:,} members acted more than once" if people else "no: nobody acted twice")

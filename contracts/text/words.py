@@ -170,7 +170,12 @@ _TWOS = frozenset(parts for parts in _COMPOUNDS if len(parts) == 2)
 _STOP = frozenset(words("a an and at by for from i in my of on or our the to we with you your"))
 
 
+def content_words(text: str) -> tuple[str, ...]:
+    """`words` of a text in order, without English stop words."""
+    return tuple(word for word in words(text) if word not in _STOP)
+
+
 @lru_cache(maxsize=100_000)
 def stems(text: str) -> tuple[str, ...]:
     """The English stems of a text's words in order, without stop words."""
-    return tuple(stem(word) for word in words(text) if word not in _STOP)
+    return tuple(stem(word) for word in content_words(text))

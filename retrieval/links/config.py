@@ -54,6 +54,10 @@ class LinksConfig(FrozenModel):
     liquidity: int = Field(
         200, ge=1, description="Open jobs that a member's links reach before no more are added: theta in the paper."
     )
+    proven: bool = Field(
+        True,
+        description="Serve links only where they find held-out hires more often than jobs drawn by lot, for certain.",
+    )
     seed: int = Field(0, description="Of the drawn non-hires.")
 
     @property

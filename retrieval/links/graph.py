@@ -49,6 +49,7 @@ class Link(NamedTuple):
 _MEMBER_WORDS = {
     "title": "who work as {}",
     "wish": "who look for work as {}",
+    "word": "called {}",
     "skills": "with skill {}",
     "seniority": "at {} level",
     "industry": "from {}",
@@ -60,6 +61,7 @@ _MEMBER_WORDS = {
 }
 _JOB_WORDS = {
     "title": "as {}",
+    "word": "for work called {}",
     "skills": "for skill {}",
     "seniority": "at {} level",
     "industry": "in {}",

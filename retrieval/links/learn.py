@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,17 +16,19 @@ import pyarrow.compute as pc
 from contracts.errors import TooFewHires
 from contracts.tables import latest, parts, read_table
 from contracts.time.open import open_at
-from contracts.versions import set_current, unset_current
+from contracts.versions import set_current, unset_current, write_text
 from contracts.workspace import Workspace
 from retrieval.links.candidates import CandidateLinks, enumerate_links, meta_links
 from retrieval.links.config import LinksConfig
 from retrieval.links.edits import apply_edits, load_edits
 from retrieval.links.graph import Link, LinkGraph, until_liquid
+from retrieval.links.held_out import DRAWN, held_out_hires
 from retrieval.links.outcomes import Outcomes, outcomes
 from retrieval.links.quality import hire_shares, l1_weights
 from retrieval.links.serve import LinkedJobs
-from retrieval.links.store import LinksManifest, LinkStore
+from retrieval.links.store import NONE, LinksManifest, LinkStore
 from retrieval.links.templates import Templates, load_templates
+from retrieval.links.then import Pairs, pairs_then
 from retrieval.links.values import Row, Values, job_values, member_values
 
 log = logging.getLogger("rolecall")
@@ -62,25 +64,12 @@ def _rows(table: pa.Table) -> Iterator[Row]:
         yield from batch.to_pylist()
 
 
-def known(pairs: Outcomes, people: People) -> Outcomes:
-    """The pairs whose member and job have a record."""
-    rows = [
-        i
-        for i, (m, j) in enumerate(zip(pairs.members, pairs.jobs, strict=True))
-        if m in people.members and j in people.jobs
-    ]
-    return Outcomes([pairs.members[i] for i in rows], [pairs.jobs[i] for i in rows], pairs.hired[rows])
-
-
-def propose(pairs: Outcomes, people: People, templates: Templates, config: LinksConfig) -> CandidateLinks:
+def propose(pairs: Pairs, templates: Templates, config: LinksConfig) -> CandidateLinks:
     """The candidate links of pairs. Raises TooFewHires where no combination is in `config.least_hires` hires."""
-    metas = [
-        meta_links(people.members[m], people.jobs[j], templates.pairs)
-        for m, j in zip(pairs.members, pairs.jobs, strict=True)
-    ]
+    metas = [meta_links(*both, templates.pairs) for both in zip(pairs.members, pairs.jobs, strict=True)]
     candidates = enumerate_links(metas, pairs.hired, config.max_size, config.least_hires, config.least_ratio)
     if not len(candidates):
-        problem = f"no link is in {config.least_hires} of {int(pairs.hired.sum()):,} hires"
+        problem = f"no link is in {config.least_hires} of {pairs.hires:,} hires"
         raise TooFewHires(problem, cure="ingest a longer log, or lower least_hires or least_ratio")
     return candidates
 
@@ -92,34 +81,29 @@ def judge(candidates: CandidateLinks, hired: np.ndarray, config: LinksConfig) ->
     return l1_weights(candidates, hired, config.strength)
 
 
-def learn(
-    people: People, events: pa.Table, templates: Templates, config: LinksConfig, named: People | None = None
-) -> LearnedGraph:
+def learn(pairs: Pairs, templates: Templates, config: LinksConfig, named: People) -> LearnedGraph:
     """The graph of a log: candidates, judged, kept above the threshold, and edited.
 
     Args:
-        people: The values of members and jobs that are learned from.
-        events: member_id, job_id, action.
+        pairs: What is learned from.
         templates: Admissible attribute pairs.
         config: The knobs.
-        named: Whose values edits may name. None: those of `people`.
+        named: Whose values edits may name.
 
     Raises:
         TooFewHires: There is no hire, or no candidate link.
         BadInput: An edit does not fit.
     """
-    named = named or people
     decisions = load_edits(
         config.edits,
         frozenset().union(*named.members.values()),
         frozenset().union(*named.jobs.values()),
         templates.title,
     )
-    pairs = known(outcomes(events, config.non_hires, config.non_hires_per_hire, config.seed), people)
     if not pairs.hired.any() or pairs.hired.all():
         problem = "no hire, or nothing but hires, of members and jobs that are known"
         raise TooFewHires(problem, cure="ingest their records")
-    candidates = propose(pairs, people, templates, config)
+    candidates = propose(pairs, templates, config)
     quality = judge(candidates, pairs.hired, config)
     every = {
         ends: Link(*ends, float(value), int(hires), int(non_hires))
@@ -129,10 +113,9 @@ def learn(
     }
     kept = [link for link in every.values() if link.quality > config.kept_above]
     links, notes = apply_edits(kept, every, decisions, str(config.edits))
-    hires = int(pairs.hired.sum())
     counts = {
-        "hires": hires,
-        "non_hires": len(pairs.hired) - hires,
+        "hires": pairs.hires,
+        "non_hires": len(pairs.hired) - pairs.hires,
         "candidates": len(every),
         "learned": len(kept),
         "links": len(links),
@@ -140,21 +123,23 @@ def learn(
     return LearnedGraph(LinkGraph(links), counts, notes)
 
 
-def build_links(workspace: Workspace, config: LinksConfig, until: datetime | None = None) -> Path:
+def build_links(workspace: Workspace, config: LinksConfig, until: datetime | None = None, blind: bool = False) -> Path:
     """Learn the links of a workspace, write `workspace.links/<version>/`, make it the current one, and return it.
 
-    Members and jobs get their links by their newest records. A job counts towards a member's liquidity where it is open
-    at the last event of the log, so that the same records give the same version.
+    They are learned of members and jobs as they were when each hire came about, and given to them by their newest
+    records. A job counts towards a member's liquidity where it is open at the last event of the log, so that the same
+    records give the same version.
 
     Args:
         workspace: Its records and events are read.
         config: The knobs.
-        until: Only what happened and was known before it is learned from, so that later requests can measure the
-            links. None: everything.
+        until: Only what happened before it is learned from, so that later hires can measure the links. None: all.
+        blind: Requests of the past from before `until` may be held out too, and are to be asked without links.
 
     Raises:
         NotReady: A table is missing.
-        TooFewHires: There is no hire, or no candidate link.
+        TooFewHires: There is no hire, no candidate link, or of the hires from `until` on too few tell that the links
+            find them.
         BadInput: An edit does not fit.
     """
     templates = load_templates(config.templates)
@@ -163,14 +148,25 @@ def build_links(workspace: Workspace, config: LinksConfig, until: datetime | Non
             raise TooFewHires(f"no hire, for there are no {table}", cure=f"ingest {table}")
     every_job, every_member = read_table(workspace.records / "jobs"), read_table(workspace.records / "members")
     jobs, members = _newest(every_job), _newest(every_member)
-    events = read_table(workspace.records / "events", EVENT_COLUMNS)
+    events = latest(read_table(workspace.records / "events", EVENT_COLUMNS), "id", "time")
     last = pc.max(events["time"]).as_py()
-    people = of_then = read_values(members, jobs, templates)
-    if until is not None:
-        of_then = read_values(_newest(_before(every_member, until)), _newest(_before(every_job, until)), templates)
-        events = _before(events, until, "time")
-    learned = learn(of_then, latest(events, "id", "time"), templates, config, people)
-    graph = learned.graph
+    people = read_values(members, jobs, templates)
+
+    def then(pairs: Outcomes) -> Pairs:
+        return pairs_then(pairs, every_member, every_job, templates.title)
+
+    early = pc.less(events["time"], pa.scalar(until or last + timedelta(seconds=1), events["time"].type))
+    pairs = outcomes(events.filter(early), config.non_hires, config.non_hires_per_hire, config.seed)
+    learned = learn(then(pairs), templates, config, people)
+    graph, held_out = learned.graph, None
+    later = events.filter(pc.invert(early))
+    if pc.any(pc.equal(later["action"], "hire")).as_py():
+        held_out = held_out_hires(graph, then(outcomes(later, "drawn", DRAWN, config.seed, events["job_id"])))
+    if held_out is not None and config.proven and not held_out.is_proof:
+        raise TooFewHires(
+            f"{learned.counts['hires']:,} hires taught {len(graph):,} links, which is not proven: {held_out}",
+            cure="ingest a longer log; `links: {proven: false}` serves them all the same",
+        )
     job_nodes = [graph.of_job(values) for values in people.jobs.values()]
     linked = LinkedJobs.of(job_nodes, graph.quality)
     open_jobs = pl.DataFrame(jobs).select(open_at(last)).to_series().to_numpy()
@@ -178,37 +174,32 @@ def build_links(workspace: Workspace, config: LinksConfig, until: datetime | Non
         until_liquid(graph.of_member(values), linked.rows, open_jobs, config.liquidity, graph.pinned)
         for values in people.members.values()
     ]
+    counts = {**learned.counts, "members": len(member_nodes), "members_linked": sum(map(bool, map(len, member_nodes)))}
     about = LinksManifest(
         quality=config.quality,
         liquidity=config.liquidity,
         until=until,
+        blind=blind,
         knobs=config.model_dump(mode="json", exclude={"templates", "edits"}),
         pairs=tuple(map(str, templates.pairs)),
         level_words=templates.level_words,
-        counts=learned.counts,
+        counts=counts,
+        held_out=held_out,
         edits=tuple(learned.edits),
     )
     store = LinkStore.make(about, graph, list(people.members), member_nodes, list(people.jobs), job_nodes)
     folder = store.save(workspace.links)
     set_current(workspace.links, store.version)
-    log.info(
-        "links: version %s: %s links of %s candidates from %s hires",
-        store.version,
-        *(f"{learned.counts[name]:,}" for name in ("links", "candidates", "hires")),
-    )
+    log.info("links: version %s: %s", store.version, about.told)
     for line in learned.edits:
         log.info("links: %s", line)
     return folder
 
 
-def leave_without_links(workspace: Workspace) -> None:
-    """No version is the current one; those that are there stay."""
-    workspace.links.mkdir(parents=True, exist_ok=True)
+def leave_without_links(workspace: Workspace, why: str) -> None:
+    """No version is the current one, and `NONE` says why; those that are there stay."""
+    write_text(workspace.links / NONE, why + "\n")
     unset_current(workspace.links)
-
-
-def _before(table: pa.Table, until: datetime, column: str = "updated_at") -> pa.Table:
-    return table.filter(pc.less(table[column], until))
 
 
 def _newest(records: pa.Table) -> pa.Table:

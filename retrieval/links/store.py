@@ -28,12 +28,15 @@ from contracts.versions import current, staged_folder
 from contracts.workspace import Workspace
 from retrieval.engines.hits import Hits
 from retrieval.links.graph import Link, LinkGraph, until_liquid
+from retrieval.links.held_out import HeldOutHires
 from retrieval.links.serve import LinkedJobs, Score
 from retrieval.links.templates import Templates
 from retrieval.links.values import Row, Value, job_values, member_values
 
 ABOUT = "about.json"
-FORMAT = 2
+NONE = "NONE"
+"""Beside the versions: why there is no current one."""
+FORMAT = 3
 _AGAIN = "run `rolecall links learn`"
 _LINKS = pa.schema(
     [
@@ -49,18 +52,37 @@ _LINKS = pa.schema(
 
 
 class LinksManifest(FrozenModel):
-    """about.json. until: hires before it were learned from, None: all of the log."""
+    """about.json.
+
+    Attributes:
+        until: Hires before it were learned from; None: all of the log.
+        blind: Requests of the past from before `until` are asked without links, which may know what came of them.
+        held_out: How the hires from `until` on are found; None: there are none.
+    """
 
     format: int = FORMAT
     version: str = ""
     quality: str
     liquidity: int
     until: datetime | None = None
+    blind: bool = False
     knobs: Mapping[str, Any]
     pairs: tuple[str, ...]
     level_words: tuple[str, ...]
     counts: Mapping[str, int]
+    held_out: HeldOutHires | None = None
     edits: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What was learned and how good it is, in a line."""
+        told = "{links:,} links of {candidates:,} candidates from {hires:,} hires".format(**self.counts)
+        told += "; {members_linked:,} of {members:,} members have one".format(**self.counts)
+        return f"{told}; {self.held_out}" if self.held_out else told
+
+    def knows(self, time: datetime) -> bool:
+        """Whether the links may know what came of a request of this time."""
+        return self.blind and self.until is not None and time < self.until
 
 
 class LinkStore:
@@ -204,6 +226,12 @@ class LinkStore:
 def current_links(workspace: Workspace) -> Path | None:
     """The folder of the workspace's links; None where none were learned."""
     return current(workspace.links)
+
+
+def why_none(workspace: Workspace) -> str:
+    """Why `rolecall links learn --or-none` left the workspace without links; empty where it did not."""
+    path = workspace.links / NONE
+    return path.read_text("utf-8").strip() if path.is_file() and current_links(workspace) is None else ""
 
 
 def _link(row: Mapping[str, Any]) -> Link:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from contracts.records import Job
 from contracts.text.places import canonical, read_places
 from contracts.text.verbalizer import job_title
+from contracts.text.words import content_words
 
 Row = Mapping[str, Any]
 """A record as a dict: `model_dump()` of it, or a row of its Arrow table."""
@@ -29,6 +30,11 @@ def _position(member: Row, field: str) -> tuple[str, ...]:
     return tuple(position[field] for position in (member["positions"] or ())[:1])
 
 
+def _titles(member: Row) -> tuple[str, ...]:
+    """What a member is called: their newest title, else their headline, and what they look for."""
+    return (*(_position(member, "title") or (member["headline"],)), *(member["preferences"]["titles"] or ()))
+
+
 def _homes(member: Row) -> tuple[str, ...]:
     return (member["location"], *(member["preferences"]["locations"] or ()))
 
@@ -36,6 +42,7 @@ def _homes(member: Row) -> tuple[str, ...]:
 _MEMBER: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "title": lambda m: _position(m, "title") or (m["headline"],),
     "wish": lambda m: m["preferences"]["titles"] or (),
+    "word": _titles,
     "skills": lambda m: m["skills"] or (),
     "seniority": lambda m: (m["seniority"],),
     "industry": lambda m: [p["industry"] for p in m["positions"] or ()],
@@ -47,6 +54,7 @@ _MEMBER: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
 }
 _JOB: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "title": lambda j: (job_title(Job.model_construct(**j)),),
+    "word": lambda j: (job_title(Job.model_construct(**j)),),
     "skills": lambda j: j["skills"] or (),
     "seniority": lambda j: (j["seniority"],),
     "industry": lambda j: (j["industry"],),
@@ -57,8 +65,8 @@ _JOB: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "company": lambda j: (j["company"],),
 }
 MEMBER_ATTRIBUTES, JOB_ATTRIBUTES = tuple(_MEMBER), tuple(_JOB)
-TITLES = ("title", "wish")
-"""Attributes that are titles, and are read without their level words."""
+TITLES = ("title", "wish", "word")
+"""Attributes that are titles, and are read without their level words; of `word` each word of them is a value."""
 
 
 def member_values(member: Row, title: Callable[[str], str]) -> Values:
@@ -83,5 +91,13 @@ def _values(
         value
         for name, read in readers.items()
         for text in read(row)
-        if text and (value := normal(name, text, title)).value
+        if text
+        for value in _parted(normal(name, text, title))
+        if value.value
     )
+
+
+def _parted(value: Value) -> Iterable[Value]:
+    if value.attribute != "word":
+        return (value,)
+    return (Value("word", word) for word in content_words(value.value))

@@ -27,6 +27,6 @@ class LinksSource(Source):
 def _member_nodes(query: SourceQuery) -> np.ndarray:
     """(q,) int32: the links of the member, best first; by their record, or by the id that the graph knows."""
     links, request = query.index.links, query.request
-    if links is None:
+    if links is None or links.about.knows(request.time):
         return np.zeros(0, np.int32)
     return links.nodes(request.member_id) if request.member is None else links.nodes_of(request.member, query.mask)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contracts.errors import BadInput, TooFewHires
 from contracts.workspace import Workspace
 from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
+
+if TYPE_CHECKING:
+    from retrieval.links.store import LinkStore
 
 log = logging.getLogger("rolecall")
 
@@ -20,7 +23,8 @@ links = typer.Typer(
     rich_markup_mode="markdown",
     help="""Links from what members have to what jobs ask for, learned from confirmed hires.
 
-    `learn` writes them, `show` prints those of one member. Knobs: section `links` of the params.""",
+    `learn` writes them, `show` prints those of one member, or what was learned. Knobs: section `links` of the
+    params.""",
 )
 
 
@@ -38,41 +42,53 @@ def learn(
 ) -> None:
     """Learn the links of a workspace from its hires, apply what people edited, and give each member theirs.
 
-    Hires from the first held-out request on are left to measure by.
+    The later hires are left to measure by: those from the first held-out request on, or the last fifth.
     """
     import polars as pl
 
     from contracts.tables import parts, read_table
-    from history.requests import EVENT_COLUMNS, end_of_training
+    from history.hires import hire_cut
+    from history.requests import EVENT_COLUMNS
     from retrieval.links.learn import build_links, leave_without_links
 
     given = {name: path for name, path in (("templates", templates), ("edits", edits)) if path is not None}
     place = Workspace(workspace)
-    until = None
+    cut = None
     if parts(place.records / "events"):
-        until = end_of_training(pl.DataFrame(read_table(place.records / "events", EVENT_COLUMNS)).unique("id"))
+        cut = hire_cut(pl.DataFrame(read_table(place.records / "events", EVENT_COLUMNS)).unique("id"))
     try:
-        typer.echo(build_links(place, params_of(context).links.model_copy(update=given), until))
+        config = params_of(context).links.model_copy(update=given)
+        typer.echo(build_links(place, config, *(cut or ())))
     except TooFewHires as error:
         if not or_none:
             raise
         log.warning("links: none: %s", error)
-        leave_without_links(place)
+        leave_without_links(place, str(error))
 
 
 @links.command("show")
 def show(
-    member: Annotated[str, typer.Argument(help="A member's id.")],
+    member: Annotated[str | None, typer.Argument(help="A member's id; without one, what was learned.")] = None,
     workspace: WorkspaceOption = DEFAULT,
     jobs: Annotated[int, typer.Option(min=0, help="Print so many of the jobs found, with the reasons.")] = 5,
     svg: Annotated[Path | None, typer.Option(help="Draw the links to this file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print one member's links, best first, with how many jobs each leads to and why it is there."""
-    from retrieval.links.draw import links_svg
-    from retrieval.links.store import LinkStore
+    """Print one member's links, best first, with how many jobs each leads to and why it is there.
 
-    store = LinkStore.load(Workspace(workspace).link_graph)
+    Without a member: how many links there are, how later hires are found by them, and the best; or why there is none.
+    """
+    from retrieval.links.draw import links_svg
+    from retrieval.links.store import LinkStore, why_none
+
+    place = Workspace(workspace)
+    if member is None:
+        if why := why_none(place):
+            typer.echo(json.dumps({"version": None, "none": why}) if as_json else f"no links: {why}")
+        else:
+            _show_all(LinkStore.load(place.link_graph), jobs, as_json)
+        return
+    store = LinkStore.load(place.link_graph)
     if not store.knows(member):
         raise BadInput(f"no member {member!r} in links {store.version}", cure="give an id, or learn the links again")
     nodes = store.nodes(member)
@@ -110,3 +126,13 @@ def show(
         typer.echo(f"{match['job_id']}  {match['score']:.2f}")
         for reason in match["because"]:
             typer.echo(f"    {reason}")
+
+
+def _show_all(store: LinkStore, most: int, as_json: bool) -> None:
+    best = [link.explain() for link in store.graph.links[:most]]
+    if as_json:
+        typer.echo(json.dumps({**store.about.model_dump(mode="json"), "best": best}, indent=2))
+        return
+    typer.echo(f"links {store.version}: {store.about.told}")
+    for because in best:
+        typer.echo(f"  {because}")

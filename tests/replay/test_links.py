@@ -23,13 +23,14 @@ from retrieval.links.store import LinkStore, current_links
 
 ASKED = RetrievalConfig(recommend={"dense": 0.1, "recent": 0.1, "terms": 0.1, "popular": 0.1, "links": 0.6})
 
+KNOBS = LinksConfig(least_hires=1, strength=10, proven=False)
 PLANTED = ("m4 j7", "m4 j8", "m5 j7", "m5 j8")
 
 
 def replayed(workspace: Workspace, config: RetrievalConfig = ASKED) -> Results:
     """Links of the log up to the split, an index with them, and the replay."""
     events = pl.DataFrame(read_table(workspace.records / "events", EVENT_COLUMNS))
-    build_links(workspace, LinksConfig(least_hires=1, strength=10), end_of_training(events))
+    build_links(workspace, KNOBS, end_of_training(events))
     build_index(workspace, workspace.bundle, retrieval=config, links=current_links(workspace))
     return replay(workspace, resamples=100)
 
@@ -63,7 +64,7 @@ def test_a_hire_after_the_split_teaches_no_link(
     market.members += [member(f"m{i}", "developer", known=20) for i in (1, 2, 4, 5)]
     planted = market.write(tmp_path / "planted")
     for workspace in (before, planted):
-        build_links(workspace, LinksConfig(least_hires=1, strength=10), split)
+        build_links(workspace, KNOBS, split)
     learned = [[link.explain() for link in LinkStore.load(w.link_graph).graph.links] for w in (before, planted)]
     assert learned[0] and learned[0] == learned[1]
 

@@ -54,6 +54,7 @@ def test_a_board_without_a_log_is_told_what_it_can_have(tmp_path: Path) -> None:
     profile, report = profiled(tmp_path, jobs=[{**JOB, "id": "a"}])
     possible = dict(profile.possible())
     assert possible["search"].startswith("yes: 1 of 1") and possible["learn view"].startswith("no")
+    assert possible["links from hires"] == "no: no hire in the log"
     assert next(each.what for each in profile.mendings()) == "no events"
     assert any(line.startswith("mend 1: no events; add") for line in profile_lines(profile, report))
 

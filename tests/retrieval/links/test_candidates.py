@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 import numpy as np
@@ -65,9 +66,11 @@ def test_a_meta_link_joins_only_what_a_template_admits():
 
 
 def events(*rows: tuple[str, str, str]) -> pa.Table:
-    return pa.table(dict(zip(("member_id", "job_id", "action"), map(list, zip(*rows, strict=True)), strict=True)))
+    columns = dict(zip(("member_id", "job_id", "action"), map(list, zip(*rows, strict=True)), strict=True))
+    return pa.table({**columns, "time": [START + timedelta(hours=hour) for hour in range(len(rows))]})
 
 
+START = datetime(2026, 1, 1, tzinfo=UTC)
 LOG = events(
     ("m1", "j1", "impression"),
     ("m1", "j1", "apply"),
@@ -90,6 +93,9 @@ def test_a_pair_counts_once_and_is_a_hire_whatever_else_happened():
         ("m3", "j3", False),
     }
     assert found.hired[0] and len(found.members) == 5
+    assert [(time - START).seconds // 3600 for time in found.times] == [2, 3, 4, 5, 6], (
+        "of the hire, of the first event"
+    )
 
 
 def test_non_hires_may_be_those_who_applied_alone():
@@ -101,6 +107,7 @@ def test_non_hires_may_be_drawn_from_all_jobs_of_the_log():
     found = outcomes(LOG, "drawn")
     assert list(zip(found.members, found.jobs, strict=True)) == [("m1", "j1"), ("m1", "j2"), ("m1", "j3")]
     assert found.hired.tolist() == [True, False, False]
+    assert set(found.times) == {START + timedelta(hours=2)}, "that of the member's hire"
 
 
 def test_no_more_non_hires_are_drawn_than_asked_for():

@@ -34,7 +34,7 @@ SPLIT = NOW
 SHARES = {"dense": 0.15, "recent": 0.2, "terms": 0.3, "popular": 0.15, "links": 0.2}
 ASKED = RetrievalConfig(recommend=SHARES)
 TRADES = {"Nurse": "Triage", "Driver": "Lifting", "Developer": "Python"}
-KNOBS = LinksConfig(liquidity=3)
+KNOBS = LinksConfig(liquidity=3, proven=False)
 
 
 def member(number: int, trade: str, known: datetime = NOW - timedelta(days=90), **fields: Any) -> Member:
@@ -174,7 +174,7 @@ def test_a_workspace_without_links_has_an_index_without_them(tmp_path: Path):
     assert index.links is None and index.manifest.links == ""
     assert len(index.search(ask(member_id="m00")))
     built(place)
-    leave_without_links(place)
+    leave_without_links(place, "no hire")
     assert current_links(place) is None and Workspace(tmp_path).links.is_dir()
 
 
@@ -263,3 +263,15 @@ def test_the_best_shared_link_is_found_for_each_row(index: JobIndex):
         for row in rows:
             shared = links.shared(f"m{number:02}", int(row))
             assert reasons[row] == (shared[0].explain() if shared else "")
+
+
+def test_requests_whose_outcome_the_links_may_know_are_asked_without_them(tmp_path: Path):
+    """The log was cut by its hires, behind requests that are held out."""
+    place = write(tmp_path, *market())
+    new = member(99, "Nurse").model_dump()
+    for blind, found in ((False, ["j00", "j03", "j06", "j09"]), (True, [])):
+        build_links(place, KNOBS, SPLIT, blind)
+        asked = JobIndex.load(build_index(place, retrieval=ASKED, links=current_links(place)))
+        early = ask(member=new, time=SPLIT - timedelta(seconds=1))
+        assert sorted(of_links(asked, early)) == found
+        assert len(of_links(asked, ask(member=new))) == 4

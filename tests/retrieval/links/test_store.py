@@ -202,7 +202,9 @@ def test_values_are_read_from_every_part_of_a_record():
     assert set(map(str, member_values(member.model_dump(), title))) == {
         "title=nurse",
         "company=mercy",
+        "word=nurse",
         "wish=midwife",
+        "word=midwife",
         "skills=go",
         "seniority=senior",
         "industry=food",
@@ -228,6 +230,7 @@ def test_values_are_read_from_every_part_of_a_record():
     )
     assert set(map(str, job_values(job.model_dump(), title))) == {
         "title=nurse",
+        "word=nurse",
         "company=mercy",
         "place=austin, texas",
         "region=texas",
@@ -245,4 +248,36 @@ def title(text: str) -> str:
 
 def test_a_member_without_positions_is_titled_by_the_headline():
     values = member_values(Member(id="m", headline="Senior Nurse", updated_at=START).model_dump(), title)
-    assert values == {Value("title", "nurse")}
+    assert values == {Value("title", "nurse"), Value("word", "nurse")}
+
+
+def held_out_market(root: Path, seen: list[tuple[int, int, str]]) -> Workspace:
+    """The market, and what came of a second round half a day later."""
+    place = market(root)
+    events = [
+        Event(
+            id=f"h{n}", time=START + timedelta(hours=12, minutes=n), member_id=f"m{m:02}", job_id=f"j{j:02}", action=a
+        )
+        for n, (m, j, a) in enumerate(seen)
+    ]
+    write_part(place.records / "events", to_table(events, Event), "later")
+    return place
+
+
+def test_later_hires_that_the_links_find_prove_them(tmp_path: Path):
+    place = held_out_market(tmp_path, [(m, m % 3 + 3, "hire") for m in range(12)])
+    store = LinkStore.load(build_links(place, KNOBS, START + timedelta(hours=12)))
+    held_out = store.about.held_out
+    assert held_out is not None and held_out.is_proof
+    assert (held_out.hires, held_out.found) == (12, 12) and held_out.joined < held_out.drawn
+    assert "of 12 later hires 12 are found (100%)" in store.about.told
+    assert "12 of 12 members have one" in store.about.told
+
+
+def test_links_that_later_hires_do_not_prove_are_not_served(tmp_path: Path):
+    """Everyone goes into another trade later."""
+    place = held_out_market(tmp_path, [(m, (m + 1) % 3 + 3, "hire") for m in range(12)])
+    with refused(TooFewHires, "12 hires taught", "not proven: of 12 later hires 0 are found (0%)", "proven: false"):
+        build_links(place, KNOBS, START + timedelta(hours=12))
+    assert not (place.links / "CURRENT").exists()
+    assert build_links(place, KNOBS.model_copy(update={"proven": False}), START + timedelta(hours=12)).is_dir()

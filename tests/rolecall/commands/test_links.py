@@ -123,3 +123,19 @@ def test_the_command_line_starts_without_what_links_need():
     code = f"import rolecall.cli, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_show_without_a_member_tells_what_was_learned(rolecall: Callable[..., str], workspace: Workspace):
+    told = rolecall("links", "show", "-w", workspace.root, "--jobs", 1)
+    assert workspace.link_graph.name in told and "later hires" in told and told.count("were hired") == 1
+    about = json.loads(rolecall("links", "show", "-w", workspace.root, "--json"))
+    assert about["held_out"]["hires"] > 0 and about["best"]
+
+
+def test_a_workspace_left_without_links_says_why(rolecall: Callable[..., str], workspace: Workspace, tmp_path: Path):
+    (tmp_path / "records").symlink_to((workspace.root / "records").resolve())
+    params = tmp_path / "params.yaml"
+    params.write_text("links: {least_hires: 1000}\n")
+    rolecall("-q", "--params", params, "links", "learn", "-w", tmp_path, "--or-none")
+    assert rolecall("links", "show", "-w", tmp_path).startswith("no links: no link is in 1000 of ")
+    assert "least_hires" in json.loads(rolecall("links", "show", "-w", tmp_path, "--json"))["none"]
