@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import apache_beam as beam
 import numpy as np
@@ -33,7 +34,7 @@ from beam_jobs.flags import read_flags
 from beam_jobs.pipeline import Counts, command, count, finish, processes, run_id, run_pipeline, threads_each
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
-from contracts.encoder import read_encoder
+from contracts.encoder import Side, read_encoder
 from contracts.errors import BadInput, BundleMismatch, NotReady
 from contracts.features import (
     CREATED_TIME,
@@ -50,18 +51,14 @@ from contracts.tables import parts, write_part
 from contracts.text.verbalizer import title_of_text
 from contracts.workspace import Workspace
 
+if TYPE_CHECKING:
+    from ranking.scorer import ItemEncoder
+    from retrieval.encoder import TextEncoder
+
 VIEWS = {"members": (MEMBER_TEXT, MEMBER_VECTOR), "jobs": (JOB_TEXT, JOB_VECTOR)}
 CHUNK_TEXTS = 2_048
 SLICE_TEXTS = 256
 """Texts a call of the encoder: of like length, and few enough that progress is seen on a slow machine."""
-
-
-class Encoder(Protocol):
-    def encode(self, texts: Sequence[str]) -> np.ndarray: ...
-
-
-class TitleEncoder(Encoder, Protocol):
-    def plain(self, texts: Sequence[str]) -> np.ndarray: ...
 
 
 class Target(NamedTuple):
@@ -74,6 +71,7 @@ class Target(NamedTuple):
         values: Columns of numbers: of the text and, where there are two, of its title.
         hash: Column of the text's hash.
         version: Of what makes the rows, in the names of the parts.
+        side: Whose texts they are, for the retrieval encoder; None for item tokens.
         encoder_version: A column where the table keeps history by the text row's two times; empty: it keeps none.
     """
 
@@ -83,6 +81,7 @@ class Target(NamedTuple):
     values: tuple[str, ...]
     hash: str
     version: str
+    side: Side | None = None
     encoder_version: str = ""
 
 
@@ -107,14 +106,14 @@ class EncodedChunk(NamedTuple):
     values: list[np.ndarray]
 
 
-class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, Encoder]):
+class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, "TextEncoder | ItemEncoder"]):
     """Loads one encoder a process; reads a chunk's texts and encodes them in slices of like length."""
 
     def __init__(self, what: str, folder: Path, threads: int | None, progress: Progress) -> None:
         super().__init__()
         self._what, self._folder, self._threads, self._progress = what, folder, threads, progress
 
-    def load_model(self) -> Encoder:
+    def load_model(self) -> TextEncoder | ItemEncoder:
         if self._what == "items":
             from ranking.scorer import ItemEncoder
 
@@ -127,23 +126,23 @@ class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, Encoder]):
         return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a chunk of texts already
 
     def run_inference(
-        self, batch: Sequence[TextChunk], model: Encoder, inference_args: dict[str, Any] | None = None
+        self, batch: Sequence[TextChunk], model: TextEncoder | ItemEncoder, inference_args: dict[str, Any] | None = None
     ) -> Iterator[EncodedChunk]:
         for chunk in batch:
             texts = pq.read_table(chunk.path, columns=["text"])["text"].take(pa.array(chunk.rows)).to_pylist()
-            values = [self._encode(model, texts)]
+            values = [self._encode(partial(_encoded, model, chunk.target.side), texts)]
             if len(chunk.target.values) > 1:
                 titles, place = np.unique([title_of_text(text) for text in texts], return_inverse=True)
-                values.append(cast(TitleEncoder, model).plain(titles.tolist())[place])
+                values.append(cast("TextEncoder", model).titles(titles.tolist())[place])
             yield EncodedChunk(chunk, values)
 
-    def _encode(self, model: Encoder, texts: list[str]) -> np.ndarray:
+    def _encode(self, encode: Callable[[list[str]], np.ndarray], texts: list[str]) -> np.ndarray:
         self._progress.start()
         order = np.argsort([len(text) for text in texts], kind="stable")[::-1]
         values: np.ndarray | None = None
         for start in range(0, len(texts), SLICE_TEXTS):
             rows = order[start : start + SLICE_TEXTS]
-            encoded = model.encode([texts[i] for i in rows]).reshape(len(rows), -1)
+            encoded = encode([texts[i] for i in rows]).reshape(len(rows), -1)
             if values is None:
                 dtype = np.float16 if self._what == "items" else np.float32
                 values = np.empty((len(texts), encoded.shape[1]), dtype)
@@ -151,6 +150,13 @@ class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, Encoder]):
             self._progress.add(len(rows))
         assert values is not None  # a chunk has at least one text
         return values
+
+
+def _encoded(model: TextEncoder | ItemEncoder, side: Side | None, texts: list[str]) -> np.ndarray:
+    """Vectors of the texts of one side; item tokens without a side."""
+    if side is None:
+        return cast("ItemEncoder", model).encode(texts)
+    return cast("TextEncoder", model).encode(texts, side)
 
 
 def run(argv: Sequence[str] | None = None) -> Counts:
@@ -215,9 +221,10 @@ def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, 
             continue  # jobs alone can be searched
         version = f"{_text_version(workspace, text)}.{encoder_version}"
         values: tuple[str, ...] = ("vector",)
+        side: Side = "job" if table == "jobs" else "request"
         if table == "jobs":
             values, version = ("vector", "title_vector"), f"{version}.titles"
-        targets[table] = Target(text, out, KEYS[VIEWS[table][0]], values, "vector_hash", version, encoder_version)
+        targets[table] = Target(text, out, KEYS[VIEWS[table][0]], values, "vector_hash", version, side, encoder_version)
     return workspace.encoder, targets
 
 

@@ -258,7 +258,7 @@ class LabelLists(beam.DoFn):
 
     def process(self, batch: ListBatch) -> Iterator[None]:
         self._progress.start()
-        vectors = self._encoder.encode([to_label.request.request_text for to_label in batch.requests])
+        vectors = self._encoder.encode([to_label.request.request_text for to_label in batch.requests], "request")
         titles = encode_all_titles(self._encoder, [to_label.request for to_label in batch.requests])
         examples: list[pa.Table] = []
         outcomes: list[Grade | Ungraded | None] = []

@@ -120,7 +120,7 @@ def _embed_in_a_loop(workspace: Workspace) -> None:
             vectors = np.empty((len(texts), encoder.dim), np.float32)
             for first in range(0, len(texts), embed.SLICE_TEXTS):
                 places = order[first : first + embed.SLICE_TEXTS]
-                vectors[places] = encoder.encode([texts[i] for i in places])
+                vectors[places] = encoder.encode([texts[i] for i in places], "job")
             columns = chunk.drop(["text", "text_version", "row_hash"])
             lists = pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), encoder.dim)
             write_part(workspace.features / JOB_VECTOR, columns.append_column("vector", lists))

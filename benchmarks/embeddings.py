@@ -218,7 +218,7 @@ def served_vectors(folder: Path, search: Search) -> tuple[np.ndarray, np.ndarray
     with tempfile.TemporaryDirectory() as scratch:
         export_encoder(Path(scratch) / "encoder", folder, "int8")
         encoder = TextEncoder(Path(scratch) / "encoder", threads=cores())
-        return encoder.encode(search.requests), encoder.encode(search.jobs)
+        return encoder.encode(search.requests, "request"), encoder.encode(search.jobs, "job")
 
 
 def found_by(search: Search, vectors: Sequence[np.ndarray] | None = None, words: bool = False) -> np.ndarray:

@@ -203,7 +203,7 @@ def _valid(workspace: Workspace, most: int) -> list[HeldOut]:
 
 
 def _asked(held: Sequence[HeldOut], requests: list[Request], encoder: TextEncoder) -> Asked:
-    vectors = encoder.encode([request.request_text for request in requests])
+    vectors = encoder.encode([request.request_text for request in requests], "request")
     return Asked(requests, vectors, [one.gains for one in held])
 
 

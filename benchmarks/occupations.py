@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     occupations = read_occupations(options.onet)
     with TemporaryDirectory() as scratch:
         export_encoder(Path(scratch) / "encoder")
-        values = measured(occupations, TextEncoder(Path(scratch) / "encoder", cores()).plain, options.seeds)
+        values = measured(occupations, TextEncoder(Path(scratch) / "encoder", cores()).titles, options.seeds)
     case = f"{CASE}: {len(occupations.codes):,} held out in turn, as many candidates"
     rows = list(rows_of(values, occupations, case))
     command = result_file.command_line("benchmarks.occupations")

@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,7 @@ def write_encoded(workspace: Workspace, encoded: int) -> None:
     texts = read_table(workspace.features / JOB_TEXT)
     own = texts["text"].slice(0, encoded).to_pylist()
     encoder = TextEncoder(workspace.encoder)
-    vectors = in_slices(encoder.encode, own, "vectors")
+    vectors = in_slices(partial(encoder.encode, side="job"), own, "vectors")
     items = in_slices(ItemEncoder(workspace.bundle).encode, own, "item tokens").astype(np.float16)
     rng = np.random.default_rng(0)
     for start in range(0, texts.num_rows, PART_ROWS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
@@ -14,6 +15,21 @@ from contracts.values import FrozenModel
 ENCODER = "encoder.json"
 
 
+Side = Literal["request", "job"]
+"""Whose text it is: an encoder may read what is asked for in another way than what is offered."""
+
+
+class Prompts(FrozenModel):
+    """Words before a text, as an encoder was trained with them."""
+
+    request: str = Field("", description="Before the text of a member or query, such as `query: `, and before a title.")
+    job: str = Field("", description="Before the text of a job, such as `passage: `.")
+
+    def of(self, side: Side) -> str:
+        """The words before a text of one side."""
+        return self.request if side == "request" else self.job
+
+
 class EncoderManifest(FrozenModel):
     """What `encoder.json` holds."""
 
@@ -23,6 +39,8 @@ class EncoderManifest(FrozenModel):
     )
     dim: int = Field(description="Numbers of a vector.")
     max_tokens: int = Field(description="Tokens of a part that are read; the rest is cut.")
+    prompts: Prompts = Field(Prompts(), description="Words before a text, each part of it alike.")
+    pooling: str = Field("mean", description="What the graph makes of the tokens' states.")
     precision: str = Field("", description="Arithmetic of the exported graph, such as int8.")
     parts: PartWeights = Field(PartWeights(), description="What the vector of a text is summed from.")
     graph: str = Field("", description="Version of `encoder.onnx` alone.")

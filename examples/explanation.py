@@ -42,7 +42,7 @@ if __name__ == "__main__":
             app(["--quiet", *command, "--workspace", str(workspace.root)], standalone_mode=False)
         index = JobIndex.load(build_index(workspace))
         request = build_request("", Activity(), "nurse", "Denver, Colorado", Filter(), datetime.now(UTC))
-        vector = TextEncoder(workspace.encoder).encode([request.request_text])[0]
+        vector = TextEncoder(workspace.encoder).encode([request.request_text], "request")[0]
         candidates = index.search(request, vector, 3)
         retrieved = as_retrieved(candidates)
         features = pair_features(index, index.activity, request, candidates.rows, vector)

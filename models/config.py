@@ -9,7 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from contracts.bundle import Bounds
+from contracts.encoder import Prompts
 from contracts.examples import PAIR_FEATURES
+from contracts.text.parts import PartWeights
 from contracts.values import FrozenModel
 from models.registry import TEACHERS
 
@@ -23,6 +25,8 @@ Weights of the INT8 ones have a scale a channel. int8: activations have one scal
 int8_static: one that was found on calibration inputs.
 """
 Arithmetic = Literal["auto", "float32", "bfloat16"]
+Pooling = Literal["mean", "cls", "max", "weighted_mean", "last"]
+"""Of tokens' states to the vector of a text; weighted_mean: later tokens weigh more, last: the last token's."""
 Device = Literal["auto", "cuda", "mps", "cpu"]
 Architecture = Literal["joint", "encoder", "decoder"]
 Divergence = Literal["forward_kl", "reverse_kl", "js", "tv", "mse", "margin_mse"]
@@ -58,8 +62,8 @@ class TeacherConfig(FrozenModel):
     backbone: Path | None = Field(None, description=BACKBONE)
     architecture: Architecture | Literal["auto"] = Field(
         "auto",
-        description="How a pair is read: joint (BERT family, each text alone in the lower layers), encoder or decoder "
-        "(any family, both texts as one); auto goes by the backbone.",
+        description="How a pair is read: joint (an encoder of BERT's make, each text alone in the lower layers), "
+        "encoder or decoder (any family, both texts as one); auto goes by the backbone.",
     )
     max_pairs: int = Field(3_000, ge=1, description="Training pairs at most; whole lists are drawn by seed.")
     least_graded: int = Field(
@@ -205,7 +209,7 @@ class StudentConfig(FrozenModel):
 class EncoderTraining(FrozenModel):
     """Knobs of the trained retrieval encoder, one tower for requests and jobs (`models.encoder.towers`)."""
 
-    backbone: Path | None = Field(None, description=f"Of the BERT family. {BACKBONE}")
+    backbone: Path | None = Field(None, description=BACKBONE)
     max_requests: int = Field(20_000, ge=1, description="Past requests to learn from.")
     max_tokens: int = Field(96, ge=8, le=512, description="Tokens of a text that are read.")
     frozen_layers: int = Field(0, ge=0, description=FROZEN)
@@ -247,6 +251,35 @@ class EncoderTraining(FrozenModel):
         if self.lists is None and (self.margin_weight or self.distil_weight):
             raise ValueError("margin_weight and distil_weight learn from lists, and none are named")
         return self
+
+
+class EncoderConfig(FrozenModel):
+    """Knobs of the retrieval encoder."""
+
+    backbone: Path | None = Field(None, description=f"Of any family of encoders. {BACKBONE}")
+    pooling: Pooling | None = Field(
+        None, description="Of the tokens' states to a vector; where null as the backbone's folder says, else mean."
+    )
+    prompts: Prompts | None = Field(
+        None, description="Words before a text; where null as the backbone's folder says, `{}`: none."
+    )
+    max_tokens: int | None = Field(
+        128, ge=8, description="Tokens of a text that are read, at most what the folder reads; null: all of those."
+    )
+    precision: Literal["int8", "float32"] = Field("int8", description="Arithmetic of the exported encoder.")
+    dim: int | None = Field(
+        None, ge=1, description="Numbers of a vector: the first ones of the backbone's; all of them where null."
+    )
+    train: EncoderTraining | None = Field(
+        None, description="Train the whole encoder on the log (`{}`: with the defaults); where null it is not."
+    )
+    parts: PartWeights | None = Field(
+        None, description="How a text is read; where null validation requests choose, and without `learn` it is one."
+    )
+    learn: HeadTraining | None = Field(
+        default_factory=lambda: HeadTraining(),
+        description="What the encoder learns by itself and is kept if it finds more; null: nothing.",
+    )
 
 
 class ObjectiveConfig(FrozenModel):

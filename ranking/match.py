@@ -33,7 +33,7 @@ _NO_INDUSTRY = frozenset(words("and of the for in other services service industr
 class _Encoder(Protocol):
     dim: int
 
-    def plain(self, texts: Sequence[str]) -> np.ndarray: ...
+    def titles(self, titles: Sequence[str]) -> np.ndarray: ...
 
 
 class _Index(Protocol):
@@ -73,7 +73,7 @@ def encode_all_titles(encoder: _Encoder, requests: Sequence[Request]) -> list[Re
     named = [_titles(request) for request in requests]
     distinct = list(dict.fromkeys(title for of_request in named for titles in of_request for title in titles))
     place = {title: i for i, title in enumerate(distinct)}
-    vectors = encoder.plain(distinct) if distinct else np.zeros((0, encoder.dim), np.float32)
+    vectors = encoder.titles(distinct) if distinct else np.zeros((0, encoder.dim), np.float32)
     return [
         RequestTitles(*(vectors[np.array([place[title] for title in titles], np.int64)] for titles in of_request))
         for of_request in named

@@ -129,13 +129,16 @@ def _tables(
     def encode_items(of: list[str]) -> np.ndarray:
         return item_encoder.encode(of).reshape(len(of), width)
 
+    def encode_jobs(of: list[str]) -> np.ndarray:
+        return encoder.encode(of, "job")
+
     def encode_job_titles(of: list[str]) -> np.ndarray:
-        return encoder.plain([title_of_text(text) for text in of])
+        return encoder.titles([title_of_text(text) for text in of])
 
     made_here = pc.field("encoder_version") == encoder.version
     vectors, title_vectors = (
         _encoded(texts, encode, _stored(workspace.features / JOB_VECTOR, "vector_hash", column, texts, made_here))
-        for encode, column in ((encoder.encode, "vector"), (encode_job_titles, "title_vector"))
+        for encode, column in ((encode_jobs, "vector"), (encode_job_titles, "title_vector"))
     )
     tokens = _encoded(
         texts, encode_items, _stored(workspace.items / manifest.version, "text_hash", "tokens", texts)

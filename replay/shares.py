@@ -66,7 +66,7 @@ def choose_shares(
         raise NotReady("no validation request led to a view or more", cure="ingest a longer log")
     asks = [LoggedRequest(one.member_id, one.query, one.time, one.viewed) for one, _ in led]
     requests = requests_as_of(workspace, asks)
-    vectors = TextEncoder(workspace.encoder).encode([request.request_text for request in requests])
+    vectors = TextEncoder(workspace.encoder).encode([request.request_text for request in requests], "request")
     with TemporaryDirectory() as scratch:
         place = Workspace(Path(scratch))
         first_versions(workspace, place)

@@ -95,7 +95,7 @@ def end_to_end_runs(
     size = min(max(_BLOCK_SCORES // max(len(index), 1), 1), _BLOCK_REQUESTS)
     for start in range(0, len(held), size):
         block = requests[start : start + size]
-        vectors = ranker.encoder.encode([request.request_text for request in block])
+        vectors = ranker.encoder.encode([request.request_text for request in block], "request")
         titles: Sequence[RequestTitles | None] = [None] * len(block)
         if ranker.scorer.manifest.match_version:
             titles = encode_all_titles(ranker.encoder, block)
@@ -233,7 +233,7 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
 def _retrieved(table: pa.Table, ranker: Ranker, requests: Mapping[str, Request]) -> np.ndarray:
     """(n,) fused retrieval score of each pair; zero where no source found the job."""
     lists, rows = table["list_id"].to_pylist(), ranker.index.rows(table["job_id"].to_pylist())
-    vectors = ranker.encoder.encode([request.request_text for request in requests.values()])
+    vectors = ranker.encoder.encode([request.request_text for request in requests.values()], "request")
     fused: dict[tuple[str, int], float] = {}
     for (name, request), vector in zip(requests.items(), vectors, strict=True):
         candidates = ranker.index.search(request, vector, CANDIDATES)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contracts.encoder import read_encoder
+from contracts.encoder import Side, read_encoder
 from contracts.errors import NotReady, UnreadableFile
 from contracts.text.parts import KINDS, PartWeights, parts_of
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
@@ -41,31 +41,40 @@ class TextEncoder:
         manifest = read_encoder(folder)
         self.name, self.version = manifest.name, manifest.version
         self.dim, self.max_tokens = manifest.dim, manifest.max_tokens
-        self.parts = manifest.parts
+        self.parts, self.prompts = manifest.parts, manifest.prompts
         self.head = _read_head(folder / manifest.head, self.dim) if manifest.head else None
         self._tokenizer = open_tokenizer(folder, self.max_tokens)
         self._session = opened(folder / "encoder.onnx", threads)
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, dim) float32 unit vectors, row i of texts[i]; an empty text has a vector too. Any n, 0 included."""
-        if self.parts.whole_alone:
-            return mapped(self.plain(texts), self.head)
-        return summed(self.by_kind(texts, self.parts), self.parts, self.head)
+    def encode(self, texts: Sequence[str], side: Side) -> np.ndarray:
+        """(n, dim) float32 unit vectors, row i of texts[i]; an empty text has a vector too. Any n, 0 included.
 
-    def plain(self, texts: Sequence[str]) -> np.ndarray:
-        """(n, dim) float32 unit vectors of texts that are each read as one, with no head: what titles are compared by,
-        whatever was learned of whole texts."""
+        side: whose texts they are; all of one call are of one side.
+        """
+        if self.parts.whole_alone:
+            return mapped(self.plain(texts, side), self.head)
+        return summed(self.by_kind(texts, self.parts, side), self.parts, self.head)
+
+    def titles(self, titles: Sequence[str]) -> np.ndarray:
+        """(n, dim) float32 unit vectors of titles, those of jobs and of members alike, by which two titles are
+        compared: read as one, with no head, whatever was learned of whole texts."""
+        return self.plain(titles, "request")
+
+    def plain(self, texts: Sequence[str], side: Side) -> np.ndarray:
+        """(n, dim) float32 unit vectors of texts that are each read as one, with no head."""
+        prompt = self.prompts.of(side)
         vectors = np.zeros((len(texts), self.dim), np.float32)
-        tokens = token_ids(self._tokenizer, texts)
+        tokens = token_ids(self._tokenizer, [prompt + text for text in texts] if prompt else texts)
         for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
             ids, mask = pad([tokens[i] for i in chosen])
             vectors[chosen] = self._session.run(["vectors"], {"input_ids": ids, "attention_mask": mask})[0]
         return vectors
 
-    def by_kind(self, texts: Sequence[str], weights: PartWeights) -> np.ndarray:
+    def by_kind(self, texts: Sequence[str], weights: PartWeights, side: Side) -> np.ndarray:
         """(n, len(KINDS), dim) float32: the mean direction of each text's parts of a kind, zeros where it has none.
 
-        weights: Kinds that weigh nothing are left out, except that a text of no other kind is read whole.
+        weights: kinds that weigh nothing are left out, except that a text of no other kind is read whole; side: whose
+        texts they are.
         """
         directions = np.zeros((len(texts), len(KINDS), self.dim), np.float32)
         place: dict[str, int] = {}
@@ -76,7 +85,7 @@ class TextEncoder:
                 rows.append(row)
                 kinds.append(KINDS.index(part.kind))
                 which.append(place.setdefault(part.text, len(place)))
-        np.add.at(directions, (rows, kinds), self.plain(list(place))[which])
+        np.add.at(directions, (rows, kinds), self.plain(list(place), side)[which])
         return directions / np.maximum(np.linalg.norm(directions, axis=2, keepdims=True), 1e-12)
 
 

@@ -101,4 +101,4 @@ def _encoded(index: JobIndex, workspace: Workspace, text: str) -> tuple[np.ndarr
         return None, f"the encoder in {workspace.root} is not the one that the index was built with"
     from retrieval.encoder import TextEncoder  # an index without one is searched without ONNX Runtime
 
-    return TextEncoder(workspace.encoder).encode([text])[0], ""
+    return TextEncoder(workspace.encoder).encode([text], "request")[0], ""

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -20,11 +20,10 @@ from beam_jobs.config import IngestConfig, LabelConfig, VerbalizeConfig
 from contracts.documents import read_text, read_yaml, to_yaml
 from contracts.errors import BadInput
 from contracts.plugins import load_plugin
-from contracts.text.parts import PartWeights
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
 from contracts.versions import write_text
-from models.config import EncoderTraining, ExportConfig, HeadTraining, StudentConfig
+from models.config import EncoderConfig, ExportConfig, StudentConfig
 from models.registry import TEACHERS, teacher_config
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
@@ -44,24 +43,6 @@ class Simulate(FrozenModel):
     jobs: int = Field(1_500, ge=1, description="Jobs.")
     events: int = Field(40_000, ge=1, description="Events, about: impressions and what follows them.")
     days: int = Field(60, ge=2, description="Days of the log.")
-
-
-class Encoder(FrozenModel):
-    """The retrieval encoder."""
-
-    precision: Literal["int8", "float32"] = Field("int8", description="Arithmetic of the exported encoder.")
-    dim: int | None = Field(
-        None, ge=1, description="Numbers of a vector: the first ones of the backbone's; all of them where null."
-    )
-    train: EncoderTraining | None = Field(
-        None, description="Train the whole encoder on the log (`{}`: with the defaults); where null it is not."
-    )
-    parts: PartWeights | None = Field(
-        None, description="How a text is read; where null validation requests choose, and without `learn` it is one."
-    )
-    learn: HeadTraining | None = Field(
-        HeadTraining(), description="What the encoder learns by itself and is kept if it finds more; null: nothing."
-    )
 
 
 class Rules(FrozenModel):
@@ -92,7 +73,7 @@ class Params(FrozenModel):
     simulate: Simulate = Simulate()
     ingest: IngestConfig = IngestConfig()
     verbalize: VerbalizeConfig = VerbalizeConfig()
-    encoder: Encoder = Encoder()
+    encoder: EncoderConfig = EncoderConfig()
     label: LabelConfig = LabelConfig()
     student: StudentConfig = Field(default_factory=StudentConfig)
     export: ExportConfig = ExportConfig()

@@ -177,7 +177,7 @@ def _encoded(servable: Servable, request: Request, stages: Stages) -> tuple[np.n
 
     def encode() -> tuple[np.ndarray | None, RequestTitles | None]:
         titles = encode_titles(servable.encoder, request) if servable.manifest.match_version else None
-        return servable.encoder.encode([request.request_text])[0], titles
+        return servable.encoder.encode([request.request_text], "request")[0], titles
 
     return stages.run("encoder", encode, instead=lambda: (None, None))
 

@@ -201,7 +201,7 @@ def _may_lie_in_a_job(error: Exception) -> bool:
 def _models_work(servable: Servable) -> bool:
     """Whether the models encode a plain text: then a job that they fail on is at fault."""
     try:
-        servable.encoder.encode([_PROBE_TEXT])
+        servable.encoder.encode([_PROBE_TEXT], "job")
         if servable.item_encoder is not None:
             servable.item_encoder.encode([_PROBE_TEXT])
     except Exception:  # whatever a model raises
@@ -225,8 +225,8 @@ def encode_jobs(servable: Servable, jobs: Sequence[Job]) -> list[Upsert]:
     titles = np.empty_like(vectors)
     vectors[same], titles[same] = index.vectors[rows[same]], index.title_vectors[rows[same]]
     if new_texts:  # a delete needs no model, not even one that works
-        vectors[~same] = servable.encoder.encode(new_texts)
-        titles[~same] = servable.encoder.plain([title_of_text(text) for text in new_texts])
+        vectors[~same] = servable.encoder.encode(new_texts, "job")
+        titles[~same] = servable.encoder.titles([title_of_text(text) for text in new_texts])
     items: Sequence[np.ndarray | None] = [None] * len(jobs)
     if servable.item_encoder is not None:
         tokens = np.empty((len(jobs), servable.manifest.item_tokens, servable.manifest.hidden), np.float16)

@@ -97,6 +97,83 @@ def tiny_bert(folder: Path, layers: int) -> Path:
     return folder
 
 
+FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "bert": {},
+    "roberta": {"tokens": "bytes", "pad_token_id": 1, "type_vocab_size": 1, "max_position_embeddings": 66},
+    "xlm-roberta": {"tokens": "pieces", "pad_token_id": 1, "type_vocab_size": 1, "max_position_embeddings": 66},
+    "camembert": {"tokens": "pieces", "pad_token_id": 1, "type_vocab_size": 1, "max_position_embeddings": 66},
+    "electra": {"embedding_size": 16, "hidden_act": "relu"},
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 2, "hidden_dim": 64},
+    "mpnet": {"tokens": "bytes", "pad_token_id": 1, "max_position_embeddings": 66},
+    "deberta-v2": {
+        "relative_attention": True,
+        "pos_att_type": ["p2c", "c2p"],
+        "position_biased_input": False,
+        "position_buckets": 16,
+        "norm_rel_ebd": "layer_norm",
+        "share_att_key": True,
+        "type_vocab_size": 0,
+    },
+    "modernbert": {"pad_token_id": 0, "local_attention": 8, "global_attn_every_n_layers": 2},
+    "nomic_bert": {},
+}
+"""`model_type` -> what a tiny model of it is made with beside its size; tokens: the kind of its tokenizer."""
+
+
+def tiny_encoder(folder: Path, family: str) -> Path:
+    """An encoder folder of a family: two layers of 32 numbers, random weights (seed 0), a tokenizer of its kind."""
+    import torch
+    from transformers import AutoConfig, AutoModel
+
+    folder.mkdir(parents=True, exist_ok=True)
+    extra = dict(FAMILIES[family])
+    size = write_tokenizer(folder, extra.pop("tokens", "words"))
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    torch.manual_seed(0)
+    made = {"vocab_size": size, "max_position_embeddings": 64} | ({} if "dim" in extra else shape) | extra
+    model = AutoModel.from_config(AutoConfig.for_model(family, **made))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(torch.randn_like(weight) * 0.2)  # untrained ones hardly tell texts and places apart
+    model.save_pretrained(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path, kind: str) -> int:
+    """Write `tokenizer.json` of a kind and return its number of tokens.
+
+    words: the embedded model's; bytes: byte-level BPE as RoBERTa's; pieces: a unigram model as XLM-RoBERTa's, in which
+    number 0 begins a text and number 1 is padding.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    from models.layers.backbone import backbone_folder
+
+    if kind == "words":
+        shutil.copy(backbone_folder() / "tokenizer.json", folder)
+        return int(Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size())
+    marks = ["<s>", "<pad>", "</s>", "<unk>"]
+    corpus = ["registered nurse welder pastry chef Krankenpfleger Köln médica São Paulo ñ triage icu"] * 4
+    if kind == "bytes":
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        alphabet = pre_tokenizers.ByteLevel.alphabet()
+        trainer: Any = trainers.BpeTrainer(
+            vocab_size=330, special_tokens=marks, initial_alphabet=alphabet, show_progress=False
+        )
+    else:
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(vocab_size=120, special_tokens=marks, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(corpus, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return int(tokenizer.get_vocab_size())
+
+
 @contextmanager
 def within(seconds: int) -> Iterator[None]:
     """Claims that the block ends in so many seconds, for what would else hang; never for how fast a machine is."""

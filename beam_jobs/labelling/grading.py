@@ -210,7 +210,7 @@ class TitleVectors:
     """Cosines of titles. Each is encoded alone, since int8 vectors depend a little on the rest of a batch."""
 
     def __init__(self, encoder: TextEncoder) -> None:
-        self._vector = lru_cache(maxsize=100_000)(lambda title: encoder.plain([title])[0])
+        self._vector = lru_cache(maxsize=100_000)(lambda title: encoder.titles([title])[0])
 
     def cosine(self, a: str, b: str) -> float:
         """The cosine of two titles' vectors."""

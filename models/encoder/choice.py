@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
+from contracts.encoder import Side
 from contracts.progress import Progress
 from contracts.text.parts import KINDS, PartWeights
 from contracts.values import FrozenModel
@@ -45,7 +46,7 @@ TUNED = "weights tuned"
 class Encoder(Protocol):
     """What is read of a `retrieval.encoder.TextEncoder`."""
 
-    def by_kind(self, texts: Sequence[str], weights: PartWeights) -> np.ndarray: ...
+    def by_kind(self, texts: Sequence[str], weights: PartWeights, side: Side) -> np.ndarray: ...
 
 
 class Tried(FrozenModel):
@@ -119,10 +120,18 @@ def choose(
         about: `made_from` and `judged_by`.
     """
     pairs = learn[1] if learn else None
-    texts = [*searches.requests, *searches.jobs, *(pairs.requests if pairs else ()), *(pairs.jobs if pairs else ())]
-    place = {text: i for i, text in enumerate(dict.fromkeys(texts))}
-    directions = _directions(encoder, list(place), parts)
-    asked, offered = (np.array([place[text] for text in some]) for some in (searches.requests, searches.jobs))
+    requests, jobs = (
+        list(dict.fromkeys([*own, *more]))
+        for own, more in (
+            (searches.requests, pairs.requests if pairs else ()),
+            (searches.jobs, pairs.jobs if pairs else ()),
+        )
+    )
+    directions = _directions(encoder, {"request": requests, "job": jobs}, parts)
+    of_request = {text: i for i, text in enumerate(requests)}
+    of_job = {text: len(requests) + i for i, text in enumerate(jobs)}
+    asked = np.array([of_request[text] for text in searches.requests])
+    offered = np.array([of_job[text] for text in searches.jobs])
 
     def found(vectors: np.ndarray) -> np.ndarray:
         return searches.found(vectors[asked], vectors[offered])
@@ -148,7 +157,10 @@ def choose(
         if tuned != best.parts:
             tell(TUNED, tuned, found(summed(directions, tuned)))
     if learn is not None and pairs is not None:
-        of_pairs = [np.array([place[text] for text in some]) for some in (pairs.requests, pairs.jobs)]
+        of_pairs = [
+            np.array([place[text] for text in some])
+            for place, some in ((of_request, pairs.requests), (of_job, pairs.jobs))
+        ]
         for read in dict.fromkeys(
             one.parts for one in (tried[0], max(tried, key=_worth)) if parts in (None, one.parts)
         ):
@@ -176,16 +188,17 @@ def read_choice(path: Path) -> Choice | None:
         return None
 
 
-def _directions(encoder: Encoder, texts: list[str], parts: PartWeights | None) -> np.ndarray:
-    """As `TextEncoder.by_kind`, with the whole always read."""
+def _directions(encoder: Encoder, texts: Mapping[Side, list[str]], parts: PartWeights | None) -> np.ndarray:
+    """As `TextEncoder.by_kind` of the texts of both sides, one after the other, with the whole always read."""
     weights = parts.model_copy(update={"whole": max(parts.whole, 1.0)}) if parts else READINGS["all alike"]
-    progress = Progress("encoder", "texts", len(texts))
+    progress = Progress("encoder", "texts", sum(map(len, texts.values())))
     progress.start()
     made = []
-    for start in range(0, len(texts), SLICE_TEXTS):
-        some = texts[start : start + SLICE_TEXTS]
-        made.append(encoder.by_kind(some, weights))
-        progress.add(len(some))
+    for side, of_side in texts.items():
+        for start in range(0, len(of_side), SLICE_TEXTS):
+            some = of_side[start : start + SLICE_TEXTS]
+            made.append(encoder.by_kind(some, weights, side))
+            progress.add(len(some))
     return np.concatenate(made)
 
 

@@ -15,7 +15,7 @@ from contracts.tables import parts as stored
 from contracts.text.parts import PartWeights
 from contracts.versions import content_hash, json_hash, staged_file
 from contracts.workspace import Workspace
-from models.config import MODEL_FORMAT, EncoderTraining, HeadTraining, Precision
+from models.config import MODEL_FORMAT, EncoderConfig, HeadTraining
 from models.encoder.advert_pairs import advert_pairs, as_positives, as_searches, split_pairs, title_pairs
 from models.encoder.log_positives import check_lists, first_texts, log_positives
 from models.encoder.positives import Positives
@@ -34,47 +34,39 @@ class _Material(NamedTuple):
     learn: tuple[str, Positives] | None
 
 
-def make_encoder(
-    workspace: Workspace,
-    precision: Precision = "int8",
-    dim: int | None = None,
-    train: EncoderTraining | None = None,
-    seed: int = 0,
-    parts: PartWeights | None = None,
-    learn: HeadTraining | None = None,
-) -> None:
-    """Bring a workspace's retrieval encoder to these knobs; an encoder that is up to date stays as it is.
+def make_encoder(workspace: Workspace, config: EncoderConfig, seed: int = 0) -> None:
+    """Bring a workspace's retrieval encoder to its knobs; an encoder that is up to date stays as it is.
 
     Args:
         workspace: Where the encoder lies.
-        precision: Arithmetic of the exported encoder.
-        dim: Numbers of a vector, the first of the backbone's; None for all.
-        train: How to train the whole encoder on the log; None for the backbone as it came.
+        config: The knobs. A training without a backbone of its own starts from the encoder's.
         seed: Of the draw of requests.
-        parts: How a text is read; None: as one, or, with `learn`, as validation requests choose.
-        learn: How to learn a head, and to choose what is kept; None for neither.
 
     Raises:
         RolecallError: As `log_positives`, `check_lists`, `train_encoder` and `export_encoder`.
     """
-    from models.encoder.export import encoder_version, export_encoder
+    from models.encoder.export import EncoderOverrides, encoder_version, export_encoder
 
-    tower = None
+    overrides = EncoderOverrides(config.pooling, config.prompts, config.max_tokens)
+    made_of, train = config.backbone, config.train
     workspace.towers.mkdir(parents=True, exist_ok=True)  # DVC looks for it, trained or not
     if train is not None:
         from models.encoder.towers import train_encoder
 
         if train.lists is not None:
             check_lists(workspace, Workspace(train.lists))
-        tower = train_encoder(workspace.towers, log_positives(workspace, train.max_requests, seed), train)
-    graph = encoder_version(tower, precision, dim)
+        if train.backbone is None:
+            train = train.model_copy(update={"backbone": config.backbone})
+        positives = log_positives(workspace, train.max_requests, seed)
+        made_of = train_encoder(workspace.towers, positives, train, overrides)
+    graph = encoder_version(made_of, config.precision, config.dim, overrides)
     there = read_encoder(workspace.encoder) if (workspace.encoder / ENCODER).is_file() else None
     if there is None or there.graph != graph:
-        export_encoder(workspace.encoder, tower, precision, dim)
-    if learn is None:
-        _keep(workspace, parts or PartWeights(), None)
+        export_encoder(workspace.encoder, made_of, config.precision, config.dim, overrides)
+    if config.learn is None:
+        _keep(workspace, config.parts or PartWeights(), None)
     else:
-        _learn(workspace, parts, learn, seed)
+        _learn(workspace, config.parts, config.learn, seed)
 
 
 def _learn(workspace: Workspace, parts: PartWeights | None, config: HeadTraining, seed: int) -> None:

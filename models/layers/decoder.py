@@ -16,47 +16,13 @@ import torch
 from torch import Tensor
 
 from contracts.errors import BadInput
+from models.layers.folder import CURE, open_pretrained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-CURE = "give a complete Hugging Face folder of a model of this architecture, with safetensors weights"
-
 Chat = list[dict[str, str]]
 """Messages with `role` and `content`."""
-
-
-def open_pretrained(family: Any, folder: Path, dtype: torch.dtype | str, trained: bool = True) -> PreTrainedModel:
-    """A Hugging Face model from a folder; nothing is downloaded and nothing is unpickled.
-
-    Args:
-        family: The auto class, such as `AutoModelForCausalLM`.
-        folder: With `config.json` and, where `trained`, safetensors weights.
-        dtype: Of the weights; "auto" for that of the file.
-        trained: Take the folder's weights; False leaves them to be loaded by the caller.
-
-    Raises:
-        BadInput: The folder holds no such model, or some of its weights are missing.
-    """
-    from safetensors import SafetensorError
-    from transformers import AutoConfig
-    from transformers.utils import logging as transformers_logging
-
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    try:
-        if not trained:
-            return family.from_config(AutoConfig.from_pretrained(str(folder)), dtype=dtype)
-        model, report = family.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, dtype=dtype, output_loading_info=True
-        )
-    except (ValueError, OSError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise BadInput(f"no {family.__name__}: {reason}", where=str(folder), cure=CURE) from error
-    absent = sorted(name for name in report["missing_keys"] if "pooler" not in name)
-    if absent:  # transformers would go on with random weights
-        raise BadInput(f"no weights of {', '.join(absent[:3])} ({len(absent)} absent)", where=str(folder), cure=CURE)
-    return model
 
 
 def open_chat_tokenizer(folder: Path) -> Any:

@@ -17,7 +17,8 @@ from contracts.errors import BadInput, NothingToLearn
 from contracts.progress import Progress
 from contracts.tasks import ENGAGEMENT_TASKS
 from models.config import Architecture, Arithmetic, TeacherConfig
-from models.layers.backbone import backbone_folder, complete_folder
+from models.layers.backbone import backbone_folder, runs_by_layer
+from models.layers.folder import complete_folder, read_config
 from models.layers.lora import merge_adapters
 from models.teachers.base import Teacher
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
@@ -187,14 +188,15 @@ def _finished(model: TeacherModel, whole: TeacherModel, config: TeacherConfig) -
 def _backbone(config: TeacherConfig) -> tuple[Path, Architecture]:
     """The backbone's folder, checked, and how it is to read a pair."""
     folder = complete_folder(config.backbone)
-    about = json.loads((folder / "config.json").read_text())
     if config.architecture == "joint":
         return backbone_folder(config.backbone), "joint"
     if config.architecture != "auto":
         return folder, config.architecture
-    if about.get("model_type") == "bert":
+    if runs_by_layer(folder):
         return folder, "joint"
-    generates = any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in about.get("architectures") or ())
+    generates = any(
+        name.endswith(("ForCausalLM", "LMHeadModel")) for name in read_config(folder).get("architectures") or ()
+    )
     return folder, "decoder" if generates else "encoder"
 
 

@@ -20,7 +20,8 @@ from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer
 from models.config import TeacherConfig
 from models.layers.backbone import TaskHead, l2_normalize, mean_pool
-from models.layers.decoder import answer_margin, open_pretrained
+from models.layers.decoder import answer_margin
+from models.layers.folder import longest_text, open_pretrained
 from models.teachers.prompts import Frame, answer_ids, decoder_frame, encoder_frame
 from models.teachers.teacher_model import TeacherModel, other_shape, stored_config
 
@@ -41,7 +42,7 @@ class FullText(TeacherModel):
     @property
     def longest(self) -> int | None:
         """Most tokens of a pair; None where there is no limit."""
-        return getattr(self.backbone.config, "max_position_embeddings", None)
+        return longest_text(self.backbone.config)
 
     @abstractmethod
     def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class TextTeacher(Teacher):
     _pairs: TeacherPairs
 
     def depends_on(self) -> list[Any]:
-        from models.layers.backbone import backbone_version, complete_folder
+        from models.layers.folder import backbone_version, complete_folder
 
         parent = self.parent()
         start = "" if parent is None else parent.name if self.config.base is None else backbone_version(parent)
@@ -79,7 +79,7 @@ class TextTeacher(Teacher):
         return score_pairs(self._pairs, chosen, self.config.precision, f"{self.name} teacher scores")
 
     def save(self, folder: Path) -> None:
-        from models.layers.backbone import complete_folder
+        from models.layers.folder import complete_folder
         from models.teachers.teacher_model import save_teacher
 
         save_teacher(folder, self._pairs.model, self.config, complete_folder(self.config.backbone))

@@ -63,7 +63,7 @@ def train_encoder(context: typer.Context, workspace: WorkspaceOption = DEFAULT) 
     from models.encoder.make import make_encoder
 
     knobs = params_of(context)
-    make_encoder(Workspace(workspace), seed=knobs.seed, **dict(knobs.encoder))
+    make_encoder(Workspace(workspace), knobs.encoder, knobs.seed)
 
 
 @train.command("student")

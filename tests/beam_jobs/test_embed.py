@@ -51,7 +51,9 @@ def test_vectors_are_the_encoders(take_in, run, workspace):
         text = {row[f"{table}_id"]: row for row in read_table(workspace.features / view).to_pylist()}
         rows = vectors_of(workspace, f"{table}_vector")
         assert len(rows) == len(text)
-        wanted = encoder.encode([text[row[f"{table}_id"]]["text"] for row in rows])
+        wanted = encoder.encode(
+            [text[row[f"{table}_id"]]["text"] for row in rows], "request" if table == "member" else "job"
+        )
         np.testing.assert_allclose(np.array([row["vector"] for row in rows]), wanted, atol=1e-5)
         for row in rows:
             source = text[row[f"{table}_id"]]
@@ -71,7 +73,7 @@ def test_a_job_has_the_vector_of_its_title_beside_that_of_its_text(take_in, run,
     run()
     titles = dict(zip(*read_table(workspace.records / "jobs", ["id", "title"]).to_pydict().values(), strict=True))
     rows = vectors_of(workspace, "job_vector")
-    wanted = TextEncoder(encoder_folder).plain([titles[row["job_id"]] for row in rows])
+    wanted = TextEncoder(encoder_folder).titles([titles[row["job_id"]] for row in rows])
     np.testing.assert_allclose(np.array([row["title_vector"] for row in rows]), wanted, atol=1e-5)
     assert "title_vector" not in vectors_of(workspace, "member_vector")[0]
 

@@ -16,7 +16,7 @@ from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT
 from contracts.tables import parts, read_table, write_part
 from contracts.workspace import Workspace
 from history.requests import EVENT_COLUMNS, gains, past_requests
-from models.config import EncoderTraining
+from models.config import EncoderConfig, EncoderTraining
 from models.encoder.export import encoder_version
 from models.encoder.log_positives import check_lists, log_positives
 from models.encoder.make import make_encoder
@@ -130,7 +130,7 @@ def test_lists_that_the_log_holds_out_are_refused(market: Workspace, tmp_path: P
 def test_an_encoder_that_fits_the_knobs_stays(market: Workspace, copy: Callable) -> None:
     workspace = copy(market)
     stamp = (workspace.encoder / "encoder.onnx").stat().st_mtime_ns
-    make_encoder(workspace, precision="float32")
+    make_encoder(workspace, EncoderConfig(precision="float32", learn=None))
     assert (workspace.encoder / "encoder.onnx").stat().st_mtime_ns == stamp
 
 
@@ -139,10 +139,13 @@ def test_training_replaces_the_encoder_and_its_absence_brings_the_former_back(
 ) -> None:
     workspace = copy(market)
     former = read_encoder(workspace.encoder).version
-    make_encoder(workspace, precision="float32", dim=16, train=EncoderTraining(backbone=tiny, epochs=1))
+    make_encoder(
+        workspace,
+        EncoderConfig(precision="float32", dim=16, train=EncoderTraining(backbone=tiny, epochs=1), learn=None),
+    )
     (tower,) = workspace.towers.iterdir()
     about = read_encoder(workspace.encoder)
     assert about.version == encoder_version(tower, "float32", 16) != former
     assert about.dim == 16
-    make_encoder(workspace, precision="float32")
+    make_encoder(workspace, EncoderConfig(precision="float32", learn=None))
     assert read_encoder(workspace.encoder).version == former

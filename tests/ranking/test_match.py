@@ -66,14 +66,14 @@ class ByFirstLetter:
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
 
-    def plain(self, texts: Sequence[str]) -> np.ndarray:
+    def titles(self, texts: Sequence[str]) -> np.ndarray:
         self.calls.append(list(texts))
         return BASIS[[ord(text[0].casefold()) % DIM for text in texts]]
 
 
 def index_of(jobs: Sequence[Job]) -> JobIndex:
     table = to_table(jobs, Job)
-    vectors = ByFirstLetter().plain([one.title for one in jobs]) if jobs else np.zeros((0, DIM), np.float32)
+    vectors = ByFirstLetter().titles([one.title for one in jobs]) if jobs else np.zeros((0, DIM), np.float32)
     about: dict[str, Any] = dict.fromkeys(("bundle_version", "encoder_version", "text_version"), "")
     rows = table.select(SHOWN).append_column(TEXT_HASH, pa.array([""] * len(jobs), pa.string()))
     return JobIndex(

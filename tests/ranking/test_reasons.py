@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from contracts.activity import Activity, Entry
 from contracts.arrow import to_table
 from contracts.bundle import Blend, Manifest, Objective
+from contracts.encoder import Side
 from contracts.examples import PAIR_FEATURES
 from contracts.match import COMPARISONS, SIZES
 from contracts.records import SENIORITY_LADDER, Event, Job, Member, Position, Preferences
@@ -72,12 +73,13 @@ class TextVectors:
 
     dim = DIM
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str], side: Side) -> np.ndarray:
         drawn = [np.random.default_rng(zlib.crc32(text.encode())).standard_normal(DIM) for text in texts]
         vectors = np.array(drawn, np.float32).reshape(-1, DIM)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    plain = encode
+    def titles(self, titles: Sequence[str]) -> np.ndarray:
+        return self.encode(titles, "request")
 
 
 class Market(NamedTuple):
@@ -145,12 +147,12 @@ def built(jobs: Sequence[Job], views: Sequence[Event]) -> JobIndex:
         built_parts(
             IndexManifest(version="v", engine="exact", jobs=len(jobs), dim=DIM, **about),
             table.select(SHOWN).append_column(TEXT_HASH, pa.array([""] * len(jobs))),
-            ExactEngine(TextVectors().encode([Verbalizer(PAY).job(one) for one in jobs])),
+            ExactEngine(TextVectors().encode([Verbalizer(PAY).job(one) for one in jobs], "job")),
             build_terms(list(job_words(table))),
             build_titles(table["title"].to_pylist()),
             build_attributes(table),
             build_activity([one.id for one in jobs], to_table(views, Event)),
-            title_vectors=TextVectors().encode([one.title for one in jobs]).astype(np.float16),
+            title_vectors=TextVectors().titles([one.title for one in jobs]).astype(np.float16),
         )
     )
 
@@ -165,7 +167,7 @@ def market(rng: random.Random) -> Market:
     text = Verbalizer(PAY).member(one)
     request = build_request(text, seen, query, "", Filter(), NOW, percentiles=PAY)
     encoder = TextVectors()
-    vector = encoder.encode([request.request_text])[0]
+    vector = encoder.encode([request.request_text], "request")[0]
     candidates = index.search(request, vector, len(jobs))
     features = pair_features(index, index.activity, request, candidates.rows, vector, candidates.terms)
     logits = np.array([[rng.uniform(-2, 2) for _ in TASKS] for _ in candidates.ids], np.float32).reshape(-1, len(TASKS))
@@ -256,7 +258,7 @@ def work(titles: Sequence[str], one: Job) -> str:
 
 
 def cosine(a: str, b: str) -> float:
-    first, second = TextVectors().encode([a, b])
+    first, second = TextVectors().titles([a, b])
     return float(first.astype(np.float16).astype(np.float32) @ second)
 
 

@@ -96,8 +96,8 @@ class Market:
             extra = {"location": [row.location for row in rows]} if kind == "member" else {}
             write_part(workspace.features / f"{kind}_text", pa.table({**keys, **about, **extra, **known}))
             made_by = {"encoder_version": [encoder.version] * len(rows)}
-            vectors = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
-            titles = pa.array(list(encoder.plain([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
+            vectors = pa.array(list(encoder.encode(texts, "job")), pa.list_(pa.float32()))
+            titles = pa.array(list(encoder.titles([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
             write_part(
                 workspace.features / f"{kind}_vector",
                 pa.table(

@@ -86,7 +86,7 @@ def test_the_whole_system_answers_as_the_services_own_code_does(shown: Workspace
 
     index, scorer, encoder = JobIndex.load(shown.index), BundleScorer(shown.bundle), TextEncoder(shown.encoder)
     (request, _) = requests_as_of(shown, held_out(shown, 10), {})
-    vector = encoder.encode([request.request_text])[0]
+    vector = encoder.encode([request.request_text], "request")[0]
     served = rank(index, scorer, request, index.search(request, vector, 500), vector, 200)
     run = ir_measures.read_trec_run(str(shown.replay / "runs" / "end_to_end.whole-system.run"))
     assert [line.doc_id for line in run if line.query_id == "r3"] == [index.ids[row] for row in served.rows]

@@ -114,7 +114,7 @@ def test_a_list_holds_the_students_logits_and_the_order_that_is_shown(market: Wo
     """The service scores three candidates alone, the list all of them."""
     index, scorer, encoder = JobIndex.load(market.index), BundleScorer(market.bundle), TextEncoder(market.encoder)
     (request, _) = requests_as_of(market, held_out(market, 10), {})
-    vector = encoder.encode([request.request_text])[0]
+    vector = encoder.encode([request.request_text], "request")[0]
     candidates = index.search(request, vector)
     ranked = rank(index, scorer, request, candidates, vector, 3)
     made = served_list(0, index, scorer, request, candidates, ranked)
@@ -132,7 +132,7 @@ def test_the_served_order_is_that_of_the_bundles_objective(market: Workspace) ->
     """By relevance, by retrieval, and by a floor that some of the candidates reach: in the answer and in the list."""
     index, encoder = JobIndex.load(market.index), TextEncoder(market.encoder)
     (request, _) = requests_as_of(market, held_out(market, 10), {})
-    vector = encoder.encode([request.request_text])[0]
+    vector = encoder.encode([request.request_text], "request")[0]
     candidates = index.search(request, vector)
 
     def served(**fields: Any) -> tuple[Ranked, np.ndarray]:

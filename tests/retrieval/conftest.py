@@ -77,8 +77,8 @@ def write_workspace(root: Path, jobs: tuple[Job, ...] = JOBS, events: tuple[Even
     text_rows = {**keys, "text": pa.array(texts, pa.string()), "text_hash": hashes, "text_version": versions}
     write_part(workspace.features / "job_text", pa.table(text_rows))
     encoder = TextEncoder(workspace.encoder)
-    lists = pa.array(list(encoder.encode(texts)), pa.list_(pa.float32()))
-    titles = pa.array(list(encoder.plain([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
+    lists = pa.array(list(encoder.encode(texts, "job")), pa.list_(pa.float32()))
+    titles = pa.array(list(encoder.titles([title_of_text(text) for text in texts])), pa.list_(pa.float32()))
     made_by = pa.array([encoder.version] * len(jobs), pa.string())
     vector_rows = {**keys, "vector": lists, "title_vector": titles, "vector_hash": hashes, "encoder_version": made_by}
     write_part(workspace.features / "job_vector", pa.table(vector_rows))

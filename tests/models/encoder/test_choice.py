@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contracts.encoder import Side
 from contracts.text.parts import KINDS, PartWeights
 from models.config import HeadTraining
 from models.encoder.choice import AS_IT_CAME, MEASURES, READINGS, choose, read_choice
@@ -71,7 +72,7 @@ def test_the_encoder_stays_as_it_came_where_nothing_tells(encoder: TextEncoder) 
 class Faint:
     """Vectors that say the trade of a text faintly in their first numbers and noise in the others, as a whole alone."""
 
-    def by_kind(self, texts: Sequence[str], weights: PartWeights) -> np.ndarray:
+    def by_kind(self, texts: Sequence[str], weights: PartWeights, side: Side) -> np.ndarray:
         directions = np.zeros((len(texts), len(KINDS), 2 * len(TRADES)), np.float32)
         for row, text in enumerate(texts):
             name = next(word for word in re.findall(r"\w+", text) if word in TRADES)

@@ -59,6 +59,8 @@ def test_the_encoder_says_what_it_is(tmp_path: Path, tiny: Path) -> None:
         "graph": version,
         "dim": 32,
         "max_tokens": MAX_TOKENS,
+        "prompts": {"request": "", "job": ""},
+        "pooling": "mean",
         "precision": "float32",
         "parts": PartWeights().model_dump(),
         "head": "",

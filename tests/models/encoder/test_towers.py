@@ -267,7 +267,7 @@ def test_the_exported_graph_gives_the_vectors_that_were_trained(
 ) -> None:
     trained = train_encoder(tmp_path, slang(), knobs(epochs=1, dims=(8,)))
     version = export_encoder(tmp_path / "encoder", trained, "float32", dim)
-    served = TextEncoder(tmp_path / "encoder").encode(JOBS)
+    served = TextEncoder(tmp_path / "encoder").encode(JOBS, "job")
     assert np.allclose(served, encode(trained, JOBS, dim or 32).numpy(), atol=1e-4)
     assert np.allclose(np.linalg.norm(served, axis=1), 1, atol=1e-5)
     about = read_encoder(tmp_path / "encoder")

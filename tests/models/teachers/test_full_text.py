@@ -21,7 +21,7 @@ from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer
 from contracts.workspace import Workspace
 from models.config import LoraConfig, StudentConfig, TeacherConfig
-from models.layers.backbone import backbone_version, complete_folder
+from models.layers.folder import backbone_version, complete_folder
 from models.layers.lora import merge_adapters
 from models.student.distil import train_student
 from models.teachers.fit_text import open_teacher

@@ -35,7 +35,7 @@ def ask(query: str = "", **fields: Any) -> Request:
 
 
 def test_expired_hidden_and_future_jobs_are_never_candidates(index: JobIndex, market: Workspace) -> None:
-    vector = TextEncoder(market.encoder).encode(["nurse driver developer"])[0]
+    vector = TextEncoder(market.encoder).encode(["nurse driver developer"], "request")[0]
     assert set(index.search(ask("nurse driver developer"), vector, k=100).ids) == {"j1", "j2", "j3", "j7"}
 
 
@@ -191,7 +191,7 @@ def test_jobs_without_a_vector_are_left_out_and_counted(tmp_path: Path, caplog: 
 def test_faiss_finds_what_exact_search_finds(market: Workspace, tmp_path: Path) -> None:
     exact = JobIndex.load(market.index)
     faiss = JobIndex.load(build_index(write_workspace(tmp_path), engine="faiss"))
-    vector = TextEncoder(market.encoder).encode(["truck driver austin"])[0]
+    vector = TextEncoder(market.encoder).encode(["truck driver austin"], "request")[0]
     assert faiss.search(ask(), vector).ids == exact.search(ask(), vector).ids
 
 

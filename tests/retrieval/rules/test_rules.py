@@ -193,7 +193,7 @@ def test_what_is_removed_is_never_found_and_what_is_demoted_comes_last(
     demoting = [rule(when, "demote", name=f"d{i}") for i, when in enumerate(down)]
     plain = ask(text, query)
     rules = (*removing, *demoting)
-    vector = encoder.encode([query or text])[0]
+    vector = encoder.encode([query or text], "request")[0]
     found = index.search(plain, vector, k=100, rules=rules)
     removed = set().union(*(met(index, one.when.model_dump(), plain) or set() for one in removing))
     demoted = set().union(*(met(index, one.when.model_dump(), plain) or set() for one in demoting))
