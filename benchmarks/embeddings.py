@@ -29,9 +29,11 @@ from contracts.progress import Progress
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from models.config import EncoderTraining
 from models.encoder.contrast import truncate_dim
-from models.encoder.export import MAX_TOKENS, export_encoder
+from models.encoder.export import export_encoder
 from models.encoder.towers import train_encoder
-from models.layers.backbone import Backbone, backbone_folder, l2_normalize, mean_pool
+from models.layers.backbone import Backbone, l2_normalize, mean_pool
+from models.layers.folder import backbone_folder
+from models.layers.sentences import MAX_TOKENS
 from models.teachers.train import train_teacher
 from models.training.device import autocast, device_of
 from models.training.rows import by_length

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from contracts.errors import RolecallError
-from rolecall.commands import data, features, golden, index, links, policy, recipe, replay, rules, serve, train
+from rolecall.commands import data, features, golden, index, links, models, policy, recipe, replay, rules, serve, train
 from rolecall.console import show_progress
 from rolecall.extras import missing_extra
 from rolecall.interrupt import Interrupted, leave, watch
@@ -55,6 +55,7 @@ for command in BEAM_COMMANDS:
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(command)
 app.add_typer(features.features, name="features")
 app.add_typer(train.train, name="train")
+app.add_typer(models.models, name="models")
 app.add_typer(recipe.recipe, name="recipe")
 app.add_typer(links.links, name="links")
 app.add_typer(rules.rules, name="rules")

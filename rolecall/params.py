@@ -70,6 +70,11 @@ class Params(FrozenModel):
         description="Modules, or paths of Python files, that register a teacher, a retrieval source, a judge or a "
         "raw-data source; every command imports them first.",
     )
+    backbone: Path | None = Field(
+        None,
+        description="Hugging Face folder of the encoder for retrieval, teachers and student, where a section names "
+        "none of its own; the embedded MiniLM where null.",
+    )
     simulate: Simulate = Simulate()
     ingest: IngestConfig = IngestConfig()
     verbalize: VerbalizeConfig = VerbalizeConfig()
@@ -131,12 +136,24 @@ def load_params(path: Path | None = None) -> Params:
     for plugin in plugins if isinstance(plugins, list) else ():
         load_plugin(str(plugin), source.parent if source else Path())  # it may add the section of a teacher
     _check_variables()
-    content = _merged(file, _Environment()())
+    content = _with_backbone(_merged(file, _Environment()()))
     try:
         return params_model().model_validate(content)
     except ValidationError as error:
         problem = first_problem(error)
         raise BadInput(_message(problem), where=_origin(problem["loc"], source), cure=_cure(problem, content)) from None
+
+
+def _with_backbone(content: dict[str, Any]) -> dict[str, Any]:
+    """The knobs with `backbone` in each section that has such a knob and does not set it."""
+    if content.get("backbone") is None:
+        return content
+    found = dict(content)
+    for name, field in params_model().model_fields.items():
+        own = content.get(name, {})
+        if isinstance(own, dict) and "backbone" in getattr(field.annotation, "model_fields", {}):
+            found[name] = {"backbone": content["backbone"]} | {k: v for k, v in own.items() if k != "backbone" or v}
+    return found
 
 
 def write_shares(path: Path | None, shares: Mapping[str, Mapping[str, float]]) -> Path:

@@ -19,7 +19,7 @@ from pathlib import Path
 from contracts.documents import to_yaml
 from contracts.errors import BadInput, NotReady, RolecallError
 from contracts.workspace import RAW, Workspace
-from models.registry import TEACHERS
+from models.registry import TEACHERS, teacher_config
 from rolecall.costs import read_costs, write_costs
 from rolecall.interrupt import OF_RUN
 from rolecall.params import Params
@@ -77,7 +77,7 @@ def stages() -> tuple[Stage, ...]:
             "train encoder",
             ("records", *TEXTS, "features/member_activity"),
             ("encoder", "towers"),
-            ("seed", "encoder"),
+            ("seed", "backbone", "encoder"),
         ),
         Stage("embed", "embed", ("encoder", *TEXTS), ("features/member_vector", "features/job_vector")),
         Stage(
@@ -108,7 +108,7 @@ def stages() -> tuple[Stage, ...]:
             "train student",
             ("training", *_of_teachers("teachers"), *_of_teachers("scores")),
             ("student",),
-            ("student",),
+            ("backbone", "student"),
         ),
         Stage(
             "export",
@@ -163,7 +163,7 @@ def _teacher_stages() -> tuple[Stage, ...]:
             f"train {name} --or-none",
             ("training", "grades", *(f"teachers/{earlier}" for earlier in names[:i])),
             (f"teachers/{name}", f"scores/{name}"),
-            (f"{name}_teacher",),
+            (f"{name}_teacher", *(("backbone",) if "backbone" in teacher_config(name).model_fields else ())),
         )
         for i, name in enumerate(names)
     )
@@ -196,11 +196,13 @@ def run_recipe(
         ingest: Flags of the stage of that name, over its knobs.
 
     Raises:
-        BadInput: There is no such stage, or another market was simulated into the workspace.
+        BadInput: There is no such stage, another market was simulated into the workspace, or a folder of a model that
+            the knobs name does not do.
         NotReady: The folder of the workspace's records is gone, and a stage reads it.
         StageFailed: A stage ended with an error.
     """
     from beam_jobs.loads import is_simulated, own_source  # the command line starts without what reads tables
+    from rolecall.backbones import check_backbones
 
     simulates = data is None and is_simulated(workspace) is not False
     source = data or (workspace.root / RAW if simulates else own_source(workspace))
@@ -209,6 +211,7 @@ def run_recipe(
     for name in (start, end):
         if name is not None and name not in names:
             raise BadInput(f"no stage {name!r}", cure=f"one of {', '.join(names)}")
+    check_backbones(knobs)
     workspace.root.mkdir(parents=True, exist_ok=True)
     costs = read_costs(workspace) if start else []
     for number, stage in enumerate(to_run, start=1):

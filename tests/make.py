@@ -88,7 +88,7 @@ def tiny_bert(folder: Path, layers: int) -> Path:
     import torch
     from transformers import BertConfig, BertModel
 
-    from models.layers.backbone import backbone_folder
+    from models.layers.folder import backbone_folder
 
     torch.manual_seed(0)
     config = BertConfig(hidden_size=32, num_hidden_layers=layers, num_attention_heads=2, intermediate_size=64)
@@ -147,7 +147,7 @@ def write_tokenizer(folder: Path, kind: str) -> int:
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-    from models.layers.backbone import backbone_folder
+    from models.layers.folder import backbone_folder
 
     if kind == "words":
         shutil.copy(backbone_folder() / "tokenizer.json", folder)

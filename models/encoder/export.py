@@ -8,74 +8,55 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from tokenizers import Tokenizer, normalizers
 from torch import Tensor, nn
 
-from contracts.encoder import ENCODER, EncoderManifest, Prompts
+from contracts.encoder import ENCODER, EncoderManifest
 from contracts.errors import BadInput
-from contracts.text.token_ids import TOKENIZER
+from contracts.text.token_ids import TOKENIZER, open_tokenizer, pad, token_ids
 from contracts.versions import json_hash, staged_folder
 from models.config import Pooling, Precision
+from models.encoder.centre import centre_of
 from models.encoder.contrast import truncate_dim
-from models.layers.backbone import Backbone
+from models.layers.backbone import Backbone, l2_normalize
 from models.layers.folder import backbone_version, complete_folder
 from models.layers.onnx import export_graph, quantize
-from models.layers.sentences import SentenceReading, sentence_reading
+from models.layers.sentences import AS_THE_FOLDER, MAX_TOKENS, EncoderOverrides, SentenceReading, reading_of
 from models.layers.whole import WholeModel, open_text_model, pool
 
-MAX_TOKENS = 128
-"""What the embedded backbone was tuned at; half the cost of 256, and an advert says what it is in its first words."""
 MOST_BYTES = 2_000_000_000
 """Of an exported graph with its weights, which are one message of protobuf."""
 
 
-class EncoderOverrides(NamedTuple):
-    """What the knobs say instead of an encoder's folder; None: as the folder says.
-
-    Attributes:
-        pooling: Of the tokens' states.
-        prompts: Words before a text.
-        max_tokens: Tokens of a text that are read, at most what the folder reads.
-    """
-
-    pooling: Pooling | None = None
-    prompts: Prompts | None = None
-    max_tokens: int | None = MAX_TOKENS
-
-
-AS_THE_FOLDER = EncoderOverrides()
-
-
 class PooledEncoder(nn.Module):
     """Unit vector of a text: its pooled last states, their first `dim` numbers, L2-normalised (Reimers and Gurevych
-    2019)."""
+    2019), less what all texts have in common where that is much (`models.encoder.centre`)."""
+
+    centre: Tensor | None
 
     def __init__(self, backbone: Backbone | WholeModel, dim: int, pooling: Pooling = "mean") -> None:
         super().__init__()
         self.backbone, self.dim, self.pooling = backbone, dim, pooling
+        self.register_buffer("centre", None)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """input_ids, attention_mask (n, len) int64 -> (n, dim) float32."""
-        return truncate_dim(pool(self.backbone(input_ids, attention_mask), attention_mask, self.pooling), self.dim)
+        pooled = pool(self.backbone(input_ids, attention_mask), attention_mask, self.pooling)
+        vectors = truncate_dim(pooled, self.dim)
+        return vectors if self.centre is None else l2_normalize(vectors - self.centre)
 
+    def open_cone(self, folder: Path, prompt: str) -> None:
+        """Measure what it makes of all texts alike. folder: with its tokenizer; prompt: before a title."""
+        tokenizer = open_tokenizer(folder, MAX_TOKENS)
 
-def reading_of(folder: Path, overrides: EncoderOverrides = AS_THE_FOLDER) -> SentenceReading:
-    """How texts are read: as a folder says, with what the knobs say instead. `max_tokens` is None where neither limits.
+        def encode(titles: list[str]) -> Tensor:
+            ids, mask = map(torch.from_numpy, pad(token_ids(tokenizer, [prompt + title for title in titles])))
+            with torch.no_grad():
+                return self(ids, mask)
 
-    Raises BadInput or UnreadableFile as `sentence_reading`.
-    """
-    said = sentence_reading(folder)
-    limits = [limit for limit in (said.max_tokens, overrides.max_tokens) if limit]
-    return said.model_copy(
-        update={
-            "pooling": overrides.pooling or said.pooling,
-            "prompts": said.prompts if overrides.prompts is None else overrides.prompts,
-            "max_tokens": min(limits, default=None),
-        }
-    )
+        self.centre = centre_of(encode)
 
 
 def encoder_version(
@@ -122,6 +103,7 @@ def export_encoder(
             cure="give a smaller encoder, such as the base or small one of the same series",
         )
     model = PooledEncoder(whole, dim or whole.hidden, reading.pooling).eval()
+    model.open_cone(folder, reading.prompts.request)
     version = encoder_version(backbone, precision, dim, overrides)
     with staged_folder(out) as staged:
         ids = torch.randint(5, 100, (2, 16))

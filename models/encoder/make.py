@@ -45,7 +45,8 @@ def make_encoder(workspace: Workspace, config: EncoderConfig, seed: int = 0) -> 
     Raises:
         RolecallError: As `log_positives`, `check_lists`, `train_encoder` and `export_encoder`.
     """
-    from models.encoder.export import EncoderOverrides, encoder_version, export_encoder
+    from models.encoder.export import encoder_version, export_encoder
+    from models.layers.sentences import EncoderOverrides
 
     overrides = EncoderOverrides(config.pooling, config.prompts, config.max_tokens)
     made_of, train = config.backbone, config.train

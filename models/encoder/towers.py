@@ -25,11 +25,10 @@ from contracts.versions import json_hash
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, EncoderTraining
 from models.encoder.contrast import contrastive, mined_margin, truncate_dim
-from models.encoder.export import AS_THE_FOLDER, EncoderOverrides, reading_of
 from models.encoder.positives import Positives
-from models.layers.backbone import Backbone, backbone_folder, l2_normalize, save_backbone
-from models.layers.folder import backbone_version
-from models.layers.sentences import SentenceReading
+from models.layers.backbone import Backbone, l2_normalize, save_backbone
+from models.layers.folder import backbone_folder, backbone_version
+from models.layers.sentences import AS_THE_FOLDER, EncoderOverrides, SentenceReading, reading_of
 from models.layers.whole import pool
 from models.registry import TEACHERS
 from models.teachers.scores import current_scores, read_scores

@@ -19,54 +19,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from contracts.errors import BadInput
 from contracts.tasks import TASKS
 from contracts.text.token_ids import open_tokenizer
-from models.layers.folder import (
-    NEEDED,
-    WEIGHTS,
-    complete_folder,
-    first_place,
-    model_type,
-    open_pretrained,
-    read_config,
-)
+from models.layers.folder import NEEDED, WEIGHTS, first_place, open_pretrained
 from models.layers.sentences import copy_sentence_files
-
-FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
-"""`model_type` of the encoders that run layer by layer."""
-
-
-def backbone_folder(folder: Path | None = None) -> Path:
-    """Check the folder of a backbone that runs layer by layer.
-
-    Args:
-        folder: A Hugging Face folder; None: the embedded MiniLM.
-
-    Returns:
-        The folder.
-
-    Raises:
-        BadInput: As `complete_folder`, or the model is of another family.
-        UnreadableFile: A file is broken or cut short.
-    """
-    folder = complete_folder(folder)
-    if not runs_by_layer(folder):
-        raise BadInput(
-            f"a {model_type(folder) or 'nameless'} model does not run layer by layer, as the student, the joint "
-            "teacher and encoder.train need",
-            where=str(folder),
-            cure=f"give one of {', '.join(FAMILIES)}; any other can be encoder.backbone, or that of a teacher with "
-            "architecture: encoder and warm_start: false in the student",
-        )
-    return folder
-
-
-def runs_by_layer(folder: Path) -> bool:
-    """Whether the model of a folder is of one of `FAMILIES`, with absolute positions."""
-    config = read_config(folder)
-    absolute = config.get("position_embedding_type", "absolute") in (None, "absolute")
-    return config.get("model_type") in FAMILIES and absolute and not config.get("is_decoder")
 
 
 class TokenEmbeddings(nn.Module):
@@ -102,7 +58,7 @@ class TokenEmbeddings(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Embeddings and layers of an encoder of `FAMILIES`.
+    """Embeddings and layers of an encoder of `folder.FAMILIES`.
 
     Attributes:
         hidden: Width H of its states.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CONFIG, TOKENIZER = "config.json", "tokenizer.json"
 NEEDED = (CONFIG, TOKENIZER)
 WEIGHTS, PARTS = "model.safetensors", "model.safetensors.index.json"
+FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert")
+"""`model_type` of the encoders that run layer by layer."""
 CURE = "give a complete Hugging Face folder of a model of this architecture, with safetensors weights"
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "model.pth", "flax_model.msgpack")
 _VOCABULARIES = ("vocab.txt", "sentencepiece.bpe.model", "spm.model", "tokenizer.model", "spiece.model", "vocab.json")
@@ -53,6 +55,38 @@ def complete_folder(folder: Path | None = None) -> Path:
     stamps = tuple((path.stat().st_mtime_ns, path.stat().st_size) for path in (folder / TOKENIZER, *weights(folder)))
     _check_vocabulary(folder, config.get("vocab_size"), stamps)
     return folder
+
+
+def backbone_folder(folder: Path | None = None) -> Path:
+    """Check the folder of a backbone that runs layer by layer.
+
+    Args:
+        folder: A Hugging Face folder; None: the embedded MiniLM.
+
+    Returns:
+        The folder.
+
+    Raises:
+        BadInput: As `complete_folder`, or the model is of another family.
+        UnreadableFile: A file is broken or cut short.
+    """
+    folder = complete_folder(folder)
+    if not runs_by_layer(folder):
+        raise BadInput(
+            f"a {model_type(folder) or 'nameless'} model does not run layer by layer, as the student, the joint "
+            "teacher and encoder.train need",
+            where=str(folder),
+            cure=f"give one of {', '.join(FAMILIES)}; any other can be encoder.backbone, or that of a teacher with "
+            "architecture: encoder and warm_start: false in the student",
+        )
+    return folder
+
+
+def runs_by_layer(folder: Path) -> bool:
+    """Whether the model of a folder is of one of `FAMILIES`, with absolute positions."""
+    config = read_config(folder)
+    absolute = config.get("position_embedding_type", "absolute") in (None, "absolute")
+    return config.get("model_type") in FAMILIES and absolute and not config.get("is_decoder")
 
 
 def weights(folder: Path) -> list[Path]:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from contracts.errors import BadInput
 from models.config import Pooling
-from models.layers.backbone import Backbone, mean_pool, runs_by_layer
-from models.layers.folder import longest_text, model_type, open_pretrained
+from models.layers.backbone import Backbone, mean_pool
+from models.layers.folder import longest_text, model_type, open_pretrained, runs_by_layer
 
 
 class WholeModel(nn.Module):

@@ -20,8 +20,7 @@ from contracts.text.work import Vocabulary, read_vocabulary
 from contracts.versions import file_hash, json_hash, set_current
 from contracts.workspace import Workspace
 from models.config import MODEL_FORMAT, PruneConfig, StudentConfig
-from models.layers.backbone import backbone_folder
-from models.layers.folder import backbone_version
+from models.layers.folder import backbone_folder, backbone_version
 from models.registry import TEACHERS
 from models.student.prune import prune_in_steps
 from models.student.served import ServedLists, learn_served

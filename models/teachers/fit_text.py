@@ -17,8 +17,7 @@ from contracts.errors import BadInput, NothingToLearn
 from contracts.progress import Progress
 from contracts.tasks import ENGAGEMENT_TASKS
 from models.config import Architecture, Arithmetic, TeacherConfig
-from models.layers.backbone import backbone_folder, runs_by_layer
-from models.layers.folder import complete_folder, read_config
+from models.layers.folder import backbone_folder, complete_folder, read_config, runs_by_layer
 from models.layers.lora import merge_adapters
 from models.teachers.base import Teacher
 from models.teachers.cross_encoder import CrossEncoder, load_teacher

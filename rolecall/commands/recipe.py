@@ -15,11 +15,11 @@ from rolecall.options import DEFAULT, JsonOption, MappingOption, ProfileOption, 
 recipe = typer.Typer(invoke_without_command=True)
 
 
-def doctor(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:
+def doctor(context: typer.Context, workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:
     """Say what this machine has and lacks, with the cure for each lack."""
     from rolecall.doctor import examine
 
-    findings = examine(workspace)
+    findings = examine(workspace, params_of(context))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

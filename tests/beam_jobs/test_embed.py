@@ -10,6 +10,7 @@ import pytest
 
 from beam_jobs import embed, verbalize
 from contracts.bundle import read_manifest
+from contracts.encoder import Side
 from contracts.errors import BadInput, BundleMismatch, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME
 from contracts.tables import parts, read_table, write_part
@@ -95,7 +96,12 @@ def test_equal_texts_are_encoded_once(raw, take_in, run, workspace, monkeypatch)
     take_in()
     encoded: list[str] = []
     encode = TextEncoder.plain
-    monkeypatch.setattr(TextEncoder, "plain", lambda self, texts: encoded.extend(texts) or encode(self, texts))
+
+    def counted(self: TextEncoder, texts: list[str], side: Side) -> np.ndarray:
+        encoded.extend(texts)
+        return encode(self, texts, side)
+
+    monkeypatch.setattr(TextEncoder, "plain", counted)
     counts = run("--tables", "jobs")
     assert (counts.written, len(encoded)) == (10, 7 + 7)  # a title beside each text
     clerk, pilot, *rest = (row["vector"] for row in vectors_of(workspace, "job_vector") if row["job_id"][0] == "k")

@@ -13,8 +13,9 @@ import torch
 from contracts.errors import BadInput
 from contracts.text.parts import PartWeights
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
-from models.encoder.export import MAX_TOKENS, export_encoder
-from models.layers.backbone import backbone_folder
+from models.encoder.export import export_encoder
+from models.layers.folder import backbone_folder
+from models.layers.sentences import MAX_TOKENS
 
 TEXTS = ["registered nurse in Boise | skills: triage, icu", "", "welder", "pastry chef " * 40]
 

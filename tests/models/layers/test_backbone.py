@@ -11,8 +11,8 @@ import torch
 
 from contracts.errors import BadInput
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
-from models.layers.backbone import Backbone, TaskHead, attend, backbone_folder, mask_bias, mean_pool
-from models.layers.folder import backbone_version
+from models.layers.backbone import Backbone, TaskHead, attend, mask_bias, mean_pool
+from models.layers.folder import backbone_folder, backbone_version
 from tests.make import refused
 
 TEXTS = ["registered nurse in Boise, triage and icu", "", "welder", "pastry chef " * 40]

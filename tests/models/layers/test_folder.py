@@ -12,10 +12,9 @@ from tokenizers import Tokenizer
 
 from contracts.encoder import Prompts
 from contracts.errors import BadInput, UnreadableFile
-from models.encoder.export import EncoderOverrides, encoder_version, reading_of
-from models.layers.backbone import backbone_folder
-from models.layers.folder import complete_folder
-from models.layers.sentences import SentenceReading, copy_sentence_files, sentence_reading
+from models.encoder.export import encoder_version
+from models.layers.folder import backbone_folder, complete_folder
+from models.layers.sentences import EncoderOverrides, SentenceReading, copy_sentence_files, reading_of, sentence_reading
 from tests.make import refused
 
 STEPS = [{"path": "", "type": "sentence_transformers.models.Transformer"}]

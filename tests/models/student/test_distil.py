@@ -14,7 +14,7 @@ import torch
 from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.workspace import Workspace
 from models.config import StudentConfig
-from models.layers.backbone import backbone_folder
+from models.layers.folder import backbone_folder
 from models.student.distil import float_logits, load_student, save_student, student_logits, train_student
 from models.student.student import Student
 from models.student.texts import StudentTexts

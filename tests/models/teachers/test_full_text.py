@@ -118,9 +118,9 @@ def test_a_decoders_logit_is_yes_less_no_of_the_whole_vocabulary(
 def test_any_backbone_trains_scores_and_is_opened_again(
     backbones: dict[str, Path], labelled: Make, family: str
 ) -> None:
-    """How it reads is found from the folder; BERT would be the joint teacher."""
+    """How it reads is found from the folder; BERT and RoBERTa would be the joint teacher."""
     folder, workspace = backbones[family], labelled(10)
-    auto = "encoder" if family == "bert" else "auto"
+    auto = "auto" if family in DECODERS else "encoder"
     config = knobs(folder, architecture=auto, lora={"rank": 2}, checkpointing=True, learning_rate=1e-2)
     version = train_teacher(workspace, "policy", config)
     model, _ = open_teacher(version)
