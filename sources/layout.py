@@ -19,7 +19,8 @@ from sources import files
 from sources.formats.base import Format, How, format_of, unreadable
 from sources.formats.delimited import Delimited
 from sources.mapping.fields import Fields, require_columns
-from sources.mapping.model import DataMapping, require_used
+from sources.mapping.lists import Lists, each_of
+from sources.mapping.model import DataMapping, ListMapping, require_used
 from sources.rows import RawRow, Shard
 
 ANONYMOUS = "anonymous"
@@ -55,7 +56,7 @@ class Layout:
         """The files of a table."""
         named = self.mapping.of(table).files
         if named:
-            return [path for path in _data_files(self.folder) if any(fnmatch(path.name, name) for name in named)]
+            return self._named(named)
         return table_files(self.folder, table)
 
     def shards(self, table: str) -> list[Shard]:
@@ -71,24 +72,47 @@ class Layout:
         """Check that the files that the mapping names are there.
 
         Raises:
-            BadInput: No file has one of the names.
+            BadInput: No file has one of the names, or those of a list lack its columns.
         """
         there = [path.name for path in _data_files(self.folder)]
         for table in RECORDS:
-            for name in self.mapping.of(table).files:
-                if not any(fnmatch(other, name) for other in there):
-                    what = f"{table}.files: no file {name!r} in {self.folder}; there are {', '.join(there) or 'none'}"
-                    raise BadInput(what, where=self.mapping_file, cure="name the file as it is called, * for any part")
+            section = self.mapping.of(table)
+            named = [(f"{table}.files", file) for file in section.files]
+            for name, listed in section.lists.items():
+                named += [(f"{table}.lists.{name}.files", file) for file in listed.files]
+            for what, file in named:
+                if not any(fnmatch(other, file) for other in there):
+                    problem = f"{what}: no file {file!r} in {self.folder}; there are {', '.join(there) or 'none'}"
+                    cure = "name the file as it is called, * for any part"
+                    raise BadInput(problem, where=self.mapping_file, cure=cure)
+            for name, listed in section.lists.items():
+                self._require_columns(f"{table}.lists.{name}", listed)
+
+    def _require_columns(self, what: str, listed: ListMapping) -> None:
+        for path in self._named(listed.files):
+            columns = _format(path).columns(path, How(encoding=listed.encoding, delimiter=listed.delimiter))
+            if columns is None:
+                continue  # rows have names of their own
+            for name in listed.used:
+                if name not in columns:
+                    problem = f"{what}: no column {name!r} in {path.name}; there are {', '.join(columns)}"
+                    raise BadInput(problem, where=self.mapping_file, cure="name the column as its file does")
+
+    def _named(self, names: Sequence[str]) -> list[Path]:
+        return [path for path in _data_files(self.folder) if any(fnmatch(path.name, name) for name in names)]
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
         path = Path(shard.path)
         form, how = _format(path), self._how(shard.table)
         try:
+            section = self.mapping.of(shard.table)
             fields = self._fields(shard.table, form.columns(path, how) or ())
-            rows = form.rows(shard, how)
+            rows = each_of(form.rows(shard, how), section.rows) if section.rows else form.rows(shard, how)
             first = list(islice(rows, SAMPLE_ROWS))
             fields.sample([row.value for row in first if row.value is not None])
-            yield from map(fields.read, chain(first, rows))
+            listed = {name: self._named(one.files) for name, one in section.lists.items()}
+            lists = Lists(section, listed, tell=shard.first_row == 1)
+            yield from (lists.add(fields.read(row)) for row in chain(first, rows))
         except (*files.BROKEN, UnicodeError, LookupError) as error:  # an encoding that nobody knows
             yield unreadable(shard, error)
 

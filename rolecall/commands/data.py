@@ -65,7 +65,7 @@ def _suggest(folder: Path, path: Path, reading: TimeReading) -> None:
     """Write a mapping file and show what it makes of the first rows."""
     from contracts.errors import BadInput
     from sources.check import RowChecker
-    from sources.mapping.suggest import suggest, write_suggestion
+    from sources.mapping.suggest import in_short, suggest, write_suggestion
     from sources.mapping.understood import first_rows
     from sources.open import open_source
 
@@ -79,7 +79,7 @@ def _suggest(folder: Path, path: Path, reading: TimeReading) -> None:
         for line in section.open:
             typer.echo(f"to say: {table}: {line}")
         if section.unused:
-            typer.echo(f"without a field: {table}: {', '.join(section.unused)}")
+            typer.echo(f"without a field: {table}: {in_short(section.unused)}")
     source = open_source(folder, jobs_elsewhere=True, mapping=path)
     for line in first_rows(source, RowChecker(datetime.now(UTC), reading, source)):
         typer.echo(line)

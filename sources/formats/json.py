@@ -1,5 +1,8 @@
 """JSON: an object a line, one array of objects, or one object that holds such an array; streamed in any of them.
 
+One object of objects that have the same names, `{"17": {"title": ...}, "18": {"title": ...}}`, holds a row under each
+of its names, which is the row's `id` where it has none.
+
 An object of a known schema (`sources.schemas`), such as a JobPosting, gives the rows that the schema makes of it.
 """
 
@@ -153,7 +156,7 @@ def _document(path: Path, how: How) -> Iterator[Found]:
         start = text.line
         text.take()
         fields: dict[str, Any] = {}
-        given = False
+        given = keyed = False
         while (mark := text.skip(",")) == '"':
             name = text.value()
             if name.problem or text.skip(":") == "":
@@ -166,11 +169,31 @@ def _document(path: Path, how: How) -> Iterator[Found]:
             if part.problem:
                 yield part
                 return
+            if keyed:
+                yield _keyed(name.value, part.value, part.line)
+                continue
             fields[name.value] = part.value
+            if keyed := not given and _are_keyed(fields, how):
+                yield from (_keyed(key, value, start) for key, value in fields.items())
+                given = True
         if mark != "}":
             yield text.ends_early()
         elif not given:
             yield from (Found(start, value) for value in _inside(fields, how) or [fields])
+
+
+def _are_keyed(fields: dict[str, Any], how: How) -> bool:
+    """Whether the first two parts of an object are rows under their ids: objects most of whose names are the same."""
+    if len(fields) != 2 or any(map(how.known, fields)) or table_of(fields):
+        return False
+    first, second = fields.values()
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return False
+    return 2 * len(first.keys() & second.keys()) > max(len(first), len(second))
+
+
+def _keyed(key: str, value: Any, line: int) -> Found:
+    return Found(line, {"id": key} | value) if isinstance(value, dict) else Found(line, value, json.dumps({key: value}))
 
 
 def _inside(fields: dict[str, Any], how: How, levels: int = 3) -> list[Any]:

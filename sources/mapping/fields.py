@@ -147,12 +147,8 @@ class Fields:
 
     def _reader(self, field: str, column: Column | None) -> Callable[[Any], Any]:
         """How a cell is read as a field."""
-        steps: list[Callable[[Any], Any]] = []
         kind = _kinds(self._table).get(field, "")
-        if column is not None and column.values and kind != "words":
-            steps.append(_by_word(column.values))
-        if column is not None and column.format:
-            steps.append(lambda cell: _dated(cell, column.format or "", field))
+        steps = word_and_date(column, field, kind == "words") if column is not None else []
         if field in IDS:
             steps.append(lambda cell: self._id(cell, field))
         elif kind == "words":
@@ -271,6 +267,12 @@ def _put(value: dict[str, Any], field: str, cell: Any) -> None:
     value[last] = cell
 
 
+def plain_id(cell: Any) -> str:
+    """An id as text, without the .0 of one that was taken for a number."""
+    text = str(cell).strip()
+    return whole[1] if (whole := _WHOLE.fullmatch(text)) else text
+
+
 def _is_empty(cell: Any) -> bool:
     return isinstance(cell, str) and not cell.strip()
 
@@ -281,6 +283,20 @@ def _has(value: Any, field: str) -> bool:
             return False
         value = value[name]
     return True
+
+
+def word_and_date(column: Column, field: str, is_list: bool = False) -> list[Callable[[Any], Any]]:
+    """What a mapping says of a single cell: its word's value, and its date's form; a list's words are read one by one.
+
+    A date that is not written so raises BadCell.
+    """
+    steps: list[Callable[[Any], Any]] = []
+    if column.values and not is_list:
+        steps.append(_by_word(column.values))
+    if column.format:
+        form = column.format
+        steps.append(lambda cell: _dated(cell, form, field))
+    return steps
 
 
 def _by_word(values: Mapping[str, Any]) -> Callable[[Any], Any]:

@@ -22,8 +22,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
 
+import pyarrow as pa
 from pydantic import BaseModel, BeforeValidator, Field, model_validator
 
+from contracts.arrow import arrow_schema
 from contracts.documents import Lines, at, parse, read_text, wrong
 from contracts.errors import BadInput
 from contracts.records import RECORDS
@@ -91,6 +93,38 @@ def _word(word: Any) -> str:
     return {True: "yes", False: "no", None: ""}.get(word, str(word)) if isinstance(word, bool | None) else str(word)
 
 
+class ListMapping(FrozenModel):
+    """A list of a record whose values stand in a table of their own, a row for each value.
+
+    Attributes:
+        files: Names of the files that hold them, with `*` for any part.
+        of: The column that says whose they are: the id of the record.
+        columns: Part of a value -> where it comes from: `title`, `start` of a position.
+        column: Or the one column of a list of words, such as skills.
+        encoding: Of the text, as Python names it.
+        delimiter: Between the cells of a delimited file.
+    """
+
+    files: Columns
+    of: str
+    columns: Mapping[str, Column] = Field(default_factory=dict)
+    column: str | None = None
+    encoding: str | None = None
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.columns) == bool(self.column):
+            raise wrong("it needs `columns`, or for a list of words `column`", "keep one of them")
+        return self
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The columns that it needs."""
+        of_parts = (name for column in self.columns.values() for name in column.column)
+        return self.of, *((self.column,) if self.column else ()), *of_parts
+
+
 class TableMapping(FrozenModel):
     """How the rows of one table are read.
 
@@ -100,7 +134,10 @@ class TableMapping(FrozenModel):
         query: Or a query there.
         encoding: Of the text, as Python names it: "windows-1252".
         delimiter: Between the cells of a delimited file.
+        rows: A list of objects in each object of the files, `prospects`: it is they that are the rows, with their
+            columns under its name, `prospects.date`, beside those of the object around them.
         columns: Field -> where its value comes from. `preferences.salary_min` names a part of a field.
+        lists: Field -> the table of its own that its values stand in.
         ignore: Columns that are known to have no use; they are not reported.
     """
 
@@ -109,7 +146,9 @@ class TableMapping(FrozenModel):
     query: str | None = None
     encoding: str | None = None
     delimiter: str | None = Field(None, min_length=1, max_length=1)
+    rows: str | None = None
     columns: Mapping[str, Column] = Field(default_factory=dict)
+    lists: Mapping[str, ListMapping] = Field(default_factory=dict)
     ignore: Columns = ()
 
     @model_validator(mode="after")
@@ -159,6 +198,20 @@ def read_mapping(path: Path) -> DataMapping:
 def _require_fields(table: str, section: TableMapping, lines: Lines, where: str) -> None:
     """Raise BadInput for a field that the record lacks, or a word that means no value of it."""
     known = {name: options for name, options in fields_of(table)}
+    lists = lists_of(table)
+    for name, listed in section.lists.items():
+        parts = lists.get(name)
+        if parts is None:
+            what = f"{table} have no list {name}"
+            raise at(lines, (table, "lists", name), what, where, f"one of {', '.join(lists) or 'none'}")
+        if bool(parts) != bool(listed.columns):
+            cure = f"say its `columns`: {', '.join(parts)}" if parts else "say its `column`"
+            what = f"{name} is a list of {'records' if parts else 'words'}"
+            raise at(lines, (table, "lists", name), what, where, cure)
+        for part in listed.columns:
+            if part not in parts:
+                what = f"{name} has no {part}"
+                raise at(lines, (table, "lists", name, "columns", part), what, where, f"one of {', '.join(parts)}")
     for name, column in section.columns.items():
         path = (table, "columns", name)
         if name not in known:
@@ -182,6 +235,21 @@ def fields_of(table: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     The fields of a record inside the record are there by their path, lists of records as a whole.
     """
     return tuple(_fields(RECORDS[table], ""))
+
+
+@cache
+def lists_of(table: str) -> Mapping[str, tuple[str, ...]]:
+    """The lists of a table's record -> the parts of their records; () of a list of words."""
+    found: dict[str, tuple[str, ...]] = {}
+    schema = arrow_schema(RECORDS[table])
+    for name, _ in fields_of(table):
+        head, _, last = name.partition(".")
+        kind = schema.field(head).type
+        kind = kind.field(last).type if last else kind
+        if pa.types.is_list(kind):
+            inner = kind.value_type
+            found[name] = tuple(part.name for part in inner) if pa.types.is_struct(inner) else ()
+    return found
 
 
 def _fields(model: type[BaseModel], head: str) -> Iterator[tuple[str, tuple[str, ...]]]:

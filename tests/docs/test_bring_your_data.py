@@ -40,12 +40,15 @@ def test_every_command_prints_what_the_page_says(boards: Path) -> None:
     assert {name.split("/")[0] for name, _, _ in FILES} == {"klinik", "acme", "small"}
 
 
-def test_the_mapping_of_the_page_is_one(tmp_path: Path) -> None:
+def test_the_mappings_of_the_page_are_mappings(tmp_path: Path) -> None:
     from sources.mapping.model import read_mapping
 
-    [text] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    (tmp_path / "mapping.yaml").write_text(text)
-    mapping = read_mapping(tmp_path / "mapping.yaml")
+    mappings = []
+    for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        mappings.append(read_mapping(path))
+    mapping, _ = mappings
     assert mapping.jobs.columns["employment"].values == {"Vollzeit": "full_time", "nach Absprache": None}
 
 

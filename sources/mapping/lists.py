@@ -1,0 +1,132 @@
+"""Rows in rows: a list inside each object whose values are the rows, and lists that stand in a table of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sources.findings import Finding
+from sources.formats.base import How, format_of
+from sources.mapping.fields import BadCell, plain_id, word_and_date
+from sources.mapping.model import ListMapping, TableMapping
+from sources.rows import RawRow
+
+Stamp = tuple[str, int, int]
+"""A file, its size and when it was changed, in nanoseconds."""
+
+
+def each_of(rows: Iterator[RawRow], name: str) -> Iterator[RawRow]:
+    """The objects of the list `name` of each row, each with what stands around the list; a row without it is said.
+
+    A list that lies in objects is named by its path, "application.steps".
+    """
+    for row in rows:
+        if row.value is None:
+            yield row
+            continue
+        *heads, last = name.split(".")
+        inner: Any = row.value
+        for head in heads:
+            inner = inner.get(head) if isinstance(inner, dict) else None
+        parts = inner.get(last) if isinstance(inner, dict) else None
+        if parts is None or isinstance(parts, list):
+            around = {key: value for key, value in row.value.items() if key != (heads or [last])[0]}
+            for part in parts or ():
+                yield row._replace(value=around | nested(name, part))
+            continue
+        detail = f"{name} is a {type(parts).__name__} where the mapping's `rows` needs a list; name a list there"
+        yield row._replace(value=None, raw=str(parts)[:1_000], reason="bad_json", detail=detail)
+
+
+def nested(path: str, value: Any) -> dict[str, Any]:
+    """{"a": {"b": value}} of the path "a.b"."""
+    head, _, rest = path.partition(".")
+    return {head: nested(rest, value) if rest else value}
+
+
+class Lists:
+    """The lists of one table's records that stand in tables of their own, held in memory."""
+
+    def __init__(self, section: TableMapping, paths: Mapping[str, Sequence[Path]], tell: bool = True) -> None:
+        """Read the files of each list, once in a process as long as they stay as they are.
+
+        Args:
+            section: Says how they are read.
+            paths: Field -> the files of its list.
+            tell: Whether what was not read of them is a finding of the first row.
+        """
+        self._found = {}
+        for field, listed in section.lists.items():
+            stamps = tuple((str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths[field])
+            self._found[field] = _grouped(field, listed.model_dump_json(), stamps)
+        self._problems = tuple(problem for _, problems in self._found.values() for problem in problems) if tell else ()
+
+    def add(self, row: RawRow) -> RawRow:
+        """A row under the fields of its record, with its lists."""
+        if row.value is None or not self._found:
+            return row
+        key, value = plain_id(row.value.get("id", "")), dict(row.value)
+        for field, (by_id, _) in self._found.items():
+            if key in by_id:
+                _set(value, field, by_id[key])
+        findings, self._problems = self._problems, ()
+        return row._replace(value=value, findings=(*row.findings, *findings))
+
+
+def _set(value: dict[str, Any], path: str, found: list[Any]) -> None:
+    *heads, last = path.split(".")
+    for head in heads:
+        value = value.setdefault(head, {})
+    value[last] = [*value.get(last, ()), *found]
+
+
+@lru_cache(maxsize=8)
+def _grouped(field: str, listing: str, stamps: tuple[Stamp, ...]) -> tuple[Mapping[str, list[Any]], list[Finding]]:
+    """Id -> the values of its list, in the order of the files; and what was not read."""
+    listed = ListMapping.model_validate_json(listing)
+    how = How(encoding=listed.encoding, delimiter=listed.delimiter)
+    by_id: dict[str, list[Any]] = {}
+    problems: dict[Finding, None] = {}
+    for path in (Path(path) for path, *_ in stamps):
+        for row in _rows(path, how):
+            problems |= dict.fromkeys(row.findings)
+            try:
+                key, value = _value(field, listed, row)
+            except BadCell as error:
+                problems[Finding(f"{field} of {path.name}", error.reason, "", "not read")] = None
+                continue
+            if value not in (None, "", {}):
+                by_id.setdefault(key, []).append(value)
+    return by_id, list(problems)
+
+
+def _rows(path: Path, how: How) -> Iterator[RawRow]:
+    if form := format_of(path):
+        for shard in form.shards("", path):
+            yield from form.rows(shard, how)
+
+
+def _value(field: str, listed: ListMapping, row: RawRow) -> tuple[str, Any]:
+    """(id, value) of a row of a list; raises BadCell where it cannot be told."""
+    if row.value is None:
+        raise BadCell(row.reason, row.detail)
+    key = row.value.get(listed.of)
+    if key is None:
+        raise BadCell("missing_field", f"{listed.of} is empty")
+    return plain_id(key), row.value.get(listed.column) if listed.column else _record(field, listed, row.value)
+
+
+def _record(field: str, listed: ListMapping, row: Mapping[str, Any]) -> dict[str, Any]:
+    """One value of a list of records, of the row that holds it."""
+    record = {}
+    for part, column in listed.columns.items():
+        given = [cell for name in column.column if (cell := row.get(name)) is not None]
+        cell = given[0] if len(given) == 1 else column.join.join(map(str, given)) if given else column.constant
+        for step in word_and_date(column, f"{field}.{part}"):
+            cell = cell if cell is None else step(cell)
+        cell = column.default if cell is None else cell
+        if cell is not None:
+            record[part] = cell
+    return record
