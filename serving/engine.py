@@ -8,7 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
+from contracts.arrow import arrow_schema, to_records
 from contracts.errors import BadInput
+from contracts.records import Job
+from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace
 from ranking.blend import RELEVANCE
 from ranking.explain import MatchEffect, explain, match_effects
@@ -29,6 +34,12 @@ from serving.warm_up import warm_up
 from sources.feeds.open import open_feed
 
 
+class UnknownJob(BadInput):
+    """No job of what is served has this id."""
+
+    reason, http_status = "unknown_job", 404
+
+
 class UnknownAnswer(BadInput):
     """The request is not among the last ones answered, or its answer did not hold the job."""
 
@@ -44,6 +55,7 @@ class Engine:
         Raises what `load_servable`, `retrieval.rules.rules.load_rules` and `sources.feeds.open.open_feed` raise.
         """
         config = config or ServeConfig()
+        self._workspace = workspace
         self.rules = find_rules(workspace, config.rules)
         feed = open_feed(config.changes) if config.changes else None
         servable = load_servable(workspace, config)
@@ -89,6 +101,33 @@ class Engine:
     def search(self, message: SearchRequest, arrived: float | None = None) -> Answer:
         """Jobs for a query, in the order that suits the member where there is one. As `recommend`."""
         return self._answer(message, arrived)
+
+    def tried(self, message: JobsRequest) -> Answer:
+        """The answer to a request that nobody is shown: it is not logged and does not count, and can be explained.
+
+        Raises what `recommend` raises.
+        """
+        with self._current.use() as servable:
+            answer, slate = self._answerer.answer(servable, message, time.monotonic())
+        self._slates.add(slate)
+        return answer
+
+    def advert(self, job_id: str) -> Job:
+        """A job of the index as its newest record says it, with its description.
+
+        Raises:
+            UnknownJob: No job of the index has this id, or its record is not in the workspace.
+        """
+        [row] = self.servable.index.rows([job_id])
+        records = self._workspace.records / "jobs"
+        if row < 0 or not parts(records):
+            raise UnknownJob(f"no job {job_id!r} here", cure="ask for a job of an answer; closed jobs leave the index")
+        found = latest(
+            read_table(records, filter=pc.field("id") == job_id, schema=arrow_schema(Job)), "id", "updated_at"
+        )
+        if not found.num_rows:
+            raise UnknownJob(f"job {job_id!r} came over the feed alone", cure="ingest it to read it whole")
+        return next(to_records(found, Job))
 
     def record(self, events: Any) -> EventsReply:
         """Take in events (one mapping or a list of them): the members' next answers know of them. See `Intake`."""

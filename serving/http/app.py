@@ -1,6 +1,6 @@
 """The application: routers, middleware and error handlers around one engine.
 
-`ROUTERS` and `middleware` are lists; a further router (a console) or middleware (authentication) is one more entry.
+`ROUTERS` and `middleware` are lists; a further router or middleware (authentication) is one more entry.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from starlette.middleware import Middleware
 
 from contracts.machine import cores
 from serving.engine import Engine
+from serving.http.console.routes import console_router
 from serving.http.middleware import BodyLimit, RequestMetrics
 from serving.http.problems import RESPONSES, add_problem_handlers
 from serving.http.routes import events_router, jobs_router, operation_router
 from serving.http.state import ServiceState
 
-ROUTERS = (jobs_router, events_router, operation_router)
+ROUTERS = (jobs_router, events_router, operation_router, console_router)
 
 
 def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> FastAPI:

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
-from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, any_schema
 
@@ -122,8 +121,3 @@ async def readyz(service: Service) -> dict[str, str | int]:
 @operation_router.get("/metrics", summary="Counters in Prometheus' text format", response_class=Response)
 async def metrics(service: Service) -> Response:
     return Response(service.engine().metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-@operation_router.get("/", include_in_schema=False)
-async def front() -> RedirectResponse:
-    return RedirectResponse("/docs")

@@ -47,7 +47,7 @@ def serve(
     # BLAS's threads spin for a while after each call, and take the cores that the next stage's model needs.
     threadpool_limits(1, user_api="blas")
     listener = _listen(host, port)
-    log.info("serving: http://%s:%d/docs", host, listener.getsockname()[1])
+    log.info("serving: http://%s:%d/console", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
         engine = loader.submit(Engine, workspace, config)
         server = _server(engine, workers)

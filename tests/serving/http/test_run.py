@@ -171,7 +171,7 @@ def stopped(
     with said.open("wb") as file:
         process = subprocess.Popen([sys.executable, "-c", program, str(workspace.root)], stderr=file)
     try:
-        url = _wait(lambda: said.read_text().split("serving: ")[1].split("/docs")[0])
+        url = _wait(lambda: said.read_text().split("serving: ")[1].split("/console")[0])
         _wait(lambda: httpx.get(f"{url}/readyz").raise_for_status())
         answer = httpx.post(f"{url}/v1/recommend", json={"member_id": member_ids[0], "k": 2}, timeout=60)
         profile = {"headline": "Xylophonist", "skills": ["Glockenspiel"]}
