@@ -12,6 +12,7 @@ from pkgutil import walk_packages
 import numpy as np
 
 DATA = {
+    "contracts": ("text/places.yaml", "text/towns/names.parquet", "text/towns/towns.parquet"),
     "feature_repo": ("feature_store.yaml", "profiles/redis.yaml"),
     "policy": ("policy.yaml",),
     "replay": ("report/report.html",),
@@ -21,7 +22,6 @@ DATA = {
 PACKAGES = (
     *DATA,
     "beam_jobs",
-    "contracts",
     "history",
     "models",
     "ranking",

@@ -14,7 +14,8 @@ import numpy as np
 
 from contracts.match import COMPARISONS
 from contracts.records import SENIORITY_LADDER
-from contracts.text.places import Place, folded, is_region, read_place, read_places, split_place
+from contracts.text.place_names import folded
+from contracts.text.places import Place, is_region, read_place, read_places, split_place
 from contracts.text.words import stem, words
 from contracts.text.work import NOT_KNOWN, Title, WorkReader
 from retrieval.engines.append_only import SegmentedArray
@@ -115,7 +116,7 @@ def match_bins(
     shared = table.shared("skills", facts.skills, rows)
     compared = (needed > 0) & bool(facts.skills)
     remote = _is(table, "workplace", ("remote",), rows)
-    reach = [*read_places(request.location), *_wished_places(facts.places, table)]
+    reach = [*read_places(request.location, table.home), *_wished_places(facts.places, table)]
     columns = {
         "skills": _binned("skills", shared / np.maximum(needed, 1), compared),
         "skills_shared": _binned("skills_shared", shared, compared),
@@ -148,9 +149,9 @@ def _is(table: AttributeTable, attribute: str, values: Sequence[str], rows: np.n
 def _read_query(query: str, table: AttributeTable) -> tuple[str, Place | None]:
     """What a query asks for, and its place where it names one that the jobs or the table of regions know."""
     rest, name = split_place(query)
-    place = read_place(name)
-    known = table.is_held("city", place.city) or table.is_held("region", place.region)
-    if name and (known or is_region(place.city) or is_region(place.region)):
+    place = read_place(name, table.home)
+    in_region = table.is_held("region", place.region) and ("," in name or not place.city)
+    if name and (table.is_held("city", place.city) or in_region or is_region(name.rpartition(",")[2])):
         return rest, place
     return query.strip(), None
 
@@ -163,10 +164,9 @@ def _wished_places(text: str, table: AttributeTable) -> list[Place]:
     at = 0
     while at < len(names):
         both = ", ".join(names[at : at + 2])
-        paired = at + 1 < len(names) and (
-            table.is_held("place", both) or (is_region(names[at + 1]) and not is_region(names[at]))
-        )
-        places.append(read_place(both if paired else names[at]))
+        held = len(read_places(both, table.home)) == 1 and table.is_held("place", both)
+        paired = at + 1 < len(names) and (held or (is_region(names[at + 1]) and not is_region(names[at])))
+        places.append(read_place(both if paired else names[at], table.home))
         at += 2 if paired else 1
     return places
 
@@ -181,8 +181,8 @@ def _tiers(table: AttributeTable, reach: Sequence[Place], rows: np.ndarray) -> n
     def hold(attribute: str, values: Sequence[str]) -> np.ndarray:
         return table.shared(attribute, [value for value in values if value], rows) > 0
 
-    lone = [place for place in reach if place.city and place.city == place.region]
-    within = [place for place in reach if place.city and place.city != place.region]
+    lone = [place for place in reach if place.city and place.city == place.place]
+    within = [place for place in reach if place.city and place.city != place.place]
     # A job that names its city alone is in the city, whatever its region.
     named = [name for place in within for name in (place.place, place.city)]
     in_city = hold("city", [place.city for place in lone]) | hold("place", named)

@@ -15,6 +15,7 @@ from contracts.workspace import Workspace
 from retrieval.candidates import Candidates
 from retrieval.engines.hits import check_count
 from retrieval.filters.filters import Filter
+from retrieval.filters.notes import filter_notes
 from retrieval.filters.places import Reading, read_query
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import build_request
@@ -30,6 +31,7 @@ class SearchAnswer:
         open: Jobs that are open now (`JobIndex.alive`).
         passed: Jobs that may be returned.
         quoted: Jobs that hold every phrase in quotes; None where there is none.
+        notes: What the filter asks for in vain, in words.
         lacks: Why no vectors were searched; empty where they were.
     """
 
@@ -39,6 +41,7 @@ class SearchAnswer:
     open: int
     passed: int
     quoted: int | None
+    notes: tuple[str, ...]
     lacks: str
     candidates: Candidates
 
@@ -86,6 +89,7 @@ def search(
         open=int(alive.sum()),
         passed=int(index.mask(request, in_force).sum()),
         quoted=None if quoted is None else int(quoted.sum()),
+        notes=filter_notes(both, index.attributes),
         lacks=lacks,
         candidates=candidates,
     )

@@ -26,8 +26,7 @@ from ranking.objective import objective_of
 from ranking.popular import NO_CANDIDATES, popular_candidates
 from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
-from retrieval.filters.attributes import AttributeTable
-from retrieval.filters.filters import AnyOf, Either, Filter
+from retrieval.filters.notes import filter_notes
 from retrieval.index.job_index import CANDIDATES
 from retrieval.request import Request, build_request
 from retrieval.rules.rules import RuleBook
@@ -57,12 +56,13 @@ class Answerer:
 
         Raises:
             UnknownAttribute: The filter names an attribute that the index lacks.
-            BadInput: The filter does not fit its attribute, or an objective lies outside the bundle's bounds.
+            BadInput: The filter does not fit its attribute or names a place that is no one town, or an objective lies
+                outside the bundle's bounds.
         """
         index, manifest = servable.index, servable.manifest
         stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline)
         now = datetime.now(UTC)
-        _check_filter(message.filter, index.attributes)
+        message.filter.check(index.attributes)
         surface: Surface = "search" if isinstance(message, SearchRequest) else "recommendation"
         objective = objective_of(manifest, surface, message.objective)
 
@@ -84,6 +84,7 @@ class Answerer:
             objective=ObjectiveUsed.of(ranked),
             rules_version=self.rules.version,
             removed=candidates.removed,
+            notes=filter_notes(message.filter, index.attributes),
             uncalibrated=manifest.uncalibrated,
             degraded=tuple(stages.degraded),
             timings_ms=stages.timings_ms | {"total": round((time.monotonic() - arrived) * 1_000, 3)},
@@ -144,16 +145,6 @@ class Answerer:
         for rule, count in removed.items():
             self.metrics.removed_last.labels(rule).inc(count)
         return eligible
-
-
-def _check_filter(filter: Filter, attributes: AttributeTable) -> None:
-    """Raise UnknownAttribute or BadInput where a clause does not fit, before any stage could mistake it for a fault."""
-    for clause in filter.clauses:
-        for condition in clause.either if isinstance(clause, Either) else (clause,):
-            if isinstance(condition, AnyOf):
-                attributes.holds_any(condition.attribute, ())
-            else:
-                attributes.within(condition.attribute, None, None)
 
 
 def _features(servable: Servable, member_id: str, stages: Stages) -> MemberRow | None:

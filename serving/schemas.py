@@ -32,7 +32,7 @@ from contracts.values import FrozenModel
 from ranking.explain import Explanation
 from ranking.objective import Wish
 from ranking.rank import Ranked
-from retrieval.filters.filters import Clause, Either, Filter, Range
+from retrieval.filters.filters import AnyOf, Clause, Either, Filter
 
 MAX_K = 500
 MAX_QUERY_CHARS = 2_000
@@ -51,7 +51,7 @@ def _bounded(filter: Filter) -> Filter:
 def _values(clause: Clause) -> int:
     if isinstance(clause, Either):
         return sum(map(_values, clause.either))
-    return 1 if isinstance(clause, Range) else len(clause.any_of)
+    return len(clause.any_of) if isinstance(clause, AnyOf) else 1
 
 
 class _Message(FrozenModel):
@@ -192,6 +192,9 @@ class Answer(_Message):
     objective: ObjectiveUsed
     rules_version: str
     removed: Mapping[str, int] = Field(description="Rule from member feedback -> jobs that it kept out.")
+    notes: tuple[str, ...] = Field(
+        description="What the filter asks for in vain: values that no job has, jobs that do not say what it compares."
+    )
     uncalibrated: tuple[str, ...] = Field(
         description="Tasks that are ranked by but not in `scores`: too few labels say how likely they are."
     )

@@ -6,12 +6,13 @@ It shows counts alone and names no member; the most frequent places and companie
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from sources.profile import JOB_FIELDS, MEMBER_FIELDS, Profile
 from sources.validate import Report
+from sources.whereabouts import whereabouts
 
 MOST = 8
 """Bars of a chart."""
@@ -39,8 +40,8 @@ def profile_lines(profile: Profile, report: Report) -> Iterator[str]:
         yield f"{title}: {value}"
     for chart in charts(profile):
         yield f"{chart.title}: {', '.join(f'{bar.name} {bar.told}' for bar in chart.bars)}"
-    for name, table in report.tables.items():
-        yield from (f"assumed or changed in {name}: {line}" for line in table.findings)
+    for name, lines in _findings(profile, report).items():
+        yield from (f"assumed or changed in {name}: {line}" for line in lines)
     for what, answer in profile.possible():
         yield f"possible, {what}: {answer}"
     for number, mending in enumerate(profile.mendings(), start=1):
@@ -64,7 +65,7 @@ def profile_page(profile: Profile, report: Report) -> str:
         charts=charts(profile),
         possible=profile.possible(),
         mendings=profile.mendings(),
-        findings={name: table.findings for name, table in report.tables.items() if table.findings},
+        findings=_findings(profile, report),
         rejects={name: table for name, table in report.tables.items() if table.rejects},
         made=profile.now,
     )
@@ -86,6 +87,13 @@ def tiles(profile: Profile, report: Report) -> list[tuple[str, str]]:
     ]
 
 
+def _findings(profile: Profile, report: Report) -> dict[str, Sequence[object]]:
+    """What was assumed or changed: table -> sentences."""
+    found: dict[str, Sequence[object]] = {name: table.findings for name, table in report.tables.items()}
+    found["places"] = whereabouts(profile.jobs.places).assumed
+    return {name: lines for name, lines in found.items() if lines}
+
+
 def charts(profile: Profile) -> list[Chart]:
     """The charts that have something to show."""
     jobs, members, events = profile.jobs, profile.members, profile.events
@@ -100,6 +108,7 @@ def charts(profile: Profile) -> list[Chart]:
         Chart("way of working", _bars(jobs.workplaces) if jobs.filled["workplace"] else []),
         Chart("pay", _bars(jobs.pay)),
         Chart("places", _bars(jobs.places)),
+        Chart("places understood as", _bars(whereabouts(jobs.places).kinds)),
         Chart("companies", _bars(jobs.companies)),
         Chart("events by action", _bars(events.actions)),
         of_time,

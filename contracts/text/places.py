@@ -1,97 +1,42 @@
-"""Places as members and jobs write them, "City, Region[, Country]", read in one way by the index and by the judge.
+"""Places as members and jobs write them, read in one way by the index, the match and the judge.
 
-A single name is a region where it is one in the tables below, as "Texas" is. Any other single name is taken as a city
-and as its own region, so that "London" is found by either; so are names that are both, such as New York. A region and a
-country have one name however they are written: "TX" is texas, "USA" united states. A job may be in several places.
+A town that the gazetteer knows has one name however it is written: "München", "Munich, Germany" and "Munich (BY)" are
+"munich, bavaria" in Germany. What a part behind it means is told by the town: "DE" is Delaware behind Wilmington and
+Germany behind Berlin. A name that several towns bear and nothing decides between, and a name that nobody knows, stay as
+they are written: such a name is taken as a city and as its own region, and any parts behind it as region and country.
+A job may be in several places.
+
+`home` is a board's own country: of an ambiguous name alone it decides which is meant. Empty: nothing is assumed.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.reading.ways import without_ways
+from contracts.text.gazetteer import Town, chief_town, towns_named
+from contracts.text.place_names import folded, place_names
 
 MAX_PLACES = 1_000
 """Of one job; what stands behind them is not read."""
-
-_STATES = {
-    "al": "alabama", "ak": "alaska", "az": "arizona", "ar": "arkansas", "ca": "california", "co": "colorado",
-    "ct": "connecticut", "de": "delaware", "dc": "district of columbia", "fl": "florida", "ga": "georgia",
-    "hi": "hawaii", "id": "idaho", "il": "illinois", "in": "indiana", "ia": "iowa", "ks": "kansas", "ky": "kentucky",
-    "la": "louisiana", "me": "maine", "md": "maryland", "ma": "massachusetts", "mi": "michigan", "mn": "minnesota",
-    "ms": "mississippi", "mo": "missouri", "mt": "montana", "ne": "nebraska", "nv": "nevada", "nh": "new hampshire",
-    "nj": "new jersey", "nm": "new mexico", "ny": "new york", "nc": "north carolina", "nd": "north dakota",
-    "oh": "ohio", "ok": "oklahoma", "or": "oregon", "pa": "pennsylvania", "pr": "puerto rico", "ri": "rhode island",
-    "sc": "south carolina", "sd": "south dakota", "tn": "tennessee", "tx": "texas", "ut": "utah", "vt": "vermont",
-    "va": "virginia", "wa": "washington", "wv": "west virginia", "wi": "wisconsin", "wy": "wyoming",
-}  # fmt: skip
-_PROVINCES = {
-    "ab": "alberta", "bc": "british columbia", "mb": "manitoba", "nb": "new brunswick",
-    "nl": "newfoundland and labrador", "ns": "nova scotia", "on": "ontario", "pe": "prince edward island",
-    "qc": "quebec", "sk": "saskatchewan",
-}  # fmt: skip
-_NATIONS = {
-    "england": "united kingdom", "scotland": "united kingdom", "wales": "united kingdom",
-    "northern ireland": "united kingdom", "bavaria": "germany", "catalonia": "spain",
-}  # fmt: skip
-_CITIES_TOO = {"new york", "washington", "quebec", "ontario", "la", "district of columbia"}
-"""Regions that a large city bears the name of: alone they are taken for the city."""
-_COUNTRIES = """
-    argentina, australia, austria, belgium, brazil, bulgaria, canada, chile, china, colombia, croatia, czechia, denmark,
-    egypt, estonia, finland, france, germany, greece, hungary, india, indonesia, ireland, israel, italy, japan, kenya,
-    latvia, lithuania, malaysia, mexico, morocco, netherlands, new zealand, nigeria, norway, pakistan, peru,
-    philippines, poland, portugal, romania, saudi arabia, serbia, slovakia, slovenia, south africa, south korea, spain,
-    sweden, switzerland, taiwan, thailand, turkey, ukraine, united arab emirates, united kingdom, united states, vietnam
-""".replace("\n", " ").split(",")
-_COUNTRY = {name.strip(): name.strip() for name in _COUNTRIES} | {
-    "us": "united states", "usa": "united states", "u.s.": "united states", "u.s.a.": "united states",
-    "united states of america": "united states", "america": "united states", "estados unidos": "united states",
-    "uk": "united kingdom", "u.k.": "united kingdom", "gb": "united kingdom", "great britain": "united kingdom",
-    "deutschland": "germany", "osterreich": "austria", "schweiz": "switzerland", "suisse": "switzerland",
-    "svizzera": "switzerland", "espana": "spain", "italia": "italy", "brasil": "brazil", "nederland": "netherlands",
-    "the netherlands": "netherlands", "holland": "netherlands", "belgie": "belgium", "belgique": "belgium",
-    "danmark": "denmark", "sverige": "sweden", "norge": "norway", "suomi": "finland", "polska": "poland",
-    "czech republic": "czechia", "eire": "ireland", "republic of ireland": "ireland", "turkiye": "turkey",
-    "uae": "united arab emirates", "korea": "south korea", "viet nam": "vietnam",
-}  # fmt: skip
-"""Names of countries, folded -> the one that stands for all of a country's."""
-_CODES = {
-    "ar": "argentina", "au": "australia", "at": "austria", "be": "belgium", "br": "brazil", "ca": "canada",
-    "ch": "switzerland", "cl": "chile", "cn": "china", "co": "colombia", "cz": "czechia", "de": "germany",
-    "dk": "denmark", "es": "spain", "fi": "finland", "fr": "france", "gr": "greece", "hu": "hungary", "id": "indonesia",
-    "ie": "ireland", "il": "israel", "in": "india", "it": "italy", "jp": "japan", "kr": "south korea", "ma": "morocco",
-    "mx": "mexico", "my": "malaysia", "ng": "nigeria", "nl": "netherlands", "no": "norway", "nz": "new zealand",
-    "pe": "peru", "ph": "philippines", "pk": "pakistan", "pl": "poland", "pt": "portugal", "ro": "romania",
-    "sa": "saudi arabia", "se": "sweden", "th": "thailand", "tr": "turkey", "tw": "taiwan", "ua": "ukraine",
-    "ae": "united arab emirates", "vn": "vietnam", "za": "south africa", "sg": "singapore",
-}  # fmt: skip
-"""ISO 3166 codes of countries, read as such where only a country can stand: many are those of states too."""
-_ABBREVIATED = _STATES | _PROVINCES
-_REGION_COUNTRY = (
-    dict.fromkeys(_STATES.values(), "united states") | dict.fromkeys(_PROVINCES.values(), "canada") | _NATIONS
-)
-_CITY_NAMES = {
-    "nyc": "new york", "new york city": "new york", "sf": "san francisco", "munchen": "munich", "koln": "cologne",
-    "wien": "vienna", "praha": "prague", "roma": "rome", "milano": "milan", "lisboa": "lisbon", "warszawa": "warsaw",
-    "geneve": "geneva", "nurnberg": "nuremberg", "bruxelles": "brussels", "kobenhavn": "copenhagen",
-}  # fmt: skip
-"""Other names of large cities, folded -> their English one."""
-
 PLACE_CHARS = 200
 """At the end of a query: where a place is looked for. Unbounded, a query of nothing but "in" takes its square."""
 _IN_PLACE = re.compile(r"\b(?:in|near|around) ([^,]+(?:,[^,]+)?)$", re.IGNORECASE)
 _APART = re.compile(r"\s*[;|\n•·]\s*|\s+/\s+|(?<=\w{3})/(?=\w{3})|\s+(?:or|oder|ou)\s+")  # "OR" is Oregon
 _AND = re.compile(r"(?<=, )([^,]+?)\s+(?:and|&|und|et|y)\s+", re.IGNORECASE)
 _POST_CODE = re.compile(r"(?:^|(?<=\s))\d{4,}(?:-\d+)?(?=\s|$)")
-_ACCENTS = re.compile("[\u0300-\u036f]")
+_DASH = re.compile(r"\s+[-–—]\s+|(?<=\b[A-Za-z]{2})-(?=\w{2})")
+_BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
+_NUMBER = re.compile(r"\d+[ab]?")
+_AREA = re.compile(r"(?:greater )?(.+?)(?: (?:metropolitan|metro|bay))? area|greater (.+)")
 
 
 class Place(NamedTuple):
     """place: "austin, texas", since names of cities repeat; city: "austin"; region: "texas"; country: "united states",
-    where it is given or the region tells. Empty: not known."""
+    where it is known. Empty: not known."""
 
     place: str
     city: str
@@ -99,9 +44,10 @@ class Place(NamedTuple):
     country: str = ""
 
     def shares_city(self, other: Place) -> bool:
-        """Both name one city; a region decides between cities of one name where both give it."""
-        lone = self.region == self.city or other.region == other.city
-        return self.city != "" and self.city == other.city and (lone or self.region == other.region)
+        """Both name one city; region and country decide between cities of one name where both give them."""
+        lone = self.place == self.city or other.place == other.city
+        abroad = self.country != other.country and "" not in (self.country, other.country)
+        return self.city != "" and self.city == other.city and not abroad and (lone or self.region == other.region)
 
     def shares_region(self, other: Place) -> bool:
         """The other lies in this place's region, or is it; a place that is a country is the region of all in it."""
@@ -119,36 +65,56 @@ class Place(NamedTuple):
 NOWHERE = Place("", "", "")
 
 
-def read_places(location: str) -> tuple[Place, ...]:
+def read_places(location: str, home: str = "") -> tuple[Place, ...]:
     """The places that a location names, each once, `MAX_PLACES` at most: "Austin, TX; Remote" names one."""
-    return _read(location)
+    return tuple(place for place, _ in _read(location, home))
 
 
-def read_place(location: str) -> Place:
+def read_place(location: str, home: str = "") -> Place:
     """The first place of a location; of a single name see the head of this module."""
-    return next(iter(_read(location)), NOWHERE)
+    return next(iter(read_places(location, home)), NOWHERE)
 
 
-def canonical(attribute: str, name: str) -> str:
+def read_towns(location: str, home: str = "") -> tuple[tuple[Place, Town | None], ...]:
+    """The places of a location, each with the town of the gazetteer that it is, where it is one and that is clear."""
+    return _read(location, home)
+
+
+def countries(location: str) -> frozenset[str]:
+    """The countries that the places of a location are known to lie in."""
+    return frozenset(place.country for place in read_places(location)) - {""}
+
+
+def home_country(counts: Mapping[str, int]) -> str:
+    """A board's own country: that of more than half of its jobs, of those whose country is known; else none.
+
+    Args:
+        counts: Jobs by country.
+    """
+    country = max(counts, key=lambda name: (counts[name], name), default="")
+    return country if country and 2 * counts[country] > sum(counts.values()) else ""
+
+
+def canonical(attribute: str, name: str, home: str = "") -> str:
     """A name as it is compared: that of a place, a region or a country is one however it is written.
 
     Args:
         attribute: "place", "city", "region" and "country" are read as such; any other is folded.
         name: As data or a filter give it.
+        home: See the head of this module.
     """
     if attribute == "place":
-        return read_place(name).place or folded(name)
+        return read_place(name, home).place or folded(name)
     if attribute == "region":
-        return read_place(name).region if "," in name else _region(folded(name))
+        return read_place(name, home).region if "," in name else _region(folded(name), home)
     if attribute == "country":
-        return _country(folded(name))
-    return _city(folded(name)) if attribute == "city" else folded(name)
+        return place_names().country(folded(name)) or folded(name)
+    return _city(folded(name), home) if attribute == "city" else folded(name)
 
 
 def is_region(name: str) -> bool:
     """Whether a name is that of a state, a province or a country, and of no large city."""
-    name = folded(name)
-    return (name in _ABBREVIATED or name in _REGION_COUNTRY or name in _COUNTRY) and name not in _CITIES_TOO
+    return _is_region(folded(name), "")
 
 
 def split_place(query: str) -> tuple[str, str]:
@@ -162,62 +128,154 @@ def split_place(query: str) -> tuple[str, str]:
     return query[: match.start()].strip(), match[1].strip()
 
 
-def folded(text: str) -> str:
-    """A name as it is compared: without case and accents, in one composition, with single spaces."""
-    plain = text.casefold()
-    if not plain.isascii():
-        bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", plain)).casefold()
-        plain = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", bare)))
-    return " ".join(plain.split())
+_Read = tuple[Place, Town | None]
 
 
 @lru_cache(maxsize=50_000)
-def _read(location: str) -> tuple[Place, ...]:
-    found: dict[Place, None] = {}
+def _read(location: str, home: str) -> tuple[_Read, ...]:
+    found: dict[Place, Town | None] = {}
     for text in _APART.split(without_ways(location)):
         for one in _AND.sub(r"\1;", text).split(";") if "," in text else [text]:
-            parts = [part for part in (folded(_POST_CODE.sub("", part)) for part in one.split(",")) if part]
-            for place in _of_parts(parts):
-                found.setdefault(place)
+            for place, town in _of_text(one, home):
+                found.setdefault(place, town)
         if len(found) >= MAX_PLACES:
             break
-    return tuple(found)[:MAX_PLACES]
+    return tuple(found.items())[:MAX_PLACES]
 
 
-def _of_parts(parts: list[str]) -> list[Place]:
-    """The places of the names between commas: one, or several where each is followed by its region."""
+def _of_text(text: str, home: str) -> list[_Read]:
+    """The places between two separators: mostly one."""
+    written = _parts(text)
+    if not written:
+        return []
+    for parts in dict.fromkeys((written, _parts(_DASH.sub(", ", _BRACKETS.sub(r", \1", text))))):
+        if known := _known(parts, home):
+            return known
+    return [(place, None) for place in _as_written(_parts(_BRACKETS.sub(_no_number, text)) or written)]
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    parts = (folded(_POST_CODE.sub("", part)) for part in text.split(","))
+    return tuple(part for part in parts if part and not _NUMBER.fullmatch(part))
+
+
+def _no_number(bracket: re.Match[str]) -> str:
+    """What stays of "(69)": a department, which says less than the town."""
+    return "" if _NUMBER.fullmatch(bracket[1].strip()) else bracket[0]
+
+
+def _known(parts: Sequence[str], home: str) -> list[_Read]:
+    """The places of names between commas where the tables know what they are; none where they do not."""
+    if len(parts) < 2:
+        return _one(parts[0], home) if parts else []
+    if len(parts) >= 4 and _is_region(parts[1], home) and _is_region(parts[3], home) and not _is_region(parts[2], home):
+        first, others = _known(parts[:2], home), _known(parts[2:], home)
+        return [*first, *others] if first and others else []
+    town = _town(parts[0], parts[1:], home)
+    if not town and _is_region(parts[0], home):  # "Germany, Berlin"
+        town = _town(parts[-1], parts[:-1], home)
+    if town:
+        return [_of_town(town)]
+    if region := _region_in(parts):
+        return [(region, None)]
+    each = [_one(part, home) for part in parts]
+    return [one for of_part in each for one in of_part] if all(one and one[0][1] for one in each) else []
+
+
+def _one(name: str, home: str) -> list[_Read]:
+    """Of a name alone, or of a town and its region or country without a comma between."""
+    if alone := _region_alone(name, home):
+        region, country = alone
+        return [(Place(region, "", region, country), None)]
+    town = _chief(name, home)
+    words = name.split(" ")
+    for at in range(len(words) - 1, max(0, len(words) - 4), -1):
+        town = town or _town(" ".join(words[:at]), (" ".join(words[at:]),), home)
+    return [_of_town(town)] if town else []
+
+
+def _of_town(town: Town) -> _Read:
+    return Place(f"{town.name}, {town.region}", town.name, town.region, town.country), town
+
+
+def _bearers(name: str) -> list[Town]:
+    """The towns of a name, and of the name that it is read as."""
+    other = place_names().towns.get(name, name)
+    if other == name and not towns_named(name) and (area := _AREA.fullmatch(name)):
+        other = area[1] or area[2]
+    towns = {town[:5]: town for key in (name, other) for town in reversed(towns_named(key))}
+    return sorted(towns.values(), key=lambda town: (-town.weight, town))
+
+
+def _chief(name: str, home: str) -> Town | None:
+    """The town that a name alone means: one at home before any abroad."""
+    towns = _bearers(name)
+    return chief_town([town for town in towns if town.country == home]) or chief_town(towns)
+
+
+def _town(name: str, behind: Sequence[str], home: str) -> Town | None:
+    """The town of a name that the names behind it, of its region and country, decide for; those of neither say nothing.
+
+    Behind a town of two countries a code is a state's before it is a country's, unless the country is home.
+    """
+    towns, names = _bearers(name), place_names()
+    told = False
+    for part in behind if towns else ():
+        regions, country = names.regions.get(part, ()), names.country(part)
+        in_region = [town for town in towns if (town.region, town.country) in regions or town.region == part]
+        in_country = [town for town in towns if town.country == country]
+        if not in_region and not in_country and (regions or country):
+            return None
+        at_home = [town for town in (*in_region, *in_country) if town.country == home]
+        towns, told = at_home or in_region or in_country or towns, told or bool(in_region or in_country)
+    return chief_town(sorted(set(towns), key=lambda town: (-town.weight, town))) if told else None
+
+
+def _region_in(parts: Sequence[str]) -> Place | None:
+    """ "Texas, USA" and "Germany, Bavaria"."""
+    names = place_names()
+    for name, behind in ((parts[0], parts[1]), (parts[1], parts[0])):
+        country = names.country(behind)
+        if len(parts) == 2 and country and (region := names.region(name, country)):
+            return Place(region, "", region, country)
+    return None
+
+
+def _as_written(parts: Sequence[str]) -> list[Place]:
+    """The places of names between commas that no table knows."""
     if len(parts) >= 4 and is_region(parts[1]) and is_region(parts[3]) and not is_region(parts[2]):
-        return [_of_names(parts[:2]), *_of_parts(parts[2:])]
-    return [_of_names(parts)] if parts else []
-
-
-def _of_names(names: list[str]) -> Place:
-    first, second, third = (*names[:3], "", "")[:3]
+        return [*_as_written(parts[:2]), *_as_written(parts[2:])]
+    first, second, third = (*parts[:3], "", "")[:3]
+    city = place_names().towns.get(first, first)
     if not second:
-        region = _region(first)
-        if is_region(first):
-            return Place(region, "", region, _country_of(region))
-        city = _city(first)
-        return Place(city, city, city)
-    if is_region(first) and _country(second) in _COUNTRY and not third:  # "Texas, USA"
-        region = _region(first)
-        return Place(region, "", region, _country(second))
-    city, region = _city(first), _region(second)
-    return Place(f"{city}, {region}", city, region, _country(third) if third else _country_of(region))
+        return [Place(city, city, city)]
+    region, country = _region_alone(second, "") or (second, "")
+    if third:
+        country = place_names().country(third) or third
+        region = place_names().region(second, country) or region
+    return [Place(f"{city}, {region}", city, region, country)]
 
 
-def _region(name: str) -> str:
-    return _ABBREVIATED.get(name) or _COUNTRY.get(name, name)
+def _is_region(name: str, home: str) -> bool:
+    return _region_alone(name, home) is not None
 
 
-def _country(name: str) -> str:
-    return _COUNTRY.get(name) or _CODES.get(name, name)
+def _region_alone(name: str, home: str) -> tuple[str, str] | None:
+    """The region, or country, that a name alone stands for, and its country: one of home before any other."""
+    names = place_names()
+    if name in names.towns_too:
+        return None
+    if home and (names.country(name) == home or names.region(name, home)):
+        return names.region(name, home) or home, home
+    country = names.countries.get(name, "")
+    return names.common.get(name) or ((country, country) if country else None)
 
 
-def _country_of(region: str) -> str:
-    """The country that a region lies in, or is."""
-    return _REGION_COUNTRY.get(region) or (region if region in _COUNTRY else "")
+def _region(name: str, home: str) -> str:
+    alone = _region_alone(name, home)
+    return alone[0] if alone else name
 
 
-def _city(name: str) -> str:
-    return _CITY_NAMES.get(name, name)
+def _city(name: str, home: str) -> str:
+    town = _chief(name, home)
+    return town.name if town else place_names().towns.get(name, name)

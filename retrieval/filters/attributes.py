@@ -7,7 +7,8 @@ condition costs as much as the rows it finds and not as much as the corpus. Time
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from datetime import datetime
 from itertools import pairwise
@@ -21,9 +22,11 @@ import pyarrow.parquet as pq
 from contracts.errors import BadInput, UnknownAttribute
 from contracts.reading.pay import all_yearly, yearly
 from contracts.text.language import NAMES
-from contracts.text.places import Place, canonical, folded, read_places
+from contracts.text.place_names import folded
+from contracts.text.places import Place, canonical, countries, home_country, read_place, read_places
 from contracts.text.words import LANGUAGE
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
+from retrieval.filters.distance import distances_km, place_points
 from retrieval.filters.reposts import repost_chains
 
 TEXT_ATTRIBUTES = (
@@ -76,8 +79,10 @@ class AttributeTable:
         n: int,
         coded: Iterable[str] = (),
         counted: Iterable[str] = (),
+        points: np.ndarray | None = None,
     ) -> None:
-        """coded: text attributes whose first value a row `codes` is asked for; counted: for `counts`."""
+        """coded: text attributes whose first value a row `codes` is asked for; counted: for `counts`; points: (v, 2)
+        latitude and longitude of each value of "place", NaN where it is not known; None: they are looked up."""
         self._texts, self._n = texts, n
         self._later: dict[str, dict[str, PostingList]] = {name: {} for name in texts}
         self._numbers = {name: AppendOnlyArray(column) for name, column in numbers.items()}
@@ -86,6 +91,9 @@ class AttributeTable:
             name: AppendOnlyArray(np.bincount(texts[name].rows, minlength=n).astype(np.int32)) for name in counted
         }
         self._currency = self._main_currency()
+        self.home = home_country({value: len(rows) for value, rows in _postings(texts.get("country"))})
+        places = texts["place"].values if "place" in texts else []
+        self._points = place_points(places) if points is None else points
 
     def __len__(self) -> int:
         return self._n
@@ -104,14 +112,14 @@ class AttributeTable:
         if attribute not in self._texts:
             raise self._unknown(attribute)
         mask = np.zeros(self._n, dtype=bool)
-        for of, value in {self._key(attribute, value) for value in values}:
-            for rows in self._held(of, value):
+        for of, name in {meant for value in values for meant in self._meant(attribute, value)}:
+            for rows in self._held(of, name):
                 mask[rows] = True
         return mask
 
     def is_held(self, attribute: str, value: str) -> bool:
         """Whether some row has a value of a text attribute."""
-        return any(len(rows) for rows in self._held(*self._key(attribute, value)))
+        return any(len(rows) for key in self._meant(attribute, value) for rows in self._held(*key))
 
     def has(self, attribute: str) -> np.ndarray:
         """(n,) bool: the row has a value of a text attribute."""
@@ -143,6 +151,27 @@ class AttributeTable:
         if attribute in PAY and (of := currency or self._currency):
             mask &= self.holds_any("currency", (of,))
         return mask
+
+    def other_pay(self, attribute: str, currency: str | None) -> tuple[str, int]:
+        """The currency that a condition on pay is compared in, and how many rows say theirs in another one."""
+        of = currency or self._currency
+        paid = ~np.isnan(self.number(attribute))
+        return of, int((paid & ~self.holds_any("currency", (of,))).sum()) if of else 0
+
+    def distances(self, latitude: float, longitude: float) -> np.ndarray:
+        """(n,) float64 kilometres from a point to the nearest of each row's places; NaN where of none it is known."""
+        distances = np.full(self._n, np.inf)
+        column = self._texts.get("place")
+        if column is not None:
+            later = list(self._later["place"].items())
+            points = np.concatenate([self._points, place_points([value for value, _ in later])])
+            away = distances_km(latitude, longitude, points)
+            away[np.isnan(away)] = np.inf
+            np.minimum.at(distances, column.rows, np.repeat(away[: len(column.values)], np.diff(column.offsets)))
+            for (_, posting), km in zip(later, away[len(column.values) :], strict=True):
+                rows = posting.before(self._n)
+                distances[rows] = np.minimum(distances[rows], km)
+        return np.where(np.isinf(distances), np.nan, distances)
 
     def number(self, attribute: str) -> np.ndarray:
         """(n,) float64, NaN where missing."""
@@ -217,7 +246,18 @@ class AttributeTable:
             attribute = "place"
         if attribute == "language":
             return attribute, NAMES.get(folded(value), folded(value))
-        return attribute, canonical(attribute, value)
+        return attribute, canonical(attribute, value, self.home)
+
+    def _meant(self, attribute: str, value: str) -> set[tuple[str, str]]:
+        """The attributes and values that a filter's value stands for: a region that is a country, its jobs; a city's
+        name that is another name of a larger one, both."""
+        of, name = self._key(attribute, value)
+        meant = {(of, name)}
+        if of == "city":
+            meant.add((of, folded(value)))
+        if of == "region" and "country" in self._texts and canonical("country", name) == read_place(name).country:
+            meant.add(("country", read_place(name).country))
+        return meant
 
     def _held(self, attribute: str, value: str) -> list[np.ndarray]:
         """Ascending numbers of the rows that hold a value: of those that it was built with, then of later ones."""
@@ -254,8 +294,11 @@ class AttributeTable:
         folder.mkdir(parents=True, exist_ok=True)
         for name, column in self.columns().items():
             lists = pa.ListArray.from_arrays(pa.array(column.offsets, pa.int32()), pa.array(column.rows, pa.int32()))
-            values = pa.array(column.values, pa.string())
-            pq.write_table(pa.table({"value": values, "rows": lists}), folder / f"{name}.parquet")
+            cells = {"value": pa.array(column.values, pa.string()), "rows": lists}
+            if name == "place":
+                points = place_points(column.values)
+                cells |= {"latitude": pa.array(points[:, 0]), "longitude": pa.array(points[:, 1])}
+            pq.write_table(pa.table(cells), folder / f"{name}.parquet")
         pq.write_table(pa.table({name: self.number(name) for name in self._numbers}), folder / "numbers.parquet")
 
     @classmethod
@@ -266,9 +309,11 @@ class AttributeTable:
             lengths = table["rows"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
             rows = table["rows"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
             texts[name] = Column(table["value"].to_pylist(), np.concatenate([[0], np.cumsum(lengths)]), rows)
+            if name == "place":
+                points = np.stack([table[degrees].to_numpy() for degrees in ("latitude", "longitude")], axis=1)
         numbers = pq.read_table(folder / "numbers.parquet")
         columns = {name: numbers[name].to_numpy() for name in numbers.column_names}
-        return cls(texts, columns, numbers.num_rows, CODED, COUNTED)
+        return cls(texts, columns, numbers.num_rows, CODED, COUNTED, points)
 
 
 def attribute_table(
@@ -302,7 +347,7 @@ def build_attributes(
     (`retrieval.index.duplicates`); None: there are none.
     """
     cells = {name: jobs[name].to_pylist() for name in set(map(_field, TEXT_ATTRIBUTES)) & set(jobs.column_names)}
-    cells["places"] = [read_places(location or "") for location in cells["location"]]
+    cells["places"] = _places(cells["location"])
     cells["language"] = list(languages or [LANGUAGE] * jobs.num_rows)
     texts = {name: _invert(_texts(name, cell) for cell in cells[_field(name)]) for name in TEXT_ATTRIBUTES}
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
@@ -313,9 +358,12 @@ def build_attributes(
     return AttributeTable(texts, numbers, jobs.num_rows, CODED, COUNTED)
 
 
-def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE) -> RowAttributes:
-    """The attributes of one job record, as `build_attributes` has them of a job that was posted once."""
-    job = {**job, "places": read_places(job["location"] or ""), "language": language}
+def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE, home: str = "") -> RowAttributes:
+    """The attributes of one job record, as `build_attributes` has them of a job that was posted once.
+
+    home: the country of the table that they go into (`AttributeTable.home`).
+    """
+    job = {**job, "places": read_places(job["location"] or "", home), "language": language}
     values: dict[str, tuple[str, ...] | float] = {name: _texts(name, job[_field(name)]) for name in TEXT_ATTRIBUTES}
     for name in NUMBER_ATTRIBUTES:
         value = yearly(job[name], job["salary_period"]) if name in PAY else job[name]
@@ -325,6 +373,19 @@ def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE) -> RowAttri
     if "posted_at" in values:
         values["first_posted_at"] = values["posted_at"]
     return values
+
+
+def _places(locations: Iterable[str | None]) -> list[tuple[Place, ...]]:
+    """The places of each job; names alone that several towns bear are those of the country that most jobs are in."""
+    texts = [location or "" for location in locations]
+    home = home_country(Counter(country for text in texts for country in countries(text)))
+    return [read_places(text, home) for text in texts]
+
+
+def _postings(column: Column | None) -> Iterator[tuple[str, np.ndarray]]:
+    """Each value with its rows."""
+    for value, (start, stop) in zip(column.values, pairwise(column.offsets), strict=True) if column else ():
+        yield value, column.rows[start:stop]  # type: ignore[union-attr]
 
 
 def _held_texts(values: RowAttributes, name: str) -> tuple[str, ...]:

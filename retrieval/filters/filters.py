@@ -5,6 +5,7 @@ A filter is a value with one JSON form, the same in the API, in logs and in the 
     {"all": [{"attribute": "skills", "any_of": ["python", "sql"]},
              {"attribute": "company", "any_of": ["Acme"], "not": true},
              {"attribute": "salary_max", "at_least": 90000},
+             {"within": {"place": "Houston, TX", "km": 50}},
              {"either": [{"attribute": "workplace", "any_of": ["remote"]},
                          {"attribute": "city", "any_of": ["Austin"]}]}]}
 
@@ -42,6 +43,7 @@ from contracts.errors import BadInput
 from contracts.reading.pay import currency_code
 from contracts.validation import shown
 from contracts.values import FrozenModel
+from retrieval.filters.distance import KM_OF_MILE, locate
 
 MAX_CLAUSES = 100
 MAX_VALUES = 10_000
@@ -61,6 +63,11 @@ class Columns(Protocol):
         self, attribute: str, at_least: float | None, at_most: float | None, currency: str | None = None
     ) -> np.ndarray: ...
 
+    def distances(self, latitude: float, longitude: float) -> np.ndarray: ...
+
+    @property
+    def home(self) -> str: ...
+
 
 class _Value(FrozenModel):
     def to_json(self) -> str:
@@ -76,6 +83,10 @@ class AnyOf(_Value):
 
     def mask(self, table: Columns) -> np.ndarray:
         return table.holds_any(self.attribute, self.any_of) ^ self.negated
+
+    def check(self, table: Columns) -> None:
+        """Raise what `mask` would, at no cost."""
+        table.holds_any(self.attribute, ())
 
 
 def _aware(value: float | datetime) -> float | datetime:
@@ -133,21 +144,73 @@ class Range(_Value):
         ends = _number(self.at_least), _number(self.at_most)
         return table.within(self.attribute, *ends, self.currency) ^ self.negated
 
+    def check(self, table: Columns) -> None:
+        """Raise what `mask` would, at no cost."""
+        table.within(self.attribute, None, None)
+
+
+class Circle(_Value):
+    """All that lies within a distance of a town, or of a point in degrees: one of the two, and `km` or `miles`."""
+
+    place: str | None = None
+    latitude: float | None = Field(default=None, ge=-90, le=90, allow_inf_nan=False)
+    longitude: float | None = Field(default=None, ge=-180, le=180, allow_inf_nan=False)
+    km: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    miles: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        point = (self.latitude is not None, self.longitude is not None)
+        if (self.place is None) == (not any(point)) or any(point) != all(point):
+            raise PydanticCustomError("no_center", "a circle needs a place, or latitude and longitude")
+        if (self.km is None) == (self.miles is None):
+            raise PydanticCustomError("no_radius", "a circle needs km or miles")
+        return self
+
+    @property
+    def radius_km(self) -> float:
+        return self.km if self.km is not None else (self.miles or 0.0) * KM_OF_MILE
+
+    def distances(self, table: Columns) -> np.ndarray:
+        """(n,) kilometres from the center, NaN where it is not known. Raises BadInput for a place of no one town."""
+        return table.distances(*self.center(table))
+
+    def center(self, table: Columns) -> tuple[float, float]:
+        """Latitude and longitude. Raises BadInput for a place of no one town."""
+        if self.latitude is not None and self.longitude is not None:
+            return self.latitude, self.longitude
+        return locate(self.place or "", table.home)
+
+
+class Within(_Value):
+    """Holds for a job that has a place in a circle; where a job is that names no town that is known, is not known."""
+
+    within: Circle
+    negated: bool = Field(default=False, validation_alias=AliasChoices("not", "negated"), serialization_alias="not")
+
+    def mask(self, table: Columns) -> np.ndarray:
+        return (self.within.distances(table) <= self.within.radius_km) ^ self.negated
+
+    def check(self, table: Columns) -> None:
+        """Raise what `mask` would, at no cost."""
+        self.within.center(table)
+
 
 def _kind(value: Any) -> str | None:
     """The tag of what a condition or clause must be, by what it says or is. None: neither."""
     if isinstance(value, Mapping):
         return next((tag for key, tag in _KINDS.items() if key in value), None)
-    kinds: dict[type, str] = {AnyOf: _TEXT, Range: _RANGE, Either: _EITHER}
+    kinds: dict[type, str] = {AnyOf: _TEXT, Range: _RANGE, Within: _WITHIN, Either: _EITHER}
     return kinds.get(type(value))
 
 
-_TEXT, _RANGE, _EITHER = "[any_of]", "[range]", "[either]"  # brackets: no part of a field's name, see `field_name`
-_KINDS = {"either": _EITHER, "any_of": _TEXT, "at_least": _RANGE, "at_most": _RANGE}
-_Condition = Annotated[AnyOf, Tag(_TEXT)] | Annotated[Range, Tag(_RANGE)]
+# Brackets: no part of a field's name, see `field_name`.
+_TEXT, _RANGE, _WITHIN, _EITHER = "[any_of]", "[range]", "[within]", "[either]"
+_KINDS = {"either": _EITHER, "any_of": _TEXT, "at_least": _RANGE, "at_most": _RANGE, "within": _WITHIN}
+_Condition = Annotated[AnyOf, Tag(_TEXT)] | Annotated[Range, Tag(_RANGE)] | Annotated[Within, Tag(_WITHIN)]
 Condition = Annotated[
     _Condition,
-    Discriminator(_kind, "no_condition", "a condition says any_of, at_least or at_most"),
+    Discriminator(_kind, "no_condition", "a condition says any_of, at_least, at_most or within"),
 ]
 
 
@@ -160,10 +223,10 @@ class Either(_Value):
         return reduce(np.logical_or, (c.mask(table) for c in self.either), np.zeros(len(table), dtype=bool))
 
 
-Clause = AnyOf | Range | Either
+Clause = AnyOf | Range | Within | Either
 _Clause = Annotated[
     _Condition | Annotated[Either, Tag(_EITHER)],
-    Discriminator(_kind, "no_clause", "a clause says any_of, at_least, at_most or either"),
+    Discriminator(_kind, "no_clause", "a clause says any_of, at_least, at_most, within or either"),
 ]
 
 
@@ -184,6 +247,16 @@ class Filter(_Value):
     def mask(self, table: Columns) -> np.ndarray:
         """(n,) bool, True for the rows of `table` that pass. Raises UnknownAttribute, BadInput for a wrong kind."""
         return reduce(np.logical_and, (c.mask(table) for c in self.clauses), np.ones(len(table), dtype=bool))
+
+    def conditions(self) -> Iterator[AnyOf | Range | Within]:
+        """The conditions of all clauses."""
+        for clause in self.clauses:
+            yield from clause.either if isinstance(clause, Either) else (clause,)
+
+    def check(self, table: Columns) -> None:
+        """Raise what `mask` would, before anything could mistake it for a fault, at no cost."""
+        for condition in self.conditions():
+            condition.check(table)
 
     def __and__(self, other: Filter) -> Filter:
         with _typed():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from contracts.text.places import canonical, folded
+from contracts.text.place_names import folded
+from contracts.text.places import canonical, read_places
 from retrieval.filters.attributes import AttributeTable
 from retrieval.filters.filters import AnyOf, Either, Filter
 
@@ -28,12 +29,14 @@ def named_places(text: str, attributes: AttributeTable) -> Named:
     at = 0
     while at < len(parts):
         both = ", ".join(parts[at : at + 2])
-        if at + 1 < len(parts) and attributes.is_held("place", both):
-            places.append(("place", canonical("place", both)))
+        one = at + 1 < len(parts) and len(read_places(both, attributes.home)) == 1
+        if one and attributes.is_held("place", both):
+            places.append(("place", canonical("place", both, attributes.home)))
             at += 2
             continue
         kinds = [name for name in ("city", "region", "country") if attributes.is_held(name, parts[at])]
-        here = [(name, canonical(name, parts[at])) for name in kinds if name != "country" or "region" not in kinds]
+        kinds = [name for name in kinds if name != "country" or "region" not in kinds]
+        here = [(name, canonical(name, parts[at], attributes.home)) for name in kinds]
         places += here
         unknown += [] if here else [parts[at]]
         at += 1

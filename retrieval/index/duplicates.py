@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from contracts.records import Job
-from contracts.text.places import folded, read_places
+from contracts.text.place_names import folded
+from contracts.text.places import read_places
 from contracts.text.verbalizer import job_title
 
 _ROUNDING = 1e-6

@@ -182,7 +182,7 @@ class JobIndex:
         """The "place" or "region" of each of the member's recent jobs, empty where one has none, and of their home."""
         codes = self.attributes.codes(attribute)[self.known_rows(request.recent[:RECENT_JOBS])]
         recent = [self.attributes.value(attribute, code) if code >= 0 else "" for code in codes.tolist()]
-        home = getattr(read_place(request.location), attribute)
+        home = getattr(read_place(request.location, self.attributes.home), attribute)
         return [*recent, home] if home else recent
 
     def nearness(self, request: Request) -> np.ndarray:

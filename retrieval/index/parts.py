@@ -141,7 +141,8 @@ def changed_parts(
     table = to_table(jobs, Job)
     languages = job_languages(table)
     words = list(job_words(table, parts.manifest.terms.weights, languages))
-    attributes = [job_attributes(job.model_dump(), name) for job, name in zip(jobs, languages, strict=True)]
+    home = parts.attributes.home
+    attributes = [job_attributes(job.model_dump(), name, home) for job, name in zip(jobs, languages, strict=True)]
     former = np.array([parts.jobs.row(job.id, ended=True) for job in jobs], np.int32)
     groups = _groups(parts, jobs, hashes, former)
     later_vectors = _stacked([upsert.vector for upsert in upserts], vectors, jobs)

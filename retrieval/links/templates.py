@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BeforeValidator, Field, field_validator
 
 from contracts.documents import parse, read_text, wrong
-from contracts.text.places import folded
+from contracts.text.place_names import folded
 from contracts.values import FrozenModel
 from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES
 

@@ -94,7 +94,7 @@ class PlaceCondition(FrozenModel):
     beyond: Literal["place", "region"]
 
     def met(self, jobs: Jobs, request: Request) -> np.ndarray | None:
-        table, home = jobs.attributes, getattr(read_place(request.location), self.beyond)
+        table, home = jobs.attributes, getattr(read_place(request.location, jobs.attributes.home), self.beyond)
         if not table.is_held(self.beyond, home):
             return None
         met = table.has("place") & (jobs.nearness(request) < _NEAR[self.beyond])

@@ -129,6 +129,7 @@ def _as_dict(query: str, found: SearchAnswer) -> dict[str, Any]:
         "open": found.open,
         "passed": found.passed,
         "quoted": found.quoted,
+        "notes": found.notes,
         "sources": candidates.sources,
         "lacks": found.lacks,
         "removed": dict(candidates.removed),
@@ -159,6 +160,7 @@ def _as_table(answer: dict[str, Any]) -> str:
             if answer["quoted"] is None
             else [f"{answer['quoted']:,} jobs hold what stands in quotes, less what is excluded"]
         ),
+        *answer["notes"],
         *(f"{count:,} jobs removed by rule {rule}" for rule, count in answer["removed"].items()),
         f"index {answer['index_version']}",
         "",

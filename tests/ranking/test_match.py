@@ -17,7 +17,8 @@ from contracts.activity import Activity
 from contracts.arrow import TIME, to_table
 from contracts.match import COMPARISONS, SIZES
 from contracts.records import SENIORITY_LADDER, Job, Member, Position, Preferences
-from contracts.text.places import folded, read_place
+from contracts.text.place_names import folded
+from contracts.text.places import read_place
 from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.text.work import Vocabulary, WorkReader
 from ranking.match import RequestTitles, encode_all_titles, encode_titles, match_bins

@@ -56,7 +56,16 @@ def test_programs_get_values(rolecall: Callable[..., str], workspace: Workspace)
 
 def test_no_job_is_said(rolecall: Callable[..., str], workspace: Workspace) -> None:
     wanted = '{"all": [{"attribute": "city", "any_of": ["Boise"]}]}'
-    assert rolecall("search", "nurse", "-w", workspace.root, "--filter", wanted).splitlines()[-1] == "no job"
+    lines = rolecall("search", "nurse", "-w", workspace.root, "--filter", wanted).splitlines()
+    assert lines[-1] == "no job"
+    assert "no job has city 'Boise'" in lines
+
+
+def test_jobs_near_a_town_are_found(rolecall: Callable[..., str], workspace: Workspace) -> None:
+    near = '{"all": [{"within": {"place": "Round Rock, TX", "km": 50}}]}'
+    told = json.loads(rolecall("search", "nurse", "-w", workspace.root, "--filter", near, "--json"))
+    assert [result["job_id"] for result in told["results"]] == ["j1"]
+    assert told["filter"] == json.loads(near)
 
 
 def test_a_broken_filter_is_said(rolecall: Callable[..., str], workspace: Workspace) -> None:

@@ -84,3 +84,28 @@ def test_the_page_escapes_what_adverts_say(tmp_path: Path, evil: str) -> None:
     assert "<script>" not in page and "<img" not in page
     assert "What would help most" in page and "http" not in page
     assert {chart.title for chart in charts(profile)} >= {"jobs that say", "companies"}
+
+
+def test_what_was_assumed_of_places_is_said(tmp_path: Path) -> None:
+    places = [
+        "Boise, ID",
+        "Boise, Idaho",
+        "Houston",
+        "Cambridge",
+        "Springfield",
+        "Nowhere Whatsoever",
+        "Remote",
+        "Texas",
+    ]
+    jobs = [{**JOB, "id": f"j{i}", "title": f"t{i}", "location": place} for i, place in enumerate(places)]
+    profile, report = profiled(tmp_path, jobs=jobs)
+    told = [line for line in profile_lines(profile, report) if "place" in line]
+    assert (
+        "assumed or changed in places: 1 jobs name a place that may be several; it is read in united states, "
+        "where most jobs are: 'Cambridge' as 'cambridge, massachusetts' (1)"
+    ) in told
+    assert any("springfield (1); nowhere whatsoever (1)" in line for line in told)
+    assert any(
+        line.startswith("places understood as: a known town 4") and "a region or country 1" in line for line in told
+    )
+    assert "cambridge, massachusetts" in profile_page(profile, report)

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.records import Job
-from contracts.text.places import MAX_PLACES, Place, canonical, folded, read_place, read_places
+from contracts.text.place_names import folded
+from contracts.text.places import MAX_PLACES, Place, canonical, read_place, read_places
 
 PIECES = ["Austin", "TX", "Texas", "USA", "New York", "Zürich", "Remote", "78701"]
 PIECES += [", ", "; ", " - ", " (", ")", " or ", "/"]
@@ -19,10 +20,14 @@ PIECES += [", ", "; ", " - ", " (", ")", " or ", "/"]
         (" , ", Place("", "", "")),
         ("Texas", Place("texas", "", "texas", "united states")),
         ("TX", Place("texas", "", "texas", "united states")),
-        ("Paris, France", Place("paris, france", "paris", "france", "france")),
-        ("London", Place("london", "london", "london")),
-        ("New York", Place("new york", "new york", "new york")),
-        ("Ulm,  BW , DE", Place("ulm, bw", "ulm", "bw", "germany")),
+        ("Paris, France", Place("paris, ile-de-france", "paris", "ile-de-france", "france")),
+        ("London", Place("london, england", "london", "england", "united kingdom")),
+        ("New York", Place("new york, new york", "new york", "new york", "united states")),
+        ("Ulm,  BW , DE", Place("ulm, baden-wurttemberg", "ulm", "baden-wurttemberg", "germany")),
+        ("Erewhon", Place("erewhon", "erewhon", "erewhon")),
+        ("Erewhon, XX, DE", Place("erewhon, xx", "erewhon", "xx", "germany")),
+        ("Springfield", Place("springfield", "springfield", "springfield")),
+        ("Springfield, USA", Place("springfield, united states", "springfield", "united states", "united states")),
     ],
 )
 def test_a_location_is_a_place_in_a_region(location: str, place: Place) -> None:
@@ -33,7 +38,10 @@ def test_a_location_is_a_place_in_a_region(location: str, place: Place) -> None:
     ("wished", "job", "city", "region"),
     [
         ("Austin, TX", "Austin, TX, USA", True, True),
-        ("Austin", "Austin, TX", True, False),
+        ("Austin", "Austin, TX", True, True),
+        ("Springfield", "Springfield, IL", True, False),
+        ("Berlin", "Berlin, CT", False, False),
+        ("Munich, Germany", "München (Bayern)", True, True),
         ("Texas", "Austin, Texas", False, True),
         ("Austin, MN", "Austin, TX", False, False),
         ("Texas", "Texas", False, True),
@@ -51,12 +59,17 @@ def test_two_places_share_a_city_or_a_region(wished: str, job: str, city: bool, 
     ("location", "places"),
     [
         ("San Francisco, CA; New York, NY", ["san francisco, california", "new york, new york"]),
-        ("San Francisco, CA | New York", ["san francisco, california", "new york"]),
+        ("San Francisco, CA | New York", ["san francisco, california", "new york, new york"]),
         ("San Francisco, CA, New York, NY", ["san francisco, california", "new york, new york"]),
         ("Dallas, TX and Austin, TX", ["dallas, texas", "austin, texas"]),
         ("Portland, OR or Seattle, WA", ["portland, oregon", "seattle, washington"]),
-        ("Berlin/München", ["berlin", "munich"]),
-        ("São Paulo, SP; SAO PAULO, sp; Sa\u0303o Paulo, SP", ["sao paulo, sp"]),
+        ("Berlin/München", ["berlin, berlin", "munich, bavaria"]),
+        ("Berlin, München, Hamburg", ["berlin, berlin", "munich, bavaria", "hamburg, hamburg"]),
+        ("São Paulo, SP; SAO PAULO, sp; Sa\u0303o Paulo, SP; Sao Paulo - SP", ["sao paulo, sao paulo"]),
+        ("10115 Berlin", ["berlin, berlin"]),
+        ("Lyon (69)", ["lyon, auvergne-rhone-alpes"]),
+        ("Germany, Berlin; Germany, Bavaria", ["berlin, berlin", "bavaria"]),
+        ("US-TX-Houston; Houston TX; Greater Houston Area", ["houston, texas"]),
         ("Trinidad and Tobago", ["trinidad and tobago"]),
         ("Austin, TX 78701", ["austin, texas"]),
         ("Texas, USA", ["texas"]),
@@ -65,7 +78,7 @@ def test_two_places_share_a_city_or_a_region(wished: str, job: str, city: bool, 
         ("Remote - US only", ["united states"]),
         ("Remote (US)", ["united states"]),
         ("Austin, TX (Hybrid)", ["austin, texas"]),
-        ("Hybrid in London", ["london"]),
+        ("Hybrid in London", ["london, england"]),
         ("Austin, TX or Remote", ["austin, texas"]),
     ],
 )
@@ -96,10 +109,67 @@ def test_a_country_is_the_region_of_all_in_it() -> None:
     assert not nation.shares_region(abroad) and not abroad.shares_region(town)
 
 
+@pytest.mark.parametrize(
+    ("location", "place", "country"),
+    [
+        ("Berlin, DE", "berlin, berlin", "germany"),
+        ("Wilmington, DE", "wilmington, delaware", "united states"),
+        ("TX", "texas", "united states"),
+        ("Paris, TX", "paris, texas", "united states"),
+        ("Paris", "paris, ile-de-france", "france"),
+        ("München", "munich, bavaria", "germany"),
+        ("Mu\u0308nchen", "munich, bavaria", "germany"),
+        ("Munich", "munich, bavaria", "germany"),
+        ("Muenchen", "munich, bavaria", "germany"),
+        ("Cambridge, MA", "cambridge, massachusetts", "united states"),
+        ("Cambridge, UK", "cambridge, england", "united kingdom"),
+        ("Toronto, ON", "toronto, ontario", "canada"),
+        ("London, CA", "london, ontario", "canada"),
+        ("Perth, WA", "perth, western australia", "australia"),
+        ("Hyderabad, IN", "hyderabad, telangana", "india"),
+        ("Columbus, IN", "columbus, indiana", "united states"),
+        ("Tbilisi, Georgia", "tbilisi, t'bilisi", "georgia"),
+        ("Atlanta, Georgia", "atlanta, georgia", "united states"),
+        ("Georgia", "georgia", "united states"),
+        ("St Louis, MO", "st. louis, missouri", "united states"),
+        ("東京", "tokyo, tokyo", "japan"),
+        ("Roma", "rome, lazio", "italy"),
+        ("Roma, TX", "roma, texas", "united states"),
+        ("Frankfurt", "frankfurt am main, hesse", "germany"),
+        ("Mexico", "mexico", "mexico"),
+    ],
+)
+def test_a_code_and_a_name_mean_what_the_town_tells(location: str, place: str, country: str) -> None:
+    read = read_place(location)
+    assert (read.place, read.country) == (place, country)
+
+
+@pytest.mark.parametrize(
+    ("location", "home", "place"),
+    [
+        ("Cambridge", "", "cambridge"),
+        ("Cambridge", "united states", "cambridge, massachusetts"),
+        ("Cambridge", "united kingdom", "cambridge, england"),
+        ("Birmingham", "united states", "birmingham, alabama"),
+        ("Springfield", "united states", "springfield"),
+        ("Paris", "united states", "paris, ile-de-france"),
+        ("Richmond, CA", "", "richmond, california"),
+        ("Richmond, CA", "canada", "richmond, british columbia"),
+        ("DE", "united states", "delaware"),
+        ("Remote - DE", "germany", "germany"),
+        ("SP", "brazil", "sao paulo"),
+        ("Georgia", "georgia", "georgia"),
+    ],
+)
+def test_home_decides_what_is_ambiguous_and_nothing_else(location: str, home: str, place: str) -> None:
+    assert read_place(location, home).place == place
+
+
 @given(st.one_of(st.text(max_size=30), st.lists(st.sampled_from(PIECES), max_size=8).map("".join)))
 def test_a_name_stays_as_it_is_once_it_is_compared(text: str) -> None:
     for place in read_places(text):
-        for attribute, name in place._asdict().items():
+        for attribute in ("place", "region", "country"):
+            name = getattr(place, attribute)
             assert canonical(attribute, name) == name
     assert folded(folded(text)) == folded(text)
 

@@ -51,6 +51,17 @@ def test_a_profile_with_ten_thousand_skills_is_refused_with_the_limit(client: ht
     assert "500" in problem.message
 
 
+def test_a_distance_from_no_one_town_is_refused_and_one_from_a_town_is_kept(client: httpx.Client) -> None:
+    def near(place: str) -> dict[str, Any]:
+        return {"k": 5, "filter": {"all": [{"within": {"place": place, "km": 1}}, any_of("city", "No Such Town")]}}
+
+    problem = refused(client.post("/v1/recommend", json=near("Springfield")), 422)
+    assert "springfield, illinois" in problem.message and problem.field == "filter.within.place"
+    answer = client.post("/v1/recommend", json=near("Tokyo")).json()
+    assert answer["results"] == []
+    assert answer["notes"][-1] == "no job has city 'No Such Town'"
+
+
 def test_a_filter_with_ten_thousand_skills_is_refused_with_the_limit(client: httpx.Client) -> None:
     body = {"filter": {"all": [any_of("skills", *map(str, range(10_000)))]}}
     problem = refused(client.post("/v1/recommend", json=body), 422)
