@@ -201,9 +201,9 @@ def explained(of: Market, rng: random.Random, i: int) -> Explanation:
 
 
 def where(location: str) -> tuple[str, str]:
-    """City and region of the few locations above; a name alone is its own region, and a state no city."""
+    """City and region of the few locations above; of a name alone the region that has it, and a state is no city."""
     city, _, region = location.lower().partition(", ")
-    return ("" if city == "texas" else city), region or city
+    return ("" if city == "texas" else city), region or {"austin": "texas", "london": "england"}.get(city, city)
 
 
 def same_place(a: str, b: str) -> bool:
