@@ -17,7 +17,7 @@ import polars as pl
 import pyarrow as pa
 
 from contracts.records import Job
-from contracts.text.places import folded
+from contracts.text.place_names import folded
 from contracts.text.verbalizer import job_title
 from contracts.time.as_of import rows_as_of
 from retrieval.links.outcomes import Outcomes
