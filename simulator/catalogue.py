@@ -1,6 +1,6 @@
 """The words and the structure of a simulated market: occupations, how related they are, cities, companies.
 
-Rolecall's own catalogue is `catalogue.yaml`; another may come as JSON (`Catalogue.from_json`), such as the larger one
+Rolecall's own catalogue is `catalogue.yaml`, and in another language its occupations in the words of `languages/`; another may come as JSON (`Catalogue.from_json`), such as the larger one
 that examples/sources/onet.py makes of O*NET's files. Knows no randomness.
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -21,19 +21,10 @@ from contracts.documents import read_yaml
 from contracts.errors import UnreadableFile
 from contracts.records import SENIORITY_LADDER
 from contracts.validation import first_line
+from simulator.phrases import LANGUAGE, Phrases, english, read_language
 
 NEAR, SAME_FAMILY = 0.7, 0.4
 """Relatedness of occupations that are named as near, and of others in one family; 1 to itself, else 0."""
-LEVEL_WORDS: tuple[tuple[str, ...], ...] = (
-    ("{} Intern", "{} Trainee"),
-    ("Junior {}", "Entry Level {}", "{}", "{}"),
-    ("{}",),
-    ("Senior {}", "Experienced {}", "Sr. {}"),
-    ("Lead {}", "Principal {}"),
-    ("Director, {}", "Head {}"),
-    ("Vice President, {}", "Chief {}"),
-)
-"""Titles of a rung of `contracts.records.SENIORITY_LADDER`."""
 
 
 class City(NamedTuple):
@@ -78,10 +69,16 @@ class Catalogue:
     cities: tuple[City, ...]
     companies: tuple[str, ...]
     attribution: str = ""
+    phrases: Phrases = field(default_factory=english)
 
     @classmethod
-    def own(cls) -> Self:
-        """Rolecall's own catalogue."""
+    def own(cls, language: str = LANGUAGE) -> Self:
+        """Rolecall's own catalogue in a language: all of its occupations in English, in others those that have words.
+
+        Raises:
+            BadInput: There are no words of that language.
+        """
+        words = read_language(language)
         raw = read_yaml(resources.files("simulator").joinpath("catalogue.yaml").read_text("utf-8"), "catalogue.yaml")
         near: dict[str, set[str]] = defaultdict(set)
         for family in raw["families"].values():
@@ -111,7 +108,11 @@ class Catalogue:
                         related=related,
                     )
                 )
-        return cls("rolecall", tuple(occupations), _cities(raw), _companies(raw))
+        if language != LANGUAGE:
+            occupations = _in_other_words(occupations, words)
+            raw = words
+        phrases = Phrases.read(words["phrases"])
+        return cls("rolecall", tuple(occupations), _cities(raw), _companies(raw), phrases=phrases)
 
     @cached_property
     def relatedness(self) -> np.ndarray:
@@ -165,6 +166,8 @@ class Catalogue:
         raw = json.loads(text)
         raw["occupations"] = tuple(Occupation(**_tuples(o)) for o in raw["occupations"])
         raw["cities"] = tuple(City(*city) for city in raw["cities"])
+        if "phrases" in raw:
+            raw["phrases"] = Phrases.read(raw["phrases"])
         return cls(**_tuples(raw))
 
     @cached_property
@@ -186,27 +189,42 @@ class Catalogue:
 
 @lru_cache(maxsize=100_000)
 def _intent(catalogue: Catalogue, query: str) -> Intent:
-    asked, _, place = query.casefold().strip().rpartition(" in ")
+    asked, place = catalogue.phrases.split_place(query.casefold().strip())
     city = catalogue._places.get(place, -1)
     asked = asked if city >= 0 else query.casefold().strip()
     found = catalogue._titles.get(asked)
-    if found is None and (stripped := _without_level(asked)) != asked:
+    if found is None and (stripped := catalogue.phrases.without_level(asked)) != asked:
         found = catalogue._titles.get(stripped)
     if found is None:
         return Intent(np.zeros(len(catalogue.occupations), np.float32), city)
     return Intent(catalogue.relatedness[found].max(axis=0), city)
 
 
-def _without_level(asked: str) -> str:
-    for pattern in (p.casefold() for words in LEVEL_WORDS for p in words if p != "{}"):
-        before, after = pattern.split("{}")
-        if asked.startswith(before) and asked.endswith(after):
-            return asked[len(before) : len(asked) - len(after)]
-    return asked
-
-
 def _tuples(body: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+
+
+def _in_other_words(occupations: Sequence[Occupation], words: Mapping[str, Any]) -> list[Occupation]:
+    """The occupations that a language has words for, in these words, with how related they are."""
+    spoken = words["occupations"]
+    found = []
+    for one in occupations:
+        if one.id not in spoken:
+            continue
+        own, family = spoken[one.id], words["families"][one.family]
+        found.append(
+            replace(
+                one,
+                titles=tuple(own["titles"]),
+                skills=tuple(dict.fromkeys(own["skills"] + family["skills"])),
+                tasks=tuple(own["tasks"]),
+                industries=tuple(family["industries"]),
+                education=tuple(family["education"]),
+                pay=round(one.pay * words["pay"]),
+                related={other: value for other, value in one.related.items() if other in spoken},
+            )
+        )
+    return found
 
 
 def _cities(raw: Mapping[str, Any]) -> tuple[City, ...]:

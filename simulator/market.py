@@ -26,6 +26,7 @@ from simulator import behaviour, logging_policy, truth
 from simulator.catalogue import Catalogue
 from simulator.graders import write_golden
 from simulator.logging_policy import RELATED, Requests, Shelves
+from simulator.phrases import LANGUAGE
 from simulator.population import DAY, Jobs, Members, draw_jobs, draw_members, draw_related, related_steps
 from simulator.prose import DRAWS, EPOCH, job_rows, member_rows, query_text
 
@@ -67,6 +68,7 @@ def simulate(
     catalogue: Catalogue | None = None,
     start: datetime | None = None,
     days: int = 60,
+    language: str = LANGUAGE,
 ) -> dict[str, Any]:
     """Write a market to `out` in Rolecall's layout, with `golden/` and `truth/`, and return its parameters and counts.
 
@@ -81,14 +83,15 @@ def simulate(
         catalogue: words and occupations; None: Rolecall's own.
         start: when the market begins; None: so that it ends at today's midnight and its newest jobs are open now.
         days: length of the market.
+        language: of Rolecall's own catalogue, such as "de"; another catalogue brings its own words.
 
     Raises:
-        BadInput: a number is below 1, or `out` holds something that is not a simulated market.
+        BadInput: there are no words of that language, a number is below 1, or `out` holds something that is not a simulated market.
     """
     for name, value in (("members", members), ("jobs", jobs), ("events", events), ("days", days)):
         if value < 1:
             raise BadInput(f"{name} {value} is below 1", cure="a market needs at least one of each")
-    catalogue = catalogue or Catalogue.own()
+    catalogue = catalogue or Catalogue.own(language)
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     start = (start or midnight - timedelta(days=days)).astimezone(UTC)
     end = start + timedelta(days=days)
@@ -103,6 +106,7 @@ def simulate(
         "seed": seed,
         "start": start.isoformat(),
         "days": days,
+        "language": language,
         "catalogue": catalogue.name,
         "attribution": catalogue.attribution,
         "search_share": SEARCH_SHARE,
@@ -249,7 +253,7 @@ class _Market:
         dice = rng.random((n, 4))
         for i in np.flatnonzero(searches):
             home = self.catalogue.cities[self.members.city[member[i]]].name
-            text = query_text(self.catalogue.occupations[target[i]], home, dice[i])
+            text = query_text(self.catalogue.occupations[target[i]], home, self.catalogue.phrases, dice[i])
             query[i] = self.queries.setdefault(text, len(self.queries))
             intent = self.catalogue.intent(text)
             asked[i], city[i] = intent.relatedness, intent.city

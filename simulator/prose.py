@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from contracts.records import SENIORITY_LADDER
-from simulator.catalogue import LEVEL_WORDS, Catalogue, Occupation
+from simulator.catalogue import Catalogue, Occupation
+from simulator.phrases import Phrases
 from simulator.population import NEVER, WORKPLACES, Jobs, Members, industries
 from simulator.truth import job_id, member_id
 
@@ -81,26 +82,27 @@ def job_rows(
         yield value
         edited = value["posted_at"] + timedelta(days=2)
         if dice.chance(0.1) and edited < end:
-            more = f"{value['description']} We reply to every application within a week."
+            more = f"{value['description']} {catalogue.phrases.edited}"
             yield {**value, "description": more, "updated_at": edited}
 
 
-def query_text(occupation: Occupation, city: str, dice: np.ndarray) -> str:
+def query_text(occupation: Occupation, city: str, phrases: Phrases, dice: np.ndarray) -> str:
     """A search for an occupation: a title or one of its first skills, perhaps with seniority or "in <city>".
 
     dice: (4,) float64 in [0, 1). `Catalogue.intent` reads it back.
     """
     if dice[0] < 0.8:
         words = occupation.titles[int(dice[1] * len(occupation.titles))].lower()
-        words = f"senior {words}" if dice[2] < 0.1 else words
+        words = phrases.senior.format(words) if dice[2] < 0.1 else words
     else:
         words = occupation.skills[int(dice[1] * max(len(occupation.skills) // 2, 1))].lower()
-    return f"{words} in {city}" if dice[3] < 0.3 else words
+    return phrases.in_city.format(words=words, city=city) if dice[3] < 0.3 else words
 
 
 def _member(
     members: Members, row: int, catalogue: Catalogue, dice: _Dice, start: datetime, names: tuple[str, ...]
 ) -> tuple[dict[str, Any], list[str]]:
+    phrases = catalogue.phrases
     work = catalogue.occupations[members.occupation[row]]
     wish = catalogue.occupations[members.wish[row]]
     level = int(members.level[row])
@@ -112,7 +114,7 @@ def _member(
     ways = [name for bit, name in enumerate(WORKPLACES) if int(members.workplace[row]) >> bit & 1]
     value: dict[str, Any] = {
         "id": member_id(row),
-        "headline": _titled(title, level, dice),
+        "headline": _titled(title, level, catalogue.phrases, dice),
         "location": f"{home.name}, {home.region}",
         "skills": skills if dice.chance(0.8) else skills[: max(3, len(skills) - 2)],
         "positions": _career(work, level, title, years, catalogue, dice, start),
@@ -129,13 +131,13 @@ def _member(
     if work.education[0] and dice.chance(0.85):
         degree, subject = work.education
         value["education"] = [
-            {"school": f"{dice.pick(catalogue.cities).name} College", "degree": degree, "field": subject}
+            {"school": phrases.school.format(city=dice.pick(catalogue.cities).name), "degree": degree, "field": subject}
         ]
     if dice.chance(0.85):
-        did = " and ".join(dice.some(work.tasks, 2))
-        aim = f"Looking for work as {_a(wanted)}" if wish is not work else f"Looking for my next role as {_a(wanted)}"
-        field = f" in {names[members.industry[row]]}" if dice.chance(0.6) else ""
-        value["summary"] = f"{years} years of experience. I {did}. {aim}{field}."
+        did = phrases.joined.join(dice.some(work.tasks, 2))
+        aim = (phrases.other_work if wish is not work else phrases.next_role).format(a_title=phrases.a(wanted))
+        field = phrases.in_industry.format(industry=names[members.industry[row]]) if dice.chance(0.6) else ""
+        value["summary"] = phrases.summary.format(years=years, tasks=did, aim=aim, field=field)
     return value, skills
 
 
@@ -143,6 +145,7 @@ def _career(
     work: Occupation, level: int, title: str, years: int, catalogue: Catalogue, dice: _Dice, start: datetime
 ) -> list[dict[str, Any]]:
     """Up to four positions, newest first, one rung down each; the newest may be over."""
+    phrases = catalogue.phrases
     count = min(1 + dice.below(4), max(years // 2, 1))
     end: datetime | None = None if dice.chance(0.8) else start - timedelta(days=40 + dice.below(200))
     newest, positions = end or start, []
@@ -150,12 +153,12 @@ def _career(
         began = newest - timedelta(days=max(int(365 * years / count * (0.6 + 0.8 * dice.below(100) / 100)), 60))
         positions.append(
             {
-                "title": _titled(title if k == 0 else dice.pick(work.titles), max(level - k, work.lowest), dice),
+                "title": _titled(title if k == 0 else dice.pick(work.titles), max(level - k, work.lowest), phrases, dice),
                 "company": dice.pick(catalogue.companies),
                 "industry": dice.pick(work.industries),
                 "start": _midnight(began),
                 "end": _midnight(end) if end else None,
-                "description": f"My work was to {dice.pick(work.tasks)}." if k < 2 else "",
+                "description": phrases.my_work.format(task=dice.pick(work.tasks)) if k < 2 else "",
             }
         )
         newest = end = began - timedelta(days=30)
@@ -171,7 +174,7 @@ def _job(jobs: Jobs, row: int, catalogue: Catalogue, dice: _Dice, names: tuple[s
     workplace = WORKPLACES[jobs.workplace[row]]
     skills = [catalogue.skills[s] for s in jobs.skills[row] if s >= 0]
     variant = dice.pick(work.titles)
-    title = _titled(variant, level, dice)
+    title = _titled(variant, level, catalogue.phrases, dice)
     posted = EPOCH + timedelta(microseconds=int(jobs.posted[row]))
     expires = int(jobs.expires[row])
     low, high = float(jobs.salary_min[row]), float(jobs.salary_max[row])
@@ -185,7 +188,10 @@ def _job(jobs: Jobs, row: int, catalogue: Catalogue, dice: _Dice, names: tuple[s
         "seniority": SENIORITY_LADDER[level] if dice.chance(0.85) else None,
         "industry": industry if dice.chance(0.9) else "",
         "skills": skills if dice.chance(0.9) else skills[:3],
-        "description": _description(work, variant, company, industry, city.name, workplace, level, skills, dice),
+        "description": _description(
+            catalogue.phrases, work, variant, company, industry, city.name, workplace, level, skills, dice
+        ),
+        "currency": catalogue.phrases.currency,
         "posted_at": posted,
         "expires_at": None if expires == NEVER else EPOCH + timedelta(microseconds=expires),
         "hidden": bool(jobs.hidden[row]),
@@ -197,27 +203,9 @@ def _job(jobs: Jobs, row: int, catalogue: Catalogue, dice: _Dice, names: tuple[s
 
 
 _EMPLOYMENT = ("full_time",) * 8 + ("part_time", "contract")
-_OPENINGS = (
-    "{company} is hiring {a_title} for its {industry} business in {city}.",
-    "Join {company} in {city} as {a_title}.",
-    "Our {industry} team at {company} grows, and we need {a_title} in {city}.",
-    "Are you {a_title} who wants to make a difference in {industry}? {company} would like to meet you.",
-)
-_WAYS = {
-    "onsite": ("You work on site with your colleagues.", "This is a job on our premises."),
-    "hybrid": ("You work some days at home and some in our office.", "We meet in the office two days a week."),
-    "remote": ("You can work from anywhere in the country.", "The whole team works from home."),
-}
-_CLOSINGS = (
-    "We offer health insurance, paid holidays and a retirement plan.",
-    "We pay for training and promote from within.",
-    "Benefits start on the first day.",
-    "We welcome applicants of every background.",
-    "Apply with a short note about yourself.",
-)
-
 
 def _description(
+    phrases: Phrases,
     work: Occupation,
     title: str,
     company: str,
@@ -232,29 +220,23 @@ def _description(
     duties = dice.some(work.tasks, 4 + dice.below(3))
     half = len(duties) // 2
     years = max(level * 2 - 1, 0)
-    need = f"at least {years} years of experience" if years else "willingness to learn"
+    need = phrases.years.format(years=years) if years else phrases.learn
+    first, second = phrases.duties
     sentences = [
-        dice.pick(_OPENINGS).format(company=company, a_title=_a(title), industry=industry, city=city),
-        f"You will {_and(duties[:half])}.",
-        f"You will also {_and(duties[half:])}.",
-        f"What you bring: {need} and good knowledge of {_and(skills[:4])}.",
-        f"It helps if you also know {_and(skills[4:])}." if skills[4:] else "",
-        dice.pick(_WAYS[workplace]),
-        *dice.some(_CLOSINGS, 1 + dice.below(3)),
+        dice.pick(phrases.openings).format(company=company, a_title=phrases.a(title), industry=industry, city=city),
+        first.format(phrases.all_of(duties[:half])),
+        second.format(phrases.all_of(duties[half:])),
+        phrases.need.format(need=need, skills=phrases.all_of(skills[:4])),
+        phrases.helps.format(skills=phrases.all_of(skills[4:])) if skills[4:] else "",
+        dice.pick(phrases.ways[workplace]),
+        *dice.some(phrases.closings, 1 + dice.below(3)),
     ]
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _titled(title: str, level: int, dice: _Dice) -> str:
-    return dice.pick(LEVEL_WORDS[level]).format(title)
-
-
-def _a(title: str) -> str:
-    return f"{'an' if title[0] in 'AEIOU' else 'a'} {title}"
-
-
-def _and(items: Sequence[str]) -> str:
-    return f"{', '.join(items[:-1])} and {items[-1]}" if len(items) > 1 else "".join(items)
+def _titled(title: str, level: int, phrases: Phrases, dice: _Dice) -> str:
+    titled: str = dice.pick(phrases.levels[level]).format(title)
+    return titled
 
 
 def _midnight(moment: datetime) -> datetime:
