@@ -173,6 +173,9 @@ class Policy(FrozenModel):
     cuts: tuple[float, float, float, float] = Field(description="The least weighted mean of the grades 1, 2, 3 and 4.")
     dimensions: DimensionSet
     rules: tuple[HardRule, ...]
+    languages: tuple[str, ...] = Field(
+        (), description="Languages beside its own that titles are read in: files of policy/languages, or paths."
+    )
     generic: tuple[str, ...] = Field(description="Words of titles that say little about the work.")
     work: Mapping[str, Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]] = Field(
         description="Field of work -> kind of work -> the phrases that name it."

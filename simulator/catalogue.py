@@ -1,7 +1,8 @@
 """The words and the structure of a simulated market: occupations, how related they are, cities, companies.
 
-Rolecall's own catalogue is `catalogue.yaml`, and in another language its occupations in the words of `languages/`; another may come as JSON (`Catalogue.from_json`), such as the larger one
-that examples/sources/onet.py makes of O*NET's files. Knows no randomness.
+Rolecall's own catalogue is `catalogue.yaml`, and in another language its occupations in the words of `languages/`;
+another may come as JSON (`Catalogue.from_json`), such as the larger one that examples/sources/onet.py makes of O*NET's
+files. Knows no randomness.
 """
 
 from __future__ import annotations

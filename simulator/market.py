@@ -86,7 +86,8 @@ def simulate(
         language: of Rolecall's own catalogue, such as "de"; another catalogue brings its own words.
 
     Raises:
-        BadInput: there are no words of that language, a number is below 1, or `out` holds something that is not a simulated market.
+        BadInput: there are no words of that language, a number is below 1, or `out` holds something that is not a
+            simulated market.
     """
     for name, value in (("members", members), ("jobs", jobs), ("events", events), ("days", days)):
         if value < 1:

@@ -153,7 +153,9 @@ def _career(
         began = newest - timedelta(days=max(int(365 * years / count * (0.6 + 0.8 * dice.below(100) / 100)), 60))
         positions.append(
             {
-                "title": _titled(title if k == 0 else dice.pick(work.titles), max(level - k, work.lowest), phrases, dice),
+                "title": _titled(
+                    title if k == 0 else dice.pick(work.titles), max(level - k, work.lowest), phrases, dice
+                ),
                 "company": dice.pick(catalogue.companies),
                 "industry": dice.pick(work.industries),
                 "start": _midnight(began),
@@ -203,6 +205,7 @@ def _job(jobs: Jobs, row: int, catalogue: Catalogue, dice: _Dice, names: tuple[s
 
 
 _EMPLOYMENT = ("full_time",) * 8 + ("part_time", "contract")
+
 
 def _description(
     phrases: Phrases,

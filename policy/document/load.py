@@ -13,6 +13,7 @@ from contracts.errors import BadInput
 from contracts.validation import first_problem
 from contracts.versions import content_hash
 from policy.document.contradictions import contradictions
+from policy.document.languages import language_text, with_languages
 from policy.types import DIMENSIONS, Policy
 
 
@@ -24,7 +25,7 @@ def load_policy(path: Path | None = None) -> Policy:
 
     Raises:
         NotReady: There is no such file.
-        BadInput: The file is no policy, or two places of it contradict each other.
+        BadInput: The file is no policy, two places of it contradict each other, or a language of it is not known.
     """
     if path is None:
         where, text = "policy.yaml", resources.files("policy").joinpath("policy.yaml").read_text("utf-8")
@@ -40,7 +41,11 @@ def load_policy(path: Path | None = None) -> Policy:
         raise _first_error(first_problem(error), lines, where) from error
     for part, what, cure in contradictions(policy):
         raise at(lines, part, what, where, cure)
-    return policy
+    if not policy.languages:
+        return policy
+    languages = [language_text(name, path.parent if path else None) for name in policy.languages]
+    version = content_hash([text, *(of_language for _, of_language in languages)])
+    return with_languages(policy.model_copy(update={"version": version}), languages)
 
 
 def _first_error(problem: ErrorDetails, lines: Lines, where: str) -> BadInput:
