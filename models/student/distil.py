@@ -29,7 +29,15 @@ from models.student.texts import StudentTexts
 from models.teachers.cross_encoder import load_teacher
 from models.teachers.scores import current_scores, is_left_out, read_scores
 from models.training.device import autocast, choose_device, device_of, to_device
-from models.training.lists import held_out_metrics, held_served, masked_targets, padded, scored_rows, training_lists
+from models.training.lists import (
+    held_out_metrics,
+    held_served,
+    masked_targets,
+    padded,
+    scored_rows,
+    told_apart,
+    training_lists,
+)
 from models.training.loop import Hyper, ListBatch, check_spread, fit
 from models.training.losses import Targets, distillation_loss
 from models.training.metrics import mean_ndcg, mean_spearman
@@ -289,7 +297,9 @@ def _tasks(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.
         answered, logits = read_scores(path, rows, needed)
         by_task |= dict(zip(answered, logits.T, strict=True))
         teachers |= dict.fromkeys(answered, name)
-    tasks = tuple(task for task in TASKS if task in by_task or (task in rows.tasks and rows.learnable(task)))
+    labels = masked_targets(rows, rows.tasks)[rows.of_splits("train")]
+    learned = told_apart(rows.tasks, labels)
+    tasks = tuple(task for task in TASKS if task in by_task or task in learned)
     unknown = np.full(len(rows), np.nan, np.float32)
     return tasks, np.stack([by_task.get(task, unknown) for task in tasks], axis=1), teachers
 

@@ -27,7 +27,7 @@ from models.teachers.reading import learn_reading
 from models.teachers.teacher_model import POSITIONS, TeacherModel, save_teacher
 from models.training.device import autocast, choose_device, device_of, to_device
 from models.training.distributed import full_state_dict, mean_of, rank, shard, shard_of, world_size
-from models.training.lists import served_training_lists, training_lists
+from models.training.lists import served_training_lists, told_apart, training_lists
 from models.training.loop import Hyper, ListBatch, fit
 from models.training.losses import GRADE_STEPS, listwise, ordinal, pairwise, pointwise, positive_weights
 from models.training.rows import Rows
@@ -246,9 +246,7 @@ def _weights(
 def _learnable(targets: np.ndarray, teacher: Teacher) -> tuple[str, ...]:
     """The teacher's tasks whose targets differ among the pairs (n, tasks) that it trains on: `hire` where one was."""
     names = teacher.tasks
-    tasks = tuple(
-        task for task, known in zip(names, targets.T, strict=True) if len(np.unique(known[np.isfinite(known)])) > 1
-    )
+    tasks = told_apart(names, targets)
     if not tasks:
         raise NothingToLearn(
             f"no training pairs tell {' or '.join(names)} apart", cure="run `rolecall label` with more lists"

@@ -38,6 +38,13 @@ def masked_targets(rows: Rows, tasks: Sequence[str]) -> np.ndarray:
     return targets
 
 
+def told_apart(tasks: Sequence[str], targets: np.ndarray) -> tuple[str, ...]:
+    """The tasks whose known targets (n, tasks) differ: nothing is learned of `hire` where nobody reports hires."""
+    return tuple(
+        task for task, known in zip(tasks, targets.T, strict=True) if len(np.unique(known[np.isfinite(known)])) > 1
+    )
+
+
 def scored_rows(rows: Rows) -> np.ndarray:
     """(m,) the numbers of the rows that teachers score, ascending: the lists of `SCORED_SPLITS` and `held_served`."""
     return np.unique(np.concatenate([rows.of_splits(*SCORED_SPLITS), *held_served(rows)]))

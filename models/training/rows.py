@@ -66,11 +66,6 @@ class Rows:
     def target(self, task: str) -> np.ndarray:
         return self.targets[:, self.tasks.index(task)]
 
-    def learnable(self, task: str) -> bool:
-        """Whether training labels tell pairs apart: nothing is learned of `hire` where nobody reports hires."""
-        labels = self.target(task)[self.of_splits("train")]
-        return len(np.unique(labels[np.isfinite(labels)])) > 1
-
     def only(self, chosen: np.ndarray) -> Rows:
         """The chosen rows, with the texts that they have."""
         kept_requests, request = np.unique(self.request[chosen], return_inverse=True)

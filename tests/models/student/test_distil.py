@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -128,6 +129,20 @@ def test_a_student_begins_as_the_mean_of_its_teachers(own: Workspace, tiny: Path
     teachers = [load_teacher(own.teachers / name / current_scores(own, name).stem)[0] for name in distil]
     mean = sum(teacher.backbone.layers[-1].output.dense.weight for teacher in teachers) / len(teachers)
     assert torch.allclose(student.item.layers[-1].output.dense.weight, mean, atol=1e-7)
+
+
+def test_outcomes_too_few_to_learn_from_are_no_task_of_the_student(
+    labelled: Make, table: Callable[..., pa.Table], tiny: Path
+) -> None:
+    told = table(10)
+    column = told.schema.get_field_index("interview")
+    told = told.set_column(column, told.schema.field(column), told["view"])  # some of both, fewer than is learned from
+    workspace = labelled(table=told)
+    train_student(workspace, StudentConfig(backbone=tiny, epochs=1, item_tokens=1, distil=()))
+    folder = workspace.student / (workspace.student / "CURRENT").read_text().strip()
+    student, about = load_student(folder)
+    assert "view" in about["tasks"] and "interview" not in about["tasks"]
+    assert torch.isfinite(student.head.bias).all()
 
 
 def test_labels_alone_need_no_teacher(labelled: Make, tiny: Path) -> None:

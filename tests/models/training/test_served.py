@@ -13,7 +13,7 @@ from contracts.workspace import Workspace
 from models.config import TeacherConfig
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import train_teacher
-from models.training.lists import held_out_metrics, held_served, masked_targets, scored_rows, training_lists
+from models.training.lists import held_out_metrics, held_served, masked_targets, scored_rows, told_apart, training_lists
 from models.training.rows import KEYS, Rows, read_rows
 
 ALONE = {"served_pairs": 0, "least_kappa": 0, "match": False}
@@ -64,7 +64,7 @@ def test_lists_and_targets_are_drawn_without_them(both: tuple[Workspace, Workspa
     assert drawn[0] == drawn[1]
     targets = [masked_targets(rows, rows.tasks)[rows.listed] for rows in (alone, beside)]
     np.testing.assert_array_equal(*targets)
-    assert [beside.learnable(task) for task in beside.tasks] == [alone.learnable(task) for task in alone.tasks]
+    assert told_apart(beside.tasks, targets[1]) == told_apart(alone.tasks, targets[0])
 
 
 def test_a_teacher_that_learns_from_none_scores_without_them(
