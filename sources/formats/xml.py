@@ -1,4 +1,5 @@
-"""XML feeds of adverts as aggregators exchange them: `<source><job>...</job><job>...`, read one advert at a time.
+"""XML, read one record at a time: feeds of adverts as aggregators exchange them (`<source><job>...</job><job>...`), and
+HR-XML, whose candidates are rows of members and whose openings are rows of jobs.
 
 Safe against hostile files: entities are not expanded and nothing is fetched. A feed that ends in the middle gives the
 adverts that are whole, and a reject that says where it ended.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 from defusedxml.common import DefusedXmlException
@@ -17,10 +18,14 @@ from defusedxml.ElementTree import DefusedXMLParser
 from sources import files
 from sources.formats.base import How, unreadable
 from sources.rows import RawRow, Shard
-from sources.schemas import jobfeed
+from sources.schemas import hrxml, jobfeed
 
-ROWS = ("job", "position", "vacancy", "ad", "listing", "item", "offer", "posting", "jobposting", "jobad")
-"""Names of the elements that are an advert, of which the outermost counts."""
+ADVERTS = ("job", "position", "vacancy", "ad", "listing", "item", "offer", "posting", "jobposting", "jobad")
+"""Names of the elements that are an advert of a feed, of which the outermost counts."""
+TABLES = {
+    **dict.fromkeys((*ADVERTS, *hrxml.JOBS), "jobs"),
+    **dict.fromkeys(hrxml.MEMBERS, "members"),
+}
 BLOCK = 1 << 16
 
 
@@ -34,28 +39,53 @@ class Xml:
         return [Shard(table, str(path))]
 
     def table(self, path: Path) -> str:
-        first = next(self.rows(Shard("jobs", str(path)), How()), None)
-        return "jobs" if first is not None and first.value is not None else ""
+        builder = _Records()
+        with files.open_bytes(path) as file:
+            for _ in _fed(file, How(), builder):
+                if builder.first:
+                    break
+        return TABLES.get(builder.first, "")
 
     def rows(self, shard: Shard, how: How) -> Iterator[RawRow]:
-        row, builder = 0, _Adverts()
-        parser = DefusedXMLParser(target=builder, encoding=how.encoding, forbid_dtd=False, forbid_entities=True)
-        builder.line = lambda: parser.parser.CurrentLineNumber
+        row, builder = 0, _Records()
         try:
             with files.open_bytes(Path(shard.path)) as file:
-                ended = False
-                while not ended:
-                    block = file.read(BLOCK)
-                    problem = _feed(parser, block)
-                    ended = not block or problem is not None
-                    for line, advert in builder.take():
+                for problem in _fed(file, how, builder):
+                    for line, record in builder.take():
                         row += 1
-                        value, findings = jobfeed.row(_fields(advert))
-                        yield RawRow(shard.table, shard.path, row, value, line=line, findings=findings)
-                if problem is not None:
-                    yield _ended(shard, row, problem, builder)
+                        yield _row(shard, row, record, line)
+                    if problem is not None:
+                        yield _ended(shard, row, problem, builder)
         except files.BROKEN as error:
             yield unreadable(shard, error, row)
+
+
+def _row(shard: Shard, row: int, record: Element, line: int) -> RawRow:
+    if TABLES[record.tag] != shard.table:
+        detail = (
+            f"<{record.tag}> is a row of {TABLES[record.tag]}, not of {shard.table}: name the file so, or otherwise"
+        )
+        return RawRow(shard.table, shard.path, row, None, "", "other_table", detail, line)
+    if record.tag in hrxml.MEMBERS:
+        stem = files.stem(Path(shard.path))
+        value, findings = hrxml.member(record, stem if row == 1 else f"{stem}-{row}")
+    elif record.tag in hrxml.JOBS:
+        value, findings = hrxml.job(record)
+    else:
+        value, findings = jobfeed.row(_fields(record))
+    return RawRow(shard.table, shard.path, row, value, line=line, findings=findings)
+
+
+def _fed(file: IO[bytes], how: How, builder: _Records) -> Iterator[Exception | None]:
+    """Feed a file to a builder, block by block; at the end what the parser objects to, None where it is whole."""
+    parser = DefusedXMLParser(target=builder, encoding=how.encoding, forbid_dtd=False, forbid_entities=True)
+    builder.line = lambda: parser.parser.CurrentLineNumber
+    ended = False
+    while not ended:
+        block = file.read(BLOCK)
+        problem = _feed(parser, block)
+        ended = not block or problem is not None
+        yield problem
 
 
 def _feed(parser: Any, block: bytes) -> Exception | None:
@@ -70,23 +100,24 @@ def _feed(parser: Any, block: bytes) -> Exception | None:
     return None
 
 
-def _ended(shard: Shard, row: int, problem: Exception, builder: _Adverts) -> RawRow:
+def _ended(shard: Shard, row: int, problem: Exception, builder: _Records) -> RawRow:
     if isinstance(problem, DefusedXmlException):
         detail = f"it declares entities, which are not expanded ({type(problem).__name__}); write it without them"
         return RawRow(shard.table, shard.path, row + 1, None, "", "unsafe_xml", detail)
     line = getattr(problem, "position", (0, 0))[0]
-    detail = f"{row:,} adverts were whole; then, at line {line:,}: {problem}; fetch the feed again"
+    kind = "candidates" if shard.table == "members" else "adverts"
+    detail = f"{row:,} {kind} were whole; then, at line {line:,}: {problem}; fetch the feed again"
     return RawRow(shard.table, shard.path, row + 1, None, builder.unfinished(), "file_ends", detail, line)
 
 
-class _Adverts(TreeBuilder):
-    """Builds one advert at a time; what lies around the adverts is let go."""
+class _Records(TreeBuilder):
+    """Builds one record at a time; what lies around the records is let go. first: the name of the first one."""
 
     def __init__(self) -> None:
         super().__init__()
         self._open: list[Element] = []
         self._done: list[tuple[int, Element]] = []
-        self._start = 0
+        self._start, self.first = 0, ""
         self.line: Callable[[], int] = lambda: 0
 
     def start(self, tag: Any, attrs: Any) -> Element:
@@ -95,8 +126,8 @@ class _Adverts(TreeBuilder):
         if self._open:
             self._open[-1].append(element)
             self._open.append(element)
-        elif name in ROWS:
-            self._start = self.line()
+        elif name in TABLES:
+            self._start, self.first = self.line(), self.first or name
             self._open.append(element)
         return element
 
@@ -120,12 +151,12 @@ class _Adverts(TreeBuilder):
         return None
 
     def take(self) -> list[tuple[int, Element]]:
-        """The adverts that ended since, with the lines where they began."""
+        """The records that ended since, with the lines where they began."""
         done, self._done = self._done, []
         return done
 
     def unfinished(self) -> str:
-        """The text of an advert that did not end."""
+        """The text of a record that did not end."""
         return " ".join(" ".join(self._open[0].itertext()).split()) if self._open else ""
 
 

@@ -53,8 +53,8 @@ def _position(work: dict[str, Any]) -> dict[str, Any]:
     found = {
         "title": work.get("position"),
         "company": work.get("name") or work.get("company"),
-        "start": _date(work.get("startDate")),
-        "end": _date(work.get("endDate")),
+        "start": day(work.get("startDate")),
+        "end": day(work.get("endDate")),
         "description": "\n".join(filter(None, [str(work.get("summary") or ""), *highlights])),
     }
     return {name: value for name, value in found.items() if value}
@@ -69,7 +69,7 @@ def _words(skill: dict[str, Any]) -> list[str]:
     return [str(word) for word in (skill.get("name"), *(skill.get("keywords") or ())) if word]
 
 
-def _date(text: Any) -> str | None:
+def day(text: Any) -> str | None:
     """A day; the schema allows a year, and a month, which stand for their first day."""
     if isinstance(text, str) and _PARTIAL.fullmatch(text):
         return f"{text}-01-01" if len(text) == 4 else f"{text}-01"

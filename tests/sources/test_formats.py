@@ -285,3 +285,120 @@ def test_what_is_wrong_in_an_array_is_told_after_what_is_whole(
     (tmp_path / "jobs.json").write_text(f"[{json.dumps(JOB)}{after}")
     job, reject = read(tmp_path, "jobs")
     assert (job.id, reject.reason, reject.line) == ("j1", reason, 1)
+
+
+CANDIDATES = {
+    "2.x": """<Candidate xmlns="http://ns.hr-xml.org/2007-04-15"><CandidateRecordInfo><Id><IdValue>C7</IdValue></Id></CandidateRecordInfo>
+<CandidateProfile><PersonalData><PersonName><FormattedName>Ann Example</FormattedName></PersonName>
+<ContactMethod><InternetEmailAddress>ann@example.org</InternetEmailAddress><PostalAddress><CountryCode>US</CountryCode>
+<Region>CO</Region><Municipality>Denver</Municipality></PostalAddress></ContactMethod></PersonalData>
+<PreferredPosition><Title>Charge nurse</Title></PreferredPosition></CandidateProfile>
+<Resume><StructuredXMLResume><ExecutiveSummary>Ten years of nights.</ExecutiveSummary>
+<EmploymentHistory><EmployerOrg><EmployerOrgName>Acme</EmployerOrgName>
+<PositionHistory currentEmployer="true"><Title>Nurse</Title><Description>Ward <b>nights</b>.</Description>
+<StartDate><YearMonth>2019-03</YearMonth></StartDate><EndDate><StringDate>present</StringDate></EndDate></PositionHistory>
+<PositionHistory><Title>Carer</Title><StartDate><Year>2015</Year></StartDate><EndDate><AnyDate>2019-02-28</AnyDate></EndDate>
+</PositionHistory></EmployerOrg></EmploymentHistory>
+<EducationHistory><SchoolOrInstitution><School><SchoolName>State</SchoolName></School><Degree degreeType="bachelors">
+<DegreeName>BSc</DegreeName><DegreeMajor><Name>Nursing</Name></DegreeMajor></Degree></SchoolOrInstitution></EducationHistory>
+<Qualifications><Competency name="Triage"/><Competency name="ICU"/></Qualifications><Hobbies>Chess</Hobbies>
+<RevisionDate>2025-05-01</RevisionDate></StructuredXMLResume></Resume></Candidate>""",
+    "3.x": """<hr:Candidate xmlns:hr="http://www.hr-xml.org/3"><hr:CandidateID>C7</hr:CandidateID>
+<hr:CandidatePerson><hr:PersonName><hr:FormattedName>Ann Example</hr:FormattedName></hr:PersonName><hr:Communication>
+<hr:Address><hr:CityName>Denver</hr:CityName><hr:CountrySubDivisionCode>US-CO</hr:CountrySubDivisionCode>
+<hr:CountryCode>US</hr:CountryCode></hr:Address></hr:Communication></hr:CandidatePerson>
+<hr:CandidateProfile><hr:ExecutiveSummary>Ten years of nights.</hr:ExecutiveSummary>
+<hr:PositionPreferences><hr:PositionTitle>Charge nurse</hr:PositionTitle></hr:PositionPreferences>
+<hr:EmploymentHistory><hr:EmployerHistory><hr:OrganizationName>Acme</hr:OrganizationName>
+<hr:PositionHistory><hr:PositionTitle>Nurse</hr:PositionTitle><hr:EmploymentPeriod><hr:StartDate><hr:FormattedDateTime>2019-03
+</hr:FormattedDateTime></hr:StartDate><hr:CurrentIndicator>true</hr:CurrentIndicator></hr:EmploymentPeriod>
+<hr:Description>Ward nights.</hr:Description></hr:PositionHistory>
+<hr:PositionHistory><hr:PositionTitle>Carer</hr:PositionTitle><hr:EmploymentPeriod><hr:StartDate><hr:FormattedDateTime>2015
+</hr:FormattedDateTime></hr:StartDate><hr:EndDate><hr:FormattedDateTime>2019-02-28</hr:FormattedDateTime></hr:EndDate>
+</hr:EmploymentPeriod></hr:PositionHistory></hr:EmployerHistory></hr:EmploymentHistory>
+<hr:EducationHistory><hr:EducationOrganizationAttendance><hr:OrganizationName>State</hr:OrganizationName><hr:EducationDegree>
+<hr:DegreeName>BSc</hr:DegreeName><hr:DegreeMajor><hr:ProgramName>Nursing</hr:ProgramName></hr:DegreeMajor></hr:EducationDegree>
+</hr:EducationOrganizationAttendance></hr:EducationHistory><hr:Qualifications>
+<hr:PersonCompetency><hr:CompetencyName>Triage</hr:CompetencyName></hr:PersonCompetency>
+<hr:PersonCompetency><hr:CompetencyName>ICU</hr:CompetencyName></hr:PersonCompetency></hr:Qualifications>
+<hr:Hobbies>Chess</hr:Hobbies><hr:RevisionDate>2025-05-01</hr:RevisionDate></hr:CandidateProfile></hr:Candidate>""",
+}
+OPENINGS = {
+    "2.x": """<PositionOpening xmlns="http://ns.hr-xml.org/2007-04-15"><PositionRecordInfo><Id><IdValue>P9</IdValue></Id>
+<Status validFrom="2025-04-01" validTo="2030-01-01">Active</Status></PositionRecordInfo><PositionProfile>
+<Organization><OrganizationName>Acme</OrganizationName></Organization><PositionDetail><PhysicalLocation><PostalAddress>
+<CountryCode>US</CountryCode><Region>CO</Region><Municipality>Denver</Municipality></PostalAddress></PhysicalLocation>
+<PositionTitle>Registered Nurse</PositionTitle><PositionClassification>Direct Hire</PositionClassification>
+<PositionSchedule>Full Time</PositionSchedule><Competency name="Triage"/>
+<RemunerationPackage><BasePay currencyCode="USD" baseInterval="Hourly"><BasePayAmountMin>30</BasePayAmountMin>
+<BasePayAmountMax>40</BasePayAmountMax></BasePay></RemunerationPackage></PositionDetail>
+<FormattedPositionDescription><Name>Duties</Name><Value>Nights.</Value></FormattedPositionDescription>
+<FormattedPositionDescription><Name>We ask for</Name><Value>A licence.</Value></FormattedPositionDescription>
+</PositionProfile></PositionOpening>""",
+    "3.x": """<PositionOpening xmlns="http://www.hr-xml.org/3"><DocumentID>P9</DocumentID>
+<PositionOpeningStatusCode>Active</PositionOpeningStatusCode><PositionProfile><PostingPeriod><StartDate>2025-04-01</StartDate>
+<EndDate>2030-01-01</EndDate></PostingPeriod><PositionOrganization><OrganizationName>Acme</OrganizationName></PositionOrganization>
+<PositionLocation><Address><CityName>Denver</CityName><CountrySubDivisionCode>US-CO</CountrySubDivisionCode><CountryCode>US</CountryCode>
+</Address></PositionLocation><PositionTitle>Registered Nurse</PositionTitle>
+<PositionScheduleTypeCode>FullTime</PositionScheduleTypeCode>
+<PositionFormattedDescription><Content>Nights.</Content></PositionFormattedDescription>
+<PositionFormattedDescription><Content>A licence.</Content></PositionFormattedDescription>
+<PositionCompetency><CompetencyName>Triage</CompetencyName></PositionCompetency>
+<OfferedRemunerationPackage><RemunerationRange><MinimumAmount currencyID="USD">30</MinimumAmount>
+<MaximumAmount currencyID="USD">40</MaximumAmount><RemunerationIntervalCode>Hour</RemunerationIntervalCode>
+</RemunerationRange>
+</OfferedRemunerationPackage></PositionProfile></PositionOpening>""",
+}
+
+
+@pytest.mark.parametrize("spelling", CANDIDATES)
+def test_hr_xml_candidates_are_members_without_what_names_the_person(
+    tmp_path: Path, read: Callable, spelling: str
+) -> None:
+    (tmp_path / "export.xml").write_text(f"<Envelope><Package>{CANDIDATES[spelling]}</Package></Envelope>")
+    (tmp_path / "jobs.json").write_text(json.dumps([JOB]))
+    [member] = read(tmp_path, "members")
+    assert isinstance(member, Member)
+    assert (member.id, member.location, member.summary) == ("C7", "Denver, CO, US", "Ten years of nights.")
+    assert (member.skills, member.preferences.titles) == (("Triage", "ICU"), ("Charge nurse",))
+    assert [(p.title, p.company, p.start and p.start.date(), p.end and p.end.date()) for p in member.positions] == [
+        ("Nurse", "Acme", dt.date(2019, 3, 1), None),
+        ("Carer", "Acme", dt.date(2015, 1, 1), dt.date(2019, 2, 28)),
+    ]
+    assert member.positions[0].description == "Ward nights."
+    assert [(e.school, e.degree, e.field) for e in member.education] == [("State", "BSc", "Nursing")]
+    assert member.updated_at.date() == dt.date(2025, 5, 1)
+    assert "Ann" not in member.model_dump_json() and "example.org" not in member.model_dump_json()
+    assert found(tmp_path, "members")["members", "unknown_field", "hobbies"] == 1
+
+
+@pytest.mark.parametrize("spelling", OPENINGS)
+def test_hr_xml_openings_are_jobs(tmp_path: Path, read: Callable, spelling: str) -> None:
+    closed = OPENINGS[spelling].replace("P9", "P10").replace("Active", "Closed")
+    (tmp_path / "openings.xml").write_text(f"<Batch>{OPENINGS[spelling]}{closed}</Batch>")
+    job, other = read(tmp_path, "jobs")
+    assert isinstance(job, Job)
+    assert (job.id, job.title, job.company, job.location) == ("P9", "Registered Nurse", "Acme", "Denver, CO, US")
+    assert (job.employment, job.skills, job.description) == ("full_time", ("Triage",), "Nights. A licence.")
+    assert (job.salary_min, job.salary_max, job.currency, job.salary_period) == (30, 40, "USD", "hour")
+    assert job.posted_at and job.posted_at.date() == dt.date(2025, 4, 1)
+    assert job.expires_at and job.expires_at.date() >= dt.date(2030, 1, 1)
+    assert (job.hidden, other.id, other.hidden) == (False, "P10", True)
+
+
+def test_an_hr_xml_file_that_ends_in_the_middle_gives_what_is_whole(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "people.xml").write_text(f"<Batch>{CANDIDATES['2.x']}{CANDIDATES['3.x'][:-40]}")
+    (tmp_path / "jobs.json").write_text(json.dumps([JOB]))
+    member, reject = read(tmp_path, "members")
+    assert member.id == "C7" and reject.reason == "file_ends" and "1 candidates were whole" in reject.detail
+
+
+def test_a_candidate_without_an_id_is_called_by_the_file_and_one_among_jobs_is_told(
+    tmp_path: Path, read: Callable
+) -> None:
+    bare = "<Resume><Objective>Nurse</Objective><RevisionDate>2025-05-01</RevisionDate></Resume>"
+    (tmp_path / "ann.xml").write_text(f"<a>{bare}{bare}</a>")
+    (tmp_path / "jobs.xml").write_text(bare)
+    assert [member.id for member in read(tmp_path, "members")] == ["ann", "ann-2"]
+    [reject] = read(tmp_path, "jobs")
+    assert reject.reason == "other_table" and "members" in reject.detail
