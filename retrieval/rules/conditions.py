@@ -148,7 +148,11 @@ class SeenCondition(FrozenModel):
 
 
 class ClosedCondition(FrozenModel):
-    """The job has expired; with `after_days`, also one that says no end and was posted longer ago than that."""
+    """The job has expired; with `after_days`, also one that says no end and was posted so long before the newest one.
+
+    The newest that was posted by the time of the request, and not that time itself, so that an export of last year is
+    not taken for a board on which everything has closed.
+    """
 
     after_days: Days | None = None
 
@@ -156,7 +160,9 @@ class ClosedCondition(FrozenModel):
         now, expires = request.time.timestamp(), jobs.attributes.number("expires_at")
         met = has_expired(expires, now)
         if self.after_days is not None:
-            met |= np.isnan(expires) & (jobs.attributes.number("posted_at") < now - self.after_days * _DAY)
+            posted = jobs.attributes.number("posted_at")
+            newest = np.max(posted, initial=-np.inf, where=posted <= now)
+            met |= np.isnan(expires) & (posted < newest - self.after_days * _DAY)
         return met
 
 

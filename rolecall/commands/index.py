@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ from rolecall.options import DEFAULT, DeviceOption, JsonOption, RulesOption, Wor
 
 if TYPE_CHECKING:
     from retrieval.search import SearchAnswer
+
+log = logging.getLogger("rolecall")
 
 _WIDTHS = {"title": 40, "company": 24, "location": 26}
 _HEADS = {"location": "place"}
@@ -33,7 +36,7 @@ def index(
     from retrieval.links.store import current_links
 
     place, knobs = Workspace(workspace), params_of(context)
-    build_index(
+    built = build_index(
         place,
         None if retrieval_only else place.bundle,
         knobs.index.engine,
@@ -43,6 +46,23 @@ def index(
         links=current_links(place),
         position=position,
     )
+    _tell_removed(built, place, knobs.rules.file)
+
+
+def _tell_removed(index: Path, workspace: Workspace, rules: Path | None) -> None:
+    """Say how many jobs each rule keeps from somebody of whom nothing is known, and so from everybody."""
+    import numpy as np
+
+    from contracts.activity import Activity
+    from retrieval.filters.filters import Filter
+    from retrieval.index.job_index import JobIndex
+    from retrieval.request import build_request
+    from retrieval.rules.rules import find_rules, without_removed
+
+    jobs, nobody = JobIndex.load(index), build_request("", Activity(), "", "", Filter(), datetime.now(UTC))
+    _, removed = without_removed(find_rules(workspace, rules).enabled, jobs, nobody, np.ones(len(jobs), bool))
+    for rule, count in removed.items():
+        log.info("index: rule %s keeps %s jobs from everybody (`rolecall rules show`)", rule, f"{count:,}")
 
 
 def rollback(
