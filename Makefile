@@ -18,6 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 demo: setup
 	env $(KNOBS) $(BIN)/rolecall run --workspace artifacts/demo
+	$(BIN)/dvc commit --force --quiet  # so that `dvc status` and `dvc repro` know of the run
 
 test: setup
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup

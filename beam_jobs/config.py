@@ -90,12 +90,12 @@ class LabelConfig(FrozenModel):
     """How many requests are labelled, how long their lists are, and who grades them."""
 
     train_lists: int = Field(300, ge=1, description="Requests to learn from.")
-    valid_lists: int = Field(80, ge=1, description="Requests to calibrate and blend by.")
-    test_lists: int = Field(80, ge=1, description="Requests to measure by.")
-    graded_lists: int = Field(300, ge=0, description="Training lists that the judge grades; it grades all other lists.")
+    valid_lists: int = Field(300, ge=1, description="Requests to calibrate and blend by.")
+    test_lists: int = Field(120, ge=1, description="Requests to measure by.")
+    graded_lists: int = Field(200, ge=0, description="Training lists that the judge grades; it grades all other lists.")
     train_candidates: int = Field(16, ge=2, description="Jobs of a training list.")
-    valid_candidates: int = Field(40, ge=1, description="Retrieved jobs of a valid list.")
-    test_candidates: int = Field(50, ge=1, description="Retrieved jobs of a test list.")
+    valid_candidates: int = Field(80, ge=1, description="Retrieved jobs of a valid list.")
+    test_candidates: int = Field(40, ge=1, description="Retrieved jobs of a test list.")
     random_share: float = Field(0.25, ge=0, le=1, description="Share of a training list's added jobs that are any job.")
     hard_share: float = Field(
         0.2, ge=0, le=1, description="Share of the added jobs on which retrieval and a plain reading differ most."

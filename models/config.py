@@ -65,13 +65,13 @@ class TeacherConfig(FrozenModel):
         description="How a pair is read: joint (an encoder of BERT's make, each text alone in the lower layers), "
         "encoder or decoder (any family, both texts as one); auto goes by the backbone.",
     )
-    max_pairs: int = Field(3_000, ge=1, description="Training pairs at most; whole lists are drawn by seed.")
+    max_pairs: int = Field(1_440, ge=1, description="Training pairs at most; whole lists are drawn by seed.")
     least_graded: int = Field(
         30, ge=0, description="Graded training pairs under which a teacher of `relevance` is not trained."
     )
     epochs: int = Field(2, ge=1, description="Passes over the training pairs.")
-    max_request_tokens: int = Field(160, ge=16, le=2048, description="Tokens of a request that are read.")
-    max_job_tokens: int = Field(128, ge=16, le=2048, description="Tokens of a job that are read.")
+    max_request_tokens: int = Field(112, ge=16, le=2048, description="Tokens of a request that are read.")
+    max_job_tokens: int = Field(96, ge=16, le=2048, description="Tokens of a job that are read.")
     match: bool = Field(
         True,
         description="Read what request and job have in common (`contracts.match`): as words after the job or, joint, "
@@ -151,7 +151,7 @@ class StudentConfig(FrozenModel):
     """Knobs of the student."""
 
     backbone: Path | None = Field(None, description=BACKBONE)
-    item_tokens: int = Field(4, ge=1, le=64, description="Vectors that stand for a job (T).")
+    item_tokens: int = Field(2, ge=1, le=64, description="Vectors that stand for a job (T).")
     via: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
         (), description="Item tokens of mid-size students, each taught by the one before it."
     )
@@ -162,8 +162,8 @@ class StudentConfig(FrozenModel):
     frozen_layers: int = Field(4, ge=0, description=f"Of the prefix encoder. {FROZEN}")
     frozen_item_layers: int = Field(6, ge=0, description=f"Of the item encoder. {FROZEN}")
     memory_mb: int = Field(2_000, ge=0, description=MEMORY)
-    max_prefix_tokens: int = Field(160, ge=16, le=512, description="Tokens of a request that are read.")
-    max_item_tokens: int = Field(128, ge=16, le=512, description="Tokens of a job that are read.")
+    max_prefix_tokens: int = Field(112, ge=16, le=512, description="Tokens of a request that are read.")
+    max_item_tokens: int = Field(96, ge=16, le=512, description="Tokens of a job that are read.")
     warm_start: bool = Field(True, description="Start as the mean of the text teachers' weights.")
     base: Path | None = Field(None, description="A student's folder to start as; it may answer fewer tasks.")
     learn: Literal["all", "head"] = Field(
@@ -324,8 +324,8 @@ class HeadTraining(FrozenModel):
 
     least_pairs: int = Field(200, ge=2, description="Jobs taken on training requests below which the log is too small.")
     least_requests: int = Field(50, ge=2, description="Validation requests below which nothing is chosen by them.")
-    max_requests: int = Field(1_000, ge=1, description="Past requests to learn from.")
-    valid_requests: int = Field(400, ge=2, description="Validation requests to choose by.")
+    max_requests: int = Field(400, ge=1, description="Past requests to learn from.")
+    valid_requests: int = Field(250, ge=2, description="Validation requests to choose by.")
     max_jobs: int = Field(5_000, ge=2, description="Jobs that are encoded to learn from, and to choose by.")
     titles: Path | None = Field(
         None,

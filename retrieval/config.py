@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
@@ -20,6 +21,16 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Weight = tuple[Finite, Finite]
 """What a source adds to a candidate that it found, and for its score; see `retrieval.merge.linear_scores`."""
+
+
+class MoneyConfig(FrozenModel):
+    """The section `money` of the params."""
+
+    rates: Path | None = Field(
+        None,
+        description="A CSV file date,from,to,rate of exchange rates, by which filters compare pay in other currencies "
+        "at the job's day; where null pay is compared within one currency alone.",
+    )
 
 
 class IndexConfig(FrozenModel):

@@ -13,7 +13,7 @@ from contracts.errors import RolecallError
 from rolecall.commands import data, features, golden, index, links, models, policy, recipe, replay, rules, serve, train
 from rolecall.console import show_progress
 from rolecall.extras import missing_extra
-from rolecall.interrupt import Interrupted, leave, watch
+from rolecall.interrupt import Interrupted, leave, was_asked, watch
 from rolecall.params import load_params
 
 app = typer.Typer(
@@ -70,13 +70,21 @@ def main() -> None:
         app()
     except Interrupted:
         leave()
-    except RolecallError as error:
+    except Exception as error:
+        if was_asked():  # what Ctrl-C became on its way through native code
+            leave()
+        _exit_for(error)
+
+
+def _exit_for(error: Exception) -> None:
+    """One line for a typed error; all else is a bug and keeps its trace."""
+    if isinstance(error, RolecallError):
         _exit(error)
-    except ModuleNotFoundError as error:
+    if isinstance(error, ModuleNotFoundError):
         absent = missing_extra(error)
-        if absent is None:
-            raise
-        _exit(absent)
+        if absent is not None:
+            _exit(absent)
+    raise error
 
 
 def _exit(error: RolecallError) -> NoReturn:

@@ -15,14 +15,24 @@ class Interrupted(BaseException):
     """Ctrl-C. No `except Exception` on the way takes it for its own."""
 
 
+def leave_at_once() -> None:
+    """End the process at Ctrl-C, where there is nothing to clean up; native code may take an exception for its own."""
+    signal.signal(signal.SIGINT, _leave)
+
+
 def watch() -> None:
-    """Raise Interrupted in the main thread at Ctrl-C; the blocks on the way then clean up undisturbed."""
+    """Raise Interrupted in the main thread at Ctrl-C; the blocks on the way then clean up. At another one, leave."""
 
     def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        leave_at_once()
         raise Interrupted
 
     signal.signal(signal.SIGINT, interrupt)
+
+
+def was_asked() -> bool:
+    """Whether Ctrl-C was pressed since `watch`: an error that comes of it is no bug."""
+    return signal.getsignal(signal.SIGINT) is _leave
 
 
 def leave() -> None:
@@ -30,3 +40,7 @@ def leave() -> None:
     if OF_RUN not in os.environ:
         print("rolecall: stopped; the same command goes on with what is done", file=sys.stderr, flush=True)
     os._exit(EXIT_CODE)
+
+
+def _leave(*_: object) -> None:
+    leave()

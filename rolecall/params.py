@@ -28,7 +28,7 @@ from models.registry import TEACHERS, teacher_config
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
 from replay.config import ServedConfig
-from retrieval.config import IndexConfig, RetrievalConfig
+from retrieval.config import IndexConfig, MoneyConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
 
 DEFAULT = Path("params.yaml")
@@ -84,6 +84,7 @@ class Params(FrozenModel):
     student: StudentConfig = Field(default_factory=StudentConfig)
     export: ExportConfig = ExportConfig()
     index: IndexConfig = IndexConfig()
+    money: MoneyConfig = MoneyConfig()
     links: LinksConfig = LinksConfig()
     retrieval: RetrievalConfig = RetrievalConfig()
     rules: Rules = Rules()

@@ -125,7 +125,7 @@ def stages() -> tuple[Stage, ...]:
             "index",
             ("records", "features/job_vector", "items", "links"),
             ("indexes",),
-            ("index", "retrieval"),
+            ("index", "retrieval", "money"),
             grows=True,
         ),
         Stage(

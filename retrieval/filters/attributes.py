@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, UnknownAttribute
 from contracts.reading.pay import all_yearly, yearly
+from contracts.reading.rates import Rates
 from contracts.text.language import NAMES
 from contracts.text.place_names import folded
 from contracts.text.places import Place, canonical, countries, home_country, read_place, read_places
@@ -45,8 +46,11 @@ TEXT_ATTRIBUTES = (
     "language",
 )
 NUMBER_ATTRIBUTES = ("salary_min", "salary_max", "posted_at", "expires_at")
+PAID_AT = "paid_at"
+"""When pay was said, of whose day exchange rates are taken: when the job was posted, else changed."""
 REPOST_ATTRIBUTES = ("first_posted_at", "reposts")
 """Numbers that an index knows of a job by the others: when its advert was first posted, and how often before."""
+RATES = "rates.parquet"
 PAY = ("salary_min", "salary_max")
 """Numbers of pay, which are held by the year, whatever period a job names."""
 CODED = ("company", "place", "city", "region", "industry", "workplace", "seniority", "currency")
@@ -80,9 +84,19 @@ class AttributeTable:
         coded: Iterable[str] = (),
         counted: Iterable[str] = (),
         points: np.ndarray | None = None,
+        rates: Rates | None = None,
     ) -> None:
-        """coded: text attributes whose first value a row `codes` is asked for; counted: for `counts`; points: (v, 2)
-        latitude and longitude of each value of "place", NaN where it is not known; None: they are looked up."""
+        """A table of columns.
+
+        Args:
+            texts: Text attributes, inverted.
+            numbers: (n,) float64 each, NaN where missing.
+            n: Rows.
+            coded: Text attributes whose first value a row `codes` is asked for.
+            counted: Those that `counts` is asked for.
+            points: (v, 2) latitude and longitude of each value of "place", NaN where not known; None: looked up.
+            rates: By which pay in another currency is compared, at the row's `PAID_AT`; None: it is not.
+        """
         self._texts, self._n = texts, n
         self._later: dict[str, dict[str, PostingList]] = {name: {} for name in texts}
         self._numbers = {name: AppendOnlyArray(column) for name, column in numbers.items()}
@@ -90,6 +104,7 @@ class AttributeTable:
         self._counts = {
             name: AppendOnlyArray(np.bincount(texts[name].rows, minlength=n).astype(np.int32)) for name in counted
         }
+        self.rates = rates
         self._currency = self._main_currency()
         self.home = home_country({value: len(rows) for value, rows in _postings(texts.get("country"))})
         places = texts["place"].values if "place" in texts else []
@@ -100,7 +115,7 @@ class AttributeTable:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self._texts, *self._numbers)
+        return tuple(name for name in (*self._texts, *self._numbers) if name != PAID_AT)
 
     def holds_any(self, attribute: str, values: Iterable[str]) -> np.ndarray:
         """(n,) bool: the row has at least one of the values. An unknown value is held by no row.
@@ -134,7 +149,7 @@ class AttributeTable:
     ) -> np.ndarray:
         """(n,) bool: at_least <= number <= at_most; a missing number is never within.
 
-        Pay is within only where it is in the currency; None: in that of most of the jobs that say their pay.
+        Pay is compared in the currency; None: in that of most of the jobs that say their pay. See `pay_in`.
 
         Raises UnknownAttribute, BadInput for an attribute of text.
         """
@@ -142,21 +157,36 @@ class AttributeTable:
             raise BadInput(f"{attribute} is not a number", where="filter", cure="use any_of")
         if attribute not in self._numbers:
             raise self._unknown(attribute)
-        numbers = self.number(attribute)
+        of = (currency or self._currency) if attribute in PAY else ""
+        numbers = self.pay_in(attribute, of) if of else self.number(attribute)
         mask = ~np.isnan(numbers)
         if at_least is not None:
             mask &= numbers >= at_least
         if at_most is not None:
             mask &= numbers <= at_most
-        if attribute in PAY and (of := currency or self._currency):
-            mask &= self.holds_any("currency", (of,))
         return mask
 
-    def other_pay(self, attribute: str, currency: str | None) -> tuple[str, int]:
-        """The currency that a condition on pay is compared in, and how many rows say theirs in another one."""
+    def pay_in(self, attribute: str, currency: str) -> np.ndarray:
+        """(n,) float64 pay in a currency: that of rows in it, and of others by the table's rates at the time when they
+        said it; NaN where neither tells."""
+        if "currency" not in self._texts:
+            raise self._unknown("currency")
+        numbers, found = self.number(attribute), np.full(self._n, np.nan)
+        for name in {*self._texts["currency"].values, *list(self._later["currency"])}:
+            rows = np.concatenate(self._held("currency", name))
+            if name == folded(currency):
+                found[rows] = numbers[rows]
+            elif self.rates:
+                factors = self.rates.factors(name, folded(currency), self.number(PAID_AT)[rows])
+                found[rows] = numbers[rows] * factors
+        return found
+
+    def other_pay(self, attribute: str, currency: str | None) -> tuple[str, np.ndarray]:
+        """The currency that a condition on pay is compared in, and the rows whose pay cannot be compared in it."""
         of = currency or self._currency
-        paid = ~np.isnan(self.number(attribute))
-        return of, int((paid & ~self.holds_any("currency", (of,))).sum()) if of else 0
+        if not of:
+            return "", np.zeros(0, np.int64)
+        return of, np.flatnonzero(~np.isnan(self.number(attribute)) & np.isnan(self.pay_in(attribute, of)))
 
     def distances(self, latitude: float, longitude: float) -> np.ndarray:
         """(n,) float64 kilometres from a point to the nearest of each row's places; NaN where of none it is known."""
@@ -300,6 +330,8 @@ class AttributeTable:
                 cells |= {"latitude": pa.array(points[:, 0]), "longitude": pa.array(points[:, 1])}
             pq.write_table(pa.table(cells), folder / f"{name}.parquet")
         pq.write_table(pa.table({name: self.number(name) for name in self._numbers}), folder / "numbers.parquet")
+        if self.rates:
+            self.rates.save(folder / RATES)
 
     @classmethod
     def load(cls, folder: Path) -> AttributeTable:
@@ -313,7 +345,8 @@ class AttributeTable:
                 points = np.stack([table[degrees].to_numpy() for degrees in ("latitude", "longitude")], axis=1)
         numbers = pq.read_table(folder / "numbers.parquet")
         columns = {name: numbers[name].to_numpy() for name in numbers.column_names}
-        return cls(texts, columns, numbers.num_rows, CODED, COUNTED, points)
+        rates = Rates.load(folder / RATES) if (folder / RATES).is_file() else None
+        return cls(texts, columns, numbers.num_rows, CODED, COUNTED, points, rates)
 
 
 def attribute_table(
@@ -339,12 +372,15 @@ def attribute_table(
 
 
 def build_attributes(
-    jobs: pa.Table, languages: Sequence[str] | None = None, groups: np.ndarray | None = None
+    jobs: pa.Table,
+    languages: Sequence[str] | None = None,
+    groups: np.ndarray | None = None,
+    rates: Rates | None = None,
 ) -> AttributeTable:
     """The table of job records (`contracts.records.Job` as Arrow), one row a job, in its order.
 
     languages: of each job; None: all are English. groups: (n,) int32, jobs that are one advert share a number
-    (`retrieval.index.duplicates`); None: there are none.
+    (`retrieval.index.duplicates`); None: there are none. rates: by which pay in another currency is compared.
     """
     cells = {name: jobs[name].to_pylist() for name in set(map(_field, TEXT_ATTRIBUTES)) & set(jobs.column_names)}
     cells["places"] = _places(cells["location"])
@@ -355,7 +391,8 @@ def build_attributes(
     numbers |= {name: all_yearly(numbers[name], periods) for name in PAY}
     chains = repost_chains(np.arange(jobs.num_rows) if groups is None else groups, numbers["posted_at"])
     numbers |= chains._asdict()
-    return AttributeTable(texts, numbers, jobs.num_rows, CODED, COUNTED)
+    numbers[PAID_AT] = np.where(np.isnan(numbers["posted_at"]), _numbers(jobs["updated_at"]), numbers["posted_at"])
+    return AttributeTable(texts, numbers, jobs.num_rows, CODED, COUNTED, rates=rates)
 
 
 def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE, home: str = "") -> RowAttributes:
@@ -370,6 +407,7 @@ def job_attributes(job: Mapping[str, Any], language: str = LANGUAGE, home: str =
         if value is not None:
             values[name] = _as_number(value)
     values["reposts"] = 0.0
+    values[PAID_AT] = _as_number(job["posted_at"] or job["updated_at"])
     if "posted_at" in values:
         values["first_posted_at"] = values["posted_at"]
     return values

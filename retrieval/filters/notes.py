@@ -34,5 +34,6 @@ def _notes(condition: AnyOf | Range | Within, table: AttributeTable) -> Iterator
             yield f"of {unknown:,} jobs it is not known where they are, so none of them is within a distance"
     elif condition.attribute in PAY:
         asked, other = table.other_pay(condition.attribute, condition.currency)
-        if other:
-            yield f"{other:,} jobs say their pay in another currency than {asked.upper()} and are left out"
+        if len(other):
+            why = "there is no rate for their day" if table.rates else "there are no exchange rates"
+            yield f"{len(other):,} jobs say their pay in another currency than {asked.upper()} and are left out: {why}"

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, IndexMismatch, NotReady, NotWritten
 from contracts.match import MATCH_VERSION
+from contracts.reading.rates import DAYS_HELD, read_rates
 from contracts.text.words import LANGUAGE
 from contracts.versions import set_current, staged_folder
 from contracts.workspace import Workspace
@@ -24,7 +26,7 @@ from retrieval.config import RetrievalConfig
 from retrieval.engines.config import FaissConfig
 from retrieval.engines.faiss_engine import build_faiss
 from retrieval.engines.vectors import check_vectors
-from retrieval.filters.attributes import build_attributes
+from retrieval.filters.attributes import PAID_AT, PAY, AttributeTable, build_attributes
 from retrieval.index.duplicates import duplicate_groups
 from retrieval.index.job_rows import SHOWN, TEXT_HASH
 from retrieval.index.load import read_parts
@@ -54,6 +56,7 @@ def build_index(
     terms: TermsConfig | None = None,
     retrieval: RetrievalConfig | None = None,
     links: Path | None = None,
+    rates: Path | None = None,
     position: str = "",
 ) -> Path:
     """Write the index of a workspace to `workspace.indexes/<version>/`, make it the current one, and return it.
@@ -78,6 +81,7 @@ def build_index(
         terms=terms,
         retrieval=retrieval,
         links=links,
+        rates=rates,
         position=position,
     )
     set_current(workspace.indexes, folder.name)
@@ -93,6 +97,7 @@ def write_index(
     terms: TermsConfig | None = None,
     retrieval: RetrievalConfig | None = None,
     links: Path | None = None,
+    rates: Path | None = None,
     position: str = "",
 ) -> Path:
     """Write an index to `parent/<version>/` and return that folder; a whole one of the same version stays.
@@ -105,24 +110,27 @@ def write_index(
         terms: Knobs of the inverted index.
         retrieval: How the index is asked.
         links: Folder of learned links, which go in over the index's jobs; None: that source is absent.
+        rates: CSV file of exchange rates (`contracts.reading.rates`); None: pay is compared within one currency alone.
         position: In the feed, of the last change that the records hold, from where a service reads on; empty: it reads
             from the first change, and skips what the records have.
 
     Raises:
         BadInput: The engine is unknown, its knobs do not fit the vectors, a vector is not finite or too large
-            (`check_vectors`), or a file of synonyms holds none.
+            (`check_vectors`), a file of synonyms holds none, or the rates lack one that a job's pay needs.
         NotWritten: The disk does not take the index; what was there before is untouched.
     """
     _check_engine(engine)
     faiss, terms, retrieval = faiss or FaissConfig(), terms or TermsConfig(), retrieval or RetrievalConfig()
     synonyms = load_synonyms(terms.synonyms)
     learned = LinkStore.load(links) if links else None
+    exchange = read_rates(rates) if rates else None
     jobs, vectors, events = tables.jobs, tables.vectors, tables.events
     for numbers in (vectors, tables.title_vectors):
         check_vectors(jobs["id"].to_pylist(), numbers)
     bundle_version = tables.manifest.version if tables.manifest else ""
     links_version = learned.version if learned else ""
-    knobs = (faiss.model_dump(), terms.weights.model_dump(), synonyms.model_dump(), retrieval.model_dump())
+    knobs = [faiss.model_dump(), terms.weights.model_dump(), synonyms.model_dump(), retrieval.model_dump()]
+    knobs += [exchange.rows()] if exchange else []
     made_with = (bundle_version, tables.encoder_version, tables.text_version, MATCH_VERSION, links_version, position)
     version = _content_version((FORMAT, knobs, engine, *made_with), jobs, vectors, events)
     folder = parent / version
@@ -154,7 +162,10 @@ def write_index(
         build_terms(job_words(jobs, terms.weights, languages), synonyms, spoken).save(staged / "terms")
         build_titles(jobs["title"].to_pylist(), languages).save(staged / "titles")
         groups = duplicate_groups(jobs, vectors, retrieval.duplicates, retrieval.across_companies)
-        build_attributes(jobs, languages, groups).save(staged / "attributes")
+        attributes = build_attributes(jobs, languages, groups, exchange)
+        if rates:
+            _check_rates(attributes, jobs["id"].to_pylist(), rates)
+        attributes.save(staged / "attributes")
         build_activity(jobs["id"].to_pylist(), events).save(staged / "activity.npz")
         np.save(staged / "groups.npy", groups, allow_pickle=False)
         if learned:
@@ -181,6 +192,23 @@ def write_index(
         kind = engine if engine != "faiss" else f"faiss, {faiss.kind or 'by size'}"
         log.info("index: version %s with %s jobs, engine %s", version, f"{jobs.num_rows:,}", kind)
     return folder
+
+
+def _check_rates(attributes: AttributeTable, job_ids: Sequence[str], file: Path) -> None:
+    """Raise BadInput where the pay of a job cannot be compared with that of most."""
+    for name in PAY:
+        currency, rows = attributes.other_pay(name, None)
+        codes = attributes.codes("currency")
+        rows = rows[codes[rows] >= 0] if len(rows) else rows
+        for row in rows[:1].tolist():
+            said = attributes.value("currency", int(codes[row]))
+            day = datetime.fromtimestamp(attributes.number(PAID_AT)[row], UTC).date()
+            problem = f"no rate from {said.upper()} to {currency.upper()} for {day} or the {DAYS_HELD} days before"
+            raise BadInput(
+                f"{problem}, the day of job {job_ids[row]!r} ({len(rows):,} jobs lack one)",
+                where=str(file),
+                cure=f"add a line {day},{said.upper()},{currency.upper()},RATE, or leave money: {{rates: ...}} out",
+            )
 
 
 def _check_engine(engine: str) -> None:

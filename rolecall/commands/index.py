@@ -44,6 +44,7 @@ def index(
         terms=knobs.index.terms,
         retrieval=knobs.retrieval,
         links=current_links(place),
+        rates=knobs.money.rates,
         position=position,
     )
     _tell_removed(built, place, knobs.rules.file)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,25 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "params.yaml"
     path.write_text("student: {epochs: 3}\n")
     return path
+
+
+def test_the_defaults_are_those_of_the_file_that_the_recipe_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a run outside the repository, where no file is found, is the run that the pages describe."""
+    root = Path(__file__).parents[2]
+    shipped = load_params(root / "params.yaml").model_dump(exclude={"plugins"})
+    assert policy_of(shipped) == (root / "policy" / "policy.yaml").read_text()
+    monkeypatch.chdir(tmp_path)
+    default = load_params().model_dump(exclude={"plugins"})
+    assert policy_of(default) == policy_of(shipped)
+    for knobs in (shipped, default):
+        knobs["label"].pop("policy")
+    assert default == shipped
+
+
+def policy_of(knobs: dict[str, Any]) -> str:
+    return Path(knobs["label"]["policy"] or files("policy") / "policy.yaml").read_text()
 
 
 @pytest.mark.parametrize(

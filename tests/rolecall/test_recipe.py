@@ -81,6 +81,13 @@ def test_nothing_runs_again_when_nothing_changed(reproduced):
     assert json.loads(dvc(reproduced, "status", "--json")) == {}
 
 
+def test_the_demo_ends_in_the_commit_after_which_dvc_has_nothing_to_run():
+    [demo] = re.findall(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    run, commit = demo.splitlines()
+    assert "rolecall run --workspace artifacts/demo" in run
+    assert "dvc commit --force --quiet" in commit  # as `reproduced` did
+
+
 def test_dvc_shows_the_figures_of_export_and_replay(reproduced):
     (shown,) = json.loads(dvc(reproduced, "metrics", "show", "--json")).values()
     found = {path.split("/")[-1]: figures["data"] for path, figures in shown["data"].items()}
