@@ -129,7 +129,12 @@ def write_index(
         check_vectors(jobs["id"].to_pylist(), numbers)
     bundle_version = tables.manifest.version if tables.manifest else ""
     links_version = learned.version if learned else ""
-    knobs = [faiss.model_dump(), terms.weights.model_dump(), synonyms.model_dump(), retrieval.model_dump()]
+    knobs: list[object] = [
+        faiss.model_dump(),
+        terms.weights.model_dump(),
+        synonyms.model_dump(),
+        retrieval.model_dump(),
+    ]
     knobs += [exchange.rows()] if exchange else []
     made_with = (bundle_version, tables.encoder_version, tables.text_version, MATCH_VERSION, links_version, position)
     version = _content_version((FORMAT, knobs, engine, *made_with), jobs, vectors, events)
