@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from contracts.arrow import arrow_schema
 from contracts.records import RECORDS
 from contracts.tables import latest, parts, read_table
+from contracts.text.adverts.reader import as_said
 from sources.rows import KEYS, Reject
 
 WHOLE_ROW = ("row_hash",)
@@ -168,8 +169,18 @@ class _Compared:
     def _content(self, is_stored: bool, row: int) -> dict[str, Any]:
         if (is_stored, row) not in self._read:
             of = self._stored if is_stored else self._rows
-            self._read[is_stored, row] = of.slice(row, 1).to_pylist()[0]
+            self._read[is_stored, row] = _said(of.slice(row, 1).to_pylist()[0])
         return self._read[is_stored, row]
+
+
+def _said(row: dict[str, Any]) -> dict[str, Any]:
+    """A row's content without what was read out of an advert. A currency and a period without pay say nothing."""
+    if "read_out" not in row:
+        return row
+    said = as_said(row) | {"skills": list(as_said(row)["skills"])}
+    if said["salary_min"] is None and said["salary_max"] is None:
+        del said["currency"], said["salary_period"]
+    return said
 
 
 def _contradiction(table: str, row: dict[str, Any]) -> Reject:

@@ -29,7 +29,7 @@ import logging
 import shutil
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -59,6 +59,15 @@ from beam_jobs.deduplicate import (
 from beam_jobs.flags import read_flags
 from beam_jobs.ledger import Unit
 from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
+from beam_jobs.read_out import (
+    COUNTER,
+    LISTING,
+    all_listed_skills,
+    listed_skills,
+    note_skills,
+    summed,
+    with_read_out,
+)
 from beam_jobs.snapshot import close_absent
 from beam_jobs.spill import Spilled, read_spilled, spill
 from contracts.arrow import TIME, to_table
@@ -67,6 +76,8 @@ from contracts.progress import Progress
 from contracts.reading.times import TimeReading
 from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
+from contracts.text.adverts.reader import TOLD
+from contracts.text.adverts.skills import Gazetteer, gazetteer
 from contracts.text.verbalizer import content_hash
 from contracts.versions import write_text
 from contracts.workspace import Workspace
@@ -138,6 +149,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     for phase in PHASES:
         of_phase = {table: units[table] for table in phase if table in units}
         tables |= _take_in(workspace, source, of_phase, load, config.reading(), options)
+    note_skills(workspace)
     for table, counts in tables.items():
         _report(workspace, table, counts)
     written = {table: counts.written for table, counts in tables.items() if counts.written}
@@ -202,6 +214,8 @@ def _take_in(
         for what, said in _SAID.items():
             if number_of := counters[f"{table}.{what}"]:
                 log.info("%s: %s %s", table, f"{number_of:,}", said)
+    if told := [f"{field} of {counters[COUNTER + field]:,}" for field in TOLD if counters[COUNTER + field]]:
+        log.info("jobs: read out of their adverts: %s", ", ".join(told))
     return counts
 
 
@@ -233,16 +247,19 @@ def _run(
     spilled = workspace.records / f".{load.id}"
     check_rows = CheckRows(source, workspace, load.time, reading, buckets, progress, spilled)
 
+    write_records = WriteRecords(workspace, load, all_listed_skills(workspace))
+
     def build(pipeline: beam.Pipeline) -> None:
         checked = (
             pipeline
             | "shards" >> beam.Create(pieces)
-            | "check" >> beam.ParDo(check_rows).with_outputs("rejects", main="records")
+            | "check" >> beam.ParDo(check_rows).with_outputs("rejects", "skills", main="records")
         )
+        listed = beam.pvalue.AsSingleton(checked.skills | "skills" >> beam.CombineGlobally(summed))
         kept = (
             checked.records
             | "by key" >> beam.GroupByKey()
-            | "write records" >> beam.ParDo(WriteRecords(workspace, load)).with_outputs("rejects", main="none")
+            | "write records" >> beam.ParDo(write_records, listed).with_outputs("rejects", main="none")
         )
         (
             (checked.rejects, kept.rejects)
@@ -298,6 +315,8 @@ class CheckRows(beam.DoFn):
             for bucket, part in by_bucket(pa.table({"id": pa.array(skipped, pa.string())}), "id", self._buckets):
                 yield f"{table}/{bucket}", part["id"].to_pylist()
             yield from _by_source(table, rejects)
+            if table in LISTING:
+                yield beam.pvalue.TaggedOutput("skills", dict(listed_skills(kept)))
             self._progress.add(len(batch))
         yield from self._spill(table, waiting)
 
@@ -373,13 +392,17 @@ class CheckRows(beam.DoFn):
 class WriteRecords(beam.DoFn):
     """(table and bucket, pieces) -> parts of the records without duplicates; contradictions as rejects.
 
-    A piece is a place where rows were spilled to, or a list of ids whose newest version the load says again.
+    A piece is a place where rows were spilled to, or a list of ids whose newest version the load says again. What the
+    adverts say of fields that nobody filled is read out of them.
     """
 
-    def __init__(self, workspace: Workspace, load: loads.Load) -> None:
-        self._workspace, self._load = workspace, load
+    def __init__(self, workspace: Workspace, load: loads.Load, known: Mapping[str, int]) -> None:
+        """known: skill -> how many of the records list it."""
+        self._workspace, self._load, self._known = workspace, load, known
+        self._skills: Gazetteer | None = None
 
-    def process(self, element: tuple[str, Iterable[Spilled | list[str]]]) -> Iterator[Any]:
+    def process(self, element: tuple[str, Iterable[Spilled | list[str]]], listed: Mapping[str, int]) -> Iterator[Any]:
+        """listed: skill -> how many checked rows of the load list it."""
         key, pieces = element[0], list(element[1])
         table, _, bucket = key.partition("/")
         said_again = {id_ for piece in pieces if isinstance(piece, list) for id_ in piece}
@@ -397,6 +420,9 @@ class WriteRecords(beam.DoFn):
         if edited:
             rows = _with_times(rows, edited)
         new = rows.take(pa.array(kept, pa.int64())).drop(list(CARRIED))
+        if table == "jobs" and new.num_rows:
+            self._skills = self._skills or gazetteer(summed([self._known, listed]))
+            new = with_read_out(new, self._skills)
         for start in range(0, new.num_rows, PART_ROWS):
             part = new.slice(start, PART_ROWS)
             write_part(folder, part, f"{self._load.id}-{int(bucket):05d}-{start // PART_ROWS:03d}")

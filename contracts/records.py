@@ -61,6 +61,8 @@ RejectReason = Literal[
 Workplace = Literal["onsite", "hybrid", "remote"]
 PayPeriod = Literal["year", "month", "week", "day", "hour"]
 Employment = Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"]
+Told = Literal["skills", "seniority", "workplace", "employment", "pay", "location"]
+"""What may be read out of an advert's title and description (`contracts.text.adverts`); "pay": all fields of pay."""
 
 SENIORITY_LADDER: tuple[str, ...] = ("intern", "entry", "mid", "senior", "lead", "director", "executive")
 
@@ -134,6 +136,10 @@ def _blank_is_a_year(value: Any) -> Any:
     return "year" if value is None else value
 
 
+def _none_is_empty(value: Any) -> Any:
+    return () if value is None else value
+
+
 def _time(value: Any, info: ValidationInfo) -> datetime:
     return read_time(value, _reading(info), info.field_name or "")
 
@@ -170,6 +176,7 @@ Period = Annotated[PayPeriod, BeforeValidator(_blank_is_a_year), _words_of("sala
 Currency = Annotated[Text, AfterValidator(currency_code)]
 Places = Annotated[Text, BeforeValidator(_joined)]
 Words = Annotated[tuple[Text, ...], Field(max_length=500)]
+ReadOut = Annotated[tuple[Told, ...], BeforeValidator(_none_is_empty)]
 
 
 class Record(BaseModel):
@@ -253,6 +260,7 @@ class Job(Record):
     `salary_min` and `salary_max` are paid for each `salary_period` in `currency`; either may give both in words, as
     "20-25 €/hour". An `expires_at` without a time of day is the end of that day. `location` may name several places,
     "San Francisco, CA; New York, NY", and a way of working, which `workplace` is where it is not given.
+    `read_out` names the fields that nobody gave and that were read out of title and description.
     """
 
     id: Identifier
@@ -272,6 +280,7 @@ class Job(Record):
     posted_at: OptionalTime = None
     expires_at: LastTime = None
     hidden: bool = False
+    read_out: ReadOut = ()
     updated_at: Time
 
     @property

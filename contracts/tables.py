@@ -15,7 +15,9 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from contracts.arrow import arrow_schema
 from contracts.errors import NotReady, UnreadableFile
+from contracts.records import RECORDS
 from contracts.time.as_of import newest_rows, rows_as_of
 from contracts.validation import first_line
 from contracts.versions import staged_file
@@ -77,6 +79,26 @@ def read_table(
         return ds.dataset([str(p) for p in paths], schema=schema, format="parquet").to_table(
             columns=list(columns) if columns is not None else None, filter=filter
         )
+
+
+def read_records(
+    records: Path, table: str, columns: Sequence[str] | None = None, filter: pc.Expression | None = None
+) -> pa.Table:
+    """Records of a table as `read_table`; a list that parts of before there was its field lack is empty there.
+
+    Args:
+        records: The folder of the tables of records.
+        table: Its name.
+        columns: Fields of the record, and `row_hash`; all where None.
+        filter: Rows to read; all where None.
+    """
+    schema = arrow_schema(RECORDS[table]).append(pa.field("row_hash", pa.string()))
+    rows = read_table(records / table, columns or schema.names, filter, schema)
+    for at, field in enumerate(rows.schema):
+        if pa.types.is_list(field.type) and rows[field.name].null_count:
+            cells = [cell or [] for cell in rows[field.name].to_pylist()]
+            rows = rows.set_column(at, field, pa.array(cells, field.type))
+    return rows
 
 
 def latest(table: pa.Table, key: str, *order: str) -> pa.Table:

@@ -36,6 +36,11 @@ class Workspace:
         return self.root / "reading.json"
 
     @property
+    def skills(self) -> Path:
+        """Skill -> how many jobs and members of the records list it: by these names skills are read out of adverts."""
+        return self.root / "skills.json"
+
+    @property
     def copies(self) -> Path:
         """Data that were taken from elsewhere than a folder here: one folder a database, bucket or archive."""
         return self.root / "copies"

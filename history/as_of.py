@@ -28,7 +28,7 @@ from contracts.features import (
     MEMBER_TEXT,
 )
 from contracts.records import Job, Member
-from contracts.tables import parts, read_as_of, read_table, write_part
+from contracts.tables import parts, read_as_of, read_records, read_table, write_part
 from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Percentiles
 from contracts.time.as_of import first_rows, rows_as_of
@@ -114,7 +114,7 @@ def first_versions(workspace: Workspace, out: Workspace) -> None:
     Raises:
         NotReady: jobs, texts or vectors are missing.
     """
-    jobs = first_known(read_table(workspace.records / "jobs"), "id", "updated_at")
+    jobs = first_known(read_records(workspace.records, "jobs"), "id", "updated_at")
     texts = first_known(read_table(workspace.features / JOB_TEXT), JOB_KEY, *KNOWN)
     vectors = first_known(_vectors(workspace), JOB_KEY, *KNOWN)
     text_known = pl.DataFrame(texts.select([JOB_KEY, *KNOWN])).select(
@@ -159,7 +159,7 @@ class JobVersions:
     """All versions of the job records; `as_of` validates those that are asked for and keeps the last 100,000."""
 
     def __init__(self, workspace: Workspace) -> None:
-        table = read_table(workspace.records / "jobs", list(Job.model_fields))
+        table = read_records(workspace.records, "jobs", list(Job.model_fields))
         self._table, self._times = table.combine_chunks(), pl.DataFrame(table.select(["id", "updated_at"]))
         self._record = lru_cache(maxsize=100_000)(self._read)
 

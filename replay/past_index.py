@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from contracts.errors import NotReady
 from contracts.features import JOB_KEY, JOB_TEXT, JOB_VECTOR
-from contracts.tables import parts, read_table
+from contracts.tables import parts, read_records, read_table
 from contracts.text.verbalizer import title_of_text
 from contracts.time.as_of import newest_rows, rows_as_of
 from contracts.workspace import Workspace
@@ -59,7 +59,7 @@ def past_index(
     Raises:
         NotReady: Jobs were never encoded.
     """
-    jobs, texts = read_table(workspace.records / "jobs"), read_table(workspace.features / JOB_TEXT)
+    jobs, texts = read_records(workspace.records, "jobs"), read_table(workspace.features / JOB_TEXT)
     records = _versions_at(jobs, "id", ["updated_at"], cut)
     of_texts = _versions_at(texts, JOB_KEY, KNOWN, cut)
     # The text says since when a job counts as known: a first record may be trusted back (`beam_jobs.verbalize`).

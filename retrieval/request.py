@@ -20,7 +20,7 @@ from retrieval.words.term_query import without_quotes
 
 RECENT_JOBS = 5
 RECENT_SNIPPETS = 3
-WORD_BUDGET = {"headline": 16, "wants": 24, "location": 8, "worked": 24, "skills": 24}
+WORD_BUDGET = {"headline": 16, "wants": 24, "location": 8, "worked": 24, "skills": 24, "summary": 24}
 """Fields of the member text whose words are searched for, with the tokens read of each."""
 
 

@@ -1,9 +1,10 @@
 """The feed of job changes: a thread reads it, and the next request finds what it brought.
 
-A change is checked as `ingest` checks a job; one that does not fit goes to the quarantine. A job is verbalised and
-encoded as the batch jobs do it. When the feed cannot be read or applied, `state` (and /readyz) gives the error and the
-thread tries again; what is served stays. The index that is served knows its position in the feed (`JobIndex.position`):
-after a swap to another build the feed is read again from the end of that build's records.
+A change is checked as `ingest` checks a job, and what its advert says of empty fields is read out of it; one that does
+not fit goes to the quarantine. A job is verbalised and encoded as the batch jobs do it. When the feed cannot be read or
+applied, `state` (and /readyz) gives the error and the thread tries again; what is served stays. The index that is
+served knows its position in the feed (`JobIndex.position`): after a swap to another build the feed is read again from
+the end of that build's records.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy as np
 from contracts.errors import BadInput, RolecallError
 from contracts.reading.times import TimeReading, saved_reading
 from contracts.records import Job
+from contracts.text.adverts.reader import read_out
+from contracts.text.adverts.skills import Gazetteer, saved_gazetteer
 from contracts.text.verbalizer import content_hash, title_of_text
 from contracts.workspace import Workspace
 from retrieval.index.changes import NewerChanges, Upsert
@@ -47,6 +50,7 @@ class FeedConsumer:
     def __init__(self, workspace: Workspace, current: Current, feed: Feed, metrics: Metrics) -> None:
         self._quarantine, self._current, self._feed, self._metrics = workspace.quarantine, current, feed, metrics
         self._reading = saved_reading(workspace.reading)
+        self._skills = saved_gazetteer(workspace.skills)
         self._failed_tries = 0
         self.state = "starting"
         """RUNNING, or the error that stops the feed for now."""
@@ -79,7 +83,7 @@ class FeedConsumer:
     def _consume(self, rows: Sequence[RawChange], after: str) -> None:
         """Apply the rows read at once from position `after`, and move the position behind them."""
         now = datetime.now(UTC)
-        outcomes_of_check = [_check(row, now, self._reading) for row in rows]
+        outcomes_of_check = [_check(row, now, self._reading, self._skills) for row in rows]
         changes = [change for change in outcomes_of_check if isinstance(change, Change)]
         rejects = [row for row in outcomes_of_check if isinstance(row, Reject)]
         position = rows[-1].position
@@ -186,9 +190,12 @@ class FeedConsumer:
         self._metrics.feed_running.set(state == RUNNING)
 
 
-def _check(raw: RawChange, now: datetime, reading: TimeReading) -> Change | Reject:
+def _check(raw: RawChange, now: datetime, reading: TimeReading, skills: Gazetteer) -> Change | Reject:
     try:
-        return checked(raw, now, reading)
+        change = checked(raw, now, reading)
+        if isinstance(change, Reject) or change.job is None:
+            return change
+        return change._replace(job=read_out(change.job, skills))
     except Exception as error:  # whatever a strange row makes a check raise, the others are taken
         return reject(raw.row, "not_checked", describe(error))
 

@@ -24,6 +24,7 @@ from contracts.records import (
     Seniority,
     Surface,
     Text,
+    Told,
     Words,
     Workplace,
 )
@@ -178,6 +179,9 @@ class Result(_Message):
     first_posted_at: datetime | None = Field(description="When the same advert was posted for the first time.")
     reposts: int = Field(description="How often the same advert had been posted before.")
     expires_at: datetime | None
+    read_out: tuple[Told, ...] = Field(
+        description="Fields that nobody gave and that were read out of title and description; pay: all fields of pay."
+    )
 
 
 class Answer(_Message):

@@ -16,6 +16,7 @@ import numpy as np
 from contracts.records import Event, Job, Member, Record
 from contracts.text.language import language_of
 from contracts.versions import row_hash
+from sources.adverts import Adverts
 
 JOB_FIELDS: Mapping[str, float] = {
     "description": 0.9,
@@ -169,9 +170,11 @@ class Profile:
     jobs: Jobs = field(default_factory=Jobs)
     members: Members = field(default_factory=Members)
     events: Events = field(default_factory=Events)
+    adverts: Adverts = field(default_factory=Adverts)
 
     def add(self, record: Record) -> None:
         """Count a record that fits; members are to come before events."""
+        self.adverts.add(record)
         if isinstance(record, Job):
             self.jobs.add(record, self.now)
         elif isinstance(record, Member):

@@ -101,9 +101,17 @@ def charts(profile: Profile) -> list[Chart]:
     for (_, month), count in events.months.items():
         months[month] += count
     of_time = Chart("events by month", _bars(months, by_name=True))
+    read = profile.adverts.read_out()
+    asked = [
+        Bar(name, read.read[name] / missing, f"{read.read[name]:,} of {missing:,}")
+        for name, missing in read.missing.most_common()
+        if read.read[name]
+    ]
     found = [
         Chart("jobs that say", _filled(jobs.filled, jobs.rows, list(JOB_FIELDS))),
         Chart("members that say", _filled(members.filled, members.rows, list(MEMBER_FIELDS))),
+        Chart(f"read out of the text of {read.adverts:,} adverts, where no field says it", asked),
+        Chart("names of skills in them that may mean something else, not taken", _bars(read.held_back)),
         Chart("languages of the jobs", _bars(jobs.languages)),
         Chart("way of working", _bars(jobs.workplaces) if jobs.filled["workplace"] else []),
         Chart("pay", _bars(jobs.pay)),

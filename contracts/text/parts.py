@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from pydantic import Field, model_validator
 
+from contracts.text.sentences import sentences
 from contracts.values import FrozenModel
 
 KINDS = ("whole", "titles", "work", "activity", "skills", "sentences")
@@ -77,7 +78,6 @@ _FIELDS = {
 """Field of the verbaliser -> the kind of its parts. What other fields say stands in the whole text alone."""
 _ACTIVITY = re.compile(r"(?:hired|applied|saved|viewed): ")
 _WISHED_PLACES = re.compile(r"(?:^|, )in (?=\S)")
-_SENTENCE_END = re.compile(r"(?<=[.!?;])\s+(?=\S)|\s*[•·▪●]\s*")
 _LEAST_LETTERS = 3
 
 
@@ -89,13 +89,13 @@ def parts_of(text: str, most_sentences: int) -> list[Part]:
         most_sentences: Of description and summary together at most.
     """
     found = dict.fromkeys([Part("whole", text)])
-    sentences = 0
+    read = 0
     for field in text.split(" | "):
         name, separator, value = field.partition(": ")
         kind = _FIELDS.get(name, "") if separator else ""
         for piece in _pieces(name, value) if kind else ():
-            sentences += kind == "sentences"
-            if kind != "sentences" or sentences <= most_sentences:
+            read += kind == "sentences"
+            if kind != "sentences" or read <= most_sentences:
                 found.setdefault(Part(kind, piece))
     return list(found)
 
@@ -107,7 +107,7 @@ def _pieces(field: str, value: str) -> Iterator[str]:
     elif _FIELDS[field] in ("work", "activity"):
         pieces = value.split("; ")
     elif _FIELDS[field] == "sentences":
-        pieces = _SENTENCE_END.split(value)
+        pieces = sentences(value)
     else:
         pieces = [value]
     return (piece.strip() for piece in pieces if sum(map(str.isalnum, piece)) >= _LEAST_LETTERS)

@@ -1,7 +1,8 @@
 """The verbaliser: records in, text out. The same pure functions serve Beam, the stream and the request.
 
 Every field has a token budget, numbers become percentile tags, booleans are spelled out, a missing field leaves no
-trace, the newest comes first. Knows nothing of files, models or clocks.
+trace, the newest comes first; of a description the sentences that tell of the work come first, and boilerplate is left
+out (`contracts.text.adverts.sections`). Knows nothing of files, models or clocks.
 
 Source of these rules: the semantic job search of LinkedIn (arXiv 2602.07309).
 
@@ -21,8 +22,10 @@ from pydantic import BaseModel, ConfigDict
 
 from contracts.cleaning import clean_text
 from contracts.records import Education, Job, Member, Position
+from contracts.text.adverts.sections import told_of_work
+from contracts.text.sentences import sentences
 
-TEXT_FORMAT = 3
+TEXT_FORMAT = 4
 """To be raised with any change that alters one byte of a stored text: text and vectors are then made again."""
 
 MEMBER_BUDGET: Mapping[str, int] = {
@@ -154,11 +157,15 @@ class Verbalizer:
         """The text version: the format and the break points. Bundles, indexes and feature rows carry it."""
 
     def member(self, member: Member) -> str:
-        """The text of a member: "headline: ... | location: ... | ...", each field within MEMBER_BUDGET."""
+        """The text of a member: "headline: ... | location: ... | ...", each field within MEMBER_BUDGET.
+
+        Of a member without a headline the summary begins as one, and goes on behind.
+        """
         wish = member.preferences
+        headline = member.headline or limit_tokens(next(iter(sentences(member.summary)), ""), MEMBER_BUDGET["headline"])
         return _join(
             MEMBER_BUDGET,
-            headline=member.headline,
+            headline=headline,
             seniority=member.seniority or "",
             location=member.location,
             wants=_list(wish.titles, _prefixed("in", _list(wish.locations))),
@@ -167,11 +174,11 @@ class Verbalizer:
             skills=_list(member.skills),
             worked=_list(map(_position, member.positions), separator="; "),
             education=_list(map(_education, member.education), separator="; "),
-            summary=member.summary,
+            summary=member.summary if member.headline else member.summary.removeprefix(headline).strip(),
         )
 
     def job(self, job: Job) -> str:
-        """The text of a job, each field within JOB_BUDGET."""
+        """The text of a job, each field within JOB_BUDGET; of the description the sentences that tell of the work."""
         low, high = (self.percentiles.pay_tag(job.currency, amount) for amount in job.yearly_pay)
         return _join(
             JOB_BUDGET,
@@ -184,7 +191,7 @@ class Verbalizer:
             industry=job.industry,
             pay=f"{low} to {high}" if low and high and low != high else low or high,
             skills=_list(job.skills),
-            description=job.description,
+            description=told_of_work(job.description) if job.description else "",
         )
 
 

@@ -31,6 +31,7 @@ SHOWN = (
     "posted_at",
     "expires_at",
     "hidden",
+    "read_out",
     "updated_at",
 )
 """The fields of a job record that an index holds: all but the long texts."""

@@ -22,7 +22,7 @@ from contracts.encoder import read_encoder
 from contracts.errors import IndexMismatch, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.records import Event
-from contracts.tables import latest, parts, read_table
+from contracts.tables import latest, parts, read_records, read_table
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -63,7 +63,7 @@ class IndexTables:
 def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> IndexTables:
     """The newest jobs of a workspace that have a vector and, with a bundle, item tokens. Raises as `build_index`."""
     encoder = read_encoder(workspace.encoder)
-    jobs = latest(read_table(workspace.records / "jobs"), "id", "updated_at").sort_by("id")
+    jobs = latest(read_records(workspace.records, "jobs"), "id", "updated_at").sort_by("id")
     texts = latest(_keys(workspace.features / JOB_TEXT, "text_hash", "text_version"), JOB_KEY, EVENT_TIME, CREATED_TIME)
     text_version = one_text_version(texts)
     manifest = read_manifest(bundle) if bundle else None

@@ -137,7 +137,8 @@ def test_a_job_whose_text_stays_is_not_encoded_again(
     read: list[str] = []
     for model in (engine.servable.encoder, engine.servable.item_encoder):
         encode = model.encode  # type: ignore[union-attr]
-        monkeypatch.setattr(model, "encode", lambda texts, encode=encode: (read.extend(texts), encode(texts))[1])
+        heard = lambda texts, *kind, encode=encode: (read.extend(texts), encode(texts, *kind))[1]  # noqa: E731
+        monkeypatch.setattr(model, "encode", heard)
     index = engine.servable.index
     job_id = index.ids[3]
     [record] = [row for row in read_table(workspace.records / "jobs").to_pylist() if row["id"] == job_id]
@@ -383,3 +384,12 @@ def test_a_redis_server_that_is_away_does_not_keep_the_service_from_answering(wo
     with service(workspace, "redis://127.0.0.1:1#jobs") as (_, client):
         wait(lambda: "not_ready" in client.get("/readyz").json()["feed"])
         assert search(client, "nurse")["results"]
+
+
+def test_an_advert_of_the_feed_is_read_as_one_of_a_load(live: tuple[Engine, httpx.Client], feed: Path) -> None:
+    _, client = live
+    write(feed, 1, [upsert("zz-read", "Senior Zymurgist", description="Location: Austin, TX. No remote work.")])
+    wait(has_applied(client, 1))
+    found = by_words(client, "zymurgist")["zz-read"]
+    assert (found["seniority"], found["workplace"], found["location"]) == ("senior", "onsite", "Austin, TX")
+    assert found["read_out"] == ["seniority", "workplace", "location"]

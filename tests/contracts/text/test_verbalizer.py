@@ -55,7 +55,7 @@ JOB = Job(
 
 
 def test_member_text_is_this_text() -> None:
-    assert TEXT_FORMAT == 3
+    assert TEXT_FORMAT == 4
     assert Verbalizer(PAY).member(NURSE) == (
         "headline: Registered nurse | seniority: senior | location: Austin, TX | wants: Charge nurse, in Dallas, TX | "
         "workplace: onsite | pay: at least p65 | skills: triage, wound care | "
@@ -147,3 +147,26 @@ def test_a_value_lies_above_the_least_of_its_tag(values: list[float], value: flo
 def test_a_tag_that_is_never_given_has_no_least_value() -> None:
     assert [PAY.least("salary", tag) for tag in ("", "p0", "p33", "p65 x")] == [None] * 4
     assert PAY.least("salary", "p65") == 65_000 and PAY.least("height", "p65") is None
+
+
+def test_the_work_comes_first_and_boilerplate_is_left_out() -> None:
+    about = "We are a world leader in beds. Benefits: Dental. Requirements: Night shifts on a ward."
+    text = Verbalizer().job(Job(id="j", title="Nurse", description=about, updated_at=DAY))
+    assert text == "title: Nurse | description: Requirements: Night shifts on a ward."
+
+
+def test_a_sentence_says_the_same_as_summary_and_as_headline() -> None:
+    for text in ("Nurse with ten years on a surgical ward", "Krankenschwester, Berlin", "看護師 東京"):
+        headline, summary = (Member(id="m", updated_at=DAY, **{name: text}) for name in ("headline", "summary"))
+        assert Verbalizer().member(headline) == Verbalizer().member(summary)
+
+
+def test_a_summary_goes_on_behind_the_headline_that_it_gives() -> None:
+    summary = "Nurse with ten years on a surgical ward. Looks for nights."
+    member = Member(id="m", summary=summary, updated_at=DAY)
+    assert Verbalizer().member(member) == (
+        "headline: Nurse with ten years on a surgical ward. | summary: Looks for nights."
+    )
+    assert (
+        Verbalizer().member(member.model_copy(update={"headline": "Nurse"})) == f"headline: Nurse | summary: {summary}"
+    )
