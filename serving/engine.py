@@ -17,6 +17,7 @@ from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace
 from ranking.blend import RELEVANCE
 from ranking.explain import MatchEffect, explain, match_effects
+from retrieval.index.manifest import built_at
 from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
 from serving.config import ServeConfig
@@ -66,6 +67,7 @@ class Engine:
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
         self._log = EventLog(workspace, self.metrics)
         self._intake = Intake(workspace, self._current, self._slates, self._unclicked, self._log, self.metrics)
+        self._intake.recover(workspace, built_at(servable.folders[1]), datetime.now(UTC))
         self._answerer = Answerer(self.rules, self._unclicked, self.metrics, config.deadline)
         warm = partial(warm_up, self._answerer)
         warm(servable)

@@ -1,19 +1,22 @@
-"""The log of what was shown and done: `Event` rows as JSON lines, a file a day, in `logs/events/`.
+"""The log of what was shown and done: `Event` rows as JSON lines, a file for each day of arrival, in `logs/events/`.
 
 It is a table of Rolecall's own layout: `rolecall ingest` reads the files beside those of members and jobs. Impressions
 without a member's id lie in `logs/anonymous/`, which it reads too.
 
-A thread writes, so that a slow disk does not slow an answer. Lines wait in memory for at most `FLUSH_SECONDS`.
+A thread writes, so that a slow disk does not slow an answer. Lines wait in memory for at most `FLUSH_SECONDS`. What
+was acknowledged stands in a line of its own: a write that fails is taken back, and a line that a crash cut off is ended
+before the next one begins.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,31 +109,27 @@ class EventLog:
     def _write(self, writes: Sequence[_Write]) -> None:
         """Append the rows and answer the callers that wait; a failure of one stops neither thread nor others."""
         lines: dict[Path, list[bytes]] = {}
-        files: list[set[Path] | None] = [self._sort_into(lines, write) for write in writes]
+        name = f"{datetime.now(UTC):%Y-%m-%d}.jsonl"
+        files = [self._add(lines, write, write.folder / name) for write in writes]
         failed = {path for path, of_file in lines.items() if not self._append(path, of_file)}
-        for write, paths in zip(writes, files, strict=True):
+        for write, path in zip(writes, files, strict=True):
             if write.written is not None:
-                write.written.put(paths is not None and not paths & failed)
+                write.written.put(path is not None and path not in failed)
 
-    def _sort_into(self, lines: dict[Path, list[bytes]], write: _Write) -> set[Path] | None:
-        """Add all rows to the lines of their files, or none; returns the files, None where a row is no JSON."""
+    def _add(self, lines: dict[Path, list[bytes]], write: _Write, path: Path) -> Path | None:
+        """Add all rows to the lines of their file, or none; returns the file, None where a row is no JSON."""
         try:
-            encoded = [
-                (write.folder / f"{row['time']:%Y-%m-%d}.jsonl", orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-                for row in write.rows
-            ]
+            encoded = [orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in write.rows]
         except Exception as error:  # whatever a value may be that was let in
             self._failed(write.folder, type(error).__name__, len(write.rows))
             return None
-        for path, line in encoded:
-            lines.setdefault(path, []).append(line)
-        return {path for path, _ in encoded}
+        lines.setdefault(path, []).extend(encoded)
+        return path
 
     def _append(self, path: Path, lines: Sequence[bytes]) -> bool:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("ab") as file:
-                file.write(b"".join(lines))
+            append(path, b"".join(lines))
         except Exception as error:  # whatever a file system raises
             self._failed(path, str(error), len(lines))
             return False
@@ -142,16 +141,50 @@ class EventLog:
         log.error("log_failed", path=str(path), error=error, lines=lines)
 
 
+def append(path: Path, lines: bytes) -> None:
+    """Add whole lines to a file, or leave it as it was; a line that was cut off before is ended first.
+
+    Raises:
+        OSError: The file does not take them.
+    """
+    with path.open("ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        data = lines if before == 0 or _ends_a_line(path, before) else b"\n" + lines
+        try:
+            while data:
+                data = data[file.write(data) :]
+        except BaseException:
+            file.truncate(before)
+            raise
+
+
+def _ends_a_line(path: Path, size: int) -> bool:
+    with path.open("rb") as file:
+        file.seek(size - 1)
+        return file.read(1) == b"\n"
+
+
 def day_file(workspace: Workspace, day: datetime) -> Path:
-    """The file of the events that carry a member's id."""
+    """The file of the events that came on a day (UTC) and carry a member's id."""
     return workspace.logs / "events" / f"{day:%Y-%m-%d}.jsonl"
 
 
 def read_day(workspace: Workspace, day: datetime) -> Iterator[dict[str, Any]]:
-    """The events of one day's file in the order of writing; a line that a crash cut off is passed over."""
+    """The events of one day's file in the order of writing.
+
+    What is no event of this log, such as a line that a crash cut off, is passed over; `ingest` sets it aside.
+    """
     path = day_file(workspace, day)
-    if path.is_file():
-        with path.open("rb") as file:
-            for line in file:
-                with contextlib.suppress(orjson.JSONDecodeError):
-                    yield orjson.loads(line)
+    if not path.is_file():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(row, dict) and all(isinstance(row.get(name), str) for name in _NEEDED):
+                yield row
+
+
+_NEEDED = ("id", "time", "member_id", "job_id", "action")

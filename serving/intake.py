@@ -1,6 +1,8 @@
 """Posted events: checked one by one, logged, and folded into what the next request sees.
 
 An event id counts once, among the last `MAX_EVENT_IDS` of this process and those in the log of today and yesterday.
+What the service knows better than a client, it does not take from one: where a job stood, who found it, by which
+versions and with which probability it was shown are those of the answer that `request_id` names, or not known.
 """
 
 from __future__ import annotations
@@ -25,14 +27,16 @@ from serving.event_log import EventLog
 from serving.logger import log
 from serving.metrics import Metrics
 from serving.people import People
-from serving.recovery import recent_event_ids
+from serving.recovery import MAX_EVENT_DAYS, events_since, recent_event_ids
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.servable import Servable
-from serving.slates import RecentSlates
+from serving.slates import RecentSlates, Slate
 
 MAX_EVENT_IDS = 200_000
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a client's clock may run ahead."""
+OF_THE_ANSWER = ("position", "propensity", "logged_by", "found_by")
+"""Fields of an event that no client can know better than the service."""
 _LOCKS = 256
 
 
@@ -57,10 +61,19 @@ class Intake:
             recent_event_ids(workspace, datetime.now(UTC))[-MAX_EVENT_IDS:]
         )
 
+    def recover(self, workspace: Workspace, built: datetime, now: datetime) -> None:
+        """Count again for the jobs what the log has of the time since their index was built."""
+        with self._current.use() as servable:
+            known = [
+                e for e in events_since(workspace, built, now) if servable.index.rows([e.job_id], ended=True)[0] >= 0
+            ]
+            self._current.count(self._people.first_of_day(known, lambda id_: _has_record(servable, id_)))
+
     def record(self, posted: Any, now: datetime) -> EventsReply:
         """Take in one event (a mapping) or several (a list), in their order; what is wrong with one stops no other.
 
-        A missing id, time or field of the request that `request_id` names is filled in.
+        A missing id, time or field of the request that `request_id` names is filled in; a request of another member
+        is refused, and so is what happened over `MAX_EVENT_DAYS` ago.
         Raises BadInput for more than `MAX_EVENTS` events and for a body that holds none, LogFailed.
         """
         raw = [posted] if isinstance(posted, Mapping) else posted
@@ -104,9 +117,13 @@ class Intake:
     def _check(self, servable: Servable, index: int, raw: Any, now: datetime) -> Event | Rejected:
         if not isinstance(raw, Mapping):
             return Rejected(index=index, reason="bad_event", message="an event is a JSON object")
-        value = {name: field for name, field in raw.items() if field is not None}
+        value = {name: field for name, field in raw.items() if field is not None and name not in OF_THE_ANSWER}
+        slate = self._slate(value)
+        if slate is not None and slate.member_id and value.get("member_id", slate.member_id) != slate.member_id:
+            message = "request_id is of an answer that another member got; leave it out, or post that member's id"
+            return Rejected(index=index, reason="not_their_request", message=message)
         try:
-            event = Event.model_validate(self._context(value) | {"id": uuid.uuid4().hex, "time": now} | value)
+            event = Event.model_validate(_context(value, slate) | {"id": uuid.uuid4().hex, "time": now} | value)
         except ValidationError as error:
             problem = first_problem(error)
             field = field_path(problem["loc"])[:100]
@@ -114,23 +131,20 @@ class Intake:
         if event.time > now + CLOCK_SKEW:
             message = f"time {event.time.isoformat()} is in the future"
             return Rejected(index=index, reason="future", message=message)
+        if event.time < now - timedelta(days=MAX_EVENT_DAYS):
+            message = (
+                f"time {event.time.isoformat()} is over {MAX_EVENT_DAYS} days ago; `rolecall ingest` takes a history"
+            )
+            return Rejected(index=index, reason="too_old", message=message)
         if servable.index.rows([event.job_id], ended=True)[0] < 0:
             message = f"no job {event.job_id!r} in the index"
             return Rejected(index=index, reason="unknown_job", message=message)
         return event
 
-    def _context(self, value: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of an event that follow from the slate of the request that it names."""
+    def _slate(self, value: Mapping[str, Any]) -> Slate | None:
+        """The answer that an event names, where it is remembered."""
         request_id = value.get("request_id")
-        slate = self._slates.get(request_id) if isinstance(request_id, str) else None
-        if slate is None:
-            return {}
-        fields: dict[str, Any] = {"surface": slate.surface, "query": slate.query, "logged_by": slate.logged_by}
-        if slate.member_id:
-            fields["member_id"] = slate.member_id
-        if value.get("job_id") in slate.job_ids:
-            fields["position"] = slate.job_ids.index(str(value["job_id"])) + 1
-        return fields
+        return self._slates.get(request_id) if isinstance(request_id, str) else None
 
     def _unseen(self, events: Iterable[Event]) -> list[Event]:
         """The events whose id was not seen, each id once."""
@@ -175,6 +189,18 @@ class Intake:
                 log.warning("degraded", stage="features", cause=type(error).__name__)
                 return False
         return True
+
+
+def _context(value: Mapping[str, Any], slate: Slate | None) -> dict[str, Any]:
+    """The fields of an event that follow from the answer that it names."""
+    if slate is None:
+        return {}
+    fields: dict[str, Any] = {"surface": slate.surface, "query": slate.query, "logged_by": slate.logged_by}
+    if slate.member_id:
+        fields["member_id"] = slate.member_id
+    if value.get("job_id") in slate.job_ids:
+        fields["position"] = slate.job_ids.index(str(value["job_id"])) + 1
+    return fields
 
 
 def _has_record(servable: Servable, member_id: str) -> bool:

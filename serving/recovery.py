@@ -5,23 +5,48 @@ Of several processes on one workspace each knows what all had logged before it b
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
+from pydantic import ValidationError
+
+from contracts.records import Event
 from contracts.workspace import Workspace
 from history.unclicked import Unclicked, unclicked_days
 from retrieval.rules.rules import Rule
 from serving.event_log import day_file, read_day
 from serving.logger import log
 
+MAX_EVENT_DAYS = 30
+"""How long ago something may have happened that is posted, and for how many days a start reads the log."""
 MAX_LOG_BYTES = 500_000_000
 """Log that is read for impressions, a few seconds' worth; of a longer log the older days are left out."""
 
 
 def recent_event_ids(workspace: Workspace, now: datetime) -> list[str]:
-    """Ids of the events that were posted today and yesterday, oldest first; impressions are not posted."""
+    """Ids of the events that came today and yesterday, whenever they happened, oldest first.
+
+    Without those of impressions that the service logged itself, which nobody posts.
+    """
     rows = (row for day in (now - timedelta(days=1), now) for row in read_day(workspace, day))
-    return [row["id"] for row in rows if row["action"] != "impression"]
+    return [row["id"] for row in rows if row["action"] != "impression" or not row.get("found_by")]
+
+
+def events_since(workspace: Workspace, built: datetime, now: datetime) -> Iterator[Event]:
+    """What people did since an index was built, from the log, so that a restart counts it; impressions apart.
+
+    A row counts that came on a later day than the index, or on its day and happened after it.
+    """
+    days = min((now.date() - built.date()).days, MAX_EVENT_DAYS)
+    for age in range(days, -1, -1):
+        for row in read_day(workspace, now - timedelta(days=age)):
+            if row["action"] == "impression":
+                continue
+            with contextlib.suppress(ValidationError):
+                event = Event.model_validate(row)
+                if age < days or event.time >= built:
+                    yield event
 
 
 def read_unclicked(workspace: Workspace, rules: Iterable[Rule], now: datetime) -> Unclicked:

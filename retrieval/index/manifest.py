@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -82,6 +83,11 @@ def check_index(index: _Built, bundle: Manifest, encoder: _Encoder | None = None
         if built_with != expected:
             problem = f"index {index.version} was built with {name} {built_with or 'none'}, not {expected}"
             raise IndexMismatch(problem, cure=BUILD_AGAIN)
+
+
+def built_at(folder: Path) -> datetime:
+    """When the index in a folder was built: its manifest is the last part that is written."""
+    return datetime.fromtimestamp((folder / "index.json").stat().st_mtime, UTC)
 
 
 def read_index_manifest(folder: Path) -> IndexManifest:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, any_schema
 
-from contracts.records import Action, Identifier, OptionalPosition, OptionalPropensity, Reason, Record, Surface
+from contracts.records import Action, Identifier, Reason, Record, Surface
 from serving.http.problems import NO_SUCH_ANSWER, validated
 from serving.http.state import Service
 from serving.schemas import MAX_EVENTS, Answer, EventsReply, ExplainReply, RecommendRequest, SearchRequest
@@ -39,7 +39,10 @@ class Documented:
 
 
 class PostedEvent(Record):
-    """An event; what is left out is filled in from the request that `request_id` names, and from the clock."""
+    """An event; what is left out is filled in from the request that `request_id` names, and from the clock.
+
+    Where the job stood and how it was shown is always that of the answer.
+    """
 
     id: str | None = None
     time: datetime | None = None
@@ -48,12 +51,8 @@ class PostedEvent(Record):
     member_id: str | None = None
     query: str | None = None
     job_id: Identifier
-    position: OptionalPosition = None
     action: Action
-    propensity: OptionalPropensity = None
-    logged_by: str | None = None
     reason: Reason | None = None
-    found_by: str | None = None
 
 
 # Documentation alone: each event of a post is checked by itself, as a `contracts.records.Event`.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import json
 import threading
 import time
@@ -12,15 +15,18 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts.records import Event
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from serving import event_log as log
 from serving.engine import Engine
-from serving.event_log import EventLog, LogFailed
+from serving.event_log import EventLog, LogFailed, append, day_file, read_day
 from serving.http.run import running
 from serving.metrics import Metrics
+from serving.recovery import recent_event_ids
 from serving.schemas import RecommendRequest, SearchRequest
 
 
@@ -142,3 +148,58 @@ def test_a_log_whose_disk_hangs_is_closed_all_the_same(event_log: EventLog, monk
 
 def test_the_engine_answers_without_a_server(engine: Engine, member_ids: list[str]) -> None:
     assert len(engine.recommend(RecommendRequest(member_id=member_ids[0], k=3)).results) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.binary(min_size=1, max_size=8), st.booleans()), max_size=8), st.integers(0, 12))
+def test_a_line_is_whole_whatever_was_torn_before_it(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[tuple[bytes, bool]], room: int
+) -> None:
+    """Some appends fail in the middle: what was acknowledged is readable, what was not has left nothing."""
+    path = tmp_path_factory.mktemp("log") / "day.jsonl"
+    acknowledged = []
+    for number, (_, fails) in enumerate(parts):
+        line = json.dumps({"id": f"e{number}"}).encode() + b"\n"
+        try:
+            with full_after(room) if fails else contextlib.nullcontext():
+                append(path, line)
+            acknowledged.append(line)
+        except OSError:
+            pass
+    assert (path.read_bytes() if path.exists() else b"") == b"".join(acknowledged)
+
+
+def test_a_line_that_a_crash_cut_off_does_not_swallow_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "day.jsonl"
+    path.write_bytes(b'{"id": "e0"}\n{"id": "e')
+    append(path, b'{"id": "e2"}\n')
+    assert path.read_bytes() == b'{"id": "e0"}\n{"id": "e\n{"id": "e2"}\n'
+
+
+@contextlib.contextmanager
+def full_after(room: int) -> Iterator[None]:
+    """A disk that takes some bytes more and then is full."""
+    real = io.FileIO.write
+
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            if len(data) <= room:
+                return real(self, data)
+            if room:
+                real(self, data[:room])
+            raise OSError(errno.ENOSPC, "no space left on device")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            Path, "open", lambda self, mode="r", **_: Full(self, "a") if "a" in mode else io.FileIO(self, "r")
+        )
+        yield
+
+
+@pytest.mark.parametrize("line", ["7", "[]", "null", '"text"', "{}", '{"id": 7, "action": "view"}', "{", ""])
+def test_a_strange_line_of_the_log_stops_no_start(workspace: Workspace, line: str) -> None:
+    path = day_file(workspace, datetime.now(UTC))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(line + "\n")
+    assert list(read_day(workspace, datetime.now(UTC))) == []
+    assert recent_event_ids(workspace, datetime.now(UTC)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -211,7 +212,7 @@ def test_loading_the_history_again_undoes_no_event(
     """Of a member who did something before: one event of now and one that came late."""
     member_id = member_ids[3]
     first = job_ids(recommend(served, member_id=member_id))
-    late = (datetime.now(UTC) - timedelta(days=3_000)).isoformat()
+    late = (datetime.now(UTC) - timedelta(days=29)).isoformat()
     post(served, {"member_id": member_id, "job_id": first[0], "action": "apply", "time": late})
     post(served, {"member_id": member_id, "job_id": first[1], "action": "apply"})
     materialize(workspace)
@@ -225,3 +226,61 @@ def test_too_many_events_in_one_post_are_refused(client: httpx.Client) -> None:
 
 def test_a_body_that_holds_no_events_is_refused(client: httpx.Client) -> None:
     assert client.post("/v1/events", json="view").status_code == 422
+
+
+def test_a_restart_remembers_late_events_and_counts_for_jobs(workspace: Workspace, someone: Someone) -> None:
+    late = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    counts = []
+    for expected in (1, 0):
+        engine = Engine(workspace)
+        row, job_id = engine.servable.index.rows([engine.servable.index.ids[3]]), engine.servable.index.ids[3]
+        with running(engine) as url:
+            events = [
+                {"id": "late", "time": late, "member_id": "m", "job_id": job_id, "action": "view"},
+                {"id": "shown", "member_id": "m", "job_id": job_id, "action": "impression"},
+                {"id": "now", "member_id": "m", "job_id": job_id, "action": "view"},
+            ]
+            answer = httpx.post(f"{url}/v1/events", json=events).json()
+            counts.append(float(engine.servable.index.activity.views(row, datetime.now(UTC), 1)[0]))
+        assert answer["accepted"] == 3 * expected and answer["duplicates"] == 3 - 3 * expected
+    assert counts[0] == counts[1] > 0
+
+
+def test_events_of_many_days_make_one_file_and_old_ones_are_refused(
+    workspace: Workspace, engine: Engine, served: httpx.Client
+) -> None:
+    job_id, now = engine.servable.index.ids[0], datetime.now(UTC)
+    events = [
+        {"member_id": "m", "job_id": job_id, "action": "view", "time": (now - timedelta(days=days)).isoformat()}
+        for days in (0, 1, 7, 29, 31, 4_000)
+    ]
+    answer = post(served, events)
+    assert [reason["reason"] for reason in answer["reasons"]] == ["too_old", "too_old"]
+    assert len(list((workspace.logs / "events").iterdir())) == 1
+
+
+def test_what_the_service_knows_better_is_not_taken_from_a_client(
+    workspace: Workspace, engine: Engine, served: httpx.Client, someone: Someone
+) -> None:
+    member_id = someone()
+    found = served.post("/v1/search", json={"query": "driver", "member_id": member_id, "k": 3}).json()
+    event = {"request_id": found["request_id"], "job_id": job_ids(found)[1], "action": "view"}
+    lies = {"position": 10**30, "propensity": 1e300, "logged_by": "me/me", "found_by": "popular"}
+    assert post(served, event | lies | {"id": "lied"})["accepted"] == 1
+    post(served, {"id": "none", "job_id": job_ids(found)[1], "action": "view", "member_id": member_id} | lies)
+    engine.close()
+    rows = {row["id"]: row for path in workspace.logs.rglob("*.jsonl") for row in map(json.loads, path.open())}
+    versions = f"{found['bundle_version']}/{found['index_version']}"
+    said = [
+        (rows[id_]["position"], rows[id_]["propensity"], rows[id_]["logged_by"], rows[id_]["found_by"])
+        for id_ in ("lied", "none")
+    ]
+    assert said == [(2, None, versions, ""), (None, None, "", "")]
+
+
+def test_an_answer_of_another_member_is_not_theirs(served: httpx.Client, someone: Someone) -> None:
+    found = served.post("/v1/search", json={"query": "my illness", "member_id": someone(), "k": 3}).json()
+    event = {"request_id": found["request_id"], "job_id": job_ids(found)[0], "action": "view", "member_id": "attacker"}
+    answer = post(served, event)
+    assert [reason["reason"] for reason in answer["reasons"]] == ["not_their_request"]
+    assert "illness" not in json.dumps(answer)

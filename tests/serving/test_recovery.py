@@ -22,10 +22,16 @@ def test_of_a_log_that_is_too_long_the_newest_days_are_read(tmp_path: Path, monk
     (workspace.logs / "events").mkdir(parents=True)
     for days in (0, 1, 2):
         time = START - timedelta(days=days)
-        row = {"time": time.isoformat(), "member_id": "ann", "job_id": f"j{days}", "action": "impression"}
+        row = {
+            "id": f"e{days}",
+            "time": time.isoformat(),
+            "member_id": "ann",
+            "job_id": f"j{days}",
+            "action": "impression",
+        }
         day_file(workspace, time).write_text(json.dumps(row) + "\n{cut off")
     rule = next(rule for rule in load_rules().rules if rule.when.seen)
     assert set(read_unclicked(workspace, [rule], START).of("ann")) == {"j0", "j1", "j2"}
     assert read_unclicked(workspace, [], START).of("ann") == {}
-    monkeypatch.setattr(recovery, "MAX_LOG_BYTES", 250)
+    monkeypatch.setattr(recovery, "MAX_LOG_BYTES", 280)
     assert set(read_unclicked(workspace, [rule], START).of("ann")) == {"j0", "j1"}

@@ -172,16 +172,6 @@ def test_a_time_beyond_the_calendar_is_refused(client: httpx.Client, shared: tup
     assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
 
 
-@pytest.mark.parametrize("value", [10**30, 2**63, -(10**30), 1e300])
-@pytest.mark.parametrize("name", ["position", "propensity"])
-def test_a_number_beyond_its_column_is_refused(
-    client: httpx.Client, shared: tuple[Engine, str], name: str, value: float
-) -> None:
-    event = {"member_id": "m", "job_id": shared[0].servable.index.ids[0], "action": "view", name: value}
-    answer = client.post("/v1/events", content=json.dumps(event), headers=JSON)
-    assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
-
-
 # --- answers ---
 
 
