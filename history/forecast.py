@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import polars as pl
 
 from contracts.records import Event, Job, Member, Record
+from contracts.time.open import why_closed
 from history.attribution import with_lists
-from history.requests import EVENT_COLUMNS, past_requests
+from history.made import made_counts
+from history.requests import EVENT_COLUMNS, PastRequest, past_requests
 
-FEW = 20
-"""Training requests under which requests are made beside them, by default (`label: {made_below}`)."""
+TITLES = 2_000
+"""Titles that are kept, the first ones of different jobs."""
 _SCHEMA: dict[str, Any] = {
     "id": pl.String,
     "time": pl.Datetime("us", "UTC"),
@@ -28,11 +32,19 @@ _SCHEMA: dict[str, Any] = {
 
 
 class Forecast:
-    """Collects the records of a folder: `take` each, then `lines`."""
+    """Collects the records of a folder: `take` each, then `lines`.
 
-    def __init__(self) -> None:
+    Attributes:
+        titles: Of the first `TITLES` jobs.
+    """
+
+    def __init__(self, made_below: int) -> None:
+        """made_below: Requests to learn from under which others are made (`label: {made_below}`)."""
+        self._made_below = made_below
         self._events: list[tuple] = []
         self._first: dict[type[Record], dict[str, datetime]] = {Member: {}, Job: {}}
+        self._newest: dict[str, tuple[datetime, datetime | None, datetime | None, bool]] = {}
+        self.titles: list[str] = []
 
     def take(self, record: Record) -> None:
         """Take in one record that fits."""
@@ -41,22 +53,55 @@ class Forecast:
         elif isinstance(record, Member | Job):
             first = self._first[type(record)]
             first[record.id] = min(record.updated_at, first.get(record.id, record.updated_at))
+        if isinstance(record, Job):
+            if record.id not in self._newest and len(self.titles) < TITLES:
+                self.titles.append(record.title)
+            if record.id not in self._newest or record.updated_at >= self._newest[record.id][0]:
+                self._newest[record.id] = (record.updated_at, record.posted_at, record.expires_at, record.hidden)
+
+    @property
+    def jobs(self) -> int:
+        return len(self._newest)
+
+    def open_jobs(self, t: datetime) -> int:
+        """Jobs whose newest record is open at a moment, timezone-aware."""
+        return sum(not why_closed(posted, expires, hidden, t) for _, posted, expires, hidden in self._newest.values())
+
+    def requests(self) -> Counter[str]:
+        """Split -> requests of the log."""
+        return Counter(request.split for request in self._requests)
+
+    def made(self, t: datetime) -> Counter[str]:
+        """Split -> requests that are made beside them at a moment, where they are."""
+        return made_counts(self.open_jobs(t)) if self.makes else Counter()
+
+    @property
+    def makes(self) -> bool:
+        """Whether requests are made."""
+        return self.requests()["train"] < self._made_below
+
+    @cached_property
+    def _table(self) -> pl.DataFrame:
+        return pl.DataFrame(self._events, _SCHEMA, orient="row").unique("id")
+
+    @cached_property
+    def _requests(self) -> list[PastRequest]:
+        every = dict.fromkeys(("train", "valid", "test"), len(self._table))
+        return past_requests(self._table, every, 0) if self._events else []
 
     def lines(self) -> Iterator[str]:
         """What will be learned from, a line a finding."""
         if not self._events:
             yield "no log: requests are made of members and adverts, and what is learned are the judge's grades alone"
             return
-        events = pl.DataFrame(self._events, _SCHEMA, orient="row").unique("id")
-        every = dict.fromkeys(("train", "valid", "test"), len(events))
-        requests = past_requests(events, every, 0)
-        by_split = {split: sum(one.split == split for one in requests) for split in every}
-        shown = sum(one.complete for one in requests)
-        parts = ", ".join(f"{number:,} {split}" for split, number in by_split.items())
-        opened = f"{len(requests) - shown:,} jobs that were opened without one"
+        events, by_split = self._table, self.requests()
+        shown = sum(one.complete for one in self._requests)
+        parts = ", ".join(f"{by_split[split]:,} {split}" for split in ("train", "valid", "test"))
+        opened = f"{len(self._requests) - shown:,} jobs that were opened without one"
         yield f"{shown:,} lists that were shown and {opened}: {parts}"
-        if by_split["train"] < FEW:
-            yield f"under {FEW} requests to learn from: requests are made of members and adverts beside them"
+        if self.makes:
+            below = self._made_below
+            yield f"under {below} requests to learn from: requests are made of members and adverts beside them"
         if not by_split["test"]:
             yield "no request is held out: the replay measures by made requests (log more, or of a member two jobs)"
         of_nobody = events.filter((pl.col("member_id") == "") & (pl.col("request_id") == "") & (pl.col("query") == ""))

@@ -8,6 +8,7 @@ one moment, by which every record was known.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -57,7 +58,7 @@ def made_requests(workspace: Workspace, seed: int) -> list[PastRequest]:
     jobs = jobs.filter(open_at(time)).sort("id")
     if jobs.is_empty():
         raise NotReady(f"none of the jobs is open at {time.isoformat()}", cure="ingest jobs that are open")
-    half = min(MOST, A_JOB * len(jobs)) // 2
+    half = _half(len(jobs))
     adverts = [jobs.row(int(i), named=True) for i in np.random.default_rng([seed, 23]).permutation(len(jobs))]
     members = _drawn(_members(workspace), seed)[:half]
     recommendations = [_of_member(member, time) for member in members]
@@ -68,6 +69,11 @@ def made_requests(workspace: Workspace, seed: int) -> list[PastRequest]:
         for kind in (recommendations, searches)
         for request, split in zip(kind, _splits(len(kind)), strict=True)
     ]
+
+
+def made_counts(open_jobs: int) -> Counter[str]:
+    """Split -> how many requests are made for a board of so many open jobs."""
+    return Counter([*_splits(_half(open_jobs))] * 2)  # as many recommendations as searches
 
 
 class MadeOf(NamedTuple):
@@ -118,6 +124,10 @@ def _members(workspace: Workspace) -> list[str]:
 
 def _drawn(names: list[str], seed: int) -> list[str]:
     return sorted(names, key=lambda name: row_hash(f"{seed}/{name}"))
+
+
+def _half(open_jobs: int) -> int:
+    return min(MOST, A_JOB * open_jobs) // 2
 
 
 def _splits(number: int) -> Iterator[str]:

@@ -33,21 +33,27 @@ def validate(
 ) -> None:
     """Check a folder of data before anything is loaded: what fits, what does not, and why."""
     from history.forecast import Forecast
+    from rolecall.foresight import board_notes, refusals
     from sources.validate import validate as check
 
-    knobs = params_of(context).ingest
+    params, now = params_of(context), datetime.now(UTC)
+    knobs = params.ingest
     if suggest:
         _suggest(Path(data), mapping or Path(data) / "mapping.yaml", knobs.reading())
         return
-    forecast = Forecast()
+    forecast = Forecast(params.label.made_below)
     with _here(data, mapping or knobs.mapping) as folder:
-        report = check(folder, datetime.now(UTC), knobs.reading(), forecast.take, mapping=mapping or knobs.mapping)
-    foreseen = list(forecast.lines())
+        report = check(folder, now, knobs.reading(), forecast.take, mapping=mapping or knobs.mapping)
+    foreseen = [*forecast.lines(), *board_notes(forecast, params)]
+    refused = refusals(report, forecast, params, now)
     if as_json:
-        typer.echo(json.dumps(report.as_dict() | {"foreseen": foreseen}, indent=2, default=str))
+        found = {"foreseen": foreseen, "refusals": [one._asdict() for one in refused]}
+        typer.echo(json.dumps(report.as_dict() | found, indent=2, default=str))
     else:
         *lines, verdict = report.lines()
-        typer.echo("\n".join([*lines, *(f"log: {line}" for line in foreseen), verdict]))
+        if refused:
+            verdict += f"; of `rolecall run` on this data alone {refused[0].stage} would stop, as said above"
+        typer.echo("\n".join([*lines, *(f"log: {line}" for line in foreseen), *map(str, refused), verdict]))
     if not report.ok:
         raise typer.Exit(2)
 

@@ -21,7 +21,7 @@ def event(number: int, **fields: str) -> Event:
 
 
 def said(*records: Event | Member) -> str:
-    forecast = Forecast()
+    forecast = Forecast(20)
     for record in records:
         forecast.take(record)
     return "\n".join(forecast.lines())
