@@ -30,7 +30,7 @@ from retrieval.filters.attributes import PAID_AT, PAY, AttributeTable, build_att
 from retrieval.index.duplicates import duplicate_groups
 from retrieval.index.job_rows import SHOWN, TEXT_HASH
 from retrieval.index.load import read_parts
-from retrieval.index.manifest import FORMAT, IndexManifest
+from retrieval.index.manifest import FORMAT, IndexManifest, file_hashes
 from retrieval.index.tables import IndexTables, read_index_tables
 from retrieval.links.store import LinkStore
 from retrieval.popularity import build_activity
@@ -156,8 +156,8 @@ def write_index(
     )
 
     def write(staged: Path) -> None:
-        hashes = pa.array(tables.text_hashes, pa.string())
-        pq.write_table(jobs.select(SHOWN).append_column(TEXT_HASH, hashes), staged / "jobs.parquet")
+        texts = pa.array(tables.text_hashes, pa.string())
+        pq.write_table(jobs.select(SHOWN).append_column(TEXT_HASH, texts), staged / "jobs.parquet")
         np.save(staged / "vectors.npy", vectors, allow_pickle=False)
         np.save(staged / "title_vectors.npy", tables.title_vectors, allow_pickle=False)
         if tables.write_items:
@@ -183,7 +183,10 @@ def write_index(
                 own.rmdir()
         if engine == "faiss":
             build_faiss(vectors, faiss).save(staged / "faiss.index")
-        (staged / "index.json").write_text(about.model_dump_json(indent=2))
+        hashes = file_hashes(staged)
+        for name in hashes:
+            (staged / name).chmod(0o444)  # a part that is cut short in place kills whoever has it mapped
+        (staged / "index.json").write_text(about.model_copy(update={"files": hashes}).model_dump_json(indent=2))
 
     if _is_whole(folder):
         log.info("index: version %s is already built", version)

@@ -17,7 +17,7 @@ from retrieval.engines.device import exact_engine
 from retrieval.engines.faiss_engine import FaissEngine
 from retrieval.engines.vectors import StoredVectors
 from retrieval.filters.attributes import AttributeTable
-from retrieval.index.manifest import BUILD_AGAIN, IndexManifest, read_index_manifest
+from retrieval.index.manifest import BUILD_AGAIN, IndexManifest, check_files, read_index_manifest
 from retrieval.index.parts import IndexParts, built_parts
 from retrieval.links.store import LinkStore
 from retrieval.popularity import JobActivity
@@ -47,13 +47,14 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
 
     Raises:
         NotReady: There is no index.
-        IndexMismatch: The index is of another format, or its parts disagree.
+        IndexMismatch: The index is of another format, a part is not as it was built, or parts disagree.
         BadInput: The device is not there or too small, or the engine does not take one.
     """
     manifest = read_index_manifest(folder)
     if device is not None and manifest.engine != "exact":
         problem = f"device {device!r} for an index with engine {manifest.engine}"
         raise BadInput(problem, where=str(folder), cure="leave the device out: FAISS takes a GPU where it knows one")
+    check_files(folder, manifest)
     jobs = _read(folder / "jobs.parquet", pq.read_table)
     vectors = _read(folder / "vectors.npy", _open_array, manifest)
     title_vectors = _read(folder / "title_vectors.npy", _open_array, manifest)

@@ -14,6 +14,7 @@ from contracts.errors import IndexMismatch, NotReady
 from contracts.match import MATCH_VERSION
 from contracts.validation import typed
 from contracts.values import FrozenModel
+from contracts.versions import file_hash
 from retrieval.config import RetrievalConfig
 from retrieval.engines.config import FaissConfig
 from retrieval.words.config import TermsConfig
@@ -43,6 +44,7 @@ class IndexManifest(FrozenModel):
     retrieval: RetrievalConfig = Field(RetrievalConfig(), description="How the index is searched.")
     links: str = Field("", description="Version of the learned links in it; empty where there are none.")
     position: str = Field("", description="Last change of the feed that the records held; empty where not known.")
+    files: Mapping[str, str] = Field({}, description="Part of the index -> SHA-256 of its content.")
 
 
 class _Built(Protocol):
@@ -83,6 +85,23 @@ def check_index(index: _Built, bundle: Manifest, encoder: _Encoder | None = None
         if built_with != expected:
             problem = f"index {index.version} was built with {name} {built_with or 'none'}, not {expected}"
             raise IndexMismatch(problem, cure=BUILD_AGAIN)
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Path in a folder -> SHA-256, of all files in it."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in paths}
+
+
+def check_files(folder: Path, manifest: IndexManifest) -> None:
+    """Raise IndexMismatch where a part is not as it was built: a version stands for one content."""
+    if not manifest.files:
+        raise IndexMismatch("index.json names no parts", where=str(folder), cure=BUILD_AGAIN)
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or file_hash(path) != expected:
+            problem = "it is not as it was built" if path.is_file() else "it is gone"
+            raise IndexMismatch(problem, where=str(path), cure=BUILD_AGAIN)
 
 
 def built_at(folder: Path) -> datetime:

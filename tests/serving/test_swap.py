@@ -28,7 +28,7 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http import run
 from serving.http.run import running
-from tests.make import refused
+from tests.make import refused, replace_part
 from tests.serving.http.test_run import another_bundle
 
 from .test_feed import by_words, delete, has_applied, service, upsert, wait, write
@@ -169,7 +169,7 @@ def test_an_index_that_is_cut_off_is_refused_and_the_one_before_still_serves(
         max((folder / name).glob("*.npy"), key=lambda path: path.stat().st_size) if name == "terms" else folder / name
     )
     content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    replace_part(path, content[: len(content) // 2])
     with refused(IndexMismatch, where=folder / name):
         engine.swap()
     assert engine.servable is before

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from datetime import timedelta
@@ -25,7 +26,7 @@ from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import FORMAT, check_index, read_index_manifest
 from retrieval.request import Request, build_request
 from retrieval.words.config import FieldWeights, TermsConfig
-from tests.make import refused
+from tests.make import refused, replace_part
 from tests.retrieval.conftest import DIM, JOBS, NOW, write_workspace
 
 
@@ -72,10 +73,10 @@ def test_a_file_that_is_cut_off_is_told(tmp_path: Path, cut: float) -> None:
     folder = build_index(write_workspace(tmp_path), engine="faiss")
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         content = path.read_bytes()
-        path.write_bytes(content[: int(cut * len(content))])
+        replace_part(path, content[: int(cut * len(content))])
         with pytest.raises(IndexMismatch):
             JobIndex.load(folder)
-        path.write_bytes(content)
+        replace_part(path, content)
     assert len(JobIndex.load(folder)) == len(JOBS)
 
 
@@ -266,7 +267,7 @@ def test_a_folder_without_an_index_says_what_to_run(tmp_path: Path) -> None:
 
 def test_an_index_with_a_broken_part_is_refused(tmp_path: Path) -> None:
     folder = build_index(write_workspace(tmp_path))
-    (folder / "vectors.npy").write_bytes((folder / "vectors.npy").read_bytes()[:150])
+    replace_part(folder / "vectors.npy", (folder / "vectors.npy").read_bytes()[:150])
     with refused(IndexMismatch, "rolecall index", where=folder / "vectors.npy"):
         JobIndex.load(folder)
 
@@ -350,8 +351,24 @@ def test_vectors_of_titles_are_mapped_and_as_many_as_the_jobs(tmp_path: Path) ->
     titles = JobIndex.load(folder).title_vectors
     assert titles.shape == (7, DIM) and titles.dtype == np.float16
     assert isinstance(titles[slice(0, 1)], np.memmap)
-    np.save(folder / "title_vectors.npy", np.zeros((6, DIM), np.float16))
-    with refused(IndexMismatch, 6, "title vectors", 7):
+
+
+def test_a_part_of_the_right_form_and_another_content_is_refused(tmp_path: Path) -> None:
+    folder = build_index(write_workspace(tmp_path))
+    path = folder / "title_vectors.npy"
+    noise = io.BytesIO()
+    np.save(noise, np.full((7, DIM), np.nan, np.float16))
+    assert len(noise.getvalue()) == path.stat().st_size
+    replace_part(path, noise.getvalue())
+    with refused(IndexMismatch, "rolecall index", where=path):
+        JobIndex.load(folder)
+
+
+def test_a_manifest_that_names_no_parts_is_refused(tmp_path: Path) -> None:
+    folder = build_index(write_workspace(tmp_path))
+    about = json.loads((folder / "index.json").read_text())
+    (folder / "index.json").write_text(json.dumps(about | {"files": {}}))
+    with refused(IndexMismatch, "no parts", where=folder):
         JobIndex.load(folder)
 
 
@@ -369,7 +386,7 @@ def test_parts_of_another_index_are_refused(tmp_path: Path) -> None:
     for part in ("terms", "titles", "activity.npz", "faiss.index"):
         for path in [whole / part, *(whole / part).rglob("*")]:
             if path.is_file():
-                (less / path.relative_to(whole)).write_bytes(path.read_bytes())
+                replace_part(less / path.relative_to(whole), path.read_bytes())
         with pytest.raises(IndexMismatch):
             JobIndex.load(less)
         build_index(Workspace(tmp_path / "less"), engine="faiss")
