@@ -100,7 +100,7 @@ def _blank_is_missing(value: Any) -> Any:
     if isinstance(value, str):
         if value[:1].isdigit():  # no word for nothing begins so, and most times and amounts do
             return value
-        return None if value.strip().casefold() in _MISSING or is_spelled("missing", value) else value
+        return None if value.strip().casefold() in MISSING or is_spelled("missing", value) else value
     return None if isinstance(value, float) and value != value else value
 
 
@@ -152,7 +152,8 @@ def _reading(info: ValidationInfo) -> TimeReading:
     return info.context if isinstance(info.context, TimeReading) else PLAIN
 
 
-_MISSING = {"", "na", "n/a", "nan", "nat", "null", "none", "-", "--", "?"}
+MISSING = {"", "na", "n/a", "nan", "nat", "null", "none", "-", "--", "?"}
+"""Texts in lower case that say that there is nothing."""
 
 Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text), Field(min_length=1)]
 Text = Annotated[str, AfterValidator(_bounded)]

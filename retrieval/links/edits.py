@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,7 +15,7 @@ from contracts.errors import BadInput
 from contracts.values import FrozenModel
 from retrieval.links.candidates import Ends
 from retrieval.links.graph import Link
-from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES, Value, normal
+from retrieval.links.values import JOB_ATTRIBUTES, MEMBER_ATTRIBUTES, Read, Value, no_family, normal
 
 Action = Literal["add", "forbid", "pin"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -94,7 +94,8 @@ def load_edits(
     path: Path | None,
     members: frozenset[Value],
     jobs: frozenset[Value],
-    title: Callable[[str], str],
+    title: Read,
+    family: Read = no_family,
 ) -> list[Decision]:
     """The decisions in a file; none where None.
 
@@ -106,7 +107,11 @@ def load_edits(
     where = str(path)
     document, lines = parse(read_text(path), _Edits, where)
     decisions = [
-        Decision(edit, _ends(edit, ("edits", i), lines, where, members, jobs, title), f"line {lines['edits', str(i)]}")
+        Decision(
+            edit,
+            _ends(edit, ("edits", i), lines, where, members, jobs, title, family),
+            f"line {lines['edits', str(i)]}",
+        )
         for i, edit in enumerate(document.edits)
     ]
     _check_agree(decisions, where)
@@ -120,7 +125,8 @@ def _ends(
     where: str,
     members: frozenset[Value],
     jobs: frozenset[Value],
-    title: Callable[[str], str],
+    title: Read,
+    family: Read,
 ) -> Ends:
     link: LinkText = getattr(edit, edit.action)
     ends = []
@@ -128,7 +134,7 @@ def _ends(
         values = set()
         for attribute, several in texts.items():
             for text in several:
-                value = normal(attribute, text, title)
+                value = normal(attribute, text, title, family)
                 if value not in known:
                     named = [v.value for v in known if v.attribute == attribute]
                     close = get_close_matches(value.value, named, 3, 0.5) or sorted(named)[:3]

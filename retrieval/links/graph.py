@@ -50,6 +50,7 @@ _MEMBER_WORDS = {
     "title": "who work as {}",
     "wish": "who look for work as {}",
     "word": "called {}",
+    "family": "whose work is {}",
     "skills": "with skill {}",
     "seniority": "at {} level",
     "industry": "from {}",
@@ -62,6 +63,7 @@ _MEMBER_WORDS = {
 _JOB_WORDS = {
     "title": "as {}",
     "word": "for work called {}",
+    "family": "for work as {}",
     "skills": "for skill {}",
     "seniority": "at {} level",
     "industry": "in {}",

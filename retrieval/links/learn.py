@@ -14,7 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.errors import TooFewHires
+from contracts.records import Job
 from contracts.tables import latest, parts, read_table
+from contracts.text.families import Families, learn_families
+from contracts.text.verbalizer import job_title
 from contracts.time.open import open_at
 from contracts.versions import set_current, unset_current, write_text
 from contracts.workspace import Workspace
@@ -29,7 +32,7 @@ from retrieval.links.serve import LinkedJobs
 from retrieval.links.store import NONE, LinksManifest, LinkStore
 from retrieval.links.templates import Templates, load_templates
 from retrieval.links.then import Pairs, pairs_then
-from retrieval.links.values import Row, Values, job_values, member_values
+from retrieval.links.values import Read, Row, Values, job_values, member_values, no_family
 
 log = logging.getLogger("rolecall")
 
@@ -51,11 +54,28 @@ class People(NamedTuple):
     jobs: dict[str, Values]
 
 
-def read_values(members: pa.Table, jobs: pa.Table, templates: Templates) -> People:
+def families_of(members: pa.Table, jobs: pa.Table, templates: Templates) -> tuple[str, ...]:
+    """The families of the titles of adverts and people (`contracts.text.families`); none where no template asks."""
+    if not any("family" in pair for pair in templates.pairs):
+        return ()
+    titles = [job_title(Job.model_construct(**row)) for row in _rows(jobs.select(["title", "company"]))]
+    for row in _rows(members.select(["headline", "positions", "preferences"])):
+        titles += [row["headline"] or "", *(one["title"] for one in row["positions"] or ())]
+        titles += row["preferences"]["titles"] or ()
+    return learn_families(filter(None, titles), templates.title)
+
+
+def board_titles(workspace: Workspace) -> list[str]:
+    """The title of each advert, by its newest record."""
+    jobs = read_table(workspace.records / "jobs", ["id", "title", "company", "updated_at"])
+    return [job_title(Job.model_construct(**row)) for row in _rows(_newest(jobs))]
+
+
+def read_values(members: pa.Table, jobs: pa.Table, templates: Templates, family: Read = no_family) -> People:
     """Of records as Arrow (`contracts.records.Member`, `Job`), each id once."""
     return People(
-        {row["id"]: member_values(row, templates.title) for row in _rows(members)},
-        {row["id"]: job_values(row, templates.title) for row in _rows(jobs)},
+        {row["id"]: member_values(row, templates.title, family) for row in _rows(members)},
+        {row["id"]: job_values(row, templates.title, family) for row in _rows(jobs)},
     )
 
 
@@ -81,7 +101,9 @@ def judge(candidates: CandidateLinks, hired: np.ndarray, config: LinksConfig) ->
     return l1_weights(candidates, hired, config.strength)
 
 
-def learn(pairs: Pairs, templates: Templates, config: LinksConfig, named: People) -> LearnedGraph:
+def learn(
+    pairs: Pairs, templates: Templates, config: LinksConfig, named: People, family: Read = no_family
+) -> LearnedGraph:
     """The graph of a log: candidates, judged, kept above the threshold, and edited.
 
     Args:
@@ -89,6 +111,7 @@ def learn(pairs: Pairs, templates: Templates, config: LinksConfig, named: People
         templates: Admissible attribute pairs.
         config: The knobs.
         named: Whose values edits may name.
+        family: The family of a title, for edits that name one.
 
     Raises:
         TooFewHires: There is no hire, or no candidate link.
@@ -99,6 +122,7 @@ def learn(pairs: Pairs, templates: Templates, config: LinksConfig, named: People
         frozenset().union(*named.members.values()),
         frozenset().union(*named.jobs.values()),
         templates.title,
+        family,
     )
     if not pairs.hired.any() or pairs.hired.all():
         problem = "no hire, or nothing but hires, of members and jobs that are known"
@@ -150,14 +174,16 @@ def build_links(workspace: Workspace, config: LinksConfig, until: datetime | Non
     jobs, members = _newest(every_job), _newest(every_member)
     events = latest(read_table(workspace.records / "events", EVENT_COLUMNS), "id", "time")
     last = pc.max(events["time"]).as_py()
-    people = read_values(members, jobs, templates)
+    families = families_of(members, jobs, templates)
+    family = Families(families, templates.title).of
+    people = read_values(members, jobs, templates, family)
 
     def then(pairs: Outcomes) -> Pairs:
-        return pairs_then(pairs, every_member, every_job, templates.title)
+        return pairs_then(pairs, every_member, every_job, templates.title, family)
 
     early = pc.less(events["time"], pa.scalar(until or last + timedelta(seconds=1), events["time"].type))
     pairs = outcomes(events.filter(early), config.non_hires, config.non_hires_per_hire, config.seed)
-    learned = learn(then(pairs), templates, config, people)
+    learned = learn(then(pairs), templates, config, people, family)
     graph, held_out = learned.graph, None
     later = events.filter(pc.invert(early))
     if pc.any(pc.equal(later["action"], "hire")).as_py():
@@ -183,6 +209,7 @@ def build_links(workspace: Workspace, config: LinksConfig, until: datetime | Non
         knobs=config.model_dump(mode="json", exclude={"templates", "edits"}),
         pairs=tuple(map(str, templates.pairs)),
         level_words=templates.level_words,
+        families=families,
         counts=counts,
         held_out=held_out,
         edits=tuple(learned.edits),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from contracts.errors import IndexMismatch, NotReady
+from contracts.text.families import Families
 from contracts.validation import first_line, typed
 from contracts.values import FrozenModel
 from contracts.versions import current, staged_folder
@@ -31,12 +32,12 @@ from retrieval.links.graph import Link, LinkGraph, until_liquid
 from retrieval.links.held_out import HeldOutHires
 from retrieval.links.serve import LinkedJobs, Score
 from retrieval.links.templates import Templates
-from retrieval.links.values import Row, Value, job_values, member_values
+from retrieval.links.values import Read, Row, Value, job_values, member_values
 
 ABOUT = "about.json"
 NONE = "NONE"
 """Beside the versions: why there is no current one."""
-FORMAT = 3
+FORMAT = 4
 _AGAIN = "run `rolecall links learn`"
 _LINKS = pa.schema(
     [
@@ -56,6 +57,7 @@ class LinksManifest(FrozenModel):
 
     Attributes:
         until: Hires before it were learned from; None: all of the log.
+        families: Of the board's titles (`contracts.text.families`).
         blind: Requests of the past from before `until` are asked without links, which may know what came of them.
         held_out: How the hires from `until` on are found; None: there are none.
     """
@@ -69,6 +71,7 @@ class LinksManifest(FrozenModel):
     knobs: Mapping[str, Any]
     pairs: tuple[str, ...]
     level_words: tuple[str, ...]
+    families: tuple[str, ...] = ()
     counts: Mapping[str, int]
     held_out: HeldOutHires | None = None
     edits: tuple[str, ...] = ()
@@ -145,7 +148,7 @@ class LinkStore:
 
         member: `contracts.records.Member` as a dict; open_jobs: (n,) bool by row, what counts towards the liquidity.
         """
-        nodes = self.graph.of_member(member_values(member, self._title))
+        nodes = self.graph.of_member(member_values(member, *self._reading))
         return until_liquid(nodes, self.jobs.rows, open_jobs, self.about.liquidity, self.graph.pinned)
 
     def reasons(self, nodes: np.ndarray, rows: np.ndarray) -> list[str]:
@@ -159,12 +162,18 @@ class LinkStore:
         ids, nodes = [], []
         for row in jobs:
             ids.append(row["id"])
-            nodes.append(self.graph.of_job(job_values(row, self._title)))
+            nodes.append(self.graph.of_job(job_values(row, *self._reading)))
         return LinkStore.make(self.about, self.graph, list(self._members), list(self._members.values()), ids, nodes)
 
+    def family(self, title: str) -> str:
+        """The family of a title; empty where it is of none."""
+        return self._reading[1](title)
+
     @cached_property
-    def _title(self) -> Callable[[str], str]:
-        return Templates.model_validate({"pairs": self.about.pairs, "level_words": self.about.level_words}).title
+    def _reading(self) -> tuple[Read, Read]:
+        """How a title is read, and its family."""
+        title = Templates.model_validate({"pairs": self.about.pairs, "level_words": self.about.level_words}).title
+        return title, Families(self.about.families, title).of
 
     def save(self, folder: Path) -> Path:
         """Write `<folder>/<version>/`, whole or not at all, and return it; nothing is done where it is there."""

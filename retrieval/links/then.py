@@ -8,7 +8,7 @@ later, and those that are a hire of the log.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,12 +21,10 @@ from contracts.text.place_names import folded
 from contracts.text.verbalizer import job_title
 from contracts.time.as_of import rows_as_of
 from retrieval.links.outcomes import Outcomes
-from retrieval.links.values import Row, Values, job_values, member_values
+from retrieval.links.values import Read, Row, Values, job_values, member_values, no_family
 
 EARLY = timedelta(days=90)
 """A position that matches a hire is that hire though it began so long before: an export may date hires late."""
-
-Title = Callable[[str], str]
 
 
 class Pairs(NamedTuple):
@@ -47,7 +45,7 @@ class _Hire(NamedTuple):
     company: str
 
 
-def pairs_then(pairs: Outcomes, members: pa.Table, jobs: pa.Table, title: Title) -> Pairs:
+def pairs_then(pairs: Outcomes, members: pa.Table, jobs: pa.Table, title: Read, family: Read = no_family) -> Pairs:
     """The pairs of members and jobs that have a record, as of the time of each.
 
     Args:
@@ -55,6 +53,7 @@ def pairs_then(pairs: Outcomes, members: pa.Table, jobs: pa.Table, title: Title)
         members: All versions of the records (`contracts.records.Member`).
         jobs: All versions of the records (`contracts.records.Job`).
         title: How a title is read (`Templates.title`).
+        family: Its family.
     """
     of_member, of_job = (
         _versions(table, ids, pairs.times) for table, ids in ((members, pairs.members), (jobs, pairs.jobs))
@@ -66,8 +65,11 @@ def pairs_then(pairs: Outcomes, members: pa.Table, jobs: pa.Table, title: Title)
         if pairs.hired[i]:
             hires[pairs.members[i]].append(_hire(job_rows[i], pairs.times[i], title))
     return Pairs(
-        [member_values(before(member_rows[i], pairs.times[i], hires[pairs.members[i]], title), title) for i in known],
-        [job_values(job_rows[i], title) for i in known],
+        [
+            member_values(before(member_rows[i], pairs.times[i], hires[pairs.members[i]], title), title, family)
+            for i in known
+        ],
+        [job_values(job_rows[i], title, family) for i in known],
         pairs.hired[known],
     )
 
@@ -92,11 +94,11 @@ def _versions(table: pa.Table, ids: Sequence[str], times: Sequence[datetime]) ->
     return rows_as_of(history, moments, ["id"], "at", ["updated_at"], strict=True, else_first=True).to_list()
 
 
-def _hire(job: Row, time: datetime, title: Title) -> _Hire:
+def _hire(job: Row, time: datetime, title: Read) -> _Hire:
     return _Hire(time, title(job_title(Job.model_construct(**job))), folded(job["company"] or ""))
 
 
-def before(member: Row, time: datetime, hires: Sequence[_Hire], title: Title) -> Row:
+def before(member: Row, time: datetime, hires: Sequence[_Hire], title: Read) -> Row:
     """The record without what came at a time or later.
 
     Positions that began then, and those that are one of `hires`, which are the member's own, at that time or later. A
@@ -116,7 +118,7 @@ def _begun(position: Row, time: datetime) -> bool:
     return position["start"] is not None and position["start"] >= time
 
 
-def _is(position: Row, hire: _Hire, member: Row, title: Title) -> bool:
+def _is(position: Row, hire: _Hire, member: Row, title: Read) -> bool:
     """Whether a position is a hire: of the same employer, or of the same title where one of them names no employer."""
     company = folded(position["company"] or "")
     if company and hire.company:

@@ -23,6 +23,12 @@ class Value(NamedTuple):
 
 
 Values = frozenset[Value]
+Read = Callable[[str], str]
+
+
+def no_family(_: str) -> str:
+    """The family of a title where none were learned."""
+    return ""
 
 
 def _position(member: Row, field: str) -> tuple[str, ...]:
@@ -43,6 +49,7 @@ _MEMBER: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "title": lambda m: _position(m, "title") or (m["headline"],),
     "wish": lambda m: m["preferences"]["titles"] or (),
     "word": _titles,
+    "family": _titles,
     "skills": lambda m: m["skills"] or (),
     "seniority": lambda m: (m["seniority"],),
     "industry": lambda m: [p["industry"] for p in m["positions"] or ()],
@@ -55,6 +62,7 @@ _MEMBER: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
 _JOB: Mapping[str, Callable[[Row], Iterable[str | None]]] = {
     "title": lambda j: (job_title(Job.model_construct(**j)),),
     "word": lambda j: (job_title(Job.model_construct(**j)),),
+    "family": lambda j: (job_title(Job.model_construct(**j)),),
     "skills": lambda j: j["skills"] or (),
     "seniority": lambda j: (j["seniority"],),
     "industry": lambda j: (j["industry"],),
@@ -69,30 +77,35 @@ TITLES = ("title", "wish", "word")
 """Attributes that are titles, and are read without their level words; of `word` each word of them is a value."""
 
 
-def member_values(member: Row, title: Callable[[str], str]) -> Values:
-    """All values of a `contracts.records.Member`; title: how a title is read (`Templates.title`)."""
-    return _values(member, _MEMBER, title)
+def member_values(member: Row, title: Read, family: Read = no_family) -> Values:
+    """All values of a `contracts.records.Member`.
+
+    title: How a title is read (`Templates.title`); family: its family (`contracts.text.families.Families.of`).
+    """
+    return _values(member, _MEMBER, title, family)
 
 
-def job_values(job: Row, title: Callable[[str], str]) -> Values:
+def job_values(job: Row, title: Read, family: Read = no_family) -> Values:
     """All values of a `contracts.records.Job`."""
-    return _values(job, _JOB, title)
+    return _values(job, _JOB, title, family)
 
 
-def normal(attribute: str, value: str, title: Callable[[str], str]) -> Value:
-    """A value as it is compared: folded, a place by its one name, and a title without its level words."""
+def normal(attribute: str, value: str, title: Read, family: Read = no_family) -> Value:
+    """A value as it is compared: folded, a place by its one name, a title without its level words or by its family."""
+    if attribute == "family":
+        return Value(attribute, family(value))
     return Value(attribute, title(value) if attribute in TITLES else canonical(attribute, value))
 
 
 def _values(
-    row: Row, readers: Mapping[str, Callable[[Row], Iterable[str | None]]], title: Callable[[str], str]
+    row: Row, readers: Mapping[str, Callable[[Row], Iterable[str | None]]], title: Read, family: Read
 ) -> Values:
     return frozenset(
         value
         for name, read in readers.items()
         for text in read(row)
         if text
-        for value in _parted(normal(name, text, title))
+        for value in _parted(normal(name, text, title, family))
         if value.value
     )
 

@@ -128,6 +128,26 @@ def show(
             typer.echo(f"    {reason}")
 
 
+@links.command("families")
+def families(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:
+    """Print the families of the board's titles that were learned with the links, with the number of adverts of each."""
+    from collections import Counter
+
+    from retrieval.links.learn import board_titles
+    from retrieval.links.store import LinkStore
+
+    place = Workspace(workspace)
+    store, titles = LinkStore.load(place.link_graph), board_titles(place)
+    counts = Counter(map(store.family, titles))
+    told = {name: counts[name] for name in sorted(store.about.families, key=lambda name: (-counts[name], name))}
+    if as_json:
+        typer.echo(json.dumps({"version": store.version, "families": told, "without": counts[""]}, indent=2))
+        return
+    typer.echo(f"{len(told):,} families of {len(titles):,} adverts, {counts['']:,} without one (links {store.version})")
+    for name, adverts in told.items():
+        typer.echo(f"{adverts:>7,}  {name}")
+
+
 def _show_all(store: LinkStore, most: int, as_json: bool) -> None:
     best = [link.explain() for link in store.graph.links[:most]]
     if as_json:

@@ -121,7 +121,7 @@ def test_a_stranger_is_answered_by_the_other_sources(index: JobIndex):
 
 def test_a_reason_names_a_link_that_member_and_job_both_have(index: JobIndex, linked: Workspace):
     members, jobs, _ = market()
-    title = LinkStore.load(linked.link_graph)._title
+    reading = LinkStore.load(linked.link_graph)._reading
     by_sentence = {link.explain(): link for link in index.links.graph.links}  # type: ignore[union-attr]
     for asking in members:
         found = index.search(ask(member_id=asking.id))
@@ -130,9 +130,9 @@ def test_a_reason_names_a_link_that_member_and_job_both_have(index: JobIndex, li
             assert bool(reason) == ("links" in found.found_by(i))
             if reason:
                 link = by_sentence[reason]
-                assert set(link.member) <= member_values(asking.model_dump(), title)
-                assert set(link.job) <= job_values(jobs[int(found.ids[i][1:])].model_dump(), title)
-    assert "members with skill triage were hired as nurse: 4 hires, weight" in " ".join(
+                assert set(link.member) <= member_values(asking.model_dump(), *reading)
+                assert set(link.job) <= job_values(jobs[int(found.ids[i][1:])].model_dump(), *reading)
+    assert "members whose work is nurse were hired for work as nurse: 4 hires, weight" in " ".join(
         index.search(ask(member_id="m00")).reasons
     )
 

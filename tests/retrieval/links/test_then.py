@@ -11,10 +11,11 @@ import pytest
 
 from contracts.arrow import to_table
 from contracts.records import Job, Member
+from contracts.text.families import Families
 from retrieval.links.outcomes import Outcomes
 from retrieval.links.templates import load_templates
 from retrieval.links.then import pairs_then
-from retrieval.links.values import Value, Values
+from retrieval.links.values import Value, Values, job_values, member_values
 
 HIRED = datetime(2026, 3, 1, tzinfo=UTC)
 SOON, LATE = HIRED - timedelta(days=30), HIRED + timedelta(days=200)
@@ -100,3 +101,12 @@ def test_after_the_hire_it_is_known() -> None:
 def test_those_without_a_record_are_left_out() -> None:
     found = then([member(SOON, headline="Porter")], [("m", "j", HIRED, True), ("x", "j", HIRED, True)])
     assert len(found) == 1 and Value("word", "porter") in found[0]
+
+
+def test_titles_that_never_repeat_are_linked_by_their_families() -> None:
+    families = Families(["ward nurse", "porter"], TITLE)
+    values = member_values(member(SOON, headline="Senior Ward Nurse, nights").model_dump(), TITLE, families.of)
+    assert Value("family", "ward nurse") in values
+    other = Job(id="x", title="Ward nurses - Denver", updated_at=SOON).model_dump()
+    assert Value("family", "ward nurse") in job_values(other, TITLE, families.of)
+    assert not any(value.attribute == "family" for value in job_values(other, TITLE)), "where none were learned"

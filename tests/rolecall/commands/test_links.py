@@ -139,3 +139,11 @@ def test_a_workspace_left_without_links_says_why(rolecall: Callable[..., str], w
     rolecall("-q", "--params", params, "links", "learn", "-w", tmp_path, "--or-none")
     assert rolecall("links", "show", "-w", tmp_path).startswith("no links: no link is in 1000 of ")
     assert "least_hires" in json.loads(rolecall("links", "show", "-w", tmp_path, "--json"))["none"]
+
+
+def test_the_families_of_titles_are_listed(rolecall: Callable[..., str], workspace: Workspace):
+    about = json.loads((workspace.link_graph / "about.json").read_text())
+    told = json.loads(rolecall("links", "families", "-w", workspace.root, "--json"))
+    assert set(told["families"]) == set(about["families"]) and told["families"]
+    assert sum(told["families"].values()) + told["without"] == 300
+    assert rolecall("links", "families", "-w", workspace.root).startswith(f"{len(about['families'])} families of 300 ")
