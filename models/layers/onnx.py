@@ -18,6 +18,9 @@ from torch import Tensor, nn
 from contracts.errors import BadInput
 from models.config import Precision
 
+MANY_ROWS = 65_536
+"""Of a table of tokens, from which on an INT8 graph keeps it in INT8 too."""
+
 
 def export_graph(
     module: nn.Module,
@@ -59,7 +62,8 @@ def quantize(
     keep: Sequence[str] = (),
     feeds: Iterable[Mapping[str, np.ndarray]] = (),
 ) -> None:
-    """Turn a graph's products with weights into INT8 in place, at a precision of `models.config.Precision`.
+    """Turn a graph's products with weights into INT8 in place, at a precision of `models.config.Precision`, and its
+    large tables too.
 
     keep: modules whose products stay float32, by their path in the exported one; feeds: inputs of the graph for
     int8_static. Raises BadInput for int8_static without them.
@@ -77,6 +81,7 @@ def quantize(
             _split(model.graph, gemm)
     if precision == "int8_token":
         _scale_tokens(model.graph, products)
+    _narrow_tables(model.graph)
     onnx.save(model, path)
     chosen: dict[str, Any] = {
         "nodes_to_quantize": [product.name for product in products],
@@ -142,6 +147,38 @@ def _products(graph: Any, keep: tuple[str, ...]) -> list[Any]:
     weights = {weight.name for weight in graph.initializer}
     products = [node for node in graph.node if node.op_type in ("MatMul", "Gemm") and node.input[1] in weights]
     return [node for node in products if not _of(node, keep)]
+
+
+def _narrow_tables(graph: Any) -> None:
+    """Keep tables of many rows, as a multilingual vocabulary has, in INT8 with a scale a row: they are most of a graph,
+    and only few rows of them are read in a call."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    tables = {weight.name: weight for weight in graph.initializer if weight.data_type == TensorProto.FLOAT}
+    for node in [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]:
+        name, index, out = node.input[0], node.input[1], node.output[0]
+        table = numpy_helper.to_array(tables[name])
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        if table.ndim != 2 or len(table) < MANY_ROWS or axis != 0:
+            continue
+        if f"{name}_narrow" not in {weight.name for weight in graph.initializer}:
+            scale = np.maximum(np.abs(table).max(axis=1, keepdims=True), 1e-12).astype(np.float32) / 127
+            rows = np.rint(table / scale).astype(np.int8)
+            graph.initializer.append(numpy_helper.from_array(rows, f"{name}_narrow"))
+            graph.initializer.append(numpy_helper.from_array(scale, f"{name}_row_scales"))
+        steps: tuple[tuple[str, list[str], str, dict[str, Any]], ...] = (
+            ("Gather", [f"{name}_narrow", index], f"{out}_narrow", {}),
+            ("Cast", [f"{out}_narrow"], f"{out}_levels", {"to": TensorProto.FLOAT}),
+            ("Gather", [f"{name}_row_scales", index], f"{out}_row_scale", {}),
+            ("Mul", [f"{out}_levels", f"{out}_row_scale"], out, {}),
+        )
+        place = list(graph.node).index(node)
+        graph.node.remove(node)
+        for i, (kind, inputs, output, about) in enumerate(steps):
+            graph.node.insert(place + i, helper.make_node(kind, inputs, [output], f"row of {output}", **about))
+    used = {name for node in graph.node for name in node.input}
+    for name in tables.keys() - used:
+        graph.initializer.remove(tables[name])
 
 
 def _split(graph: Any, gemm: Any) -> None:
