@@ -22,6 +22,8 @@ from models.layers.folder import backbone_folder
 from models.layers.onnx import quantize
 from models.layers.sentences import EncoderOverrides
 from models.layers.whole import WholeModel, open_text_model, pool
+from models.student.student import Student
+from models.teachers.cross_encoder import CrossEncoder
 from retrieval.encoder import TextEncoder
 from tests.make import FAMILIES, refused, tiny_encoder
 
@@ -128,3 +130,26 @@ def test_weights_that_lack_a_layer_are_refused(folders: dict[str, Path], tmp_pat
     save_file(tensors, path, {"format": "pt"})
     with refused(BadInput, "encoder.layer.1", where=tmp_path / "m"):
         open_text_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("family", ["xlm-roberta", "electra", "distilbert"])
+def test_teacher_and_student_of_a_family_score_a_job_alike_alone_and_among_others(
+    folders: dict[str, Path], family: str
+) -> None:
+    """On other families than BERT; a stored one is built from the folder without its weights."""
+    folder = folders[family]
+    teacher = CrossEncoder(folder, ("view", "apply"), 1).eval()
+    student = Student(folder, ("view", "apply"), 2, 1).eval()
+    student.start_from(teacher)
+    ids, mask = (torch.from_numpy(a) for a in pad(token_ids(open_tokenizer(folder, LONGEST), TEXTS)))
+    with torch.no_grad():
+        items = student.encode_items(student.item.embed(ids), mask)
+        prefix = student.encode_prefix(student.prefix.embed(ids[:1]), mask[:1])
+        packed = student.score(prefix, None, items[None])
+        alone = torch.cat([student.score(prefix, None, items[None, [i]]) for i in range(len(TEXTS))], 1)
+    torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-4)
+    assert packed.std() > 0
+    copy = Student(folder, ("view", "apply"), 2, 1, trained=False)
+    copy.load_state_dict(student.state_dict())
+    with torch.no_grad():
+        torch.testing.assert_close(copy.eval().encode_items(copy.item.embed(ids), mask), items)
