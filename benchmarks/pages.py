@@ -16,6 +16,7 @@ from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
+from benchmarks.languages import languages_tables
 from benchmarks.markdown import Rows, by_name, filled, made_by, markdown_table, plain, with_interval, with_unit
 from benchmarks.match import match_tables
 from benchmarks.occupations import occupations_tables
@@ -331,6 +332,7 @@ SOURCES = {
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
     "docs/how-to/order.md": Source(("order",), order_tables),
+    "docs/how-to/languages.md": Source(("languages",), languages_tables),
     "docs/how-to/trained-encoder.md": Source(("occupations",), occupations_tables),
 }
 
