@@ -12,7 +12,13 @@ from pkgutil import walk_packages
 import numpy as np
 
 DATA = {
-    "contracts": ("text/places.yaml", "text/towns/names.parquet", "text/towns/towns.parquet"),
+    "contracts": (
+        "text/adverts/languages/english.yaml",
+        "text/adverts/skills.yaml",
+        "text/places.yaml",
+        "text/towns/names.parquet",
+        "text/towns/towns.parquet",
+    ),
     "feature_repo": ("feature_store.yaml", "profiles/redis.yaml"),
     "policy": ("policy.yaml",),
     "replay": ("report/report.html",),

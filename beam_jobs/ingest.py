@@ -77,7 +77,7 @@ from contracts.reading.times import TimeReading
 from contracts.records import RECORDS, Record
 from contracts.tables import parts, read_table, write_part
 from contracts.text.adverts.reader import TOLD
-from contracts.text.adverts.skills import Gazetteer, gazetteer
+from contracts.text.adverts.skills import Gazetteer, extra_names, gazetteer
 from contracts.text.verbalizer import content_hash
 from contracts.versions import write_text
 from contracts.workspace import Workspace
@@ -149,7 +149,10 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     for phase in PHASES:
         of_phase = {table: units[table] for table in phase if table in units}
         tables |= _take_in(workspace, source, of_phase, load, config.reading(), options)
-    note_skills(workspace)
+    of_board = note_skills(workspace)
+    if tables.get("jobs", Counts()).written:
+        of_extra = len(extra_names())
+        log.info("jobs: skills are known by %s names that the board lists, and %s of an extra", of_board, of_extra)
     for table, counts in tables.items():
         _report(workspace, table, counts)
     written = {table: counts.written for table, counts in tables.items() if counts.written}

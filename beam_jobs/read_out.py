@@ -50,10 +50,11 @@ def all_listed_skills(workspace: Workspace) -> Counter[str]:
     return counts
 
 
-def note_skills(workspace: Workspace) -> None:
-    """Write by which names the records know skills, for who reads adverts one by one."""
+def note_skills(workspace: Workspace) -> int:
+    """Write by which names the records know skills, for who reads adverts one by one; how many those are."""
     known = {name: number for name, number in sorted(all_listed_skills(workspace).items()) if number >= LEAST_LISTED}
     write_text(workspace.skills, json.dumps(known, ensure_ascii=False, indent=0))
+    return len(known)
 
 
 def summed(counts: Iterable[Mapping[str, int]]) -> Counter[str]:

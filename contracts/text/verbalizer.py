@@ -1,8 +1,8 @@
 """The verbaliser: records in, text out. The same pure functions serve Beam, the stream and the request.
 
 Every field has a token budget, numbers become percentile tags, booleans are spelled out, a missing field leaves no
-trace, the newest comes first; of a description the sentences that tell of the work come first, and boilerplate is left
-out (`contracts.text.adverts.sections`). Knows nothing of files, models or clocks.
+trace, the newest comes first; of a long description the sentences that tell of the work come first, and boilerplate is
+left out (`contracts.text.adverts.sections`). Knows nothing of files, models or clocks.
 
 Source of these rules: the semantic job search of LinkedIn (arXiv 2602.07309).
 
@@ -25,7 +25,7 @@ from contracts.records import Education, Job, Member, Position
 from contracts.text.adverts.sections import told_of_work
 from contracts.text.sentences import sentences
 
-TEXT_FORMAT = 4
+TEXT_FORMAT = 5
 """To be raised with any change that alters one byte of a stored text: text and vectors are then made again."""
 
 MEMBER_BUDGET: Mapping[str, int] = {
@@ -53,6 +53,8 @@ JOB_BUDGET: Mapping[str, int] = {
     "description": 480,
 }
 SNIPPET_BUDGET = 16
+READ_WHOLE = 400
+"""Characters of a description up to which it is read as it is: an encoder of 128 tokens reads all of it."""
 QUERY_BUDGET = 32
 ACTIVITY_PER_ACTION: Mapping[str, int] = {
     "hire": 2,
@@ -178,7 +180,7 @@ class Verbalizer:
         )
 
     def job(self, job: Job) -> str:
-        """The text of a job, each field within JOB_BUDGET; of the description the sentences that tell of the work."""
+        """The text of a job, each field within JOB_BUDGET; of a long description what tells of the work."""
         low, high = (self.percentiles.pay_tag(job.currency, amount) for amount in job.yearly_pay)
         return _join(
             JOB_BUDGET,
@@ -191,7 +193,7 @@ class Verbalizer:
             industry=job.industry,
             pay=f"{low} to {high}" if low and high and low != high else low or high,
             skills=_list(job.skills),
-            description=told_of_work(job.description) if job.description else "",
+            description=job.description if len(job.description) <= READ_WHOLE else told_of_work(job.description),
         )
 
 

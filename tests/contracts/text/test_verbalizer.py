@@ -55,7 +55,7 @@ JOB = Job(
 
 
 def test_member_text_is_this_text() -> None:
-    assert TEXT_FORMAT == 4
+    assert TEXT_FORMAT == 5
     assert Verbalizer(PAY).member(NURSE) == (
         "headline: Registered nurse | seniority: senior | location: Austin, TX | wants: Charge nurse, in Dallas, TX | "
         "workplace: onsite | pay: at least p65 | skills: triage, wound care | "
@@ -150,9 +150,13 @@ def test_a_tag_that_is_never_given_has_no_least_value() -> None:
 
 
 def test_the_work_comes_first_and_boilerplate_is_left_out() -> None:
-    about = "We are a world leader in beds. Benefits: Dental. Requirements: Night shifts on a ward."
-    text = Verbalizer().job(Job(id="j", title="Nurse", description=about, updated_at=DAY))
-    assert text == "title: Nurse | description: Requirements: Night shifts on a ward."
+    work = "Requirements: Night shifts on a ward."
+    for about, told in (
+        (f"We are a world leader in beds. {work}", f"We are a world leader in beds. {work}"),
+        (f"{'We are a world leader in beds. ' * 14}Benefits: Dental. {work}", work),
+    ):
+        text = Verbalizer().job(Job(id="j", title="Nurse", description=about, updated_at=DAY))
+        assert text == f"title: Nurse | description: {told}"
 
 
 def test_a_sentence_says_the_same_as_summary_and_as_headline() -> None:
