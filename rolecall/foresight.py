@@ -98,23 +98,26 @@ def _of_rows(report: Report, share: float) -> Iterator[Refusal]:
 def _of_requests(forecast: Forecast, knobs: Params, now: datetime) -> Iterator[Refusal]:
     """Of the stages that learn: from requests of the log, and made ones."""
     label, jobs = knobs.label, forecast.open_jobs(now)
-    by_split = forecast.requests()
     if forecast.makes and not jobs:
         cure = "give jobs that are open: without `hidden`, and with an `expires_at` that is to come or none"
         yield Refusal("label", "none of the jobs is open, and requests have to be made of them", cure)
         return
-    by_split = by_split + forecast.made(now)
+    logged, made = forecast.requests(), forecast.made(now)
+    by_split = logged + made
     if not by_split.total():
         yield Refusal("label", "there is no request in the log, and none are made", "set label: {made_below: 20}")
         return
     if not by_split["test"]:
         yield Refusal("replay", "no request is held out", "give more jobs, or a log of members who acted twice")
     lists = min(label.train_lists, by_split["train"])
-    graded = min(lists, label.graded_lists) * min(label.train_candidates, max(forecast.jobs, 1))
+    of_log = min(lists, label.graded_lists, logged["train"])
+    of_made = min(lists, label.graded_lists) - of_log
+    size = label.train_candidates
+    graded = of_log * min(size, forecast.jobs) + of_made * min(size, jobs - 1)  # a made one: not its own advert
     for name, config in sorted(knobs):
         least = getattr(config, "least_graded", 0)
         if name == "policy_teacher" and graded < least:
             what = f"at most {graded:,} pairs can be graded ({lists:,} lists), least_graded is {least:,}"
             enough = label.graded_lists * label.train_candidates >= least
             more = "give more jobs or a longer log" if enough else "raise label: {graded_lists: ...}"
-            yield Refusal(name, what, f"{more}, or set policy_teacher: {{least_graded: {graded}}}")
+            yield Refusal(name, what, more)

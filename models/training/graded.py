@@ -71,7 +71,9 @@ def require_grades(training: Path, least: int) -> None:
     graded, every = asked_for_grades(training)
     more = f"label with graded_lists of {every.lists} (`label: {{graded_lists: ...}}`), then `rolecall label`"
     if graded.pairs < least:
-        cure = f"{more}, or with more train_lists; or lower least_graded"
+        all_are = graded.lists == every.lists
+        cure = "load more jobs or a longer log" if all_are else f"{more}, or with more train_lists"
+        cure += "; or lower least_graded"
         what = f"{graded.pairs:,} graded pairs for the task relevance, least_graded is {least:,}"
         raise TooFewGrades(what, where=str(training), cure=cure)
     if graded.only and graded.only != every.only:

@@ -142,6 +142,14 @@ def test_too_few_graded_pairs_are_foretold(tmp_path: Path, number: int, params: 
     assert foretold(board(tmp_path / "data", jobs=jobs(number)), params) == stages
 
 
+def test_the_pairs_that_are_foretold_are_those_that_a_run_had(tmp_path: Path) -> None:
+    """A run of this board graded 4: two made requests to learn from, each with the two jobs that are not its own."""
+    _, said = validated(board(tmp_path / "data", jobs=jobs(3)))
+    [refusal] = said["refusals"]
+    assert refusal["what"].startswith("at most 4 pairs can be graded (2 lists)")
+    assert refusal["cure"] == "give more jobs or a longer log"
+
+
 def test_a_log_of_one_member_who_acted_once_is_not_replayed_where_no_request_is_made(tmp_path: Path) -> None:
     once = [{**EVENT, "id": "e", "job_id": "j1", "time": "2026-02-01"}]
     data = board(tmp_path / "data", jobs=jobs(9), members=[{"id": "ann", "updated_at": "2026-01-01"}], events=once)

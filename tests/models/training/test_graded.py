@@ -46,6 +46,12 @@ def test_too_few_graded_pairs_are_refused_with_their_number_and_the_knobs(graded
     require_grades(few.training, 18)
 
 
+def test_where_all_lists_are_graded_more_of_the_board_is_the_cure(graded: Callable[..., Workspace]) -> None:
+    whole = graded(lambda number, row: searched(number))
+    with refused(TooFewGrades, "72 graded pairs", "load more jobs or a longer log"):
+        require_grades(whole.training, 73)
+
+
 @pytest.mark.parametrize(("kept", "kind"), [(1, "searches"), (0, "recommendations")])
 def test_grades_of_one_kind_of_request_are_refused_where_the_log_has_both(
     graded: Callable[..., Workspace], kept: int, kind: str
