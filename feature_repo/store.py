@@ -26,6 +26,7 @@ from contracts.text.work import VOCABULARY
 from contracts.validation import first_line
 from contracts.versions import staged_file
 from contracts.workspace import Workspace
+from feature_repo.trusted import CONFIG, require_trusted
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("rolecall")
 
 PROFILES = ("embedded", "redis")
-CONFIG = "feature_store.yaml"
 BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 SLICE_PAIRS = 50_000
 """Pairs joined at a time: about 100 MB of text."""
@@ -85,7 +85,7 @@ def open_store(workspace: Workspace) -> FeatureStore:
     """The feature store of a workspace.
 
     Raises:
-        NotAFeatureRepo: the folder is no repository, or Feast cannot read it.
+        NotAFeatureRepo: the folder is no repository, Feast cannot read it, or it holds what may run as code.
         BadInput: the profile needs REDIS_URL, which is missing.
     """
     repo = workspace.feature_repo
@@ -94,6 +94,7 @@ def open_store(workspace: Workspace) -> FeatureStore:
             f"no {CONFIG} in {repo}", cure=f"run `rolecall features apply --workspace {workspace.root}` first"
         )
     _check_environment(repo / CONFIG)
+    require_trusted(repo)
     # Feast warns of its own experimental parts at every call; none of it is for the person at the terminal.
     logging.getLogger("feast").setLevel(logging.ERROR)
     import yaml
