@@ -84,6 +84,7 @@ from contracts.workspace import Workspace
 from sources import quarantine
 from sources.check import RowChecker, check_known, is_stranger, named_id, with_time
 from sources.findings import Finding, Findings
+from sources.layout import unread_files
 from sources.open import open_source
 from sources.places import local_folder
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Shard, Source, raw_text
@@ -141,6 +142,8 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     units = {table: ledger.units(source, table) for table in source.tables}
     for path, columns in source.ignored_columns().items():
         log.info("%s: no record has the column %s; not read", path, ", ".join(columns))
+    if unread := unread_files(source):
+        log.warning("not read, of no table: %s (rename them, or name their tables in a mapping)", ", ".join(unread))
     write_text(workspace.reading, config.reading().model_dump_json())
     now = config.now or datetime.now(UTC)
     load = loads.Load(id=run_id(), time=now, source=folder, simulated=simulated)

@@ -16,6 +16,7 @@ from contracts.tables import latest, parts, read_table, write_part
 from contracts.text.verbalizer import content_hash
 from contracts.workspace import Workspace
 from sources.check import named_id
+from sources.layout import unread_files
 from sources.rows import Source
 
 log = logging.getLogger("rolecall")
@@ -24,7 +25,7 @@ log = logging.getLogger("rolecall")
 def close_absent(workspace: Workspace, source: Source, load: Load, most: float) -> int:
     """Close the jobs that a folder does not name: each gets one more version, which is hidden, at the load's time.
 
-    A row that was set aside still names its job. Where a file could not be read, nothing is closed.
+    A row that was set aside still names its job. Where a file is not read, nothing is closed.
 
     Args:
         workspace: With the job records.
@@ -70,7 +71,10 @@ def close_absent(workspace: Workspace, source: Source, load: Load, most: float) 
 
 
 def _named(source: Source) -> set[str] | None:
-    """The ids of all jobs that the folder names; None where a row of it cannot be read or has no id."""
+    """The ids of all jobs that the folder names; None where a row or a file of it is not read, or a row has no id."""
+    if unread := unread_files(source):
+        log.warning("%s may hold jobs and is not read, so the snapshot closes none", ", ".join(unread))
+        return None
     named: set[str] = set()
     for shard in source.shards("jobs"):
         for row in source.read(shard):

@@ -6,6 +6,7 @@ says itself, as a feed of adverts does. The names and words in it are read by `s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -21,10 +22,14 @@ from sources.formats.delimited import Delimited
 from sources.mapping.fields import Fields, require_columns
 from sources.mapping.lists import Lists, each_of
 from sources.mapping.model import DataMapping, ListMapping, require_used
-from sources.rows import RawRow, Shard
+from sources.rows import RawRow, Shard, Source
 
 ANONYMOUS = "anonymous"
 """A folder of events beside `events/`, as the service logs those of nobody in particular."""
+_NUMBERED = re.compile(r"[\s_.\-]*\(?\d[\d\s_.\-:t]*z?\)?$")
+_WORKBOOKS = (".xlsx", ".xls", ".ods")
+_OWN_FOLDERS = frozenset({*RECORDS, ANONYMOUS, "golden", "truth"})
+"""Tables, and what a simulated market has beside them."""
 SAMPLE_ROWS = 200
 """The first rows of a file, which tell how its lists are written."""
 
@@ -116,6 +121,20 @@ class Layout:
         except (*files.BROKEN, UnicodeError, LookupError) as error:  # an encoding that nobody knows
             yield unreadable(shard, error)
 
+    def unread(self) -> list[str]:
+        """The data files of the folder, and of folders in it, that are of no table."""
+        read = {path for table in self.tables for path in self.files(table)}
+        read |= {
+            path
+            for table in RECORDS
+            for listed in self.mapping.of(table).lists.values()
+            for path in self._named(listed.files)
+        }
+        there = [path for path in sorted(self.folder.iterdir()) if path.is_file() and _may_hold_rows(path)]
+        for inner in sorted(path for path in self.folder.iterdir() if path.is_dir() and path.name not in _OWN_FOLDERS):
+            there += [path for path in _data_files(inner) if _table_named(path)]
+        return [path.relative_to(self.folder).as_posix() for path in there if path not in read]
+
     def ignored_columns(self) -> Mapping[str, tuple[str, ...]]:
         ignored = {}
         for table in self.tables:
@@ -156,8 +175,21 @@ def _data_files(folder: Path) -> list[Path]:
     return [path for path in paths if path.is_file() and format_of(path) is not None]
 
 
+def unread_files(source: Source) -> list[str]:
+    """The data files of a source's folder that are of no table; a plugin's source says none."""
+    return source.unread() if isinstance(source, Layout) else []
+
+
+def _may_hold_rows(path: Path) -> bool:
+    """Whether a file may hold rows, also where they cannot be read as it is; one that is being written does not."""
+    if path.name.startswith((".", "~$")) or path.name.lower().startswith("readme"):
+        return False
+    return format_of(path) is not None or path.suffix.lower() in (*files.COMPRESSED, *_WORKBOOKS)
+
+
 def _table_named(path: Path) -> str:
-    stem = files.stem(path)
+    """The table that a file's name says, alone or before a number or date: "jobs_2", "jobs-2026-05", "Jobs (1)"."""
+    stem = _NUMBERED.sub("", files.stem(path))
     return stem if stem in RECORDS else ""
 
 

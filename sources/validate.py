@@ -7,7 +7,7 @@ and keeps the ids of members and jobs and 24 bytes a row: 250 MB for ten million
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +19,7 @@ from contracts.reading.times import PLAIN, TimeReading
 from contracts.records import Event, Grade, Record
 from contracts.versions import row_hash
 from sources.check import RowChecker, check_known, is_stranger, with_time
+from sources.layout import unread_files
 from sources.open import open_source
 from sources.rows import DUPLICATE_REASONS, KEYS, RawRow, Reject, Source, raw_text
 
@@ -69,6 +70,7 @@ class Report:
     layout: str
     tables: dict[str, TableReport]
     ignored_columns: Mapping[str, tuple[str, ...]]
+    unread: Sequence[str] = ()
 
     @property
     def ok(self) -> bool:
@@ -98,6 +100,9 @@ class Report:
             out += [f"  {line}" for line in table.findings]
         for file, columns in self.ignored_columns.items():
             out.append(f"{file}: columns not read: {', '.join(columns)}")
+        if self.unread:
+            cure = "rename them, or name their tables in a mapping: `rolecall validate FOLDER --suggest` writes one"
+            out.append(f"not read, of no table: {', '.join(self.unread)} ({cure})")
         out.append("ok" if self.ok else "not ok: what does not fit would be set aside with its reason, nothing is lost")
         return out
 
@@ -126,7 +131,7 @@ def validate(
     ids: dict[str, set[str]] = {"members": set(), "jobs": set()}
     checkers = {name: RowChecker(now, reading, source) for name in source.tables}
     tables = {name: _table(source, name, checkers[name], ids, taken or (lambda _: None)) for name in source.tables}
-    return Report(str(folder), source.name, tables, dict(source.ignored_columns()))
+    return Report(str(folder), source.name, tables, dict(source.ignored_columns()), unread_files(source))
 
 
 def _table(

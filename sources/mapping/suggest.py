@@ -360,15 +360,22 @@ def _meaning(name: str, word: str) -> str | None:
 
 
 def _action_meant(word: str) -> str | None:
-    """The action that a status says: that of the first of the known words in it, and of these the longest."""
+    """The action that a status says: that of the first of the known words in it, and of these the longest.
+
+    A refusal counts wherever it stands. None where nothing is known, or a word such as "not" turns what is.
+    """
     said = spelling_key(word).split()
     found = []
     for action, words in _names()["actions"].items():
         for one in (one.split() for one in words):
             at = next((at for at in range(len(said)) if said[at : at + len(one)] == one), None)
             if at is not None:
-                found.append((at, -len(one), action))
-    return min(found)[2] if found else None
+                found.append((action != "reject", at, -len(one), action, one))
+    if not found:
+        return None
+    *_, action, known = min(found)
+    turned = set(said) & set(_names()["turning"]) - set(known)
+    return None if turned else action
 
 
 def _action_named(path: Path) -> str | None:

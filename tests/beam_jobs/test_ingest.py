@@ -261,6 +261,14 @@ def test_a_snapshot_closes_what_it_does_not_name_and_opens_it_again(raw, take_in
     assert open_jobs(workspace) == ["j0", "j1", "j2", "j3", "j4", "j9"]
 
 
+def test_a_snapshot_beside_a_file_that_is_not_read_closes_nothing(raw, take_in, workspace, caplog):
+    take_in()
+    raw.write("jobs", raw.good["jobs"][:4])
+    (raw.path / "archive.csv").write_text("id,title\n1,Cook\n")
+    take_in("--snapshot")
+    assert "archive.csv" in caplog.text and len(open_jobs(workspace)) == 5
+
+
 def test_a_snapshot_of_half_a_file_closes_nothing(raw, take_in, workspace):
     take_in()
     raw.write("jobs", raw.good["jobs"][:1])

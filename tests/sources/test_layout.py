@@ -15,6 +15,8 @@ from contracts.errors import MissingColumn, UnknownSource
 from contracts.records import Job, Member, Position, Preferences
 from sources import Reject, delimited, open_source
 from sources.formats import parquet
+from sources.layout import unread_files
+from sources.validate import validate
 from tests.make import refused
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
@@ -265,3 +267,24 @@ def test_a_folder_without_jobs_is_told_so(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told_so(tmp_path: Path) -> None:
     with refused(UnknownSource, tmp_path / "absent"):
         open_source(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("name", ["jobs_2.csv", "jobs (1).csv", "jobs-2026-05.csv", "Jobs.20260501.csv", "jobs2.csv"])
+def test_a_number_or_date_behind_the_name_of_a_table_is_of_it(tmp_path: Path, read: Callable, name: str) -> None:
+    (tmp_path / "jobs.csv").write_text("id,title,updated_at\n1,Cook,2025-01-01\n")
+    (tmp_path / name).write_text("id,title,updated_at\n2,Nurse,2025-01-01\n")
+    assert {job.id for job in read(tmp_path, "jobs")} == {"1", "2"}
+    assert unread_files(open_source(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["jobs_archive.csv", "candidates.csv", "events.xlsx", "old.zip", "2026-05/jobs.csv", "more.parquet"]
+)
+def test_a_data_file_that_is_of_no_table_is_said(tmp_path: Path, name: str) -> None:
+    (tmp_path / "jobs.csv").write_text("id,title,updated_at\n1,Cook,2025-01-01\n")
+    (tmp_path / "README.txt").write_text("of the board")
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"id,title\n2,Nurse\n")
+    assert unread_files(open_source(tmp_path)) == [name]
+    assert any(name in line for line in validate(tmp_path, datetime(2026, 6, 1, tzinfo=UTC)).lines())

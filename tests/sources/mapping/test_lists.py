@@ -133,6 +133,14 @@ def test_candidacies_inside_their_jobs_are_understood(tmp_path: Path, read: Call
         ("Absage", "reject"),
         ("Vorstellungsgespräch geplant", "interview"),
         ("on Mars", None),
+        ("Not hired", None),
+        ("Do not hire", None),
+        ("Hired elsewhere", None),
+        ("No interview", None),
+        ("Nicht eingestellt", None),
+        ("Not selected", "reject"),
+        ("Interview rejected", "reject"),
+        ("Offer Declined", "reject"),
     ],
 )
 def test_a_status_is_the_action_that_it_says_first(tmp_path: Path, status: str, action: str | None) -> None:
