@@ -24,6 +24,7 @@ import torch
 
 from benchmarks import result_file
 from benchmarks.embeddings_data import SHORT, Search, Task, log_task, onet_task, recipe_workspace
+from benchmarks.fusion import halves
 from contracts.machine import cores
 from contracts.progress import Progress
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
@@ -41,7 +42,6 @@ from models.training.states import BATCH_TOKENS
 from replay.measures import mean_estimates
 from retrieval.encoder import TextEncoder
 from retrieval.engines.hits import Hits, top_k
-from retrieval.merge import merge
 from retrieval.words.terms import best
 from rolecall.console import show_progress
 
@@ -236,7 +236,7 @@ def found_by(search: Search, vectors: Sequence[np.ndarray] | None = None, words:
         if vectors is not None:
             scores = (vectors[1] @ vectors[0][i])[rows]
             lists.append(top_k(scores, MERGED, rows) if merged else Hits(rows, scores))
-        hits = Hits(*merge(lists, (0.5, 0.5), max(DEPTHS))[:2]) if merged else lists[0]
+        hits = halves(lists, max(DEPTHS)) if merged else lists[0]
         ranks = np.array([_rank(hits, row) for row in relevant.tolist()])
         values[i] = [(ranks <= depth).mean() for depth in DEPTHS]
     return values

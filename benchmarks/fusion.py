@@ -14,8 +14,10 @@ from contracts.errors import BadInput
 from ranking.listwise import fit_listwise
 from retrieval.candidates import Candidates
 from retrieval.config import Weight
-from retrieval.merge import fusion_inputs
+from retrieval.engines.hits import Hits
+from retrieval.merge import fusion_inputs, merge
 from retrieval.sources.registry import SOURCES
+from retrieval.sources.source import by_place
 
 L2 = 0.01
 
@@ -57,3 +59,11 @@ def _in_columns(candidates: Candidates, names: Sequence[str]) -> np.ndarray:
     for column, name in enumerate(candidates.sources):
         columns[:, names.index(name)] = candidates.scores[:, column]
     return columns
+
+
+def halves(lists: Sequence[Hits], k: int) -> Hits:
+    """Two lists as one, each sure of half of its places, ordered by the sum of the places in them."""
+    rows, places, _ = merge(
+        lists, (0.5, 0.5), k, lambda rows, _: np.sum([by_place(rows, one) for one in lists], axis=0)
+    )
+    return Hits(rows, places)

@@ -20,6 +20,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import result_file
+from benchmarks.fusion import halves
 from benchmarks.markdown import Rows, made_by, markdown_table, with_interval
 from contracts.activity import Activity
 from contracts.arrow import to_table
@@ -32,9 +33,8 @@ from models.encoder.unpack import unpack
 from models.layers.backbone import Backbone
 from replay.measures import mean_estimates
 from retrieval.encoder import TextEncoder
-from retrieval.engines.hits import Hits, top_k
+from retrieval.engines.hits import top_k
 from retrieval.filters.filters import Filter
-from retrieval.merge import merge
 from retrieval.request import build_request
 from retrieval.words.terms import TermIndex, best, build_terms
 from retrieval.words.tokens import job_languages, job_words
@@ -144,7 +144,7 @@ def measured(market: Market, encoders: Encoders) -> dict[tuple[str, str], np.nda
                     lists.append(
                         top_k(jobs[dense] @ vectors[dense][i], MERGED, np.arange(len(jobs[dense]), dtype=np.int32))
                     )
-                hits = Hits(*merge(lists, (0.5, 0.5), DEPTH)[:2]) if len(lists) > 1 else lists[0]
+                hits = halves(lists, DEPTH) if len(lists) > 1 else lists[0]
                 found.append(measure(hits.rows[:DEPTH], requests.grades[i]))
             values[kind, system] = np.array(found)
     return values

@@ -163,7 +163,7 @@ def learn_order(index: JobIndex, past: Asked) -> Learned:
         if any(mine.any() for mine in gains):
             fitted[surface] = fit_fusion(found, gains)
         else:
-            log.warning("nothing to learn the order of a %s from; it stays that of reciprocal ranks", surface)
+            log.warning("nothing to learn the order of a %s from; it stays that of evidence", surface)
     return Learned(**fitted)
 
 

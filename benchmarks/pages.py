@@ -22,6 +22,7 @@ from benchmarks.match import match_tables
 from benchmarks.occupations import occupations_tables
 from benchmarks.order import frontier_table
 from benchmarks.retrieval_tables import retrieval_tables
+from benchmarks.titles import titles_tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "benchmarks"
@@ -334,6 +335,7 @@ SOURCES = {
     "docs/how-to/order.md": Source(("order",), order_tables),
     "docs/how-to/languages.md": Source(("languages",), languages_tables),
     "docs/how-to/trained-encoder.md": Source(("occupations",), occupations_tables),
+    "docs/how-to/merging.md": Source(("titles",), titles_tables),
 }
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from retrieval.engines.config import FaissConfig
 from retrieval.sources.registry import SOURCES
 from retrieval.words.config import TermsConfig
 
-RECOMMEND_SHARES = {"dense": 0.15, "recent": 0.2, "terms": 0.4, "popular": 0.25, "links": 0.0}
+RECOMMEND_SHARES = {"dense": 0.25, "recent": 0.15, "terms": 0.3, "popular": 0.25, "links": 0.0}
 SEARCH_SHARES = {"dense": 0.4, "recent": 0.05, "terms": 0.45, "popular": 0.02, "links": 0.0}
 """A query says what is looked for, so that words and vectors count more."""
 
@@ -68,13 +68,13 @@ def _over(defaults: Mapping[str, float]) -> BeforeValidator:
 
 
 Shares = Annotated[Mapping[str, Share], AfterValidator(_known_sources), AfterValidator(_within_one)]
-"""Source to the share of the candidates that it is sure of, which is its weight in reciprocal-rank fusion too. A source
+"""Source to the share of the candidates that it is sure of, which is its weight in the merged order too. A source
 whose share is 0 is not asked."""
 Weights = Annotated[Mapping[str, Weight], AfterValidator(_known_sources)]
 
 
 class Learned(FrozenModel):
-    """Weights by which the candidates of a surface are ordered; none: by reciprocal ranks.
+    """Weights by which the candidates of a surface are ordered; none: by evidence.
 
     `python -m benchmarks.merging` fits them to a log and prints them as this section.
     """
@@ -124,5 +124,5 @@ class RetrievalConfig(FrozenModel):
         return tuple(dict.fromkeys((*self.shares(""), *self.shares("a query"))))
 
     def weights(self, query: str) -> Mapping[str, Weight]:
-        """Empty where the order is that of reciprocal ranks."""
+        """Empty where the order is that of evidence."""
         return self.learned.search if query else self.learned.recommend

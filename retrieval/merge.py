@@ -1,8 +1,8 @@
-"""Several ranked lists into one, with a place kept for each list's best: by reciprocal ranks or by learned weights."""
+"""Several ranked lists into one, with a place kept for each list's best: by evidence or by learned weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -10,24 +10,24 @@ from contracts.errors import BadInput
 from retrieval.config import Weight
 from retrieval.engines.hits import NO_HITS, Hits
 
-RANK_OFFSET = 60
-"""The paper's constant: how slowly a rank's weight falls."""
+Order = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(m,) ascending rows and their (m, S) scores, NaN where a list lacks the row, to (m,) float64, higher is better."""
 
 
 def merge(
     lists: Sequence[Hits],
     shares: Sequence[float],
     k: int,
-    weights: Sequence[Weight] | None = None,
+    order: Order,
     down: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The k best of several lists; each list's first `share * k` are among them whatever the others say.
 
     Args:
         lists: S lists, each best first, without repeats in itself.
-        shares: Of the lists: non-negative, at most 1 together; also their weights in reciprocal-rank fusion.
+        shares: Of the lists: non-negative, at most 1 together.
         k: Rows to return at most.
-        weights: Of the lists, for `linear_scores`. None: the order is that of reciprocal ranks.
+        order: What the rows are ordered by.
         down: (n,) bool by row of the index, the rows that come after all others and have no sure place.
 
     Returns:
@@ -36,14 +36,10 @@ def merge(
 
     Raises:
         BadInput: k is below 1, or the shares add up to more than 1.
-
-    Source: Cormack, Clarke and Buettcher, Reciprocal rank fusion outperforms Condorcet (SIGIR 2009).
     """
     if k < 1 or sum(shares) > 1 + 1e-9:
         raise BadInput(f"k is {k} and the shares add up to {sum(shares):g}", cure="k of 1 or more, shares up to 1")
     rows, place = np.unique(np.concatenate([NO_HITS.rows, *(hits.rows for hits in lists)]), return_inverse=True)
-    reciprocal = [share / (RANK_OFFSET + 1 + np.arange(len(h.rows))) for h, share in zip(lists, shares, strict=True)]
-    fused = np.bincount(place, np.concatenate(reciprocal) if reciprocal else None, minlength=len(rows))
     scores = np.full((len(rows), len(lists)), np.nan, np.float32)
     kept = np.zeros(len(rows), dtype=bool)
     start = 0
@@ -52,13 +48,12 @@ def merge(
         scores[places, column] = hits.scores
         kept[places[: int(share * k)]] = True
         start += len(places)
-    if weights is not None:
-        fused = linear_scores(scores, weights)
+    fused = order(rows, scores)
     if down is not None:
         fused, kept = below_others(fused, down[rows]), kept & ~down[rows]
-    order = np.lexsort((rows, -fused, ~kept))[:k]  # the kept ones first, so that the cut spares them
-    order = order[np.lexsort((rows[order], -fused[order]))]
-    return rows[order].astype(np.int32), fused[order].astype(np.float32), scores[order]
+    first = np.lexsort((rows, -fused, ~kept))[:k]  # the kept ones first, so that the cut spares them
+    first = first[np.lexsort((rows[first], -fused[first]))]
+    return rows[first].astype(np.int32), fused[first].astype(np.float32), scores[first]
 
 
 def below_others(scores: np.ndarray, down: np.ndarray) -> np.ndarray:

@@ -172,10 +172,15 @@ class JobIndex:
         posted, expires = self.attributes.number("posted_at")[rows], self.attributes.number("expires_at")[rows]
         return is_open(posted, expires, ~self.jobs.open(rows), time.timestamp())
 
-    def term_shares(self, request: Request) -> np.ndarray:
-        """(n,) float32 in [0, 1]: BM25 of each job for the request's words, divided by the best job's."""
+    def term_scores(self, request: Request) -> np.ndarray:
+        """(n,) float32: BM25 of each job for the request's words."""
         scores = self.terms.scores(request.words)
         scores[self.jobs.ended] = 0
+        return scores
+
+    def term_shares(self, request: Request) -> np.ndarray:
+        """(n,) float32 in [0, 1]: `term_scores` divided by the best job's."""
+        scores = self.term_scores(request)
         return scores / max(float(scores.max(initial=0)), 1e-12)
 
     def places(self, request: Request, attribute: str) -> list[str]:

@@ -13,12 +13,12 @@ from retrieval.candidates import Candidates
 from retrieval.engines.hits import Hits
 from retrieval.index.job_rows import JobRows
 from retrieval.index.manifest import IndexManifest
-from retrieval.merge import merge
+from retrieval.merge import linear_scores, merge
 from retrieval.popularity import popular_nearby
 from retrieval.request import Request
 from retrieval.rules.conditions import Jobs
 from retrieval.rules.rules import Rule, demoted, demoted_by, without_removed
-from retrieval.sources.source import SearchedIndex, Source, SourceQuery, VectorSource
+from retrieval.sources.source import SearchedIndex, Source, SourceQuery, VectorSource, by_place
 from retrieval.words.terms import TermIndex
 
 NEWEST = "newest"
@@ -55,10 +55,18 @@ def search(index: Index, request: Request, vector: np.ndarray | None, k: int, ru
     if not any(len(found.rows) for found in hits.values()):
         shares, hits = {NEWEST: 1.0}, {NEWEST: _newest(query)}
     learned = {} if NEWEST in hits else config.weights(request.query)
-    weights = [learned.get(name, (0.0, 0.0)) for name in hits] if learned else None
+
+    def order(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        if NEWEST in hits:
+            return by_place(rows, hits[NEWEST])
+        if learned:
+            return linear_scores(scores, [learned.get(name, (0.0, 0.0)) for name in hits])
+        told = [index.sources[name].evidence(query, rows, found) for name, found in hits.items()]
+        return np.array([shares[name] for name in hits]) @ np.array(told)
+
     demotions = demoted(rules, index, request)
     last = np.logical_or.reduce(list(demotions.values())) if demotions else None
-    rows, fused, scores = merge(list(hits.values()), [shares[name] for name in hits], k, weights, last)
+    rows, fused, scores = merge(list(hits.values()), [shares[name] for name in hits], k, order, last)
     return Candidates(
         rows,
         [index.ids[row] for row in rows],

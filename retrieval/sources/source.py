@@ -22,6 +22,9 @@ from retrieval.links.store import LinkStore
 from retrieval.popularity import JobActivity
 from retrieval.request import Request
 
+COSINE_STEP = 0.1
+"""About the standard deviation of the cosines of unlike texts, for encoders whose cone is wide or was opened."""
+
 
 class SearchedIndex(Protocol):
     """What sources read of an index of n rows; `retrieval.index.job_index.JobIndex` is one."""
@@ -52,7 +55,7 @@ class SearchedIndex(Protocol):
 
     def nearness(self, request: Request) -> np.ndarray: ...
 
-    def term_shares(self, request: Request) -> np.ndarray: ...
+    def term_scores(self, request: Request) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -74,9 +77,24 @@ class SourceQuery:
     k: int
 
     @cached_property
+    def term_scores(self) -> np.ndarray:
+        """(n,) float32: `JobIndex.term_scores`, computed once a search."""
+        return self.index.term_scores(self.request)
+
+    @cached_property
     def term_shares(self) -> np.ndarray:
-        """(n,) float32 in [0, 1]: `JobIndex.term_shares`, computed once a search."""
-        return self.index.term_shares(self.request)
+        """(n,) float32 in [0, 1]: `JobIndex.term_shares`."""
+        return self.term_scores / max(float(self.term_scores.max(initial=0)), 1e-12)
+
+
+def by_place(rows: np.ndarray, found: Hits) -> np.ndarray:
+    """(m,) float64: 1 for the first row that was found, evenly less for those behind it, 0 for those that were not.
+
+    rows: (m,) ascending; it holds all rows that were found.
+    """
+    places = np.zeros(len(rows))
+    places[np.searchsorted(rows, found.rows)] = 1 - np.arange(len(found.rows)) / max(len(found.rows), 1)
+    return places
 
 
 class Source(ABC):
@@ -117,6 +135,20 @@ class Source(ABC):
     def search(self, query: SourceQuery) -> Hits | None:
         """The best rows that `query.mask` passes, at most `query.k`; None where it has nothing to go by."""
 
+    def evidence(self, query: SourceQuery, rows: np.ndarray, found: Hits) -> np.ndarray:
+        """How much speaks for each row, on a scale that sources share: unlike rows differ by about 1.
+
+        Args:
+            query: What was asked.
+            rows: (m,) of the index in ascending order, whether this source found them or not.
+            found: What `search` returned.
+
+        Returns:
+            (m,) float64, by the row's place among those found: see `by_place`. A source that can score any row
+            overrides it, so that a row is not put down because it came just behind the k that were found.
+        """
+        return by_place(rows, found)
+
     def reasons(self, query: SourceQuery, rows: np.ndarray) -> list[str]:
         """A sentence for each of (m,) rows that it found, where `why` does not say it all; empty strings elsewhere."""
         return [""] * len(rows)
@@ -133,3 +165,10 @@ class VectorSource(Source):
         """The rows with the highest inner product with `target`."""
         target = self.target(query)
         return None if target is None else query.index.engine.search(target[None], query.mask, query.k)[0]
+
+    def evidence(self, query: SourceQuery, rows: np.ndarray, found: Hits) -> np.ndarray:
+        """The cosine with `target`, in steps of `COSINE_STEP`."""
+        target = self.target(query)
+        if target is None:
+            return np.zeros(len(rows))
+        return query.index.vectors[rows].astype(np.float64) @ np.asarray(target, np.float64) / COSINE_STEP

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from contracts.activity import Activity
@@ -14,15 +16,19 @@ from contracts.plugins import load_plugin
 from ranking.explain import explain
 from ranking.rank import as_retrieved
 from retrieval.config import RetrievalConfig
+from retrieval.engines.hits import NO_HITS
 from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
 from retrieval.index.changes import Upsert
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request, build_request
 from retrieval.sources.registry import SOURCES, why
+from retrieval.sources.source import COSINE_STEP, SourceQuery
+from retrieval.sources.terms import STEP
 from tests.make import NOW, job, refused
 from tests.retrieval.conftest import write_workspace
 
+TRADES = ("Ward Nurse", "Night Nurse", "Truck Driver", "Baker")
 INITIALS = '''
 """Jobs whose title begins as the query does."""
 
@@ -121,3 +127,32 @@ def test_an_index_whose_source_is_not_installed_is_refused_by_the_sources_name(
     with refused(IndexMismatch, "initials"):
         JobIndex.load(folder)
     assert why("initials", 1.0) == ""
+
+
+def test_the_order_is_the_sum_of_what_sources_say_times_their_shares(tmp_path: Path) -> None:
+    """Also of jobs that a source did not bring: a cosine counts for whatever the words found."""
+    jobs = tuple(job(f"j{i}", title, updated_at=NOW - timedelta(days=9)) for i, title in enumerate(TRADES))
+    place = write_workspace(tmp_path, jobs)
+    config = RetrievalConfig(search={"dense": 0.6, "recent": 0.0, "terms": 0.3, "popular": 0.0})
+    index = JobIndex.load(build_index(place, retrieval=config))
+    vector = index.vectors[1]
+    request = build_request("", Activity(), "ward nurse nights", "", Filter(), NOW)
+    found = index.search(request, vector)
+    cosines = np.asarray(index.vectors)[found.rows] @ vector
+    words = index.term_scores(request)[found.rows]
+    assert len(found) == len(jobs) and words.min() == 0 < words.max()
+    np.testing.assert_allclose(found.fused, 0.6 * cosines / COSINE_STEP + 0.3 * STEP * 3 * words, rtol=1e-4)
+    two = index.search(request, vector, 2)
+    assert two.ids == found.ids[:2]
+    np.testing.assert_allclose(two.fused, found.fused[:2], rtol=1e-6)
+
+
+def test_the_more_words_are_asked_for_the_more_they_count(tmp_path: Path) -> None:
+    jobs = tuple(job(f"j{i}", title, updated_at=NOW - timedelta(days=9)) for i, title in enumerate(TRADES))
+    index = JobIndex.load(build_index(write_workspace(tmp_path, jobs)))
+    said = []
+    for query in ("nurse", "nurse zzz yyy xxx"):
+        request = build_request("", Activity(), query, "", Filter(), NOW)
+        asked = SourceQuery(index, request, None, np.ones(len(jobs), bool), 10)
+        said.append(index.sources["terms"].evidence(asked, np.arange(len(jobs)), NO_HITS).max())
+    assert said[1] == pytest.approx(4 * said[0])

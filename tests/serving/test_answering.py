@@ -109,7 +109,7 @@ def test_without_the_encoder_words_and_activity_find_candidates(
 def test_without_retrieval_the_answer_is_what_is_popular_nearby(
     ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine.servable.index, "term_shares", None)
+    monkeypatch.setattr(engine.servable.index, "term_scores", None)
     answer = ask()
     assert answer["degraded"] == ["retrieval"]
     assert [result["found_by"] for result in answer["results"]] == [["popular"]] * 5
