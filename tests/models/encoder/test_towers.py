@@ -16,7 +16,7 @@ from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from contracts.workspace import Workspace
 from models.config import EncoderTraining
-from models.encoder import towers
+from models.encoder import centre, towers
 from models.encoder.contrast import truncate_dim
 from models.encoder.export import PooledEncoder, encoder_version, export_encoder
 from models.encoder.positives import Positives
@@ -263,8 +263,9 @@ def test_widths_and_layers_that_the_backbone_has_not_are_refused(tmp_path: Path,
 
 @pytest.mark.parametrize("dim", [None, 8])
 def test_the_exported_graph_gives_the_vectors_that_were_trained(
-    tmp_path: Path, knobs: Callable, dim: int | None
+    tmp_path: Path, knobs: Callable, dim: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(centre, "NARROW", 1.1)  # a tiny encoder makes a narrow cone, which would be opened
     trained = train_encoder(tmp_path, slang(), knobs(epochs=1, dims=(8,)))
     version = export_encoder(tmp_path / "encoder", trained, "float32", dim)
     served = TextEncoder(tmp_path / "encoder").encode(JOBS, "job")
