@@ -35,6 +35,10 @@ _TAG = re.compile(
     rf"(?:\s*/?>|\s[^<>=]*=[^<>]*>|(?ai:\s+(?:{_any(_BARE)}))+\s*/?>)"
     r"|<![A-Za-z][^<>]*>|<\?[A-Za-z][^<>]*\?>|<!--"
 )
+_INSIDE_WORDS = re.compile(
+    rf"</?(?ai:{_any('b i u em strong font wbr sub sup small big mark')})(?:\s+[^<>=]*=[^<>]*|\s*/?)>(?=([^\s<]))"
+)
+"""Tags that may stand inside a word: `<b>N</b>urse`."""
 _CDATA = re.compile(r"<!\[CDATA\[|\]\]>")
 _INLINE = re.compile(r"data:[\w.+-]{1,60}/[\w.+-]{1,60}(?:;[\w.=+-]{1,60}){0,4};base64,[A-Za-z0-9+/=_%-]*")
 """A file inside a text, as an image of thousands of characters."""
@@ -68,7 +72,7 @@ def clean_text(text: str) -> str:
         before = text
         text = html.unescape(_HUGE.sub("", text))  # `int` refuses such a number; no character has it
         text = _CDATA.sub("", without_files(_CONTROL.sub("", text)))
-        text = _without(_TAG, _without(_BLOCK, text))
+        text = _without(_TAG, _INSIDE_WORDS.sub(_no_space, _without(_BLOCK, text)))
         text = _MARKS.sub(_few_marks, text.encode("utf-8", "ignore").decode())
         text = unicodedata.normalize("NFC", text)
         if text == before:
@@ -101,6 +105,11 @@ def _without(markup: re.Pattern[str], text: str) -> str:
         kept += text[at : opening.start()], " "
         at = whole.end()
     return "".join([*kept, text[at:]]) if kept else text
+
+
+def _no_space(tag: re.Match[str]) -> str:
+    """Nothing in place of a tag inside a word; before a capital or a digit it stays: `<b>Pay</b>Good` are two words."""
+    return tag[0] if tag[1].isupper() or tag[1].isdigit() else ""
 
 
 def _few_marks(run: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ still use it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sources.findings import Finding
@@ -44,16 +45,35 @@ def row(fields: dict[str, Any]) -> tuple[dict[str, Any], tuple[Finding, ...]]:
     """A row of jobs of the fields of an advert by their path, and what was assumed."""
     left = dict(fields)
     found = {field: value for field, names in NAMES.items() if (value := _take(left, names)) is not None}
-    parts = [str(value) for names in PLACE if (value := _take(left, names)) is not None]
-    whole = _take(left, WHOLE_PLACE) if not parts else None
-    place = ", ".join(parts) or whole
-    if place:
-        found["location"] = "; ".join(place) if isinstance(place, list) else place
     findings = []
+    places, are_unclear = _places(left)
+    if are_unclear:
+        findings.append(Finding("location", "several_places", "", "cities without regions: they do not pair"))
+    whole = _take(left, WHOLE_PLACE) if not places else None
+    if place := places or whole:
+        found["location"] = "; ".join(map(str, place)) if isinstance(place, list) else place
     if "posted_at" in found and "updated_at" not in found:
         found["updated_at"] = found["posted_at"]
         findings.append(Finding("updated_at", "missing_field", "", "taken from posted_at"))
     return found | left, tuple(findings)
+
+
+def _places(fields: dict[str, Any]) -> tuple[list[str], bool]:
+    """The places of cities, regions and countries, which leave the fields, and whether it is unclear how they pair.
+
+    One region or country holds for all cities; several pair with the cities in order where they are as many.
+    """
+    parts = [list(_texts(_take(fields, names))) for names in PLACE]
+    number = max(map(len, parts))
+    if all(len(part) in (0, 1, number) for part in parts):
+        columns = [part * number if len(part) == 1 else part for part in parts if part]
+        return list(dict.fromkeys(map(", ".join, zip(*columns, strict=True)))), False
+    return parts[0] or next(filter(None, parts)), True
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if value is not None:
+        yield from map(str, value if isinstance(value, list) else [value])
 
 
 def _take(fields: dict[str, Any], names: tuple[str, ...]) -> Any:

@@ -158,9 +158,10 @@ def test_cleaned_text_is_normal_and_has_no_control_characters(text: str) -> None
         ("if a <b and c> d, ask <me@example.org>", "if a <b and c> d, ask <me@example.org>"),
         ("&lt;T&gt; is text, &lt;b&gt;bold&lt;/b&gt; is not", "<T> is text, bold is not"),
         ("<td nowrap>a</td><o:p>b</o:p><br/><INPUT disabled>c", "a b c"),
-        ("<!DOCTYPE html><html lang=en><?xml version='1.0'?>a<![CDATA[<i>b</i>]]>", "a b"),
+        ("<!DOCTYPE html><html lang=en><?xml version='1.0'?>a<![CDATA[<p>b</p>]]>", "a b"),
         ("soft\u00adhyphen, zero\u200bwidth\ufeff, no\u00a0break", "softhyphen, zerowidth, no break"),
         ("<p>a</p><img src='data:image/png;base64," + "iVBORw0KGgo" * 9_000 + "'><p>b</p>", "a b"),
+        ("<b>N</b>urse w<wbr>ord, <em class='x'>good</em>. <b>Pay</b>Good", "Nurse word, good. Pay Good"),
         ("![logo](data:image/png;base64,iVBORw0KGgo=) text", "![logo]() text"),
     ],
 )

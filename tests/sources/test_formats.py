@@ -225,6 +225,88 @@ def test_entities_are_refused(tmp_path: Path, read: Callable, declared: str) -> 
     assert isinstance(reject, Reject) and reject.reason == "unsafe_xml"
 
 
+def advert(number: int, title: str = "Cook", more: str = "") -> str:
+    return f"<job><id>{number}</id><title>{title}</title><date>2025-05-01</date>{more}</job>\n"
+
+
+@pytest.mark.parametrize(
+    ("title", "read_as"),
+    [
+        ("R&D cook", "R&D cook"),
+        ("Cook &nbsp;&eacute; &unknown; &#11;&#169;", "Cook é &unknown; ©"),
+        ("Co\x0bok\uffff", "Cook"),
+        ("Cook, <5 tables", "Cook, <5 tables"),
+        ("<b>C</b>ook<br>", "Cook"),
+        ("<![CDATA[R&D &amp; <b>cook</b>]]>", "R&D & cook"),
+        ("Cook <o:p>nights</o:p>", "Cook nights"),
+    ],
+)
+def test_a_slip_in_a_feed_costs_nothing(tmp_path: Path, read: Callable, title: str, read_as: str) -> None:
+    (tmp_path / "jobs.xml").write_text(f"<source>{advert(1, title)}{advert(2)}</source>")
+    assert [(job.id, job.title) for job in read(tmp_path, "jobs")] == [("1", read_as), ("2", "Cook")]
+
+
+@pytest.mark.parametrize("broken", ["<title>", "</x>", "<x y>", "<a>" * 200])
+def test_what_is_no_xml_costs_its_advert_alone(tmp_path: Path, read: Callable, broken: str) -> None:
+    text = f"<source xmlns:a='b'>\n{advert(1)}{advert(2, 'Cook ' + broken)}{advert(3)}<a:x/>{advert(4)}</source>"
+    (tmp_path / "jobs.xml").write_text(text)
+    first, reject, *others = read(tmp_path, "jobs")
+    assert [job.id for job in (first, *others)] == ["1", "3", "4"]
+    assert (reject.reason, reject.line) == ("bad_xml", 3) and "Cook" in reject.raw
+
+
+@pytest.mark.parametrize("cut", [20, 100, 190])
+def test_an_advert_is_read_wherever_a_block_ends(
+    tmp_path: Path, read: Callable, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    monkeypatch.setattr("sources.formats.mended.BLOCK", cut)
+    body = "".join(advert(n, "<![CDATA[R&D]]>", "<description><p>Grill &nbsp; R&D<br></description>") for n in range(9))
+    (tmp_path / "jobs.xml").write_text(f"<source>{body}</source>")
+    assert [(job.title, job.description) for job in read(tmp_path, "jobs")] == [("R&D", "Grill R&D")] * 9
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "iso-8859-2", "utf-16"])
+def test_a_feed_is_read_in_the_encoding_that_it_states(tmp_path: Path, read: Callable, encoding: str) -> None:
+    text = f"<?xml version='1.0' encoding='{encoding}'?><source>{advert(1, 'Łódź')}</source>"
+    (tmp_path / "jobs.xml").write_bytes(text.encode(encoding))
+    assert [job.title for job in read(tmp_path, "jobs")] == ["Łódź"]
+
+
+def test_a_stray_byte_is_read_and_said_and_an_unknown_encoding_refused(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "jobs.xml").write_bytes(f"<source>{advert(1, 'Café')}{advert(2)}</source>".encode("latin-1"))
+    assert [job.title for job in read(tmp_path, "jobs")] == ["Café", "Cook"]
+    assert found(tmp_path)["jobs.xml", "encoding", "1 bytes on 1 lines are not UTF-8"] == 1
+    (tmp_path / "jobs.xml").write_text(f"<?xml version='1.0' encoding='klingon'?><source>{advert(1)}</source>")
+    [reject] = read(tmp_path, "jobs")
+    assert reject.reason == "unreadable_file" and "klingon" in reject.detail
+
+
+@pytest.mark.parametrize(
+    ("places", "location"),
+    [
+        ("<city>Austin</city><state>TX</state><city>Boston</city><state>MA</state>", "Austin, TX; Boston, MA"),
+        ("<city>Austin</city><city>Dallas</city><state>TX</state>", "Austin, TX; Dallas, TX"),
+        ("<city>Austin</city><city>Dallas</city><city>Bern</city><state>TX</state><state>BE</state>", None),
+        ("<location>Austin, TX</location><location>Boston, MA</location>", "Austin, TX; Boston, MA"),
+        ("<location><city>Austin</city></location><location><city>Bern</city></location>", "Austin; Bern"),
+        ("<address><a>Austin</a> or <a>Bern</a></address>", "Austin or Bern"),
+    ],
+)
+def test_repeated_places_of_a_feed_are_several(
+    tmp_path: Path, read: Callable, places: str, location: str | None
+) -> None:
+    (tmp_path / "jobs.xml").write_text(f"<source>{advert(1, more=places)}</source>")
+    [job] = read(tmp_path, "jobs")
+    assert job.location == (location or "Austin; Dallas; Bern")
+    assert found(tmp_path)["location", "several_places", ""] == (location is None)
+
+
+def test_html_in_a_description_is_its_text(tmp_path: Path, read: Callable) -> None:
+    html = "<description><p>Grill</p> the <i>meat</i> well<br><ul><li>daily</ul></description>"
+    (tmp_path / "jobs.xml").write_text(f"<source>{advert(1, more=html)}</source>")
+    assert [job.description for job in read(tmp_path, "jobs")] == ["Grill the meat well daily"]
+
+
 RESUME = {
     "basics": {
         "name": "Ann Example",
