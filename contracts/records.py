@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from contracts.cleaning import clean_text, without_files
 from contracts.reading.pay import currency_code, fill_pay, fill_wish, yearly
-from contracts.reading.spellings import is_spelled, spelled
+from contracts.reading.spellings import is_missing, is_spelled, spelled
 from contracts.reading.times import PLAIN, TimeReading, read_time
 from contracts.reading.ways import fill_way
 
@@ -81,6 +81,23 @@ def _bounded(text: str) -> str:
     return text
 
 
+def _read_text(text: str) -> str:
+    """A text without markup; none where it stands for nothing, as "N/A" does."""
+    text = _bounded(text)
+    return "" if is_missing(text) else text
+
+
+def _given(text: str) -> str:
+    """The text of a field that a record needs; a word for nothing is none."""
+    if text and is_missing(text):
+        raise _misfit("missing_field", "it stands for nothing")
+    return text
+
+
+def _with_words(texts: tuple[str, ...]) -> tuple[str, ...]:
+    return texts if all(texts) else tuple(text for text in texts if text)
+
+
 def utc(value: datetime) -> datetime:
     """The moment in UTC; one without a zone is taken as UTC.
 
@@ -100,7 +117,7 @@ def _blank_is_missing(value: Any) -> Any:
     if isinstance(value, str):
         if value[:1].isdigit():  # no word for nothing begins so, and most times and amounts do
             return value
-        return None if value.strip().casefold() in MISSING or is_spelled("missing", value) else value
+        return None if is_missing(value) else value
     return None if isinstance(value, float) and value != value else value
 
 
@@ -136,6 +153,10 @@ def _blank_is_a_year(value: Any) -> Any:
     return "year" if value is None else value
 
 
+def _blank_is_usd(value: Any) -> Any:
+    return "USD" if _blank_is_missing(value) is None else value
+
+
 def _none_is_empty(value: Any) -> Any:
     return () if value is None else value
 
@@ -152,11 +173,11 @@ def _reading(info: ValidationInfo) -> TimeReading:
     return info.context if isinstance(info.context, TimeReading) else PLAIN
 
 
-MISSING = {"", "na", "n/a", "nan", "nat", "null", "none", "-", "--", "?"}
-"""Texts in lower case that say that there is nothing."""
-
-Identifier = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(clean_text), Field(min_length=1)]
-Text = Annotated[str, AfterValidator(_bounded)]
+Identifier = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(clean_text), AfterValidator(_given), Field(min_length=1)
+]
+Text = Annotated[str, AfterValidator(_read_text)]
+NeededText = Annotated[str, AfterValidator(_bounded), AfterValidator(_given), Field(min_length=1)]
 Time = Annotated[datetime, BeforeValidator(_time), AfterValidator(utc)]
 ClosingTime = Annotated[datetime, BeforeValidator(_closing_time), AfterValidator(utc)]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
@@ -174,9 +195,9 @@ OptionalSeniority = Annotated[Seniority | None, _words_of("seniority", Seniority
 OptionalWorkplace = Annotated[Workplace | None, _words_of("workplace", Workplace)]
 OptionalEmployment = Annotated[Employment | None, _words_of("employment", Employment)]
 Period = Annotated[PayPeriod, BeforeValidator(_blank_is_a_year), _words_of("salary_period", PayPeriod)]
-Currency = Annotated[Text, AfterValidator(currency_code)]
+Currency = Annotated[Text, BeforeValidator(_blank_is_usd), AfterValidator(currency_code)]
 Places = Annotated[Text, BeforeValidator(_joined)]
-Words = Annotated[tuple[Text, ...], Field(max_length=500)]
+Words = Annotated[tuple[Text, ...], Field(max_length=500), AfterValidator(_with_words)]
 ReadOut = Annotated[tuple[Told, ...], BeforeValidator(_none_is_empty)]
 
 
@@ -265,7 +286,7 @@ class Job(Record):
     """
 
     id: Identifier
-    title: Annotated[Text, Field(min_length=1)]
+    title: NeededText
     company: Text = ""
     location: Places = ""
     workplace: OptionalWorkplace = None
@@ -356,8 +377,8 @@ class Grade(Record):
     grade: Annotated[int, Field(ge=0, le=4)]
     expected: OptionalMean = None
     rationale: Text = ""
-    grader: Annotated[Text, Field(min_length=1)]
-    policy_version: Annotated[Text, Field(min_length=1)]
+    grader: NeededText
+    policy_version: NeededText
     time: Time
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from contracts.cleaning import clean_text
 from contracts.reading.pay import LEAST_YEARLY, PERIODS_A_YEAR
+from contracts.reading.spellings import is_missing
 from contracts.reading.times import PLAIN, DateOrder, TimeReading
 from contracts.records import RECORDS, Event, Grade, Job, Member, Record
 from sources.date_orders import told_orders
@@ -125,7 +126,7 @@ def with_time(row: RawRow, now: datetime) -> tuple[RawRow, bool]:
     """The row, a member's or job's without `updated_at` with that of now; and whether it was without."""
     if row.value is None:
         return row, False
-    filled = {name: now for name in BY_LOAD.get(row.table, ()) if not str(row.value.get(name, "")).strip()}
+    filled = {name: now for name in BY_LOAD.get(row.table, ()) if is_missing(str(row.value.get(name, "")))}
     return (row._replace(value=row.value | filled), True) if filled else (row, False)
 
 

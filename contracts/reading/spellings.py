@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -19,6 +20,8 @@ _Months = tuple[tuple[str, ...], ...]
 
 PERMANENT, FULL_TIME = "permanent", "full_time"
 """A contract without end says nothing of its hours; it is taken for full time where nothing else is said."""
+_NO_WORDS = " \t\r\n\xa0-–—_.…?!*/\\|#·•,:;'\"`()<>[]{}"
+"""Marks that stand around a word for nothing, "(blank)" or "<NA>", or for nothing themselves."""
 _APART = re.compile(r"[,;/|()&+•\n]| [-–—] | (?:or|oder|o|ou|and|und|y|et|e) ", re.IGNORECASE)
 
 
@@ -56,8 +59,39 @@ def spelled(field: str, text: str) -> str | None:
 
 
 def is_spelled(field: str, text: str) -> bool:
-    """Whether a text is one of the words of a list: "open_end", "missing", "date_words", "at_least" or "at_most"."""
+    """Whether a text is one of the words of a list: "open_end", "date_words", "at_least" or "at_most"."""
     return spelling_key(text) in vocabulary(field)
+
+
+def is_missing(text: str) -> bool:
+    """Whether a cell gives nothing: it is blank, has marks alone ("-", "..."), or is a word for nothing, as "N/A",
+    "(blank)", "null" and a spreadsheet's "#REF!" are. The one place that says so, whatever the field."""
+    words, starts, errors, longest = _words_for_nothing()
+    if len(text) > longest or (text[:3].casefold() not in starts and text[:1] not in _NO_WORDS):
+        return False  # nearly all of them
+    plain = text.strip(_NO_WORDS).casefold()
+    if not plain or plain in words or (plain[:3] in starts and spelling_key(plain) in words):
+        return True
+    return text[:1] == "#" and text.strip().casefold() in errors
+
+
+class _Nothing(NamedTuple):
+    """The words of `missing`: as they are written and as `spelling_key` has them, their first three characters by which
+    most cells are told at once, a spreadsheet's errors, and how long a cell that holds one may be."""
+
+    words: frozenset[str]
+    starts: frozenset[str]
+    errors: frozenset[str]
+    longest: int
+
+
+@cache
+def _words_for_nothing() -> _Nothing:
+    listed = [word for language in languages().values() for word in language.missing]
+    errors = frozenset(word.casefold() for word in listed if word.startswith("#"))
+    written = {word.strip(_NO_WORDS).casefold() for word in listed if not word.startswith("#")}
+    plain = frozenset(written | {spelling_key(word) for word in written})
+    return _Nothing(plain, frozenset(word[:3] for word in plain), errors, 2 * max(map(len, plain)))
 
 
 def month_of(word: str) -> int | None:

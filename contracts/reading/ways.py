@@ -6,7 +6,7 @@ import re
 from functools import cache, lru_cache
 from typing import Any
 
-from contracts.reading.spellings import spelling_key, vocabulary
+from contracts.reading.spellings import is_missing, spelling_key, vocabulary
 
 _BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
 _PARTS = re.compile(r"\s+[-–—]+\s+|\s*[,;|:/\n]\s*|(?<=\w)[-–—]\s+|\s+(?:or|oder|ou)\s+")
@@ -37,7 +37,8 @@ def fill_way(value: dict[str, Any]) -> dict[str, Any]:
     location = value.get("location")
     if isinstance(location, list | tuple) and all(isinstance(place, str) for place in location):
         location = "; ".join(location)
-    if not isinstance(location, str) or not location or value.get("workplace"):
+    given = value.get("workplace")
+    if not isinstance(location, str) or not location or (given and not (isinstance(given, str) and is_missing(given))):
         return value
     way = way_of_working(location)
     return value | {"workplace": way} if way else value

@@ -13,8 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
-from contracts.reading.spellings import spelled
-from contracts.records import MISSING
+from contracts.reading.spellings import is_missing, spelled
 from contracts.text.words import content_words, stems
 
 LEAST_ALONE, LEAST_TITLES = 2, 3
@@ -79,7 +78,7 @@ def _is_family(phrase: Stems, alone: int, holders: int) -> bool:
 
 def _tells_no_work(name: str) -> bool:
     """Whether a title is nothing but a way of working or a word for nothing, as "part time" and "N/A"."""
-    return any(spelled(field, name) for field in ("employment", "workplace")) or name.casefold() in MISSING
+    return any(spelled(field, name) for field in ("employment", "workplace")) or is_missing(name)
 
 
 def _core(text: str, title: Callable[[str], str]) -> str:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from contracts.errors import UnreadableFile
+from contracts.reading.spellings import is_missing
 from contracts.records import EARLIEST, utc
 from sources import delimited
 from sources.delimited import NamedCells
@@ -31,7 +32,6 @@ EXPERIENCE = "Experience.csv"
 WISHES = "Positions_Of_Interest.csv"
 LOGGED_BY = "jobviews/unknown"
 
-_MISSING = {"", "na", "n/a", "none", "null", "-"}
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     VIEWS: ("Applicant.ID", "Job.ID", "Title", "View.Start"),
     EXPERIENCE: ("Applicant.ID", "Position.Name", "Start.Date", "End.Date", "Created.At"),
@@ -206,7 +206,7 @@ def _lines(path: Path, table: str) -> tuple[list[NamedCells], list[RawRow]]:
     lines, bad = delimited.read_whole(path, table)
     for line in lines:
         for name, cell in line.items():
-            line[name] = "" if cell.strip().casefold() in _MISSING else cell.strip()
+            line[name] = "" if is_missing(cell) else cell.strip()
     return lines, bad
 
 

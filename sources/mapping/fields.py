@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from contracts.arrow import arrow_schema
 from contracts.errors import BadInput, MissingColumn
+from contracts.reading.spellings import is_missing
 from contracts.records import RECORDS
 from sources.findings import Finding, shape
 from sources.mapping.model import Column, TableMapping
@@ -123,7 +124,7 @@ class Fields:
                     self._found.append(Finding(self._table, "unknown_field", name, "not read"))
             for field, column in self._joined.items():
                 parts = [cells.get(name) for name in column.column]
-                if said := [str(cell).strip() for cell in parts if cell is not None and str(cell).strip()]:
+                if said := [str(cell).strip() for cell in parts if cell is not None and not is_missing(str(cell))]:
                     _put(value, field, self._reader(field, column)(column.join.join(said)))
             for field, given in self._filled.items():
                 if not _has(value, field):
@@ -274,7 +275,7 @@ def plain_id(cell: Any) -> str:
 
 
 def _is_empty(cell: Any) -> bool:
-    return isinstance(cell, str) and not cell.strip()
+    return isinstance(cell, str) and is_missing(cell)
 
 
 def _has(value: Any, field: str) -> bool:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from contracts.arrow import arrow_schema, to_records, to_table
 from contracts.cleaning import clean_text
+from contracts.reading.spellings import is_missing
 from contracts.records import (
     LEAST_PROPENSITY,
     MAX_POSITION,
@@ -32,7 +33,7 @@ DAY = datetime(2025, 5, 1, tzinfo=UTC)
 TEXT = st.text(max_size=40)
 WORDS = st.lists(st.text(min_size=1, max_size=12), max_size=6)
 TIMES = st.datetimes(datetime(1900, 1, 2), datetime(2100, 1, 1), timezones=st.just(UTC))
-IDS = st.text(min_size=1, max_size=20).filter(lambda text: bool(clean_text(text.strip())))
+IDS = st.text(min_size=1, max_size=20).filter(lambda text: not is_missing(clean_text(text.strip())))
 MONEY = st.none() | st.floats(0, 1e9)
 SENIORITY = st.none() | st.sampled_from(SENIORITY_LADDER)
 WORKPLACE = st.sampled_from(["onsite", "hybrid", "remote"])

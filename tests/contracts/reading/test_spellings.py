@@ -3,9 +3,10 @@
 from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
-from contracts.reading.spellings import Language, is_spelled, languages, month_of, spelled, vocabulary
-from contracts.records import Employment, Job, PayPeriod, Seniority, Workplace
+from contracts.reading.spellings import Language, is_missing, is_spelled, languages, month_of, spelled, vocabulary
+from contracts.records import Employment, Event, Job, PayPeriod, Seniority, Workplace
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,34 @@ def test_a_language_names_values_that_there_are_and_twelve_months(name: str) -> 
 def test_months_and_open_ends_are_known_in_several_languages() -> None:
     assert [month_of(word) for word in ("May", "mai", "SEPT", "März", "août", "x")] == [5, 5, 9, 3, 8, None]
     assert all(is_spelled("open_end", word) for word in ("Present", "CURRENT", "heute", "actualidad", "présent"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "nan", "NaN", "None", "NULL", "null", "N/A", "n.a.", "#N/A", "#REF!", "#¡REF!", "(blank)", "<NA>", "-",
+     "...", "—", "?", "undefined", "[null]", "k.A.", "non précisé", "NON PRECISE", "Keine Angabe", "TBD"],
+)  # fmt: skip
+def test_a_word_for_nothing_is_nothing_in_text_lists_and_ids(text: str) -> None:
+    assert is_missing(text)
+    job = {"id": "j", "title": "Nurse", "updated_at": "2026-05-01"}
+    said = Job.model_validate(job | {"company": text, "currency": text, "skills": ["Python", text], "location": text})
+    assert (said.company, said.location, said.skills, said.currency) == ("", "", ("Python",), "USD")
+    event = {"id": "e", "job_id": "j", "action": "view", "time": "2026-05-01"}
+    happened = Event.model_validate(event | {"request_id": text, "member_id": text, "query": text})
+    assert (happened.request_id, happened.member_id, happened.query) == ("", "", "")
+    for field in ("id", "title"):
+        with pytest.raises(ValidationError) as refused:
+            Job.model_validate(job | {field: text})
+        assert text.strip() == "" or refused.value.errors()[0]["type"] == "missing_field"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Nanny", "Ref", "Value Engineer", "C++", "C#", ".NET", "R", "$", "€", "None of Your Business", "Nantes", "日本"],
+)
+def test_what_only_looks_like_a_word_for_nothing_is_kept(text: str) -> None:
+    assert not is_missing(text)
+    assert Job.model_validate({"id": text, "title": text, "skills": [text], "updated_at": "2026-05-01"}).title == text
 
 
 def test_a_job_is_read_as_data_spell_it() -> None:
