@@ -212,7 +212,10 @@ def _names(dialect: Dialect, source: _Lines) -> list[str]:
         except csv.Error:  # a quote left open: the names stand on this line, whatever it would take in besides
             source.give_back()
             cells = source.taken[0].split(dialect.delimiter)
-    return [cell.strip(" \t\r\n\ufeff\"'") for cell in cells]
+    return [cell.strip(_AROUND_NAMES) for cell in cells]
+
+
+_AROUND_NAMES = " \t\r\n\ufeff\xa0\"'"
 
 
 def _read(dialect: Dialect, source: _Lines, names: list[str]) -> Iterator[Line]:

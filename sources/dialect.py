@@ -13,6 +13,8 @@ from sources import files
 DELIMITERS = (",", ";", "\t", "|")
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 SAMPLE_CHARS = 64_000
+MOST_ABOVE = 10
+"""Lines that may stand above the names."""
 
 _SEP = re.compile(r"\A\"?sep=(.)\"?\r?\n?\Z", re.IGNORECASE)
 _BACKSLASHED = re.compile(r"\\\"(?![,;\t|\r\n]|\Z)")
@@ -26,7 +28,9 @@ class Dialect(NamedTuple):
         delimiter: Between cells.
         quoted: Whether a cell may stand in quotes.
         escaped: Whether a backslash stands before a quote inside a cell; else it is doubled.
-        skipped: Lines before the names: Excel's `sep=` line.
+        skipped: Lines before the names: Excel's `sep=` line, a title, comments.
+        above: Those of them that say something of their own.
+        spaced: Whether spaces stand between a separator and a quote.
         encoding: Of the text; None to tell it from the first bytes.
     """
 
@@ -35,6 +39,8 @@ class Dialect(NamedTuple):
     escaped: bool = False
     skipped: int = 0
     encoding: str | None = None
+    above: int = 0
+    spaced: bool = False
 
     def reader(self, lines: Iterable[str]) -> Any:
         """csv's reader of lines in this dialect, which raises where a quote is out of place."""
@@ -44,6 +50,7 @@ class Dialect(NamedTuple):
             quoting=csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE,
             doublequote=not self.escaped,
             escapechar="\\" if self.escaped else None,
+            skipinitialspace=self.spaced,
             strict=True,
         )
 
@@ -77,17 +84,31 @@ def dialect_of(
     delimiter = delimiter or max(DELIMITERS, key=lambda mark: _fit(lines, mark, known))
     quoted = delimiter != "\t" or bool(_QUOTED_CELL.search(text))
     escaped = '""' not in text and bool(_BACKSLASHED.search(text))
-    return Dialect(delimiter, quoted, escaped, 1 if stated else 0, encoding)
+    spaced = quoted and f'{delimiter} "' in text
+    above = _above_names(lines, delimiter, known)
+    return Dialect(delimiter, quoted, escaped, bool(stated) + above, encoding, above, spaced)
+
+
+def _above_names(lines: list[str], delimiter: str, known: Callable[[str], bool]) -> int:
+    """How many lines, a title or comments, stand above the first that names two known columns; 0 where none does."""
+    for number, line in enumerate(lines[:MOST_ABOVE]):
+        cells = [cell.strip("\ufeff\"' ") for cell in line.split(delimiter)]
+        if sum(map(known, cells)) >= 2:
+            return number
+        if sum(map(bool, cells)) > 1 and not line.lstrip("\ufeff ").startswith("#"):
+            return 0  # names that are not known
+    return 0
 
 
 def _fit(lines: list[str], delimiter: str, known: Callable[[str], bool]) -> tuple[int, bool, int]:
     """How well a separator fits: names that are known, whether most lines have as many cells as names, and how many."""
-    widths = []
+    widths: list[int] = []
     names: list[str] = []
     reader = csv.reader(lines[:50], delimiter=delimiter)
     try:
         for cells in reader:
-            names = names or cells
+            if not names or (len(widths) < MOST_ABOVE and sum(map(known, names)) < 2 <= sum(map(known, cells))):
+                names = cells  # those that stood above were a title
             widths.append(len(cells))
     except csv.Error:  # an open quote; what was read so far tells enough
         pass

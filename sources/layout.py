@@ -20,7 +20,7 @@ from sources import files
 from sources.formats.base import Format, How, format_of, unreadable
 from sources.formats.delimited import Delimited
 from sources.mapping.fields import Fields, require_columns
-from sources.mapping.lists import Lists, each_of
+from sources.mapping.lists import Lists, each_of, renamed
 from sources.mapping.model import DataMapping, ListMapping, require_used
 from sources.rows import RawRow, Shard, Source
 
@@ -65,8 +65,8 @@ class Layout:
         return table_files(self.folder, table)
 
     def shards(self, table: str) -> list[Shard]:
-        paths, how, section = self.files(table), self._how(table), self.mapping.of(table)
-        columns = {path: found for path in paths if (found := _format(path).columns(path, how)) is not None}
+        paths, section = self.files(table), self.mapping.of(table)
+        columns = {path: found for path in paths if (found := self._columns(table, path)) is not None}
         if columns:
             require_used(table, section, [name for found in columns.values() for name in found], self.mapping_file)
         for path, found in columns.items():
@@ -111,8 +111,9 @@ class Layout:
         form, how = _format(path), self._how(shard.table)
         try:
             section = self.mapping.of(shard.table)
-            fields = self._fields(shard.table, form.columns(path, how) or ())
-            rows = each_of(form.rows(shard, how), section.rows) if section.rows else form.rows(shard, how)
+            fields = self._fields(shard.table, self._columns(shard.table, path) or ())
+            rows = renamed(form.rows(shard, how), section.spelled(form.columns(path, how) or ()))
+            rows = each_of(rows, section.rows) if section.rows else rows
             first = list(islice(rows, SAMPLE_ROWS))
             fields.sample([row.value for row in first if row.value is not None])
             listed = {name: self._named(one.files) for name, one in section.lists.items()}
@@ -140,7 +141,7 @@ class Layout:
         for table in self.tables:
             fields = self._fields(table)
             for path in self.files(table):
-                columns = _format(path).columns(path, self._how(table)) or ()
+                columns = self._columns(table, path) or ()
                 extra = [name for name in columns if not fields.known(name) and not self._is_ignored(table, name)]
                 if extra:
                     ignored[str(path)] = tuple(extra)
@@ -148,6 +149,12 @@ class Layout:
 
     def _is_ignored(self, table: str, column: str) -> bool:
         return column in self.mapping.of(table).ignore
+
+    def _columns(self, table: str, path: Path) -> list[str] | None:
+        """The names of a file's columns, as the mapping writes them."""
+        columns = _format(path).columns(path, self._how(table))
+        spelled = self.mapping.of(table).spelled(columns or ())
+        return None if columns is None else [spelled.get(name, name) for name in columns]
 
     def _fields(self, table: str, columns: Sequence[str] = ()) -> Fields:
         return Fields(table, self.mapping.of(table), columns)

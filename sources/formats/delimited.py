@@ -68,6 +68,9 @@ def _assumed(path: Path, dialect: Dialect, how: How) -> tuple[Finding, ...]:
     if how.delimiter is None and dialect.delimiter != usual:
         name = NAMES.get(dialect.delimiter, repr(dialect.delimiter))
         found.append(Finding(path.name, "separator", name, "read so"))
+    if dialect.above:
+        lines = "1 line" if dialect.above == 1 else f"{dialect.above} lines"
+        found.append(Finding(path.name, "above_names", f"{lines} above the names of the columns", "not read"))
     if dialect.escaped:
         found.append(Finding(path.name, "quotes", "backslashes before quotes", "read so"))
     return tuple(found)

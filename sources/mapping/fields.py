@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pyarrow as pa
@@ -18,12 +18,14 @@ import pyarrow as pa
 from contracts.arrow import arrow_schema
 from contracts.errors import BadInput, MissingColumn
 from contracts.reading.spellings import is_missing
-from contracts.records import RECORDS
+from contracts.records import RECORDS, Action
 from sources.findings import Finding, shape
 from sources.mapping.model import Column, TableMapping
+from sources.mapping.names import action_called
 from sources.rows import BY_LOAD, RawRow, without_missing
 
 IDS = ("id", "member_id", "job_id")
+_ACTIONS = frozenset(get_args(Action))
 STRONG = ("\n", ";", "|")
 """Separators of a list that part it wherever they stand; a comma may be a part of a value."""
 
@@ -43,7 +45,7 @@ class BadCell(ValueError):
 
 def heading(name: str) -> str:
     """A column's name as fields are written: "Updated At", "updated-at" and "updatedAt" are updated_at."""
-    return _GAPS.sub("_", _CAMEL.sub("_", name.strip(" \t\r\n\ufeff\"'"))).lower()
+    return _GAPS.sub("_", _CAMEL.sub("_", name.strip(" \t\r\n\ufeff\xa0\"'"))).lower()
 
 
 class Fields:
@@ -152,6 +154,8 @@ class Fields:
         steps = word_and_date(column, field, kind == "words") if column is not None else []
         if field in IDS:
             steps.append(lambda cell: self._id(cell, field))
+        elif field == "action":
+            steps.append(self._action)
         elif kind == "words":
             steps.append(lambda cell: self._words(cell, field, column))
         elif kind == "records":
@@ -181,6 +185,15 @@ class Fields:
             if _SCIENTIFIC.fullmatch(cell.strip()):
                 self._found.append(Finding(field, "id_cut", shape(cell), "kept; export the column as text"))
         return self._scalar(cell, field)
+
+    def _action(self, cell: Any) -> Any:
+        """What somebody did, by its name; one that data call otherwise is said."""
+        if not isinstance(cell, str) or cell in _ACTIONS:
+            return cell
+        action = action_called(cell)
+        if action is not None:
+            self._found.append(Finding("action", "other_name", shape(cell), f"read as {action}"))
+        return action or cell
 
     def _scalar(self, cell: Any, field: str) -> Any:
         if isinstance(cell, list) and all(isinstance(part, str | int | float) for part in cell) and cell:

@@ -17,6 +17,18 @@ Stamp = tuple[str, int, int]
 """A file, its size and when it was changed, in nanoseconds."""
 
 
+def renamed(rows: Iterator[RawRow], names: Mapping[str, str]) -> Iterator[RawRow]:
+    """Rows with some of their columns under other names."""
+    if not names:
+        return rows
+    return (
+        row
+        if row.value is None
+        else row._replace(value={names.get(name, name): cell for name, cell in row.value.items()})
+        for row in rows
+    )
+
+
 def each_of(rows: Iterator[RawRow], name: str) -> Iterator[RawRow]:
     """The objects of the list `name` of each row, each with what stands around the list; a row without it is said.
 

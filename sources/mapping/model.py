@@ -28,6 +28,7 @@ from pydantic import BaseModel, BeforeValidator, Field, model_validator
 from contracts.arrow import arrow_schema
 from contracts.documents import Lines, at, parse, read_text, wrong
 from contracts.errors import BadInput
+from contracts.reading.spellings import spelling_key
 from contracts.records import RECORDS
 from contracts.values import FrozenModel
 from contracts.versions import json_hash
@@ -161,6 +162,12 @@ class TableMapping(FrozenModel):
         if self.table and self.query:
             raise wrong("it has a table and a query", "keep one of them")
         return self
+
+    def spelled(self, columns: Sequence[str]) -> dict[str, str]:
+        """Column of a file -> as the mapping writes it, of those that differ in case, spaces or hyphens alone."""
+        named = [name for column in self.columns.values() for name in column.column]
+        wanted = {spelling_key(name): name for name in [*named, *self.ignore] if name not in columns}
+        return {name: wanted[key] for name in columns if (key := spelling_key(name)) in wanted and name not in named}
 
 
 class DataMapping(FrozenModel):

@@ -6,15 +6,14 @@ the person who edits the file, in a comment.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib import resources
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from contracts.documents import read_yaml, to_yaml
+from contracts.documents import to_yaml
 from contracts.errors import UnknownSource
 from contracts.reading.spellings import spelled, spelling_key
 from contracts.reading.times import read_time
@@ -26,6 +25,7 @@ from sources.formats.json import Json
 from sources.mapping.fields import heading
 from sources.mapping.lists import each_of
 from sources.mapping.model import fields_of, lists_of
+from sources.mapping.names import names as _names
 from sources.rows import Shard
 
 SAMPLE_ROWS = 1_000
@@ -40,6 +40,12 @@ _EVENT_KEY = ("member_id", "job_id", "time")
 _LEAST_SCORE = {"members": 2, "jobs": 2, "events": 3}
 """Fields that a file must have to be taken for a table that its name does not say."""
 MOST_UNUSED = 60
+PROSE_CHARS = 60
+"""Characters of the longest part of a cell past which, in half of the cells, it is no list of skills."""
+_YES = {"1", "1.0", "true", "yes", "y", "ja", "oui", "si", "sí", "sim"}
+_NO = {"0", "0.0", "false", "no", "n", "nein", "non", "nao", "não"}
+"""What a column that asks whether one may work from home holds."""
+_LISTED = re.compile(r"[,;|\n/•·]")
 REFERENCE_SHARE = 0.6
 """Of a column's different values, how many are ids of a table where the column refers to it."""
 LEAST_REFERENCES = 20
@@ -318,18 +324,30 @@ def _columns(table: str, file: File, section: Section, ids: Mapping[str, set[str
     if table != "events" and "id" not in matched and (keys := _ids(file, matched.values())):
         matched["id"] = keys[0]
     columns: dict[str, Any] = {}
+    prose = matched.pop("skills") if table == "jobs" and _is_prose(file, matched.get("skills")) else None
     for name in _names()["fields"][table]:
-        if name == "location" and place:
+        if name == "description" and prose:
+            said = [matched["description"], prose] if "description" in matched else [prose]
+            columns[name] = {"column": said, "join": "\n"}
+        elif name == "location" and place:
             columns[name] = place[0] if len(place) == 1 else place
         elif name in matched and not _counts(table, name, file.cells(matched[name])):
             columns[name] = _with_words(table, name, matched[name], file, section)
     if table == "events" and "action" not in columns and (action := _action_named(file.path)):
         columns["action"] = {"constant": action}
     if table == "events" and "id" not in columns and all(name in matched for name in _EVENT_KEY):
-        columns["id"] = {"column": [matched[name] for name in _EVENT_KEY], "join": "-"}
-    used = {*place, *(column for name, column in matched.items() if name in columns or name in _EVENT_KEY)}
+        key = [*_EVENT_KEY, "action"] if "action" in matched else _EVENT_KEY
+        columns["id"] = {"column": [matched[name] for name in key], "join": "-"}
+    used = {*place, prose, *(column for name, column in matched.items() if name in columns or name in _EVENT_KEY)}
     section.unused += [column for column in file.columns if column not in used and column not in section.unused]
     return columns
+
+
+def _is_prose(file: File, column: str | None) -> bool:
+    """Whether sentences stand where a list is expected: requirements as an advert tells them."""
+    cells = file.cells(column) if column else []
+    longest = [max(map(len, _LISTED.split(cell))) for cell in cells]
+    return bool(longest) and sorted(longest)[len(longest) // 2] > PROSE_CHARS
 
 
 def _counts(table: str, name: str, cells: Sequence[str]) -> bool:
@@ -344,8 +362,12 @@ def _with_words(table: str, name: str, column: str, file: File, section: Section
     if not options or not words or len(words) > MOST_WORDS:
         return column
     values: dict[str, str | None] = {}
+    flag = name == "workplace" and {word.casefold() for word in words} <= _YES | _NO
     for word in words:
         if word in options:
+            continue
+        if flag:
+            values[word] = "remote" if word.casefold() in _YES else None
             continue
         values[word] = _meaning(name, word)
         if values[word] is None:
@@ -414,10 +436,3 @@ def _complete(table: str, section: Section) -> None:
     for name in needed:
         if name not in section.columns:
             section.open.append(f"{name}: name its column, or write {name}: {{constant: VALUE}}")
-
-
-@cache
-def _names() -> dict[str, Any]:
-    file = resources.files("sources.mapping").joinpath("names.yaml")
-    loaded: dict[str, Any] = read_yaml(file.read_text("utf-8"), file.name)
-    return loaded

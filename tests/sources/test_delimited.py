@@ -283,3 +283,25 @@ def test_a_file_that_is_no_text_is_called_by_what_it_is(tmp_path: Path, read: Ca
     (tmp_path / "jobs.csv").write_bytes(head + bytes(range(256)))
     [reject] = read(tmp_path, "jobs")
     assert reject.reason == "unreadable_file" and said in reject.detail
+
+
+@pytest.mark.parametrize(
+    "above", ["Open jobs of May\n", "# exported by hand\n# twice\n", "Board;;\n\n", "sep=,\nTitle\n"]
+)
+def test_lines_above_the_names_are_passed_over_and_said(tmp_path: Path, read: Callable, above: str) -> None:
+    (tmp_path / "jobs.csv").write_text(above + table([NAMES, *ROWS]))
+    assert [job.id for job in read(tmp_path, "jobs")] == ["j1", "j2"]
+    assert "above_names" in notes(tmp_path)
+
+
+def test_spaces_before_quotes_are_none_of_the_cell(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "jobs.csv").write_text(
+        'id, title, company, updated_at\n1, "Cook, ""B""", "Acme", 2025-01-01\n'.replace('\\"\\"', '""')
+    )
+    [job] = read(tmp_path, "jobs")
+    assert (job.id, job.title, job.company) == ("1", 'Cook, "B"', "Acme")
+
+
+def test_no_break_spaces_are_none_of_a_heading(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "jobs.csv").write_text("\xa0id,title\xa0,updated\xa0at\nj1,Cook,2025-01-01\n")
+    assert [job.title for job in read(tmp_path, "jobs")] == ["Cook"]

@@ -86,3 +86,40 @@ def test_a_spreadsheet_of_applications_alone_gives_its_jobs_too(tmp_path: Path, 
     write_suggestion(suggest(tmp_path), tmp_path / "mapping.yaml")
     [job], [event] = read(tmp_path, "jobs"), read(tmp_path, "events")
     assert (job.id, job.title, event.job_id, event.action) == ("17", "Nurse", "17", "apply")
+
+
+def test_files_whose_headings_differ_in_case_share_a_mapping(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "jobs_2026-05.csv").write_text("job id,Name of job,last-updated\n1,Cook,2025-01-01\n")
+    (tmp_path / "jobs_2026-06.csv").write_text("Job ID;NAME OF JOB;Last Updated\n2;Nurse;2025-01-02\n")
+    columns = "columns: {id: job id, title: Name of job, updated_at: last-updated}"
+    (tmp_path / "mapping.yaml").write_text(f"jobs:\n  files: ['jobs*.csv']\n  {columns}\n")
+    assert [(job.id, job.title) for job in read(tmp_path, "jobs")] == [("1", "Cook"), ("2", "Nurse")]
+    (tmp_path / "mapping.yaml").unlink()
+    write_suggestion(suggest(tmp_path), tmp_path / "mapping.yaml")
+    assert len(read(tmp_path, "jobs")) == 2
+
+
+def test_two_steps_of_one_day_are_two_events(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "jobs.csv").write_text("id,title,updated_at\n1,Cook,2025-01-01\n")
+    log = "candidate id,job id,date,status\nc,1,2025-01-02,Applied\nc,1,2025-01-02,Interview\n"
+    (tmp_path / "applications.csv").write_text(log)
+    write_suggestion(suggest(tmp_path), tmp_path / "mapping.yaml")
+    events = read(tmp_path, "events")
+    assert [event.action for event in events] == ["apply", "interview"] and len({event.id for event in events}) == 2
+
+
+def test_requirements_in_sentences_are_text_and_no_skills(tmp_path: Path, read: Callable) -> None:
+    said = "You have worked for at least two years in a kitchen that serves more than a hundred guests a day"
+    rows = "".join(f'{n},Cook,Grill.,"{said}",2025-01-01\n' for n in range(3))
+    (tmp_path / "jobs.csv").write_text(f"Job ID,Title,Description,Requirements,StartDate\n{rows}")
+    write_suggestion(suggest(tmp_path), tmp_path / "mapping.yaml")
+    job = read(tmp_path, "jobs")[0]
+    assert job.skills == () and "Grill." in job.description and "kitchen" in job.description
+
+
+def test_a_column_that_asks_for_remote_is_a_way_of_working(tmp_path: Path, read: Callable) -> None:
+    (tmp_path / "jobs.csv").write_text(
+        "job_id,title,remote_allowed,listed_time\n1,Cook,1.0,2025-01-01\n2,Nurse,0.0,2025-01-01\n"
+    )
+    write_suggestion(suggest(tmp_path), tmp_path / "mapping.yaml")
+    assert [job.workplace for job in read(tmp_path, "jobs")] == ["remote", None]
