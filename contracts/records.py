@@ -143,9 +143,11 @@ def _words_of(field: str, values: Any) -> BeforeValidator:
 
 
 def _joined(value: Any) -> Any:
-    """Several places as one text."""
+    """Several places, in a list or one a line, as one text."""
+    if isinstance(value, str) and "\n" in value.strip():
+        value = [line for line in value.splitlines() if line.strip()]
     if isinstance(value, list | tuple) and all(isinstance(place, str) for place in value):
-        return "; ".join(value)
+        return "; ".join(place for place in value if not is_missing(place))
     return value
 
 
@@ -267,7 +269,7 @@ class Member(Record):
     id: Identifier
     headline: Text = ""
     summary: Text = ""
-    location: Text = ""
+    location: Places = ""
     seniority: OptionalSeniority = None
     skills: Words = ()
     positions: Positions = ()

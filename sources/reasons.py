@@ -15,6 +15,7 @@ CURES: Mapping[str, str] = {
     "unknown_field": "remove or rename it",
     "wrong_type": "write it as the record's type",
     "unknown_value": "use one of the values that the record allows",
+    "bad_json": "write it as JSON",
     "bad_date": "write it as ISO 8601, like 2025-01-31T09:30:00Z",
     "ambiguous_date": "write it as ISO 8601, or say the order with `dates`: day_first or month_first",
     "date_before_1900": "correct the date, or leave it out where it may be missing",

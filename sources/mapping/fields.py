@@ -22,13 +22,15 @@ from contracts.records import RECORDS, Action
 from sources.findings import Finding, shape
 from sources.mapping.model import Column, TableMapping
 from sources.mapping.names import action_called
-from sources.rows import BY_LOAD, RawRow, without_missing
+from sources.mapping.written import COMMA, STRONG, WEAK, decoded, is_written, mark_of, value_in, words_in
+from sources.rows import BY_LOAD, RawRow
 
 IDS = ("id", "member_id", "job_id")
 _ACTIONS = frozenset(get_args(Action))
-STRONG = ("\n", ";", "|")
-"""Separators of a list that part it wherever they stand; a comma may be a part of a value."""
 
+_GUARDED = re.compile(r"""="(.*)"|'(.*)""", re.DOTALL)
+"""How spreadsheets keep a number as text."""
+_FULL_WIDTH = str.maketrans("０１２３４５６７８９", "0123456789")
 _SCIENTIFIC = re.compile(r"[+-]?\d+([.,]\d+)?[eE]\+?\d+")
 _WHOLE = re.compile(r"(\d+)\.0+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -71,7 +73,8 @@ class Fields:
         """Without a word for each row: what the file lacks use for as a whole is told once (`ignored_columns`)."""
         mapped = {name for column in section.columns.values() for name in column.column}
         self._deep = {name: name.split(".") for name in mapped if "." in name and name not in self._columns}
-        self._commas: set[str] | None = None
+        self._inside: set[str] = set()
+        """The lists with commas inside their values."""
         self._readers: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {}
         self._found: list[Finding] = []
 
@@ -97,15 +100,18 @@ class Fields:
         return [name for name, field in fields.items() if field.is_required() and name not in have]
 
     def sample(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Learn from a file's first rows which lists have commas between their values: those without other marks."""
-        strong, comma = set(), set()
+        """Learn from a file's first rows which lists have commas inside their values: those of which no more cells are
+        parted by commas alone than by other marks."""
+        lists = [field for field, kind in _kinds(self._table).items() if kind == "words"]
+        strong, commas = dict.fromkeys(lists, 0), dict.fromkeys(lists, 0)
         for row in rows:
             for name, cell in row.items():
                 for field in self._fields_of(name):
-                    if isinstance(cell, str) and _kinds(self._table).get(field) == "words":
-                        strong |= {field} if any(mark in cell.strip() for mark in STRONG) else set()
-                        comma |= {field} if "," in cell else set()
-        self._commas = comma - strong
+                    if field in strong and isinstance(cell, str) and not is_written(text := decoded(cell)):
+                        mark = mark_of(text)
+                        strong[field] += mark in STRONG
+                        commas[field] += mark == COMMA
+        self._inside = {field for field in lists if strong[field] and strong[field] >= commas[field]}
 
     def read(self, row: RawRow) -> RawRow:
         """The row under the fields of its record, or with the reason why it cannot be."""
@@ -175,15 +181,18 @@ class Fields:
 
     def _id(self, cell: Any, field: str) -> Any:
         """An id as text; one that a spreadsheet or a table of numbers took for a number is said."""
-        if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-            self._found.append(Finding(field, "id_as_number", shape(cell), "read without its .0"))
+        if isinstance(cell, float) and cell.is_integer():
+            exact = abs(cell) < 2**53
+            reason, done = ("id_as_number", "read without its .0") if exact else ("id_cut", "kept; write it as text")
+            self._found.append(Finding(field, reason, shape(cell), done))
             return str(int(cell))
         if isinstance(cell, str):
-            if whole := _WHOLE.fullmatch(cell.strip()):
-                self._found.append(Finding(field, "id_as_number", shape(cell), "read without its .0"))
-                return whole[1]
-            if _SCIENTIFIC.fullmatch(cell.strip()):
+            plain = plain_id(cell)
+            if plain != cell.strip():
+                self._found.append(Finding(field, "id_as_number", shape(cell), f"read as {shape(plain)}"))
+            elif _SCIENTIFIC.fullmatch(plain):
                 self._found.append(Finding(field, "id_cut", shape(cell), "kept; export the column as text"))
+            return plain
         return self._scalar(cell, field)
 
     def _action(self, cell: Any) -> Any:
@@ -196,33 +205,49 @@ class Fields:
         return action or cell
 
     def _scalar(self, cell: Any, field: str) -> Any:
+        if field == "location" and isinstance(cell, str) and is_written(text := cell.strip()):
+            cell = words_in(text)
         if isinstance(cell, list) and all(isinstance(part, str | int | float) for part in cell) and cell:
             self._found.append(Finding(field, "too_many_values", "", "joined"))
-            return ", ".join(map(str, cell))
+            return ("; " if field == "location" else ", ").join(map(str, cell))
         return cell.decode("utf-8", "replace") if isinstance(cell, bytes) else cell
 
     def _words(self, cell: Any, field: str, column: Column | None) -> Any:
-        if isinstance(cell, str) and cell.lstrip()[:1] == "[":
-            cell = _json(cell, field)
-        elif isinstance(cell, str):
-            cell = [word for part in self._parted(cell.strip(), field, column) if (word := part.strip())]
+        if isinstance(cell, str):
+            cell = [word for part in self._parted(decoded(cell), field, column) if (word := str(part).strip())]
         if column is not None and column.values and isinstance(cell, list):
             by_word = _by_word(column.values)
             cell = [meant for word in cell if (meant := by_word(word)) is not None]
         return cell
 
-    def _parted(self, cell: str, field: str, column: Column | None) -> list[str]:
+    def _parted(self, text: str, field: str, column: Column | None) -> list[Any]:
+        """The values of a list in one cell; what was assumed of a mark that may stand inside a value is said."""
+        if is_written(text):
+            return words_in(text)
+        if text[:2] in ('["', "['"):  # its end is missing
+            self._found.append(Finding(field, "bad_json", shape(text), "left empty"))
+            return []
         if column is not None and column.separator:
-            return cell.split(column.separator)
-        mark = next((mark for mark in STRONG if mark in cell), None)
-        if mark is None and "," in cell and (self._commas is None or field in self._commas):
-            self._found.append(Finding(field, "separator", "comma", "parted there"))
-            mark = ","
-        return cell.split(mark) if mark else [cell]
+            return text.split(column.separator)
+        mark = mark_of(text)
+        if mark is None or mark in STRONG:
+            return text.split(mark) if mark else [text]
+        if mark == COMMA:
+            name, parts = "comma", field not in self._inside
+        else:
+            spaced = f" {mark} "
+            name, parts = WEAK[mark], spaced in text or text.count(mark) > 1
+            mark = spaced if spaced in text else mark
+        self._found.append(Finding(field, "separator", name, "parted there" if parts else "kept inside the value"))
+        return text.split(mark) if parts else [text]
 
     def _records(self, cell: Any, field: str) -> Any:
         if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
-            cell = _json(cell, field)
+            try:
+                cell = value_in(cell.strip())
+            except ValueError:
+                self._found.append(Finding(field, "bad_json", shape(cell), "left empty"))
+                return None
         return self._known_parts(cell, field)
 
     def _known_parts(self, value: Any, field: str) -> Any:
@@ -282,8 +307,12 @@ def _put(value: dict[str, Any], field: str, cell: Any) -> None:
 
 
 def plain_id(cell: Any) -> str:
-    """An id as text, without the .0 of one that was taken for a number."""
+    """An id as text, without what a spreadsheet did to it: `="0017"`, `'0017`, 17.0, full-width digits."""
     text = str(cell).strip()
+    if not text.isascii():
+        text = text.translate(_FULL_WIDTH)
+    if text[:1] in "='" and (guarded := _GUARDED.fullmatch(text)):
+        text = (guarded[1] or guarded[2] or "").strip()
     return whole[1] if (whole := _WHOLE.fullmatch(text)) else text
 
 
@@ -327,13 +356,6 @@ def _dated(cell: Any, form: str, field: str) -> Any:
         cure = "write all dates so, or take the format out of the mapping"
         raise BadCell("bad_date", f"{field} {str(cell)[:80]!r} is not written as {form!r}; {cure}") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def _json(cell: str, field: str) -> Any:
-    try:
-        return without_missing(orjson.loads(cell))
-    except orjson.JSONDecodeError as error:
-        raise BadCell("bad_json", f"{field}: {error}; write it as JSON") from None
 
 
 def _text(row: RawRow) -> str:

@@ -99,10 +99,13 @@ def test_a_csv_line_with_too_many_cells_is_set_aside_with_its_text(tmp_path: Pat
     assert (bad.reason, bad.row, bad.raw) == ("wrong_column_count", 2, "j2,Cook, senior,2025-05-01")
 
 
-def test_bad_json_in_a_csv_cell_is_set_aside(tmp_path: Path, read: Callable, write_csv: Callable) -> None:
+def test_bad_json_in_a_csv_cell_costs_the_cell(tmp_path: Path, read: Callable, write_csv: Callable) -> None:
     write_csv(tmp_path / "jobs.csv", [["id", "title", "skills", "updated_at"], ["j", "Nurse", '["a"', "2025-05-01"]])
-    (bad,) = read(tmp_path, "jobs")
-    assert bad.reason == "bad_json"
+    (job,) = read(tmp_path, "jobs")
+    assert (job.id, job.skills) == ("j", ())
+    source = open_source(tmp_path)
+    (row,) = source.read(source.shards("jobs")[0])
+    assert [(found.field, found.reason) for found in row.findings] == [("skills", "bad_json")]
 
 
 def test_stray_bytes_are_read_as_windows_1252_in_text_and_cleaned_away_in_parquet(
