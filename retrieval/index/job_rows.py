@@ -90,7 +90,8 @@ class JobRows:
     def display(self, row: int) -> dict[str, Any]:
         """`SHOWN` of a job record."""
         if row < self.built:
-            return self._jobs.slice(row, 1).to_pylist()[0]
+            shown: dict[str, Any] = self._jobs.slice(row, 1).to_pylist()[0]
+            return shown | {"read_out": tuple(shown["read_out"])}
         return self._added[row - self.built].model_dump(include=set(SHOWN))
 
     def titles(self, rows: np.ndarray) -> list[str]:

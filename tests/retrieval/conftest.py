@@ -54,7 +54,7 @@ EVENTS = (
     event(4, "j7", "apply", NOW - timedelta(days=1)),
     event(5, "j2", "view", NOW),
     event(6, "j2", "impression", NOW - timedelta(days=3)),
-    event(7, "unknown", "view", NOW - timedelta(days=3)),
+    event(7, "nowhere", "view", NOW - timedelta(days=3)),
 )
 
 

@@ -16,7 +16,7 @@ IDS = ["a", "b", "c"]
 ROWS = np.array([0, 1, 2, 1], np.int32)
 
 happened = st.lists(
-    st.tuples(st.sampled_from([*IDS, "unknown"]), st.integers(0, 40), st.sampled_from(["view", "apply", "impression"])),
+    st.tuples(st.sampled_from([*IDS, "nowhere"]), st.integers(0, 40), st.sampled_from(["view", "apply", "impression"])),
     max_size=30,
 )
 

@@ -99,7 +99,7 @@ def ask(words: str = "", **fields: Any) -> Request:
 
 
 ASKED = [
-    ask("nurse driver", recent=("j0", "j3", "unknown"), location="Austin, Texas"),
+    ask("nurse driver", recent=("j0", "j3", "nowhere"), location="Austin, Texas"),
     ask("python developer xylophonist", filter=any_of("skills", "python", "SQL") & none_of("company", "acme")),
     ask("night care", filter=between("salary_max", 1, 3)),
     ask("texas", recent=("j1",), exclude=frozenset({"j2"}), filter=any_of("region", "texas")),
