@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from contracts.versions import json_hash
 
-FORMAT = 5
+FORMAT = 6
 """Raise it when `ranking.match` computes a comparison otherwise without a change of its name or bins."""
 
 

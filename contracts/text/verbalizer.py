@@ -25,7 +25,7 @@ from contracts.records import Education, Job, Member, Position
 from contracts.text.adverts.sections import told_of_work
 from contracts.text.sentences import sentences
 
-TEXT_FORMAT = 5
+TEXT_FORMAT = 6
 """To be raised with any change that alters one byte of a stored text: text and vectors are then made again."""
 
 MEMBER_BUDGET: Mapping[str, int] = {

@@ -1,11 +1,12 @@
 """Words of a text, as the index, the rules and the judge all read them: folded, without accents, stemmed.
 
 A word is a run of letters, digits and the marks that belong to them (vowel signs of Hindi or Thai). "c++", "c#" and
-".net" are words; a "+" or "#" behind any other word is none. "front end", "front-end" and "frontend" are the same words
-(`compounds.txt`). Accents of Latin, Greek and Cyrillic letters are dropped, and so are the vowel points of Arabic and
-Hebrew; the marks of other scripts are kept, since there unlike words would become one. Scripts that put no spaces
-between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are read in pairs of letters, so that a word is found
-inside a run of others.
+".net" are words; a "+" or "#" behind any other word is none. "R.N." is "rn", "O'Reilly" is "oreilly", and "java8" is
+"java 8". "front end", "front-end" and "frontend" are the same words (`compounds.txt`). Accents of Latin, Greek and
+Cyrillic letters are dropped, strokes and dots of Latin ones too (ø is o, ı is i, œ is oe), and so are the vowel points
+of Arabic and Hebrew; marks of other scripts are kept, since there unlike words would become one. Scripts that put no
+spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) are read in pairs of letters, so that a word is
+found inside a run of others.
 
 Stems are Snowball's (Porter, https://snowballstem.org). Where a script has one language, that language's are taken.
 """
@@ -23,10 +24,16 @@ import Stemmer
 
 LANGUAGE = "english"
 _APART = {"buses": "bus", "gases": "gas", "lens": "lens", "production": "production", "productions": "production"}
+_APART |= {"women": "woman", "men": "man", "children": "child"}
 """English words that Snowball stems apart from their singular, or puts together with another kind of work (product)."""
 
 _ACCENTS = re.compile("[\u0300-\u0305\u0307-\u036f]|(?<![иу])\u0306|[\u0591-\u05c7\u0640\u064b-\u065f\u0670]")
 """Accents; not the breve of й and ў, which are letters of their own. Points and stretching of Hebrew and Arabic."""
+_LETTERS = str.maketrans(
+    {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h", "ŧ": "t", "♯": "#"}
+    | {"ک": "ك", "ی": "ي", "ى": "ي", "’": "'"}
+)
+"""Letters that are written apart by some and as others by the rest, and that Unicode does not take apart."""
 _WIDTHLESS = re.compile("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 _MARKS = "".join(c for c in map(chr, range(0x0300, 0x1E000)) if unicodedata.category(c) in ("Mn", "Mc"))
 _UNSPACED = (
@@ -35,6 +42,12 @@ _UNSPACED = (
     "\U00020000-\U0003ffff"
 )
 _NAMED = r"[a-z](?:\+\+|#(?!\w))|\.net(?!\w)"
+_WRITTEN_APART = re.compile(
+    r"\bc\s+(?=\+\+|#(?!\w))"  # C ++
+    r"|(?<![^\W_])(?:[^\W\d_]\.){2,}(?:[^\W\d_](?![^\W_]))?|(?<![^\W_])[^\W\d_]\.[^\W\d_](?![^\W_])"  # R.N., e.g
+    r"|\bo'(?=[a-z]{2})"  # O'Reilly
+    r"|(?<![^\W_])[^\W\d_]{3,}(?=[0-9]{1,4}(?![^\W_]))"  # Java8
+)
 _ASCII_WORD = re.compile(rf"{_NAMED}|[a-z0-9]+")
 _WORD = re.compile(rf"{_NAMED}|[\w{_MARKS}]+")
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
@@ -128,11 +141,19 @@ def _snowball(language: str) -> Stemmer.Stemmer:
 def _plain(text: str) -> str:
     """`text` in lower case, one composition and width, without accents and what has no width."""
     plain = text.casefold()
-    if plain.isascii():
-        return plain
-    plain = unicodedata.normalize("NFKD", _WIDTHLESS.sub("", plain)).casefold()
-    plain = _ACCENTS.sub("", plain)
-    return plain if plain.isascii() else unicodedata.normalize("NFC", plain).replace("_", " ")
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFKD", _WIDTHLESS.sub("", plain)).casefold()
+        plain = _ACCENTS.sub("", plain).translate(_LETTERS)
+        plain = plain if plain.isascii() else unicodedata.normalize("NFC", plain).replace("_", " ")
+    return _WRITTEN_APART.sub(_put_together, plain)
+
+
+def _put_together(part: re.Match[str]) -> str:
+    """ "c" of "c ", "rn" of "r.n.", "o" of "o'"; "java " of "java" before digits."""
+    found = part[0]
+    if len(found) > 2 and found.isalpha():
+        return f"{found} "
+    return "".join(character for character in found if character.isalpha())
 
 
 def _compounded(found: list[str]) -> list[str]:

@@ -37,7 +37,7 @@ from retrieval.links.values import Read, Row, Value, job_values, member_values
 ABOUT = "about.json"
 NONE = "NONE"
 """Beside the versions: why there is no current one."""
-FORMAT = 4
+FORMAT = 5
 _AGAIN = "run `rolecall links learn`"
 _LINKS = pa.schema(
     [

@@ -55,7 +55,7 @@ JOB = Job(
 
 
 def test_member_text_is_this_text() -> None:
-    assert TEXT_FORMAT == 5
+    assert TEXT_FORMAT == 6
     assert Verbalizer(PAY).member(NURSE) == (
         "headline: Registered nurse | seniority: senior | location: Austin, TX | wants: Charge nurse, in Dallas, TX | "
         "workplace: onsite | pay: at least p65 | skills: triage, wound care | "

@@ -32,6 +32,20 @@ def test_a_text_is_split_into_whole_words(text: str, expected: list[str]) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Join us at a.m. Node.js, ASP.NET", ["join", "us", "at", "am", "nodejs", "asp", ".net"]),
+        ("B2B, EC2, MP3, k8s, sha256sum, log4j", ["b2b", "ec2", "mp3", "k8s", "sha256sum", "log4j"]),
+        ("l'hôpital d'accueil", ["l", "hopital", "d", "accueil"]),
+        ("Option A. B is next", ["option", "a", "b", "is", "next"]),
+        ("v.1.2 of 3.5", ["v", "1", "2", "of", "3", "5"]),
+    ],
+)
+def test_what_only_looks_like_a_word_put_together_stays(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+@pytest.mark.parametrize(
     ("plural", "singular"),
     [
         ("companies", "company"),
@@ -58,6 +72,24 @@ def test_a_plural_is_the_singular_to_the_index_and_to_the_judge(plural: str, sin
         ("e-commerce", "ecommerce", "E Commerce"),
         ("react.js", "React", "ReactJS"),
         ("part-time", "part time", "parttime"),
+        ("RN", "R.N.", "r.n"),
+        ("Ph.D.", "PhD", "Ph. D."),
+        ("U.S.A.", "USA"),
+        ("Java8", "Java 8", "java-8"),
+        ("C++", "C ++", "c＋＋"),
+        ("C#", "C♯", "C #"),
+        ("CI/CD", "cicd", "ci-cd"),
+        ("S/4HANA", "s4hana", "S4 HANA"),
+        ("O'Reilly", "O’Reilly", "oreilly"),
+        ("co-op", "coop"),
+        ("women's", "woman's"),
+        ("satış danışmanı", "SATIŞ DANIŞMANI", "satis danismani"),
+        ("ılıca", "Ilıca", "İlıca"),
+        ("København", "kobenhavn"),
+        ("Łódź", "lodz", "ŁÓDŹ"),
+        ("Đà Nẵng", "da nang"),
+        ("Œuvre", "oeuvre"),
+        ("كار", "کار"),
     ],
 )
 def test_a_word_is_one_however_it_is_put_together(ways: tuple[str, ...]) -> None:
