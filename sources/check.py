@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from contracts.cleaning import clean_text
-from contracts.reading.pay import LEAST_YEARLY, PERIODS_A_YEAR
+from contracts.reading.pay import ENDS, LEAST_YEARLY, MOST_APART, PERIODS_A_YEAR, is_impossible
 from contracts.reading.spellings import is_missing
 from contracts.reading.times import PLAIN, DateOrder, TimeReading
 from contracts.records import RECORDS, Event, Grade, Job, Member, Record
 from sources.date_orders import told_orders
 from sources.findings import Finding, Findings, shape
 from sources.reasons import CURES, explain_problem
-from sources.repair import Repair, repaired
+from sources.repair import DROPPED, Repair, repaired
 from sources.rows import BY_LOAD, RawRow, Reject, Source, raw_text
 
 AHEAD = timedelta(days=1)
@@ -60,6 +60,8 @@ class RowChecker:
         late = in_future(row, name, time, self.now)
         if late is not None:
             return late
+        if isinstance(record, Job):
+            record = _paid(record, found)
         for finding in (*found, *self._doubts(row, record)):
             self.findings.add(finding, row.source, row.row)
         return record
@@ -102,11 +104,23 @@ class RowChecker:
             return found
         if record.posted_at is not None and record.posted_at > self.now + AHEAD:
             found.append(Finding("posted_at", "date_in_future", shape(record.posted_at.isoformat()), "kept"))
-        for name in ("salary_min", "salary_max"):
+        for name in ENDS:
             amount = getattr(record, name)
             if amount and amount * PERIODS_A_YEAR[record.salary_period] < LEAST_YEARLY:
                 found.append(Finding(name, "pay_without_period", shape(amount), "kept, not compared"))
         return found
+
+
+def _paid(job: Job, found: list[Finding]) -> Job:
+    """The job without pay that nobody can mean: too much for its period, in a currency that it states, or so far apart
+    that the upper end is for a longer period."""
+    low, high, period = job.salary_min, job.salary_max, job.salary_period
+    currency = job.currency if "currency" in job.model_fields_set else ""
+    gone = [name for name in ENDS if is_impossible(getattr(job, name), period, currency)]
+    if not gone and low and high and period != "year" and high > MOST_APART * low:
+        gone = ["salary_max"]
+    found += (Finding(name, "pay_impossible", shape(getattr(job, name)), DROPPED) for name in gone)
+    return job.model_copy(update=dict.fromkeys(gone)) if gone else job
 
 
 def check(row: RawRow, now: datetime, reading: TimeReading = PLAIN) -> Record | Reject:

@@ -26,6 +26,7 @@ CURES: Mapping[str, str] = {
     "propensity_range": "log the probability in (0, 1], or leave it out",
     "salary_range": "give amounts of 0 to 1e9, the lower one first",
     "pay_without_period": "give a job its salary_period (hour, day, week, month, year), a member the wish by the year",
+    "pay_impossible": "correct the amount, its salary_period or its currency",
     "position_range": f"count positions from 1, up to {MAX_POSITION:,}",
     "grade_range": "grade from 0 to 4",
     "reason_without_dismissal": "give a reason to a dismissal or a rejection alone, one of its own words",

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from contracts.cleaning import clean_text, without_files
+from contracts.reading.pay import ENDS
 from contracts.records import MAX_MARKUP_CHARS, MAX_TEXT_CHARS
 from sources.findings import Finding, shape
 from sources.reasons import reason_of
@@ -64,6 +65,8 @@ def _step(value: Mapping[str, Any], problem: ErrorDetails, reason: str, model: t
         return [(path, clean_text(without_files(found)[:MAX_MARKUP_CHARS])[:MAX_TEXT_CHARS], "cut")]
     if reason == "too_many_values" and isinstance(found, list | tuple):
         return [(path, list(found[: problem["ctx"]["max_length"]]), "cut")]
+    if path == ("salary_period",):  # whatever it is, the pay is not by the year
+        return [(name, _GONE, DROPPED) for name in (path, *((end,) for end in ENDS)) if _has(value, name)]
     return [(path, _GONE, DROPPED)]
 
 

@@ -4,48 +4,82 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.reading.spellings import is_spelled, spelling_key, vocabulary
+from contracts.reading.spellings import is_missing, is_spelled, spelled, spelling_key, vocabulary
 
 PERIODS_A_YEAR: dict[str, int] = {"year": 1, "month": 12, "week": 52, "day": 260, "hour": 2_080}
 """Full time: 52 weeks of 5 days of 8 hours. Pay is compared by the year, so 20 an hour is 41,600."""
 LEAST_YEARLY = 1_000.0
 """Pay of less than this a year is none in any currency: most often an hour's, written without its period."""
+MOST_YEARLY = 1_000.0 * PERIODS_A_YEAR["hour"]
+"""Nobody is paid more than 1,000 an hour in a currency of `_DEAR`: such pay is another period's or currency's."""
+MOST_APART = 100.0
+"""The most by which the ends of one pay differ: 20 to 50,000 an hour are pay for two periods."""
 
 CURRENCIES = {
     "us$": "USD", "usd$": "USD", "ca$": "CAD", "c$": "CAD", "cad$": "CAD", "a$": "AUD", "au$": "AUD", "nz$": "NZD",
     "hk$": "HKD", "s$": "SGD", "sg$": "SGD", "mx$": "MXN", "r$": "BRL", "$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY",
     "円": "JPY", "元": "CNY", "₹": "INR", "rs": "INR", "₽": "RUB", "₩": "KRW", "₺": "TRY", "₴": "UAH", "₦": "NGN",
     "₪": "ILS", "₫": "VND", "₱": "PHP", "฿": "THB", "zł": "PLN", "kč": "CZK", "fr": "CHF", "sfr": "CHF", "kr": "SEK",
+    "nt$": "TWD", "₸": "KZT", "₾": "GEL", "₲": "PYG", "₡": "CRC", "₵": "GHS", "gh₵": "GHS", "₮": "MNT", "৳": "BDT",
+    "៛": "KHR", "元人民币": "CNY", "人民币": "CNY", "rmb": "CNY", "원": "KRW", "руб": "RUB", "рублей": "RUB",
+    "р": "RUB", "грн": "UAH", "тенге": "KZT", "тг": "KZT", "лв": "BGN", "лева": "BGN", "rp": "IDR", "rm": "MYR",
+    "ft": "HUF", "lei": "RON", "ksh": "KES", "r": "ZAR", "aed": "AED", "dhs": "AED",
     "euro": "EUR", "euros": "EUR", "dollar": "USD", "dollars": "USD", "pound": "GBP", "pounds": "GBP",
+    "sterling": "GBP", "rupees": "INR", "złotych": "PLN", "reais": "BRL", "yen": "JPY", "yuan": "CNY", "rand": "ZAR",
+    "us dollar": "USD", "us dollars": "USD", "canadian dollar": "CAD", "canadian dollars": "CAD",
+    "australian dollar": "AUD", "australian dollars": "AUD", "nz dollars": "NZD", "zealand dollar": "NZD",
+    "zealand dollars": "NZD", "singapore dollar": "SGD", "singapore dollars": "SGD", "kong dollar": "HKD",
+    "kong dollars": "HKD", "swiss franc": "CHF", "swiss francs": "CHF", "indian rupee": "INR", "indian rupees": "INR",
+    "pakistani rupees": "PKR", "sri lankan rupees": "LKR", "mexican pesos": "MXN", "pesos mexicanos": "MXN",
     "usd": "USD", "eur": "EUR", "gbp": "GBP", "cad": "CAD", "aud": "AUD", "chf": "CHF", "inr": "INR", "jpy": "JPY",
 }  # fmt: skip
 """What is written for a currency, case-folded -> its ISO 4217 code; the codes themselves are known too."""
 _ALL_CODES = """
-    AED ARS AUD BDT BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES KRW KWD MAD MXN MYR
-    NGN NOK NZD PEN PHP PKR PLN QAR RON RSD RUB SAR SEK SGD THB TND TRY TWD UAH USD UYU VND ZAR
+    AED AMD ARS AUD AZN BDT BGN BHD BOB BRL BWP BYN CAD CHF CLP CNY COP CRC CZK DKK DOP DZD EGP ETB EUR GBP GEL GHS GTQ
+    HKD HNL HUF IDR ILS INR IQD ISK JMD JOD JPY KES KHR KRW KWD KZT LBP LKR MAD MDL MKD MMK MNT MOP MUR MXN MYR NGN NIO
+    NOK NPR NZD OMR PEN PHP PKR PLN PYG QAR RON RSD RUB SAR SEK SGD THB TND TRY TTD TWD TZS UAH UGX USD UYU UZS VES VND
+    XAF XOF ZAR ZMW
 """
 _CODES = frozenset(_ALL_CODES.split())
 _TIMES = {
-    "k": 1e3, "tsd": 1e3, "thousand": 1e3, "mil": 1e3, "m": 1e6, "mio": 1e6, "million": 1e6,
-    "lakh": 1e5, "lakhs": 1e5, "lac": 1e5, "lpa": 1e5, "万": 1e4,
+    "k": 1e3, "tsd": 1e3, "thousand": 1e3, "mil": 1e3, "tys": 1e3, "тыс": 1e3, "ribu": 1e3, "rb": 1e3,
+    "m": 1e6, "mio": 1e6, "mln": 1e6, "млн": 1e6, "juta": 1e6, "jt": 1e6, "million": 1e6, "millions": 1e6,
+    "millón": 1e6, "millones": 1e6, "milhão": 1e6, "milhões": 1e6, "milioni": 1e6, "millionen": 1e6,
+    "lakh": 1e5, "lakhs": 1e5, "lac": 1e5, "lacs": 1e5, "lpa": 1e5, "crore": 1e7, "crores": 1e7, "cr": 1e7,
+    "千": 1e3, "万": 1e4, "萬": 1e4, "만": 1e4,
 }  # fmt: skip
-_AMOUNT = re.compile(
-    r"(\d++(?:[.,]\d++)*)(?:,-|\.-)?(?:\s*((?:k|tsd|thousand|mil|mio|million|m|lakhs?|lac|lpa)(?![^\W\d_])|万))?"
-)
-_SYMBOL = re.compile(r"[^\W\d_]*[$€£¥₹₽₩₺₴₦₪₫₱฿円元]|[^\W\d_]+")
+"""What stands behind an amount -> by how much it is more."""
+_TIMES_WORDS = "|".join(word for word in _TIMES if word not in "千万萬만")
+_AMOUNT = re.compile(rf"(\d++(?:[.,]\d++)*)(?:,-|\.-)?(?:\s*((?:{_TIMES_WORDS})(?![^\W\d_])|[千万萬만]))?")
+_SYMBOL = re.compile(r"[^\W\d_]*[\u20a0-\u20cf$£¥฿৳៛円元원]|[^\W\d_]+")
+_GLUED = re.compile(r"[a-z]+$")
+_LAKHS = re.compile(r"\d\s*(?:lpa|lakh|lac)|(?<![\d,])\d{1,2}(?:,\d{2})+,\d{3}(?!\d)")
+"""Amounts as India counts them: 5 lakhs, 6,00,000."""
 _CODE = re.compile(r"(?<![A-Z])[A-Z]{3}(?![A-Z])")
 _SPACED = re.compile(r"(?<=\d)[ '’](?=\d{3}(?!\d))")
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+_DOTTED = re.compile(rf"(?<![\d.,]){_THOUSANDS.pattern}(?![\d.,])")
+_PER = re.compile(r"(?:(?<!\bw)/|\b(?:per|pro|par|por|pr|за)\b\.?)\s*([^\W\d_]+)")
+"""What stands before the period of pay."""
+_DEAR = frozenset({"USD", "EUR", "GBP", "CHF", "CAD", "AUD", "NZD", "SGD"})
+_WEEKDAY = "mon"
+"""A period in schema.org's codes, and a day beside pay in words."""
 _DASH = re.compile(r"[-–—~〜−]")
-_JOINING = frozenset({"to", "bis", "a", "and", "und", "y", "et", "e", "tot", "do", "until", "hasta", "ate"})
-_EACH = frozenset({"per", "pro", "par", "por", "je", "an", "a", "al"})
+_JOINING = frozenset(
+    {"to", "bis", "a", "and", "und", "y", "et", "e", "tot", "do", "until", "hasta", "ate", "till", "til", "до"}
+)
+_EACH = frozenset({"per", "pro", "par", "por", "je", "an", "a", "al", "pr"})
 """Words between the ends of a range, as `spelling_key` has them: what joins the ends, and what stands by a period."""
 _LONGEST = 200
+
+
+ENDS = ("salary_min", "salary_max")
 
 
 class Pay(NamedTuple):
@@ -64,8 +98,13 @@ class Pay(NamedTuple):
     period: str | None
 
 
+_UNITS = {"currency": Pay._fields.index("currency"), "salary_period": Pay._fields.index("period")}
+"""A job's field for what is said beside an amount -> its place in `Pay`."""
+
+
 def read_pay(text: str) -> Pay | None:
-    """The pay in a text; None where it names no amount, more than two, or two that are no range.
+    """The pay in a text; None where it names no amount, more than two, or two that are no range, and where its period
+    or currency is stated and not known: it is not compared as what it is not.
 
     "40-50k" is 40,000 to 50,000; "up to 50k" has no lower end. Raises nothing, whatever the characters.
     """
@@ -77,6 +116,8 @@ def read_pay(text: str) -> Pay | None:
     amounts = [_number(match[1]) * _TIMES.get(match[2] or "", 1.0) for match in found]
     words = _AMOUNT.sub(" ", plain)
     said = spelling_key(words).split()
+    if says_other_period(words) or _is_strange(words) or any(_is_a_name(plain, match) for match in found):
+        return None
     currency, period = _currency(normal, words), _period(said)
     if len(found) == 2:
         first, second = found
@@ -90,10 +131,47 @@ def read_pay(text: str) -> Pay | None:
     return Pay(None if most else amounts[0], None if least else amounts[0], currency, period)
 
 
+def says_other_period(text: str) -> bool:
+    """Whether a text states for which period it pays, and that is none of `PERIODS_A_YEAR`: "biweekly", "per shift"."""
+    said = spelling_key(text).split()
+    if _says("other_period", said):
+        return True
+    behind = [word for word in _PER.findall(text.casefold()) if word not in CURRENCIES and word.upper() not in _CODES]
+    return bool(behind) and _period(said) is None and not any(spelling_key(word) in _EACH for word in behind)
+
+
+def _is_strange(words: str) -> bool:
+    """Whether a text has the sign of a currency that is not known."""
+    return any(unicodedata.category(sign) == "Sc" and sign not in CURRENCIES for sign in words if not sign.isascii())
+
+
+def _is_a_name(text: str, amount: re.Match[str]) -> bool:
+    """Whether a number is part of a name, as of the pay grades E13 and A12: letters of no currency stand before it."""
+    letters = _GLUED.search(text, 0, amount.start())
+    return letters is not None and letters[0] not in CURRENCIES and letters[0].upper() not in _CODES
+
+
 def currency_code(text: str) -> str:
-    """The ISO 4217 code that a text stands for, as "€", "eur" or "US$" do; any other text as it is, in upper case."""
+    """The ISO 4217 code that a text stands for, as "€", "eur", "US$" or "US Dollars" do; any other text as it is, in
+    upper case."""
     name = text.strip().casefold()
-    return CURRENCIES.get(name, name.upper())
+    if name in CURRENCIES or len(name) == len("eur"):
+        return CURRENCIES.get(name, name.upper())
+    said = spelling_key(name).split()
+    named = {CURRENCIES[pair] for pair in _pairs(said) if pair in CURRENCIES}
+    if not named and len(said) <= 2:
+        known = (
+            CURRENCIES.get(word) or (word.upper() if word.upper() in _CODES else "") for word in _SYMBOL.findall(name)
+        )
+        named = {code for code in known if code} if "dollar" not in name else set()
+    return named.pop() if len(named) == 1 else name.upper()
+
+
+def is_impossible(amount: float | None, period: str, currency: str) -> bool:
+    """Whether nobody is paid so: over `MOST_YEARLY` by the year, for a shorter period, in a dear currency."""
+    return (
+        amount is not None and period != "year" and currency in _DEAR and amount * PERIODS_A_YEAR[period] > MOST_YEARLY
+    )
 
 
 def yearly(amount: float | None, period: str) -> float | None:
@@ -114,17 +192,17 @@ def fill_pay(value: dict[str, Any]) -> dict[str, Any]:
     """A job's raw fields with the pay that it gives in words as numbers, currency and period.
 
     A cell that holds both ends fills both; what a column of its own says is kept. A text that is no pay stays, for the
-    field to refuse.
+    field to refuse, and so do two cells that state two currencies or periods.
     """
-    cells = {name: value[name] for name in ("salary_min", "salary_max") if isinstance(value.get(name), str)}
+    cells = {name: value[name] for name in ENDS if isinstance(value.get(name), str)}
     words = {name: cell for name, cell in cells.items() if not _is_number(cell)}
     if not words:
         return value
+    read = {name: pay for name, cell in words.items() if (pay := read_pay(cell))}
+    if any(len({pay[at] for pay in read.values()} - {None}) > 1 for at in _UNITS.values()):
+        return value
     filled = dict(value)
-    for name, cell in words.items():
-        pay = read_pay(cell)
-        if pay is None:
-            continue
+    for name, pay in read.items():
         other = "salary_max" if name == "salary_min" else "salary_min"
         ends = {"salary_min": pay.low, "salary_max": pay.high}
         if pay.low == pay.high:
@@ -133,9 +211,23 @@ def fill_pay(value: dict[str, Any]) -> dict[str, Any]:
             filled.pop(name)
             missing = value.get(other) in (None, "")
             filled |= {end: amount for end, amount in ends.items() if amount is not None and (end == name or missing)}
-        for field, said in (("currency", pay.currency), ("salary_period", pay.period)):
-            if said is not None and not filled.get(field):
-                filled[field] = said
+        for field, at in _UNITS.items():
+            given = filled.get(field)
+            if pay[at] is not None and (not given or (isinstance(given, str) and is_missing(given))):
+                filled[field] = pay[at]
+    return _with_decimals(filled, words.values())
+
+
+def _with_decimals(filled: dict[str, Any], cells: Iterable[str]) -> dict[str, Any]:
+    """The pay with 12.500 read as 12.5 where nobody is paid 12,500 for the period."""
+    if not any(_DOTTED.search(cell) for cell in cells):
+        return filled
+    period = spelled("salary_period", str(filled.get("salary_period") or "year"))
+    currency = currency_code(str(filled.get("currency") or "USD"))
+    for name in ENDS:
+        amount = filled.get(name)
+        if period and isinstance(amount, float) and is_impossible(amount, period, currency):
+            filled[name] = amount / 1_000
     return filled
 
 
@@ -189,6 +281,7 @@ def _pairs(said: list[str]) -> list[str]:
 def _period(said: list[str]) -> str | None:
     """The one period among the words; None where there are none or several."""
     known = vocabulary("salary_period")
+    said = [word for word in said if word != _WEEKDAY]
     for words in (_pairs(said), said):  # "an hour" is an hour, though "an" alone is a year in French
         periods = {known[word] for word in words if word in known}
         if periods:
@@ -199,8 +292,9 @@ def _period(said: list[str]) -> str | None:
 def _currency(text: str, words: str) -> str | None:
     """The currency of a text: a code in capitals, or a symbol or name among its words in lower case."""
     codes = [code for code in _CODE.findall(text) if code in _CODES]
-    names = [CURRENCIES[name] for name in _SYMBOL.findall(words) if name in CURRENCIES]
-    lakhs = ["INR"] if re.search(r"\d\s*(?:lpa|lakh|lac)", text.casefold()) else []
+    symbols = _SYMBOL.findall(words)
+    names = [CURRENCIES[name] for name in (*_pairs(symbols), *symbols) if name in CURRENCIES]
+    lakhs = ["INR"] if _LAKHS.search(text.casefold()) else []
     return next(iter([*codes, *names, *lakhs]), None)
 
 

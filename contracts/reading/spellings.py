@@ -32,9 +32,11 @@ class Language(FrozenModel):
     workplace: Spellings = Field(default_factory=dict)
     seniority: Spellings = Field(default_factory=dict)
     salary_period: Spellings = Field(default_factory=dict)
+    other_period: tuple[str, ...] = ()
     months: _Months = Field((), max_length=12)
     date_words: tuple[str, ...] = ()
     open_end: tuple[str, ...] = ()
+    closed: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     at_least: tuple[str, ...] = ()
     at_most: tuple[str, ...] = ()
@@ -59,7 +61,8 @@ def spelled(field: str, text: str) -> str | None:
 
 
 def is_spelled(field: str, text: str) -> bool:
-    """Whether a text is one of the words of a list: "open_end", "date_words", "at_least" or "at_most"."""
+    """Whether a text is one of the words of a list: "open_end", "closed", "date_words", "other_period", "at_least" or
+    "at_most"."""
     return spelling_key(text) in vocabulary(field)
 
 

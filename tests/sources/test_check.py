@@ -60,6 +60,38 @@ ODD = [
     ("jobs", JOB, {"salary_min": 9e4, "salary_max": 3e4}, {"salary_min": 3e4, "salary_max": 9e4}, "salary_range"),
     ("jobs", JOB, {"salary_min": 9e4, "salary_max": 0}, {"salary_min": 9e4, "salary_max": None}, "salary_range"),
     ("jobs", JOB, {"salary_min": 20, "salary_max": 25}, {"salary_min": 20, "salary_max": 25}, "pay_without_period"),
+    *(
+        (
+            "jobs",
+            JOB,
+            {"salary_min": 3_500, "salary_max": 4_000, "salary_period": period},
+            {"salary_min": None, "salary_max": None, "salary_period": "year"},
+            "unknown_value",
+        )
+        for period in ("biweekly", "fortnight", "per shift", "whenever")
+    ),
+    ("jobs", JOB, {"salary_min": "$3,500 biweekly"}, {"salary_min": None}, "wrong_type"),
+    (
+        "jobs",
+        JOB,
+        {"salary_min": "£20000", "salary_max": "$30000"},
+        {"salary_min": None, "salary_max": None, "currency": "USD"},
+        "wrong_type",
+    ),
+    (
+        "jobs",
+        JOB,
+        {"salary_min": 60_000, "salary_period": "hour", "currency": "GBP"},
+        {"salary_min": None, "salary_period": "hour", "currency": "GBP"},
+        "pay_impossible",
+    ),
+    (
+        "jobs",
+        JOB,
+        {"salary_min": "20/hr", "salary_max": 50_000},
+        {"salary_min": 20, "salary_max": None, "salary_period": "hour"},
+        "pay_impossible",
+    ),
     ("jobs", JOB, {"posted_at": "soon"}, {"posted_at": None}, "bad_date"),
     ("jobs", JOB, {"posted_at": "03/04/2025"}, {"posted_at": None}, "ambiguous_date"),
     ("jobs", JOB, {"posted_at": "2025-07-01"}, {"posted_at": datetime(2025, 7, 1, tzinfo=UTC)}, "date_in_future"),

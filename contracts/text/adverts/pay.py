@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from contracts.reading.pay import PERIODS_A_YEAR, Pay, read_pay
+from contracts.reading.pay import PERIODS_A_YEAR, Pay, read_pay, says_other_period
 from contracts.text.adverts.cues import labels, listed
 from contracts.text.words import words
 
@@ -55,6 +55,8 @@ def _read(sentence: str, match: re.Match[str], labelled: bool) -> Pay | None:
     text = match[0].rstrip(" .,-–—")
     behind = _BEHIND.match(sentence, match.end())
     following = re.split(r"[\s/]+", behind[0].strip(" /") if behind else "")
+    if says_other_period(" ".join((text, *following))):
+        return None
     pay = None
     for size in range(min(_WORDS_BEHIND, len(following)), -1, -1):
         pay = read_pay(" ".join((text, *following[:size])))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.reading.pay import PERIODS_A_YEAR, all_yearly, read_pay, yearly
+from contracts.reading.pay import PERIODS_A_YEAR, all_yearly, currency_code, read_pay, yearly
 from contracts.records import Job, Preferences
 
 
@@ -33,15 +33,78 @@ from contracts.records import Job, Preferences
         ("12-15 LPA", 1_200_000, 1_500_000, "INR", None),
         ("5万-8万円", 50_000, 80_000, "JPY", None),
         ("3000 monthly", 3_000, 3_000, None, "month"),
+        ("20 000–25 000 zł brutto/mies.", 20_000, 25_000, "PLN", "month"),
+        ("DKK 40.000 pr. måned", 40_000, 40_000, "DKK", "month"),
+        ("SEK 35 000/mån", 35_000, 35_000, "SEK", "month"),
+        ("月給25万円", 250_000, 250_000, "JPY", "month"),
+        ("연봉 4000만원", 40_000_000, 40_000_000, "KRW", "year"),
+        ("120.000-150.000 руб.", 120_000, 150_000, "RUB", None),
+        ("от 80 000 руб. в месяц", 80_000, None, "RUB", "month"),
+        ("Rp 5.000.000", 5_000_000, 5_000_000, "IDR", None),
+        ("6,00,000 - 8,00,000 PA", 600_000, 800_000, "INR", "year"),
+        ("15-20 Lacs P.A.", 1_500_000, 2_000_000, "INR", "year"),
+        ("5-8 millones COP", 5_000_000, 8_000_000, "COP", None),
+        ("40,000 Canadian dollars", 40_000, 40_000, "CAD", None),
+        ("$20/hr Mon-Fri", 20, 20, "USD", "hour"),
+        ("$20 per hour/DOE", 20, 20, "USD", "hour"),
     ],
 )
 def test_pay_in_words_is_read(text: str, low: float, high: float, currency: str, period: str) -> None:
     assert read_pay(text) == (low, high, currency, period)
 
 
-@pytest.mark.parametrize("text", ["DOE", "", "competitive", "40 hours per week, $20", "1-2-3", "$" * 500, "9" * 500])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DOE",
+        "",
+        "competitive",
+        "40 hours per week, $20",
+        "1-2-3",
+        "A12 TVöD",
+        "TV-L E13",
+        "₿ 3000",
+        "$" * 500,
+        "9" * 500,
+    ],
+)
 def test_what_names_no_one_pay_is_none(text: str) -> None:
     assert read_pay(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["$3,500 biweekly", "$900 bi-weekly", "$1,000 per shift", "£500 a fortnight", "3000 € / Einsatz",
+     "2 000 руб. за смену"],
+)  # fmt: skip
+def test_pay_for_a_period_that_is_stated_and_not_known_is_not_read(text: str) -> None:
+    assert read_pay(text) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [("US Dollars", "USD"), ("EURO (€)", "EUR"), ("USD (k)", "USD"), ("€ / EUR", "EUR"), ("Canadian Dollars", "CAD"),
+     ("jamaican dollars", "JAMAICAN DOLLARS"), ("points", "POINTS")],
+)  # fmt: skip
+def test_a_currency_is_its_code_or_stays_as_it_is(cell: str, code: str) -> None:
+    assert currency_code(cell) == code
+
+
+@pytest.mark.parametrize(
+    ("fields", "pay"),
+    [
+        ({"salary_min": "12.500", "salary_period": "HOUR", "currency": "GBP"}, (12.5, None)),
+        ({"salary_min": "€12.500 per hour"}, (12.5, None)),
+        ({"salary_min": "12.500-15.250 €/h"}, (12.5, 15.25)),
+        ({"salary_min": "12.500", "currency": "GBP"}, (12_500, None)),
+        ({"salary_min": "30.000 per hour", "currency": "IDR"}, (30_000, None)),
+    ],
+)
+def test_a_dot_before_three_digits_is_a_decimal_point_where_thousands_cannot_be_meant(
+    fields: dict[str, str], pay: tuple[float, float | None]
+) -> None:
+    job = _job(**fields)
+    assert (job.salary_min, job.salary_max) == pay
 
 
 def _job(**fields: object) -> Job:

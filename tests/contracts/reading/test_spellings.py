@@ -54,7 +54,7 @@ def test_a_language_names_values_that_there_are_and_twelve_months(name: str) -> 
     assert set(language.workplace) <= set(get_args(Workplace))
     assert set(language.seniority) <= set(get_args(Seniority))
     assert set(language.salary_period) == set(get_args(PayPeriod))
-    assert len(language.months) == 12
+    assert len(language.months) in (0, 12)  # none where dates have no words
 
 
 def test_months_and_open_ends_are_known_in_several_languages() -> None:
