@@ -127,6 +127,14 @@ def _closed_by(value: Any) -> Any:
     return None if isinstance(value, str) and is_spelled("open_end", value) else value
 
 
+def _closed_as_of(value: dict[str, Any]) -> dict[str, Any]:
+    """A job's raw fields; one that is said to be closed, without a day, closed when that was said."""
+    end = value.get("expires_at")
+    if not isinstance(end, str) or end[:1].isdigit() or not is_spelled("closed", end) or "updated_at" not in value:
+        return value
+    return value | {"expires_at": value["updated_at"]}
+
+
 def _words_of(field: str, values: Any) -> BeforeValidator:
     """Reads one of the values of a Literal as data spell it; what is not known stays, for the Literal to refuse."""
     known = frozenset(get_args(values))
@@ -315,7 +323,7 @@ class Job(Record):
     @model_validator(mode="before")
     @classmethod
     def _in_words(cls, value: Any) -> Any:
-        return fill_way(fill_pay(value)) if isinstance(value, dict) else value
+        return _closed_as_of(fill_way(fill_pay(value))) if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _ranges(self) -> Self:

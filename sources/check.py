@@ -100,6 +100,9 @@ class RowChecker:
         if isinstance(record, Member) and record.preferences.salary_min and record.preferences.yearly_pay is None:
             amount = shape(record.preferences.salary_min)
             found.append(Finding("preferences.salary_min", "pay_without_period", amount, "kept, not compared"))
+        if isinstance(record, Member):
+            ends = [one.end for one in record.positions if one.start and one.end and one.end < one.start]
+            found += [Finding("positions.end", "end_before_start", shape(end.isoformat()), "kept") for end in ends[:1]]
         if not isinstance(record, Job):
             return found
         if record.posted_at is not None and record.posted_at > self.now + AHEAD:

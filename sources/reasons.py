@@ -30,6 +30,7 @@ CURES: Mapping[str, str] = {
     "position_range": f"count positions from 1, up to {MAX_POSITION:,}",
     "grade_range": "grade from 0 to 4",
     "reason_without_dismissal": "give a reason to a dismissal or a rejection alone, one of its own words",
+    "end_before_start": "correct one of the two dates",
     "expiry_before_posting": "correct one of the two dates",
     "grade_without_asker": "name the member or the query",
 }

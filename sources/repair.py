@@ -67,6 +67,8 @@ def _step(value: Mapping[str, Any], problem: ErrorDetails, reason: str, model: t
         return [(path, list(found[: problem["ctx"]["max_length"]]), "cut")]
     if path == ("salary_period",):  # whatever it is, the pay is not by the year
         return [(name, _GONE, DROPPED) for name in (path, *((end,) for end in ENDS)) if _has(value, name)]
+    if path[-1] == "end":  # it has ended: with its start alone it would still be held
+        return [(name, _GONE, DROPPED) for name in (path, (*path[:-1], "start")) if _has(value, name)]
     return [(path, _GONE, DROPPED)]
 
 

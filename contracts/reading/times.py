@@ -34,14 +34,27 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_SECONDS = range(315_532_800, 4_102_444_800)
 """1980 to 2100."""
 
+_ZONES = {
+    "cest": "+0200", "cet": "+0100", "eest": "+0300", "eet": "+0200", "wet": "+0000", "msk": "+0300",
+    "edt": "-0400", "est": "-0500", "mdt": "-0600", "mst": "-0700", "pdt": "-0700", "pst": "-0800",
+    "jst": "+0900", "kst": "+0900", "hkt": "+0800", "sgt": "+0800", "aest": "+1000", "aedt": "+1100",
+}  # fmt: skip
+"""Short names of zones that mean one of them; CST, IST and BST mean several."""
 _CLOCK = re.compile(
     r"(?:(?<=\d)T|[,\s])*(?<!\d)(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?(?:\s*([ap])\.?m\.?)?"
-    r"(?:\s*(z|(?:utc|gmt)?[+-]\d{2}:?\d{2}|utc|gmt))?(?!\w)",
+    rf"(?:\s*(z|(?:utc|gmt)?[+-]\d{{2}}:?\d{{2}}|utc|gmt|{'|'.join(_ZONES)}))?(?!\w)",
     re.IGNORECASE,
 )
 _YMD = re.compile(r"(\d{4})([-/.])(\d{1,2})\2(\d{1,2})")
 _YM = re.compile(r"(\d{4})[-/.](\d{1,2})|(\d{1,2})[/.](\d{4})")
 _EITHER_WAY = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4})")
+_SHORT_YEAR = re.compile(r"(\d{1,2})([./])(\d{1,2})\2(\d{2})")
+_MONTH_OF_SHORT_YEAR = re.compile(r"([^\W\d_]+)\.?\s*[-'’]\s*(\d{2})")
+"""Excel's "Feb-17"."""
+_DAY_OF_SHORT_YEAR = re.compile(r"(\d{1,2})[-/]([^\W\d_]+)[-/](\d{2})")
+"""Oracle's "01-MAY-26"."""
+_IN_PROGRAMS = re.compile(r"/Date\((\d{1,20})(?:[+-]\d{4})?\)/")
+"""A time in the JSON of .NET: milliseconds since 1970."""
 _CHARACTERS = str.maketrans({"年": "-", "月": "-", "日": "", "년": "-", "월": "-", "일": ""})
 _PIECE = re.compile(r"\d+|[^\W\d_]+")
 _NUMBER = re.compile(r"\d+(?:\.\d*)?")
@@ -110,14 +123,23 @@ def read_time(value: object, reading: TimeReading = PLAIN, column: str = "", clo
         value: A datetime, a date, a number or text.
         reading: The source's.
         column: For the order of day and month.
-        closes: The time ends something: a day without a time of day is meant whole, and a month or year likewise.
+        closes: The time ends something: a day without a time of day is meant whole, and a month or year likewise. A day
+            that its month lacks, as 31 April, is the month's last.
 
     Raises:
         PydanticCustomError: `bad_date`, or `ambiguous_date` where only the order of day and month is missing.
     """
     if isinstance(value, datetime) and value.tzinfo:  # of a record that is read again
         return value
-    read = _read(value, reading.order(column))
+    if isinstance(value, dict) and len(value) == 1:  # MongoDB's {"$date": {"$numberLong": "1746057600000"}}
+        value = value.get("$date", value)
+        value = value.get("$numberLong", value) if isinstance(value, dict) else value
+    try:
+        read = _read(value, reading.order(column))
+    except PydanticCustomError:
+        if not closes or (read_end := _month_without_day(value)) is None:
+            raise
+        read = read_end
     moment = _end(read) if closes else read.time
     return moment if moment.tzinfo else moment.replace(tzinfo=reading.tz)
 
@@ -147,13 +169,15 @@ def _read(value: object, order: DateOrder | None) -> _Read:
     text = value.strip()
     if len(text) > _LONGEST:
         raise _bad(value)
-    if text[4:5] == "-":  # nearly all of them
+    if text[4:5] == "-" or text[8:9] == "T":  # nearly all of them
         try:
             return _Read(datetime.fromisoformat(text), "day" if len(text) == len("2026-04-30") else "time")
         except ValueError:
             pass
     if _NUMBER.fullmatch(text):
         return _of_number(text, value)
+    if programs := _IN_PROGRAMS.fullmatch(text):
+        return _of_number(programs[1], value)
     return _of_text(unicodedata.normalize("NFKC", text).translate(_CHARACTERS), order, value)
 
 
@@ -191,13 +215,28 @@ _DIGITS: tuple[tuple[int, str, Precision], ...] = (
 
 def _of_text(text: str, order: DateOrder | None, value: object) -> _Read:
     clock = _CLOCK.search(text)
-    rest = (text[: clock.start()] + " " + text[clock.end() :] if clock else text).strip(" ,")
+    rest = _without_words(text[: clock.start()] + " " + text[clock.end() :] if clock else text)
     day = _day(rest, order, value)
     if not clock:
         return day
     if day.precision != "day":
         raise _bad(value)
     return _Read(_at(day.time, clock, value), "time")
+
+
+def _without_words(text: str) -> str:
+    """A date without the words around it: "01.05.2026" of "Fri 01.05.2026 Uhr"."""
+    text = text.strip(" ,")
+    while " " in text:
+        first, _, behind = text.partition(" ")
+        before, _, last = text.rpartition(" ")
+        if is_spelled("date_words", last) and not last[0].isdigit():
+            text = before.strip(" ,")
+        elif is_spelled("date_words", first) and not first[0].isdigit():
+            text = behind.strip(" ,")
+        else:
+            break
+    return text
 
 
 def _at(day: datetime, clock: re.Match[str], value: object) -> datetime:
@@ -220,7 +259,7 @@ def _at(day: datetime, clock: re.Match[str], value: object) -> datetime:
 
 
 def _zone(text: str) -> tzinfo:
-    offset = text.upper().removeprefix("UTC").removeprefix("GMT").replace(":", "")
+    offset = _ZONES.get(text.lower()) or text.upper().removeprefix("UTC").removeprefix("GMT").replace(":", "")
     return UTC if offset in ("", "Z") else datetime.strptime(offset, "%z").tzinfo or UTC
 
 
@@ -231,9 +270,17 @@ def _day(text: str, order: DateOrder | None, value: object) -> _Read:
             return _Read(datetime(int(match[1]), int(match[3]), int(match[4])), "day")
         if match := _EITHER_WAY.fullmatch(text):
             return _Read(_of_two(match, order, value), "day")
+        if match := _SHORT_YEAR.fullmatch(text):
+            if match[2] == "/" and int(match[1]) > 12 and order is None:  # 26/05/01 may begin with its year
+                raise _ambiguous(value)
+            return _Read(_of_two(match, order, value), "day")
+        if (match := _DAY_OF_SHORT_YEAR.fullmatch(text)) and (month := month_of(match[2])):
+            return _Read(datetime(_full_year(match[3]), month, int(match[1])), "day")
+        if (match := _MONTH_OF_SHORT_YEAR.fullmatch(text)) and (month := month_of(match[1])):
+            return _Read(datetime(_full_year(match[2]), month, 1), "month")
         if match := _YM.fullmatch(text.rstrip("-")):
-            year, month = (match[1], match[2]) if match[1] else (match[4], match[3])
-            return _Read(datetime(int(year), int(month), 1), "month")
+            year, number = (match[1], match[2]) if match[1] else (match[4], match[3])
+            return _Read(datetime(int(year), int(number), 1), "month")
         return _named(text, value)
     except PydanticCustomError:  # a ValueError too
         raise
@@ -243,15 +290,33 @@ def _day(text: str, order: DateOrder | None, value: object) -> _Read:
 
 def _of_two(match: re.Match[str], order: DateOrder | None, value: object) -> datetime:
     """The day of "25/05/2004"; between dots the day stands first everywhere."""
-    first, dot, second, year = int(match[1]), match[2] == ".", int(match[3]), int(match[4])
+    first, dot, second, year = int(match[1]), match[2] == ".", int(match[3]), _full_year(match[4])
     if first > 12 or (dot and second <= 12):
         return datetime(year, second, first)
     if second > 12 or first == second:
         return datetime(year, first, second)
     if order is None:
-        what = f"{value!r} is two dates, by whether the day or the month stands first"
-        raise PydanticCustomError("ambiguous_date", "{what}", {"what": what})
+        raise _ambiguous(value)
     return datetime(year, second, first) if order == "day_first" else datetime(year, first, second)
+
+
+def _full_year(digits: str) -> int:
+    """The year of "2026", or of "26" as POSIX reads it: 1969 to 2068."""
+    year = int(digits)
+    return year if len(digits) > 2 else year + (2000 if year < 69 else 1900)
+
+
+def _month_without_day(value: object) -> _Read | None:
+    """The month of a date whose day it lacks, as 2026-02-30; None for any other."""
+    text = value.strip() if isinstance(value, str) else ""
+    if match := _YMD.match(text):
+        year, month, day = int(match[1]), int(match[3]), int(match[4])
+    elif (match := _EITHER_WAY.match(text)) and int(match[1]) > 12:
+        day, month, year = int(match[1]), int(match[3]), int(match[4])
+    else:
+        return None
+    valid = year in _YEARS and 1 <= month <= 12 and 28 < day <= 31
+    return _Read(datetime(year, month, 1), "month") if valid else None
 
 
 def _named(text: str, value: object) -> _Read:
@@ -286,6 +351,11 @@ def _end(read: _Read) -> datetime:
     else:
         after = start.replace(year=start.year + 1)
     return after - timedelta(microseconds=1)
+
+
+def _ambiguous(value: object) -> PydanticCustomError:
+    what = f"{value!r} is two dates, by whether the day or the month stands first"
+    return PydanticCustomError("ambiguous_date", "{what}", {"what": what})
 
 
 def _bad(value: object) -> PydanticCustomError:

@@ -195,6 +195,32 @@ def test_two_odd_cells_and_a_required_one_lose_the_row_for_the_required_one(chec
     assert found.reason == "empty_title"
 
 
+def test_a_position_whose_end_cannot_be_read_is_not_held_today(now: datetime) -> None:
+    checker = RowChecker(now)
+    positions = [
+        {"title": "Cook", "start": "2014-01", "end": "2016-13"},
+        {"title": "Waiter", "start": "2017", "end": ""},
+    ]
+    member = checker.check(RawRow("members", "file", 1, MEMBER | {"positions": positions}))
+    assert isinstance(member, Member)
+    assert [(one.title, one.start and one.start.year, one.end) for one in member.positions] == [
+        ("Waiter", 2017, None),
+        ("Cook", None, None),
+    ]
+    assert {(finding.field, finding.done) for finding in checker.findings.rows} == {
+        ("positions.end", "left empty"),
+        ("positions.start", "left empty"),
+    }
+
+
+def test_a_position_that_ends_before_it_starts_is_said(now: datetime) -> None:
+    checker = RowChecker(now)
+    checker.check(
+        RawRow("members", "f", 1, MEMBER | {"positions": [{"title": "Cook", "start": "2020", "end": "2018"}]})
+    )
+    assert {finding.reason for finding in checker.findings.rows} == {"end_before_start"}
+
+
 def test_the_present_is_no_end_of_a_position(checked: Callable) -> None:
     positions = [{"title": "Nurse", "start": "2019", "end": end} for end in ("Present", "heute", "actualidad", "n/a")]
     member = checked("members", **MEMBER | {"positions": positions})

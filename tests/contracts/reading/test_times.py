@@ -50,6 +50,22 @@ def _day(year: int, month: int, day: int, *clock: int) -> datetime:
         (1746057600, _day(2025, 5, 1)),
         ("1746057600000", _day(2025, 5, 1)),
         (date(2026, 5, 1), _day(2026, 5, 1)),
+        ("31.12.25", _day(2025, 12, 31)),
+        ("12/31/25", _day(2025, 12, 31)),
+        ("01-MAY-26", _day(2026, 5, 1)),
+        ("Feb-17", _day(2017, 2, 1)),
+        ("Feb '17", _day(2017, 2, 1)),
+        ("2026-05-01 10:00:00 EST", _day(2026, 5, 1, 15)),
+        ("2026-05-01 10:00:00 CET", _day(2026, 5, 1, 9)),
+        ("20260501T100000Z", _day(2026, 5, 1, 10)),
+        ("/Date(1746057600000)/", _day(2025, 5, 1)),
+        ("/Date(1746057600000+0200)/", _day(2025, 5, 1)),
+        ({"$date": "2026-05-01T10:00:00Z"}, _day(2026, 5, 1, 10)),
+        ({"$date": {"$numberLong": "1746057600000"}}, _day(2025, 5, 1)),
+        ("01.05.2026 08:00 Uhr", _day(2026, 5, 1, 8)),
+        ("Fr, 01.05.2026", _day(2026, 5, 1)),
+        ("1 мая 2026", _day(2026, 5, 1)),
+        ("1 maja 2026 r.", _day(2026, 5, 1)),
     ],
 )
 def test_a_cell_is_the_time_that_it_means(cell: object, time: datetime) -> None:
@@ -61,6 +77,8 @@ def test_a_cell_is_the_time_that_it_means(cell: object, time: datetime) -> None:
     [
         *(0, "0", 1, 12, 99, 5_000, 99_999, 1_000_000, 20261301, -1, 1e30, 2015.5, True, None, "soon", "2026-13-01"),
         *("31.02.2026", "in May 2026", "yesterday", "1" * 400, "10:30", "2026-05 10:30", "٠", [2026]),
+        *("2026-05-01 10:00:00 CST", {"$date": None}, {"date": "2026-05-01"}, "26-05-01", "Feb 17", "17-Feb"),
+        *("/Date(99999999999999999999)/", "/Date(-1)/", "25 Dec 26"),
     ],
 )
 def test_what_is_no_time_is_refused(cell: object) -> None:
@@ -139,3 +157,26 @@ def test_a_job_that_expires_on_the_day_it_was_posted_is_a_job() -> None:
 def test_the_years_of_a_position_are_years() -> None:
     held = Position(title="Nurse", start=2015, end="2019-06-01")
     assert (held.start, held.end) == (_day(2015, 1, 1), _day(2019, 6, 1))
+
+
+def test_a_year_of_two_digits_that_may_stand_first_is_told_by_the_column() -> None:
+    with pytest.raises(PydanticCustomError) as refused:
+        read_time("26/05/01")
+    assert refused.value.type == "ambiguous_date"
+    assert read_time("26/05/01", TimeReading(dates="day_first")) == _day(2001, 5, 26)
+
+
+@pytest.mark.parametrize(
+    ("cell", "last"),
+    [("2026-02-30", _day(2026, 3, 1)), ("31.04.2026", _day(2026, 5, 1)), ("31/06/2026", _day(2026, 7, 1))],
+)
+def test_what_closes_on_a_day_that_its_month_lacks_closes_with_the_month(cell: str, last: datetime) -> None:
+    assert last - read_time(cell, closes=True) == timedelta(microseconds=1)
+    with pytest.raises(PydanticCustomError):
+        read_time(cell)
+
+
+@pytest.mark.parametrize("word", ["closed", "Expired", "FILLED", "geschlossen", "Cerrado"])
+def test_a_job_that_is_said_to_be_closed_closed_when_that_was_said(word: str) -> None:
+    job = Job.model_validate({"id": "j", "title": "Cook", "updated_at": "2026-05-01T10:00:00Z", "expires_at": word})
+    assert job.expires_at == job.updated_at
