@@ -39,6 +39,8 @@ SINCE = {
 PUERTO_RICO = "PR"
 """A country of its own to GeoNames, a state to whoever writes an address."""
 _BEHIND = re.compile(r"\s*[(/,;|\[].*")
+_NUMBERED = re.compile(r"^(paris|lyon|marseille) \d\d.*")
+"""Parts of a town by number, which are the town to whoever looks for work there."""
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa"})
 
 
@@ -62,7 +64,7 @@ def main(packages: Path) -> None:
         if largest[name] is town and largest.get(other, town)["population"] <= town["population"]:
             name = other
         at = len(rows)
-        rows.append((name, region, country, *_thousandths(town), town["population"]))
+        rows.append((_NUMBERED.sub(r"\1", name), region, country, *_thousandths(town), town["population"]))
         called |= {(key, at) for key in _names(town, name)}
     columns = list(zip(*rows, strict=True))
     types = (pa.string(), pa.string(), pa.string(), pa.int32(), pa.int32(), pa.int32())

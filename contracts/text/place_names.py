@@ -16,6 +16,7 @@ from contracts.values import FrozenModel
 
 _Others = Mapping[str, tuple[str, ...]]
 _ACCENTS = re.compile("[\u0300-\u036f]")
+_STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "ħ": "h"})
 _ANYWHERE = ("united states", "canada")
 """The codes of their regions are read wherever nothing else is known."""
 _ALONE = ("us", "uk", "gb")
@@ -27,6 +28,8 @@ class _File(FrozenModel):
 
     towns: _Others
     towns_too: frozenset[str]
+    street_heads: frozenset[str]
+    street_ends: tuple[str, ...]
     countries: _Others
     regions: Mapping[str, _Others]
 
@@ -37,6 +40,8 @@ class PlaceNames(NamedTuple):
     Attributes:
         towns: Another name of a town -> the one that is compared.
         towns_too: Regions and countries that, alone, are taken for the town of their name.
+        street_heads: First words of a street, a floor or a building.
+        street_ends: How such names end.
         countries: A name -> the country's; codes of two letters are in `country_codes`.
         country_codes: ISO 3166 code -> the country's name.
         regions: A name or code -> the regions of that name, each with its country.
@@ -45,6 +50,8 @@ class PlaceNames(NamedTuple):
 
     towns: Mapping[str, str]
     towns_too: frozenset[str]
+    street_heads: frozenset[str]
+    street_ends: tuple[str, ...]
     countries: Mapping[str, str]
     country_codes: Mapping[str, str]
     regions: Mapping[str, tuple[tuple[str, str], ...]]
@@ -71,11 +78,13 @@ def place_names() -> PlaceNames:
     for country, of_country in file.regions.items():
         for name, region in _each(f"regions.{country}", of_country):
             regions[name].append((region, country))
-            if country in _ANYWHERE or (len(name) > 3 and name not in countries):
+            if country in _ANYWHERE or ((len(name) > 3 or not name.isascii()) and name not in countries):
                 common.setdefault(name, (region, country))
     return PlaceNames(
         dict(_each("towns", file.towns)),
         file.towns_too,
+        file.street_heads,
+        file.street_ends,
         {name: country for name, country in countries.items() if name not in codes or name in _ALONE},
         codes,
         {name: tuple(found) for name, found in regions.items()},
@@ -84,10 +93,10 @@ def place_names() -> PlaceNames:
 
 
 def folded(text: str) -> str:
-    """A name as it is compared: without case and accents, in one composition, with single spaces."""
+    """A name as it is compared: without case, accents and strokes, in one composition, with single spaces."""
     plain = text.casefold()
     if not plain.isascii():
-        bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", plain)).casefold()
+        bare = _ACCENTS.sub("", unicodedata.normalize("NFKD", plain)).casefold().translate(_STROKES)
         plain = unicodedata.normalize("NFC", _ACCENTS.sub("", unicodedata.normalize("NFKD", bare)))
     return " ".join(plain.split())
 

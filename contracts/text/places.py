@@ -12,7 +12,7 @@ A job may be in several places.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,10 +25,25 @@ MAX_PLACES = 1_000
 PLACE_CHARS = 200
 """At the end of a query: where a place is looked for. Unbounded, a query of nothing but "in" takes its square."""
 _IN_PLACE = re.compile(r"\b(?:in|near|around) ([^,]+(?:,[^,]+)?)$", re.IGNORECASE)
-_APART = re.compile(r"\s*[;|\n•·]\s*|\s+/\s+|(?<=\w{3})/(?=\w{3})|\s+(?:or|oder|ou)\s+")  # "OR" is Oregon
+_APART = re.compile(r"\s*[;|\n•·]\s*|\s+/\s+|\s+(?:or|oder|ou)\s+")  # "OR" is Oregon
+_SLASH = re.compile(r"[^,;/|()]{1,60}(?:/[^,;/|()]{1,60})+")
+_SHORTEST = 3
+"""Letters of a name, between slashes without spaces: "Rio de Janeiro/RJ" is one place."""
 _AND = re.compile(r"(?<=, )([^,]+?)\s+(?:and|&|und|et|y)\s+", re.IGNORECASE)
-_POST_CODE = re.compile(r"(?:^|(?<=\s))\d{4,}(?:-\d+)?(?=\s|$)")
-_DASH = re.compile(r"\s+[-–—]\s+|(?<=\b[A-Za-z]{2})-(?=\w{2})")
+_POST_CODE = re.compile(
+    r"(?:^|(?<=\s))(?:[A-Z]{1,3}-\d{3,6}|\d{4} ?[A-Z]{2}(?=$|\s+\D{3})"  # D-80331, 1012 AB Amsterdam
+    r"|〒?\d{4,}(?:-\d+)?|〒?\d{2,3}-\d{3,4}|\d{3} \d{2}"  # 78701-1234, 01-234, 150-0001, 110 00
+    r"|(?i:[a-z]{1,2}\d[a-z\d]?(?: ?\d[a-z]{2})?)(?=$)|(?i:[a-z]\d[a-z] ?\d[a-z]\d))(?=\s|$)"  # EC2A 4NE, V6B 1A1
+)
+"""As countries write them, apart from a town's name: behind it or before."""
+_DISTRICT = re.compile(r" \d{1,2}(?:\.|er?|eme|de)?$")
+_DASH = re.compile(r"\s+[-–—]\s+|(?<=\b[A-Za-z]{2})-(?=\w{2})|/(?=[A-Za-z]{2}\b)")
+_CJK = re.compile("[\u3005\u4e00-\u9fff\uac00-\ud7a3]")
+_CJK_PART = re.compile("(?:都|道|府|県|省|自治区|特別市|広域市)(?=.)")
+_RUN_CHARS = 40
+"""Of an address without commas, that are looked at."""
+_WARD = ("区", "區", "구")
+_KOREAN_END = re.compile("(?:특별자치|특별|광역)?시$")
 _BRACKETS = re.compile(r"\s*[(\[]([^()\[\]]*)[)\]]")
 _NUMBER = re.compile(r"\d+[ab]?")
 _AREA = re.compile(r"(?:greater )?(.+?)(?: (?:metropolitan|metro|bay))? area|greater (.+)")
@@ -134,7 +149,7 @@ _Read = tuple[Place, Town | None]
 @lru_cache(maxsize=50_000)
 def _read(location: str, home: str) -> tuple[_Read, ...]:
     found: dict[Place, Town | None] = {}
-    for text in _APART.split(without_ways(location)):
+    for text in _APART.split(_SLASH.sub(lambda names: _of_slashes(names[0], home), without_ways(location))):
         for one in _AND.sub(r"\1;", text).split(";") if "," in text else [text]:
             for place, town in _of_text(one, home):
                 found.setdefault(place, town)
@@ -143,19 +158,79 @@ def _read(location: str, home: str) -> tuple[_Read, ...]:
     return tuple(found.items())[:MAX_PLACES]
 
 
+def _of_slashes(names: str, home: str) -> str:
+    """The one name of "Frankfurt/Main" and "Bangalore/Bengaluru"; the two places of "Berlin/München"."""
+    whole, parts = folded(names), {name: folded(name) for name in names.split("/")}
+    if whole in place_names().towns or whole in place_names().regions or min(map(len, parts.values())) < _SHORTEST:
+        return names
+    found: dict[object, str] = {}
+    for name, part in parts.items():
+        town = _chief(part, home)
+        found.setdefault(town[:3] if town else part, name)
+    return ";".join(found.values())
+
+
 def _of_text(text: str, home: str) -> list[_Read]:
     """The places between two separators: mostly one."""
     written = _parts(text)
     if not written:
         return []
-    for parts in dict.fromkeys((written, _parts(_DASH.sub(", ", _BRACKETS.sub(r", \1", text))))):
+    for parts in dict.fromkeys(_ways_to_read(written, text)):
         if known := _known(parts, home):
             return known
-    return [(place, None) for place in _as_written(_parts(_BRACKETS.sub(_no_number, text)) or written)]
+    if _CJK.search(text) and (run := _of_run(text, home)):
+        return [run]
+    parts = _parts(_BRACKETS.sub(_no_number, text)) or written
+    return [(place, None) for place in _as_written(_no_streets(parts))]
+
+
+def _ways_to_read(written: tuple[str, ...], text: str) -> Iterator[tuple[str, ...]]:
+    """The names between commas: as written; with dashes and brackets as commas; without brackets; without streets;
+    without the numbers of a town's districts."""
+    yield written
+    yield _parts(_DASH.sub(", ", _BRACKETS.sub(r", \1", text)))
+    bare = _parts(_DASH.sub(", ", _BRACKETS.sub("", text)))
+    yield bare
+    yield _no_streets(bare)
+    yield tuple(_DISTRICT.sub("", part) for part in _no_streets(bare))
+
+
+def _no_streets(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The parts that are no street, floor or building; all of them where no town would be left."""
+    names = place_names()
+    left = tuple(
+        part
+        for at, part in enumerate(parts)
+        if at == len(parts) - 1
+        or not (
+            part.split(" ")[0] in names.street_heads
+            or part.endswith(names.street_ends)
+            or re.match(r"\d", part)
+            or re.search(r"\s\d+\s?[a-z]?$", part)
+        )
+    )
+    return parts if not left or _is_region(left[0], "") else left
+
+
+def _of_run(text: str, home: str) -> _Read | None:
+    """The town, or the region, that an address without commas begins with: 東京都港区, 서울 강남구."""
+    name = folded(_POST_CODE.sub("", text))[:_RUN_CHARS]
+    names = place_names()
+    region = next((found for at in range(len(name), 1, -1) if (found := names.common.get(name[:at]))), None)
+    ends = [0, *(end.end() for end in _CJK_PART.finditer(name)), *(end.end() for end in re.finditer(" ", name))]
+    for start in reversed(ends):
+        run = name[start:].split(" ")[0]
+        for at in range(len(run), 1, -1):
+            keys = () if run[:at].endswith(_WARD) else (run[:at], _KOREAN_END.sub("", run[:at]))
+            towns = [town for key in keys for town in _bearers(key)]
+            inside = [town for town in towns if region in (None, (town.region, town.country))]
+            if town := chief_town(sorted(set(inside), key=lambda town: (-town.weight, town))):
+                return _of_town(town)
+    return (Place(region[0], "", *region), None) if region else None
 
 
 def _parts(text: str) -> tuple[str, ...]:
-    parts = (folded(_POST_CODE.sub("", part)) for part in text.split(","))
+    parts = (folded(_POST_CODE.sub("", part.strip())) for part in text.split(","))
     return tuple(part for part in parts if part and not _NUMBER.fullmatch(part))
 
 
@@ -179,6 +254,9 @@ def _known(parts: Sequence[str], home: str) -> list[_Read]:
     if region := _region_in(parts):
         return [(region, None)]
     each = [_one(part, home) for part in parts]
+    there = {place.country for known in each for place, town in known if town}
+    if len(there) == 1:  # what is unclear lies where the others do
+        each = [known or _one(part, *there) for part, known in zip(parts, each, strict=True)]
     return [one for of_part in each for one in of_part] if all(one and one[0][1] for one in each) else []
 
 
@@ -249,7 +327,7 @@ def _as_written(parts: Sequence[str]) -> list[Place]:
     city = place_names().towns.get(first, first)
     if not second:
         return [Place(city, city, city)]
-    region, country = _region_alone(second, "") or (second, "")
+    region, country = _region_named(second, "") or (second, "")
     if third:
         country = place_names().country(third) or third
         region = place_names().region(second, country) or region
@@ -268,12 +346,27 @@ def _region_alone(name: str, home: str) -> tuple[str, str] | None:
     if home and (names.country(name) == home or names.region(name, home)):
         return names.region(name, home) or home, home
     country = names.countries.get(name, "")
-    return names.common.get(name) or ((country, country) if country else None)
+    region = names.common.get(name)
+    if region and (town := _chief(name, home)) and town[1:3] == region and _is_called(town, name, region[0]):
+        return None
+    return region or ((country, country) if country else None)
+
+
+def _is_called(town: Town, name: str, region: str) -> bool:
+    """Whether a town, by one of its names, is what its region is called after: Wien, 東京都."""
+    return town.name in (name, region) or region in place_names().towns_too
 
 
 def _region(name: str, home: str) -> str:
-    alone = _region_alone(name, home)
-    return alone[0] if alone else name
+    named = _region_named(name, home)
+    return named[0] if named else name
+
+
+def _region_named(name: str, home: str) -> tuple[str, str] | None:
+    """`_region_alone` of a name that stands for no town, since it is behind one or a region is asked for."""
+    names = place_names()
+    country = names.countries.get(name, "")
+    return _region_alone(name, home) or names.common.get(name) or ((country, country) if country else None)
 
 
 def _city(name: str, home: str) -> str:
