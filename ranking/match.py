@@ -157,15 +157,15 @@ def _read_query(query: str, table: AttributeTable) -> tuple[str, Place | None]:
 
 
 def _wished_places(text: str, table: AttributeTable) -> list[Place]:
-    """The places in "City, Region, City, ...": two names are one place where a job is there, or the second is a region
-    and the first is none."""
+    """The places in "City, Region, City, ...": two names are one place where the first is no region, and a job is there
+    or the second is one."""
     names = [name for name in map(folded, text.split(",")) if name]
     places: list[Place] = []
     at = 0
     while at < len(names):
         both = ", ".join(names[at : at + 2])
         held = len(read_places(both, table.home)) == 1 and table.is_held("place", both)
-        paired = at + 1 < len(names) and (held or (is_region(names[at + 1]) and not is_region(names[at])))
+        paired = at + 1 < len(names) and not is_region(names[at]) and (held or is_region(names[at + 1]))
         places.append(read_place(both if paired else names[at], table.home))
         at += 2 if paired else 1
     return places

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from contracts.activity import Activity
@@ -186,6 +186,11 @@ def jobs_of(draw: st.DrawFn, job_id: str) -> Job:
 
 @settings(max_examples=150, deadline=None)
 @given(members, st.tuples(*(jobs_of(f"j{i}") for i in range(4))), st.integers(0, 4))
+@example(
+    member(location="Austin, Texas", locations=["Texas", "Austin, Ohio"]),
+    (job("j0", "Nurse", location="Austin, Texas"), job("j1", "Nurse", location="Austin, Ohio")),
+    0,
+)
 def test_bins_are_those_of_a_loop_over_pairs(one: Member, jobs: tuple[Job, ...], built: int) -> None:
     """Whether the jobs were there when the index was built, or came later."""
     index = index_of(jobs[:built])
