@@ -48,6 +48,13 @@ _REST = {
     "<!--": re.compile(r".*?-->", re.DOTALL),
 }
 """What opens a stretch of markup -> the rest of the stretch; markup that is not here is whole as it is found."""
+_ESCAPES = re.compile(r"(?:\\u[0-9a-fA-F]{4})+|(?:\\r\\n|\\[nrt])+(?![a-z])")
+"""Escapes of JSON that were escaped once more; not the path `C:\\new`."""
+_CONTINUED = "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(0x80, 0xC0))
+_TWICE = re.compile(
+    f"(?P<sure>[ÂÃ][{_CONTINUED}]|â€[{_CONTINUED}])|[ÄÅÎÏÐÑ][{_CONTINUED}]|[àáâãäåæçèéêëìíîï][{_CONTINUED}]{{2}}"
+)
+"""UTF-8 that was read as Windows-1252 and written as UTF-8 again: `KÃ¼che`."""
 _HUGE = re.compile(r"&#[0-9]{1000,};?")
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
@@ -56,7 +63,7 @@ _CONTROL = re.compile(
 """Control characters and what has no width: soft hyphens, joiners, marks of direction and of byte order."""
 _MARKS = re.compile(r"[^\w\s\x00-\x7f]{31,}")
 _SPACE = re.compile(r"\s+")
-_SIGNS = ("<", "&", "  ", "]]>", ";base64,")
+_SIGNS = ("<", "&", "  ", "]]>", ";base64,", "\\")
 _PASSES = 8
 _MARKS_IN_A_ROW = 30  # Unicode's Stream-Safe Text Format (UAX 15)
 
@@ -70,7 +77,9 @@ def clean_text(text: str) -> str:
         return text.strip()  # nine rows in ten; the rest of the work changes nothing for them
     for _ in range(_PASSES):  # an entity may spell a tag, and a tag may split an entity
         before = text
-        text = html.unescape(_HUGE.sub("", text))  # `int` refuses such a number; no character has it
+        text = html.unescape(
+            _HUGE.sub("", _ESCAPES.sub(_unescaped, encoded_once(text)))
+        )  # `int` refuses such a number; no character has it
         text = _CDATA.sub("", without_files(_CONTROL.sub("", text)))
         text = _without(_TAG, _INSIDE_WORDS.sub(_no_space, _without(_BLOCK, text)))
         text = _MARKS.sub(_few_marks, text.encode("utf-8", "ignore").decode())
@@ -78,6 +87,32 @@ def clean_text(text: str) -> str:
         if text == before:
             break
     return _SPACE.sub(" ", text).strip()
+
+
+def encoded_once(text: str) -> str:
+    """`text` with what was encoded twice (`KÃ¼che`) as it was meant. A pair of letters that may be one alone stays."""
+    if text.isascii():
+        return text
+    found = [match["sure"] for match in _TWICE.finditer(text)]
+    return _TWICE.sub(_decoded, text) if any(found) or len(found) > 1 else text
+
+
+def _decoded(twice: re.Match[str]) -> str:
+    try:
+        return bytes(_byte(character) for character in twice[0]).decode("utf-8")
+    except UnicodeDecodeError:
+        return twice[0]
+
+
+def _byte(character: str) -> int:
+    return ord(character) if ord(character) < 0x100 else character.encode("cp1252")[0]
+
+
+def _unescaped(escapes: re.Match[str]) -> str:
+    if escapes[0][1] != "u":
+        return " "
+    units = "".join(chr(int(code, 16)) for code in escapes[0][2:].split("\\u"))
+    return units.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
 
 
 def without_files(text: str) -> str:

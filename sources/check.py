@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from contracts.cleaning import clean_text
+from contracts.cleaning import clean_text, encoded_once
 from contracts.reading.pay import ENDS, LEAST_YEARLY, MOST_APART, PERIODS_A_YEAR, is_impossible
 from contracts.reading.spellings import is_missing
 from contracts.reading.times import PLAIN, DateOrder, TimeReading
@@ -96,7 +96,8 @@ class RowChecker:
 
     def _doubts(self, row: RawRow, record: Record) -> list[Finding]:
         """What a job or member says that they can hardly mean, and is kept."""
-        found = []
+        texts = ((name, cell) for name, cell in (row.value or {}).items() if isinstance(cell, str))
+        found = [Finding(name, "encoded_twice", "", "repaired") for name, cell in texts if encoded_once(cell) != cell]
         if isinstance(record, Member) and record.preferences.salary_min and record.preferences.yearly_pay is None:
             amount = shape(record.preferences.salary_min)
             found.append(Finding("preferences.salary_min", "pay_without_period", amount, "kept, not compared"))

@@ -12,6 +12,7 @@ import codecs
 import gzip
 import io
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -45,6 +46,13 @@ _NOT_TEXT = {
     b"%PDF": "a PDF",
 }
 """How files begin that are often called .csv."""
+
+
+MOST_UNLIKE = 0.1
+"""Of bytes that no UTF-8 has, that may look unlike Windows-1252."""
+_SIGNS = rb"\x80-\x84\x86-\x89\x8b\x8d\x8f\x90\x98\x9b\x9d\xa1-\xa9\xac\xaf-\xb3\xb5\xb6\xb8\xb9\xbb-\xbf"
+_UNLIKE = re.compile(rb"[\x80-\xff]{4,}|(?<=[A-Za-z\xc0-\xff])[" + _SIGNS + rb"](?=[a-z\xa1-\xff])")
+"""Four letters with accents in a row, or a sign inside a word."""
 
 
 def _as_windows(error: UnicodeError) -> tuple[str, int]:
@@ -157,28 +165,35 @@ def assumed(path: Path, encoding: str | None = None) -> tuple[Finding, ...]:
     if not name.startswith("utf-8"):
         return (Finding(path.name, "encoding", name.upper(), "read so"),)
     status = path.stat()
-    number, lines = _stray_bytes(path, status.st_size, status.st_mtime_ns)
+    number, lines, unlike = _stray_bytes(path, status.st_size, status.st_mtime_ns)
     if not number:
         return ()
     strays = f"{number:,} bytes on {lines:,} lines are not UTF-8"
-    return (Finding(path.name, "encoding", strays, "read as Windows-1252 (a mapping may state another)"),)
+    done = "read as Windows-1252 (a mapping may state another)"
+    if unlike > MOST_UNLIKE * number:
+        done = "read as Windows-1252, which they look unlike: state `encoding` in a mapping (gb18030, windows-1250 ...)"
+    return (Finding(path.name, "encoding", strays, done),)
 
 
 @lru_cache(maxsize=256)
-def _stray_bytes(path: Path, size: int, changed: int) -> tuple[int, int]:
-    """(bytes, lines) of a file that no UTF-8 has. `size` and `changed` are for the cache."""
-    number = lines = 0
+def _stray_bytes(path: Path, size: int, changed: int) -> tuple[int, int, int]:
+    """(bytes, lines) of a file that no UTF-8 has, and how many of the bytes look unlike Windows-1252.
+
+    `size` and `changed` are for the cache.
+    """
+    number = lines = unlike = 0
     try:
         for block in _line_blocks(path):
             try:
                 block.decode("utf-8")
             except UnicodeDecodeError:
-                strays = [_strays_of(line) for line in block.split(b"\n") if not line.isascii()]
-                number += sum(strays)
-                lines += sum(map(bool, strays))
+                odd = [(strays, line) for line in block.split(b"\n") if (strays := _strays_of(line))]
+                number += sum(strays for strays, _ in odd)
+                lines += len(odd)
+                unlike += sum(len(found[0]) for _, line in odd for found in _UNLIKE.finditer(line))
     except BROKEN:
         pass  # the reader comes to the same place and says so
-    return number, lines
+    return number, lines, unlike
 
 
 def _line_blocks(path: Path) -> Iterator[bytes]:
@@ -194,6 +209,8 @@ def _line_blocks(path: Path) -> Iterator[bytes]:
 
 
 def _strays_of(line: bytes) -> int:
+    if line.isascii():
+        return 0
     number = start = 0
     while True:
         try:

@@ -32,6 +32,7 @@ CURES: Mapping[str, str] = {
     "reason_without_dismissal": "give a reason to a dismissal or a rejection alone, one of its own words",
     "end_before_start": "correct one of the two dates",
     "expiry_before_posting": "correct one of the two dates",
+    "encoded_twice": "write the text as UTF-8 once",
     "grade_without_asker": "name the member or the query",
 }
 

@@ -28,6 +28,10 @@ PIECES = [
     "é",
     "e\u0301",
     "a",
+    "\\n",
+    "\\u005c",
+    "Ã",
+    "¼",
 ]
 MARKUP = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
@@ -162,6 +166,10 @@ def test_cleaned_text_is_normal_and_has_no_control_characters(text: str) -> None
         ("soft\u00adhyphen, zero\u200bwidth\ufeff, no\u00a0break", "softhyphen, zerowidth, no break"),
         ("<p>a</p><img src='data:image/png;base64," + "iVBORw0KGgo" * 9_000 + "'><p>b</p>", "a b"),
         ("<b>N</b>urse w<wbr>ord, <em class='x'>good</em>. <b>Pay</b>Good", "Nurse word, good. Pay Good"),
+        ("KÃ¼chenhilfe, donâ€™t, Å‚Ã³dÅº, ÐŸÐ¾Ð²Ð°Ñ€", "Küchenhilfe, don’t, łódź, Повар"),
+        ("SÃO PAULO, CAFÉ», „Ä“", "SÃO PAULO, CAFÉ», „Ä“"),
+        (r"Duties:\r\n- Cook\nServe \u2013 \ud83d\ude00", "Duties: - Cook Serve – 😀"),
+        (r"C:\new\table \user", r"C:\new\table \user"),
         ("![logo](data:image/png;base64,iVBORw0KGgo=) text", "![logo]() text"),
     ],
 )

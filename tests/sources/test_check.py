@@ -124,6 +124,13 @@ ODD = [
 ]
 
 
+def test_a_text_that_was_encoded_twice_is_repaired_and_said(now: datetime) -> None:
+    checker = RowChecker(now)
+    job = checker.check(RawRow("jobs", "jobs.csv", 1, JOB | {"title": "KÃ¼chenhilfe", "company": "Café"}))
+    assert isinstance(job, Job) and job.title == "Küchenhilfe"
+    assert [*checker.findings.rows] == [Finding("title", "encoded_twice", "", "repaired")]
+
+
 def _with(base: dict, changes: dict) -> dict:
     return {name: value for name, value in {**base, **changes}.items() if value is not ...}
 

@@ -122,6 +122,26 @@ def test_stray_bytes_are_read_as_windows_1252_in_text_and_cleaned_away_in_parque
     }
 
 
+@pytest.mark.parametrize(
+    ("encoding", "title", "looks_so"),
+    [
+        ("cp1252", "Küchenhilfe für Gäste – l’été", True),
+        ("gb18030", "厨师助理", False),
+        ("shift_jis", "レストランの料理人", False),
+        ("cp1250", "Kierownik sklepu w Będzinie, łódzkie, książka", False),
+        ("cp1251", "Повар горячего цеха", False),
+    ],
+)
+def test_bytes_that_look_unlike_what_they_are_read_as_are_said(
+    tmp_path: Path, encoding: str, title: str, looks_so: bool
+) -> None:
+    (tmp_path / "jobs.csv").write_bytes(f"id,title,updated_at\nj1,{title},2025-05-01\n".encode(encoding))
+    source = open_source(tmp_path)
+    (row,) = source.read(source.shards("jobs")[0])
+    (done,) = [found.done for found in row.findings if found.reason == "encoding"]
+    assert ("unlike" not in done) == looks_so
+
+
 YEAR_12000 = 316_516_204_800_000_000
 
 
