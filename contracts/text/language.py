@@ -31,6 +31,8 @@ _CLEAR = 1.5
 """A language is told by its stop words where they are one at least, and so many times those of any other."""
 _LEAST_KINDS = 2
 """Different stop words that tell a language: "Los" and "care" alone are names, or English."""
+_TELLING = 7
+"""Letters of a stop word that is enough alone: "buscamos"."""
 _SURE = 0.9
 _LONG = 12
 """Words from which on the likeliest language is taken, however likely."""
@@ -61,7 +63,7 @@ def _told_by(found: Sequence[str]) -> str:
     for word in dict.fromkeys(found):
         languages = _stop_words().get(word, ())
         weights.update(dict.fromkeys(languages, 1 / max(1, len(languages))))
-        kinds.update(languages)
+        kinds.update(dict.fromkeys(languages, _LEAST_KINDS if len(word) >= _TELLING else 1))
     (first, most), (_, next_most) = [*weights.most_common(2), ("", 0), ("", 0)][:2]
     return first if kinds[first] >= _LEAST_KINDS and most >= max(1, _CLEAR * next_most) else ""
 

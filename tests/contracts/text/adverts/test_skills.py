@@ -30,6 +30,7 @@ def read(text: str, skills: module.Gazetteer = PLAIN) -> SkillsTold:
         ("Ready to go? Go for it.", ()),
         ("We go, you excel.", ()),
         ("Java, R, Go", ("Java", "R", "Go")),
+        ("Experience in Go to market strategy.", ("Go-to-market strategy",)),
         ("R&D in the C-suite.", ()),
         ("Strong Excel skills.", ("Microsoft Excel",)),
         ("You excel at your job in the spring and get rest.", ()),
