@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from contracts.reading.spellings import is_missing, is_spelled, spelled, spelling_key, vocabulary
+from contracts.reading.spellings import is_missing, spelled, spelling_key, vocabulary
 
 PERIODS_A_YEAR: dict[str, int] = {"year": 1, "month": 12, "week": 52, "day": 260, "hour": 2_080}
 """Full time: 52 weeks of 5 days of 8 hours. Pay is compared by the year, so 20 an hour is 41,600."""
@@ -136,13 +136,17 @@ def says_other_period(text: str) -> bool:
     said = spelling_key(text).split()
     if _says("other_period", said):
         return True
+    if _period(said) is not None:
+        return False
     behind = [word for word in _PER.findall(text.casefold()) if word not in CURRENCIES and word.upper() not in _CODES]
-    return bool(behind) and _period(said) is None and not any(spelling_key(word) in _EACH for word in behind)
+    return bool(behind) and not any(spelling_key(word) in _EACH for word in behind)
 
 
 def _is_strange(words: str) -> bool:
     """Whether a text has the sign of a currency that is not known."""
-    return any(unicodedata.category(sign) == "Sc" and sign not in CURRENCIES for sign in words if not sign.isascii())
+    if words.isascii():
+        return False
+    return any(sign not in CURRENCIES and unicodedata.category(sign) == "Sc" for sign in words)
 
 
 def _is_a_name(text: str, amount: re.Match[str]) -> bool:
@@ -299,4 +303,4 @@ def _currency(text: str, words: str) -> str | None:
 
 
 def _says(field: str, said: list[str]) -> bool:
-    return any(is_spelled(field, word) for word in (*said, *_pairs(said)))
+    return not vocabulary(field).keys().isdisjoint((*said, *_pairs(said)))

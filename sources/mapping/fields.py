@@ -190,9 +190,10 @@ class Fields:
             plain = plain_id(cell)
             if plain != cell.strip():
                 self._found.append(Finding(field, "id_as_number", shape(cell), f"read as {shape(plain)}"))
-            elif _SCIENTIFIC.fullmatch(plain):
+                return plain
+            if _SCIENTIFIC.fullmatch(plain):
                 self._found.append(Finding(field, "id_cut", shape(cell), "kept; export the column as text"))
-            return plain
+            return cell
         return self._scalar(cell, field)
 
     def _action(self, cell: Any) -> Any:
