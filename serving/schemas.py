@@ -18,6 +18,7 @@ from contracts.records import (
     Member,
     OptionalSeniority,
     PayPeriod,
+    Places,
     Positions,
     Preferences,
     Record,
@@ -64,7 +65,7 @@ class Profile(Record):
 
     headline: Text = ""
     summary: Text = ""
-    location: Text = ""
+    location: Places = ""
     seniority: OptionalSeniority = None
     skills: Words = ()
     positions: Positions = ()

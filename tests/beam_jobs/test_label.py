@@ -167,7 +167,7 @@ def test_hard_jobs_are_those_of_which_retrieval_and_a_plain_reading_differ_most(
     plain = sorted(range(len(pool)), key=lambda place: (-alike[place], place))
     apart = {pool[place]: abs(rank - place) for rank, place in enumerate(plain)}
     others = [job_id for job_id in pool if job_id not in chosen]
-    assert len(chosen) == 5 and min(apart[one] for one in chosen) > 0
+    assert len(chosen) == min(5, sum(map(bool, apart.values()))) > 1 and min(apart[one] for one in chosen) > 0
     assert min(apart[one] for one in chosen) >= max(apart[one] for one in others)
 
 

@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from contracts.encoder import Side
 from contracts.errors import BadInput
 from contracts.tables import read_table
 from contracts.workspace import Workspace
@@ -264,8 +265,8 @@ def test_vectors_that_are_not_finite_are_set_aside_and_the_others_are_applied(
     encoder = engine.servable.encoder
     encode = encoder.encode
 
-    def spoils(texts: Sequence[str]) -> np.ndarray:
-        found = encode(texts)
+    def spoils(texts: Sequence[str], side: Side) -> np.ndarray:
+        found = encode(texts, side)
         found[["Bassoonist" in text for text in texts]] = np.nan
         return found
 

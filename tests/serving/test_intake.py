@@ -267,13 +267,13 @@ def test_what_the_service_knows_better_is_not_taken_from_a_client(
     event = {"request_id": found["request_id"], "job_id": job_ids(found)[1], "action": "view"}
     lies = {"position": 10**30, "propensity": 1e300, "logged_by": "me/me", "found_by": "popular"}
     assert post(served, event | lies | {"id": "lied"})["accepted"] == 1
-    post(served, {"id": "none", "job_id": job_ids(found)[1], "action": "view", "member_id": member_id} | lies)
+    post(served, {"id": "bare", "job_id": job_ids(found)[1], "action": "view", "member_id": member_id} | lies)
     engine.close()
     rows = {row["id"]: row for path in workspace.logs.rglob("*.jsonl") for row in map(json.loads, path.open())}
     versions = f"{found['bundle_version']}/{found['index_version']}"
     said = [
         (rows[id_]["position"], rows[id_]["propensity"], rows[id_]["logged_by"], rows[id_]["found_by"])
-        for id_ in ("lied", "none")
+        for id_ in ("lied", "bare")
     ]
     assert said == [(2, None, versions, ""), (None, None, "", "")]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contracts.records import Event, Member
 from contracts.text.verbalizer import Verbalizer
 from serving.http.routes import PostedEvent
+from serving.intake import OF_THE_ANSWER
 from serving.schemas import Profile, profile_text
 from tests import make
 
@@ -16,8 +17,8 @@ def test_a_profile_has_the_fields_of_a_member_but_the_id_and_the_time() -> None:
     }
 
 
-def test_a_posted_event_has_the_fields_of_an_event() -> None:
-    assert list(PostedEvent.model_fields) == list(Event.model_fields)
+def test_a_posted_event_has_the_fields_of_an_event_but_those_of_its_answer() -> None:
+    assert list(PostedEvent.model_fields) == [name for name in Event.model_fields if name not in OF_THE_ANSWER]
     required = {name for name, field in PostedEvent.model_fields.items() if field.is_required()}
     assert required == {"job_id", "action"}
 
