@@ -36,4 +36,4 @@ def test_the_board_to_copy_fits_and_shows_every_column_of_an_advert() -> None:
     assert report.ok and list(report.tables) == ["members", "jobs", "events"]
     assert not any(table.findings for table in report.tables.values()) and not report.ignored_columns
     header = (EXAMPLES / "board" / "jobs.csv").read_text().splitlines()[0].split(",")
-    assert set(header) == set(Job.model_fields) - {"industry", "hidden"}
+    assert set(header) == set(Job.model_fields) - {"industry", "hidden", "read_out"}

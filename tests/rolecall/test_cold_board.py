@@ -119,5 +119,6 @@ def test_the_replay_says_what_it_cannot_say(results: Results) -> None:
 
 
 def test_a_board_without_a_model_is_searched(board: Workspace) -> None:
-    found = search(build_index(board), "welder", 3, Filter())
-    assert {found.index.display(int(row))["title"] for row in found.candidates.rows} == {"Welder"}
+    found = search(build_index(board), "welder", 10, Filter())
+    titles = [found.index.display(int(row))["title"] for row in found.candidates.rows]
+    assert titles.count("Welder") == 5  # all of them, among what an encoder that nobody trained finds

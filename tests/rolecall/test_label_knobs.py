@@ -20,7 +20,7 @@ from tests.make import refused
 
 LLM = LlmConfig(model="some-model", base_url="http://localhost:1/v1", options={"top_k": 1}, prompt_price=0.5)
 OTHER = LabelConfig(judge=LLM, policy=Path("own.yaml"), require_golden=True, hard_share=0.5, least_kappa=0.7)
-WITHOUT_RANDOM = RetrievalConfig(recommend={"terms": 0.3, "links": 0.1}, duplicates=None)
+WITHOUT_RANDOM = RetrievalConfig(recommend={"terms": 0.3, "links": 0.05}, duplicates=None)
 
 
 def read(*argv: str) -> LabelFlags:
@@ -85,8 +85,8 @@ def test_a_judge_is_named_or_described_by_its_flag() -> None:
 
 def test_shares_in_the_params_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text("retrieval: {recommend: {terms: 0.3, links: 0.1}}")
-    assert load_params(path).retrieval.shares("")["links"] == 0.1
+    path.write_text("retrieval: {recommend: {terms: 0.3, links: 0.05}}")
+    assert load_params(path).retrieval.shares("")["links"] == 0.05
     monkeypatch.setenv("ROLECALL_RETRIEVAL__RECOMMEND__LINKS", "0.5")
     with refused(BadInput, "retrieval.recommend", "1.4"):
         load_params(path)
