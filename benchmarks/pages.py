@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from benchmarks import result_file
 from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
+from benchmarks.intake import intake_tables
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
 from benchmarks.languages import languages_tables
@@ -332,6 +333,7 @@ SOURCES = {
     "docs/benchmarks/embeddings.md": Source(("embeddings",), embeddings_tables),
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
+    "docs/benchmarks/intake.md": Source(("intake",), intake_tables),
     "docs/how-to/order.md": Source(("order",), order_tables),
     "docs/how-to/languages.md": Source(("languages",), languages_tables),
     "docs/how-to/trained-encoder.md": Source(("occupations",), occupations_tables),
