@@ -148,6 +148,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     now = config.now or datetime.now(UTC)
     load = loads.Load(id=run_id(), time=now, source=folder, simulated=simulated)
     loads.note_load(workspace, load)
+    workspace.quarantine.mkdir(parents=True, exist_ok=True)  # an output of the stage, also where nothing is set aside
     tables: dict[str, Counts] = {}
     for phase in PHASES:
         of_phase = {table: units[table] for table in phase if table in units}

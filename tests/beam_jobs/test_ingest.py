@@ -261,6 +261,12 @@ def test_a_snapshot_closes_what_it_does_not_name_and_opens_it_again(raw, take_in
     assert open_jobs(workspace) == ["j0", "j1", "j2", "j3", "j4", "j9"]
 
 
+def test_the_quarantine_is_there_also_where_nothing_is_set_aside(raw, take_in, workspace):
+    """`dvc commit` wants every output of a stage."""
+    take_in()
+    assert workspace.quarantine.is_dir() and not parts(workspace.quarantine)
+
+
 def test_a_snapshot_beside_a_file_that_is_not_read_closes_nothing(raw, take_in, workspace, caplog):
     take_in()
     raw.write("jobs", raw.good["jobs"][:4])
