@@ -30,6 +30,7 @@ from policy.judges.registry import JUDGES
 from replay.config import ServedConfig
 from retrieval.config import IndexConfig, MoneyConfig, RetrievalConfig
 from retrieval.links.config import LinksConfig
+from serving.config import ServeConfig
 
 DEFAULT = Path("params.yaml")
 PREFIX = "ROLECALL_"
@@ -89,6 +90,7 @@ class Params(FrozenModel):
     retrieval: RetrievalConfig = RetrievalConfig()
     rules: Rules = Rules()
     replay: Replay = Replay()
+    serve: ServeConfig = ServeConfig()
 
     def as_yaml(self) -> str:
         return to_yaml(self.model_dump(mode="json"))

@@ -11,7 +11,7 @@ from contracts.workspace import Workspace
 
 
 class ServeConfig(FrozenModel):
-    """What a service answers with, and within which bounds."""
+    """The service over HTTP: what it answers with, and within which bounds."""
 
     bundle: Path | None = Field(None, description="Folder of a bundle; none: the workspace's current one.")
     index: Path | None = Field(None, description="Folder of an index; none: the workspace's current one.")
@@ -26,7 +26,7 @@ class ServeConfig(FrozenModel):
     changes: str | None = Field(
         None, description="Feed of job changes that is applied meanwhile: a folder, or redis://host:port#stream."
     )
-    poll: float = Field(0.0, ge=0, description="Seconds between looks for a newer bundle or index; 0: none.")
+    poll: float = Field(5.0, ge=0, description="Seconds between looks for a newer bundle or index; 0: none.")
 
     def folders(self, workspace: Workspace) -> tuple[Path, Path]:
         """The bundle and the index to serve from. Raises NotReady where the workspace has none yet."""

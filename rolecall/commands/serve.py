@@ -21,7 +21,9 @@ def serve(
     changes: Annotated[
         str | None, typer.Option(help="Job changes to apply: a folder of Parquet files, or redis://host:port#stream.")
     ] = None,
-    poll: Annotated[float, typer.Option(min=0, help="Seconds between looks for a newer bundle or index; 0: none.")] = 5,
+    poll: Annotated[
+        float | None, typer.Option(min=0, help="Seconds between looks for a newer bundle or index; 0: none.")
+    ] = None,
     device: DeviceOption = None,
     provider: Annotated[
         list[str] | None,
@@ -29,18 +31,18 @@ def serve(
     ] = None,
     rules_file: RulesOption = None,
 ) -> None:
-    """Answer requests over HTTP. The API's pages are at /docs."""
-    from serving.config import ServeConfig
+    """Answer requests over HTTP. The API's pages are at /docs. Further knobs: `serve` in the params."""
     from serving.http.run import serve as listen
 
-    rules = rules_file or params_of(context).rules.file
-    config = ServeConfig(
-        bundle=bundle,
-        index=index,
-        rules=rules,
-        device=device,
-        providers=tuple(provider) if provider else None,
-        changes=changes,
-        poll=poll,
-    )
+    params = params_of(context)
+    said = {
+        "bundle": bundle,
+        "index": index,
+        "rules": rules_file or params.serve.rules or params.rules.file,
+        "device": device,
+        "providers": tuple(provider) if provider else None,
+        "changes": changes,
+        "poll": poll,
+    }
+    config = params.serve.model_copy(update={name: value for name, value in said.items() if value is not None})
     listen(Workspace(workspace), config, host=host, port=port)
