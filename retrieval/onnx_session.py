@@ -9,6 +9,7 @@ from typing import Any
 import onnxruntime as ort
 
 from contracts.errors import BadInput, NotReady, UnreadableFile
+from contracts.machine import cores
 from contracts.validation import first_line
 
 Opener = Callable[[Path, int | None], Any]
@@ -34,7 +35,7 @@ def open_session(
         BadInput: A provider is not installed.
     """
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or 0
+    options.intra_op_num_threads = threads or cores()  # its own count knows no container
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # else it holds the next session's cores
     options.log_severity_level = 3
     try:
