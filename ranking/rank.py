@@ -126,6 +126,11 @@ class Ranked:
         return float(good[i]) if good is not None and i < len(good) else None
 
     @property
+    def depth(self) -> int:
+        """How many candidates the student scored."""
+        return len(self.scored.logits) if self.scored else 0
+
+    @property
     def passed(self) -> int | None:
         """How many of the jobs that the student scored reach the floor; None where that is not known."""
         good = self.scored.good if self.scored else None

@@ -46,13 +46,16 @@ class Answerer:
     metrics: Metrics
     deadline: float
 
-    def answer(self, servable: Servable, message: JobsRequest, arrived: float) -> tuple[Answer, Slate]:
+    def answer(
+        self, servable: Servable, message: JobsRequest, arrived: float, depth: int = RANKED
+    ) -> tuple[Answer, Slate]:
         """The answer to a request, and the slate that it shows.
 
         Args:
             servable: Answers it from the first stage to the last.
             message: The request.
             arrived: When it came in, by `time.monotonic`.
+            depth: Candidates that the student scores; under load fewer than `RANKED`, and none where it is 0.
 
         Raises:
             UnknownAttribute: The filter names an attribute that the index lacks.
@@ -70,7 +73,8 @@ class Answerer:
         request = self._request(servable, row or MemberRow(known=False), message, now)
         vector, titles = _encoded(servable, request, stages)
         candidates = self._candidates(servable, request, vector, max(CANDIDATES, message.k), stages)
-        ranked = _ranked(servable, request, vector, titles, candidates, max(RANKED, message.k), objective, stages)
+        top = max(RANKED, message.k) if depth >= RANKED else depth
+        ranked = _ranked(servable, request, vector, titles, candidates, top, objective, stages)
         eligible = self._eligible(servable, request, ranked, message.k, stages)
         probabilities = ranked.probabilities([job.place for job in eligible])
 
@@ -82,6 +86,7 @@ class Answerer:
             index_version=index.version,
             text_version=manifest.text_version,
             objective=ObjectiveUsed.of(ranked),
+            depth=ranked.depth,
             rules_version=self.rules.version,
             removed=candidates.removed,
             notes=filter_notes(message.filter, index.attributes),
@@ -186,6 +191,9 @@ def _ranked(
     """The candidates by the objective; in that of retrieval without a text or without the student."""
     if not request.request_text or "retrieval" in stages.degraded:
         return as_retrieved(candidates)
+    if not top:
+        stages.degrade("student", "load")
+        return as_retrieved(candidates)
     return stages.run(
         "student",
         lambda: rank(servable.index, servable.scorer, request, candidates, vector, top, titles, objective),
@@ -240,6 +248,7 @@ def _slate(
         because=tuple(ranked.because(place) for place in places),
         probabilities=tuple(probabilities),
         objective=ObjectiveUsed.of(ranked),
+        depth=ranked.depth,
         good_matches=tuple(ranked.good_match(place) for place in places),
         blend=ranked.blend,
         inputs=tuple(ranked.blended(place) for place in places),

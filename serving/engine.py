@@ -17,6 +17,7 @@ from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace
 from ranking.blend import RELEVANCE
 from ranking.explain import MatchEffect, explain, match_effects
+from ranking.rank import RANKED
 from retrieval.index.manifest import built_at
 from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
@@ -98,20 +99,46 @@ class Engine:
             UnknownAttribute: The filter names an attribute that the index lacks.
             BadInput: The filter does not fit its attribute.
         """
-        return self._answer(message, arrived)
+        answer, slate = self.prepare(message, arrived)
+        self.shown(slate)
+        return answer
 
     def search(self, message: SearchRequest, arrived: float | None = None) -> Answer:
         """Jobs for a query, in the order that suits the member where there is one. As `recommend`."""
-        return self._answer(message, arrived)
+        answer, slate = self.prepare(message, arrived)
+        self.shown(slate)
+        return answer
+
+    def prepare(self, message: JobsRequest, arrived: float | None = None, depth: int = RANKED) -> tuple[Answer, Slate]:
+        """An answer that nobody has seen yet, and its slate, which goes to `shown` once somebody has.
+
+        It can be explained and events may name it at once: a client may be faster than the return of a send.
+
+        Args:
+            message: The request.
+            arrived: When it came in, by `time.monotonic`; None: now.
+            depth: Candidates that the student scores at most.
+
+        Raises what `recommend` raises.
+        """
+        with self._current.use() as servable:
+            answer, slate = self._answerer.answer(
+                servable, message, time.monotonic() if arrived is None else arrived, depth
+            )
+        self._slates.add(slate)
+        return answer, slate
+
+    def shown(self, slate: Slate) -> None:
+        """Log the jobs of an answer that was sent as impressions, and count them against the member. Never waits."""
+        self._unclicked.add_impressions(slate.member_id, slate.job_ids, slate.time)
+        self._log.log_impressions(slate.impressions())
 
     def tried(self, message: JobsRequest) -> Answer:
         """The answer to a request that nobody is shown: it is not logged and does not count, and can be explained.
 
         Raises what `recommend` raises.
         """
-        with self._current.use() as servable:
-            answer, slate = self._answerer.answer(servable, message, time.monotonic())
-        self._slates.add(slate)
+        answer, _ = self.prepare(message)
         return answer
 
     def advert(self, job_id: str) -> Job:
@@ -162,6 +189,7 @@ class Engine:
             score=slate.scores[i],
             good_match=slate.good_matches[i],
             objective=slate.objective,
+            depth=slate.depth,
             explanation=explanation,
         )
 
@@ -183,11 +211,3 @@ class Engine:
             self.feed.close()
         self._current.close()
         self._log.close()
-
-    def _answer(self, message: JobsRequest, arrived: float | None) -> Answer:
-        with self._current.use() as servable:
-            answer, slate = self._answerer.answer(servable, message, time.monotonic() if arrived is None else arrived)
-        self._slates.add(slate)
-        self._unclicked.add_impressions(slate.member_id, slate.job_ids, slate.time)
-        self._log.log_impressions(slate.impressions())
-        return answer

@@ -195,6 +195,10 @@ class Answer(_Message):
     index_version: str
     text_version: str
     objective: ObjectiveUsed
+    depth: int = Field(
+        description="Candidates that the student scored, the best of those found; fewer under load, 0 where the order "
+        "is that of retrieval."
+    )
     rules_version: str
     removed: Mapping[str, int] = Field(description="Rule from member feedback -> jobs that it kept out.")
     notes: tuple[str, ...] = Field(
@@ -234,4 +238,5 @@ class ExplainReply(_Message):
     score: float
     good_match: float | None = Field(description="Calibrated probability that the judge grades it 3 or 4.")
     objective: ObjectiveUsed
+    depth: int = Field(description="Candidates that the student scored for that answer.")
     explanation: Explanation

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,6 +12,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, any_schema
 
 from contracts.records import Action, Identifier, Reason, Record, Surface
+from serving.http.call import Called
 from serving.http.problems import NO_SUCH_ANSWER, validated
 from serving.http.state import Service
 from serving.schemas import MAX_EVENTS, Answer, EventsReply, ExplainReply, RecommendRequest, SearchRequest
@@ -73,15 +73,19 @@ EVENTS_BODY: Mapping[str, Any] = {
 
 
 @jobs_router.post("/recommend", response_model=Answer, summary="Jobs for a member")
-async def recommend(service: Service, posted: Annotated[Any, Documented(RecommendRequest), Body()]) -> Response:
-    arrived = time.monotonic()
-    return await service.run(lambda engine: engine.recommend(validated(RecommendRequest, posted), arrived))
+async def recommend(
+    service: Service, call: Called, posted: Annotated[Any, Documented(RecommendRequest), Body()]
+) -> Response:
+    return await service.show(
+        call, lambda engine: engine.prepare(validated(RecommendRequest, posted), call.arrived, call.depth)
+    )
 
 
 @jobs_router.post("/search", response_model=Answer, summary="Jobs for a query")
-async def search(service: Service, posted: Annotated[Any, Documented(SearchRequest), Body()]) -> Response:
-    arrived = time.monotonic()
-    return await service.run(lambda engine: engine.search(validated(SearchRequest, posted), arrived))
+async def search(service: Service, call: Called, posted: Annotated[Any, Documented(SearchRequest), Body()]) -> Response:
+    return await service.show(
+        call, lambda engine: engine.prepare(validated(SearchRequest, posted), call.arrived, call.depth)
+    )
 
 
 @jobs_router.get(

@@ -12,7 +12,9 @@ from pydantic import BaseModel
 
 from contracts.errors import NotReady
 from serving.engine import Engine
+from serving.http.call import Call, ShownResponse
 from serving.metrics import Metrics
+from serving.slates import Slate
 
 
 class ServiceState:
@@ -36,6 +38,17 @@ class ServiceState:
         loop = asyncio.get_running_loop()
         body = await loop.run_in_executor(self._pool, lambda: work(self.engine()).model_dump_json())
         return Response(body, media_type="application/json")
+
+    async def show(self, call: Call, work: Callable[[Engine], tuple[BaseModel, Slate]]) -> Response:
+        """As `run`, of an answer with its slate: it counts as shown once it was sent to a client that is there."""
+
+        def made() -> tuple[bytes, Engine, Slate]:
+            engine = self.engine()
+            answer, slate = work(engine)
+            return answer.model_dump_json().encode(), engine, slate
+
+        body, engine, slate = await asyncio.get_running_loop().run_in_executor(self._pool, made)
+        return ShownResponse(body, call, lambda: engine.shown(slate))
 
     def close(self) -> None:
         """Finish the requests that run, then close the engine: at once, or when it has loaded."""

@@ -24,6 +24,7 @@ from retrieval.rules.rules import Rule
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
+from serving.schemas import RecommendRequest
 
 
 @pytest.fixture
@@ -197,3 +198,32 @@ def test_stored_text_of_another_version_is_not_read(workspace: Workspace, member
         answer = httpx.post(f"{url}/v1/recommend", json={"member_id": member_ids[0], "k": 5}, timeout=60).json()
     assert answer["degraded"] == ["features"]
     assert (answer["member_known"], len(answer["results"])) == (True, 5)
+
+
+# --- depth ---
+
+
+def test_fewer_candidates_are_scored_where_a_depth_says_so_and_answer_and_explanation_name_it(
+    engine: Engine, member_ids: list[str]
+) -> None:
+    answer, _ = engine.prepare(RecommendRequest(member_id=member_ids[0], k=20), depth=10)
+    assert answer.depth == 10
+    assert [bool(result.scores) for result in answer.results] == [True] * 10 + [False] * 10
+    assert engine.explain(answer.request_id, answer.results[0].job_id).depth == 10
+
+
+def test_at_no_depth_the_order_is_that_of_retrieval(engine: Engine, member_ids: list[str]) -> None:
+    answer, _ = engine.prepare(RecommendRequest(member_id=member_ids[0], k=20), depth=0)
+    assert (answer.depth, answer.degraded, answer.objective.order) == (0, ("student",), "retrieval")
+    assert 'rolecall_degraded_total{cause="load",stage="student"} 1.0' in engine.metrics.text().decode()
+
+
+def test_what_was_prepared_counts_as_shown_when_somebody_says_so(workspace: Workspace, member_ids: list[str]) -> None:
+    engine = Engine(workspace, ServeConfig(deadline=60))
+    answer, slate = engine.prepare(RecommendRequest(member_id=member_ids[0], k=3))
+    unseen, _ = engine.prepare(RecommendRequest(member_id=member_ids[0], k=3))
+    engine.shown(slate)
+    engine.close()
+    logged = b"".join(path.read_bytes() for path in workspace.logs.rglob("*.jsonl")).decode()
+    assert logged.count(f'"request_id":"{answer.request_id}"') == 3
+    assert unseen.request_id not in logged

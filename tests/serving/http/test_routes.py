@@ -290,7 +290,7 @@ def test_metrics_count_a_bug_as_a_500(engine: Engine, served: httpx.Client, monk
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(engine, "recommend", broken)
+    monkeypatch.setattr(engine, "prepare", broken)
     once = {"connection": "close"}  # the server closes it after a bug, maybe under the next request
     assert refused(served.post("/v1/recommend", json={}, headers=once), 500).reason == "internal"
     text = served.get("/metrics").text

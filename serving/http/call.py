@@ -1,0 +1,54 @@
+"""One request as admission sees it, and the response that notes when somebody was shown it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from ranking.rank import RANKED
+
+SCOPE_KEY = "rolecall.call"
+
+
+@dataclass
+class Call:
+    """A request from its arrival to its response.
+
+    Attributes:
+        arrived: By `time.monotonic`; its deadline runs from then.
+        depth: Candidates that the student scores at most.
+        gone: The client hung up, or was answered otherwise: nobody is shown what is still made.
+    """
+
+    arrived: float = field(default_factory=time.monotonic)
+    depth: int = RANKED
+    gone: bool = False
+
+
+class ShownResponse(Response):
+    """A JSON response that calls `shown` once its last byte went to a client that is still there."""
+
+    def __init__(self, body: bytes, call: Call, shown: Callable[[], None]) -> None:
+        super().__init__(body, media_type="application/json")
+        self._call, self._shown = call, shown
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0)  # a hang-up that the event loop knows of is noted first
+        await super().__call__(scope, receive, send)
+        if not self._call.gone:
+            self._shown()
+
+
+def _of_request(request: Request) -> Call:
+    call: Call = request.scope.get(SCOPE_KEY) or Call()
+    return call
+
+
+Called = Annotated[Call, Depends(_of_request)]
+"""A route's parameter of this type is its request's call."""
