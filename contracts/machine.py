@@ -21,7 +21,7 @@ def cores() -> int:
     A quota of 1.5 cores is worth 2, as the JVM and Go count: one thread would leave a third of it unused.
     """
     own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(own, max(1, math.ceil(cpu_quota())))
+    return max(1, math.ceil(min(own, cpu_quota())))
 
 
 @cache

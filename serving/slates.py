@@ -25,8 +25,8 @@ class Slate:
     found_by, demoted_by: n lists of sources and of rules; because: n lists of what retrieval says;
     scores: (n,); probabilities: n maps of task to probability; objective: by which they were put in order;
     depth: candidates that the student scored; good_matches: n probabilities of a good match, None where nobody can say;
-    inputs: n arrays (F,) float32 that the blend read, None where it read none; match: n arrays (C,) uint8 of the bins that the student read, None where it
-    read none;
+    inputs: n arrays (F,) float32 that the blend read, None where it read none; match: n arrays (C,) uint8 of the bins
+    that the student read, None where it read none;
     request_text: what it read of the request, empty where no bins were read.
     """
 
