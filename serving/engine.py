@@ -21,6 +21,7 @@ from ranking.rank import RANKED
 from retrieval.index.manifest import built_at
 from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
+from serving.asking import UnknownJob, row_of
 from serving.config import ServeConfig
 from serving.current import Current
 from serving.event_log import EventLog
@@ -28,18 +29,22 @@ from serving.feed import FeedConsumer
 from serving.intake import Intake
 from serving.metrics import Metrics
 from serving.recovery import read_unclicked
-from serving.schemas import Answer, EventsReply, ExplainReply, JobsRequest, RecommendRequest, SearchRequest
+from serving.schemas import (
+    REQUESTS,
+    Answer,
+    EventsReply,
+    ExplainReply,
+    JobsRequest,
+    RecommendRequest,
+    SearchRequest,
+    surface_of,
+)
 from serving.servable import Servable, load_servable
 from serving.slates import RecentSlates, Slate
+from serving.surfaces.surface import Surface, find_surfaces
 from serving.swap import Swapper
 from serving.warm_up import warm_up
 from sources.feeds.open import open_feed
-
-
-class UnknownJob(BadInput):
-    """No job of what is served has this id."""
-
-    reason, http_status = "unknown_job", 404
 
 
 class UnknownAnswer(BadInput):
@@ -48,17 +53,24 @@ class UnknownAnswer(BadInput):
     reason, http_status = "unknown_answer", 404
 
 
+class UnknownSurface(BadInput):
+    """No surface has this name."""
+
+    reason, http_status = "unknown_surface", 404
+
+
 class Engine:
     """Answers for one workspace. Safe to call from several threads; `close` writes out the log."""
 
     def __init__(self, workspace: Workspace, config: ServeConfig | None = None) -> None:
         """Load and warm everything.
 
-        Raises what `load_servable`, `retrieval.rules.rules.load_rules` and `sources.feeds.open.open_feed` raise.
+        Raises what `load_servable`, `find_rules`, `find_surfaces` and `sources.feeds.open.open_feed` raise.
         """
         config = config or ServeConfig()
         self._workspace = workspace
         self.rules = find_rules(workspace, config.rules)
+        self.surfaces = find_surfaces(workspace)
         feed = open_feed(config.changes) if config.changes else None
         servable = load_servable(workspace, config)
         self._current = Current(servable)
@@ -88,28 +100,35 @@ class Engine:
         """Look at CURRENT now, without waiting for the next poll."""
         self._swapper.look()
 
-    def recommend(self, message: RecommendRequest, arrived: float | None = None) -> Answer:
-        """Jobs for a member.
+    def ask(self, surface: str, message: JobsRequest, arrived: float | None = None) -> Answer:
+        """The answer of a surface.
 
         Args:
-            message: The request.
+            surface: Its name.
+            message: The request that the surface asks for (`serving.schemas.REQUESTS`).
             arrived: When it came in, by `time.monotonic`; None: now.
 
         Raises:
-            UnknownAttribute: The filter names an attribute that the index lacks.
-            BadInput: The filter does not fit its attribute.
+            UnknownSurface: There is none of this name.
+            UnknownJob: Of a request for jobs like one that is not served.
+            UnknownAttribute: The filter or a facet names an attribute that the index lacks.
+            BadInput: The filter does not fit its attribute, or the surface asks for another kind of request.
         """
-        answer, slate = self.prepare(message, arrived)
+        answer, slate = self.prepare(message, arrived, surface=surface)
         self.shown(slate)
         return answer
+
+    def recommend(self, message: RecommendRequest, arrived: float | None = None) -> Answer:
+        """Jobs for a member: `ask` of the surface `recommendation`."""
+        return self.ask("recommendation", message, arrived)
 
     def search(self, message: SearchRequest, arrived: float | None = None) -> Answer:
-        """Jobs for a query, in the order that suits the member where there is one. As `recommend`."""
-        answer, slate = self.prepare(message, arrived)
-        self.shown(slate)
-        return answer
+        """Jobs for a query, in the order that suits the member where there is one: `ask` of the surface `search`."""
+        return self.ask("search", message, arrived)
 
-    def prepare(self, message: JobsRequest, arrived: float | None = None, depth: int = RANKED) -> tuple[Answer, Slate]:
+    def prepare(
+        self, message: JobsRequest, arrived: float | None = None, depth: int = RANKED, surface: str = ""
+    ) -> tuple[Answer, Slate]:
         """An answer that nobody has seen yet, and its slate, which goes to `shown` once somebody has.
 
         It can be explained and events may name it at once: a client may be faster than the return of a send.
@@ -118,28 +137,46 @@ class Engine:
             message: The request.
             arrived: When it came in, by `time.monotonic`; None: now.
             depth: Candidates that the student scores at most.
+            surface: Its name; empty: the package's own surface for such a request.
 
-        Raises what `recommend` raises.
+        Raises what `ask` raises.
         """
+        asked = self._surface(surface or surface_of(message), message)
         with self._current.use() as servable:
             answer, slate = self._answerer.answer(
-                servable, message, time.monotonic() if arrived is None else arrived, depth
+                servable, asked, message, time.monotonic() if arrived is None else arrived, depth
             )
         self._slates.add(slate)
         return answer, slate
 
     def shown(self, slate: Slate) -> None:
-        """Log the jobs of an answer that was sent as impressions, and count them against the member. Never waits."""
-        self._unclicked.add_impressions(slate.member_id, slate.job_ids, slate.time)
-        self._log.log_impressions(slate.impressions())
+        """Log the jobs of an answer that was sent as impressions, and count them against the member. Never waits.
 
-    def tried(self, message: JobsRequest) -> Answer:
+        Of a surface that is not logged nothing is.
+        """
+        if slate.logged:
+            self._unclicked.add_impressions(slate.member_id, slate.job_ids, slate.time)
+            self._log.log_impressions(slate.impressions())
+
+    def tried(self, message: JobsRequest, surface: str = "") -> Answer:
         """The answer to a request that nobody is shown: it is not logged and does not count, and can be explained.
 
-        Raises what `recommend` raises.
+        Args:
+            message: The request.
+            surface: Its name; empty: the package's own surface for such a request.
+
+        Raises what `ask` raises.
         """
-        answer, _ = self.prepare(message)
+        answer, _ = self.prepare(message, surface=surface)
         return answer
+
+    def _surface(self, name: str, message: JobsRequest) -> Surface:
+        surface = self.surfaces.get(name)
+        if surface is None:
+            raise UnknownSurface(f"no surface {name!r}", cure=f"one of {', '.join(sorted(self.surfaces))}")
+        if not isinstance(message, REQUESTS[surface.asks]):
+            raise BadInput(f"surface {name} asks for a {surface.asks}", where="body", cure="see the API's page")
+        return surface
 
     def advert(self, job_id: str) -> Job:
         """A job of the index as its newest record says it, with its description.
@@ -147,10 +184,10 @@ class Engine:
         Raises:
             UnknownJob: No job of the index has this id, or its record is not in the workspace.
         """
-        [row] = self.servable.index.rows([job_id])
+        row_of(self.servable.index, job_id)
         records = self._workspace.records / "jobs"
-        if row < 0 or not parts(records):
-            raise UnknownJob(f"no job {job_id!r} here", cure="ask for a job of an answer; closed jobs leave the index")
+        if not parts(records):
+            raise UnknownJob(f"job {job_id!r} came over the feed alone", cure="ingest it to read it whole")
         found = latest(
             read_table(records, filter=pc.field("id") == job_id, schema=arrow_schema(Job)), "id", "updated_at"
         )

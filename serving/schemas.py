@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, ConfigDict, FailFast, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic_core import PydanticCustomError
 
 from contracts.bundle import OrderName
 from contracts.cleaning import clean_text
@@ -34,13 +35,28 @@ from contracts.values import FrozenModel
 from ranking.explain import Explanation
 from ranking.objective import Wish
 from ranking.rank import Ranked
+from retrieval.filters.commute import Distance
 from retrieval.filters.filters import AnyOf, Clause, Either, Filter
+from serving.surfaces.surface import BUILT_IN, MAX_FACETS, MAX_K, Asks, Sort
 
-MAX_K = 500
 MAX_QUERY_CHARS = 2_000
 MAX_FILTER_VALUES = 1_000
 MAX_EXCLUDED = 1_000
 MAX_EVENTS = 1_000
+MAX_HIDDEN = 100
+
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 5.0 is whole, while true and "5" are no numbers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PydanticCustomError("whole_number", "a whole number is wanted")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Company = Annotated[str, Field(max_length=200), AfterValidator(clean_text), Field(min_length=1)]
 
 
 def _bounded(filter: Filter) -> Filter:
@@ -54,10 +70,6 @@ def _values(clause: Clause) -> int:
     if isinstance(clause, Either):
         return sum(map(_values, clause.either))
     return len(clause.any_of) if isinstance(clause, AnyOf) else 1
-
-
-class _Message(FrozenModel):
-    model_config = ConfigDict(coerce_numbers_to_str=True)
 
 
 class Profile(Record):
@@ -79,7 +91,7 @@ def profile_text(profile: Profile, verbalizer: Verbalizer) -> tuple[str, str]:
     return verbalizer.member(member), member.location
 
 
-class JobsRequest(_Message):
+class JobsRequest(FrozenModel):
     """The fields of a recommendation and of a search alike."""
 
     member_id: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = Field(
@@ -88,7 +100,7 @@ class JobsRequest(_Message):
     profile: Profile | None = Field(
         None, description="Used in place of the member's stored text, and so the way to serve someone new."
     )
-    k: Annotated[int, Field(ge=1, le=MAX_K, description="How many jobs; fewer come back where fewer fit.")] = 20
+    k: Annotated[Whole, Field(ge=1, le=MAX_K, description="How many jobs; fewer come back where fewer fit.")] = 20
     filter: Annotated[Filter, AfterValidator(_bounded)] = Filter()
     exclude: Annotated[tuple[Identifier, ...], FailFast(), Field(max_length=MAX_EXCLUDED)] = Field(
         (), description="Jobs that must not be in the answer."
@@ -96,12 +108,28 @@ class JobsRequest(_Message):
     location: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = Field(
         "", description='"City, Region", where it is not the member\'s own.'
     )
+    hide_companies: Annotated[tuple[Company, ...], FailFast(), Field(max_length=MAX_HIDDEN)] = Field(
+        (), description="Companies none of whose jobs may be in the answer."
+    )
+    sort: Sort = Field("best", description="`best`: by the objective; the others put what was found in their order.")
+    diversity: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="Weight of being unlike the jobs that stand before, beside the score; 0: none."
+    )
+    per_company: Annotated[Whole, Field(ge=1, le=MAX_K)] | None = Field(
+        None, description="Most jobs of one company in the answer; null: no cap but the index's."
+    )
+    min_good_match: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="Calibrated probability of a good match below which a job is left out; 0: none is."
+    )
+    facets: Annotated[tuple[str, ...], Field(max_length=MAX_FACETS)] = Field(
+        (), description="Attributes whose values are counted beside the answer, each without its own clause."
+    )
     objective: Wish | None = Field(
         None, description="Another weight of the policy or floor than the bundle's, within the bounds that it states."
     )
 
 
-class ObjectiveUsed(_Message):
+class ObjectiveUsed(FrozenModel):
     """By what an answer was put in order."""
 
     order: OrderName = Field(
@@ -141,7 +169,26 @@ class SearchRequest(JobsRequest):
     query: Annotated[str, Field(max_length=MAX_QUERY_CHARS), AfterValidator(clean_text), Field(min_length=1)]
 
 
-class Result(_Message):
+class SimilarRequest(JobsRequest):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"job_id": "j0000007", "k": 5}]})
+    job_id: Identifier = Field(description="The job that others are to be like.")
+
+
+REQUESTS: Mapping[Asks, type[JobsRequest]] = {
+    "query": SearchRequest,
+    "member": RecommendRequest,
+    "job": SimilarRequest,
+}
+"""What a surface asks for -> the request to it."""
+
+
+def surface_of(message: JobsRequest) -> str:
+    """The surface of the package that a request is for, where none is named."""
+    asks = next(asks for asks, model in REQUESTS.items() if isinstance(message, model))
+    return next(name for name, asked in BUILT_IN.items() if asked == asks)
+
+
+class Result(FrozenModel):
     """One job of an answer."""
 
     rank: int
@@ -165,6 +212,9 @@ class Result(_Message):
     also: tuple[str, ...] = Field(
         description="Near-duplicates of it that were found too and are not listed, best first."
     )
+    distance: Distance | None = Field(
+        description="From the request's place; null where one of the two is not known and the job is not remote."
+    )
     title: str
     company: str
     location: str
@@ -185,10 +235,11 @@ class Result(_Message):
     )
 
 
-class Answer(_Message):
+class Answer(FrozenModel):
     """The jobs for a request, best first, and how they came about."""
 
     request_id: str
+    surface: str = Field(description="What was asked, by the name of its file.")
     member_known: bool | None = Field(description="Null where the feature store did not say.")
     results: tuple[Result, ...]
     bundle_version: str
@@ -213,13 +264,13 @@ class Answer(_Message):
     timings_ms: Mapping[str, float]
 
 
-class Rejected(_Message):
+class Rejected(FrozenModel):
     index: int = Field(description="The event's place in the post, from 0.")
     reason: str
     message: str
 
 
-class EventsReply(_Message):
+class EventsReply(FrozenModel):
     accepted: int = Field(description="New events.")
     duplicates: int = Field(description="Events whose id was posted before, which change nothing.")
     rejected: int
@@ -229,7 +280,7 @@ class EventsReply(_Message):
     )
 
 
-class ExplainReply(_Message):
+class ExplainReply(FrozenModel):
     request_id: str
     job_id: str
     time: datetime

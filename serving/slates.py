@@ -27,7 +27,7 @@ class Slate:
     depth: candidates that the student scored; good_matches: n probabilities of a good match, None where nobody can say;
     inputs: n arrays (F,) float32 that the blend read, None where it read none; match: n arrays (C,) uint8 of the bins
     that the student read, None where it read none;
-    request_text: what it read of the request, empty where no bins were read.
+    request_text: what it read of the request, empty where no bins were read; logged: whether it is logged as shown.
     """
 
     request_id: str
@@ -49,6 +49,7 @@ class Slate:
     inputs: tuple[np.ndarray | None, ...]
     match: tuple[np.ndarray | None, ...] = ()
     request_text: str = ""
+    logged: bool = True
 
     def impressions(self) -> list[dict[str, Any]]:
         """A `contracts.records.Event` of each job, as a dict. No order is drawn by chance: there is no propensity."""

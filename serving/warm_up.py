@@ -7,7 +7,9 @@ import time
 from serving.answering import Answerer
 from serving.schemas import MAX_QUERY_CHARS, SearchRequest
 from serving.servable import Servable
+from serving.surfaces.surface import find_surfaces
 
+SURFACES = find_surfaces()
 ANSWERS = 3
 PATIENCE_SECONDS = 60.0
 """Beyond a request's own deadline, since first calls are slow."""
@@ -18,6 +20,6 @@ def warm_up(answerer: Answerer, servable: Servable) -> set[str]:
     degraded: set[str] = set()
     for row in range(min(ANSWERS, len(servable.index))):
         message = SearchRequest(query=servable.index.display(row)["title"][:MAX_QUERY_CHARS])
-        answer, _ = answerer.answer(servable, message, arrived=time.monotonic() + PATIENCE_SECONDS)
+        answer, _ = answerer.answer(servable, SURFACES["search"], message, arrived=time.monotonic() + PATIENCE_SECONDS)
         degraded.update(answer.degraded)
     return degraded

@@ -138,6 +138,7 @@ class JobIndex:
         vector: np.ndarray | None = None,
         k: int = CANDIDATES,
         rules: Sequence[Rule] = (),
+        shares: Mapping[str, float] | None = None,
     ) -> Candidates:
         """The best candidates of those that `mask` passes.
 
@@ -146,13 +147,14 @@ class JobIndex:
             vector: (dim,) float32, the encoded request text. None: sources that need it are left out.
             k: Candidates at most; fewer where fewer exist.
             rules: Those in force.
+            shares: Source to its share, of those that are asked; None: as the index was built.
 
         Raises:
-            BadInput: k is below 1, or the filter does not fit.
+            BadInput: k is below 1, the index was built without a source, or the filter does not fit.
             UnknownAttribute: The filter names an attribute that the index lacks.
             ShapeMismatch: The vector has another width.
         """
-        return searching.search(self, request, vector, k, rules)
+        return searching.search(self, request, vector, k, rules, shares)
 
     def mask(self, request: Request, rules: Sequence[Rule] = ()) -> np.ndarray:
         """(n,) bool: the jobs that may be returned, as `allowed`."""

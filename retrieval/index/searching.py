@@ -43,18 +43,27 @@ class Index(SearchedIndex, Jobs, Protocol):
     def alive(self, rows: np.ndarray, time: datetime) -> np.ndarray: ...
 
 
-def search(index: Index, request: Request, vector: np.ndarray | None, k: int, rules: Sequence[Rule]) -> Candidates:
+def search(
+    index: Index,
+    request: Request,
+    vector: np.ndarray | None,
+    k: int,
+    rules: Sequence[Rule],
+    asked: Mapping[str, float] | None = None,
+) -> Candidates:
     """`JobIndex.search`."""
     if k < 1:
         raise BadInput(f"k is {k}", cure="ask for at least one job")
     mask, removed = allowed(index, request, rules)
     config = index.manifest.retrieval
-    shares = config.shares(request.query)
+    shares = config.shares(request.query) if asked is None else {name: asked[name] for name in asked if asked[name]}
+    if lacking := [name for name in shares if name not in index.sources]:
+        raise BadInput(f"index {index.manifest.version} was built without source {lacking[0]!r}", cure="build it anew")
     query = SourceQuery(index, request, vector, mask, k)
     hits = _hits({name: index.sources[name] for name in shares}, query)
     if not any(len(found.rows) for found in hits.values()):
         shares, hits = {NEWEST: 1.0}, {NEWEST: _newest(query)}
-    learned = {} if NEWEST in hits else config.weights(request.query)
+    learned = {} if NEWEST in hits or asked is not None else config.weights(request.query)
 
     def order(rows: np.ndarray, scores: np.ndarray) -> np.ndarray:
         if NEWEST in hits:

@@ -36,6 +36,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 NO_SUCH_ANSWER: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such recent answer."}}
+NO_SUCH_JOB: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No job here has this id."}}
 _REASONS = {400: "malformed_json", 404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large"}
 
 

@@ -13,13 +13,24 @@ from pydantic_core.core_schema import CoreSchema, any_schema
 
 from contracts.records import Action, Identifier, Reason, Record, Surface
 from serving.http.call import Called
-from serving.http.problems import NO_SUCH_ANSWER, validated
+from serving.http.problems import NO_SUCH_ANSWER, NO_SUCH_JOB, validated
 from serving.http.state import Service
-from serving.schemas import MAX_EVENTS, Answer, EventsReply, ExplainReply, RecommendRequest, SearchRequest
+from serving.schemas import (
+    MAX_EVENTS,
+    Answer,
+    EventsReply,
+    ExplainReply,
+    RecommendRequest,
+    SearchRequest,
+    SimilarRequest,
+)
 
 jobs_router = APIRouter(prefix="/v1", tags=["jobs"])
 events_router = APIRouter(prefix="/v1", tags=["events"])
 operation_router = APIRouter(tags=["operation"])
+
+SERVE: Mapping[str, Any] = {"x-scope": "serve"}
+"""What a key must be allowed to do for a route, told in the API's description."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ EVENTS_BODY: Mapping[str, Any] = {
 }
 
 
-@jobs_router.post("/recommend", response_model=Answer, summary="Jobs for a member")
+@jobs_router.post("/recommend", response_model=Answer, summary="Jobs for a member", openapi_extra=dict(SERVE))
 async def recommend(
     service: Service, call: Called, posted: Annotated[Any, Documented(RecommendRequest), Body()]
 ) -> Response:
@@ -81,22 +92,44 @@ async def recommend(
     )
 
 
-@jobs_router.post("/search", response_model=Answer, summary="Jobs for a query")
+@jobs_router.post("/search", response_model=Answer, summary="Jobs for a query", openapi_extra=dict(SERVE))
 async def search(service: Service, call: Called, posted: Annotated[Any, Documented(SearchRequest), Body()]) -> Response:
     return await service.show(
         call, lambda engine: engine.prepare(validated(SearchRequest, posted), call.arrived, call.depth)
     )
 
 
+@jobs_router.post(
+    "/similar",
+    response_model=Answer,
+    summary="Jobs like a job",
+    responses=NO_SUCH_JOB,
+    openapi_extra=dict(SERVE),
+)
+async def similar(
+    service: Service, call: Called, posted: Annotated[Any, Documented(SimilarRequest), Body()]
+) -> Response:
+    return await service.show(
+        call, lambda engine: engine.prepare(validated(SimilarRequest, posted), call.arrived, call.depth)
+    )
+
+
 @jobs_router.get(
-    "/explain/{request_id}/{job_id}", response_model=ExplainReply, summary="Why a job?", responses=NO_SUCH_ANSWER
+    "/explain/{request_id}/{job_id}",
+    response_model=ExplainReply,
+    summary="Why a job?",
+    responses=NO_SUCH_ANSWER,
+    openapi_extra=dict(SERVE),
 )
 async def explain(service: Service, request_id: str, job_id: str) -> Response:
     return await service.run(lambda engine: engine.explain(request_id, job_id))
 
 
 @events_router.post(
-    "/events", response_model=EventsReply, summary="What members did", openapi_extra={"requestBody": EVENTS_BODY}
+    "/events",
+    response_model=EventsReply,
+    summary="What members did",
+    openapi_extra={"requestBody": EVENTS_BODY, "x-scope": "events"},
 )
 async def events(service: Service, posted: Annotated[Any, Body()]) -> Response:
     return await service.run(lambda engine: engine.record(posted))

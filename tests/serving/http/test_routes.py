@@ -304,6 +304,7 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
     assert {
         "/v1/recommend",
         "/v1/search",
+        "/v1/similar",
         "/v1/events",
         "/v1/explain/{request_id}/{job_id}",
         "/healthz",

@@ -1,0 +1,126 @@
+"""A surface: where the request's text comes from, what finds jobs, what orders them, and how the list is cut.
+
+A file a surface. Those of this package are there always; `surfaces/*.yaml` of a workspace adds to them, and one of the
+same name takes the place of the package's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from contracts import records
+from contracts.bundle import Manifest, Objective, OrderName
+from contracts.documents import at, parse, read_text
+from contracts.errors import BadInput
+from contracts.values import FrozenModel
+from contracts.workspace import Workspace
+from ranking.objective import Wish, objective_of
+from ranking.rank import RANKED
+from retrieval.config import Shares
+from retrieval.index.job_index import CANDIDATES
+from retrieval.rules.rules import Rule, RuleBook
+
+MAX_K = 500
+MAX_FACETS = 10
+Sort = Literal["best", "date", "distance", "pay"]
+Asks = Literal["query", "member", "job"]
+Scope = Literal["serve", "recruiter"]
+
+
+class Surface(FrozenModel):
+    """One surface. What a request may set for itself is a default here."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,49}$")]
+    summary: Annotated[str, Field(min_length=1, max_length=200)] = Field(description="What it answers, in a line.")
+    asks: Asks = Field(
+        description="Where the request's text comes from: `query`, typed words; `member`, a stored text or a profile; "
+        "`job`, the title of a job."
+    )
+    scope: Scope = Field("serve", description="What a key must be allowed to ask it.")
+    objective: records.Surface = Field(
+        description="Whose objective of the bundle orders it, and as what its events are logged."
+    )
+    order: OrderName | None = Field(None, description="What jobs are ordered by; null: as the bundle has it.")
+    weight: float | None = Field(None, ge=0, allow_inf_nan=False, description="Of the policy; null: the bundle's.")
+    floor: float | None = Field(None, ge=0, le=1, description="Probability of a good match; null: the bundle's.")
+    sources: Shares | None = Field(
+        None, description="Source to its share, as in `retrieval`; null: those that the index was built with."
+    )
+    rules: bool | tuple[str, ...] = Field(True, description="All rules in force, none, or these by name.")
+    candidates: int = Field(CANDIDATES, ge=1, le=10_000, description="Jobs that retrieval finds.")
+    ranked: int = Field(RANKED, ge=0, le=1_000, description="The first of them, which the student scores.")
+    k: int = Field(20, ge=1, le=MAX_K, description="Jobs of an answer where the request does not say.")
+    sort: Sort = Field("best", description="What the list is put in order by.")
+    diversity: float = Field(0.0, ge=0, le=1, description="Weight of being unlike the jobs that stand before; 0: none.")
+    per_company: int | None = Field(None, ge=1, description="Most jobs of one company in an answer; null: no cap.")
+    min_good_match: float = Field(0.0, ge=0, le=1, description="Probability of a good match below which no job is.")
+    facets: Annotated[tuple[str, ...], Field(max_length=MAX_FACETS)] = Field(
+        (), description="Attributes whose values are counted beside the answer."
+    )
+    fields: tuple[str, ...] | None = Field(
+        None, description="The fields of a result that its answer has; null: all of them."
+    )
+    logged: bool = Field(True, description="Whether what was shown is logged, and counts as shown to the member.")
+
+    def asked_by(self, message: BaseModel) -> Surface:
+        """This surface with what a request sets for itself."""
+        named = message.model_fields_set & OF_A_REQUEST
+        return self.model_copy(update={name: getattr(message, name) for name in named}) if named else self
+
+    def objective_of(self, manifest: Manifest, wish: Wish | None) -> Objective:
+        """The objective of a request. Raises BadInput where the wish lies outside the bundle's bounds."""
+        asked = objective_of(manifest, self.objective, wish)
+        own = {"order": self.order, "weight": self.weight, "floor": self.floor}
+        wished = wish.model_dump(exclude_none=True) if wish else {}
+        return asked.model_copy(
+            update={name: own[name] for name in own if own[name] is not None and name not in wished}
+        )
+
+    def rules_of(self, book: RuleBook) -> tuple[Rule, ...]:
+        """The rules in force here."""
+        if isinstance(self.rules, bool):
+            return book.enabled if self.rules else ()
+        return tuple(rule for rule in book.enabled if rule.name in self.rules)
+
+
+OF_A_REQUEST = frozenset(("k", "sort", "diversity", "per_company", "min_good_match", "facets"))
+"""Fields of a surface that a request may set for itself, within the same bounds."""
+
+
+def read_surface(path: Path) -> Surface:
+    """The surface in a file.
+
+    Raises:
+        BadInput: A field does not exist or does not fit; the error names file, line, field and cure.
+    """
+    text = read_text(path)
+    surface, lines = parse(text, Surface, str(path))
+    if surface.name != path.stem:
+        cure = f"name the file {surface.name}.yaml"
+        raise at(lines, ("name",), f"{surface.name!r} in {path.name}", str(path), cure)
+    return surface
+
+
+def find_surfaces(workspace: Workspace | None = None) -> dict[str, Surface]:
+    """Name to surface: those of the package and of a workspace. Raises what `read_surface` raises."""
+    built_in = sorted((file for file in _PACKAGE.iterdir() if file.suffix == ".yaml"), key=lambda file: file.name)
+    own = sorted((workspace.root / "surfaces").glob("*.yaml")) if workspace else []
+    surfaces = {surface.name: surface for surface in map(read_surface, [*built_in, *own])}
+    for path in own:
+        if path.stem in BUILT_IN and surfaces[path.stem].asks != BUILT_IN[path.stem]:
+            raise BadInput(
+                f"asks: {surfaces[path.stem].asks}, but /v1 asks {path.stem} with a {BUILT_IN[path.stem]}",
+                where=str(path),
+                cure="give the surface a name of its own",
+            )
+    return surfaces
+
+
+BUILT_IN: Mapping[str, Asks] = {"search": "query", "recommendation": "member", "similar": "job"}
+"""The surfaces that have a route of their own, and what that is asked with."""
+_PACKAGE = Path(str(resources.files("serving.surfaces")))
