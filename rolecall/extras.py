@@ -16,6 +16,7 @@ EXTRAS = {
     "onnx": "train",
     "onnxscript": "train",
     "openai": "llm",
+    "opentelemetry": "traces",
     "openvino": "openvino",
     "pandas": "store",
     "peft": "train",

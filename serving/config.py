@@ -8,6 +8,7 @@ from pydantic import Field
 
 from contracts.values import FrozenModel
 from contracts.workspace import Workspace
+from serving.tracing import Telemetry
 
 
 class ServeConfig(FrozenModel):
@@ -27,6 +28,7 @@ class ServeConfig(FrozenModel):
         None, description="Feed of job changes that is applied meanwhile: a folder, or redis://host:port#stream."
     )
     poll: float = Field(5.0, ge=0, description="Seconds between looks for a newer bundle or index; 0: none.")
+    telemetry: Telemetry = Telemetry()
 
     def folders(self, workspace: Workspace) -> tuple[Path, Path]:
         """The bundle and the index to serve from. Raises NotReady where the workspace has none yet."""

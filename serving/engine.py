@@ -43,6 +43,7 @@ from serving.servable import Servable, load_servable
 from serving.slates import RecentSlates, Slate
 from serving.surfaces.surface import Surface, find_surfaces
 from serving.swap import Swapper
+from serving.tracing import Tracing
 from serving.warm_up import warm_up
 from sources.feeds.open import open_feed
 
@@ -75,6 +76,7 @@ class Engine:
         servable = load_servable(workspace, config)
         self._current = Current(servable)
         self.metrics = Metrics()
+        self.tracing = Tracing(config.telemetry)
         self.metrics.serves(*servable.served)
         self._slates = RecentSlates()
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
@@ -248,3 +250,4 @@ class Engine:
             self.feed.close()
         self._current.close()
         self._log.close()
+        self.tracing.close()

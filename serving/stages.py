@@ -10,6 +10,7 @@ from typing import TypeVar
 from contracts.errors import RolecallError
 from serving.logger import log
 from serving.metrics import Metrics
+from serving.tracing import note, stage_span
 
 T = TypeVar("T")
 
@@ -40,7 +41,8 @@ class Stages:
             return instead()
         started = time.perf_counter()
         try:
-            return step()
+            with stage_span(name):
+                return step()
         except Exception as error:  # whatever a store, a graph or a file raises must not become a 500
             self.degrade(name, type(error).__name__, at=frames(error))
         finally:
@@ -53,6 +55,7 @@ class Stages:
         """Note that a stage was done without; `fields` go into the line of log."""
         self.degraded.append(name)
         self._metrics.degraded.labels(name, cause).inc()
+        note(**{f"degraded.{name}": cause})
         log.warning("degraded", request_id=self.request_id, stage=name, cause=cause, **fields)
 
 

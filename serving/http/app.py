@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -17,8 +17,9 @@ from serving.engine import Engine
 from serving.http.console.routes import console_router
 from serving.http.middleware import BodyLimit, RequestMetrics
 from serving.http.problems import RESPONSES, add_problem_handlers
+from serving.http.request_context import RequestContext
 from serving.http.routes import events_router, jobs_router, operation_router
-from serving.http.state import ServiceState
+from serving.http.state import ContextPool, ServiceState
 
 ROUTERS = (jobs_router, events_router, operation_router, console_router)
 
@@ -35,7 +36,7 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
         promise.set_result(engine)
     else:
         promise = engine
-    state = ServiceState(promise, ThreadPoolExecutor(workers or cores(), thread_name_prefix="request"))
+    state = ServiceState(promise, ContextPool(workers or cores(), thread_name_prefix="request"))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -48,7 +49,11 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
         lifespan=lifespan,
         responses=RESPONSES,
         openapi_tags=[{"name": "jobs"}, {"name": "events"}, {"name": "operation"}],
-        middleware=[Middleware(RequestMetrics, metrics=state.metrics), Middleware(BodyLimit)],
+        middleware=[
+            Middleware(RequestContext, tracing=state.tracing),
+            Middleware(RequestMetrics, metrics=state.metrics),
+            Middleware(BodyLimit),
+        ],
     )
     app.state.service = state
     add_problem_handlers(app)

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from contracts.errors import BadInput, RolecallError
 from contracts.values import FrozenModel
 from retrieval.filters.filters import field_name
+from serving.http.request_context import named
 
 M = TypeVar("M", bound=BaseModel)
 MAX_FIELD_CHARS = 200
@@ -79,8 +80,10 @@ async def _http_error(_: Request, error: Exception) -> Response:
     return _problem(error.status_code, _REASONS.get(error.status_code, "refused"), str(error.detail))
 
 
-async def _bug(_: Request, error: Exception) -> Response:
-    return _problem(500, "internal", "this is a bug in the service; its log has the trace")
+async def _bug(request: Request, error: Exception) -> Response:
+    problem = _problem(500, "internal", "this is a bug in the service; its log has the trace")
+    problem.headers.update(named(request.scope))
+    return problem
 
 
 def _problem(status: int, reason: str, message: str, field: str | None = None) -> Response:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Annotated
+from contextvars import copy_context
+from typing import Annotated, ParamSpec, TypeVar
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
@@ -15,6 +16,18 @@ from serving.engine import Engine
 from serving.http.call import Call, ShownResponse
 from serving.metrics import Metrics
 from serving.slates import Slate
+from serving.tracing import Tracing
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class ContextPool(ThreadPoolExecutor):
+    """Threads whose work has the context of who handed it in: the id and the span of the request."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        context = copy_context()
+        return super().submit(lambda: context.run(fn, *args, **kwargs))
 
 
 class ServiceState:
@@ -32,6 +45,10 @@ class ServiceState:
     def metrics(self) -> Metrics | None:
         """The engine's metrics; None without an engine."""
         return self._promise.result().metrics if _succeeded(self._promise) else None
+
+    def tracing(self) -> Tracing | None:
+        """The engine's tracing; None without an engine."""
+        return self._promise.result().tracing if _succeeded(self._promise) else None
 
     async def run(self, work: Callable[[Engine], BaseModel]) -> Response:
         """The JSON of what `work` returns; both are made on a thread of the pool."""
