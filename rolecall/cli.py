@@ -10,7 +10,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from contracts.errors import RolecallError
-from rolecall.commands import data, features, golden, index, links, models, policy, recipe, replay, rules, serve, train
+from rolecall.commands import (
+    data,
+    features,
+    golden,
+    index,
+    keys,
+    links,
+    models,
+    policy,
+    recipe,
+    replay,
+    rules,
+    serve,
+    train,
+)
 from rolecall.console import show_progress
 from rolecall.extras import missing_extra
 from rolecall.interrupt import Interrupted, leave, was_asked, watch
@@ -61,6 +75,7 @@ app.add_typer(links.links, name="links")
 app.add_typer(rules.rules, name="rules")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(golden.golden, name="golden")
+app.add_typer(keys.keys, name="keys")
 
 
 def main() -> None:

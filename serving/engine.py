@@ -197,9 +197,9 @@ class Engine:
             raise UnknownJob(f"job {job_id!r} came over the feed alone", cure="ingest it to read it whole")
         return next(to_records(found, Job))
 
-    def record(self, events: Any) -> EventsReply:
+    def record(self, events: Any, only_member: str | None = None) -> EventsReply:
         """Take in events (one mapping or a list of them): the members' next answers know of them. See `Intake`."""
-        return self._intake.record(events, datetime.now(UTC))
+        return self._intake.record(events, datetime.now(UTC), only_member)
 
     def explain(self, request_id: str, job_id: str) -> ExplainReply:
         """Why a job of a recent answer stood where it stood. Raises UnknownAnswer."""

@@ -69,11 +69,12 @@ class Intake:
             ]
             self._current.count(self._people.first_of_day(known, lambda id_: _has_record(servable, id_)))
 
-    def record(self, posted: Any, now: datetime) -> EventsReply:
+    def record(self, posted: Any, now: datetime, only_member: str | None = None) -> EventsReply:
         """Take in one event (a mapping) or several (a list), in their order; what is wrong with one stops no other.
 
         A missing id, time or field of the request that `request_id` names is filled in; a request of another member
-        is refused, and so is what happened over `MAX_EVENT_DAYS` ago.
+        is refused, and so is what happened over `MAX_EVENT_DAYS` ago, or is of another than `only_member` where one is
+        named ("": those without an id).
         Raises BadInput for more than `MAX_EVENTS` events and for a body that holds none, LogFailed.
         """
         raw = [posted] if isinstance(posted, Mapping) else posted
@@ -82,13 +83,16 @@ class Intake:
         if len(raw) > MAX_EVENTS:
             raise BadInput(f"{len(raw):,} events in one post", where="body", cure=f"at most {MAX_EVENTS:,}")
         with self._current.use() as servable:
-            return self._record(servable, raw, now)
+            return self._record(servable, raw, now, only_member)
 
-    def _record(self, servable: Servable, posted: Sequence[Any], now: datetime) -> EventsReply:
+    def _record(self, servable: Servable, posted: Sequence[Any], now: datetime, only_member: str | None) -> EventsReply:
         good: list[Event] = []
         rejected: list[Rejected] = []
         for index, raw in enumerate(posted):
             event = self._check(servable, index, raw, now)
+            if isinstance(event, Event) and only_member not in (None, event.member_id):
+                message = "member_id is another than that of the token"
+                event = Rejected(index=index, reason="other_member", message=message)
             if isinstance(event, Rejected):
                 rejected.append(event)
             else:

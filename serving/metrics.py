@@ -43,6 +43,7 @@ class Metrics:
             "1 while the feed is read, 0 while it waits for an error to be gone.",
             registry=self._registry,
         )
+        self.refused = self._counter("refused", "Requests refused before their body was read, by cause.", "cause")
         self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
         self._jobs = Gauge(
             "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry

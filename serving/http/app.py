@@ -1,6 +1,7 @@
 """The application: routers, middleware and error handlers around one engine.
 
-`ROUTERS` and `middleware` are lists; a further router or middleware (authentication) is one more entry.
+`ROUTERS` and `middleware` are lists; a further router or middleware is one more entry. `serving.http.access.RULES` says
+who may call a route.
 """
 
 from __future__ import annotations
@@ -13,24 +14,38 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from contracts.machine import cores
+from serving.access.config import SecurityConfig
 from serving.engine import Engine
+from serving.http.access import Access, Locks
 from serving.http.console.routes import console_router
+from serving.http.docs import docs_router
+from serving.http.guard import Guard, hosts_answered
 from serving.http.middleware import BodyLimit, RequestMetrics
 from serving.http.problems import RESPONSES, add_problem_handlers
 from serving.http.request_context import RequestContext
 from serving.http.routes import events_router, jobs_router, operation_router
 from serving.http.state import ContextPool, ServiceState
 
-ROUTERS = (jobs_router, events_router, operation_router, console_router)
+ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_router)
 
 
-def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> FastAPI:
+def create_app(
+    engine: Engine | Future[Engine],
+    workers: int | None = None,
+    security: SecurityConfig | None = None,
+    host: str = "127.0.0.1",
+) -> FastAPI:
     """Make the application. It closes the engine when it stops.
 
     Args:
         engine: One that is ready, or the promise of one: until that is kept, /readyz and the routes answer 503.
         workers: Requests worked on at once; None: one a core. Others wait in line, and their deadline runs.
+        security: Who may ask; None: everybody.
+        host: Address that the service listens on.
+
+    Raises what the files of keys and secrets raise.
     """
+    security = security or SecurityConfig()
     promise: Future[Engine] = Future()
     if isinstance(engine, Engine):
         promise.set_result(engine)
@@ -49,9 +64,13 @@ def create_app(engine: Engine | Future[Engine], workers: int | None = None) -> F
         lifespan=lifespan,
         responses=RESPONSES,
         openapi_tags=[{"name": "jobs"}, {"name": "events"}, {"name": "operation"}],
+        docs_url=None,
+        redoc_url=None,
         middleware=[
             Middleware(RequestContext, tracing=state.tracing),
             Middleware(RequestMetrics, metrics=state.metrics),
+            Middleware(Guard, hosts=hosts_answered(host, security), metrics=state.metrics),
+            Middleware(Access, locks=Locks.of(security, ROUTERS), metrics=state.metrics),
             Middleware(BodyLimit),
         ],
     )

@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from ranking.rank import RANKED
+from serving.access.caller import Caller
 
 SCOPE_KEY = "rolecall.call"
 
@@ -23,11 +24,13 @@ class Call:
     Attributes:
         arrived: By `time.monotonic`; its deadline runs from then.
         depth: Candidates that the student scores at most.
+        caller: Who asks, and what for.
         gone: The client hung up, or was answered otherwise: nobody is shown what is still made.
     """
 
     arrived: float = field(default_factory=time.monotonic)
     depth: int = RANKED
+    caller: Caller = field(default_factory=Caller)
     gone: bool = False
 
 
@@ -47,6 +50,7 @@ class ShownResponse(Response):
 
 def _of_request(request: Request) -> Call:
     call: Call = request.scope.get(SCOPE_KEY) or Call()
+    call.caller = request.scope["state"]["caller"]
     return call
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -17,6 +18,10 @@ from serving.http.request_context import named
 
 M = TypeVar("M", bound=BaseModel)
 MAX_FIELD_CHARS = 200
+MAX_MESSAGE_CHARS = 1_000
+"""Of an error's message: what names a value that was sent must not send it all back."""
+_PATH = re.compile(r"(?<![\w:/.~-])~?/(?:[^\s/:'\"(),]+/)+([^\s/:'\"(),]+)")
+_OWN = re.compile(r"/(?:v1|console)/")
 
 
 class Problem(FrozenModel):
@@ -31,8 +36,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in {
         400: "The body is not JSON, or the filter names an unknown attribute.",
+        401: "A key is needed, or a member's token does not hold.",
+        403: "The key lacks the scope, or the token is another member's.",
         413: "The body is too large.",
         422: "A value is out of its bounds; `field` names it.",
+        429: "The key asks too often; `Retry-After` says for how long to wait.",
         503: "Not ready; `message` says why.",
     }.items()
 }
@@ -61,7 +69,7 @@ def validated(model: type[M], body: Any) -> M:
 
 async def _typed_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RolecallError)
-    return _problem(error.http_status, error.reason, str(error), error.where or None)
+    return problem_answer(error.http_status, error.reason, str(error), error.where or None)
 
 
 async def _invalid_request(_: Request, error: Exception) -> Response:
@@ -69,26 +77,34 @@ async def _invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problem = error.errors()[0]
     if problem["type"] == "json_invalid":
-        return _problem(400, "malformed_json", f"the body is not JSON: {problem['ctx']['error']}")
+        return problem_answer(400, "malformed_json", f"the body is not JSON: {problem['ctx']['error']}")
     field = _field(problem["loc"][1:])
     message = f"{field or 'body'}: {problem['msg']}" + _further(len(error.errors()) - 1)
-    return _problem(422, "bad_input", message, field or None)
+    return problem_answer(422, "bad_input", message, field or None)
 
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _problem(error.status_code, _REASONS.get(error.status_code, "refused"), str(error.detail))
+    return problem_answer(error.status_code, _REASONS.get(error.status_code, "refused"), str(error.detail))
 
 
 async def _bug(request: Request, error: Exception) -> Response:
-    problem = _problem(500, "internal", "this is a bug in the service; its log has the trace")
+    problem = problem_answer(500, "internal", "this is a bug in the service; its log has the trace")
     problem.headers.update(named(request.scope))
     return problem
 
 
-def _problem(status: int, reason: str, message: str, field: str | None = None) -> Response:
-    body = Problem(reason=reason, message=message, field=field).model_dump_json(exclude_none=True)
-    return Response(body, status, media_type="application/json")
+def problem_answer(status: int, reason: str, message: str, field: str | None = None) -> Response:
+    """The answer of a `Problem`, bounded in size and without the folders of this machine."""
+    where = field and _public(field, MAX_FIELD_CHARS)
+    said = Problem(reason=reason, message=_public(message, MAX_MESSAGE_CHARS), field=where)
+    return Response(said.model_dump_json(exclude_none=True), status, media_type="application/json")
+
+
+def _public(text: str, most: int) -> str:
+    """At most so many characters of a text, and of a path on this machine the last name alone."""
+    cut = text if len(text) <= most else text[: most - 1] + "…"
+    return _PATH.sub(lambda path: path[0] if _OWN.match(path[0]) else path[1], cut)
 
 
 def _field(loc: Sequence[str | int]) -> str:

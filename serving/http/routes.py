@@ -12,7 +12,8 @@ from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, any_schema
 
 from contracts.records import Action, Identifier, Reason, Record, Surface
-from serving.http.call import Called
+from serving.access.caller import J
+from serving.http.call import Call, Called
 from serving.http.problems import NO_SUCH_ANSWER, NO_SUCH_JOB, validated
 from serving.http.state import Service
 from serving.schemas import (
@@ -83,19 +84,26 @@ EVENTS_BODY: Mapping[str, Any] = {
 }
 
 
+def _asked(call: Call, kind: type[J], posted: Any) -> J:
+    """The body as a request that the caller may make."""
+    return call.caller.asks(validated(kind, posted))
+
+
 @jobs_router.post("/recommend", response_model=Answer, summary="Jobs for a member", openapi_extra=dict(SERVE))
 async def recommend(
     service: Service, call: Called, posted: Annotated[Any, Documented(RecommendRequest), Body()]
 ) -> Response:
     return await service.show(
-        call, lambda engine: engine.prepare(validated(RecommendRequest, posted), call.arrived, call.depth)
+        call,
+        lambda engine: engine.prepare(_asked(call, RecommendRequest, posted), call.arrived, call.depth),
     )
 
 
 @jobs_router.post("/search", response_model=Answer, summary="Jobs for a query", openapi_extra=dict(SERVE))
 async def search(service: Service, call: Called, posted: Annotated[Any, Documented(SearchRequest), Body()]) -> Response:
     return await service.show(
-        call, lambda engine: engine.prepare(validated(SearchRequest, posted), call.arrived, call.depth)
+        call,
+        lambda engine: engine.prepare(_asked(call, SearchRequest, posted), call.arrived, call.depth),
     )
 
 
@@ -110,7 +118,8 @@ async def similar(
     service: Service, call: Called, posted: Annotated[Any, Documented(SimilarRequest), Body()]
 ) -> Response:
     return await service.show(
-        call, lambda engine: engine.prepare(validated(SimilarRequest, posted), call.arrived, call.depth)
+        call,
+        lambda engine: engine.prepare(_asked(call, SimilarRequest, posted), call.arrived, call.depth),
     )
 
 
@@ -121,7 +130,8 @@ async def similar(
     responses=NO_SUCH_ANSWER,
     openapi_extra=dict(SERVE),
 )
-async def explain(service: Service, request_id: str, job_id: str) -> Response:
+async def explain(service: Service, call: Called, request_id: str, job_id: str) -> Response:
+    call.caller.require_own(request_id)
     return await service.run(lambda engine: engine.explain(request_id, job_id))
 
 
@@ -131,8 +141,8 @@ async def explain(service: Service, request_id: str, job_id: str) -> Response:
     summary="What members did",
     openapi_extra={"requestBody": EVENTS_BODY, "x-scope": "events"},
 )
-async def events(service: Service, posted: Annotated[Any, Body()]) -> Response:
-    return await service.run(lambda engine: engine.record(posted))
+async def events(service: Service, call: Called, posted: Annotated[Any, Body()]) -> Response:
+    return await service.run(lambda engine: engine.record(posted, call.caller.only_member))
 
 
 @operation_router.get("/healthz", summary="Is the process alive?")

@@ -15,9 +15,12 @@ from threadpoolctl import threadpool_limits
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
+from serving.access.config import SecurityConfig
 from serving.config import ServeConfig
 from serving.engine import Engine
+from serving.http.access import Locks
 from serving.http.app import create_app
+from serving.http.guard import require_guarded
 from serving.logger import log_to_stderr
 
 log = logging.getLogger("rolecall")
@@ -41,8 +44,12 @@ def serve(
         workers: Requests worked on at once; None: one a core.
 
     Raises:
-        BadInput: The address cannot be listened on; and what `Engine` raises.
+        BadInput: The address cannot be listened on, or is reached by others and there are no keys; and what `Engine`
+            and the files of keys raise.
     """
+    config = config or ServeConfig()
+    require_guarded(host, config.security)
+    Locks.of(config.security)  # what is wrong with a file of keys is said before the models load
     log_to_stderr()
     # BLAS's threads spin for a while after each call, and take the cores that the next stage's model needs.
     threadpool_limits(1, user_api="blas")
@@ -50,7 +57,7 @@ def serve(
     log.info("serving: http://%s:%d/console", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
         engine = loader.submit(Engine, workspace, config)
-        server = _server(engine, workers)
+        server = _server(engine, workers, config.security, host)
 
         def loaded(promise: Future[Engine]) -> None:
             if promise.exception() is None:
@@ -66,10 +73,12 @@ def serve(
 
 
 @contextmanager
-def running(engine: Engine | Future[Engine], workers: int | None = None) -> Iterator[str]:
+def running(
+    engine: Engine | Future[Engine], workers: int | None = None, security: SecurityConfig | None = None
+) -> Iterator[str]:
     """The service in a thread on a free port of this machine; gives its URL. The engine is closed at the end."""
     listener = _listen("127.0.0.1", 0)
-    server = _server(engine, workers)
+    server = _server(engine, workers, security)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
     thread.start()
     try:
@@ -99,8 +108,10 @@ def _listen(host: str, port: int) -> socket.socket:
         raise BadInput(f"cannot listen on {host}:{port}: {problem}", cure="--port 0 picks a free one") from error
 
 
-def _server(engine: Engine | Future[Engine], workers: int | None) -> uvicorn.Server:
-    app = create_app(engine, workers)
+def _server(
+    engine: Engine | Future[Engine], workers: int | None, security: SecurityConfig | None, host: str = "127.0.0.1"
+) -> uvicorn.Server:
+    app = create_app(engine, workers, security, host)
     return uvicorn.Server(
         uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, server_header=False)
     )

@@ -62,6 +62,7 @@ class ServiceState:
         def made() -> tuple[bytes, Engine, Slate]:
             engine = self.engine()
             answer, slate = work(engine)
+            call.caller.got(slate.request_id, slate.member_id)
             return answer.model_dump_json().encode(), engine, slate
 
         body, engine, slate = await asyncio.get_running_loop().run_in_executor(self._pool, made)

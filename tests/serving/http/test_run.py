@@ -145,7 +145,7 @@ def test_a_service_told_to_stop_while_it_loads_stops(engine: Engine, monkeypatch
 
     server = Server()
 
-    def make(promise: Future[Engine], workers: int | None) -> Server:
+    def make(promise: Future[Engine], *_: object) -> Server:
         server.loading = promise  # type: ignore[attr-defined]
         return server
 
