@@ -12,6 +12,7 @@ import numpy as np
 
 from contracts.errors import BadInput
 from contracts.validation import first_line
+from retrieval.engines.codes import ByteCodes
 from retrieval.engines.exact import ExactEngine
 from retrieval.engines.hits import Hits
 from retrieval.engines.vectors import StoredVectors, blocks, check_stored
@@ -130,18 +131,19 @@ class DeviceEngine(ExactEngine):
         return near_top
 
 
-def exact_engine(stored: StoredVectors, device: str | None = None) -> ExactEngine:
+def exact_engine(stored: StoredVectors, device: str | None = None, codes: ByteCodes | None = None) -> ExactEngine:
     """The exact engine over vectors.
 
     Args:
         stored: n vectors of width d.
-        device: The PyTorch device that scans them, such as "cuda". None: NumPy does.
+        device: The PyTorch device that scans them, such as "cuda". None: the processor does.
+        codes: The vectors as bytes, which the processor scans first; None: there are none.
 
     Raises:
         BadInput: The device is not there, or has too little room.
     """
     if device is None:
-        return ExactEngine(*stored)
+        return ExactEngine(*stored, codes=codes)
     return DeviceEngine(stored, DeviceVectors.copy_of(stored, device))
 
 

@@ -5,7 +5,7 @@ gather them first. This engine is also the reference that other engines are test
 
 The scan runs in float32, whose last bits depend on how rows are blocked; rows near the top are scored again in
 float64. So rows and scores are those of a plain loop, whatever the plan, the batch or the machine's BLAS, and equal
-vectors tie.
+vectors tie. Where the vectors are there as bytes too (`retrieval.engines.codes`), those are scanned first.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from contracts.errors import BadInput
+from retrieval.engines.codes import ByteCodes
 from retrieval.engines.hits import NO_HITS, Hits, check_search, contenders, top_k
 from retrieval.engines.side_by_side import side_by_side
 from retrieval.engines.vectors import StoredVectors, blocks, check_stored, decode, max_absolute
@@ -24,6 +25,8 @@ Plan = Literal["mask", "gather"]
 GATHER_BELOW, GATHER_BELOW_FOR_ONE = 0.4, 0.25
 """Share of rows that pass under which gathering costs less than scoring everything (100k to 1M float32, two cores). A
 single query is scored where the vectors lie, so that scoring everything costs it less."""
+GATHER_BELOW_CODED = 0.05
+"""The same for a single query where there are codes, whose scan costs a seventh."""
 BLOCK_ROWS = 1_024
 """Rows that are gathered or decoded at a time: they stay in the cache until all queries have been scored on them."""
 CACHE_NUMBERS = 3 * 2**17
@@ -53,6 +56,7 @@ class ExactEngine:
         vectors: np.ndarray,
         scales: np.ndarray | None = None,
         max_absolute: float | None = None,
+        codes: ByteCodes | None = None,
     ) -> None:
         """Take vectors as they are stored.
 
@@ -60,13 +64,14 @@ class ExactEngine:
             vectors: (n, d) float32, float16 or int8, finite.
             scales: (n,) float32 for int8, else None.
             max_absolute: The largest absolute number in the vectors, or a bound on it. None: found at the first search.
+            codes: The same vectors as bytes, which few queries are compared with first; None: there are none.
 
         Raises:
             ShapeMismatch: Vectors or scales have another shape or dtype.
         """
         self.vectors = vectors
         self._stored = StoredVectors(np.asarray(vectors), scales)
-        self._max_absolute = max_absolute
+        self._max_absolute, self._codes = max_absolute, codes
         check_stored(self._stored)
 
     def search(self, vectors: np.ndarray, mask: np.ndarray | None, k: int, *, plan: Plan | None = None) -> list[Hits]:
@@ -90,9 +95,13 @@ class ExactEngine:
         self._check_lengths(queries)
         if mask is None:
             return self._best(queries, k, None, None)
-        if (plan or _chosen_plan(mask, len(queries))) == "gather":
+        if (plan or self._chosen_plan(mask, len(queries))) == "gather":
             return self._best(queries, k, np.flatnonzero(mask), None)
         return self._best(queries, k, None, mask)
+
+    def _chosen_plan(self, mask: np.ndarray, queries: int) -> Plan:
+        below = GATHER_BELOW_CODED if self._codes and queries <= EINSUM_MAX_QUERIES else gather_below(queries)
+        return "gather" if np.count_nonzero(mask) < below * len(mask) else "mask"
 
     def best_of(self, query: np.ndarray, rows: np.ndarray, k: int) -> Hits:
         """The k best of some rows for one query, scored as `search` scores them.
@@ -115,9 +124,29 @@ class ExactEngine:
         """The k best of `rows` ((m,) ascending; None: all), of which `mask` ((m,) bool; None: all) passes."""
         if rows is not None and len(rows) <= RESCORE_ALL_BELOW * k:
             return self._rescored(queries, rows, k)
+        if rows is None and self._codes is not None and len(queries) <= EINSUM_MAX_QUERIES:
+            return self._coded(queries, self._codes, k, mask)
         hits: list[Hits] = []
         for batch in blocks(slice(0, len(queries)), MAX_QUERIES_PER_SCAN):
             hits += self._scanned(queries[batch], k, rows, mask)
+        return hits
+
+    def _coded(self, queries: np.ndarray, codes: ByteCodes, k: int, mask: np.ndarray | None) -> list[Hits]:
+        """As `_best`, by codes: the rows that they leave are scored in float32, then those near the top again."""
+        hits = [NO_HITS] * len(queries)
+
+        def search(part: slice) -> None:
+            for i in range(part.start, part.stop):
+                rows = codes.contenders(queries[i], mask, k)
+                if rows is None:
+                    [hits[i]] = self._scanned(queries[i : i + 1], k, None, mask)
+                    continue
+                scores = np.empty((1, len(rows)), np.float32)
+                self._einsum_scores(queries[i : i + 1], rows, slice(0, len(rows)), BLOCK_ROWS, scores)
+                near = rows[contenders(scores[0], k, 2 * self._error_bound(queries[i]))]
+                hits[i] = self.best_of(queries[i], near, k)
+
+        side_by_side(search, len(queries), least=1)
         return hits
 
     def _scanned(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[Hits]:
@@ -224,7 +253,3 @@ class ExactEngine:
 def gather_below(queries: int) -> float:
     """The share of passing rows under which the engine gathers them, for a number of queries."""
     return GATHER_BELOW_FOR_ONE if queries == 1 else GATHER_BELOW
-
-
-def _chosen_plan(mask: np.ndarray, queries: int) -> Plan:
-    return "gather" if np.count_nonzero(mask) < gather_below(queries) * len(mask) else "mask"

@@ -23,6 +23,7 @@ from contracts.text.words import LANGUAGE
 from contracts.versions import set_current, staged_folder
 from contracts.workspace import Workspace
 from retrieval.config import RetrievalConfig
+from retrieval.engines.codes import LEAST_ROWS, byte_codes
 from retrieval.engines.config import FaissConfig
 from retrieval.engines.faiss_engine import build_faiss
 from retrieval.engines.vectors import check_vectors
@@ -30,7 +31,7 @@ from retrieval.filters.attributes import PAID_AT, PAY, AttributeTable, build_att
 from retrieval.index.duplicates import duplicate_groups
 from retrieval.index.job_rows import SHOWN, TEXT_HASH
 from retrieval.index.load import read_parts
-from retrieval.index.manifest import FORMAT, IndexManifest, file_hashes
+from retrieval.index.manifest import CODES, FORMAT, IndexManifest, file_hashes
 from retrieval.index.tables import IndexTables, read_index_tables
 from retrieval.links.store import LinkStore
 from retrieval.popularity import build_activity
@@ -183,6 +184,8 @@ def write_index(
                 own.rmdir()
         if engine == "faiss":
             build_faiss(vectors, faiss).save(staged / "faiss.index")
+        elif len(vectors) >= LEAST_ROWS:
+            byte_codes(vectors).save(staged / CODES)
         hashes = file_hashes(staged)
         for name in hashes:
             (staged / name).chmod(0o444)  # a part that is cut short in place kills whoever has it mapped

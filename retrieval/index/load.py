@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 
 from contracts.errors import BadInput, IndexMismatch, NotReady
 from contracts.validation import first_line
+from retrieval.engines.codes import ByteCodes
 from retrieval.engines.device import exact_engine
 from retrieval.engines.faiss_engine import FaissEngine
 from retrieval.engines.vectors import StoredVectors
 from retrieval.filters.attributes import AttributeTable
-from retrieval.index.manifest import BUILD_AGAIN, IndexManifest, check_files, read_index_manifest
+from retrieval.index.manifest import BUILD_AGAIN, CODES, IndexManifest, check_files, read_index_manifest
 from retrieval.index.parts import IndexParts, built_parts
 from retrieval.links.store import LinkStore
 from retrieval.popularity import JobActivity
@@ -70,9 +71,11 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
     faiss = None
     if manifest.engine == "faiss":
         faiss = _read(folder / "faiss.index", FaissEngine.load, vectors, manifest.faiss)
+    codes = _read(folder / CODES, ByteCodes.load) if (folder / CODES).is_dir() else None
     sizes = {
         "jobs": jobs.num_rows,
         "vectors": len(vectors),
+        "vectors as bytes": manifest.jobs if codes is None else len(codes),
         "title vectors": len(title_vectors),
         "attributes": len(attributes),
         "groups": len(groups),
@@ -86,7 +89,7 @@ def read_parts(folder: Path, device: str | None = None) -> IndexParts:
     return built_parts(
         manifest,
         jobs,
-        faiss or exact_engine(StoredVectors(vectors), device),
+        faiss or exact_engine(StoredVectors(vectors), device, codes),
         terms,
         titles,
         attributes,

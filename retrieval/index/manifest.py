@@ -22,6 +22,8 @@ from retrieval.words.config import TermsConfig
 FORMAT = 10
 """Raised with every part that is added, dropped or read otherwise: older indexes are then built again."""
 BUILD_AGAIN = "run `rolecall index`"
+CODES = "codes"
+"""Folder of the vectors as bytes, in an index of the exact engine with rows enough for them."""
 
 
 class IndexManifest(FrozenModel):
