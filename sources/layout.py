@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
@@ -107,20 +109,33 @@ class Layout:
         return [path for path in _data_files(self.folder) if any(fnmatch(path.name, name) for name in names)]
 
     def read(self, shard: Shard) -> Iterator[RawRow]:
-        path = Path(shard.path)
-        form, how = _format(path), self._how(shard.table)
         try:
             section = self.mapping.of(shard.table)
-            fields = self._fields(shard.table, self._columns(shard.table, path) or ())
-            rows = renamed(form.rows(shard, how), section.spelled(form.columns(path, how) or ()))
-            rows = each_of(rows, section.rows) if section.rows else rows
-            first = list(islice(rows, SAMPLE_ROWS))
-            fields.sample([row.value for row in first if row.value is not None])
             listed = {name: self._named(one.files) for name, one in section.lists.items()}
-            lists = Lists(section, listed, tell=shard.first_row == 1)
-            yield from (lists.add(fields.read(row)) for row in chain(first, rows))
+            tells = shard.first_row == 1 and Path(shard.path) == self.files(shard.table)[0]
+            lists = Lists(section, listed, partial(self._ids, shard.table) if tells else None)
+            yield from map(lists.add, self._without_lists(shard))
         except (*files.BROKEN, UnicodeError, LookupError) as error:  # an encoding that nobody knows
             yield unreadable(shard, error)
+
+    def _without_lists(self, shard: Shard) -> Iterator[RawRow]:
+        """The rows of a shard under the fields of its record, without the lists that stand in tables of their own."""
+        path = Path(shard.path)
+        form, how, section = _format(path), self._how(shard.table), self.mapping.of(shard.table)
+        fields = self._fields(shard.table, self._columns(shard.table, path) or ())
+        rows = renamed(form.rows(shard, how), section.spelled(form.columns(path, how) or ()))
+        rows = each_of(rows, section.rows) if section.rows else rows
+        first = list(islice(rows, SAMPLE_ROWS))
+        fields.sample([row.value for row in first if row.value is not None])
+        yield from map(fields.read, chain(first, rows))
+
+    def _ids(self, table: str) -> Iterator[str]:
+        """The ids of all records of a table, as they are written."""
+        for shard in self.shards(table):
+            with suppress(*files.BROKEN, UnicodeError, LookupError):  # its own reading says so
+                for row in self._without_lists(shard):
+                    if row.value is not None:
+                        yield str(row.value.get("id", ""))
 
     def unread(self) -> list[str]:
         """The data files of the folder, and of folders in it, that are of no table."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,19 +62,36 @@ def nested(path: str, value: Any) -> dict[str, Any]:
 class Lists:
     """The lists of one table's records that stand in tables of their own, held in memory."""
 
-    def __init__(self, section: TableMapping, paths: Mapping[str, Sequence[Path]], tell: bool = True) -> None:
+    def __init__(
+        self,
+        section: TableMapping,
+        paths: Mapping[str, Sequence[Path]],
+        ids: Callable[[], Iterable[str]] | None = None,
+    ) -> None:
         """Read the files of each list, once in a process as long as they stay as they are.
 
         Args:
             section: Says how they are read.
             paths: Field -> the files of its list.
-            tell: Whether what was not read of them is a finding of the first row.
+            ids: Returns those of all records of the table; given where what became of no record is to be a finding of
+                the first row, which costs another reading of the table.
         """
         self._found = {}
         for field, listed in section.lists.items():
             stamps = tuple((str(path), (stat := path.stat()).st_size, stat.st_mtime_ns) for path in paths[field])
             self._found[field] = _grouped(field, listed.model_dump_json(), stamps)
-        self._problems = tuple(problem for _, problems in self._found.values() for problem in problems) if tell else ()
+        self._problems: tuple[Finding, ...] = ()
+        if ids is not None and self._found:
+            known = set(map(plain_id, ids()))
+            self._problems = tuple(chain.from_iterable(problems for _, problems in self._found.values()))
+            self._problems += tuple(self._of_no_record(known, paths))
+
+    def _of_no_record(self, known: Container[str], paths: Mapping[str, Sequence[Path]]) -> Iterator[Finding]:
+        """A finding for each list that holds values of ids that are no record's."""
+        for field, (by_id, _) in self._found.items():
+            if left := sum(len(values) for key, values in by_id.items() if key not in known):
+                names = ", ".join(path.name for path in paths[field])
+                yield Finding(f"{field} of {names}", "of_no_record", f"{left:,} rows", "left out")
 
     def add(self, row: RawRow) -> RawRow:
         """A row under the fields of its record, with its lists."""

@@ -55,7 +55,19 @@ def test_what_is_not_read_of_a_list_is_said(tmp_path: Path) -> None:
     source = open_source(people(tmp_path, history=HISTORY + ",Clerk,2020-01-01\n"))
     rows = [row for shard in source.shards("members") for row in source.read(shard)]
     said = [finding for row in rows for finding in row.findings]
-    assert [(f.field, f.reason) for f in said] == [("positions of history.csv", "missing_field")]
+    assert [(f.field, f.reason, f.shape) for f in said] == [
+        ("positions of history.csv", "missing_field", ""),
+        ("positions of history.csv", "of_no_record", "1 rows"),
+    ]
+
+
+def test_values_of_no_record_are_said_once_whatever_file_has_the_records(tmp_path: Path) -> None:
+    folder = people(tmp_path, mapping=MEMBERS.replace("users.csv", "users*.csv"))
+    (folder / "users-2.csv").write_text("user,title,updated_at\n9,Pilot,2025-01-01\n")
+    (folder / "skills-1.csv").write_text("user,skill\n7,Sauces\n11,Baking\n11,Milling\n12,Sewing\n")
+    source = open_source(folder)
+    said = [finding for shard in source.shards("members") for row in source.read(shard) for finding in row.findings]
+    assert [str(finding) for finding in said] == ["skills of skills-1.csv 3 rows: of_no_record, left out"]
 
 
 @pytest.mark.parametrize(
