@@ -1,30 +1,28 @@
-"""One member, as they are now: what the service reads and what it pushes."""
+"""One member, as they are now: what the service reads and what it folds in."""
 
 from __future__ import annotations
 
-import logging
 import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from contracts.activity import KNOWN_AFTER, Activity
-from contracts.arrow import TIME
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY
-from contracts.tables import write_part
 from contracts.workspace import Workspace
+from feature_repo.config import StoreConfig
+from feature_repo.guard import STATES, Guard, State
+from feature_repo.pushed import PushedRows
+from feature_repo.rows import Pushed, Rows
 from feature_repo.store import check_service, open_store
 
 if TYPE_CHECKING:
     from feast import FeatureStore
 
-log = logging.getLogger("rolecall")
-
-HISTORY_ROWS = 1_000
-HISTORY_SECONDS = 30.0
-"""Pushed rows are written to the history together: 1,000 of them, or fewer when the first is 30 seconds old."""
+READERS = 4
+"""Threads that read: as many requests as one store serves at once."""
+CLOSE_SECONDS = 1.0
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -40,114 +38,133 @@ class MemberRow:
 
 
 class OnlineMembers:
-    """Reads and pushes one member at a time through a bundle's feature service; safe to share between threads.
+    """Reads members and folds events into their activities; safe to share between threads, processes and machines.
 
-    Holds the store open twice, since the connection that writes must not be the one that is read from, and the pushed
-    rows that are not in the history yet: a timer writes them, and `close`.
+    Every call is bounded in time and guarded by a circuit breaker (`feature_repo.guard`): it raises StoreSlow or
+    BreakerOpen, or what the store raises. No lock is held meanwhile.
     """
 
-    def __init__(self, workspace: Workspace, service: str, bundle: str = "") -> None:
-        """Open the stores and read once, so that the first request finds Feast's caches filled.
+    def __init__(self, workspace: Workspace, service: str, bundle: str = "", config: StoreConfig | None = None) -> None:
+        """Open the store.
 
         Args:
-            workspace: with a feature repository.
-            service: name of the feature service.
-            bundle: version of the bundle that reads it, for the error.
+            workspace: With a feature repository.
+            service: Name of the feature service.
+            bundle: Version of the bundle that reads it, for the error.
+            config: Its bounds; None: the defaults.
 
         Raises:
-            NotAFeatureRepo: the workspace has no repository, or Feast cannot read it.
-            BundleMismatch: the repository lacks the service.
+            NotAFeatureRepo: The workspace has no repository, Feast cannot read it, or its SQLite file is none.
+            BundleMismatch: The repository lacks the service.
         """
-        self._reader, self._writer = open_store(workspace), open_store(workspace)
-        check_service(self._reader, service, bundle)
-        self._service = self._reader.get_feature_service(service)
-        self._view = self._writer.get_feature_view(MEMBER_ACTIVITY)
-        self._history = workspace.features / MEMBER_ACTIVITY
-        self._pushed: list[dict] = []
-        self._timer = threading.Timer(HISTORY_SECONDS, self.write_history)
-        self._read_lock, self._write_lock, self._history_lock = threading.Lock(), threading.Lock(), threading.Lock()
-        self.read("")  # opens the connection and fills Feast's caches
+        config = config or StoreConfig()
+        store = open_store(workspace)
+        check_service(store, service, bundle)
+        self._rows = _rows(store, config)
+        self._reads = Guard(READERS, config.read_seconds, config)
+        self._writes = Guard(self._rows.writers, config.write_seconds, config)
+        self._history = PushedRows(workspace.features / MEMBER_ACTIVITY)
+
+    @property
+    def state(self) -> State:
+        """Of the circuit breakers of reading and of writing the worse."""
+        return max(self._reads.breaker.state, self._writes.breaker.state, key=STATES.index)
 
     def read(self, member_id: str) -> MemberRow:
-        """The member's row; an id that the store lacks is not `known`. What Feast raises goes to the caller."""
-        with self._read_lock:
-            answer = self._reader.get_online_features(
-                features=self._service, entity_rows=[{MEMBER_KEY: member_id}]
-            ).to_dict()
-        value = {name: values[0] for name, values in answer.items()}
-        return MemberRow(
-            known=value["text"] is not None or value["activity"] is not None,
-            text=value["text"] or "",
-            text_version=value["text_version"] or "",
-            location=value["location"] or "",
-            activity=Activity.from_json(value["activity"]),
+        """The member's row; an id that the store lacks is not `known`."""
+        return self.read_many([member_id])[0]
+
+    def read_many(self, member_ids: Sequence[str]) -> list[MemberRow]:
+        """The row of each member, in one call of the store."""
+        return [_row(values) for values in self._reads.run(lambda: self._rows.read(member_ids))]
+
+    def fold(self, changes: Mapping[str, Callable[[Activity], Activity]]) -> None:
+        """Replace activities by what `changes` make of them, as if nobody else wrote meanwhile.
+
+        A change may be called several times: where another process wrote between, it is made again from what that
+        wrote. The new rows join the history within 30 seconds. A row's event time is that of its newest event, so it
+        is never older than the row that it replaces, and an event that came late is not lost when the history is
+        loaded again. Its created time is now.
+
+        Args:
+            changes: Member -> function of the activity; one that returns an equal activity writes nothing.
+        """
+        made = {member_id: _change(change) for member_id, change in changes.items()}
+        written = self._writes.run(lambda: self._rows.update(made)) if made else {}
+        now = datetime.now(UTC)
+        self._history.add(
+            {
+                MEMBER_KEY: member_id,
+                "activity": pushed.activity,
+                "activity_text": pushed.activity_text,
+                EVENT_TIME: pushed.holds,
+                CREATED_TIME: now,
+            }
+            for member_id, pushed in written.items()
         )
 
-    def push(self, member_id: str, activity: Activity) -> None:
-        """Let the next read of the member return `activity`, and write it to the history within 30 seconds.
+    def claim(self, event_ids: Sequence[str]) -> set[str]:
+        """The ids that nobody claimed in the last two days; of several services on one store one gets each."""
+        return self._writes.run(lambda: self._rows.claim(event_ids)) if event_ids else set()
 
-        The row's event time is that of its newest event, so it is never older than the row that it replaces, and an
-        event that came late is not lost when the history is loaded again. Its created time is now.
-        """
-        from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-        from feast.protos.feast.types.Value_pb2 import Value
+    def publish(self, news: Sequence[bytes]) -> None:
+        """Tell every service on the store, in the order of this call."""
+        if news:
+            self._writes.run(lambda: self._rows.publish(news))
 
-        now = datetime.now(UTC)
-        # An entry's time is cut to the millisecond: one more, or the batch job's row of the same event could be newer.
-        holds = activity.entries[0].time + _MILLISECOND + KNOWN_AFTER if activity.entries else now
-        features = {"activity": activity.to_json(), "activity_text": activity.text()}
-        key = EntityKey(join_keys=[MEMBER_KEY], entity_values=[Value(string_val=member_id)])
-        values = {name: Value(string_val=text) for name, text in features.items()}
-        with self._write_lock:
-            # What Feast's own push comes down to, without the data frame and six registry look-ups: 0.3 ms, not 6.
-            self._writer.provider.online_write_batch(
-                self._writer.config, self._view, [(key, values, holds, now)], progress=None
-            )
-            self._pushed.append({MEMBER_KEY: member_id, **features, EVENT_TIME: holds, CREATED_TIME: now})
-            if len(self._pushed) == 1:
-                self._write_soon()
-            full = len(self._pushed) % HISTORY_ROWS == 0
-        if full:
-            self.write_history()
+    def news(self, after: str, most: int = 1_000) -> list[tuple[str, bytes]]:
+        """What was published behind a position ("": all that the store has), as (position, entry)."""
+        return self._reads.run(lambda: self._rows.news(after, most))
 
-    def write_history(self) -> None:
-        """Write the waiting rows to the history; where the disk refuses them they wait for the next attempt."""
-        with self._history_lock:
-            with self._write_lock:
-                waiting, self._pushed = self._pushed, []
-                self._timer.cancel()
-            if not waiting:
-                return
-            columns = [
-                pa.field(name, TIME if name in (EVENT_TIME, CREATED_TIME) else pa.string()) for name in waiting[0]
-            ]
-            try:
-                write_part(self._history, pa.Table.from_pylist(waiting, schema=pa.schema(columns)))
-            except OSError as error:
-                log.error("%d pushed rows wait: %s cannot be written: %s", len(waiting), self._history, error)
-                with self._write_lock:
-                    self._pushed = waiting + self._pushed
-                    self._write_soon()
+    def erase(self, member_id: str) -> None:
+        """Take a member's rows out of the store: the next read knows nobody of that id."""
+        self._writes.run(lambda: self._rows.erase(member_id))
 
     def close(self) -> None:
-        """Write the rows that still wait and close both stores. The service's event log holds every event too."""
-        self.write_history()
-        self._timer.cancel()
-        for lock, store in ((self._read_lock, self._reader), (self._write_lock, self._writer)):
-            with lock:
-                _disconnect(store)
-
-    def _write_soon(self) -> None:
-        self._timer.cancel()
-        self._timer = threading.Timer(HISTORY_SECONDS, self.write_history)
-        self._timer.daemon = True
-        self._timer.start()
+        """Write the rows that still wait for the history and let go of the store."""
+        self._history.close()
+        self._reads.close()
+        self._writes.close()
+        # A file system that hangs must not keep the process.
+        closing = threading.Thread(target=self._rows.close, name="close-store", daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
 
 
-def _disconnect(store: FeatureStore) -> None:
-    """Close a store's connection, by private names: Feast's own `close` needs an event loop and leaves it open."""
-    online: Any = store.provider.online_store
-    connection = getattr(online, "_conn", None) or getattr(online, "_client", None)
-    if connection is not None:
-        connection.close()
-        online._conn = online._client = None
+def _rows(store: FeatureStore, config: StoreConfig) -> Rows:
+    """The rows of a repository's online store.
+
+    Raises:
+        NotAFeatureRepo: The store cannot be opened.
+    """
+    kind = store.config.online_store.type
+    if kind == "sqlite":
+        from feature_repo.sqlite_rows import SqliteRows
+
+        return SqliteRows(store, config)
+    from feature_repo.redis_rows import RedisRows
+
+    return RedisRows(store, config)
+
+
+def _row(values: Mapping[str, str]) -> MemberRow:
+    return MemberRow(
+        known="text" in values or "activity" in values,
+        text=values.get("text", ""),
+        text_version=values.get("text_version", ""),
+        location=values.get("location", ""),
+        activity=Activity.from_json(values.get("activity")),
+    )
+
+
+def _change(change: Callable[[Activity], Activity]) -> Callable[[str], Pushed | None]:
+    def changed(stored: str) -> Pushed | None:
+        before = Activity.from_json(stored)
+        activity = change(before)
+        if activity == before and stored:
+            return None
+        # An entry's time is cut to the millisecond: one more, or the batch job's row of the same event could be newer.
+        newest = activity.entries[0].time + _MILLISECOND + KNOWN_AFTER if activity.entries else datetime.now(UTC)
+        return Pushed(activity.to_json(), activity.text(), newest)
+
+    return changed

@@ -17,6 +17,8 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import RepoConfig
 from feast.utils import make_tzaware
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 """Key, features, event time, created time."""
@@ -35,9 +37,36 @@ class KeepNewerRedisOnlineStoreConfig(RedisOnlineStoreConfig):
     skip_dedup: bool = True
 
 
+BATCH_SECONDS = 30.0
+"""Longest wait for a reply where nobody else waits: a batch of rows is written."""
+
+
 class KeepNewerRedisOnlineStore(RedisOnlineStore):
     """A push between the look at the times and the write, some milliseconds, may still be replaced: loading again
     brings it back, since the history has it by then."""
+
+    _seconds = BATCH_SECONDS
+
+    @classmethod
+    def client(cls, config: KeepNewerRedisOnlineStoreConfig, seconds: float) -> Any:
+        """A client of the configured server, sentinel or cluster.
+
+        It waits at most so many seconds for a connection and for each reply, and does not try again by itself: the
+        client's own retries with their pauses are what keeps a caller waiting for a server that is gone.
+        """
+        store = cls()
+        store._seconds = seconds
+        return store._get_client(config)
+
+    def _get_client(self, online_store_config: RedisOnlineStoreConfig) -> Any:
+        if self._client is None:
+            _, said = self._parse_connection_string(online_store_config.connection_string)
+            limits = {"socket_timeout": self._seconds, "socket_connect_timeout": self._seconds}
+            added = [f"{name}={value}" for name, value in limits.items() if name not in said]
+            address = ",".join([online_store_config.connection_string, *added])
+            client = super()._get_client(online_store_config.model_copy(update={"connection_string": address}))
+            client.set_retry(Retry(NoBackoff(), 0))
+        return self._client
 
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: list[Row], progress: Callable[[int], Any] | None

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from contracts.values import FrozenModel
 from contracts.workspace import Workspace
+from feature_repo.config import StoreConfig
 from serving.access.config import SecurityConfig
 from serving.tracing import Telemetry
 
@@ -31,6 +32,7 @@ class ServeConfig(FrozenModel):
     poll: float = Field(5.0, ge=0, description="Seconds between looks for a newer bundle or index; 0: none.")
     telemetry: Telemetry = Telemetry()
     security: SecurityConfig = SecurityConfig()
+    store: StoreConfig = Field(StoreConfig(), description="Bounds of the online store of features.")
 
     def folders(self, workspace: Workspace) -> tuple[Path, Path]:
         """The bundle and the index to serve from. Raises NotReady where the workspace has none yet."""

@@ -15,6 +15,7 @@ from contracts.errors import BadInput
 from contracts.records import Job
 from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace
+from feature_repo.guard import STATES, State
 from ranking.blend import RELEVANCE
 from ranking.explain import MatchEffect, explain, match_effects
 from ranking.rank import RANKED
@@ -78,6 +79,7 @@ class Engine:
         self.metrics = Metrics()
         self.tracing = Tracing(config.telemetry)
         self.metrics.serves(*servable.served)
+        self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
         self._slates = RecentSlates()
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
         self._log = EventLog(workspace, self.metrics)
@@ -93,6 +95,11 @@ class Engine:
     def servable(self) -> Servable:
         """What is served now; take it once to read several parts of it that belong together."""
         return self._current.servable
+
+    @property
+    def features_state(self) -> State:
+        """Of the online store's circuit breaker."""
+        return self.servable.members.state
 
     def swap(self, bundle: Path | None = None, index: Path | None = None) -> Servable:
         """Serve another bundle or index, or the current ones loaded anew: `Swapper.swap`. No request notices."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
+from contracts.activity import Activity
 from contracts.errors import BadInput
 from contracts.records import Event, Job
 from contracts.text.verbalizer import job_snippet
@@ -37,11 +39,10 @@ CLOCK_SKEW = timedelta(minutes=5)
 """How far a client's clock may run ahead."""
 OF_THE_ANSWER = ("position", "propensity", "logged_by", "found_by")
 """Fields of an event that no client can know better than the service."""
-_LOCKS = 256
 
 
 class Intake:
-    """Takes events in. Holds the ids that were seen, and locks that members share by the hash of their id."""
+    """Takes events in. Holds the ids that were seen here; the store knows those that were seen elsewhere."""
 
     def __init__(
         self,
@@ -56,7 +57,6 @@ class Intake:
         self._log, self._metrics = event_log, metrics
         self._people = People()
         self._lock = threading.Lock()
-        self._locks = [threading.Lock() for _ in range(_LOCKS)]
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(
             recent_event_ids(workspace, datetime.now(UTC))[-MAX_EVENT_IDS:]
         )
@@ -67,7 +67,7 @@ class Intake:
             known = [
                 e for e in events_since(workspace, built, now) if servable.index.rows([e.job_id], ended=True)[0] >= 0
             ]
-            self._current.count(self._people.first_of_day(known, lambda id_: _has_record(servable, id_)))
+            self._count_people(servable, known)
 
     def record(self, posted: Any, now: datetime, only_member: str | None = None) -> EventsReply:
         """Take in one event (a mapping) or several (a list), in their order; what is wrong with one stops no other.
@@ -102,8 +102,9 @@ class Intake:
         unseen = self._unseen(good)
         if unseen:
             self._log.log_events(unseen)
-        new = self._claim(unseen)
-        folded = self._fold(servable, new)
+        new, asked = self._claim(servable, unseen)
+        self._count(servable, new)
+        folded = asked and self._fold(servable, new)
         for outcome, count in (
             ("accepted", len(new)),
             ("duplicate", len(good) - len(new)),
@@ -159,40 +160,65 @@ class Intake:
                     first.setdefault(event.id, event)
         return list(first.values())
 
-    def _claim(self, events: Iterable[Event]) -> list[Event]:
-        """The events whose id is new; of simultaneous posts of one id, one claims it."""
+    def _claim(self, servable: Servable, events: Sequence[Event]) -> tuple[list[Event], bool]:
+        """The events whose id is new to every service on the store, and whether the store could be asked.
+
+        Of simultaneous posts of one id, here or elsewhere, one claims it. Without the store an id is known here alone.
+        """
+        ids = [event.id for event in events]
+        asked = True
+        try:
+            unclaimed = servable.members.claim(ids)
+        except Exception as error:  # whatever a store raises
+            self._degraded(error)
+            unclaimed, asked = set(ids), False
         new = []
         with self._lock:
             for event in events:
-                if event.id not in self._seen:
-                    self._seen[event.id] = None
+                if event.id not in self._seen and event.id in unclaimed:
                     new.append(event)
+                self._seen[event.id] = None
             while len(self._seen) > MAX_EVENT_IDS:
                 self._seen.popitem(last=False)
-        return new
+        return new, asked
 
     def _fold(self, servable: Servable, events: Sequence[Event]) -> bool:
-        """Make the events count; False where the feature store did not take a member's."""
-        self._current.count(self._people.first_of_day(events, lambda id_: _has_record(servable, id_)))
-        by_member: dict[str, list[Event]] = {}
+        """Fold events into their members' activities; False where the store did not take them."""
+        try:
+            servable.members.fold(folds(servable, events))
+        except Exception as error:  # whatever a store raises; the events are in the log and come back with it
+            self._degraded(error)
+            return False
+        return True
+
+    def _count(self, servable: Servable, events: Sequence[Event]) -> None:
+        """Count what people did for the jobs, and what members opened."""
         for event in events:
             self._unclicked.add(event.member_id, event.job_id, event.action, event.time)
-            if event.action != "impression" and event.member_id:
-                by_member.setdefault(event.member_id, []).append(event)
-        return all([self._fold_member(servable, member_id, of_member) for member_id, of_member in by_member.items()])
+        self._count_people(servable, events)
 
-    def _fold_member(self, servable: Servable, member_id: str, events: Sequence[Event]) -> bool:
-        with self._locks[hash(member_id) % _LOCKS]:
-            try:
-                activity = servable.members.read(member_id).activity
-                for event in events:
-                    activity = activity.add(event, _snippet(servable, event.job_id))
-                servable.members.push(member_id, activity)
-            except Exception as error:  # whatever a store raises; the event is in the log and comes back with it
-                self._metrics.degraded.labels("features", type(error).__name__).inc()
-                log.warning("degraded", stage="features", cause=type(error).__name__)
-                return False
-        return True
+    def _count_people(self, servable: Servable, events: Sequence[Event]) -> None:
+        """Count for the jobs what people did, each person once a day."""
+        self._current.count(self._people.first_of_day(events, lambda ids: _with_record(servable, ids)))
+
+    def _degraded(self, error: Exception) -> None:
+        self._metrics.degraded.labels("features", type(error).__name__).inc()
+        log.warning("degraded", stage="features", cause=type(error).__name__)
+
+
+def folds(servable: Servable, events: Iterable[Event]) -> dict[str, Callable[[Activity], Activity]]:
+    """Member -> function that adds the member's events to an activity; of events that change none there is none."""
+    by_member: dict[str, list[Event]] = {}
+    for event in events:
+        if event.action != "impression" and event.member_id:
+            by_member.setdefault(event.member_id, []).append(event)
+    return {member_id: partial(_added, servable, of_member) for member_id, of_member in by_member.items()}
+
+
+def _added(servable: Servable, events: Sequence[Event], activity: Activity) -> Activity:
+    for event in events:
+        activity = activity.add(event, _snippet(servable, event.job_id))
+    return activity
 
 
 def _context(value: Mapping[str, Any], slate: Slate | None) -> dict[str, Any]:
@@ -207,11 +233,13 @@ def _context(value: Mapping[str, Any], slate: Slate | None) -> dict[str, Any]:
     return fields
 
 
-def _has_record(servable: Servable, member_id: str) -> bool:
+def _with_record(servable: Servable, member_ids: Sequence[str]) -> set[str]:
+    """Those that are a member's; none while the store cannot be asked, so that they count as one person."""
     try:
-        return bool(servable.members.read(member_id).text_version)
-    except Exception:  # whatever a store raises; `_fold_member` meets it again and reports it
-        return False
+        rows = servable.members.read_many(member_ids)
+    except Exception:  # whatever a store raises; the folding meets it again and reports it
+        return set()
+    return {member_id for member_id, row in zip(member_ids, rows, strict=True) if row.text_version}
 
 
 def _snippet(servable: Servable, job_id: str) -> str:

@@ -44,6 +44,12 @@ class Metrics:
             registry=self._registry,
         )
         self.refused = self._counter("refused", "Requests refused before their body was read, by cause.", "cause")
+        self.breaker = Gauge(
+            "rolecall_breaker_state",
+            "Circuit breaker of a dependency: 0 closed, 1 half-open, 2 open.",
+            ["dependency"],
+            registry=self._registry,
+        )
         self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
         self._jobs = Gauge(
             "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC
 
 from contracts.records import Event
@@ -25,10 +25,11 @@ class People:
         self._kept: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def first_of_day(self, events: Iterable[Event], has_record: Callable[[str], bool]) -> list[Event]:
-        """The events that count, in their order. has_record: whether an id is a member's; asked once for each."""
+    def first_of_day(self, events: Iterable[Event], with_record: Callable[[Sequence[str]], set[str]]) -> list[Event]:
+        """The events that count, in their order. with_record: which of some ids are members'; asked once."""
         counted = [event for event in events if event.action in COUNTED]
-        members = {id_ for id_ in {event.member_id for event in counted} if id_ and has_record(id_)}
+        named = sorted({event.member_id for event in counted if event.member_id})
+        members = with_record(named) if named else set()
         first = []
         with self._lock:
             for event in counted:

@@ -84,7 +84,8 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
     item_encoder = None
     if config.changes:
         item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.threads, manifest, opened)
-    members = same.members if same else OnlineMembers(workspace, manifest.feature_service, manifest.version)
+    service = manifest.feature_service, manifest.version
+    members = same.members if same else OnlineMembers(workspace, *service, config.store)
     try:
         index = JobIndex.load(folders[1], config.device)
     except BaseException:

@@ -161,6 +161,7 @@ async def readyz(service: Service) -> dict[str, str | int]:
         "text_version": servable.manifest.text_version,
         "jobs": servable.index.jobs.current,
         "feed": engine.feed.state if engine.feed else "none",
+        "features": engine.features_state,
     }
 
 

@@ -11,12 +11,12 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.activity import KNOWN_AFTER
+from contracts.activity import KNOWN_AFTER, Activity
 from contracts.errors import BadInput, BundleMismatch, NotAFeatureRepo
 from contracts.features import MEMBER_ACTIVITY
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from feature_repo import online
+from feature_repo import pushed as pushed_rows
 from feature_repo.online import MemberRow, OnlineMembers
 from feature_repo.store import apply, check_service, materialize, open_store
 from tests.feature_repo.conftest import SERVICE, day, put_activity, put_bundle, put_text, viewed
@@ -27,6 +27,10 @@ from tests.make import refused
 def members(applied: Workspace) -> OnlineMembers:
     materialize(applied)
     return OnlineMembers(applied, SERVICE)
+
+
+def push(members: OnlineMembers, member_id: str, activity: Activity) -> None:
+    members.fold({member_id: lambda _: activity})
 
 
 def test_a_member_is_read_as_materialised(members: OnlineMembers) -> None:
@@ -46,26 +50,26 @@ def test_an_unknown_member_is_no_error(members: OnlineMembers) -> None:
 
 def test_a_push_is_what_the_next_read_sees(members: OnlineMembers) -> None:
     after = viewed("j2", 2, members.read("ann").activity)
-    members.push("ann", after)
+    push(members, "ann", after)
     assert members.read("ann").activity == after
     assert members.read("ann").text == "a nurse"
 
 
 def test_a_push_makes_an_unknown_member_known(members: OnlineMembers) -> None:
-    members.push("new", viewed("j1", 2))
+    push(members, "new", viewed("j1", 2))
     assert members.read("new").known
 
 
 def test_a_pushed_row_joins_the_history(members: OnlineMembers, applied: Workspace) -> None:
     after = viewed("j2", 2, members.read("ann").activity)
-    members.push("ann", after)
+    push(members, "ann", after)
     members.close()
     assert after.to_json() in read_table(applied.features / MEMBER_ACTIVITY)["activity"].to_pylist()
 
 
 def test_loading_again_does_not_undo_a_push(members: OnlineMembers, applied: Workspace) -> None:
     late = viewed("j2", 0.5, members.read("ann").activity)  # older than what the store holds
-    members.push("ann", late)
+    push(members, "ann", late)
     materialize(applied)  # the history does not have the push yet
     assert members.read("ann").activity == late
     members.close()
@@ -74,7 +78,7 @@ def test_loading_again_does_not_undo_a_push(members: OnlineMembers, applied: Wor
 
 
 def test_loading_again_replaces_a_push_by_what_happened_since(members: OnlineMembers, applied: Workspace) -> None:
-    members.push("ann", viewed("j2", 2))
+    push(members, "ann", viewed("j2", 2))
     put_activity(applied, ("ann", "j1", 3, 3))
     materialize(applied)
     assert members.read("ann").activity == viewed("j1", 3)
@@ -90,10 +94,10 @@ def test_text_written_anew_replaces_text_of_the_same_time(applied: Workspace) ->
 def test_a_pushed_row_holds_from_just_after_its_newest_event_whichever_came_last(
     members: OnlineMembers, applied: Workspace
 ) -> None:
-    members.push("ann", viewed("j2", 2))
+    push(members, "ann", viewed("j2", 2))
     late = viewed("j3", 0.5, members.read("ann").activity)
-    members.push("ann", late)
-    members.push("new", viewed("j1", 0.5))
+    push(members, "ann", late)
+    push(members, "new", viewed("j1", 0.5))
     members.close()
     rows = read_table(applied.features / MEMBER_ACTIVITY).to_pylist()
     holds = {(row["member_id"], row["activity"]): row["event_timestamp"] for row in rows}
@@ -106,9 +110,9 @@ def test_a_pushed_row_holds_from_just_after_its_newest_event_whichever_came_last
 def test_a_pushed_row_joins_the_history_without_another_push(
     members: OnlineMembers, applied: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(online, "HISTORY_SECONDS", 0.05)
+    monkeypatch.setattr(pushed_rows, "HISTORY_SECONDS", 0.05)
     pushed = viewed("j2", 2)
-    members.push("ann", pushed)
+    push(members, "ann", pushed)
     until = time.monotonic() + 10
     while pushed.to_json() not in read_table(applied.features / MEMBER_ACTIVITY)["activity"].to_pylist():
         assert time.monotonic() < until
@@ -121,19 +125,19 @@ def test_pushed_rows_wait_while_the_disk_does_not_take_them(
     def full(*_: object) -> None:
         raise OSError("no space left on device")
 
-    members.push("ann", viewed("j2", 2))
+    push(members, "ann", viewed("j2", 2))
     with monkeypatch.context() as broken:
-        broken.setattr(online, "write_part", full)
-        members.write_history()
-    members.push("bob", viewed("j1", 2))
+        broken.setattr(pushed_rows, "write_part", full)
+        members._history.write()
+    push(members, "bob", viewed("j1", 2))
     members.close()
     found = read_table(applied.features / MEMBER_ACTIVITY)["member_id"].to_pylist()
     assert sorted(found) == ["ann", "ann", "bob"]
 
 
-def test_closing_lets_go_of_both_connections(members: OnlineMembers) -> None:
-    members.push("ann", viewed("j2", 2))
-    held = [store.provider.online_store._conn for store in (members._reader, members._writer)]
+def test_closing_lets_go_of_the_connections(members: OnlineMembers) -> None:
+    push(members, "ann", viewed("j2", 2))
+    held = list(members._rows._opened)  # type: ignore[attr-defined]
     members.close()
     for connection in held:
         with pytest.raises(sqlite3.ProgrammingError, match="closed"):
@@ -150,11 +154,11 @@ def test_threads_read_whole_rows_while_others_push(members: OnlineMembers) -> No
             if row.text != "a nurse" or row.activity not in (viewed("j1", 1), *pushed):
                 failures.append(repr(row))
 
-    def push() -> None:
+    def push_all() -> None:
         for activity in pushed:
-            members.push("ann", activity)
+            push(members, "ann", activity)
 
-    threads = [threading.Thread(target=work) for work in (read, read, push, push)]
+    threads = [threading.Thread(target=work) for work in (read, read, push_all, push_all)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -211,10 +215,10 @@ def test_redis_holds_what_is_materialised_and_pushed(workspace: Workspace, live_
     assert members.read("ann") == MemberRow(True, "a nurse", "1-test", "Austin, Texas", viewed("j1", 1))
     assert not members.read("nobody").known
     late = viewed("j2", 0.5, members.read("ann").activity)
-    members.push("ann", late)
+    push(members, "ann", late)
     assert members.read("ann").activity == late
     again = viewed("j3", 0.5, late)  # of the same moment
-    members.push("ann", again)
+    push(members, "ann", again)
     assert members.read("ann").activity == again
     materialize(workspace)  # the history does not have the pushes yet
     assert members.read("ann").activity == again

@@ -57,7 +57,7 @@ def test_a_job_that_only_the_store_holds_is_passed_over(
     """An activity that names a job which the index has lost since."""
     member_id = member_ids[0]
     gone = Event(id="e-gone", time=datetime.now(UTC), member_id=member_id, job_id="a-job-of-yesterday", action="view")
-    engine.servable.members.push(member_id, Activity().add(gone, "Job, Company, Town"))
+    engine.servable.members.fold({member_id: lambda _: Activity().add(gone, "Job, Company, Town")})
     found = ask(served, member_id=member_id, k=5)
     assert found["member_known"] is True
     assert len(found["results"]) == 5

@@ -1,0 +1,83 @@
+"""Pushed rows on their way into the history of activities: a thread writes them together, and nobody waits for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from contracts.arrow import TIME
+from contracts.features import CREATED_TIME, EVENT_TIME
+from contracts.tables import write_part
+
+log = logging.getLogger("rolecall")
+
+HISTORY_ROWS = 1_000
+HISTORY_SECONDS = 30.0
+"""Pushed rows are written together: 1,000 of them, or fewer when the first is 30 seconds old."""
+MAX_WAITING = 50_000
+"""Rows that wait for a disk that does not take them, about 100 MB; then the oldest go: the log has their events."""
+CLOSE_SECONDS = 5.0
+
+
+class PushedRows:
+    """Holds rows until they are written to a table's folder. Safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._waiting: list[Mapping[str, Any]] = []
+        self._lock, self._writing = threading.Lock(), threading.Lock()
+        self._any, self._full = threading.Event(), threading.Event()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="pushed-rows", daemon=True)
+        self._thread.start()
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        with self._lock:
+            self._waiting.extend(rows)
+            lost = len(self._waiting) - MAX_WAITING
+            if lost > 0:
+                del self._waiting[:lost]
+                log.error("%d pushed rows were given up: %s takes none", lost, self._folder)
+            if self._waiting:
+                self._any.set()
+            if len(self._waiting) >= HISTORY_ROWS:
+                self._full.set()
+
+    def write(self) -> None:
+        """Write the waiting rows; where the disk refuses them they wait for the next attempt."""
+        with self._writing:
+            with self._lock:
+                waiting, self._waiting = self._waiting, []
+                self._any.clear()
+                self._full.clear()
+            if not waiting:
+                return
+            columns = [
+                pa.field(name, TIME if name in (EVENT_TIME, CREATED_TIME) else pa.string()) for name in waiting[0]
+            ]
+            try:
+                write_part(self._folder, pa.Table.from_pylist(waiting, schema=pa.schema(columns)))
+            except OSError as error:
+                log.error("%d pushed rows wait: %s cannot be written: %s", len(waiting), self._folder, error)
+                with self._lock:
+                    self._waiting = waiting + self._waiting
+                    self._any.set()
+
+    def close(self) -> None:
+        """Write what waits, for at most `CLOSE_SECONDS`: the event log holds every event too."""
+        self._closed = True
+        self._full.set()
+        self._any.set()
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._any.wait()
+            if not self._closed:
+                self._full.wait(HISTORY_SECONDS)
+            self.write()

@@ -1,0 +1,59 @@
+"""Rows of the online store as requests need them: one member read, an activity replaced only if nobody else did.
+
+Feast's tables and keys, written and read without its SDK: `get_online_features` has no compare-and-set, no limit on
+time, and takes longer than the store itself. What is written here Feast reads, and the other way round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from contracts.features import MEMBER_ACTIVITY, MEMBER_TEXT
+
+READ = {MEMBER_TEXT: ("text", "text_version", "location"), MEMBER_ACTIVITY: ("activity",)}
+"""Features of a member that a request reads, by view."""
+ID_DAYS = 2
+"""For so many days at least the store remembers the ids of events."""
+MAX_NEWS = 50_000
+"""Entries that the store's stream keeps, about: the oldest are dropped."""
+
+
+class Pushed(NamedTuple):
+    """A member's new activity; holds: the time from which it is true."""
+
+    activity: str
+    activity_text: str
+    holds: datetime
+
+
+Change = Callable[[str], Pushed | None]
+"""From the stored activity (JSON, "" for none) to the one that replaces it; None leaves it. Called until it is set."""
+
+
+class Rows(Protocol):
+    """One store's rows. Its methods may be called from several threads."""
+
+    writers: int
+    """Threads on which writing pays."""
+
+    def read(self, member_ids: Sequence[str]) -> list[dict[str, str]]:
+        """Feature -> value of each member, of `READ`; without what the store lacks."""
+
+    def update(self, changes: Mapping[str, Change]) -> dict[str, Pushed]:
+        """Replace activities, each as if no other process wrote meanwhile; returns those that were replaced."""
+
+    def claim(self, event_ids: Sequence[str]) -> set[str]:
+        """The ids that nobody claimed before; of several processes one gets each."""
+
+    def publish(self, news: Sequence[bytes]) -> None:
+        """Append entries to the stream that every process on the store reads."""
+
+    def news(self, after: str, most: int) -> list[tuple[str, bytes]]:
+        """(position, entry) of at most so many entries behind a position; "" is before the first."""
+
+    def erase(self, member_id: str) -> None:
+        """Take a member's rows out of the store."""
+
+    def close(self) -> None: ...

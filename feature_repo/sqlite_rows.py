@@ -1,0 +1,186 @@
+"""Rows in Feast's SQLite tables: a transaction that holds the write lock is the compare-and-set."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contracts.errors import NotAFeatureRepo
+from contracts.features import MEMBER_ACTIVITY
+from contracts.validation import first_line
+from feature_repo.coding import decoded, encoded, entity_key, hashed
+from feature_repo.config import StoreConfig
+from feature_repo.rows import ID_DAYS, MAX_NEWS, READ, Change, Pushed
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+BUSY_SECONDS = 0.05
+"""How long a read waits for another process's lock; a write waits as long as it may take at all."""
+_SLICE = 500
+"""Members of one statement: SQLite takes 999 parameters or more."""
+_OWN_TABLES = """
+CREATE TABLE IF NOT EXISTS rolecall_event_ids (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rolecall_news (position INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL);
+"""
+
+
+class SqliteRows:
+    """A connection a thread, so that no thread waits for another's statement."""
+
+    writers = 1  # SQLite has one writer at a time anyway
+
+    def __init__(self, store: FeatureStore, config: StoreConfig) -> None:
+        from feast.infra.online_stores.helpers import compute_table_id
+
+        feast = store.config
+        self._path = (Path(str(feast.repo_path)) / feast.online_store.path).resolve()
+        self._version = feast.entity_key_serialization_version
+        self._tables = {view: f'"{compute_table_id(feast.project, store.get_feature_view(view))}"' for view in READ}
+        self._write_seconds = config.write_seconds
+        self._own = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._lock = threading.Lock()
+        self._trimmed_day = 0
+        try:
+            with contextlib.suppress(sqlite3.OperationalError):  # locked: the first write makes them
+                self._connection().executescript(_OWN_TABLES)
+            self.read([""])
+        except sqlite3.OperationalError as error:
+            if "no such table" in str(error) or "unable to open" in str(error):
+                raise self._broken(error) from error
+        except sqlite3.DatabaseError as error:
+            raise self._broken(error) from error
+
+    def read(self, member_ids: Sequence[str]) -> list[dict[str, str]]:
+        found: dict[bytes, dict[str, str]] = {key: {} for key in map(self._key, member_ids)}
+        connection, keys = self._connection(), list(found)
+        for view, features in READ.items():
+            for key, name, value in self._select(connection, view, features, keys):
+                found[key][name] = value
+        return [found[key] for key in map(self._key, member_ids)]
+
+    def update(self, changes: Mapping[str, Change]) -> dict[str, Pushed]:
+        now, keys = _naive(datetime.now(UTC)), {self._key(member_id): member_id for member_id in changes}
+        written: dict[str, Pushed] = {}
+        with self._transaction() as connection:
+            stored = self._select(connection, MEMBER_ACTIVITY, READ[MEMBER_ACTIVITY], list(keys))
+            activities = {key: value for key, _, value in stored}
+            lines: list[tuple[Any, ...]] = []
+            for key, member_id in keys.items():
+                pushed = changes[member_id](activities.get(key, ""))
+                if pushed is not None:
+                    written[member_id] = pushed
+                    for name in ("activity", "activity_text"):
+                        text = getattr(pushed, name)
+                        lines.append((key, name, encoded(text), text, _naive(pushed.holds), now))
+            # The later of both times: a row of another machine's clock must not be the one that stays.
+            connection.executemany(
+                f"INSERT INTO {self._tables[MEMBER_ACTIVITY]} "
+                "(entity_key, feature_name, value, value_text, event_ts, created_ts) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT(entity_key, feature_name) DO UPDATE SET value = excluded.value, "
+                "value_text = excluded.value_text, event_ts = MAX(excluded.event_ts, event_ts), "
+                "created_ts = MAX(excluded.created_ts, IFNULL(created_ts, 0))",
+                lines,
+            )
+        return written
+
+    def claim(self, event_ids: Sequence[str]) -> set[str]:
+        day = int(time.time() // 86_400)
+        new = set()
+        with self._transaction() as connection:
+            for event_id in event_ids:
+                statement = "INSERT OR IGNORE INTO rolecall_event_ids VALUES (?, ?)"
+                if connection.execute(statement, (hashed(event_id), day)).rowcount:
+                    new.add(event_id)
+            if self._trimmed_day != day:
+                connection.execute("DELETE FROM rolecall_event_ids WHERE day < ?", (day - ID_DAYS,))
+                self._trimmed_day = day
+        return new
+
+    def publish(self, news: Sequence[bytes]) -> None:
+        with self._transaction() as connection:
+            connection.executemany("INSERT INTO rolecall_news (entry) VALUES (?)", [(entry,) for entry in news])
+            connection.execute(
+                "DELETE FROM rolecall_news WHERE position <= (SELECT MAX(position) FROM rolecall_news) - ?",
+                (MAX_NEWS,),
+            )
+
+    def news(self, after: str, most: int) -> list[tuple[str, bytes]]:
+        statement = "SELECT position, entry FROM rolecall_news WHERE position > ? ORDER BY position LIMIT ?"
+        return [(str(at), entry) for at, entry in self._connection().execute(statement, (int(after or 0), most))]
+
+    def erase(self, member_id: str) -> None:
+        with self._transaction() as connection:
+            for table in self._tables.values():
+                connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (self._key(member_id),))
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._opened:
+                connection.close()
+            self._opened.clear()
+
+    def _select(
+        self, connection: sqlite3.Connection, view: str, features: Sequence[str], keys: Sequence[bytes]
+    ) -> Iterator[tuple[bytes, str, str]]:
+        names = ", ".join("?" * len(features))
+        for start in range(0, len(keys), _SLICE):
+            some = keys[start : start + _SLICE]
+            found = connection.execute(
+                f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
+                f"WHERE entity_key IN ({', '.join('?' * len(some))}) AND feature_name IN ({names})",
+                (*some, *features),
+            )
+            yield from ((key, name, decoded(value)) for key, name, value in found)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock from the first look to the commit."""
+        connection = self._connection()
+        connection.execute(f"PRAGMA busy_timeout = {round(self._write_seconds * 1_000)}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            if "no such table: rolecall" in str(error):
+                connection.executescript(_OWN_TABLES)  # it was locked at the start; the next write finds them
+            raise
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {round(BUSY_SECONDS * 1_000)}")
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = sqlite3.connect(
+                f"{self._path.as_uri()}?mode=rw", BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+            )
+            # A power cut may take the last commits: the log has their events, and a start folds them again.
+            connection.execute("PRAGMA synchronous = NORMAL")
+            self._own.connection = connection
+            with self._lock:
+                self._opened.append(connection)
+        return connection
+
+    def _key(self, member_id: str) -> bytes:
+        return entity_key(member_id, self._version)
+
+    def _broken(self, error: Exception) -> NotAFeatureRepo:
+        cure = "run `rolecall features materialize`, which fills it anew, on a copy without this file"
+        return NotAFeatureRepo(f"it is no online store: {first_line(error)}", where=str(self._path), cure=cure)
+
+
+def _naive(time: datetime) -> int:
+    """A time as Feast's adapter for SQLite writes it: naive UTC, read as if it were local, in whole seconds."""
+    return int(time.astimezone(UTC).replace(tzinfo=None).timestamp())
