@@ -157,6 +157,8 @@ class _Lines:
         if len(self.taken) > SWALLOWED and len(self.taken) % SWALLOWED == 1 and self.holds_rows(-SWALLOWED):
             raise csv.Error("an open quote")
         line = self._again.popleft() if self._again else next(self._file)
+        if line.strip() == files.END_MARK:
+            line = "\n"
         self.number += 1
         self.taken.append(line)
         return line

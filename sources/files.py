@@ -27,6 +27,8 @@ from sources.findings import Finding
 COMPRESSED = (".gz", ".zst", ".zip", ".bz2", ".xz")
 BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 """What reading a broken or encrypted file raises; `UnicodeError` comes from text of another encoding."""
+END_MARK = "\x1a"
+"""What old systems write after the last line of a file (Ctrl-Z)."""
 BLOCK = 1 << 20
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

@@ -33,6 +33,7 @@ CURES: Mapping[str, str] = {
     "end_before_start": "correct one of the two dates",
     "expiry_before_posting": "correct one of the two dates",
     "encoded_twice": "write the text as UTF-8 once",
+    "row_of_totals": "cut the row that adds up the others off the file",
     "of_no_record": "bring the records that these ids name, or correct the ids: those of the table are under its `id`",
     "grade_without_asker": "name the member or the query",
 }

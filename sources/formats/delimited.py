@@ -38,6 +38,8 @@ class Delimited:
             if reason == "wrong_column_count" and (fitted := _fitted(cells, width)):
                 cells, reason = fitted, ""
                 findings = (*findings, _RAGGED)
+            if not reason and _is_of_totals(cells):
+                reason, detail = "row_of_totals", "a word for a sum, and most cells empty; cut it off the file"
             if assumed and row == 1:
                 findings += assumed
             if reason:
@@ -51,6 +53,24 @@ class Delimited:
 
 EMPTY = ("", "\\N")
 """Cells that say nothing; `\\N` is how databases write null."""
+_TOTALS = frozenset(
+    [
+        "total",
+        "totals",
+        "grand total",
+        "sum",
+        "gesamt",
+        "summe",
+        "gesamtsumme",
+        "somme",
+        "total général",
+        "total general",
+        "suma",
+        "soma",
+        "totale",
+        "totaal",
+    ]
+)
 _RAGGED = Finding("row", "wrong_column_count", "", "filled with empty cells, or empty ones cut")
 
 
@@ -74,6 +94,12 @@ def _assumed(path: Path, dialect: Dialect, how: How) -> tuple[Finding, ...]:
     if dialect.escaped:
         found.append(Finding(path.name, "quotes", "backslashes before quotes", "read so"))
     return tuple(found)
+
+
+def _is_of_totals(cells: list[str]) -> bool:
+    """Whether a row is the last of a spreadsheet, which adds up the others: a word for it, and most cells empty."""
+    filled = [cell for cell in map(str.strip, cells) if cell]
+    return bool(filled) and filled[0].rstrip(":").casefold() in _TOTALS and 2 * len(filled) <= len(cells)
 
 
 def _fitted(cells: list[str], width: int) -> list[str]:

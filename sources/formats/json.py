@@ -118,7 +118,7 @@ def _is_whole(line: str) -> bool:
 def _lines(path: Path, how: How) -> Iterator[Found]:
     with files.open_text(path, how.encoding) as file:
         for number, line in enumerate(file, start=1):
-            text = line.strip("\ufeff \t\r\n")
+            text = line.strip("\ufeff \t\r\n" + files.END_MARK)
             if text:
                 yield _line(number, text)
 
@@ -130,6 +130,8 @@ def _line(number: int, text: str) -> Found:
         try:
             return Found(number, json.loads(text), text)  # NaN, which orjson does not know and pandas writes
         except (ValueError, RecursionError):
+            if text.startswith("{") and text.endswith("},"):  # the elements of an array, a line each
+                return _line(number, text[:-1])
             return Found(number, None, text, f"{error}; write one object a line")
 
 
@@ -232,7 +234,7 @@ class _Text:
         while True:
             while self._at < len(self._text):
                 character = self._text[self._at]
-                if character not in " \t\r\n\ufeff" and character not in (also or " "):
+                if character not in " \t\r\n\ufeff" + files.END_MARK and character not in (also or " "):
                     return character
                 self._go(self._at + 1)
             if not self._more():

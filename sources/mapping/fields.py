@@ -22,7 +22,7 @@ from contracts.records import RECORDS, Action
 from sources.findings import Finding, shape
 from sources.mapping.model import Column, TableMapping
 from sources.mapping.names import action_called
-from sources.mapping.written import COMMA, STRONG, WEAK, decoded, is_written, mark_of, value_in, words_in
+from sources.mapping.written import COMMA, STRONG, WEAK, decoded, flag, is_written, mark_of, value_in, words_in
 from sources.rows import BY_LOAD, RawRow
 
 IDS = ("id", "member_id", "job_id")
@@ -166,6 +166,8 @@ class Fields:
             steps.append(lambda cell: self._words(cell, field, column))
         elif kind == "records":
             steps.append(lambda cell: self._records(cell, field))
+        elif kind == "flag":
+            steps.append(flag)
         else:
             steps.append(lambda cell: self._scalar(cell, field))
         if len(steps) == 1:
@@ -371,7 +373,7 @@ def _by_name(table: str) -> Mapping[str, str]:
 
 @cache
 def _kinds(table: str) -> Mapping[str, str]:
-    """Field -> "words" for a list of text, "records" for a record or a list of them."""
+    """Field -> "words" for a list of text, "records" for a record or a list of them, "flag" for a bool."""
     kinds: dict[str, str] = {}
     for field in arrow_schema(RECORDS[table]):
         _note_kind(kinds, field.name, field.type)
@@ -381,6 +383,8 @@ def _kinds(table: str) -> Mapping[str, str]:
 def _note_kind(kinds: dict[str, str], name: str, kind: pa.DataType) -> None:
     if pa.types.is_list(kind):
         kinds[name] = "words" if pa.types.is_string(kind.value_type) else "records"
+    elif pa.types.is_boolean(kind):
+        kinds[name] = "flag"
     elif pa.types.is_struct(kind):
         kinds[name] = "records"
         for part in kind:

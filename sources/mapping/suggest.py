@@ -26,6 +26,7 @@ from sources.mapping.fields import heading
 from sources.mapping.lists import each_of
 from sources.mapping.model import fields_of, lists_of
 from sources.mapping.names import names as _names
+from sources.mapping.written import NO, YES
 from sources.rows import Shard
 
 SAMPLE_ROWS = 1_000
@@ -42,9 +43,6 @@ _LEAST_SCORE = {"members": 2, "jobs": 2, "events": 3}
 MOST_UNUSED = 60
 PROSE_CHARS = 60
 """Characters of the longest part of a cell past which, in half of the cells, it is no list of skills."""
-_YES = {"1", "1.0", "true", "yes", "y", "ja", "oui", "si", "sí", "sim"}
-_NO = {"0", "0.0", "false", "no", "n", "nein", "non", "nao", "não"}
-"""What a column that asks whether one may work from home holds."""
 _LISTED = re.compile(r"[,;|\n/•·]")
 REFERENCE_SHARE = 0.6
 """Of a column's different values, how many are ids of a table where the column refers to it."""
@@ -362,12 +360,12 @@ def _with_words(table: str, name: str, column: str, file: File, section: Section
     if not options or not words or len(words) > MOST_WORDS:
         return column
     values: dict[str, str | None] = {}
-    flag = name == "workplace" and {word.casefold() for word in words} <= _YES | _NO
+    flag = name == "workplace" and {word.casefold() for word in words} <= YES | NO
     for word in words:
         if word in options:
             continue
         if flag:
-            values[word] = "remote" if word.casefold() in _YES else None
+            values[word] = "remote" if word.casefold() in YES else None
             continue
         values[word] = _meaning(name, word)
         if values[word] is None:

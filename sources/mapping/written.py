@@ -22,12 +22,65 @@ WEAK: Mapping[str, str] = {"/": "slash", "·": "middle dot", "・": "middle dot"
 """Marks that stand inside a value too, as in CI/CD: they part a list where a space is on both sides, or where there are
 two of them in a cell. Mark -> its name."""
 
+YES = frozenset(
+    [
+        "1",
+        "1.0",
+        "true",
+        "yes",
+        "y",
+        "ja",
+        "oui",
+        "si",
+        "sí",
+        "sì",
+        "sim",
+        "wahr",
+        "vrai",
+        "verdadero",
+        "verdadeiro",
+        "vero",
+        "waar",
+        "да",
+        "はい",
+        "是",
+    ]
+)
+NO = frozenset(
+    [
+        "0",
+        "0.0",
+        "false",
+        "no",
+        "n",
+        "nein",
+        "nee",
+        "non",
+        "nao",
+        "não",
+        "falsch",
+        "faux",
+        "falso",
+        "onwaar",
+        "нет",
+        "いいえ",
+        "否",
+    ]
+)
+"""What answers a question, as people and spreadsheets of several languages write it; without case."""
+
 _ANY = re.compile(f"[{re.escape(''.join((*STRONG, COMMA, *WEAK)))}]")
 _NO_COMMA = re.compile(r"""(['"])\s+(?=['"])""")
 _NAN = re.compile(r"(?<=[:\[,\s])nan(?=\s*[,\]}])")
 _ENCLOSED = {"[": "]", "{": "}"}
 _LONGEST = 1_000_000
 _PASSES = 3
+
+
+def flag(cell: Any) -> Any:
+    """A cell that answers yes or no as a bool; any other as it is."""
+    word = cell.strip().casefold() if isinstance(cell, str) else ""
+    return True if word in YES else False if word in NO else cell
 
 
 def decoded(cell: str) -> str:

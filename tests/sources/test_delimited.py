@@ -305,3 +305,36 @@ def test_spaces_before_quotes_are_none_of_the_cell(tmp_path: Path, read: Callabl
 def test_no_break_spaces_are_none_of_a_heading(tmp_path: Path, read: Callable) -> None:
     (tmp_path / "jobs.csv").write_text("\xa0id,title\xa0,updated\xa0at\nj1,Cook,2025-01-01\n")
     assert [job.title for job in read(tmp_path, "jobs")] == ["Cook"]
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "jobs.csv").write_text(text)
+    return folder
+
+
+JOB = "updated_at,id,title,hidden\n2025-01-01,1,Cook,{}\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "hidden"), [("FAUX", False), ("Ja", True), ("nein", False), ("sí", True), ("да", True), ("0", False)]
+)
+def test_yes_and_no_are_read_in_several_languages(tmp_path: Path, read: Callable, word: str, hidden: bool) -> None:
+    [job] = read(write(tmp_path, JOB.format(word)), "jobs")
+    assert job.hidden is hidden
+
+
+def test_what_old_systems_end_a_file_with_is_no_row(tmp_path: Path, read: Callable) -> None:
+    [job] = read(write(tmp_path, JOB.format("no") + "\x1a"), "jobs")
+    assert job.title == "Cook"
+
+
+def test_a_mark_of_the_end_in_the_middle_ends_nothing(tmp_path: Path, read: Callable) -> None:
+    jobs = read(write(tmp_path, JOB.format("no") + "\x1a\n2025-01-01,2,Baker,no\n"), "jobs")
+    assert [job.title for job in jobs] == ["Cook", "Baker"]
+
+
+def test_a_row_of_totals_is_set_aside_and_a_job_of_that_name_is_not(tmp_path: Path, read: Callable) -> None:
+    rows = JOB.format("no") + "Total,1,,\n2025-01-01,2,Total,no\n"
+    cook, sums, job = read(write(tmp_path, rows), "jobs")
+    assert (cook.title, job.title) == ("Cook", "Total")
+    assert isinstance(sums, Reject) and sums.reason == "row_of_totals"

@@ -484,3 +484,10 @@ def test_a_candidate_without_an_id_is_called_by_the_file_and_one_among_jobs_is_t
     assert [member.id for member in read(tmp_path, "members")] == ["ann", "ann-2"]
     [reject] = read(tmp_path, "jobs")
     assert reject.reason == "other_table" and "members" in reject.detail
+
+
+@pytest.mark.parametrize("between", [",\n", "\n", ",\r\n"])
+def test_lines_of_json_may_end_in_commas_and_the_file_in_a_mark(tmp_path: Path, read: Callable, between: str) -> None:
+    lines = [json.dumps({"id": str(i), "title": "Cook", "updated_at": "2025-01-01T00:00:00Z"}) for i in range(3)]
+    (tmp_path / "jobs.jsonl").write_text(between.join([*lines, "\x1a"]), newline="")
+    assert [job.id for job in read(tmp_path, "jobs")] == ["0", "1", "2"]
