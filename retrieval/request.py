@@ -30,7 +30,7 @@ class Request:
 
     Attributes:
         request_text: The prefix that is encoded and ranked with.
-        query: As typed; empty for a recommendation.
+        query: As typed, or as it was read for the models (`retrieval.queries`); empty for a recommendation.
         words: What the inverted index looks for.
         titles: The words that a title should hold.
         location: The member's, as text.
@@ -41,6 +41,8 @@ class Request:
         facts: What rules compare jobs with.
         member_id: By which the index may know the member's links, where there is no record.
         member: The member's record (`contracts.records.Member` as a dict), where it is known.
+        demotions: Name -> filter: jobs that fail it come after all others (what a query asks for softly).
+        not_titled: Texts of which no job's title may hold all words.
     """
 
     request_text: str
@@ -55,6 +57,8 @@ class Request:
     facts: Facts = field(default_factory=Facts)
     member_id: str = ""
     member: Mapping[str, Any] | None = None
+    demotions: Mapping[str, Filter] = field(default_factory=dict)
+    not_titled: tuple[str, ...] = ()
 
     @property
     def surface(self) -> Surface:
@@ -74,6 +78,7 @@ def build_request(
     member: Mapping[str, Any] | None = None,
     percentiles: Percentiles | None = None,
     unclicked: Mapping[str, tuple[float, ...]] | None = None,
+    words: str | None = None,
 ) -> Request:
     """The request of a member who searches (with a query) or looks for advice (without one).
 
@@ -92,6 +97,7 @@ def build_request(
         member: The member's record, for a request of the past as it was then.
         percentiles: Of the member texts, for rules that compare pay.
         unclicked: Job to when it was shown without a click (seconds since 1970), for rules on those; see `Facts`.
+        words: Those of the query that are looked for, where it was read (`retrieval.queries`); None: all of it.
     """
     entries = [entry for entry in activity.entries if entry.time < time]
     of_interest = [entry for entry in entries if entry.action in INTEREST]
@@ -104,8 +110,10 @@ def build_request(
     return Request(
         request_text=request_text(member_text, activity._replace(entries=tuple(entries)).text(), query),
         query=query,
-        words=query or without_quotes(" ".join((*snippets, *own))),
-        titles=query or " ".join(fields[name] for name in ("headline", "wants") if name in fields),
+        words=(query if words is None else words) if query else without_quotes(" ".join((*snippets, *own))),
+        titles=(query if words is None else words)
+        if query
+        else " ".join(fields[name] for name in ("headline", "wants") if name in fields),
         location=location or fields.get("location", ""),
         time=time,
         recent=recent,

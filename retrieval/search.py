@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +17,10 @@ from retrieval.candidates import Candidates
 from retrieval.engines.hits import check_count
 from retrieval.filters.filters import Filter
 from retrieval.filters.notes import filter_notes
-from retrieval.filters.places import Reading, read_query
 from retrieval.index.job_index import CANDIDATES, JobIndex
+from retrieval.queries.chips import Reading
+from retrieval.queries.read import read_query
+from retrieval.queries.relax import asked, relaxed, relaxed_note
 from retrieval.request import build_request
 from retrieval.rules.rules import find_rules
 
@@ -53,6 +56,7 @@ def search(
     filter: Filter,
     rules: Path | None = None,
     as_typed: bool = False,
+    ignore: Collection[str] = (),
     device: str | None = None,
 ) -> SearchAnswer:
     """The k best jobs of an index in the order of retrieval, and how the query was read.
@@ -64,9 +68,10 @@ def search(
         folder: Of the index.
         query: Free text.
         k: Jobs at most.
-        filter: Beside the place that the query may name.
+        filter: Beside what the query asks for.
         rules: A file, as `find_rules` takes it.
-        as_typed: Do not look for a place in the query.
+        as_typed: Read no condition in the query, and mend no word.
+        ignore: Ids of chips whose words are taken as typed.
         device: As `JobIndex.load` takes it.
 
     Raises:
@@ -76,20 +81,27 @@ def search(
     if not query.strip():
         raise BadInput("an empty query", cure='say what is looked for: `rolecall search "nurse in Denver"`')
     index, workspace = JobIndex.load(folder, device), Workspace(folder.resolve().parent.parent)
-    reading = Reading(query, Filter(), "") if as_typed else read_query(query, index.attributes)
-    both, in_force = filter & reading.filter, find_rules(workspace, rules).enabled
-    request = build_request("", Activity(), reading.words, "", both, datetime.now(UTC))
-    vector, lacks = _encoded(index, workspace, request.request_text)
-    candidates = index.search(request, vector, max(k, CANDIDATES), in_force).first(k)  # one order for all k up to that
+    now, in_force = datetime.now(UTC), find_rules(workspace, rules).enabled
+    filter.check(index.attributes)
+    reading = read_query(query, index, now, as_typed, ignore)
+    request = build_request("", Activity(), reading.query, "", filter, now, words=reading.words)
+    vector, lacks = _encoded(index, workspace, request.request_text if reading.words else "")
+    most = max(k, CANDIDATES)
+    request = asked(request, reading, filter)
+    candidates = index.search(request, vector, most, in_force)  # one order for all k up to that
+    if not len(candidates) and (softer := relaxed(index, request, reading, filter, in_force)):
+        reading, request = softer, asked(request, softer, filter)
+        candidates = index.search(request, vector, most, in_force)
+    candidates = candidates.first(k)
     alive, quoted = index.alive(np.arange(len(index)), request.time), index.terms.holding(request.words)
     return SearchAnswer(
         index,
         reading,
-        both,
+        request.filter,
         open=int(alive.sum()),
         passed=int(index.mask(request, in_force).sum()),
         quoted=None if quoted is None else int(quoted.sum()),
-        notes=filter_notes(both, index.attributes),
+        notes=(*filter_notes(request.filter, index.attributes), *relaxed_note(reading)),
         lacks=lacks,
         candidates=candidates,
     )

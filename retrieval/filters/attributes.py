@@ -117,6 +117,11 @@ class AttributeTable:
     def names(self) -> tuple[str, ...]:
         return tuple(name for name in (*self._texts, *self._numbers) if name != PAID_AT)
 
+    @property
+    def currency(self) -> str:
+        """ISO 4217 code, folded, of the currency in which pay is compared where none is named; empty: there is none."""
+        return self._currency
+
     def holds_any(self, attribute: str, values: Iterable[str]) -> np.ndarray:
         """(n,) bool: the row has at least one of the values. An unknown value is held by no row.
 

@@ -1,17 +1,12 @@
-"""Places that a text names, as the jobs' attributes know them: "Austin, Texas, Denver", or "nurse in Denver"."""
+"""Places that a text names, as the jobs' attributes know them: "Austin, Texas, Denver"."""
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from contracts.text.place_names import folded
 from contracts.text.places import canonical, read_places
 from retrieval.filters.attributes import AttributeTable
-from retrieval.filters.filters import AnyOf, Either, Filter
-
-_IN = re.compile(r"(?:^|.*\s)in\s+(?=\S)", re.IGNORECASE | re.DOTALL)
-"""All up to the place that stands after the last "in"."""
 
 
 class Named(NamedTuple):
@@ -36,30 +31,14 @@ def named_places(text: str, attributes: AttributeTable) -> Named:
             continue
         kinds = [name for name in ("city", "region", "country") if attributes.is_held(name, parts[at])]
         kinds = [name for name in kinds if name != "country" or "region" not in kinds]
-        here = [(name, canonical(name, parts[at], attributes.home)) for name in kinds]
+        here = [(name, _held_name(name, parts[at], attributes)) for name in kinds]
         places += here
         unknown += [] if here else [parts[at]]
         at += 1
     return Named(tuple(places), tuple(unknown))
 
 
-class Reading(NamedTuple):
-    """How a query was understood. words: what is looked for; filter: where; place: the same in words, or empty."""
-
-    words: str
-    filter: Filter
-    place: str
-
-
-def read_query(query: str, attributes: AttributeTable) -> Reading:
-    """A query whose words after the last "in" are places of the index, and nothing else, is taken to ask for these.
-
-    Any other is taken as it was typed.
-    """
-    start = _IN.match(query)
-    named = named_places(query[start.end() :], attributes) if start else Named((), ())
-    if not start or not named.places or named.unknown:
-        return Reading(query, Filter(), "")
-    words = query[: start.end()].rstrip()[: -len("in")].strip()
-    clause = Either(either=tuple(AnyOf(attribute=name, any_of=(value,)) for name, value in named.places))
-    return Reading(words, Filter(clauses=(clause,)), " or ".join(f"{name} {value!r}" for name, value in named.places))
+def _held_name(attribute: str, name: str, attributes: AttributeTable) -> str:
+    """The name by which jobs hold a place: the one that is compared or, where that is a namesake at home, its own."""
+    compared = canonical(attribute, name, attributes.home)
+    return compared if attributes.is_held(attribute, compared) else name

@@ -97,6 +97,8 @@ def allowed(index: Index, request: Request, rules: Sequence[Rule]) -> tuple[np.n
     quoted = index.terms.holding(request.words)
     if quoted is not None:
         mask &= quoted
+    for text in request.not_titled:
+        mask &= ~index.titles.holding(text)
     mask[index.known_rows(request.exclude)] = False
     return without_removed(rules, index, request, mask)
 

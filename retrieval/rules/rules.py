@@ -111,9 +111,13 @@ def without_removed(
 
 
 def demoted(rules: Iterable[Rule], jobs: Jobs, request: Request) -> dict[str, np.ndarray]:
-    """Rule -> (n,) bool: the jobs that it demotes; rules that do not apply are left out."""
+    """Rule -> (n,) bool: the jobs that it demotes; rules that do not apply are left out.
+
+    What a query asks for softly demotes as a rule does, under the name that the request gives it.
+    """
     met = {rule.name: rule.met(jobs, request) for rule in rules if rule.action == "demote"}
-    return {name: rows for name, rows in met.items() if rows is not None}
+    asked = {name: ~wanted.mask(jobs.attributes) for name, wanted in request.demotions.items()}
+    return {name: rows for name, rows in met.items() if rows is not None} | asked
 
 
 def demoted_by(down: Mapping[str, np.ndarray], rows: Sequence[int] | np.ndarray) -> dict[int, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from retrieval.words.synonyms import Expansion, Synonyms, Words
 MAX_WORDS = 2_000
 """Words of a query that are read; the rest is cut."""
 
-_ASKED = re.compile(
+ASKED = re.compile(
     r'(?<!\S)(?:-(?=[^\W\d_]|["“„])|NOT\s+(?=\S))(?:["“„]([^"“”„]*)["“”]|([^\s"“”„]+))'
     r'|(?<!\w)["“„]([^"“”„]*)["“”](?!\w)'
 )
@@ -45,7 +45,7 @@ def read_query(text: str, synonyms: Synonyms, languages: Sequence[str] = (LANGUA
     parts: list[list[Words]] = []  # loose words and phrases by turns
     excluded: list[list[str]] = []
     loose = ""
-    for asked in [*_ASKED.finditer(text), None]:
+    for asked in [*ASKED.finditer(text), None]:
         loose += text[at : asked.start() if asked else len(text)]
         at = asked.end() if asked else at
         if asked and asked[3] is None:

@@ -21,7 +21,8 @@ import bm25s
 import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch
-from contracts.text.words import LANGUAGE
+from contracts.text.words import LANGUAGE, stem
+from contracts.text.words import words as text_words
 from retrieval.engines.hits import NO_HITS, Hits, check_count, top_k
 from retrieval.words.postings import NO_WORD, Positions, Postings, Tokens, joined, positions_of, tokens_of
 from retrieval.words.synonyms import Expansion, Synonyms
@@ -70,6 +71,22 @@ class TermIndex:
 
     def __len__(self) -> int:
         return self._n
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Whose stems the words have."""
+        return self._languages
+
+    def knows(self, word: str) -> bool:
+        """Whether some job has a word (one of `contracts.text.words.words`), by its stem in one of the languages."""
+        return any(self._frequency(stem(word, language)) for language in self._languages)
+
+    def rows(self, text: str) -> np.ndarray:
+        """(m,) ascending rows of the jobs in which the words of a text stand together in one field."""
+        typed = text_words(text)
+        phrases = {tuple(stem(word, language) for word in typed) for language in self._languages} if typed else set()
+        found = [part.holding(stems) for part in self._parts for stems in phrases]
+        return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
 
     def scores(self, words: str) -> np.ndarray:
         """(n,) float32 BM25 of every job for free text; zero for a job without any of the words. Any characters."""

@@ -70,6 +70,15 @@ class TitleWords:
         shared[list(typed)] = True
         return np.asarray(counts[codes].any(axis=1) & ~shared[codes].any(axis=1))
 
+    def holding(self, text: str) -> np.ndarray:
+        """(n,) bool: the title has all words of the text; none where the text has no word."""
+        holding = np.full(self._n, bool(found := words(text)), dtype=bool)
+        codes = self._rows.first(self._n)
+        for word in found:
+            known = self._known(word)
+            holding &= np.isin(codes, list(known)).any(axis=1) if known else False
+        return holding
+
     def _known(self, text: str) -> set[int]:
         """The codes of the words of a text that some title has."""
         found = words(text)

@@ -21,6 +21,7 @@ log = logging.getLogger("rolecall")
 
 _WIDTHS = {"title": 40, "company": 24, "location": 26}
 _HEADS = {"location": "place"}
+_KINDS = {"filter": "only", "demotion": "first", "exclusion": "but", "spelling": "as typed:"}
 
 
 def index(
@@ -96,7 +97,10 @@ def search(
     k: Annotated[int, typer.Option("-k", min=1, help="How many jobs.")] = 10,
     filter_json: Annotated[str, typer.Option("--filter", help='Such as {"all": [...]}; see the filter language.')] = "",
     rules_file: RulesOption = None,
-    as_typed: Annotated[bool, typer.Option("--as-typed", help="Do not take words after `in` for a place.")] = False,
+    as_typed: Annotated[bool, typer.Option("--as-typed", help="Read no condition in it, and mend no word.")] = False,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A chip's id, such as place:denver, to take as typed.")
+    ] = None,
     device: DeviceOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -107,7 +111,7 @@ def search(
     folder = index or Workspace(workspace).index
     condition = parse_filter(filter_json) if filter_json else Filter()
     rules = rules_file or params_of(context).rules.file
-    answer = _as_dict(query, search_index(folder, query, k, condition, rules, as_typed, device))
+    answer = _as_dict(query, search_index(folder, query, k, condition, rules, as_typed, ignore or (), device))
     typer.echo(json.dumps(answer, indent=2) if as_json else _as_table(answer))
 
 
@@ -143,7 +147,7 @@ def _as_dict(query: str, found: SearchAnswer) -> dict[str, Any]:
     return {
         "query": query,
         "words": found.reading.words,
-        "place": found.reading.place,
+        "understood": [chip.model_dump() for chip in found.reading.chips],
         "filter": found.filter.model_dump(mode="json", by_alias=True, exclude_defaults=True),
         "index_version": found.index.version,
         "jobs": len(found.index),
@@ -170,10 +174,10 @@ def _as_dict(query: str, found: SearchAnswer) -> dict[str, Any]:
 
 def _as_table(answer: dict[str, Any]) -> str:
     """Lines for people of what `_as_dict` made."""
-    where = f" in {answer['place']}" if answer["place"] else ""
     lacks = f" (no vectors: {answer['lacks']})" if answer["lacks"] else ""
     head = [
-        f"read as {answer['words']!r}{where}",
+        f"read as {answer['words']!r}",
+        *(f"  {_KINDS[chip['kind']]} {chip['label']}  ({chip['id']})" for chip in answer["understood"]),
         f"{answer['jobs']:,} jobs, {answer['open']:,} open, {answer['passed']:,} pass; "
         f"asked {', '.join(answer['sources'])}{lacks}",
         *(

@@ -34,7 +34,11 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 def test_a_place_in_the_query_is_a_filter(workspace: Workspace) -> None:
     found = search(workspace.index, "nurse in Austin", 10, Filter())
-    assert (found.reading.words, found.reading.place, found.passed) == ("nurse", "city 'austin'", 2)
+    assert (found.reading.words, [chip.id for chip in found.reading.chips], found.passed) == (
+        "nurse",
+        ["place:austin"],
+        2,
+    )
     assert found.candidates.ids[0] == "j2" and set(found.candidates.ids) == {"j1", "j2"}
     assert found.lacks == "" and "dense" in found.candidates.sources
 

@@ -1,0 +1,62 @@
+"""What gives way where no job passes all that a query asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from retrieval.filters.filters import Filter
+from retrieval.index.job_index import JobIndex
+from retrieval.queries.chips import Reading
+from retrieval.request import Request
+from retrieval.rules.rules import Rule
+
+
+def asked(request: Request, reading: Reading, given: Filter) -> Request:
+    """A request for what a query was read as. given: the filter beside it."""
+    return replace(request, filter=given & reading.filter, demotions=reading.demotions, not_titled=reading.not_titled)
+
+
+def relaxed(
+    index: JobIndex, request: Request, reading: Reading, given: Filter, rules: Sequence[Rule]
+) -> Reading | None:
+    """The reading with as few of its filters as demotions as it takes for some job to pass.
+
+    Of as few, those that give way first (`chips.RELAXED_FIRST`). Exclusions and the given filter never do.
+
+    Args:
+        index: Is searched.
+        request: As `asked` made it, for which no job passes.
+        reading: Of the query.
+        given: The filter beside the query.
+        rules: Those in force.
+
+    Returns:
+        None where nothing can give way, or no job passes then either.
+    """
+    fields = tuple(dict.fromkeys(one.chip.field for one in reading.filters))
+    if not fields:
+        return None
+    open_to_all = index.mask(asked(request, reading.relaxed(fields), given), rules)
+    passing = {name: _of(reading, name).mask(index.attributes) for name in fields}
+    for size in range(1, len(fields) + 1):
+        for given_up in combinations(fields, size):
+            mask = open_to_all.copy()
+            for name in fields:
+                mask &= True if name in given_up else passing[name]
+            if mask.any():
+                return reading.relaxed(given_up)
+    return None
+
+
+def relaxed_note(reading: Reading) -> tuple[str, ...]:
+    """That filters gave way, in words."""
+    given_up = [chip.label for chip in reading.chips if chip.relaxed]
+    return (f"no job is {', '.join(given_up)} beside all else: such jobs would come first",) if given_up else ()
+
+
+def _of(reading: Reading, field: str) -> Filter:
+    """What the filters on one field ask for."""
+    alone = replace(reading, understood=tuple(one for one in reading.filters if one.chip.field == field))
+    return alone.filter
