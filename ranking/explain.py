@@ -17,6 +17,7 @@ from contracts.values import FrozenModel
 from ranking.blend import RELEVANCE, contributions
 from ranking.reasons import finding, reasons, told
 from ranking.scorer import BundleScorer
+from retrieval.queries.chips import ASKED
 
 MIN_SHARE = 0.05
 """Contributions and effects under this share of the largest one are not put into words."""
@@ -143,5 +144,7 @@ def _sentence(clause: str) -> str:
 
 
 def demotion(rule: str) -> str:
-    """That a rule demotes a job, in words."""
+    """That a rule demotes a job, or what the query asks for does, in words."""
+    if rule.startswith(ASKED):
+        return f"the query asks for another {rule.removeprefix(ASKED)}, so it stands after jobs that fit"
     return f"demoted by rule {rule}"

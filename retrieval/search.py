@@ -20,7 +20,7 @@ from retrieval.filters.notes import filter_notes
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.queries.chips import Reading
 from retrieval.queries.read import read_query
-from retrieval.queries.relax import asked, relaxed, relaxed_note
+from retrieval.queries.relax import asked, relaxed_note, search_read
 from retrieval.request import build_request
 from retrieval.rules.rules import find_rules
 
@@ -87,12 +87,8 @@ def search(
     request = build_request("", Activity(), reading.query, "", filter, now, words=reading.words)
     vector, lacks = _encoded(index, workspace, request.request_text if reading.words else "")
     most = max(k, CANDIDATES)
-    request = asked(request, reading, filter)
-    candidates = index.search(request, vector, most, in_force)  # one order for all k up to that
-    if not len(candidates) and (softer := relaxed(index, request, reading, filter, in_force)):
-        reading, request = softer, asked(request, softer, filter)
-        candidates = index.search(request, vector, most, in_force)
-    candidates = candidates.first(k)
+    found = search_read(index, asked(request, reading, filter), reading, filter, vector, most, in_force)
+    candidates, request, reading = found.candidates.first(k), found.request, found.reading  # one order for all k
     alive, quoted = index.alive(np.arange(len(index)), request.time), index.terms.holding(request.words)
     return SearchAnswer(
         index,

@@ -25,9 +25,11 @@ from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
 from retrieval.filters.commute import point_of
 from retrieval.filters.notes import filter_notes
+from retrieval.queries.chips import Reading
+from retrieval.queries.relax import Found, relaxed_note, search_read
 from retrieval.request import Request
 from retrieval.rules.rules import RuleBook
-from serving.asking import features, jobs_request
+from serving.asking import features, filter_of, jobs_request, reading_of
 from serving.metrics import Metrics
 from serving.results import Shown
 from serving.schemas import Answer, JobsRequest, ObjectiveUsed
@@ -71,9 +73,12 @@ class Answerer:
         objective = surface.objective_of(manifest, message.objective)
 
         row = features(servable, message.member_id, stages)
-        request = jobs_request(servable, message, row or MemberRow(known=False), self.unclicked, datetime.now(UTC))
+        now = datetime.now(UTC)
+        reading = reading_of(index, message, now, stages)
+        request = jobs_request(servable, message, reading, row or MemberRow(known=False), self.unclicked, now)
         vector, titles = _encoded(servable, request, stages)
-        candidates = self._candidates(servable, surface, request, vector, stages)
+        found = self._candidates(servable, surface, message, request, reading, vector, stages)
+        candidates, request, reading = found
         top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
         ranked = _ranked(servable, request, vector, titles, candidates, top, objective, stages)
         eligible = self._eligible(servable, request, ranked, surface.k, stages)
@@ -93,7 +98,8 @@ class Answerer:
             depth=ranked.depth,
             rules_version=self.rules.version,
             removed=candidates.removed,
-            notes=filter_notes(message.filter, index.attributes),
+            understood=reading.chips,
+            notes=(*filter_notes(message.filter, index.attributes), *relaxed_note(reading)),
             uncalibrated=manifest.uncalibrated,
             degraded=tuple(stages.degraded),
             timings_ms=stages.timings_ms | {"total": round((time.monotonic() - arrived) * 1_000, 3)},
@@ -101,24 +107,33 @@ class Answerer:
         return answer, shown.slate(servable, surface, message, request, stages.request_id)
 
     def _candidates(
-        self, servable: Servable, surface: Surface, request: Request, vector: np.ndarray | None, stages: Stages
-    ) -> Candidates:
+        self,
+        servable: Servable,
+        surface: Surface,
+        message: JobsRequest,
+        request: Request,
+        reading: Reading,
+        vector: np.ndarray | None,
+        stages: Stages,
+    ) -> Found:
         index, rules, k = servable.index, surface.rules_of(self.rules), max(surface.candidates, surface.k)
-        candidates = stages.run(
+        given = filter_of(message)
+        found = stages.run(
             "retrieval",
-            lambda: index.search(request, vector, k, rules, surface.sources),
+            lambda: search_read(index, request, reading, given, vector, k, rules, surface.sources),
             instead=lambda: stages.run(
                 "popular",
-                lambda: popular_candidates(index, request, k, rules),
-                instead=lambda: NO_CANDIDATES,
+                lambda: Found(popular_candidates(index, request, k, rules), request, reading),
+                instead=lambda: Found(NO_CANDIDATES, request, reading),
                 last=True,
             ),
         )
+        candidates = found.candidates
         for rule, count in candidates.removed.items():
             self.metrics.rule_jobs.labels(rule, "remove").inc(count)
         for rule in chain.from_iterable(candidates.demoted.values()):
             self.metrics.rule_jobs.labels(rule, "demote").inc()
-        return candidates
+        return found
 
     def _eligible(
         self, servable: Servable, request: Request, ranked: Ranked, k: int, stages: Stages

@@ -12,6 +12,9 @@ from feature_repo.online import MemberRow
 from history.unclicked import Unclicked
 from retrieval.filters.filters import Filter, none_of
 from retrieval.index.job_index import JobIndex
+from retrieval.queries.chips import Reading
+from retrieval.queries.read import read_query
+from retrieval.queries.relax import asked
 from retrieval.request import Request, build_request
 from retrieval.words.term_query import without_quotes
 from serving.schemas import MAX_QUERY_CHARS, JobsRequest, SearchRequest, SimilarRequest, profile_text
@@ -46,10 +49,24 @@ def features(servable: Servable, member_id: str, stages: Stages) -> MemberRow | 
     return stages.run("features", read, instead=lambda: None) if member_id else MemberRow(known=False)
 
 
+def reading_of(index: JobIndex, message: JobsRequest, now: datetime, stages: Stages) -> Reading:
+    """How the query of a search was read; as it was typed where that fails, and of other requests nothing."""
+    if not isinstance(message, SearchRequest):
+        return Reading("", "", "")
+    query = message.query
+    return stages.run(
+        "query",
+        lambda: read_query(query, index, now, message.as_typed, message.ignore),
+        instead=lambda: Reading(query, query, query),
+    )
+
+
 def jobs_request(
-    servable: Servable, message: JobsRequest, row: MemberRow, unclicked: Unclicked, now: datetime
+    servable: Servable, message: JobsRequest, reading: Reading, row: MemberRow, unclicked: Unclicked, now: datetime
 ) -> Request:
     """The request to retrieval. The message's profile and location go before what is stored of the member.
+
+    reading: Of its query, as `reading_of`.
 
     Raises:
         UnknownJob: Of a request for jobs like one that is not served.
@@ -60,8 +77,9 @@ def jobs_request(
         location = of_profile or location
     query, exclude, near = "", message.exclude, message.location or location
     job = row_of(servable.index, message.job_id) if isinstance(message, SimilarRequest) else None
+    words: str | None = None
     if isinstance(message, SearchRequest):
-        query = message.query
+        query, words = reading.query, reading.words
     elif job is not None:
         record = servable.index.display(job)
         query = without_quotes(record["title"])[:MAX_QUERY_CHARS]
@@ -79,7 +97,9 @@ def jobs_request(
         member=message.profile.model_dump() if message.profile else None,
         percentiles=servable.verbalizer.percentiles,
         unclicked=unclicked.of(message.member_id),
+        words=words,
     )
+    request = asked(request, reading, request.filter)
     return request if job is None else replace(request, recent=(servable.index.ids[job],))
 
 

@@ -37,12 +37,14 @@ from ranking.objective import Wish
 from ranking.rank import Ranked
 from retrieval.filters.commute import Distance
 from retrieval.filters.filters import AnyOf, Clause, Either, Filter
+from retrieval.queries.chips import Chip
 from serving.surfaces.surface import BUILT_IN, MAX_FACETS, MAX_K, Asks, Sort
 
 MAX_QUERY_CHARS = 2_000
 MAX_FILTER_VALUES = 1_000
 MAX_EXCLUDED = 1_000
 MAX_EVENTS = 1_000
+MAX_IGNORED = 50
 MAX_HIDDEN = 100
 
 
@@ -167,6 +169,10 @@ class RecommendRequest(JobsRequest):
 class SearchRequest(JobsRequest):
     model_config = ConfigDict(json_schema_extra={"examples": [{"query": "night shift nurse", "k": 10}]})
     query: Annotated[str, Field(max_length=MAX_QUERY_CHARS), AfterValidator(clean_text), Field(min_length=1)]
+    as_typed: bool = Field(False, description="Read no condition in the query, and mend no word.", strict=True)
+    ignore: Annotated[tuple[Annotated[str, Field(max_length=200)], ...], FailFast(), Field(max_length=MAX_IGNORED)] = (
+        Field((), description="Ids of `understood` whose words are taken as typed; an exclusion is dropped.")
+    )
 
 
 class SimilarRequest(JobsRequest):
@@ -252,6 +258,9 @@ class Answer(FrozenModel):
     )
     rules_version: str
     removed: Mapping[str, int] = Field(description="Rule from member feedback -> jobs that it kept out.")
+    understood: tuple[Chip, ...] = Field(
+        (), description="The conditions that were read in the query, each of which `ignore` turns off."
+    )
     notes: tuple[str, ...] = Field(
         description="What the filter asks for in vain: values that no job has, jobs that do not say what it compares."
     )

@@ -13,6 +13,8 @@ from retrieval.filters.filters import Clause, Either, Filter
 
 ChipField = Literal["place", "company", "workplace", "employment", "seniority", "pay", "recency", "words", "spelling"]
 ChipKind = Literal["filter", "demotion", "exclusion", "spelling"]
+ASKED = "asked_"
+"""Before the field, the name of a demotion that a query asks for."""
 RELAXED_FIRST = ("recency", "pay", "employment", "workplace", "company", "place")
 """Which filter gives way first where no job passes them all: when and for how much before what, what before where."""
 
@@ -77,7 +79,7 @@ class Reading:
         soft = self._of("demotion")
         fields = dict.fromkeys(one.chip.field for one in soft)
         return {
-            f"asked_{name}": Filter(clauses=_clauses(one for one in soft if one.chip.field == name)) for name in fields
+            f"{ASKED}{name}": Filter(clauses=_clauses(one for one in soft if one.chip.field == name)) for name in fields
         }
 
     @property

@@ -1,16 +1,58 @@
-"""What gives way where no job passes all that a query asks for."""
+"""A search for what a query was read as, and what gives way where no job passes all that it asks for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import NamedTuple
 
+import numpy as np
+
+from retrieval.candidates import Candidates
 from retrieval.filters.filters import Filter
 from retrieval.index.job_index import JobIndex
 from retrieval.queries.chips import Reading
 from retrieval.request import Request
 from retrieval.rules.rules import Rule
+
+
+class Found(NamedTuple):
+    """The candidates, the request that found them, and how its query was read in the end."""
+
+    candidates: Candidates
+    request: Request
+    reading: Reading
+
+
+def search_read(
+    index: JobIndex,
+    request: Request,
+    reading: Reading,
+    given: Filter,
+    vector: np.ndarray | None,
+    k: int,
+    rules: Sequence[Rule],
+    sources: Mapping[str, float] | None = None,
+) -> Found:
+    """`JobIndex.search` for a query that was read; where no job is found, filters of the query give way (`relaxed`).
+
+    Args:
+        index: Is searched.
+        request: As `asked` made it.
+        reading: Of the query.
+        given: The filter beside the query, which never gives way.
+        vector: As `JobIndex.search` takes it.
+        k: As there.
+        rules: Those in force.
+        sources: As there.
+    """
+    candidates = index.search(request, vector, k, rules, sources)
+    softer = None if len(candidates) else relaxed(index, request, reading, given, rules)
+    if softer is None:
+        return Found(candidates, request, reading)
+    request = asked(request, softer, given)
+    return Found(index.search(request, vector, k, rules, sources), request, softer)
 
 
 def asked(request: Request, reading: Reading, given: Filter) -> Request:
