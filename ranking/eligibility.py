@@ -7,7 +7,7 @@ the index's columns, so that a mistake in one of them is caught by the other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -31,7 +31,13 @@ class EligibleJob(NamedTuple):
 
 
 def eligible_jobs(
-    index: JobIndex, request: Request, rows: np.ndarray, k: int, demoted: Container[int] = ()
+    index: JobIndex,
+    request: Request,
+    rows: np.ndarray,
+    k: int,
+    demoted: Container[int] = (),
+    per_company: int | None = None,
+    spread: bool = True,
 ) -> tuple[list[EligibleJob], Counter[str]]:
     """The first k jobs that may be shown, in `display_order`.
 
@@ -41,6 +47,8 @@ def eligible_jobs(
         rows: (n,) int32 of the index, best first.
         k: Most jobs to return.
         demoted: Rows that a rule demotes, which stand last in `rows`.
+        per_company: Most jobs of one company that are returned; None: no cap.
+        spread: As `display_order`.
 
     Returns:
         The jobs, and reason -> number of jobs removed on the way to them.
@@ -59,7 +67,8 @@ def eligible_jobs(
             removed[reason] += 1
         return not reason
 
-    shown = list(islice(display_order(index, rows, passes, demoted), k))
+    ordered = display_order(index, rows, passes, demoted, spread)
+    shown = list(islice(ordered if per_company is None else _capped(index, rows, ordered, per_company), k))
     groups = index.groups[rows]
     jobs = []
     for place in shown:
@@ -74,6 +83,7 @@ def display_order(
     rows: np.ndarray,
     passes: Callable[[int], bool] = lambda place: True,
     demoted: Container[int] = (),
+    spread: bool = True,
 ) -> Iterator[int]:
     """The places of a ranking in the order in which its jobs are shown, in the service and in replay alike.
 
@@ -86,6 +96,7 @@ def display_order(
         rows: (n,) int32 of the index, best first.
         passes: Whether the job at a place may be shown; called at most once a place.
         demoted: Rows that a rule demotes, which stand last in `rows`.
+        spread: Whether the index's limit of a company's share holds; not where the order is one that a person chose.
 
     Yields:
         Indices into `rows`.
@@ -101,7 +112,7 @@ def display_order(
         folded.add(int(groups[place]))
         return True
 
-    diversity = index.manifest.retrieval.diversity
+    diversity = index.manifest.retrieval.diversity if spread else None
     if diversity is not None:
         of_company: Counter[int] = Counter()
         in_demoted = False
@@ -119,6 +130,17 @@ def display_order(
                 of_company[company] += 1
                 yield place
     yield from filter(is_shown, chain(waiting, places))
+
+
+def _capped(index: JobIndex, rows: np.ndarray, ordered: Iterable[int], most: int) -> Iterator[int]:
+    """The places without those of a company that `most` stand of already; an unknown company has no cap."""
+    companies = index.attributes.codes("company")[rows]
+    of_company: Counter[int] = Counter()
+    for place in ordered:
+        company = int(companies[place])
+        of_company[company] += 1
+        if company < 0 or of_company[company] <= most:
+            yield place
 
 
 def _ineligible(record: dict[str, Any], alive: bool, request: Request) -> str:

@@ -26,9 +26,12 @@ GOOD = 2.5
 class Wish(FrozenModel):
     """What a request asks of the order; None: as the bundle has it."""
 
-    weight: float | None = Field(None, allow_inf_nan=False, description="Of relevance, beside the blend.")
+    weight: float | None = Field(None, strict=True, allow_inf_nan=False, description="Of relevance, beside the blend.")
     floor: float | None = Field(
-        None, allow_inf_nan=False, description="Probability of a good match below which jobs come later; 0: no floor."
+        None,
+        strict=True,
+        allow_inf_nan=False,
+        description="Probability of a good match below which jobs come later; 0: no floor.",
     )
 
 

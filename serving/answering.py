@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -18,18 +17,20 @@ import numpy as np
 from contracts.bundle import Objective
 from feature_repo.online import MemberRow
 from history.unclicked import Unclicked
-from ranking.eligibility import EligibleJob, eligible_jobs
 from ranking.match import RequestTitles, encode_titles
 from ranking.popular import NO_CANDIDATES, popular_candidates
 from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
 from retrieval.filters.commute import point_of
+from retrieval.filters.facets import FacetValue, check_facets, facet_counts
+from retrieval.filters.filters import Filter
 from retrieval.filters.notes import filter_notes
 from retrieval.queries.chips import Reading
 from retrieval.queries.relax import Found, relaxed_note, search_read
 from retrieval.request import Request
 from retrieval.rules.rules import RuleBook
 from serving.asking import features, filter_of, jobs_request, reading_of
+from serving.choosing import NONE_CHOSEN, check_threshold, choose
 from serving.metrics import Metrics
 from serving.results import Shown
 from serving.schemas import Answer, JobsRequest, ObjectiveUsed
@@ -70,6 +71,8 @@ class Answerer:
         surface = surface.asked_by(message)
         stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline)
         message.filter.check(index.attributes)
+        check_facets(surface.facets)
+        check_threshold(surface, manifest)
         objective = surface.objective_of(manifest, message.objective)
 
         row = features(servable, message.member_id, stages)
@@ -81,10 +84,13 @@ class Answerer:
         candidates, request, reading = found
         top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
         ranked = _ranked(servable, request, vector, titles, candidates, top, objective, stages)
-        eligible = self._eligible(servable, request, ranked, surface.k, stages)
-        probabilities = ranked.probabilities([job.place for job in eligible])
-        home = index.attributes.home if eligible else ""
-        shown = Shown(eligible, ranked, probabilities, point=point_of(request.location, home), home=home)
+        chosen = stages.run(
+            "rules", lambda: choose(index, request, surface, ranked), instead=lambda: NONE_CHOSEN, last=True
+        )
+        for rule, count in chosen.removed.items():
+            self.metrics.removed_last.labels(rule).inc(count)
+        shown = Shown.of(index, request, ranked, chosen.jobs)
+        facets = self._facets(servable, surface, request, stages)
 
         answer = Answer(
             request_id=stages.request_id,
@@ -99,7 +105,9 @@ class Answerer:
             rules_version=self.rules.version,
             removed=candidates.removed,
             understood=reading.chips,
-            notes=(*filter_notes(message.filter, index.attributes), *relaxed_note(reading)),
+            notes=(*filter_notes(message.filter, index.attributes), *relaxed_note(reading), *chosen.notes),
+            sort=surface.sort,
+            facets=facets,
             uncalibrated=manifest.uncalibrated,
             degraded=tuple(stages.degraded),
             timings_ms=stages.timings_ms | {"total": round((time.monotonic() - arrived) * 1_000, 3)},
@@ -135,20 +143,26 @@ class Answerer:
             self.metrics.rule_jobs.labels(rule, "demote").inc()
         return found
 
-    def _eligible(
-        self, servable: Servable, request: Request, ranked: Ranked, k: int, stages: Stages
-    ) -> list[EligibleJob]:
-        """The first k jobs that may be shown; none where that cannot be checked."""
-        none: tuple[list[EligibleJob], Counter[str]] = [], Counter()
-        eligible, removed = stages.run(
-            "rules",
-            lambda: eligible_jobs(servable.index, request, ranked.rows, k, ranked.candidates.demoted),
-            instead=lambda: none,
-            last=True,
-        )
-        for rule, count in removed.items():
-            self.metrics.removed_last.labels(rule).inc(count)
-        return eligible
+    def _facets(
+        self, servable: Servable, surface: Surface, request: Request, stages: Stages
+    ) -> dict[str, tuple[FacetValue, ...]]:
+        """Counts over the jobs that may be shown and, of a query, hold a word of it; none where there is no time."""
+        if not surface.facets:
+            return {}
+        index, rules = servable.index, surface.rules_of(self.rules)
+
+        def count() -> dict[str, tuple[FacetValue, ...]]:
+            scores = index.term_scores(request)
+            worded = scores > 0 if request.query and scores.any() else True
+
+            def allowed(filter: Filter) -> np.ndarray:
+                return index.mask(replace(request, filter=filter), rules) & worded
+
+            point, now = point_of(request.location, index.attributes.home), request.time.timestamp()
+            return facet_counts(index.attributes, request.filter, allowed, surface.facets, now, point)
+
+        nothing: dict[str, tuple[FacetValue, ...]] = {}
+        return stages.run("facets", count, instead=lambda: nothing)
 
 
 def _encoded(servable: Servable, request: Request, stages: Stages) -> tuple[np.ndarray | None, RequestTitles | None]:

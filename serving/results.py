@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from ranking.eligibility import EligibleJob
 from ranking.rank import Ranked
-from retrieval.filters.commute import Distance, Point, distance
+from retrieval.filters.commute import Distance, Point, distance, point_of
+from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
 from serving.schemas import JobsRequest, ObjectiveUsed, Result
 from serving.servable import Servable
@@ -38,6 +40,13 @@ class Shown:
     first: int = 1
     point: Point | None = None
     home: str = ""
+
+    @classmethod
+    def of(cls, index: JobIndex, request: Request, ranked: Ranked, jobs: Sequence[EligibleJob], first: int = 1) -> Self:
+        """Jobs that were chosen from a ranking."""
+        home = index.attributes.home if jobs else ""
+        probabilities = ranked.probabilities([job.place for job in jobs])
+        return cls(jobs, ranked, probabilities, first, point_of(request.location, home), home)
 
     def results(self) -> tuple[Result, ...]:
         """What a client is shown of them."""

@@ -36,6 +36,7 @@ from ranking.explain import Explanation
 from ranking.objective import Wish
 from ranking.rank import Ranked
 from retrieval.filters.commute import Distance
+from retrieval.filters.facets import FacetValue
 from retrieval.filters.filters import AnyOf, Clause, Either, Filter
 from retrieval.queries.chips import Chip
 from serving.surfaces.surface import BUILT_IN, MAX_FACETS, MAX_K, Asks, Sort
@@ -114,13 +115,13 @@ class JobsRequest(FrozenModel):
         (), description="Companies none of whose jobs may be in the answer."
     )
     sort: Sort = Field("best", description="`best`: by the objective; the others put what was found in their order.")
-    diversity: Annotated[float, Field(ge=0, le=1)] = Field(
+    diversity: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
         0.0, description="Weight of being unlike the jobs that stand before, beside the score; 0: none."
     )
     per_company: Annotated[Whole, Field(ge=1, le=MAX_K)] | None = Field(
         None, description="Most jobs of one company in the answer; null: no cap but the index's."
     )
-    min_good_match: Annotated[float, Field(ge=0, le=1)] = Field(
+    min_good_match: Annotated[float, Field(ge=0, le=1, strict=True)] = Field(
         0.0, description="Calibrated probability of a good match below which a job is left out; 0: none is."
     )
     facets: Annotated[tuple[str, ...], Field(max_length=MAX_FACETS)] = Field(
@@ -257,6 +258,10 @@ class Answer(FrozenModel):
         "is that of retrieval."
     )
     rules_version: str
+    sort: Sort = Field(description="What the list is in the order of: of `best`, by the objective.")
+    facets: Mapping[str, tuple[FacetValue, ...]] = Field(
+        description="Attribute -> its values among the jobs that may be shown and, of a query, hold a word of it."
+    )
     removed: Mapping[str, int] = Field(description="Rule from member feedback -> jobs that it kept out.")
     understood: tuple[Chip, ...] = Field(
         (), description="The conditions that were read in the query, each of which `ignore` turns off."

@@ -141,6 +141,15 @@ class AttributeTable:
         """Whether some row has a value of a text attribute."""
         return any(len(rows) for key in self._meant(attribute, value) for rows in self._held(*key))
 
+    def value_counts(self, attribute: str, mask: np.ndarray) -> list[tuple[str, int]]:
+        """Each value of a text attribute, and how many of the rows that pass ((n,) bool) have it."""
+        column, later = self._texts[attribute], list(self._later[attribute].items())
+        passed = np.concatenate([[0], np.cumsum(mask[column.rows])])
+        counts = dict(zip(column.values, np.diff(passed[column.offsets]).tolist(), strict=True))
+        for value, posting in later:
+            counts[value] = counts.get(value, 0) + int(mask[posting.before(self._n)].sum())
+        return list(counts.items())
+
     def has(self, attribute: str) -> np.ndarray:
         """(n,) bool: the row has a value of a text attribute."""
         mask = np.zeros(self._n, dtype=bool)
@@ -171,9 +180,10 @@ class AttributeTable:
             mask &= numbers <= at_most
         return mask
 
-    def pay_in(self, attribute: str, currency: str) -> np.ndarray:
-        """(n,) float64 pay in a currency: that of rows in it, and of others by the table's rates at the time when they
-        said it; NaN where neither tells."""
+    def pay_in(self, attribute: str, currency: str = "") -> np.ndarray:
+        """(n,) float64 pay in a currency (empty: that of most): that of rows in it, and of others by the table's rates
+        at the time when they said it; NaN where neither tells."""
+        currency = currency or self._currency
         if "currency" not in self._texts:
             raise self._unknown("currency")
         numbers, found = self.number(attribute), np.full(self._n, np.nan)

@@ -47,7 +47,7 @@ class Surface(FrozenModel):
     )
     order: OrderName | None = Field(None, description="What jobs are ordered by; null: as the bundle has it.")
     weight: float | None = Field(None, ge=0, allow_inf_nan=False, description="Of the policy; null: the bundle's.")
-    floor: float | None = Field(None, ge=0, le=1, description="Probability of a good match; null: the bundle's.")
+    floor: float | None = Field(None, ge=0, lt=1, description="Probability of a good match; null: the bundle's.")
     sources: Shares | None = Field(
         None, description="Source to its share, as in `retrieval`; null: those that the index was built with."
     )
