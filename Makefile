@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # Knobs of `make demo` that differ from params.yaml, such as ROLECALL_LABEL__TRAIN_LISTS=100
 KNOBS ?=
-PACKAGES := contracts sources feature_repo retrieval history ranking models policy simulator release beam_jobs serving replay rolecall
+PACKAGES := contracts sources feature_repo retrieval history ranking models policy simulator release beam_jobs serving replay rolecall rolecall_client clients
 
-.PHONY: setup demo test lint docs bench bench-full bench-gpu clean
+.PHONY: setup demo test lint docs clients bench bench-full bench-gpu clean
 
 setup: $(VENV)/.ready
 
@@ -25,6 +25,9 @@ test: setup
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+clients: setup
+	$(BIN)/python -m clients.generate
 
 lint: setup
 	$(BIN)/ruff check .

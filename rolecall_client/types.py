@@ -1,0 +1,282 @@
+"""Made by `make clients` from the service's OpenAPI 90971dcd8b221fee; edit the schemas, not this file."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired, TypeAlias, TypedDict
+
+AnyOf = TypedDict(
+    "AnyOf",
+    {
+        "attribute": str,
+        "any_of": list[str],
+        "not": NotRequired[bool],
+    },
+)
+
+
+class Circle(TypedDict):
+    place: NotRequired[str | None]
+    latitude: NotRequired[float | None]
+    longitude: NotRequired[float | None]
+    km: NotRequired[float | None]
+    miles: NotRequired[float | None]
+
+
+class Distance(TypedDict):
+    km: float | None
+    miles: float | None
+    commute: Literal["remote", "nearby", "commute", "long_commute", "away"]
+
+
+class Education(TypedDict):
+    school: NotRequired[str]
+    degree: NotRequired[str]
+    field: NotRequired[str]
+
+
+class MatchEffect(TypedDict):
+    name: str
+    words: str
+    bin: int
+    effect: float
+
+
+class ObjectiveUsed(TypedDict):
+    order: Literal["blend", "relevance", "retrieval"]
+    weight: float
+    floor: float
+    passed: int | None
+    why: str
+
+
+class Position(TypedDict):
+    title: str
+    company: NotRequired[str]
+    industry: NotRequired[str]
+    start: NotRequired[str | None]
+    end: NotRequired[str | None]
+    description: NotRequired[str]
+
+
+class Preferences(TypedDict):
+    titles: NotRequired[list[str]]
+    locations: NotRequired[list[str]]
+    workplace: NotRequired[list[Literal["onsite", "hybrid", "remote"]]]
+    salary_min: NotRequired[float | None]
+
+
+class Problem(TypedDict):
+    reason: str
+    message: str
+    field: NotRequired[str | None]
+
+
+class Profile(TypedDict):
+    headline: NotRequired[str]
+    summary: NotRequired[str]
+    location: NotRequired[str]
+    seniority: NotRequired[Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"] | None]
+    skills: NotRequired[list[str]]
+    positions: NotRequired[list[Position]]
+    education: NotRequired[list[Education]]
+    preferences: NotRequired[Preferences]
+
+
+Range = TypedDict(
+    "Range",
+    {
+        "attribute": str,
+        "at_least": NotRequired[float | str | None],
+        "at_most": NotRequired[float | str | None],
+        "currency": NotRequired[str | None],
+        "not": NotRequired[bool],
+    },
+)
+
+
+ExcludeItem: TypeAlias = str
+
+
+HideCompany: TypeAlias = str
+
+
+class Rejected(TypedDict):
+    index: int
+    reason: str
+    message: str
+
+
+class Result(TypedDict):
+    rank: int
+    job_id: str
+    score: float
+    scores: dict[str, float]
+    good_match: float | None
+    found_by: list[str]
+    why: list[str]
+    also: list[str]
+    distance: Distance | None
+    title: str
+    company: str
+    location: str
+    workplace: Literal["onsite", "hybrid", "remote"] | None
+    employment: Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"] | None
+    seniority: Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"] | None
+    industry: str
+    salary_min: float | None
+    salary_max: float | None
+    currency: str
+    salary_period: Literal["year", "month", "week", "day", "hour"]
+    posted_at: str | None
+    first_posted_at: str | None
+    reposts: int
+    expires_at: str | None
+    read_out: list[Literal["skills", "seniority", "workplace", "employment", "pay", "location"]]
+
+
+class Wish(TypedDict):
+    weight: NotRequired[float | None]
+    floor: NotRequired[float | None]
+
+
+Within = TypedDict(
+    "Within",
+    {
+        "within": Circle,
+        "not": NotRequired[bool],
+    },
+)
+
+
+class PostedEvent(TypedDict):
+    id: NotRequired[str | None]
+    time: NotRequired[str | None]
+    surface: NotRequired[Literal["search", "recommendation"] | None]
+    request_id: NotRequired[str | None]
+    member_id: NotRequired[str | None]
+    query: NotRequired[str | None]
+    job_id: str
+    action: Literal[
+        "impression", "view", "apply", "save", "dismiss", "hire", "shortlist", "interview", "offer", "reject"
+    ]
+    reason: NotRequired[
+        Literal[
+            "wrong_occupation",
+            "wrong_skills",
+            "wrong_level",
+            "too_far",
+            "wrong_workplace",
+            "wrong_pay",
+            "seen_before",
+            "closed",
+            "bad_company",
+            "other",
+        ]
+        | None
+    ]
+
+
+class Answer(TypedDict):
+    request_id: str
+    surface: str
+    member_known: bool | None
+    results: list[Result]
+    bundle_version: str
+    index_version: str
+    text_version: str
+    objective: ObjectiveUsed
+    depth: int
+    rules_version: str
+    removed: dict[str, int]
+    notes: list[str]
+    uncalibrated: list[str]
+    degraded: list[str]
+    timings_ms: dict[str, float]
+
+
+class Either(TypedDict):
+    either: list[AnyOf | Range | Within]
+
+
+class EventsReply(TypedDict):
+    accepted: int
+    duplicates: int
+    rejected: int
+    reasons: list[Rejected]
+    degraded: NotRequired[list[str]]
+
+
+class Explanation(TypedDict):
+    found_by: list[str]
+    probabilities: dict[str, float]
+    contributions: dict[str, float]
+    demoted_by: NotRequired[list[str]]
+    match: NotRequired[list[MatchEffect]]
+    words: list[str]
+
+
+class Filter(TypedDict):
+    all: NotRequired[list[AnyOf | Range | Within | Either]]
+
+
+class RecommendRequest(TypedDict):
+    member_id: NotRequired[str]
+    profile: NotRequired[Profile | None]
+    k: NotRequired[int]
+    filter: NotRequired[Filter]
+    exclude: NotRequired[list[ExcludeItem]]
+    location: NotRequired[str]
+    hide_companies: NotRequired[list[HideCompany]]
+    sort: NotRequired[Literal["best", "date", "distance", "pay"]]
+    diversity: NotRequired[float]
+    per_company: NotRequired[int | None]
+    min_good_match: NotRequired[float]
+    facets: NotRequired[list[str]]
+    objective: NotRequired[Wish | None]
+
+
+class SearchRequest(TypedDict):
+    member_id: NotRequired[str]
+    profile: NotRequired[Profile | None]
+    k: NotRequired[int]
+    filter: NotRequired[Filter]
+    exclude: NotRequired[list[ExcludeItem]]
+    location: NotRequired[str]
+    hide_companies: NotRequired[list[HideCompany]]
+    sort: NotRequired[Literal["best", "date", "distance", "pay"]]
+    diversity: NotRequired[float]
+    per_company: NotRequired[int | None]
+    min_good_match: NotRequired[float]
+    facets: NotRequired[list[str]]
+    objective: NotRequired[Wish | None]
+    query: str
+
+
+class SimilarRequest(TypedDict):
+    member_id: NotRequired[str]
+    profile: NotRequired[Profile | None]
+    k: NotRequired[int]
+    filter: NotRequired[Filter]
+    exclude: NotRequired[list[ExcludeItem]]
+    location: NotRequired[str]
+    hide_companies: NotRequired[list[HideCompany]]
+    sort: NotRequired[Literal["best", "date", "distance", "pay"]]
+    diversity: NotRequired[float]
+    per_company: NotRequired[int | None]
+    min_good_match: NotRequired[float]
+    facets: NotRequired[list[str]]
+    objective: NotRequired[Wish | None]
+    job_id: str
+
+
+class ExplainReply(TypedDict):
+    request_id: str
+    job_id: str
+    time: str
+    surface: Literal["search", "recommendation"]
+    rank: int
+    score: float
+    good_match: float | None
+    objective: ObjectiveUsed
+    depth: int
+    explanation: Explanation

@@ -1,0 +1,105 @@
+"""A buffer of events loses none while the service is away, and tells which it loses."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from rolecall_client import AsyncClient, AsyncEventBuffer, Client, EventBuffer, Retries
+from tests.rolecall_client.scripted import BUSY, LOADING, scripted
+
+ONCE = Retries(times=0)
+
+
+def views(jobs: Sequence[str], member: str) -> list[Any]:
+    return [{"job_id": job, "member_id": member, "action": "view"} for job in jobs]
+
+
+def reply(count: int) -> tuple[int, dict[str, str], Any]:
+    return 200, {}, {"accepted": count, "duplicates": 0, "rejected": 0, "reasons": [], "degraded": []}
+
+
+def test_events_wait_while_the_service_is_away_and_keep_their_ids_and_order() -> None:
+    with scripted(BUSY, LOADING, reply(3)) as server, Client(server.url, retries=ONCE) as client:
+        buffer = EventBuffer(client, seconds=3_600)
+        for event in views(["j1", "j2", "j3"], "m1"):
+            buffer.add(event)
+        assert (buffer.flush(), buffer.flush(), buffer.flush()) == (3, 3, 0)
+        buffer.close()
+        first, *others = [[(event["job_id"], event["id"]) for event in post] for post in server.posted]
+    assert [job for job, _ in first] == ["j1", "j2", "j3"]
+    assert others == [first, first]
+    assert (buffer.counts.accepted, buffer.counts.lost) == (3, 0)
+
+
+def test_beyond_its_bound_the_oldest_is_lost_and_told() -> None:
+    lost: list[str] = []
+    with scripted(LOADING) as server, Client(server.url, retries=ONCE) as client:
+        buffer = EventBuffer(
+            client, max_post=2, max_waiting=3, seconds=3_600, lost=lambda e, _: lost.extend(x["job_id"] for x in e)
+        )
+        with buffer._posting:  # so that none is posted meanwhile
+            for event in views([f"j{i}" for i in range(5)], "m1"):
+                buffer.add(event)
+            assert lost == ["j0", "j1"]
+        buffer.close(seconds=0)
+    assert lost == ["j0", "j1", "j2", "j3", "j4"]
+    assert buffer.counts.lost == 5
+
+
+def test_a_batch_that_is_refused_for_good_is_not_posted_again() -> None:
+    lost: list[str] = []
+    refused = (413, {}, {"reason": "body_too_large", "message": "m"})
+    with scripted(refused, reply(1)) as server, Client(server.url, retries=ONCE) as client:
+        with EventBuffer(client, max_post=1, seconds=3_600, lost=lambda _, why: lost.append(why)) as buffer:
+            for event in views(["j1", "j2"], "m1"):
+                buffer.add(event)
+        assert len(server.posted) == 2
+    assert len(lost) == 1 and "body_too_large" in lost[0]
+    assert (buffer.counts.accepted, buffer.counts.lost) == (1, 1)
+
+
+def test_an_event_is_posted_without_a_flush_once_it_has_waited() -> None:
+    arrived = threading.Event()
+    with scripted(reply(1)) as server, Client(server.url, retries=ONCE) as client:
+        with EventBuffer(client, seconds=0.01) as buffer:
+            buffer.add({"job_id": "j1", "action": "view"})
+            for _ in range(600):
+                if buffer.counts.accepted:
+                    arrived.set()
+                    break
+                threading.Event().wait(0.1)
+        assert arrived.is_set() and len(server.posted) == 1
+
+
+def test_a_closed_buffer_takes_nothing() -> None:
+    with scripted(reply(1)) as server, Client(server.url) as client:
+        buffer = EventBuffer(client)
+        buffer.close()
+        with pytest.raises(ValueError):
+            buffer.add({"job_id": "j1", "action": "view"})
+        assert server.posted == []
+
+
+def test_the_asynchronous_buffer_keeps_and_tells_alike() -> None:
+    lost: list[str] = []
+
+    async def posted(url: str) -> int:
+        async with AsyncClient(url, retries=ONCE) as client:
+            buffer = AsyncEventBuffer(client, seconds=3_600, lost=lambda e, _: lost.extend(x["job_id"] for x in e))
+            async with buffer:
+                for event in views(["j1", "j2"], "m1"):
+                    buffer.add(event)
+                assert await buffer.flush() == 2
+            with pytest.raises(ValueError):
+                buffer.add(views(["j3"], "m1")[0])
+            return buffer.counts.accepted
+
+    with scripted(LOADING, reply(2)) as server:
+        assert asyncio.run(posted(server.url)) == 2
+        assert server.posted[0] == server.posted[1]
+    assert lost == []
