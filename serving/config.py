@@ -10,6 +10,7 @@ from contracts.values import FrozenModel
 from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
 from serving.access.config import SecurityConfig
+from serving.limits import FencesConfig, LimitsConfig
 from serving.tracing import Telemetry
 
 
@@ -33,6 +34,8 @@ class ServeConfig(FrozenModel):
     telemetry: Telemetry = Telemetry()
     security: SecurityConfig = SecurityConfig()
     store: StoreConfig = Field(StoreConfig(), description="Bounds of the online store of features.")
+    limits: LimitsConfig = LimitsConfig()
+    fences: FencesConfig = FencesConfig()
 
     def folders(self, workspace: Workspace) -> tuple[Path, Path]:
         """The bundle and the index to serve from. Raises NotReady where the workspace has none yet."""

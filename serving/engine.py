@@ -69,7 +69,7 @@ class Engine:
 
         Raises what `load_servable`, `find_rules`, `find_surfaces` and `sources.feeds.open.open_feed` raise.
         """
-        config = config or ServeConfig()
+        self.config = config = config or ServeConfig()
         self._workspace = workspace
         self.rules = find_rules(workspace, config.rules)
         self.surfaces = find_surfaces(workspace)

@@ -25,6 +25,25 @@ class Metrics:
         )
         self.requests = self._counter("requests", "Requests by path and HTTP status.", "path", "status")
         self.degraded = self._counter("degraded", "Stages done without, by cause.", "stage", "cause")
+        self.queue_seconds = Histogram(
+            "rolecall_queue_seconds",
+            "Time that a request waited for its place, by line.",
+            ["line"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self.admitted = self._counter("admitted", "Requests that got a place, by line and depth.", "line", "depth")
+        self.shed = self._counter(
+            "shed", "Requests that were turned away or given up, by line and cause.", "line", "cause"
+        )
+        self.running = self._gauge("running", "Requests that run, by line.", "line")
+        self.waiting = self._gauge("waiting", "Requests that wait for a place, by line.", "line")
+        self.limit = self._gauge("limit", "Requests that may run at once, by line.", "line")
+        self.unshown = self._counter(
+            "unshown", "Answers that no client was there to take: nothing was logged as shown."
+        )
+        self.fenced = self._counter("fenced", "Connections that were ended for what they took, by cause.", "cause")
+        self.connections = self._gauge("connections", "Connections that are open.")
         self.removed_last = self._counter("removed_last", "Jobs that only the last step removed, by rule.", "rule")
         self.rule_jobs = self._counter("rule_jobs", "Jobs removed or demoted by a rule.", "rule", "action")
         self.events = self._counter("events", "Posted events by outcome.", "outcome")
@@ -65,6 +84,9 @@ class Metrics:
 
     def text(self) -> bytes:
         return generate_latest(self._registry)
+
+    def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
+        return Gauge(f"rolecall_{name}", about, labels, registry=self._registry)
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"rolecall_{name}", about, labels, registry=self._registry)

@@ -13,18 +13,18 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from contracts.machine import cores
-from serving.access.config import SecurityConfig
+from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.access import Access, Locks
+from serving.http.admit import Admit
 from serving.http.console.routes import console_router
 from serving.http.docs import docs_router
 from serving.http.guard import Guard, hosts_answered
-from serving.http.middleware import BodyLimit, RequestMetrics
+from serving.http.middleware import HeadAsGet, RequestMetrics
 from serving.http.problems import RESPONSES, add_problem_handlers
 from serving.http.request_context import RequestContext
 from serving.http.routes import events_router, jobs_router, operation_router
-from serving.http.state import ContextPool, ServiceState
+from serving.http.state import ServiceState
 
 ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_router)
 
@@ -32,26 +32,27 @@ ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_ro
 def create_app(
     engine: Engine | Future[Engine],
     workers: int | None = None,
-    security: SecurityConfig | None = None,
+    config: ServeConfig | None = None,
     host: str = "127.0.0.1",
 ) -> FastAPI:
     """Make the application. It closes the engine when it stops.
 
     Args:
         engine: One that is ready, or the promise of one: until that is kept, /readyz and the routes answer 503.
-        workers: Requests worked on at once; None: one a core. Others wait in line, and their deadline runs.
-        security: Who may ask; None: everybody.
+        workers: Requests ranked at once at first; None: one a core. Others wait in line, and their deadline runs.
+        config: Who may ask, and its bounds; None: those of the engine where it is ready, else the defaults.
         host: Address that the service listens on.
 
     Raises what the files of keys and secrets raise.
     """
-    security = security or SecurityConfig()
     promise: Future[Engine] = Future()
     if isinstance(engine, Engine):
         promise.set_result(engine)
+        config = config or engine.config
     else:
         promise = engine
-    state = ServiceState(promise, ContextPool(workers or cores(), thread_name_prefix="request"))
+    config = config or ServeConfig()
+    state = ServiceState(promise, config, workers)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -67,11 +68,12 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[
+            Middleware(HeadAsGet),
             Middleware(RequestContext, tracing=state.tracing),
             Middleware(RequestMetrics, metrics=state.metrics),
-            Middleware(Guard, hosts=hosts_answered(host, security), metrics=state.metrics),
-            Middleware(Access, locks=Locks.of(security, ROUTERS), metrics=state.metrics),
-            Middleware(BodyLimit),
+            Middleware(Guard, hosts=hosts_answered(host, config.security), metrics=state.metrics),
+            Middleware(Access, locks=Locks.of(config.security, ROUTERS), metrics=state.metrics),
+            Middleware(Admit, lanes=state.lanes, metrics=state.metrics),
         ],
     )
     app.state.service = state

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from ranking.rank import RANKED
 from serving.access.caller import Caller
 
-SCOPE_KEY = "rolecall.call"
+SCOPE_KEY, TRANSPORT_KEY = "rolecall.call", "rolecall.transport"
 
 
 @dataclass
@@ -35,17 +34,21 @@ class Call:
 
 
 class ShownResponse(Response):
-    """A JSON response that calls `shown` once its last byte went to a client that is still there."""
+    """A JSON response that says whether its last byte went to a client that was still there."""
 
-    def __init__(self, body: bytes, call: Call, shown: Callable[[], None]) -> None:
+    def __init__(self, body: bytes, call: Call, sent: Callable[[bool], None]) -> None:
         super().__init__(body, media_type="application/json")
-        self._call, self._shown = call, shown
+        self._call, self._sent = call, sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await asyncio.sleep(0)  # a hang-up that the event loop knows of is noted first
         await super().__call__(scope, receive, send)
-        if not self._call.gone:
-            self._shown()
+        self._sent(not self._call.gone)
+
+
+def is_hung_up(scope: Scope) -> bool:
+    """Whether the connection is known to be closed; False where the server does not tell (`Fenced` does)."""
+    transport = scope.get(TRANSPORT_KEY)
+    return transport is not None and transport.is_closing()
 
 
 def _of_request(request: Request) -> Call:

@@ -1,17 +1,14 @@
-"""What every request passes: its outcome is counted and logged without its content, and its body is limited."""
+"""What every request passes: its outcome is counted and logged without its content."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.logger import log
 from serving.metrics import Metrics
-
-MAX_BODY_BYTES = 1_000_000
 
 
 class RequestMetrics:
@@ -54,29 +51,12 @@ class RequestMetrics:
             log.info("request", path=path, status=status, ms=round(seconds * 1_000, 1))
 
 
-class BodyLimit:
-    """ASGI middleware: refuses a body over `limit` bytes with 413, whether its length is stated or not."""
+class HeadAsGet:
+    """ASGI middleware: a HEAD is answered as the GET of its path, of which the server sends the headers alone."""
 
-    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
-        self._app, self._limit = app, limit
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await self._app(scope, receive, send)
-        stated = _content_length(scope)
-        size = stated if stated > self._limit else 0  # a smaller stated length may be a lie: the bytes are counted
-
-        async def receive_limited() -> Message:
-            nonlocal size
-            message: Message = {} if size > self._limit else await receive()
-            size += len(message.get("body", b""))
-            if size > self._limit:
-                raise HTTPException(413, f"the body is over {self._limit:,} bytes")
-            return message
-
-        await self._app(scope, receive_limited, send)
-
-
-def _content_length(scope: Scope) -> int:
-    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-    return int(length) if length.isdigit() else 0
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)

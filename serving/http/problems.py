@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -22,6 +22,8 @@ MAX_MESSAGE_CHARS = 1_000
 """Of an error's message: what names a value that was sent must not send it all back."""
 _PATH = re.compile(r"(?<![\w:/.~-])~?/(?:[^\s/:'\"(),]+/)+([^\s/:'\"(),]+)")
 _OWN = re.compile(r"/(?:v1|console)/")
+RETRY_SECONDS = 1
+"""After which a client may ask again: by then an overloaded service has turned to others."""
 
 
 class Problem(FrozenModel):
@@ -40,8 +42,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         403: "The key lacks the scope, or the token is another member's.",
         413: "The body is too large.",
         422: "A value is out of its bounds; `field` names it.",
-        429: "The key asks too often; `Retry-After` says for how long to wait.",
-        503: "Not ready; `message` says why.",
+        429: "The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`.",
+        503: "Not ready, or not answered within the deadline; `message` says why.",
     }.items()
 }
 NO_SUCH_ANSWER: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such recent answer."}}
@@ -85,7 +87,20 @@ async def _invalid_request(_: Request, error: Exception) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return problem_answer(error.status_code, _REASONS.get(error.status_code, "refused"), str(error.detail))
+    return problem_answer(
+        error.status_code,
+        _REASONS.get(error.status_code, "refused"),
+        str(error.detail),
+        headers=_allowed(error.headers),
+    )
+
+
+def _allowed(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of a refusal; where a path takes GET it takes HEAD too (`HeadAsGet`)."""
+    found = dict(headers or {})
+    if "GET" in (methods := found.get("Allow", "").split(", ")):
+        found["Allow"] = ", ".join(sorted({*methods, "HEAD"}))
+    return found
 
 
 async def _bug(request: Request, error: Exception) -> Response:
@@ -94,11 +109,17 @@ async def _bug(request: Request, error: Exception) -> Response:
     return problem
 
 
-def problem_answer(status: int, reason: str, message: str, field: str | None = None) -> Response:
-    """The answer of a `Problem`, bounded in size and without the folders of this machine."""
+def problem_answer(
+    status: int, reason: str, message: str, field: str | None = None, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The answer of a `Problem`, bounded in size and without the folders of this machine; what may be over soon says
+    when to ask again."""
     where = field and _public(field, MAX_FIELD_CHARS)
     said = Problem(reason=reason, message=_public(message, MAX_MESSAGE_CHARS), field=where)
-    return Response(said.model_dump_json(exclude_none=True), status, media_type="application/json")
+    again = {"Retry-After": str(RETRY_SECONDS)} if status in (429, 503) else {}
+    return Response(
+        said.model_dump_json(exclude_none=True), status, again | dict(headers or {}), media_type="application/json"
+    )
 
 
 def _public(text: str, most: int) -> str:

@@ -13,6 +13,7 @@ from pydantic_core.core_schema import CoreSchema, any_schema
 
 from contracts.records import Action, Identifier, Reason, Record, Surface
 from serving.access.caller import J
+from serving.http.admit import Overloaded
 from serving.http.call import Call, Called
 from serving.http.problems import NO_SUCH_ANSWER, NO_SUCH_JOB, validated
 from serving.http.state import Service
@@ -142,7 +143,7 @@ async def explain(service: Service, call: Called, request_id: str, job_id: str) 
     openapi_extra={"requestBody": EVENTS_BODY, "x-scope": "events"},
 )
 async def events(service: Service, call: Called, posted: Annotated[Any, Body()]) -> Response:
-    return await service.run(lambda engine: engine.record(posted, call.caller.only_member))
+    return await service.take_in(lambda engine: engine.record(posted, call.caller.only_member))
 
 
 @operation_router.get("/healthz", summary="Is the process alive?")
@@ -153,6 +154,8 @@ async def healthz() -> dict[str, str]:
 @operation_router.get("/readyz", summary="Can it answer?")
 async def readyz(service: Service) -> dict[str, str | int]:
     engine = service.engine()
+    if service.lanes.is_shedding():
+        raise Overloaded("most requests of the last seconds were refused", cure="send fewer, or add a replica")
     servable = engine.servable
     return {
         "status": "ready",

@@ -15,12 +15,13 @@ from threadpoolctl import threadpool_limits
 
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
-from serving.access.config import SecurityConfig
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.access import Locks
 from serving.http.app import create_app
+from serving.http.fences import server
 from serving.http.guard import require_guarded
+from serving.http.state import ServiceState
 from serving.logger import log_to_stderr
 
 log = logging.getLogger("rolecall")
@@ -41,7 +42,7 @@ def serve(
         config: How it is served; None: the defaults.
         host: Address to listen on.
         port: Port to listen on; 0 picks a free one.
-        workers: Requests worked on at once; None: one a core.
+        workers: Requests ranked at once at first; None: one a core.
 
     Raises:
         BadInput: The address cannot be listened on, or is reached by others and there are no keys; and what `Engine`
@@ -57,7 +58,7 @@ def serve(
     log.info("serving: http://%s:%d/console", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
         engine = loader.submit(Engine, workspace, config)
-        server = _server(engine, workers, config.security, host)
+        server = _server(engine, workers, config, host)
 
         def loaded(promise: Future[Engine]) -> None:
             if promise.exception() is None:
@@ -74,11 +75,14 @@ def serve(
 
 @contextmanager
 def running(
-    engine: Engine | Future[Engine], workers: int | None = None, security: SecurityConfig | None = None
+    engine: Engine | Future[Engine], workers: int | None = None, config: ServeConfig | None = None
 ) -> Iterator[str]:
-    """The service in a thread on a free port of this machine; gives its URL. The engine is closed at the end."""
+    """The service in a thread on a free port of this machine; gives its URL. The engine is closed at the end.
+
+    config: How it is served; None: as the engine has it.
+    """
     listener = _listen("127.0.0.1", 0)
-    server = _server(engine, workers, security)
+    server = _server(engine, workers, config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
     thread.start()
     try:
@@ -109,9 +113,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _server(
-    engine: Engine | Future[Engine], workers: int | None, security: SecurityConfig | None, host: str = "127.0.0.1"
+    engine: Engine | Future[Engine], workers: int | None, config: ServeConfig | None = None, host: str = "127.0.0.1"
 ) -> uvicorn.Server:
-    app = create_app(engine, workers, security, host)
-    return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10, server_header=False)
-    )
+    app = create_app(engine, workers, config, host)
+    service: ServiceState = app.state.service
+    return server(app, service.config.fences, service.metrics)

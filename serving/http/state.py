@@ -12,7 +12,9 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from contracts.errors import NotReady
+from serving.config import ServeConfig
 from serving.engine import Engine
+from serving.http.admit import Lanes
 from serving.http.call import Call, ShownResponse
 from serving.metrics import Metrics
 from serving.slates import Slate
@@ -33,8 +35,11 @@ class ContextPool(ThreadPoolExecutor):
 class ServiceState:
     """Gives routes the engine, once it is loaded, and runs their work on threads of its own."""
 
-    def __init__(self, promise: Future[Engine], pool: ThreadPoolExecutor) -> None:
-        self._promise, self._pool = promise, pool
+    def __init__(self, promise: Future[Engine], config: ServeConfig, workers: int | None = None) -> None:
+        self._promise, self.config = promise, config
+        self.lanes = lanes = Lanes(config, workers)
+        self._pool = ContextPool(lanes.threads, thread_name_prefix="request")
+        self._events_pool = ContextPool(lanes.event_threads, thread_name_prefix="events")
 
     def engine(self) -> Engine:
         """The engine. Raises NotReady while it is loading, and what loading raised."""
@@ -52,9 +57,11 @@ class ServiceState:
 
     async def run(self, work: Callable[[Engine], BaseModel]) -> Response:
         """The JSON of what `work` returns; both are made on a thread of the pool."""
-        loop = asyncio.get_running_loop()
-        body = await loop.run_in_executor(self._pool, lambda: work(self.engine()).model_dump_json())
-        return Response(body, media_type="application/json")
+        return await self._run(self._pool, work)
+
+    async def take_in(self, work: Callable[[Engine], BaseModel]) -> Response:
+        """As `run`, on threads of posted events: a store that they wait for holds up no answer."""
+        return await self._run(self._events_pool, work)
 
     async def show(self, call: Call, work: Callable[[Engine], tuple[BaseModel, Slate]]) -> Response:
         """As `run`, of an answer with its slate: it counts as shown once it was sent to a client that is there."""
@@ -66,12 +73,20 @@ class ServiceState:
             return answer.model_dump_json().encode(), engine, slate
 
         body, engine, slate = await asyncio.get_running_loop().run_in_executor(self._pool, made)
-        return ShownResponse(body, call, lambda: engine.shown(slate))
+        return ShownResponse(
+            body, call, lambda was_sent: engine.shown(slate) if was_sent else engine.metrics.unshown.inc()
+        )
 
     def close(self) -> None:
         """Finish the requests that run, then close the engine: at once, or when it has loaded."""
         self._pool.shutdown()
+        self._events_pool.shutdown()
         self._promise.add_done_callback(lambda promise: promise.result().close() if _succeeded(promise) else None)
+
+    async def _run(self, pool: ThreadPoolExecutor, work: Callable[[Engine], BaseModel]) -> Response:
+        loop = asyncio.get_running_loop()
+        body = await loop.run_in_executor(pool, lambda: work(self.engine()).model_dump_json())
+        return Response(body, media_type="application/json")
 
 
 def _succeeded(promise: Future[Engine]) -> bool:

@@ -92,8 +92,8 @@ def guarded(
     root = tmp_path_factory.mktemp("guarded") / "market"
     shutil.copytree(market.root, root)
     security = SecurityConfig(keys=keys[0], member_secret=keys[0].with_name("secret"))
-    engine = Engine(Workspace(root), ServeConfig(deadline=60))
-    with running(engine, security=security) as url, httpx.Client(base_url=url, timeout=60) as client:
+    engine = Engine(Workspace(root), ServeConfig(deadline=60, security=security))
+    with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 
@@ -210,7 +210,7 @@ def test_an_address_that_others_reach_needs_keys_or_a_proxy_that_is_named(
 
 def test_a_service_does_not_start_without_the_keys_that_it_is_told_of(tmp_path: Path) -> None:
     with refused(NotReady, tmp_path / "none"):
-        create_app(Future(), security=SecurityConfig(keys=tmp_path / "none"))
+        create_app(Future(), config=ServeConfig(security=SecurityConfig(keys=tmp_path / "none")))
 
 
 def test_a_name_that_is_not_this_machines_is_not_answered(client: httpx.Client) -> None:
