@@ -12,6 +12,8 @@ from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace
 
 RESULTS = 5
+PATIENCE_SECONDS = 30.0
+"""Of the one request: a machine that has just trained may be busy still."""
 
 
 def serve_once(workspace: Workspace) -> str:
@@ -20,12 +22,13 @@ def serve_once(workspace: Workspace) -> str:
     It is asked for the most active member's jobs; where nobody did anything for any member's, and where there are no
     members for those of a profile such as the newest advert looks for.
     """
+    from serving.config import ServeConfig
     from serving.engine import Engine
     from serving.http.run import running
 
     body = {**_asker(workspace), "k": RESULTS}
-    with running(Engine(workspace)) as url:
-        answer = httpx.post(f"{url}/v1/recommend", json=body, timeout=30).raise_for_status().json()
+    with running(Engine(workspace, ServeConfig(deadline=PATIENCE_SECONDS))) as url:
+        answer = httpx.post(f"{url}/v1/recommend", json=body, timeout=2 * PATIENCE_SECONDS).raise_for_status().json()
     return _as_text(f"POST /v1/recommend {json.dumps(body, ensure_ascii=False)}", answer)
 
 

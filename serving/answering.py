@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
 
@@ -36,7 +36,7 @@ from serving.results import Shown
 from serving.schemas import Answer, JobsRequest, ObjectiveUsed
 from serving.servable import Servable
 from serving.slates import Slate
-from serving.stages import Stages
+from serving.stages import Stages, StageTimes
 from serving.surfaces.surface import Surface
 
 
@@ -48,6 +48,7 @@ class Answerer:
     unclicked: Unclicked
     metrics: Metrics
     deadline: float
+    times: StageTimes = field(default_factory=StageTimes)
 
     def answer(
         self, servable: Servable, surface: Surface, message: JobsRequest, arrived: float, depth: int = RANKED
@@ -69,7 +70,7 @@ class Answerer:
         """
         index, manifest = servable.index, servable.manifest
         surface = surface.asked_by(message)
-        stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline)
+        stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline, self.times)
         message.filter.check(index.attributes)
         check_facets(surface.facets)
         check_threshold(surface, manifest)

@@ -15,28 +15,50 @@ from serving.tracing import note, stage_span
 T = TypeVar("T")
 
 
+class StageTimes:
+    """How long each stage takes of late, for those who have to say beforehand. Shared between threads."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+
+    def of(self, name: str) -> float:
+        """Seconds; 0 for a stage that never ran."""
+        return self._seconds.get(name, 0.0)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Take in how long a stage took. Less is believed sooner: first calls are slow, and so is a full machine."""
+        before = self._seconds.get(name, seconds)
+        self._seconds[name] = before + (seconds - before) * (0.5 if seconds < before else 0.2)
+
+    def skip(self, name: str) -> None:
+        """Forget a little of a stage that was left out, so that it is tried again."""
+        self._seconds[name] = self._seconds.get(name, 0.0) * 0.9
+
+
 class Stages:
     """Runs the stages of one request, and keeps the time of each and the names of those that were done without."""
 
-    def __init__(self, request_id: str, metrics: Metrics, deadline: float) -> None:
+    def __init__(self, request_id: str, metrics: Metrics, deadline: float, times: StageTimes | None = None) -> None:
         """Start a request.
 
         Args:
             request_id: Named in the log.
             metrics: Count the stages.
-            deadline: By `time.monotonic`; a stage that has not begun by then is left out.
+            deadline: By `time.monotonic`; a stage that would not be done by then is left out.
+            times: Say how long a stage takes; None: nobody knows.
         """
         self.degraded: list[str] = []
         self.timings_ms: dict[str, float] = {}
         self.request_id = request_id
-        self._metrics, self._deadline = metrics, deadline
+        self._metrics, self._deadline, self._times = metrics, deadline, times or StageTimes()
 
     def run(self, name: str, step: Callable[[], T], instead: Callable[[], T], *, last: bool = False) -> T:
         """The value of `step`; where it raises or is too late the request degrades, and it is the value of `instead`.
 
         last: run it past the deadline too, since nothing cheaper could answer.
         """
-        if not last and time.monotonic() > self._deadline:
+        if not last and time.monotonic() + self._times.of(name) > self._deadline:
+            self._times.skip(name)
             self.degrade(name, "deadline")
             return instead()
         started = time.perf_counter()
@@ -48,6 +70,7 @@ class Stages:
         finally:
             seconds = time.perf_counter() - started
             self.timings_ms[name] = round(seconds * 1_000, 3)
+            self._times.add(name, seconds)
             self._metrics.stage_seconds.labels(name).observe(seconds)
         return instead()
 

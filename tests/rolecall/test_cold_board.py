@@ -28,6 +28,7 @@ from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
 from retrieval.search import search
 from rolecall.answer import serve_once
+from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
 
@@ -85,7 +86,7 @@ def results(board: Workspace) -> Results:
 
 @pytest.fixture(scope="module")
 def client(board: Workspace) -> Iterator[httpx.Client]:
-    with running(Engine(board)) as url, httpx.Client(base_url=url, timeout=60) as found:
+    with running(Engine(board, ServeConfig(deadline=60))) as url, httpx.Client(base_url=url, timeout=60) as found:
         yield found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from contracts.activity import Activity
+from contracts.errors import UnknownAttribute
 from contracts.tables import parts
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
@@ -25,6 +27,7 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
 from serving.schemas import RecommendRequest
+from serving.stages import Stages, StageTimes
 
 
 @pytest.fixture
@@ -136,10 +139,11 @@ def test_what_the_last_step_cannot_check_is_not_shown(
 
 
 @pytest.fixture
-def hurried(workspace: Workspace) -> Iterator[httpx.Client]:
-    """A service whose deadline has passed when a request arrives."""
-    with running(Engine(workspace, ServeConfig(deadline=-1))) as url, httpx.Client(base_url=url, timeout=60) as client:
-        yield client
+def hurried(workspace: Workspace) -> Iterator[Engine]:
+    """An engine whose deadline has passed when a request arrives."""
+    engine = Engine(workspace, ServeConfig(deadline=-1))
+    yield engine
+    engine.close()
 
 
 def test_what_is_popular_comes_after_the_others_where_a_rule_demotes_it(engine: Engine) -> None:
@@ -167,15 +171,28 @@ def test_what_is_popular_comes_after_the_others_where_a_rule_demotes_it(engine: 
     assert {row: ("one",) for row, is_down in zip(found.rows.tolist(), down, strict=True) if is_down} == found.demoted
 
 
-def test_past_the_deadline_the_answer_is_what_is_popular_nearby(hurried: httpx.Client, member_ids: list[str]) -> None:
-    answer = hurried.post("/v1/recommend", json={"member_id": member_ids[0], "k": 5}).json()
-    assert len(answer["results"]) == 5
-    assert answer["degraded"] == ["features", "retrieval"]
+def test_past_the_deadline_the_answer_is_what_is_popular_nearby(hurried: Engine, member_ids: list[str]) -> None:
+    answer = hurried.recommend(RecommendRequest(member_id=member_ids[0], k=5))
+    assert len(answer.results) == 5
+    assert answer.degraded == ("features", "retrieval")
 
 
-def test_a_bad_filter_is_an_error_even_past_the_deadline(hurried: httpx.Client) -> None:
+def test_a_bad_filter_is_an_error_even_past_the_deadline(hurried: Engine) -> None:
     body = {"filter": {"all": [{"attribute": "shoe_size", "any_of": ["9"]}]}}
-    assert hurried.post("/v1/recommend", json=body).status_code == 400
+    with pytest.raises(UnknownAttribute):
+        hurried.recommend(RecommendRequest.model_validate(body))
+
+
+def test_a_stage_that_would_not_be_done_in_time_is_left_out_and_tried_again_later(engine: Engine) -> None:
+    times = StageTimes()
+    times.add("student", 5.0)
+
+    def ran() -> bool:
+        stages = Stages("r", engine.metrics, time.monotonic() + 1.0, times)
+        return stages.run("student", lambda: True, instead=lambda: False)
+
+    outcomes = [ran() for _ in range(20)]
+    assert outcomes[0] is False and outcomes[-1] is True
 
 
 def test_degradation_is_counted_by_stage_and_cause(

@@ -164,8 +164,9 @@ def stopped(
     shutil.copytree(market.root, workspace.root)
     program = (
         "import sys, logging; from pathlib import Path; from contracts.workspace import Workspace\n"
+        "from serving.config import ServeConfig\n"
         "from serving.http.run import serve; logging.basicConfig(level='INFO', format='%(message)s')\n"
-        "serve(Workspace(Path(sys.argv[1])), port=0)"
+        "serve(Workspace(Path(sys.argv[1])), ServeConfig(deadline=60), port=0)"
     )
     said = workspace.root / "said"
     with said.open("wb") as file:
