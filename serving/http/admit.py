@@ -85,15 +85,19 @@ class Lanes:
 
     def of(self, method: str, path: str) -> Lane | None:
         """The lane of a request; None where it passes by."""
-        if path == "/v1/events" or path.startswith("/v1/events/"):
+        if _is_under("/v1/events", path):
             return self.events
-        if path.startswith("/console") or (path.startswith("/v1/") and method not in ("GET", "POST")):
+        if _is_under("/console", path) or (_is_under("/v1", path) and method not in ("GET", "POST")):
             return self.others
-        return self.jobs if path.startswith("/v1/") else None
+        return self.jobs if _is_under("/v1", path) else None
 
     def is_shedding(self) -> bool:
         """Whether so many requests for jobs are refused that another replica should get them."""
         return self.jobs.line.shed_share(time.monotonic()) > self._unready_share
+
+
+def _is_under(head: str, path: str) -> bool:
+    return path == head or path.startswith(f"{head}/")
 
 
 def _fixed(places: int) -> ConcurrencyLimit:

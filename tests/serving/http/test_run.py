@@ -224,9 +224,11 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 from contracts.errors import BadInput
 from contracts.workspace import Workspace
+from serving.access.config import SecurityConfig
+from serving.config import ServeConfig
 from serving.http.run import serve
 try:
-    serve(Workspace(Path(".")), host="256.0.0.1")
+    serve(Workspace(Path(".")), ServeConfig(security=SecurityConfig(behind_proxy=True)), host="256.0.0.1")
 except BadInput:
     print({found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"})
 """
