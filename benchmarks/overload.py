@@ -4,8 +4,8 @@
 
 The service is `rolecall serve` in a process of its own, over the market of `benchmarks.serving`. Its capacity is
 measured first, in a closed loop: whole answers (200 candidates ranked) a second. Then requests come in an open loop, at
-the times of a Poisson process that does not ask whether the service keeps up; then at half of the capacity, until it has
-recovered. Where the machine has more than one core the service has all but the last of them and the client that.
+the times of a Poisson process that does not ask whether the service keeps up; then at half of the capacity, until it
+has recovered. Where the machine has more than one core the service has all but the last of them, and the client that.
 
 The client is `benchmarks.open_loop`: of the public tools, those that PyPI and Debian carry (hey, wrk, locust) wait for
 answers before they send more, which spares a service that is late.
