@@ -115,9 +115,8 @@ class Market:
         """(KINDS, L) float64: the mean of values over the lists that begin alike."""
         _, prefix = np.unique(self.lists[:, :places], axis=0, return_inverse=True) if places else (0, None)
         prefix = np.zeros(len(self.lists), np.int64) if prefix is None else prefix.ravel()
-        weighted, total = np.zeros((KINDS, prefix.max() + 1)), np.zeros((KINDS, prefix.max() + 1))
-        np.add.at(weighted, (slice(None), prefix), whole * values)
-        np.add.at(total, (slice(None), prefix), whole)
+        begins = np.eye(prefix.max() + 1)[prefix]
+        weighted, total = (whole * values) @ begins, whole @ begins
         return (weighted / np.maximum(total, 1e-300))[:, prefix]
 
     def draw(self, policy: np.ndarray, requests: int, seed: int, requests_each: float = 2.0) -> Drawn:

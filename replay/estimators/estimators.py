@@ -269,7 +269,7 @@ class Families(Estimator):
 
     name = "mips"
     assumes = "jobs of one family bring the same at the same place"
-    needs = ("logging_family", "target_family")
+    needs: ClassVar[tuple[str, ...]] = ("logging_family", "target_family")
 
     def _columns(self, lists: LoggedLists) -> list[np.ndarray]:
         return _mean((self.weights(lists) * lists.rewards).sum(axis=1))
