@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import orjson
+
 from contracts.features import MEMBER_KEY
 
 
@@ -33,3 +35,8 @@ def decoded(value: bytes | None) -> str:
     from feast.protos.feast.types.Value_pb2 import Value
 
     return Value.FromString(value).string_val if value else ""
+
+
+def quoted(member_id: str) -> bytes:
+    """An id as it stands in an entry of the stream, which is JSON."""
+    return orjson.dumps(member_id)

@@ -117,8 +117,15 @@ class OnlineMembers:
         return self._reads.run(lambda: self._rows.news(after, most))
 
     def erase(self, member_id: str) -> None:
-        """Take a member's rows out of the store: the next read knows nobody of that id."""
+        """Take a member's rows out of the store, and what services told each other of them.
+
+        The next read knows nobody of that id, and for two days nothing of the log is folded in for it again.
+        """
         self._writes.run(lambda: self._rows.erase(member_id))
+
+    def erased(self, member_ids: Sequence[str]) -> set[str]:
+        """Those that were erased in the last two days."""
+        return self._reads.run(lambda: self._rows.erased(member_ids))
 
     def close(self) -> None:
         """Write the rows that still wait for the history and let go of the store."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts.features import MEMBER_ACTIVITY
-from feature_repo.coding import decoded, encoded, entity_key, hashed
+from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted
 from feature_repo.config import StoreConfig
 from feature_repo.guard import StoreSlow
 from feature_repo.rows import ID_DAYS, MAX_NEWS, READ, Change, Pushed
@@ -21,7 +21,8 @@ if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 return 1
 """
-_IDS, _NEWS = "rolecall:event:", "rolecall:news"
+_IDS, _ERASED, _NEWS = "rolecall:event:", "rolecall:erased:", "rolecall:news"
+_SLICE = 1_000
 _ID_SECONDS = ID_DAYS * 86_400
 
 
@@ -91,6 +92,19 @@ class RedisRows:
 
     def erase(self, member_id: str) -> None:
         self._client.delete(self._key(member_id))
+        self._client.set(f"{_ERASED}{hashed(member_id).hex()}", b"", ex=_ID_SECONDS)
+        name, after = quoted(member_id), ""
+        while found := self.news(after, _SLICE):
+            after = found[-1][0]
+            told = [position for position, entry in found if name in entry]
+            if told:
+                self._client.xdel(_NEWS, *told)
+
+    def erased(self, member_ids: Sequence[str]) -> set[str]:
+        pipeline = self._client.pipeline(transaction=False)
+        for member_id in member_ids:
+            pipeline.exists(f"{_ERASED}{hashed(member_id).hex()}")
+        return {member_id for member_id, there in zip(member_ids, pipeline.execute(), strict=True) if there}
 
     def close(self) -> None:
         self._client.close()

@@ -54,6 +54,9 @@ class Rows(Protocol):
         """(position, entry) of at most so many entries behind a position; "" is before the first."""
 
     def erase(self, member_id: str) -> None:
-        """Take a member's rows out of the store."""
+        """Take a member's rows and what the stream tells of them out of the store, and note it for `ID_DAYS`."""
+
+    def erased(self, member_ids: Sequence[str]) -> set[str]:
+        """Those that were erased in the last `ID_DAYS`."""
 
     def close(self) -> None: ...

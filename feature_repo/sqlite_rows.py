@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import NotAFeatureRepo
 from contracts.features import MEMBER_ACTIVITY
 from contracts.validation import first_line
-from feature_repo.coding import decoded, encoded, entity_key, hashed
+from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted
 from feature_repo.config import StoreConfig
 from feature_repo.rows import ID_DAYS, MAX_NEWS, READ, Change, Pushed
 
@@ -27,6 +27,7 @@ _SLICE = 500
 """Members of one statement: SQLite takes 999 parameters or more."""
 _OWN_TABLES = """
 CREATE TABLE IF NOT EXISTS rolecall_event_ids (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rolecall_erased (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rolecall_news (position INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL);
 """
 
@@ -92,7 +93,7 @@ class SqliteRows:
         return written
 
     def claim(self, event_ids: Sequence[str]) -> set[str]:
-        day = int(time.time() // 86_400)
+        day = _today()
         new = set()
         with self._transaction() as connection:
             for event_id in event_ids:
@@ -117,9 +118,21 @@ class SqliteRows:
         return [(str(at), entry) for at, entry in self._connection().execute(statement, (int(after or 0), most))]
 
     def erase(self, member_id: str) -> None:
+        self._connection().execute("PRAGMA secure_delete = ON")  # nor may the bytes stay in a free page of the file
         with self._transaction() as connection:
             for table in self._tables.values():
                 connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (self._key(member_id),))
+            connection.execute("DELETE FROM rolecall_news WHERE instr(entry, ?) > 0", (quoted(member_id),))
+            connection.execute("DELETE FROM rolecall_erased WHERE day < ?", (_today() - ID_DAYS,))
+            connection.execute("INSERT OR REPLACE INTO rolecall_erased VALUES (?, ?)", (hashed(member_id), _today()))
+        self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def erased(self, member_ids: Sequence[str]) -> set[str]:
+        statement = "SELECT 1 FROM rolecall_erased WHERE id = ? AND day >= ?"
+        values = {member_id: (hashed(member_id), _today() - ID_DAYS) for member_id in member_ids}
+        return {
+            member_id for member_id, value in values.items() if self._connection().execute(statement, value).fetchone()
+        }
 
     def close(self) -> None:
         with self._lock:
@@ -179,6 +192,11 @@ class SqliteRows:
     def _broken(self, error: Exception) -> NotAFeatureRepo:
         cure = "run `rolecall features materialize`, which fills it anew, on a copy without this file"
         return NotAFeatureRepo(f"it is no online store: {first_line(error)}", where=str(self._path), cure=cure)
+
+
+def _today() -> int:
+    """Days since 1970."""
+    return int(time.time() // 86_400)
 
 
 def _naive(time: datetime) -> int:

@@ -29,6 +29,11 @@ class Unclicked:
         self._members: OrderedDict[str, dict[str, list[float]]] = OrderedDict()
         self._lock = threading.Lock()
 
+    @property
+    def counted(self) -> bool:
+        """Whether it keeps anything."""
+        return bool(self._seconds)
+
     def add(self, member_id: str, job_id: str, action: str, time: datetime) -> None:
         """Take in an event; events come in the order of time."""
         if action == "impression":
@@ -46,7 +51,7 @@ class Unclicked:
             jobs = self._members.pop(member_id, {})
             self._members[member_id] = jobs
             for job_id in job_ids:
-                times = [*jobs.pop(job_id, ()), now]
+                times = sorted({*jobs.pop(job_id, ()), now})  # a set: what is told again counts once
                 jobs[job_id] = [time for time in times if time >= now - self._seconds][-TIMES:]
             # A dict keeps the order of insertion, so the job that was shown longest ago comes first.
             while len(jobs) > MAX_JOBS or (jobs and next(iter(jobs.values()))[-1] < now - self._seconds):

@@ -24,12 +24,16 @@ from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
 from serving.asking import UnknownJob, row_of
 from serving.config import ServeConfig
+from serving.counts import Counts
 from serving.current import Current
 from serving.event_log import EventLog
 from serving.feed import FeedConsumer
+from serving.health import problem
 from serving.intake import Intake
+from serving.log_files import Position
 from serving.metrics import Metrics
-from serving.recovery import read_unclicked
+from serving.near_line import NearLine
+from serving.recovery import events_since, ingested_until, read_unclicked, recent_files
 from serving.schemas import (
     REQUESTS,
     Answer,
@@ -82,14 +86,26 @@ class Engine:
         self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
         self._slates = RecentSlates()
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
-        self._log = EventLog(workspace, self.metrics)
-        self._intake = Intake(workspace, self._current, self._slates, self._unclicked, self._log, self.metrics)
-        self._intake.recover(workspace, built_at(servable.folders[1]), datetime.now(UTC))
+        self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace))
+        self._counts = Counts(self._current, self._unclicked)
+        self._near_line = self._started_near_line(servable)
+        self._intake = Intake(
+            workspace, self._current, self._counts, self._near_line, self._slates, self._log, self.metrics
+        )
         self._answerer = Answerer(self.rules, self._unclicked, self.metrics, config.deadline)
         warm = partial(warm_up, self._answerer)
         warm(servable)
         self._swapper = Swapper(workspace, config, self._current, self.metrics, warm)
         self.feed = FeedConsumer(workspace, self._current, feed, self.metrics) if feed else None
+
+    def _started_near_line(self, servable: Servable) -> NearLine:
+        """Count again what the log has since the index was built, and let the store have what it may lack of it."""
+        built, now = built_at(servable.folders[1]), datetime.now(UTC)
+        self._counts.add_people(servable, list(events_since(self._workspace, built, now)))
+        near_line = NearLine(self._current, self._counts, self.metrics, self._log.origin, built)
+        for path in recent_files(self._workspace, now):
+            near_line.fold_later(Position(path, 0))
+        return near_line
 
     @property
     def servable(self) -> Servable:
@@ -100,6 +116,10 @@ class Engine:
     def features_state(self) -> State:
         """Of the online store's circuit breaker."""
         return self.servable.members.state
+
+    def problem(self, now: datetime | None = None) -> str:
+        """What keeps it from being ready; empty where nothing does. now: the clock's time; None: that of now."""
+        return problem(self.servable.index, self._log.state, now or datetime.now(UTC))
 
     def swap(self, bundle: Path | None = None, index: Path | None = None) -> Servable:
         """Serve another bundle or index, or the current ones loaded anew: `Swapper.swap`. No request notices."""
@@ -164,7 +184,9 @@ class Engine:
         Of a surface that is not logged nothing is.
         """
         if slate.logged:
-            self._unclicked.add_impressions(slate.member_id, slate.job_ids, slate.time)
+            self._counts.add_shown(slate.member_id, slate.job_ids, slate.time)
+            if slate.member_id and self._unclicked.counted:
+                self._near_line.tell_shown(slate.member_id, slate.job_ids, slate.time)
             self._log.log_impressions(slate.impressions())
 
     def tried(self, message: JobsRequest, surface: str = "") -> Answer:
@@ -255,6 +277,7 @@ class Engine:
         self._swapper.close()
         if self.feed:
             self.feed.close()
+        self._near_line.close()
         self._current.close()
         self._log.close()
         self.tracing.close()

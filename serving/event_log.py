@@ -1,7 +1,8 @@
-"""The log of what was shown and done: `Event` rows as JSON lines, a file for each day of arrival, in `logs/events/`.
+"""The log of what was shown and done, as JSON lines in files by day of arrival: `logs/events/`, of which each line is a
+`contracts.records.Event` or what one answer showed (`contracts.shown`).
 
-It is a table of Rolecall's own layout: `rolecall ingest` reads the files beside those of members and jobs. Impressions
-without a member's id lie in `logs/anonymous/`, which it reads too.
+It is a table of Rolecall's own layout: `rolecall ingest` reads the files beside those of members and jobs. What was
+shown to nobody known by an id lies in `logs/anonymous/`, which it reads too.
 
 A thread writes, so that a slow disk does not slow an answer. Lines wait in memory for at most `FLUSH_SECONDS`. What
 was acknowledged stands in a line of its own: a write that fails is taken back, and a line that a crash cut off is ended
@@ -15,84 +16,178 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
+from pydantic import Field
 
 from contracts.errors import RolecallError
 from contracts.records import Event
+from contracts.shown import folded
+from contracts.values import FrozenModel
 from contracts.workspace import Workspace
+from serving.log_files import OwnFile, Position, days_before, drop_files, origin
 from serving.logger import log
 from serving.metrics import Metrics
 
 FLUSH_SECONDS = 0.5
-MAX_WAITING = 10_000
-"""Answers that may wait for the disk; the impressions of further ones are dropped, counted and logged."""
-REPLY_SECONDS = 5.0
-"""Longest wait of a poster for the disk."""
+MAX_WAITING_BYTES = 32_000_000
+"""Lines that may wait for the disk; the impressions of further answers are dropped, counted and logged."""
 CLOSE_SECONDS = 10.0
+CHECK_SECONDS = 1.0
+"""Between two looks at a folder that nothing is written to."""
+DROP_SECONDS = 3_600.0
+"""Between two looks for files to throw away."""
+LEAST_FREE_BYTES = 1_000_000
+WRITABLE = "writable"
+
+
+class LogConfig(FrozenModel):
+    """The log of what was shown and done."""
+
+    seconds: float = Field(0.5, gt=0, description="Longest wait of a post of events for the disk; then it is refused.")
+    fsync: bool = Field(
+        False, description="Whether an event is acknowledged once the disk has it, and not the system's memory alone."
+    )
+    max_file_bytes: int = Field(100_000_000, ge=1, description="Size at which the next file of a day begins.")
+    max_answer_bytes: int = Field(
+        100_000, ge=1_000, description="Most that one answer writes; the last of its jobs are left out, and counted."
+    )
+    keep_days: int = Field(90, ge=1, description="Days after which a file is thrown away, once `ingest` has taken it.")
+    drop_untaken: bool = Field(False, description="Whether it is thrown away also where `ingest` has not.")
 
 
 class LogFailed(RolecallError):
-    """The disk did not take the event: nothing was done with it, and it may be posted again."""
+    """The disk did not take the events, or not in time: nothing was done with them."""
 
     reason, http_status = "log_failed", 503
 
 
-class _Write(NamedTuple):
-    """Rows that wait for the disk; written: where a caller waits for the outcome."""
+@dataclass
+class _Write:
+    """Lines that wait for the disk; written: where a caller waits for the outcome, until it has given up."""
 
-    folder: Path
-    rows: Sequence[dict[str, Any]]
-    written: queue.SimpleQueue[bool] | None
+    file: OwnFile
+    lines: bytes
+    count: int
+    written: queue.SimpleQueue[Position | None] | None = None
+    given_up: bool = False
 
 
 class EventLog:
-    """Appends events to the day's file. `close` writes what waits."""
+    """Appends events to files of its own. `close` writes what waits."""
 
-    def __init__(self, workspace: Workspace, metrics: Metrics) -> None:
-        self._identified, self._anonymous = workspace.logs / "events", workspace.logs / "anonymous"
-        self._metrics = metrics
-        self._waiting: queue.Queue[_Write | None] = queue.Queue(MAX_WAITING)
+    def __init__(
+        self,
+        workspace: Workspace,
+        metrics: Metrics,
+        config: LogConfig | None = None,
+        taken_until: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
+        """Start the thread that writes.
+
+        Args:
+            workspace: Whose `logs` it writes to.
+            metrics: Count the lines.
+            config: Its bounds; None: the defaults.
+            taken_until: Returns the time up to which `ingest` has taken the log in.
+        """
+        self.origin = origin()
+        self._config, self._metrics, self._taken_until = config or LogConfig(), metrics, taken_until
+        self._root = workspace.root
+        self._identified, self._anonymous = (
+            OwnFile(workspace.logs / name, self.origin, self._config.max_file_bytes, self._config.fsync)
+            for name in ("events", "anonymous")
+        )
+        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._waiting_bytes, self._lock = 0, threading.Lock()
+        self._problem, self._busy_since = "", 0.0
+        self._drop_at = 0.0
         self._thread = threading.Thread(target=self._write_all, name="event-log", daemon=True)
         self._thread.start()
 
-    def log_impressions(self, rows: Sequence[dict[str, Any]]) -> None:
+    @property
+    def state(self) -> str:
+        """`WRITABLE`, or what is in the way."""
+        return "the disk hangs" if self._hangs() else self._problem or WRITABLE
+
+    def log_impressions(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Log impressions (`Event` as dicts of one request) soon. Never waits and never raises."""
-        folder = self._identified if rows and rows[0]["member_id"] else self._anonymous
+        if not rows:
+            return
+        file = self._identified if rows[0]["member_id"] else self._anonymous
         try:
-            self._waiting.put_nowait(_Write(folder, rows, None))
-        except queue.Full:
+            line, left_out = self._line(rows)
+        except Exception as error:  # whatever a value may be that was let in
+            self._failed(file.folder, type(error).__name__, len(rows))
+            return
+        if left_out:
+            self._metrics.log_lines.labels("left_out").inc(left_out)
+        if not self._put(_Write(file, line, len(rows) - left_out)):
             self._metrics.log_lines.labels("dropped").inc(len(rows))
             log.error("log_full", dropped=len(rows))
 
-    def log_events(self, events: Sequence[Event]) -> None:
-        """Log posted events, and return when the file has them. Raises LogFailed where the disk does not take them."""
-        written: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        rows = [event.model_dump() for event in events]
+    def log_events(self, events: Sequence[Event]) -> Position:
+        """Log posted events, and return when the file has them: where they begin.
+
+        Raises:
+            LogFailed: The disk does not take them, or not within `LogConfig.seconds`.
+        """
+        cure = "post them again, with the same ids"
         try:
-            self._waiting.put(_Write(self._identified, rows, written), timeout=REPLY_SECONDS)
-            ok = written.get(timeout=REPLY_SECONDS)
-        except (queue.Full, queue.Empty):
-            ok = False
-        if not ok:
-            raise LogFailed(f"{len(rows)} events could not be written to {self._identified}", cure="post them again")
+            lines = b"".join(orjson.dumps(event.model_dump(), option=orjson.OPT_APPEND_NEWLINE) for event in events)
+        except Exception as error:  # whatever a value may be that was let in
+            self._failed(self._identified.folder, type(error).__name__, len(events))
+            raise LogFailed(f"{len(events)} events could not be written", cure=cure) from error
+        write = _Write(self._identified, lines, len(events), queue.SimpleQueue())
+        position = None
+        assert write.written is not None
+        if not self._hangs():
+            with contextlib.suppress(queue.Empty):
+                position = write.written.get(timeout=self._config.seconds) if self._put(write) else None
+        if position is None:
+            write.given_up = True
+            raise LogFailed(f"{len(events)} events could not be written to the log", cure=cure)
+        return position
 
     def close(self) -> None:
         """Write what waits, for at most `CLOSE_SECONDS`: a disk that hangs must not keep the process."""
-        until = time.monotonic() + CLOSE_SECONDS
-        with contextlib.suppress(queue.Full):
-            self._waiting.put(None, timeout=CLOSE_SECONDS)
-        self._thread.join(max(0.0, until - time.monotonic()))
+        self._waiting.put(None)
+        self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
-            log.error("log_not_written", waiting=self._waiting.qsize())
+            log.error("log_not_written", waiting_bytes=self._waiting_bytes)
+
+    def _hangs(self) -> bool:
+        busy = self._busy_since
+        return busy > 0 and time.monotonic() - busy > self._config.seconds
+
+    def _put(self, write: _Write) -> bool:
+        with self._lock:
+            if self._waiting_bytes + len(write.lines) > MAX_WAITING_BYTES:
+                return False
+            self._waiting_bytes += len(write.lines)
+        self._waiting.put(write)
+        return True
+
+    def _line(self, rows: Sequence[Mapping[str, Any]]) -> tuple[bytes, int]:
+        """The line of an answer, and how many of its last jobs are left out since it would be too long."""
+        line, kept = orjson.dumps(folded(rows), option=orjson.OPT_APPEND_NEWLINE), len(rows)
+        while len(line) > self._config.max_answer_bytes and kept > 1:
+            kept = max(1, kept * self._config.max_answer_bytes // (2 * len(line)))
+            line = orjson.dumps(folded(rows[:kept]), option=orjson.OPT_APPEND_NEWLINE)
+        return line, len(rows) - kept
 
     def _write_all(self) -> None:
-        write = self._waiting.get()
-        while write is not None:
+        while True:
+            try:
+                write = self._waiting.get(timeout=CHECK_SECONDS)
+            except queue.Empty:
+                self._look()
+                continue
             writes, until = [], time.monotonic() + FLUSH_SECONDS
             while write is not None:
                 writes.append(write)
@@ -102,89 +197,70 @@ class EventLog:
                     write = self._waiting.get(timeout=max(0.0, until - time.monotonic()))
                 except queue.Empty:
                     break
-            self._write(writes)
-            if write is not None:
-                write = self._waiting.get()
+            self._write([one for one in writes if not one.given_up])
+            with self._lock:
+                self._waiting_bytes -= sum(len(one.lines) for one in writes)
+            if write is None:
+                return
 
     def _write(self, writes: Sequence[_Write]) -> None:
-        """Append the rows and answer the callers that wait; a failure of one stops neither thread nor others."""
-        lines: dict[Path, list[bytes]] = {}
-        name = f"{datetime.now(UTC):%Y-%m-%d}.jsonl"
-        files = [self._add(lines, write, write.folder / name) for write in writes]
-        failed = {path for path, of_file in lines.items() if not self._append(path, of_file)}
-        for write, path in zip(writes, files, strict=True):
-            if write.written is not None:
-                write.written.put(path is not None and path not in failed)
+        """Append the lines and answer the callers that wait; a failure of one stops neither thread nor others."""
+        self._busy_since = time.monotonic()
+        for file in dict.fromkeys(write.file for write in writes):
+            of_file = [write for write in writes if write.file is file]
+            position = self._append(file, b"".join(write.lines for write in of_file), sum(w.count for w in of_file))
+            for write in of_file:
+                if write.written is not None:
+                    write.written.put(position)
+        self._busy_since = 0.0
 
-    def _add(self, lines: dict[Path, list[bytes]], write: _Write, path: Path) -> Path | None:
-        """Add all rows to the lines of their file, or none; returns the file, None where a row is no JSON."""
+    def _append(self, file: OwnFile, lines: bytes, count: int) -> Position | None:
         try:
-            encoded = [orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in write.rows]
-        except Exception as error:  # whatever a value may be that was let in
-            self._failed(write.folder, type(error).__name__, len(write.rows))
-            return None
-        lines.setdefault(path, []).extend(encoded)
-        return path
-
-    def _append(self, path: Path, lines: Sequence[bytes]) -> bool:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            append(path, b"".join(lines))
+            position = file.append(lines)
         except Exception as error:  # whatever a file system raises
-            self._failed(path, str(error), len(lines))
-            return False
-        self._metrics.log_lines.labels("written").inc(len(lines))
-        return True
+            self._problem = _reason(error)
+            self._failed(file.folder, self._problem, count)
+            return None
+        self._problem = ""
+        self._metrics.log_lines.labels("written").inc(count)
+        return position
 
-    def _failed(self, path: Path, error: str, lines: int) -> None:
+    def _failed(self, folder: Path, error: str, lines: int) -> None:
         self._metrics.log_lines.labels("failed").inc(lines)
-        log.error("log_failed", path=str(path), error=error, lines=lines)
+        log.error("log_failed", path=str(folder), error=error, lines=lines)
 
-
-def append(path: Path, lines: bytes) -> None:
-    """Add whole lines to a file, or leave it as it was; a line that was cut off before is ended first.
-
-    Raises:
-        OSError: The file does not take them.
-    """
-    with path.open("ab", buffering=0) as file:
-        before = file.seek(0, os.SEEK_END)
-        data = lines if before == 0 or _ends_a_line(path, before) else b"\n" + lines
+    def _look(self) -> None:
+        """See whether the folder would take lines, and throw away what is old."""
+        self._busy_since = time.monotonic()
         try:
-            while data:
-                data = data[file.write(data) :]
-        except BaseException:
-            file.truncate(before)
-            raise
+            if not self._root.is_dir():
+                raise FileNotFoundError("the workspace is gone")
+            self._identified.make_folder()
+            if not os.access(self._identified.folder, os.W_OK | os.X_OK):
+                raise PermissionError("the folder cannot be written")
+            space = os.statvfs(self._identified.folder)
+            if space.f_bavail * space.f_frsize < LEAST_FREE_BYTES:
+                raise OSError("the disk is full")
+            self._problem = ""
+            self._drop_old()
+        except Exception as error:  # whatever a file system raises
+            self._problem = _reason(error)
+        self._busy_since = 0.0
+
+    def _drop_old(self) -> None:
+        if time.monotonic() < self._drop_at:
+            return
+        self._drop_at = time.monotonic() + DROP_SECONDS
+        taken = datetime.max.replace(tzinfo=UTC) if self._config.drop_untaken else self._taken_until()
+        if taken is None:
+            return
+        before = days_before(datetime.now(UTC), self._config.keep_days)
+        gone = drop_files((self._identified.folder, self._anonymous.folder), before, taken)
+        if gone:
+            self._metrics.log_lines.labels("files_dropped").inc(len(gone))
+            log.info("log_files_dropped", files=len(gone), before=str(before))
 
 
-def _ends_a_line(path: Path, size: int) -> bool:
-    with path.open("rb") as file:
-        file.seek(size - 1)
-        return file.read(1) == b"\n"
-
-
-def day_file(workspace: Workspace, day: datetime) -> Path:
-    """The file of the events that came on a day (UTC) and carry a member's id."""
-    return workspace.logs / "events" / f"{day:%Y-%m-%d}.jsonl"
-
-
-def read_day(workspace: Workspace, day: datetime) -> Iterator[dict[str, Any]]:
-    """The events of one day's file in the order of writing.
-
-    What is no event of this log, such as a line that a crash cut off, is passed over; `ingest` sets it aside.
-    """
-    path = day_file(workspace, day)
-    if not path.is_file():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
-            if isinstance(row, dict) and all(isinstance(row.get(name), str) for name in _NEEDED):
-                yield row
-
-
-_NEEDED = ("id", "time", "member_id", "job_id", "action")
+def _reason(error: Exception) -> str:
+    """What a file system says, without the path."""
+    return str(getattr(error, "strerror", None) or error)

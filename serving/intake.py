@@ -10,26 +10,24 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.activity import Activity
 from contracts.errors import BadInput
-from contracts.records import Event, Job
-from contracts.text.verbalizer import job_snippet
+from contracts.records import Event
 from contracts.validation import field_path, first_problem
 from contracts.workspace import Workspace
-from history.unclicked import Unclicked
+from serving.counts import Counts
 from serving.current import Current
 from serving.event_log import EventLog
+from serving.folding import folds
 from serving.logger import log
 from serving.metrics import Metrics
-from serving.people import People
-from serving.recovery import MAX_EVENT_DAYS, events_since, recent_event_ids
+from serving.near_line import NearLine
+from serving.recovery import MAX_EVENT_DAYS, recent_event_ids
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.servable import Servable
 from serving.slates import RecentSlates, Slate
@@ -48,26 +46,18 @@ class Intake:
         self,
         workspace: Workspace,
         current: Current,
+        counts: Counts,
+        near_line: NearLine,
         slates: RecentSlates,
-        unclicked: Unclicked,
         event_log: EventLog,
         metrics: Metrics,
     ) -> None:
-        self._current, self._slates, self._unclicked = current, slates, unclicked
+        self._current, self._counts, self._near_line, self._slates = current, counts, near_line, slates
         self._log, self._metrics = event_log, metrics
-        self._people = People()
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(
             recent_event_ids(workspace, datetime.now(UTC))[-MAX_EVENT_IDS:]
         )
-
-    def recover(self, workspace: Workspace, built: datetime, now: datetime) -> None:
-        """Count again for the jobs what the log has of the time since their index was built."""
-        with self._current.use() as servable:
-            known = [
-                e for e in events_since(workspace, built, now) if servable.index.rows([e.job_id], ended=True)[0] >= 0
-            ]
-            self._count_people(servable, known)
 
     def record(self, posted: Any, now: datetime, only_member: str | None = None) -> EventsReply:
         """Take in one event (a mapping) or several (a list), in their order; what is wrong with one stops no other.
@@ -100,11 +90,13 @@ class Intake:
         # An id is claimed once the log has its event: a repost must not be a duplicate of a write that may still fail.
         # Of two simultaneous posts the log then holds both lines, of which `ingest` keeps one.
         unseen = self._unseen(good)
-        if unseen:
-            self._log.log_events(unseen)
+        position = self._log.log_events(unseen) if unseen else None
         new, asked = self._claim(servable, unseen)
-        self._count(servable, new)
+        self._counts.add(servable, new)
+        self._near_line.tell_events(new)
         folded = asked and self._fold(servable, new)
+        if not folded and position is not None:
+            self._near_line.fold_later(position)
         for outcome, count in (
             ("accepted", len(new)),
             ("duplicate", len(good) - len(new)),
@@ -186,39 +178,14 @@ class Intake:
         """Fold events into their members' activities; False where the store did not take them."""
         try:
             servable.members.fold(folds(servable, events))
-        except Exception as error:  # whatever a store raises; the events are in the log and come back with it
+        except Exception as error:  # whatever a store raises; the events come back with the log
             self._degraded(error)
             return False
         return True
 
-    def _count(self, servable: Servable, events: Sequence[Event]) -> None:
-        """Count what people did for the jobs, and what members opened."""
-        for event in events:
-            self._unclicked.add(event.member_id, event.job_id, event.action, event.time)
-        self._count_people(servable, events)
-
-    def _count_people(self, servable: Servable, events: Sequence[Event]) -> None:
-        """Count for the jobs what people did, each person once a day."""
-        self._current.count(self._people.first_of_day(events, lambda ids: _with_record(servable, ids)))
-
     def _degraded(self, error: Exception) -> None:
         self._metrics.degraded.labels("features", type(error).__name__).inc()
         log.warning("degraded", stage="features", cause=type(error).__name__)
-
-
-def folds(servable: Servable, events: Iterable[Event]) -> dict[str, Callable[[Activity], Activity]]:
-    """Member -> function that adds the member's events to an activity; of events that change none there is none."""
-    by_member: dict[str, list[Event]] = {}
-    for event in events:
-        if event.action != "impression" and event.member_id:
-            by_member.setdefault(event.member_id, []).append(event)
-    return {member_id: partial(_added, servable, of_member) for member_id, of_member in by_member.items()}
-
-
-def _added(servable: Servable, events: Sequence[Event], activity: Activity) -> Activity:
-    for event in events:
-        activity = activity.add(event, _snippet(servable, event.job_id))
-    return activity
 
 
 def _context(value: Mapping[str, Any], slate: Slate | None) -> dict[str, Any]:
@@ -231,17 +198,3 @@ def _context(value: Mapping[str, Any], slate: Slate | None) -> dict[str, Any]:
     if value.get("job_id") in slate.job_ids:
         fields["position"] = slate.job_ids.index(str(value["job_id"])) + 1
     return fields
-
-
-def _with_record(servable: Servable, member_ids: Sequence[str]) -> set[str]:
-    """Those that are a member's; none while the store cannot be asked, so that they count as one person."""
-    try:
-        rows = servable.members.read_many(member_ids)
-    except Exception:  # whatever a store raises; the folding meets it again and reports it
-        return set()
-    return {member_id for member_id, row in zip(member_ids, rows, strict=True) if row.text_version}
-
-
-def _snippet(servable: Servable, job_id: str) -> str:
-    job = servable.index.display(int(servable.index.rows([job_id], ended=True)[0]))
-    return job_snippet(Job.model_construct(**{name: job[name] for name in ("title", "company", "location")}))

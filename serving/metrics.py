@@ -69,6 +69,9 @@ class Metrics:
             ["dependency"],
             registry=self._registry,
         )
+        self.news = self._counter(
+            "news", "What services on one store tell each other: sent, read, dropped, unreadable.", "outcome"
+        )
         self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
         self._jobs = Gauge(
             "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry

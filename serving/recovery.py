@@ -1,6 +1,7 @@
 """What a new process reads from the event log, so that a restart forgets nothing that a request may depend on.
 
-Of several processes on one workspace each knows what all had logged before it began, and its own events since.
+Of several services each reads what all had logged in its workspace before it began; what others do later they tell each
+other (`serving.near_line`).
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -15,7 +17,7 @@ from contracts.records import Event
 from contracts.workspace import Workspace
 from history.unclicked import Unclicked, unclicked_days
 from retrieval.rules.rules import Rule
-from serving.event_log import day_file, read_day
+from serving.log_files import day_files, read_day
 from serving.logger import log
 
 MAX_EVENT_DAYS = 30
@@ -49,6 +51,25 @@ def events_since(workspace: Workspace, built: datetime, now: datetime) -> Iterat
                     yield event
 
 
+def recent_files(workspace: Workspace, now: datetime) -> list[Path]:
+    """The files of today and yesterday, of at most `MAX_LOG_BYTES`, the newest first: what a store may still lack."""
+    files, size = [], 0
+    for day in (now, now - timedelta(days=1)):
+        for path in day_files(workspace, day):
+            size += path.stat().st_size
+            if size <= MAX_LOG_BYTES:
+                files.append(path)
+    return files
+
+
+def ingested_until(workspace: Workspace) -> datetime | None:
+    """When `ingest` last took in the log of this workspace; None where it has not."""
+    from beam_jobs.loads import is_own_log, read_loads
+
+    times = [load.time for load in read_loads(workspace) if load.written and is_own_log(workspace, load.source)]
+    return max(times, default=None)
+
+
 def read_unclicked(workspace: Workspace, rules: Iterable[Rule], now: datetime) -> Unclicked:
     """Impressions without a click over the days that the rules count, from the log."""
     days = unclicked_days(rules)
@@ -56,8 +77,7 @@ def read_unclicked(workspace: Workspace, rules: Iterable[Rule], now: datetime) -
     size = 0
     for age in range(int(days) + 2) if days else ():
         day = now - timedelta(days=age)
-        path = day_file(workspace, day)
-        size += path.stat().st_size if path.is_file() else 0
+        size += sum(path.stat().st_size for path in day_files(workspace, day))
         if size > MAX_LOG_BYTES:
             log.warning("log_too_long", read_days=age)
             break

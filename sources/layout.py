@@ -18,6 +18,7 @@ from typing import ClassVar
 
 from contracts.errors import BadInput
 from contracts.records import RECORDS
+from contracts.shown import unfolded
 from sources import files
 from sources.formats.base import Format, How, format_of, unreadable
 from sources.formats.delimited import Delimited
@@ -125,6 +126,7 @@ class Layout:
         fields = self._fields(shard.table, self._columns(shard.table, path) or ())
         rows = renamed(form.rows(shard, how), section.spelled(form.columns(path, how) or ()))
         rows = each_of(rows, section.rows) if section.rows else rows
+        rows = _each_shown(rows) if shard.table == "events" else rows
         first = list(islice(rows, SAMPLE_ROWS))
         fields.sample([row.value for row in first if row.value is not None])
         yield from map(fields.read, chain(first, rows))
@@ -195,6 +197,13 @@ def _folders(folder: Path, table: str) -> list[Path]:
 def _data_files(folder: Path) -> list[Path]:
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return [path for path in paths if path.is_file() and format_of(path) is not None]
+
+
+def _each_shown(rows: Iterator[RawRow]) -> Iterator[RawRow]:
+    """The events of each line of a service's log."""
+    for row in rows:
+        for value in [None] if row.value is None else unfolded(row.value):
+            yield row._replace(value=value)
 
 
 def unread_files(source: Source) -> list[str]:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core.core_schema import CoreSchema, any_schema
 
+from contracts.errors import NotReady
 from contracts.records import Action, Identifier, Reason, Record, Surface
 from serving.access.caller import J
 from serving.http.admit import Overloaded
@@ -156,6 +157,8 @@ async def readyz(service: Service) -> dict[str, str | int]:
     engine = service.engine()
     if service.lanes.is_shedding():
         raise Overloaded("most requests of the last seconds were refused", cure="send fewer, or add a replica")
+    if problem := engine.problem():
+        raise NotReady(problem)
     servable = engine.servable
     return {
         "status": "ready",

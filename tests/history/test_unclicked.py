@@ -65,8 +65,9 @@ def test_members_jobs_and_times_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     for name, bound in (("MAX_MEMBERS", 2), ("MAX_JOBS", 2), ("TIMES", 3)):
         monkeypatch.setattr(unclicked, name, bound)
     state = Unclicked(days=10)
-    for _ in range(5):
-        state.add_impressions("ann", ["j1"], START)
+    for second in range(5):
+        state.add_impressions("ann", ["j1"], START + timedelta(seconds=second))
+        state.add_impressions("ann", ["j1"], START)  # told again
     assert len(state.of("ann")["j1"]) == 3
     state.add_impressions("ann", ["j2", "j3"], START)
     assert set(state.of("ann")) == {"j2", "j3"}

@@ -6,10 +6,14 @@ import contextlib
 import errno
 import io
 import json
+import os
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import types
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +23,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.records import Event
+from contracts.shown import folded, unfolded
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from serving import event_log as log
+from serving import log_files
 from serving.engine import Engine
-from serving.event_log import EventLog, LogFailed, append, day_file, read_day
+from serving.event_log import EventLog, LogConfig, LogFailed
 from serving.http.run import running
+from serving.log_files import append, day_files, read_day
 from serving.metrics import Metrics
 from serving.recovery import recent_event_ids
 from serving.schemas import RecommendRequest, SearchRequest
 
 
 def lines(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    """The events of all lines."""
+    paths = sorted(folder.glob("*.jsonl"))
+    return [event for path in paths for line in path.read_bytes().splitlines() for event in unfolded(json.loads(line))]
 
 
 @pytest.fixture
@@ -137,9 +146,11 @@ def test_a_log_whose_disk_hangs_is_closed_all_the_same(event_log: EventLog, monk
     monkeypatch.setattr(log, "CLOSE_SECONDS", 0.2)
     hangs = threading.Event()
     monkeypatch.setattr(event_log, "_append", lambda *_: hangs.wait(60))
+    monkeypatch.setattr(log, "MAX_WAITING_BYTES", 10_000)
     row = event(action="impression").model_dump()
-    for _ in range(log.MAX_WAITING + 10):
+    for _ in range(100):
         event_log.log_impressions([row])
+    assert 'outcome="dropped"' in event_log._metrics.text().decode()
     started = time.monotonic()
     event_log.close()
     assert time.monotonic() - started < 5
@@ -190,16 +201,174 @@ def full_after(room: int) -> Iterator[None]:
             raise OSError(errno.ENOSPC, "no space left on device")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            Path, "open", lambda self, mode="r", **_: Full(self, "a") if "a" in mode else io.FileIO(self, "r")
-        )
+        patch.setattr(log_files, "_opened", lambda path: Full(path, "a"))
         yield
 
 
 @pytest.mark.parametrize("line", ["7", "[]", "null", '"text"', "{}", '{"id": 7, "action": "view"}', "{", ""])
 def test_a_strange_line_of_the_log_stops_no_start(workspace: Workspace, line: str) -> None:
-    path = day_file(workspace, datetime.now(UTC))
+    path = workspace.logs / "events" / f"{datetime.now(UTC):%Y-%m-%d}.jsonl"  # as files were called before
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(line + "\n")
     assert list(read_day(workspace, datetime.now(UTC))) == []
     assert recent_event_ids(workspace, datetime.now(UTC)) == []
+
+
+def shown(jobs: int, query: str = "nurse", member_id: str = "m") -> list[dict[str, Any]]:
+    """The impressions of one answer."""
+    own = [{"id": f"r-{n}", "job_id": f"j{n}", "position": n, "found_by": "dense"} for n in range(1, jobs + 1)]
+    alike = {
+        "time": datetime.now(UTC),
+        "request_id": "r",
+        "query": query,
+        "member_id": member_id,
+        "action": "impression",
+    }
+    return [alike | one for one in own]
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abcd"), st.one_of(st.booleans(), st.integers(0, 2), st.text()))))
+def test_a_line_of_several_events_is_those_events(rows: list[dict[str, Any]]) -> None:
+    if rows:
+        assert [dict(one) for one in unfolded(folded(rows))] == rows
+        assert [list(map(type, one.values())) for one in unfolded(json.loads(json.dumps(folded(rows))))] == [
+            [type(one[name]) for name in event] for one, event in zip(rows, unfolded(folded(rows)), strict=True)
+        ]
+
+
+def test_the_query_stands_once_a_search_and_what_one_writes_is_bounded(tmp_path: Path) -> None:
+    metrics = Metrics()
+    event_log = EventLog(Workspace(tmp_path), metrics, LogConfig(max_answer_bytes=20_000))
+    event_log.log_impressions(shown(100, "nurse " * 400))
+    event_log.log_impressions(shown(500, "nurse " * 400))
+    event_log.close()
+    [path] = (tmp_path / "logs" / "events").iterdir()
+    first, second = path.read_bytes().splitlines()
+    assert first.count(b"nurse nurse nurse") == second.count(b"nurse nurse nurse") > 0
+    assert max(len(first), len(second)) <= 20_000
+    kept = [event["job_id"] for event in unfolded(json.loads(second))]
+    assert kept == [f"j{n}" for n in range(1, len(kept) + 1)] and 50 < len(kept) < 500
+    assert f'outcome="left_out"}} {500 - len(kept)}.0' in metrics.text().decode()
+
+
+def test_two_processes_on_one_folder_cut_nothing_off(tmp_path: Path) -> None:
+    """Each writes and, on a full disk, takes back what it wrote, while the other writes."""
+    program = """
+import sys
+from pathlib import Path
+from contracts.workspace import Workspace
+from serving import log_files
+from serving.event_log import EventLog, LogConfig
+from serving.metrics import Metrics
+from tests.make import event
+from tests.serving.test_event_log import full_after
+
+log = EventLog(Workspace(Path(sys.argv[1])), Metrics(), LogConfig(seconds=60))
+for number in range(100):
+    log.log_events([event(f"{sys.argv[2]}-{number}")])
+    try:
+        with full_after(20):
+            log.log_events([event("never")])
+    except Exception:
+        pass
+log.close()
+"""
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    both = [subprocess.Popen([*command, name]) for name in ("a", "b")]
+    assert [process.wait(120) for process in both] == [0, 0]
+    found = [line["id"] for line in lines(tmp_path / "logs" / "events")]
+    assert sorted(found) == sorted(f"{name}-{number}" for name in "ab" for number in range(100))
+    assert all(path.stat().st_mode & 0o7 == 0 for path in (tmp_path / "logs" / "events").iterdir())
+
+
+def test_a_full_file_is_followed_by_another_and_all_are_read(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    event_log = EventLog(workspace, Metrics(), LogConfig(max_file_bytes=300, fsync=True))
+    for number in range(12):
+        event_log.log_events([event(id=f"e{number}")])
+    event_log.close()
+    assert len(day_files(workspace, datetime.now(UTC))) > 3
+    assert {row["id"] for row in read_day(workspace, datetime.now(UTC))} == {f"e{number}" for number in range(12)}
+
+
+@pytest.mark.parametrize(("taken", "told", "gone"), [(False, False, 0), (True, False, 2), (False, True, 3)])
+def test_files_are_thrown_away_when_they_are_old_and_taken_in(
+    tmp_path: Path, taken: bool, told: bool, gone: int
+) -> None:
+    now = datetime.now(UTC)
+    old = tmp_path / "logs" / "events"
+    old.mkdir(parents=True)
+    for days in (0, 5, 9, 10, 11):
+        (old / f"{now - timedelta(days=days):%Y-%m-%d}-x.jsonl").write_text("{}\n")
+    late = old / f"{now - timedelta(days=12):%Y-%m-%d}-x.jsonl"
+    ingested = now + timedelta(days=1) if taken else None
+    if not told:
+        late.write_text("{}\n")
+        os.utime(late, ((now + timedelta(days=2)).timestamp(),) * 2)  # written after `ingest` ran
+    event_log = EventLog(
+        Workspace(tmp_path), Metrics(), LogConfig(keep_days=8, drop_untaken=told), taken_until=lambda: ingested
+    )
+    event_log._look()
+    event_log.close()
+    assert 5 + (not told) - len(list(old.iterdir())) == (gone if told or not taken else 3)
+    assert late.exists() == (not told)
+
+
+def test_a_disk_that_hangs_refuses_events_at_once_and_says_so(
+    event_log: EventLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given up while it waited is not written when the disk is back."""
+    hangs, began, write = threading.Event(), threading.Event(), event_log._append
+
+    def append_late(*arguments: Any) -> Any:
+        began.set()
+        hangs.wait(60)
+        return write(*arguments)
+
+    monkeypatch.setattr(event_log, "_config", LogConfig(seconds=0.05))
+    monkeypatch.setattr(event_log, "_append", append_late)
+    event_log.log_impressions(shown(1))
+    assert began.wait(60)
+    for number in range(3):
+        with pytest.raises(LogFailed, match="post them again"):
+            event_log.log_events([event(id=f"refused-{number}")])
+    assert event_log.state == "the disk hangs"
+    hangs.set()
+    monkeypatch.setattr(event_log, "_config", LogConfig(seconds=60))
+    wait_until(lambda: event_log.state == log.WRITABLE)
+    event_log.log_events([event(id="taken")])
+    event_log.close()
+    written = [line["id"] for line in lines(event_log._identified.folder)]
+    assert written == ["r-1", "taken"]
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    until = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_workspace_that_was_deleted_gets_no_new_log(
+    workspace: Workspace, engine: Engine, served: httpx.Client
+) -> None:
+    job_id = engine.servable.index.ids[0]
+    assert served.get("/readyz").status_code == 200
+    workspace.root.rename(workspace.root.with_name("gone"))
+    answer = served.post("/v1/events", json={"member_id": "m", "job_id": job_id, "action": "view"})
+    assert (answer.status_code, answer.json()["reason"]) == (503, "log_failed")
+    assert answer.headers["retry-after"] == "1" and str(workspace.root) not in answer.text
+    assert not workspace.root.exists()
+    ready = served.get("/readyz")
+    assert (ready.status_code, ready.json()["reason"]) == (503, "not_ready") and "log" in ready.json()["message"]
+    assert served.post("/v1/recommend", json={"member_id": "m", "k": 3}).status_code == 200
+
+
+def test_a_full_disk_is_not_ready_before_anybody_posts(event_log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    event_log._root.joinpath("logs").mkdir(exist_ok=True)
+    event_log._look()
+    assert event_log.state == log.WRITABLE
+    full = os.statvfs(event_log._root)
+    monkeypatch.setattr(os, "statvfs", lambda _: types.SimpleNamespace(f_bavail=1, f_frsize=full.f_frsize))
+    event_log._look()
+    assert event_log.state == "the disk is full"

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from ranking.rank import as_retrieved
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
+from serving.log_files import read_day
 from serving.schemas import RecommendRequest
 
 Someone = Callable[[], str]
@@ -88,8 +90,7 @@ def test_reasons_and_sources_are_logged_as_events(workspace: Workspace, member_i
         answer = recommend(client, member_id=member_ids[0], k=3)
         event = {"request_id": answer["request_id"], "job_id": job_ids(answer)[0], "action": "dismiss"}
         client.post("/v1/events", json=event | {"reason": "closed"})
-    [path] = (workspace.logs / "events").glob("*.jsonl")
-    events = [Event.model_validate_json(line) for line in path.read_bytes().splitlines()]
+    events = [Event.model_validate(row) for row in read_day(workspace, datetime.now(UTC))]
     assert [event.reason for event in events if event.action == "dismiss"] == ["closed"]
     shown = [event.found_by.split(",") for event in events if event.action == "impression"]
     assert shown == [result["found_by"] for result in answer["results"]]

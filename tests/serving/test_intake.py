@@ -22,6 +22,7 @@ from serving.engine import Engine
 from serving.event_log import LogFailed
 from serving.http.run import running
 from serving.intake import CLOCK_SKEW
+from serving.log_files import read_day
 from serving.schemas import MAX_EVENTS
 
 Someone = Callable[[], str]
@@ -269,7 +270,7 @@ def test_what_the_service_knows_better_is_not_taken_from_a_client(
     assert post(served, event | lies | {"id": "lied"})["accepted"] == 1
     post(served, {"id": "bare", "job_id": job_ids(found)[1], "action": "view", "member_id": member_id} | lies)
     engine.close()
-    rows = {row["id"]: row for path in workspace.logs.rglob("*.jsonl") for row in map(json.loads, path.open())}
+    rows = {row["id"]: row for row in read_day(workspace, datetime.now(UTC))}
     versions = f"{found['bundle_version']}/{found['index_version']}"
     said = [
         (rows[id_]["position"], rows[id_]["propensity"], rows[id_]["logged_by"], rows[id_]["found_by"])

@@ -11,7 +11,6 @@ import pytest
 from contracts.workspace import Workspace
 from retrieval.rules.rules import load_rules
 from serving import recovery
-from serving.event_log import day_file
 from serving.recovery import read_unclicked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,7 +28,7 @@ def test_of_a_log_that_is_too_long_the_newest_days_are_read(tmp_path: Path, monk
             "job_id": f"j{days}",
             "action": "impression",
         }
-        day_file(workspace, time).write_text(json.dumps(row) + "\n{cut off")
+        (workspace.logs / "events" / f"{time:%Y-%m-%d}.jsonl").write_text(json.dumps(row) + "\n{cut off")
     rule = next(rule for rule in load_rules().rules if rule.when.seen)
     assert set(read_unclicked(workspace, [rule], START).of("ann")) == {"j0", "j1", "j2"}
     assert read_unclicked(workspace, [], START).of("ann") == {}

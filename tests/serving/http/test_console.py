@@ -15,6 +15,7 @@ from contracts.tables import read_table
 from contracts.workspace import Workspace
 from serving.engine import Engine
 from serving.http.console import words
+from serving.log_files import read_file
 
 RESULT = re.compile(r'<h2><a href="(/console/jobs/[^"]+)">(.*?)</a></h2>')
 WHY = re.compile(r'href="(/console/why/[^"]+)"')
@@ -100,8 +101,8 @@ def test_what_is_tried_is_not_logged_as_shown(engine: Engine, served: httpx.Clie
     page(served.get("/console", params={"q": "nurse"}))
     api = served.post("/v1/search", json={"query": "nurse", "k": 3}).json()
     engine.close()
-    logged = [line for path in workspace.logs.rglob("*.jsonl") for line in path.read_text().splitlines()]
-    assert len(logged) == len(api["results"]) and all(api["request_id"] in line for line in logged)
+    logged = [row for path in workspace.logs.rglob("*.jsonl") for row in read_file(path)]
+    assert [row["request_id"] for row in logged] == [api["request_id"]] * len(api["results"])
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

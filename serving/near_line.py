@@ -1,0 +1,187 @@
+"""Keeps the services on one online store up to date with each other, and the store with the log.
+
+A thread tells the others what this service took in and showed, through the store's stream, and counts what they tell.
+What the store did not take when it was posted is folded in from the log, once the store answers again. Both may be told
+twice and change nothing then, so neither needs an acknowledgement.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from contracts.records import Event
+from serving.counts import Counts
+from serving.current import Current
+from serving.folding import folds
+from serving.log_files import Position, read_lines
+from serving.logger import log
+from serving.metrics import Metrics
+
+TELL_SECONDS = 0.2
+"""Between two looks at the stream: others know within that, and the time of two calls of the store."""
+SLICE_SECONDS = 0.01
+"""Between two slices of much work, so that requests go first."""
+SLICE = 500
+"""Lines that are folded in, and entries of the stream that are sent or read, at a time."""
+MAX_WAITING = 20_000
+"""Entries that wait for a store that is down; then the oldest go, since the log has their events."""
+
+
+class NearLine:
+    """The thread, and what waits for it. Safe to share between threads."""
+
+    def __init__(self, current: Current, counts: Counts, metrics: Metrics, origin: str, since: datetime) -> None:
+        """Start the thread.
+
+        Args:
+            current: What is served.
+            counts: Counts what others tell.
+            metrics: Count the entries.
+            origin: Name of this service among the others.
+            since: What others took in before is counted already: when the index was built.
+        """
+        self._current, self._counts, self._metrics, self._origin, self._since = current, counts, metrics, origin, since
+        self._waiting: deque[bytes] = deque()
+        self._unfolded: dict[Path, int] = {}
+        self._lock = threading.Lock()
+        self._position, self._problem = "", ""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="near-line", daemon=True)
+        self._thread.start()
+
+    def tell_events(self, events: Iterable[Event]) -> None:
+        """Tell the others what people did."""
+        said = [(e.member_id, e.job_id, e.action, e.time.isoformat()) for e in events]
+        if said:
+            self._tell({"events": said})
+
+    def tell_shown(self, member_id: str, job_ids: Sequence[str], time: datetime) -> None:
+        """Tell the others what a member was shown."""
+        self._tell({"shown": (member_id, job_ids, time.isoformat())})
+
+    def fold_later(self, position: Position) -> None:
+        """Fold in what the log has from a position to the end of its file."""
+        with self._lock:
+            known = self._unfolded.get(position.path, position.offset)
+            self._unfolded[position.path] = min(known, position.offset)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the store still lacks something of the log."""
+        return bool(self._unfolded)
+
+    def close(self) -> None:
+        """Tell what waits, once, and stop."""
+        self._stop.set()
+        self._thread.join(10)
+
+    def _tell(self, said: Mapping[str, Any]) -> None:
+        entry = orjson.dumps({"from": self._origin, "at": datetime.now(UTC), **said})
+        with self._lock:
+            self._waiting.append(entry)
+            dropped = len(self._waiting) > MAX_WAITING
+            if dropped:
+                self._waiting.popleft()
+        if dropped:
+            self._metrics.news.labels("dropped").inc()
+
+    def _run(self) -> None:
+        more = False
+        while not self._stop.wait(SLICE_SECONDS if more else TELL_SECONDS):
+            more = any([self._step(step) for step in (self._send, self._read, self._fold)])
+        self._step(self._send)
+
+    def _step(self, step: Any) -> bool:
+        """Whether a step has more to do; not where it fails, which is said once."""
+        try:
+            more = bool(step())
+        except Exception as error:  # whatever a store or a file raises; the service goes on
+            problem = type(error).__name__
+            if problem != self._problem:
+                log.warning("near_line", step=step.__name__, cause=problem)
+            self._problem = problem
+            return False
+        return more
+
+    def _send(self) -> bool:
+        with self._lock:
+            entries = list(islice(self._waiting, SLICE))
+        if entries:
+            with self._current.use() as servable:
+                servable.members.publish(entries)
+            self._metrics.news.labels("sent").inc(len(entries))
+            with self._lock:
+                for entry in entries:
+                    if self._waiting and self._waiting[0] is entry:  # else it was dropped meanwhile
+                        self._waiting.popleft()
+        return len(entries) == SLICE
+
+    def _read(self) -> bool:
+        with self._current.use() as servable:
+            news = servable.members.news(self._position, SLICE)
+            for position, entry in news:
+                self._take(servable, entry)
+                self._position = position
+        return len(news) == SLICE
+
+    def _take(self, servable: Any, entry: bytes) -> None:
+        """Count what another service tells; what is none of our entries is passed over and counted."""
+        try:
+            said = orjson.loads(entry)
+            if said["from"] == self._origin:
+                return
+            if "shown" in said:
+                member_id, job_ids, time = said["shown"]
+                self._counts.add_shown(member_id, job_ids, datetime.fromisoformat(time))
+            elif datetime.fromisoformat(said["at"]) >= self._since:
+                self._counts.add(servable, [_event(*event) for event in said["events"]])
+        except (ValueError, TypeError, KeyError):
+            self._metrics.news.labels("unreadable").inc()
+            return
+        self._metrics.news.labels("read").inc()
+
+    def _fold(self) -> bool:
+        with self._lock:
+            path, offset = next(iter(self._unfolded.items()), (None, 0))
+        if path is None:
+            return False
+        lines = list(islice(read_lines(path, offset), SLICE))
+        events = _posted(row for _, rows in lines for row in rows)
+        if events:
+            with self._current.use() as servable:
+                members = servable.members
+                erased = members.erased(sorted({event.member_id for event in events}))
+                members.fold(folds(servable, [event for event in events if event.member_id not in erased]))
+        with self._lock:
+            if self._unfolded.get(path) == offset:  # else an earlier place was added meanwhile
+                del self._unfolded[path]
+                if lines:
+                    self._unfolded[path] = lines[-1][0]
+        return bool(self._unfolded)
+
+
+def _posted(rows: Iterable[Mapping[str, Any]]) -> list[Event]:
+    """The events of members that are folded, each id once."""
+    events: dict[str, Event] = {}
+    for row in rows:
+        if row["action"] != "impression" and row["member_id"] and row["id"] not in events:
+            try:
+                events[row["id"]] = Event.model_validate(row)
+            except ValidationError:
+                continue  # `ingest` sets it aside
+    return list(events.values())
+
+
+def _event(member_id: str, job_id: str, action: str, time: str) -> Event:
+    return Event.model_validate(
+        {"id": "told", "member_id": member_id, "job_id": job_id, "action": action, "time": datetime.fromisoformat(time)}
+    )

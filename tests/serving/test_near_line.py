@@ -1,0 +1,230 @@
+"""Services on one online store know of each other's events, and none is lost while the store is stopped or gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from contracts.workspace import Workspace
+from feature_repo.config import StoreConfig
+from feature_repo.store import apply, materialize
+from serving.config import ServeConfig
+from serving.engine import Engine
+from serving.http.run import running
+from tests.serving.redis_server import RedisServer
+
+CONFIG = ServeConfig(deadline=60, store=StoreConfig(read_seconds=10, write_seconds=10, probe_seconds=0.1))
+IMPATIENT = ServeConfig(deadline=60, store=StoreConfig(read_seconds=0.2, write_seconds=0.2, probe_seconds=0.1))
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    (tmp_path / "redis").mkdir()
+    server = RedisServer(tmp_path / "redis")
+    monkeypatch.setenv("REDIS_URL", server.address)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def on_redis(workspace: Workspace, redis_server: RedisServer) -> Workspace:
+    apply(workspace, profile="redis")
+    materialize(workspace)
+    return workspace
+
+
+def until(there: Callable[[], Any]) -> None:
+    end = time.monotonic() + 60
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def recommend(client: httpx.Client, member_id: str, **body: Any) -> dict[str, Any]:
+    answer = client.post("/v1/recommend", json={"member_id": member_id, **body})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def post(client: httpx.Client, events: Any) -> dict[str, Any]:
+    answer = client.post("/v1/events", json=events)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def job_ids(answer: dict[str, Any]) -> list[str]:
+    return [result["job_id"] for result in answer["results"]]
+
+
+@pytest.fixture(params=["one folder, SQLite", "two folders, Redis"])
+def replicas(
+    request: pytest.FixtureRequest, workspace: Workspace, tmp_path: Path
+) -> Iterator[tuple[tuple[Engine, httpx.Client], tuple[Engine, httpx.Client]]]:
+    """Two services on one store: processes on one workspace, or machines with a workspace each."""
+    places = [workspace, workspace]
+    if "Redis" in request.param:
+        request.getfixturevalue("on_redis")
+        shutil.copytree(workspace.root, tmp_path / "other")
+        places = [workspace, Workspace(tmp_path / "other")]
+    workspace.rules.write_text(json.dumps({"rules": [SEEN]}))
+    with ExitStack() as stack:
+        found = []
+        for place in places:
+            shutil.copy(workspace.rules, place.rules) if place is not workspace else None
+            engine = Engine(place, CONFIG)
+            url = stack.enter_context(running(engine))
+            found.append((engine, stack.enter_context(httpx.Client(base_url=url, timeout=60))))
+        yield found[0], found[1]
+
+
+SEEN = {
+    "name": "seen",
+    "reason": "other",
+    "enabled": True,
+    "surfaces": ["recommendation"],
+    "because": "it was shown before",
+    "when": {"seen": {"times": 1, "days": 7}},
+    "action": "demote",
+}
+
+
+def test_of_what_was_applied_to_half_here_and_half_there_nothing_is_shown_again(
+    replicas: tuple[tuple[Engine, httpx.Client], ...], member_ids: list[str]
+) -> None:
+    clients = [client for _, client in replicas]
+    ids = job_ids(recommend(clients[0], member_ids[0], k=100))
+    events = [{"member_id": member_ids[0], "job_id": job_id, "action": "apply"} for job_id in ids]
+    with ThreadPoolExecutor(8) as pool:
+        replies = list(pool.map(lambda i: post(clients[i % 2], events[i]), range(len(events))))
+    assert len(ids) > 50 and all(reply["accepted"] == 1 and not reply["degraded"] for reply in replies)
+    for client in clients:
+        assert not set(ids) & set(job_ids(recommend(client, member_ids[0], k=150)))
+
+
+def test_one_id_posted_to_both_is_accepted_once(
+    replicas: tuple[tuple[Engine, httpx.Client], ...], member_ids: list[str]
+) -> None:
+    job_id = replicas[0][0].servable.index.ids[0]
+    event = {"id": "to-both", "member_id": member_ids[1], "job_id": job_id, "action": "view"}
+    replies = [post(client, event) for _, client in replicas]
+    assert [(reply["accepted"], reply["duplicates"]) for reply in replies] == [(1, 0), (0, 1)]
+
+
+def test_what_one_shows_and_counts_the_other_knows(
+    replicas: tuple[tuple[Engine, httpx.Client], ...], member_ids: list[str]
+) -> None:
+    (one, here), (other, there) = replicas
+    row = other.servable.index.rows([one.servable.index.ids[5]])
+    before = other.servable.index.activity.views(row, datetime.now(UTC), 1)[0]
+    view = {"member_id": member_ids[2], "job_id": one.servable.index.ids[5], "action": "view"}
+    post(here, [view, view])
+    first = recommend(here, member_ids[3], k=3)
+    until(lambda: other.servable.index.activity.views(row, datetime.now(UTC), 1)[0] == before + 1)
+    until(lambda: set(other._unclicked.of(member_ids[3])) == set(job_ids(first)))
+    assert not set(job_ids(first)) & set(job_ids(recommend(there, member_ids[3], k=3)))
+
+
+@pytest.mark.parametrize("fault", ["hang", "kill"])
+def test_a_store_that_hangs_or_is_gone_costs_the_features_alone_and_nothing_acknowledged(
+    on_redis: Workspace, redis_server: RedisServer, member_ids: list[str], fault: str
+) -> None:
+    """It is used again without a restart, and then knows the events that were accepted meanwhile."""
+    engine = Engine(on_redis, IMPATIENT)
+    with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
+        jobs = job_ids(recommend(client, member_ids[0], k=5))
+        getattr(redis_server, fault)()
+        for job_id in jobs:
+            answer = recommend(client, member_ids[0], k=5)
+            assert "features" in answer["degraded"] and answer["results"]
+            reply = post(client, {"member_id": member_ids[0], "job_id": job_id, "action": "apply"})
+            assert (reply["accepted"], reply["degraded"]) == (1, ["features"])
+        assert recommend(client, "", k=5)["degraded"] == []
+        ready = client.get("/readyz")
+        assert ready.status_code == 200 and ready.json()["features"] != "closed"
+        assert 'rolecall_breaker_state{dependency="features"} 0.0' not in client.get("/metrics").text
+        redis_server.go_on() if fault == "hang" else redis_server.start()
+        until(lambda: client.get("/readyz").json()["features"] == "closed")
+        until(lambda: not engine._near_line.behind)
+        answer = recommend(client, member_ids[0], k=150)
+        assert answer["degraded"] == [] and not set(jobs) & set(job_ids(answer))
+        assert set(engine.servable.members.read(member_ids[0]).activity.applied) >= set(jobs)
+
+
+def test_what_a_store_did_not_take_before_a_restart_it_takes_after(
+    on_redis: Workspace, redis_server: RedisServer, member_ids: list[str]
+) -> None:
+    engine = Engine(on_redis, IMPATIENT)
+    job_id = engine.servable.index.ids[0]
+    redis_server.kill()
+    reply = engine.record({"id": "before", "member_id": member_ids[0], "job_id": job_id, "action": "apply"})
+    assert (reply.accepted, reply.degraded) == (1, ("features",))
+    engine.close()
+    redis_server.start()
+    engine = Engine(on_redis, CONFIG)
+    until(lambda: not engine._near_line.behind)
+    assert job_id in engine.servable.members.read(member_ids[0]).activity.applied
+    engine.close()
+
+
+def test_a_member_who_was_erased_does_not_come_back_with_the_log(workspace: Workspace, member_ids: list[str]) -> None:
+    engine = Engine(workspace, CONFIG)
+    job_id = engine.servable.index.ids[0]
+    for member_id in member_ids[:2]:
+        engine.record({"member_id": member_id, "job_id": job_id, "action": "apply"})
+    engine._near_line.close()
+    engine.servable.members.erase(member_ids[0])
+    assert engine.servable.members.news("") == [] or member_ids[0] not in str(engine.servable.members.news(""))
+    engine.close()
+    engine = Engine(workspace, CONFIG)
+    until(lambda: not engine._near_line.behind)
+    assert not engine.servable.members.read(member_ids[0]).known
+    assert engine.servable.members.read(member_ids[1]).activity.applied == (job_id,)
+    engine.close()
+
+
+def test_a_store_that_another_process_locks_keeps_nobody_waiting(workspace: Workspace, member_ids: list[str]) -> None:
+    engine = Engine(workspace, IMPATIENT)
+    job_id = engine.servable.index.ids[0]
+    holder = sqlite3.connect(workspace.feature_repo / "data" / "online_store.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    reply = engine.record({"member_id": member_ids[0], "job_id": job_id, "action": "apply"})
+    assert (reply.accepted, reply.degraded) == (1, ("features",))
+    holder.execute("ROLLBACK")
+    holder.close()
+    until(lambda: not engine._near_line.behind)
+    assert job_id in engine.servable.members.read(member_ids[0]).activity.applied
+    engine.close()
+
+
+def test_a_post_of_many_people_reads_and_writes_the_store_a_few_times(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(workspace, CONFIG)
+    engine._near_line.close()
+    members, calls = engine.servable.members, []
+    for lane in (members._reads, members._writes):
+        run = lane.run
+        monkeypatch.setattr(lane, "run", lambda call, run=run: (calls.append(1), run(call))[1])
+    job_id = engine.servable.index.ids[0]
+    reply = engine.record([{"member_id": f"new-{n}", "job_id": job_id, "action": "view"} for n in range(1_000)])
+    assert reply.accepted == 1_000 and len(calls) == 3
+    assert members.read("new-999").known
+    engine.close()
+
+
+def test_a_clock_by_which_no_job_is_open_is_not_ready(shared: tuple[Engine, str]) -> None:
+    engine, _ = shared
+    assert engine.problem() == ""
+    now = datetime.now(UTC) - timedelta(days=400)
+    assert f"{now:%Y-%m-%d}" in engine.problem(now) and "clock" in engine.problem(now)
