@@ -9,19 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any, Literal
 
 from feast.feature_view import FeatureView
+from feast.infra.online_stores.helpers import _mmh3, _redis_key, compute_versioned_name
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import RepoConfig
 from feast.utils import make_tzaware
+from google.protobuf.timestamp_pb2 import Timestamp
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 Row = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 """Key, features, event time, created time."""
+SET_IF_OF_TIME = """
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
+if tonumber(ARGV[3]) > 0 then redis.call('EXPIRE', KEYS[1], ARGV[3]) end
+return 1
+"""
+"""Set a hash's fields if the field with its time is as it was read ("": not there)."""
 LACKING = datetime(1970, 1, 1, tzinfo=UTC)
 """What Feast reads as the time of a key that Redis lacks."""
 
@@ -42,8 +52,7 @@ BATCH_SECONDS = 30.0
 
 
 class KeepNewerRedisOnlineStore(RedisOnlineStore):
-    """A push between the look at the times and the write, some milliseconds, may still be replaced: loading again
-    brings it back, since the history has it by then."""
+    """Writes rows that are not older than the stored ones, whoever else writes meanwhile."""
 
     _seconds = BATCH_SECONDS
 
@@ -73,5 +82,32 @@ class KeepNewerRedisOnlineStore(RedisOnlineStore):
     ) -> None:
         stored = self.online_read(config, table, [key for key, *_ in data], [table.features[0].name])
         times = [time or LACKING for time, _ in stored]
-        rows = [row for row, time in zip(data, times, strict=True) if time == LACKING or make_tzaware(row[2]) >= time]
-        super().online_write_batch(config, table, rows, progress)
+        rows = [
+            (row, time)
+            for row, time in zip(data, times, strict=True)
+            if time == LACKING or make_tzaware(row[2]) >= time
+        ]
+        lost = self._write(config, table, rows)
+        if progress:
+            progress(len(rows) - len(lost))
+        if lost:
+            self.online_write_batch(config, table, lost, progress)
+
+    def _write(self, config: RepoConfig, table: FeatureView, rows: list[tuple[Row, datetime]]) -> list[Row]:
+        """Write each row whose stored time is as it was read; returns the others."""
+        view, ttl = compute_versioned_name(table), config.online_store.key_ttl_seconds or 0
+        with self._get_client(config.online_store).pipeline(transaction=False) as pipeline:
+            for (key, values, time, _), before in rows:
+                fields = {f"_ts:{view}": _stored(time)}
+                fields |= {_mmh3(f"{view}:{name}"): value.SerializeToString() for name, value in values.items()}
+                name = _redis_key(config.project, key, config.entity_key_serialization_version)
+                old = b"" if before == LACKING else _stored(before)
+                pipeline.eval(SET_IF_OF_TIME, 1, name, f"_ts:{view}", old, ttl, *chain.from_iterable(fields.items()))
+            return [row for (row, _), done in zip(rows, pipeline.execute(), strict=True) if not done]
+
+
+def _stored(time: datetime) -> bytes:
+    """A time as Feast stores it."""
+    stamp = Timestamp()
+    stamp.FromDatetime(make_tzaware(time))
+    return bytes(stamp.SerializeToString())

@@ -95,8 +95,8 @@ class Intake:
         self._counts.add(servable, new)
         self._near_line.tell_events(new)
         folded = asked and self._fold(servable, new)
-        if not folded and position is not None:
-            self._near_line.fold_later(position)
+        if position is not None:
+            self._near_line.logged(position) if folded else self._near_line.fold_later(position)
         for outcome, count in (
             ("accepted", len(new)),
             ("duplicate", len(good) - len(new)),

@@ -8,6 +8,7 @@ twice and change nothing then, so neither needs an acknowledgement.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ SLICE_SECONDS = 0.01
 """Between two slices of much work, so that requests go first."""
 SLICE = 500
 """Lines that are folded in, and entries of the stream that are sent or read, at a time."""
+LOST_SECONDS, MARK_SECONDS = 60.0, 5.0
+"""What was posted so long before a store failed is folded in once more, to the grain of a mark."""
 MAX_WAITING = 20_000
 """Entries that wait for a store that is down; then the oldest go, since the log has their events."""
 
@@ -52,7 +55,9 @@ class NearLine:
         self._current, self._counts, self._metrics, self._origin, self._since = current, counts, metrics, origin, since
         self._waiting: deque[bytes] = deque()
         self._unfolded: dict[Path, int] = {}
+        self._marks: deque[tuple[float, Position]] = deque()
         self._lock = threading.Lock()
+        self._lost = False
         self._position, self._problem = "", ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="near-line", daemon=True)
@@ -67,6 +72,15 @@ class NearLine:
     def tell_shown(self, member_id: str, job_ids: Sequence[str], time: datetime) -> None:
         """Tell the others what a member was shown."""
         self._tell({"shown": (member_id, job_ids, time.isoformat())})
+
+    def logged(self, position: Position) -> None:
+        """Remember where the log stood of late: a store that comes back may have lost the last it was told."""
+        now = time.monotonic()
+        with self._lock:
+            if not self._marks or now - self._marks[-1][0] >= MARK_SECONDS:
+                self._marks.append((now, position))
+            while len(self._marks) > 1 and now - self._marks[1][0] >= LOST_SECONDS:
+                self._marks.popleft()
 
     def fold_later(self, position: Position) -> None:
         """Fold in what the log has from a position to the end of its file."""
@@ -105,6 +119,7 @@ class NearLine:
         try:
             more = bool(step())
         except Exception as error:  # whatever a store or a file raises; the service goes on
+            self._lost = True
             problem = type(error).__name__
             if problem != self._problem:
                 log.warning("near_line", step=step.__name__, cause=problem)
@@ -128,6 +143,10 @@ class NearLine:
     def _read(self) -> bool:
         with self._current.use() as servable:
             news = servable.members.news(self._position, SLICE)
+            if self._lost:  # it is back, and may not have kept the last seconds
+                self._lost = False
+                for _, logged in list(self._marks):
+                    self.fold_later(logged)
             for position, entry in news:
                 self._take(servable, entry)
                 self._position = position

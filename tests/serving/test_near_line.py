@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -18,9 +19,11 @@ import pytest
 
 from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
+from feature_repo.online import MemberRow
 from feature_repo.store import apply, materialize
 from serving.config import ServeConfig
 from serving.engine import Engine
+from serving.event_log import LogConfig
 from serving.http.run import running
 from tests.serving.redis_server import RedisServer
 
@@ -228,3 +231,61 @@ def test_a_clock_by_which_no_job_is_open_is_not_ready(shared: tuple[Engine, str]
     assert engine.problem() == ""
     now = datetime.now(UTC) - timedelta(days=400)
     assert f"{now:%Y-%m-%d}" in engine.problem(now) and "clock" in engine.problem(now)
+
+
+def test_a_service_starts_without_its_store_and_uses_it_once_it_is_there(
+    on_redis: Workspace, redis_server: RedisServer, member_ids: list[str]
+) -> None:
+    redis_server.kill()
+    with running(Engine(on_redis, IMPATIENT)) as url, httpx.Client(base_url=url, timeout=60) as client:
+        assert "features" in recommend(client, member_ids[0], k=3)["degraded"]
+        redis_server.start()
+        until(lambda: client.get("/readyz").json()["features"] == "closed")
+        answer = recommend(client, member_ids[0], k=3)
+        assert (answer["degraded"], answer["member_known"]) == ([], True)
+
+
+def test_what_a_store_forgot_as_it_died_it_is_told_again(
+    on_redis: Workspace, redis_server: RedisServer, member_ids: list[str]
+) -> None:
+    """It had answered, but not yet written its file."""
+    engine = Engine(on_redis, IMPATIENT)
+    job_id = engine.servable.index.ids[0]
+    reply = engine.record({"member_id": member_ids[0], "job_id": job_id, "action": "apply"})
+    assert (reply.accepted, reply.degraded) == (1, ())
+    redis_server.kill()
+    until(lambda: engine.features_state != "closed")
+    redis_server.forget()
+    redis_server.start()
+    until(lambda: engine.features_state == "closed")
+    until(lambda: _read(engine, member_ids[0]).activity.applied == (job_id,))
+    engine.close()
+
+
+def _read(engine: Engine, member_id: str) -> MemberRow:
+    try:
+        return engine.servable.members.read(member_id)
+    except Exception:  # as long as it is not there
+        return MemberRow(known=False)
+
+
+def test_a_log_whose_disk_hangs_keeps_no_answer_waiting(workspace: Workspace, member_ids: list[str]) -> None:
+    """A pipe that nobody reads hangs whoever opens it."""
+    engine = Engine(workspace, ServeConfig(deadline=60, log=LogConfig(seconds=0.2)))
+    with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
+        event = {"id": "again", "member_id": member_ids[0], "job_id": engine.servable.index.ids[0], "action": "view"}
+        engine._log._identified.make_folder()
+        pipe = engine._log._identified.path()
+        os.mkfifo(pipe)
+        for _ in range(3):
+            answer = client.post("/v1/events", json=event)
+            assert (answer.status_code, answer.json()["reason"]) == (503, "log_failed")
+            assert answer.headers["retry-after"] == "1" and str(workspace.root) not in answer.text
+            assert len(recommend(client, member_ids[0], k=3)["results"]) == 3
+        ready = client.get("/readyz")
+        assert ready.status_code == 503 and "hangs" in ready.json()["message"]
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        pipe.unlink()
+        until(lambda: client.get("/readyz").status_code == 200)
+        os.close(reader)
+        assert post(client, event)["accepted"] == 1
