@@ -6,11 +6,13 @@ The version is the hash of all content, so an edit after export is found before 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from contracts.errors import BundleMismatch
 from contracts.match import MATCH_VERSION
@@ -18,9 +20,11 @@ from contracts.records import Surface
 from contracts.text.work import Vocabulary
 from contracts.validation import typed
 from contracts.values import FrozenModel
-from contracts.versions import file_hash, json_hash
+from contracts.versions import file_hash, is_inside, json_hash
 
 MANIFEST = "bundle.json"
+GRAPHS = ("item.onnx", "prefix.onnx", "score.onnx", "tokenizer.json")
+"""Files that are served: a manifest without the hash of one says nothing of it."""
 FORMAT = 5
 """Raised with every field that is added, dropped or read otherwise: older bundles are then exported again."""
 
@@ -30,7 +34,18 @@ class Calibration(FrozenModel):
 
     from_rank: int = Field(0, description="First place in an answer that the map holds for; 0: place not known.")
     logits: tuple[float, ...] = Field(description="Logits at the knots, ascending.")
-    probabilities: tuple[float, ...] = Field(description="Probabilities at the knots.")
+    probabilities: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(description="Probabilities at the knots.")
+
+    @model_validator(mode="after")
+    def _is_a_map(self) -> Self:
+        logits = self.logits
+        if (
+            len(logits) != len(self.probabilities)
+            or any(a > b for a, b in pairwise(logits))
+            or not all(map(math.isfinite, logits))
+        ):
+            raise ValueError("a probability for each logit, and these finite and ascending")
+        return self
 
 
 class Blend(FrozenModel):
@@ -91,10 +106,10 @@ class Manifest(FrozenModel):
     feature_service: str = ""
     tasks: tuple[str, ...]
     task_sentences: Mapping[str, str]
-    item_tokens: int
-    hidden: int
-    max_prefix_tokens: int
-    max_item_tokens: int
+    item_tokens: int = Field(ge=1, le=1_024)
+    hidden: int = Field(ge=1, le=65_536)
+    max_prefix_tokens: int = Field(ge=1, le=131_072)
+    max_item_tokens: int = Field(ge=1, le=131_072)
     precision: str
     match_version: str = Field("", description="Of the comparisons that score.onnx reads; empty where it reads none.")
     vocabulary: Vocabulary = Field(Vocabulary(), description="The table of work that those comparisons read titles by.")
@@ -150,7 +165,13 @@ def read_manifest(folder: Path) -> Manifest:
         raise BundleMismatch(f"{folder} holds no {MANIFEST}", cure="run `rolecall export`") from error
     except ValidationError as error:
         raise typed(error, BundleMismatch, where=str(path), cure="export the bundle again", root="file") from error
+    if absent := sorted(set(GRAPHS) - set(manifest.files)):
+        cure = "export the bundle again"
+        raise BundleMismatch(f"files: no hash of {', '.join(absent)}", where=str(path), cure=cure)
     for name, expected in manifest.files.items():
+        if not is_inside(name):
+            what = f"files: {name[:80]!r} is no file of the folder"
+            raise BundleMismatch(what, where=str(path), cure="export the bundle again")
         if not (folder / name).is_file() or file_hash(folder / name) != expected:
             raise BundleMismatch(
                 f"{name} is missing or was changed after export", where=str(folder), cure="export the bundle again"

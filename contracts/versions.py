@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from contracts.errors import NotReady, NotWritten
@@ -54,6 +54,12 @@ def file_hash(path: Path) -> str:
 def row_hash(text: str, size: int = 16) -> str:
     """BLAKE2b of a row's text, `2 * size` hex digits: for rows by the million, where SHA-256 costs noticeable time."""
     return hashlib.blake2b(text.encode(), digest_size=size).hexdigest()
+
+
+def is_inside(name: str) -> bool:
+    """Whether a manifest's name of a file leads nowhere out of its folder."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and "\\" not in name
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from contracts.bundle import Blend, Manifest, Objective
+from contracts.errors import RolecallError
 from ranking.blend import blend_inputs
 from ranking.calibrate import probabilities
 from ranking.explain import demotion
@@ -21,6 +22,13 @@ from retrieval.index.job_index import JobIndex
 from retrieval.merge import below_others
 from retrieval.request import Request
 from retrieval.sources.registry import why as clause_of
+
+
+class NotFinite(RolecallError):
+    """The student's scores are no numbers: item tokens or weights are broken."""
+
+    reason, http_status = "not_finite", 503
+
 
 RANKED = 200
 """Candidates that the student scores; the others follow in the order of retrieval."""
@@ -195,6 +203,10 @@ def rank(
     rows = candidates.rows[:top]
     match = bins_read(index, scorer, request, rows, titles)
     logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows), match)
+    if not np.isfinite(logits).all():
+        raise NotFinite(
+            f"bundle {manifest.version} scored {int((~np.isfinite(logits)).any(1).sum())} jobs as no number"
+        )
     good = good_matches(manifest.good_match, logits, scorer.tasks)
     blend, inputs = blend_of(manifest, objective), None
     if blend is not None:

@@ -14,7 +14,7 @@ from contracts.errors import IndexMismatch, NotReady
 from contracts.match import MATCH_VERSION
 from contracts.validation import typed
 from contracts.values import FrozenModel
-from contracts.versions import file_hash
+from contracts.versions import file_hash, is_inside
 from retrieval.config import RetrievalConfig
 from retrieval.engines.config import FaissConfig
 from retrieval.words.config import TermsConfig
@@ -100,6 +100,9 @@ def check_files(folder: Path, manifest: IndexManifest) -> None:
     if not manifest.files:
         raise IndexMismatch("index.json names no parts", where=str(folder), cure=BUILD_AGAIN)
     for name, expected in manifest.files.items():
+        if not is_inside(name):
+            problem = f"index.json names {name[:80]!r}, which is no part of the folder"
+            raise IndexMismatch(problem, where=str(folder), cure=BUILD_AGAIN)
         path = folder / name
         if not path.is_file() or file_hash(path) != expected:
             problem = "it is not as it was built" if path.is_file() else "it is gone"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.bundle import FORMAT, MANIFEST, Manifest, content_version, read_manifest
+from contracts.bundle import FORMAT, GRAPHS, MANIFEST, Manifest, content_version, read_manifest
 from contracts.errors import BundleMismatch
 from contracts.match import MATCH_VERSION
 from contracts.versions import file_hash
@@ -14,7 +14,8 @@ from tests.make import refused
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    (tmp_path / "score.onnx").write_bytes(b"a graph")
+    for name in GRAPHS:
+        (tmp_path / name).write_bytes(b"a graph")
     manifest = Manifest(
         text_version="1-abc",
         tasks=("view",),
@@ -24,7 +25,7 @@ def bundle(tmp_path: Path) -> Path:
         max_prefix_tokens=64,
         max_item_tokens=32,
         precision="int8",
-        files={"score.onnx": file_hash(tmp_path / "score.onnx")},
+        files={name: file_hash(tmp_path / name) for name in GRAPHS},
     )
     version = content_version(manifest)
     manifest = manifest.model_copy(update={"version": version, "feature_service": f"student_{version}"})
@@ -97,3 +98,37 @@ def test_a_manifest_that_is_no_json_is_refused(bundle: Path) -> None:
 def test_a_folder_without_manifest_names_the_command(tmp_path: Path) -> None:
     with refused(BundleMismatch, "rolecall export"):
         read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "a/../../outside", "", "..\\outside"])
+def test_a_manifest_that_names_a_file_outside_the_folder_is_refused(bundle: Path, name: str) -> None:
+    (bundle.parent / "outside").write_bytes(b"x")
+    files = read_manifest(bundle).files
+    _edit(bundle, files={**files, name: file_hash(bundle.parent / "outside")})
+    with refused(BundleMismatch, where=MANIFEST):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize("left_out", GRAPHS)
+def test_a_manifest_that_leaves_a_served_file_out_is_refused(bundle: Path, left_out: str) -> None:
+    files = {name: digest for name, digest in read_manifest(bundle).files.items() if name != left_out}
+    _edit(bundle, files=files)
+    with refused(BundleMismatch, left_out):
+        read_manifest(bundle)
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("item_tokens", 10**9),
+        ("hidden", 0),
+        ("max_prefix_tokens", -1),
+        ("calibration", {"view": [{"logits": [0.0], "probabilities": [5.0]}]}),
+        ("calibration", {"view": [{"logits": [1.0, 0.0], "probabilities": [0.1, 0.2]}]}),
+        ("good_match", {"logits": [0.0, 1.0], "probabilities": [0.1]}),
+    ],
+)
+def test_a_manifest_with_an_absurd_value_is_refused_by_its_field(bundle: Path, field: str, value: object) -> None:
+    _edit(bundle, **{field: value})
+    with refused(BundleMismatch, field):
+        read_manifest(bundle)

@@ -1,5 +1,6 @@
 """Text comes out of cleaning as plain characters, and cleaning again changes nothing."""
 
+import html
 import re
 import unicodedata
 
@@ -92,6 +93,14 @@ def test_markup_is_what_one_expression_for_it_finds(text: str) -> None:
         "<b =",
         "<a:b",
         "data:a/b;base64,",
+        "<a on",
+        "<a/on ",
+        "<img src=",
+        "<img on",
+        "<b/b",
+        "on ",
+        "&amp;#38;",
+        "&am<i>p;",
     ],
 )
 def test_a_megabyte_of_hostile_text_is_cleaned_in_linear_time(hostile: str) -> None:
@@ -175,3 +184,62 @@ def test_cleaned_text_is_normal_and_has_no_control_characters(text: str) -> None
 )
 def test_markup_goes_and_words_stay(raw: str, clean: str) -> None:
     assert clean_text(raw) == clean
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<img src=x onerror=alert(1)",
+        "Nurse <img src=x onerror=alert(1) and more",
+        "<svg/onload=alert(1)>",
+        "<svg/onload=alert(1)",
+        "<img/src=x/onerror=alert(1)>",
+        "<x onclick=alert(1)>Nurse",
+        "<img alt onerror=alert(1)",
+        "<script>alert(1)",
+        "<style>*{display:none}",
+        "<iframe srcdoc=x",
+        "<a\x0chref=x onclick=alert(1)>",
+        "<img " + "a" * 3_000 + " onerror=alert(1)>",
+        "<on onload=alert(1)>",
+    ],
+)
+def test_markup_that_a_browser_would_mend_and_run_is_gone(markup: str) -> None:
+    for text in (markup, html.escape(markup), html.escape(html.escape(markup))):
+        cleaned = clean_text(text)
+        assert not re.search(r"<[a-z]|\bon[a-z]+=", cleaned, re.IGNORECASE), cleaned
+        assert clean_text(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    "text", ["List<String> of a <b and c> d", "pay < 50 and > 3", "</p", "I <3 nursing", "x <y on = z"]
+)
+def test_text_with_signs_of_its_own_stays(text: str) -> None:
+    assert clean_text(text) == text
+
+
+@pytest.mark.parametrize("levels", [1, 9, 40, 200])
+def test_markup_escaped_any_number_of_times_is_gone(levels: int) -> None:
+    text = "Nurse <b>now</b>"
+    for _ in range(levels):
+        text = html.escape(text)
+    assert clean_text(text) == "Nurse now"
+
+
+def test_what_would_unfold_for_longer_than_the_bound_loses_its_signs() -> None:
+    text = "<b>x</b>"
+    for _ in range(12):
+        text = text.replace("<", "&lt<i>;").replace(">", "&gt<i>;").replace("&lt<i>;i&gt<i>;", "<i>")
+    cleaned = clean_text("&l<i>t;" * 3 + "&<b>l&<b>t;t;" * 5 + text)
+    assert clean_text(cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\U000e0041\U000e0042", "\u2066\u2069", "\ufe00\ufe01\ufe02", "\U000e0100\U000e01ef", "\u3164"]
+)
+def test_text_that_nobody_sees_is_gone(hidden: str) -> None:
+    assert clean_text(f"Nurse{hidden}") == "Nurse"
+
+
+def test_an_emoji_keeps_its_one_variant() -> None:
+    assert clean_text("\u2764\ufe0f nursing") == "\u2764\ufe0f nursing"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -176,6 +178,17 @@ def test_past_the_deadline_the_answer_is_what_is_popular_nearby(hurried: Engine,
     answer = hurried.recommend(RecommendRequest(member_id=member_ids[0], k=5))
     assert len(answer.results) == 5
     assert answer.degraded == ("features", "retrieval")
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_are_none_of_an_answer(
+    ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch, broken: float
+) -> None:
+    items = engine.servable.index.items
+    monkeypatch.setattr(engine.servable.index, "items", lambda rows: np.full_like(items(rows), broken))
+    answer = ask()
+    assert answer["degraded"] == ["student"]
+    assert all(math.isfinite(result["score"]) for result in answer["results"])
 
 
 def test_a_bad_filter_is_an_error_even_past_the_deadline(hurried: Engine) -> None:
