@@ -71,6 +71,7 @@ from beam_jobs.read_out import (
 from beam_jobs.snapshot import close_absent
 from beam_jobs.spill import Spilled, read_spilled, spill
 from contracts.arrow import TIME, to_table
+from contracts.erased import ErasedMembers
 from contracts.errors import TooManyRejects
 from contracts.progress import Progress
 from contracts.reading.times import TimeReading
@@ -82,7 +83,7 @@ from contracts.text.verbalizer import content_hash
 from contracts.versions import write_text
 from contracts.workspace import Workspace
 from sources import quarantine
-from sources.check import RowChecker, check_known, is_stranger, named_id, with_time
+from sources.check import RowChecker, check_known, is_stranger, named_id, owner, with_time
 from sources.findings import Finding, Findings
 from sources.layout import unread_files
 from sources.open import open_source
@@ -102,6 +103,7 @@ _LISTED_FINDINGS = 20
 _FOUND = ".found "
 """In a counter's name, between a table and a finding with its first row as JSON."""
 _SAID = {
+    "erased": "rows of members who were erased: left out for good (`rolecall erase`)",
     "strangers": "of nobody who is among the members: kept, with no text of the member's own",
     "stamped": "rows say no updated_at; they count from this load on",
     "edited": "rows are edits of what was there; those that bring no newer updated_at count from this load on",
@@ -301,6 +303,7 @@ class CheckRows(beam.DoFn):
         self._checker = RowChecker(self._now, self._reading, self._source)
         self._hashes: dict[str, RowHashes] = {}
         self._ids: dict[str, set[str]] = {}
+        self._erased = ErasedMembers(self._workspace)
 
     def process(self, piece: Piece) -> Iterator[Any]:
         table = piece.shard.table
@@ -344,10 +347,13 @@ class CheckRows(beam.DoFn):
         kept: list[int] = []
         rejects: list[Reject] = []
         stamped: list[bool] = []
-        duplicates = skipped = strangers = 0
+        duplicates = skipped = strangers = erased = 0
         for i, row in enumerate(batch):
             if row.value is not None and stored[i]:
                 skipped += 1
+                continue
+            if len(self._erased) and owner(row) in self._erased:
+                erased += 1  # before it is checked: what does not fit of it must not be set aside
                 continue
             row, is_stamped = with_time(row, self._now)
             result = self._checker.check(row)
@@ -372,6 +378,7 @@ class CheckRows(beam.DoFn):
             ("quarantined", len(rejects)),
             ("strangers", strangers),
             ("stamped", sum(stamped)),
+            ("erased", erased),
         ):
             count(f"{table}.{name}", number)
         carried = {

@@ -154,6 +154,16 @@ class Workspace:
         return self._current(self.links, "rolecall links learn")
 
     @property
+    def erased(self) -> Path:
+        """Hashes of the ids of members who were erased (`contracts.erased`)."""
+        return self.root / "erased.json"
+
+    @property
+    def erasing(self) -> Path:
+        """Members who were erased online, and whose rows `rolecall erase` has to rewrite yet."""
+        return self.root / "erasing.json"
+
+    @property
     def logs(self) -> Path:
         """What the service showed, as `Event` rows in JSONL."""
         return self.root / "logs"

@@ -15,7 +15,7 @@ from feature_repo.config import StoreConfig
 from feature_repo.guard import STATES, Guard, State
 from feature_repo.pushed import PushedRows
 from feature_repo.rows import Pushed, Rows
-from feature_repo.store import check_service, open_store
+from feature_repo.store import CONFIG, check_service, open_store
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 READERS = 4
 """Threads that read: as many requests as one store serves at once."""
 CLOSE_SECONDS = 1.0
+_PATIENT = 30.0
+"""Seconds that a command waits for the store, for whom no request waits."""
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -121,6 +123,7 @@ class OnlineMembers:
 
         The next read knows nobody of that id, and for two days nothing of the log is folded in for it again.
         """
+        self._history.forget(member_id)
         self._writes.run(lambda: self._rows.erase(member_id))
 
     def erased(self, member_ids: Sequence[str]) -> set[str]:
@@ -136,6 +139,21 @@ class OnlineMembers:
         closing = threading.Thread(target=self._rows.close, name="close-store", daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
+
+
+def erase_online(workspace: Workspace, member_ids: Sequence[str]) -> None:
+    """Take members' rows, and what services told each other of them, out of the online store, where there is one.
+
+    Raises what `open_store` raises, and what the store raises.
+    """
+    if not (workspace.feature_repo / CONFIG).is_file():
+        return
+    rows = _rows(open_store(workspace), StoreConfig(read_seconds=_PATIENT, write_seconds=_PATIENT))
+    try:
+        for member_id in member_ids:
+            rows.erase(member_id)
+    finally:
+        rows.close()
 
 
 def _rows(store: FeatureStore, config: StoreConfig) -> Rows:

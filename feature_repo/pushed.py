@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from contracts.arrow import TIME
-from contracts.features import CREATED_TIME, EVENT_TIME
+from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_KEY
 from contracts.tables import write_part
 
 log = logging.getLogger("rolecall")
@@ -47,6 +47,11 @@ class PushedRows:
                 self._any.set()
             if len(self._waiting) >= HISTORY_ROWS:
                 self._full.set()
+
+    def forget(self, member_id: str) -> None:
+        """Drop the rows of a member that wait."""
+        with self._lock:
+            self._waiting = [row for row in self._waiting if row[MEMBER_KEY] != member_id]
 
     def write(self) -> None:
         """Write the waiting rows; where the disk refuses them they wait for the next attempt."""

@@ -59,6 +59,11 @@ class Unclicked:
             if len(self._members) > MAX_MEMBERS:
                 self._members.popitem(last=False)
 
+    def forget(self, member_id: str) -> None:
+        """Forget what a member was shown."""
+        with self._lock:
+            self._members.pop(member_id, None)
+
     def of(self, member_id: str) -> Mapping[str, tuple[float, ...]]:
         """Job -> seconds since 1970 of its impressions, as `retrieval.facts.Facts` has it."""
         with self._lock:

@@ -12,6 +12,7 @@ import typer
 from contracts.errors import RolecallError
 from rolecall.commands import (
     data,
+    erase,
     features,
     golden,
     index,
@@ -52,6 +53,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     data.simulate,
     data.loads,
     data.undo,
+    erase.erase,
     train.export,
     index.index,
     index.rollback,

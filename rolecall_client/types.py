@@ -1,8 +1,8 @@
-"""Made by `make clients` from the service's OpenAPI 90971dcd8b221fee; edit the schemas, not this file."""
+"""Made by `make clients` from the service's OpenAPI b6afaf23c99e2ba7; edit the schemas, not this file."""
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 AnyOf = TypedDict(
     "AnyOf",
@@ -12,6 +12,16 @@ AnyOf = TypedDict(
         "not": NotRequired[bool],
     },
 )
+
+
+class Chip(TypedDict):
+    id: str
+    text: str
+    field: Literal["place", "company", "workplace", "employment", "seniority", "pay", "recency", "words", "spelling"]
+    kind: Literal["filter", "demotion", "exclusion", "spelling"]
+    value: str
+    label: str
+    relaxed: NotRequired[bool]
 
 
 class Circle(TypedDict):
@@ -32,6 +42,12 @@ class Education(TypedDict):
     school: NotRequired[str]
     degree: NotRequired[str]
     field: NotRequired[str]
+
+
+class FacetValue(TypedDict):
+    value: str
+    count: int
+    clause: dict[str, Any]
 
 
 class MatchEffect(TypedDict):
@@ -106,6 +122,11 @@ class Rejected(TypedDict):
     message: str
 
 
+class Remains(TypedDict):
+    what: str
+    until: NotRequired[str | None]
+
+
 class Result(TypedDict):
     rank: int
     job_id: str
@@ -132,6 +153,9 @@ class Result(TypedDict):
     reposts: int
     expires_at: str | None
     read_out: list[Literal["skills", "seniority", "workplace", "employment", "pay", "location"]]
+
+
+IgnoreItem: TypeAlias = str
 
 
 class Wish(TypedDict):
@@ -187,7 +211,10 @@ class Answer(TypedDict):
     objective: ObjectiveUsed
     depth: int
     rules_version: str
+    sort: Literal["best", "date", "distance", "pay"]
+    facets: dict[str, list[FacetValue]]
     removed: dict[str, int]
+    understood: NotRequired[list[Chip]]
     notes: list[str]
     uncalibrated: list[str]
     degraded: list[str]
@@ -196,6 +223,12 @@ class Answer(TypedDict):
 
 class Either(TypedDict):
     either: list[AnyOf | Range | Within]
+
+
+class EraseReply(TypedDict):
+    erased: list[str]
+    remains: list[Remains]
+    degraded: NotRequired[list[str]]
 
 
 class EventsReply(TypedDict):
@@ -250,6 +283,8 @@ class SearchRequest(TypedDict):
     facets: NotRequired[list[str]]
     objective: NotRequired[Wish | None]
     query: str
+    as_typed: NotRequired[bool]
+    ignore: NotRequired[list[IgnoreItem]]
 
 
 class SimilarRequest(TypedDict):

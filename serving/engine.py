@@ -26,6 +26,7 @@ from serving.asking import UnknownJob, row_of
 from serving.config import ServeConfig
 from serving.counts import Counts
 from serving.current import Current
+from serving.erasure import EraseReply, Erasure
 from serving.event_log import EventLog
 from serving.feed import FeedConsumer
 from serving.health import problem
@@ -89,8 +90,18 @@ class Engine:
         self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace))
         self._counts = Counts(self._current, self._unclicked)
         self._near_line = self._started_near_line(servable)
+        self._erasure = Erasure(
+            workspace, self._slates, self._unclicked, self.metrics, config.security.erase_within_days
+        )
         self._intake = Intake(
-            workspace, self._current, self._counts, self._near_line, self._slates, self._log, self.metrics
+            workspace,
+            self._current,
+            self._counts,
+            self._near_line,
+            self._slates,
+            self._log,
+            self.metrics,
+            self._erasure,
         )
         self._answerer = Answerer(self.rules, self._unclicked, self.metrics, config.deadline)
         warm = partial(warm_up, self._answerer)
@@ -170,6 +181,7 @@ class Engine:
 
         Raises what `ask` raises.
         """
+        message = self._erasure.asked(message)
         asked = self._surface(surface or surface_of(message), message)
         with self._current.use() as servable:
             answer, slate = self._answerer.answer(
@@ -230,10 +242,15 @@ class Engine:
         """Take in events (one mapping or a list of them): the members' next answers know of them. See `Intake`."""
         return self._intake.record(events, datetime.now(UTC), only_member)
 
+    def erase(self, member_id: str) -> EraseReply:
+        """Erase a member from all that answers read, and say what remains and until when. Raises NotWritten."""
+        with self._current.use() as servable:
+            return self._erasure.erase(servable, member_id)
+
     def explain(self, request_id: str, job_id: str) -> ExplainReply:
         """Why a job of a recent answer stood where it stood. Raises UnknownAnswer."""
         slate = self._slates.get(request_id)
-        if slate is None or job_id not in slate.job_ids:
+        if slate is None or job_id not in slate.job_ids or slate.member_id in self._erasure:
             raise UnknownAnswer(
                 f"no job {job_id!r} in a recent answer {request_id!r}", cure="ask soon, with the ids of the answer"
             )

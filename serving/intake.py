@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,9 +51,11 @@ class Intake:
         slates: RecentSlates,
         event_log: EventLog,
         metrics: Metrics,
+        erased: Container[str] = (),
     ) -> None:
         self._current, self._counts, self._near_line, self._slates = current, counts, near_line, slates
         self._log, self._metrics = event_log, metrics
+        self._erased = erased
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(
             recent_event_ids(workspace, datetime.now(UTC))[-MAX_EVENT_IDS:]
@@ -83,6 +85,8 @@ class Intake:
             if isinstance(event, Event) and only_member not in (None, event.member_id):
                 message = "member_id is another than that of the token"
                 event = Rejected(index=index, reason="other_member", message=message)
+            elif isinstance(event, Event) and event.member_id in self._erased:
+                event = Rejected(index=index, reason="erased_member", message="the member was erased")
             if isinstance(event, Rejected):
                 rejected.append(event)
             else:

@@ -72,6 +72,7 @@ class Metrics:
         self.news = self._counter(
             "news", "What services on one store tell each other: sent, read, dropped, unreadable.", "outcome"
         )
+        self.erased = Counter("rolecall_erased", "Members erased.", registry=self._registry)
         self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
         self._jobs = Gauge(
             "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry

@@ -88,3 +88,9 @@ class RecentSlates:
     def get(self, request_id: str) -> Slate | None:
         with self._lock:
             return self._slates.get(request_id)
+
+    def forget(self, member_id: str) -> None:
+        """Forget the answers of a member."""
+        with self._lock:
+            for request_id in [id_ for id_, slate in self._slates.items() if slate.member_id == member_id]:
+                del self._slates[request_id]

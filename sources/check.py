@@ -154,6 +154,13 @@ def named_id(row: RawRow) -> str | None:
     return None if value is None else clean_text(str(value)).strip() or None
 
 
+def owner(row: RawRow) -> str:
+    """The id of the member that a row is of, as its record would have it; empty where it names none."""
+    name = {"members": "id", "events": "member_id", "grades": "member_id"}.get(row.table)
+    value = None if row.value is None or name is None else row.value.get(name)
+    return "" if value is None else clean_text(str(value)).strip()
+
+
 def is_stranger(record: Record, ids_of: Callable[[str], Container[str]]) -> bool:
     """Whether a record is an event of nobody who is among the members, such as a visitor without an account."""
     return isinstance(record, Event) and record.member_id not in ids_of("members")

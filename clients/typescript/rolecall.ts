@@ -1,4 +1,4 @@
-// Made by `make clients` from the service's OpenAPI 90971dcd8b221fee; edit the schemas, not this file.
+// Made by `make clients` from the service's OpenAPI b6afaf23c99e2ba7; edit the schemas, not this file.
 
 export interface paths {
     "/v1/recommend": {
@@ -137,6 +137,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/members/{member_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Erase a member
+         * @description At once from all that answers read; what remains in tables, and until when, the answer says.
+         */
+        delete: operations["erase_v1_members__member_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -175,12 +195,31 @@ export interface components {
             /** Rules Version */
             rules_version: string;
             /**
+             * Sort
+             * @description What the list is in the order of: of `best`, by the objective.
+             * @enum {string}
+             */
+            sort: "best" | "date" | "distance" | "pay";
+            /**
+             * Facets
+             * @description Attribute -> its values among the jobs that may be shown and, of a query, hold a word of it.
+             */
+            facets: {
+                [key: string]: components["schemas"]["FacetValue"][];
+            };
+            /**
              * Removed
              * @description Rule from member feedback -> jobs that it kept out.
              */
             removed: {
                 [key: string]: number;
             };
+            /**
+             * Understood
+             * @description The conditions that were read in the query, each of which `ignore` turns off.
+             * @default []
+             */
+            understood: components["schemas"]["Chip"][];
             /**
              * Notes
              * @description What the filter asks for in vain: values that no job has, jobs that do not say what it compares.
@@ -215,6 +254,47 @@ export interface components {
              * @default false
              */
             not: boolean;
+        };
+        /**
+         * Chip
+         * @description One condition that was read in a query. It is turned off by its id in the request's `ignore`.
+         */
+        Chip: {
+            /**
+             * Id
+             * @description Put it into the request's `ignore` to have these words taken as typed.
+             */
+            id: string;
+            /**
+             * Text
+             * @description The words of the query that say it.
+             */
+            text: string;
+            /**
+             * Field
+             * @description What it is about; `words`: words that must not be in the title.
+             * @enum {string}
+             */
+            field: "place" | "company" | "workplace" | "employment" | "seniority" | "pay" | "recency" | "words" | "spelling";
+            /**
+             * Kind
+             * @description `filter`: other jobs are left out; `demotion`: they come after all that fit; `exclusion`: what fits is left out; `spelling`: a word that no job has was read as one that jobs have.
+             * @enum {string}
+             */
+            kind: "filter" | "demotion" | "exclusion" | "spelling";
+            /** Value */
+            value: string;
+            /**
+             * Label
+             * @description What it means, in words.
+             */
+            label: string;
+            /**
+             * Relaxed
+             * @description It was a filter, and no job passed: it demotes instead.
+             * @default false
+             */
+            relaxed: boolean;
         };
         /**
          * Circle
@@ -276,6 +356,25 @@ export interface components {
         Either: {
             /** Either */
             either: (components["schemas"]["AnyOf"] | components["schemas"]["Range"] | components["schemas"]["Within"])[];
+        };
+        /**
+         * EraseReply
+         * @description What became of a member.
+         */
+        EraseReply: {
+            /**
+             * Erased
+             * @description What knows nothing of the member any more.
+             */
+            erased: string[];
+            /** Remains */
+            remains: components["schemas"]["Remains"][];
+            /**
+             * Degraded
+             * @description "features" where the online store could not be asked.
+             * @default []
+             */
+            degraded: string[];
         };
         /** EventsReply */
         EventsReply: {
@@ -368,6 +467,23 @@ export interface components {
              * @description Facts of the request and the job: what moved the job up, then the drawbacks that moved it down.
              */
             words: string[];
+        };
+        /**
+         * FacetValue
+         * @description One value, how many jobs have it, and the clause that asks for these.
+         */
+        FacetValue: {
+            /** Value */
+            value: string;
+            /** Count */
+            count: number;
+            /**
+             * Clause
+             * @description To be added to `filter.all`.
+             */
+            clause: {
+                [key: string]: unknown;
+            };
         };
         /**
          * Filter
@@ -680,6 +796,19 @@ export interface components {
             message: string;
         };
         /**
+         * Remains
+         * @description What of an erased member is not gone yet.
+         */
+        Remains: {
+            /** What */
+            what: string;
+            /**
+             * Until
+             * @description When it has to be gone; null: `what` says by which event.
+             */
+            until?: string | null;
+        };
+        /**
          * Result
          * @description One job of an answer.
          */
@@ -847,6 +976,18 @@ export interface components {
             objective?: components["schemas"]["Wish"] | null;
             /** Query */
             query: string;
+            /**
+             * As Typed
+             * @description Read no condition in the query, and mend no word.
+             * @default false
+             */
+            as_typed: boolean;
+            /**
+             * Ignore
+             * @description Ids of `understood` whose words are taken as typed; an exclusion is dropped.
+             * @default []
+             */
+            ignore: string[];
         };
         /**
          * SimilarRequest
@@ -1065,7 +1206,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1074,7 +1215,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1152,7 +1293,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1161,7 +1302,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1248,7 +1389,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1257,7 +1398,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1343,7 +1484,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1352,7 +1493,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1439,7 +1580,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1448,7 +1589,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1524,7 +1665,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1533,7 +1674,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1609,7 +1750,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1618,7 +1759,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -1690,7 +1831,7 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The key asks too often; `Retry-After` says for how long to wait. */
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1699,7 +1840,92 @@ export interface operations {
                     "application/json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Not ready; `message` says why. */
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    erase_v1_members__member_id__delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                member_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EraseReply"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -20,13 +20,14 @@ from serving.http.admit import Admit
 from serving.http.console.routes import console_router
 from serving.http.docs import docs_router
 from serving.http.guard import Guard, hosts_answered
+from serving.http.members import members_router
 from serving.http.middleware import HeadAsGet, RequestMetrics
 from serving.http.problems import RESPONSES, add_problem_handlers
 from serving.http.request_context import RequestContext
 from serving.http.routes import events_router, jobs_router, operation_router
 from serving.http.state import ServiceState
 
-ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_router)
+ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_router, members_router)
 
 
 def create_app(
