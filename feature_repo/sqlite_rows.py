@@ -135,9 +135,10 @@ class SqliteRows:
         }
 
     def close(self) -> None:
+        # A connection that another thread is inside of must not be closed (it crashes): it ends with its thread.
         with self._lock:
             for connection in self._opened:
-                connection.close()
+                connection.interrupt()
             self._opened.clear()
 
     def _select(

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from contracts.shown import unfolded
 from contracts.versions import file_hash, staged_file, write_text
 from contracts.workspace import Workspace
 
@@ -220,7 +221,7 @@ def _is_line_of(line: bytes, ids: set[str], done: Erased) -> bool:
     member = row.get("member")
     owner = row.get(MEMBER) or (member.get("id") if isinstance(member, dict) else None)
     owner = owner or (row.get("id") if any(name in row for name in ROWS_OF_MEMBERS) else None)
-    if owner not in ids:
+    if owner not in ids and not any(event.get(MEMBER) in ids for event in unfolded(row)):
         return False
     done.requests.update(str(row[name]) for name in REQUESTS if row.get(name))
     done.pairs.update([str(row["pair_id"])] if row.get("pair_id") else [])
