@@ -29,9 +29,11 @@ FULL_SHARE = 0.5
 LOAD_SECONDS, SHED_SECONDS = 1.0, 5.0
 """Spans over which the requests that came, and the share that was refused, are counted."""
 MIN_FOR_A_SHARE = 20
+HANGING = 3.0
+"""Times the mean service time past which a request counts as hanging."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Granted:
     """The place of a request that runs. depth: candidates to score; running: requests that run, itself among them."""
 
@@ -102,10 +104,14 @@ class Line:
         self._most, self._bearable, self._patience, self._depths = most, bearable, patience, tuple(depths)
         self._promised: deque[Waiter] = deque()
         self._newest: deque[Waiter] = deque()
-        self.running = 0
+        self._running: set[Granted] = set()
         self._congested = False
         self._mean: float | None = None
         self._load, self._came, self._shed = Window(LOAD_SECONDS), Window(SHED_SECONDS), Window(SHED_SECONDS)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
 
     @property
     def waiting(self) -> int:
@@ -119,7 +125,7 @@ class Line:
     @property
     def closed(self) -> bool:
         """Whether whoever comes now is refused at once."""
-        return self._patience is None and self.running >= self.limit.value and len(self._promised) >= self._room()
+        return self._patience is None and self.running >= self.limit.value and len(self._promised) >= self._most
 
     def shed_share(self, now: float) -> float:
         """Share of the requests of late that were refused; 0 where too few came to say."""
@@ -134,7 +140,7 @@ class Line:
         self._congested = self._congested and not self._is_calm(now)
         if self.running < self.limit.value and not self.waiting:
             self._grant(waiter, now)
-        elif not self._congested and len(self._promised) < self._room():
+        elif not self._congested and len(self._promised) < self._room(now):
             self._promised.append(waiter)
         elif self._patience is None:
             self._refuse(waiter, "full", now)
@@ -152,7 +158,7 @@ class Line:
 
     def leave(self, granted: Granted, now: float, kind: Hashable = None) -> None:
         """Give a place back. kind: of the request, as `ConcurrencyLimit.observe` has it."""
-        self.running -= 1
+        self._running.discard(granted)
         seconds = now - granted.at
         self.limit.observe(seconds, (kind, granted.depth), granted.running)
         self._mean = seconds if self._mean is None else self._mean + (seconds - self._mean) / SERVICE_SAMPLES
@@ -170,11 +176,13 @@ class Line:
             if waiter in line:
                 line.remove(waiter)
 
-    def _room(self) -> int:
-        """How many may wait their turn: as many as are served in a bearable time."""
+    def _room(self, now: float) -> int:
+        """How many may wait their turn: as many as are served in a bearable time, by what hangs where something does."""
         if not self._mean or self._bearable == float("inf"):
             return self._most
-        return max(1, min(self._most, int(self._bearable * self.limit.value / self._mean)))
+        oldest = max((now - granted.at for granted in self._running), default=0.0)
+        service = oldest if oldest > HANGING * self._mean else self._mean
+        return max(1, min(self._most, int(self._bearable * self.limit.value / service)))
 
     def _is_calm(self, now: float) -> bool:
         """Whether less is asked for than can be served, and those who waited are gone."""
@@ -186,8 +194,9 @@ class Line:
             self._grant(self._promised.popleft() if self._promised else self._newest.pop(), now)
 
     def _grant(self, waiter: Waiter, now: float) -> None:
-        self.running += 1
-        waiter.told(Granted(self._depth(), now, self.running))
+        granted = Granted(self._depth(), now, self.running + 1)
+        self._running.add(granted)
+        waiter.told(granted)
 
     def _depth(self) -> int:
         """Whole while the line stands for half of the bearable wait, then step by step the least of a congested one."""

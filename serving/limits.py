@@ -21,7 +21,7 @@ class LimitsConfig(FrozenModel):
         description="Share of the deadline that a request may be expected to wait; past it the newest goes first.",
     )
     patience: float = Field(
-        0.025, gt=0, description="Seconds that a request waits where the newest goes first, before it is refused (429)."
+        0.015, gt=0, description="Seconds that a request waits where the newest goes first, before it is refused (429)."
     )
     depths: tuple[int, ...] = Field(
         (200, 100, 50, 0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,9 @@ from serving.http.state import ServiceState
 from serving.logger import log_to_stderr
 
 log = logging.getLogger("rolecall")
+
+SWITCH_SECONDS = 0.001
+"""A thread that computes in Python hands over this soon: with the 5 ms of Python the event loop waits for several."""
 
 
 def serve(
@@ -54,6 +58,7 @@ def serve(
     log_to_stderr()
     # BLAS's threads spin for a while after each call, and take the cores that the next stage's model needs.
     threadpool_limits(1, user_api="blas")
+    sys.setswitchinterval(SWITCH_SECONDS)
     listener = _listen(host, port)
     log.info("serving: http://%s:%d/console", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -20,6 +23,8 @@ from serving.metrics import Metrics
 from serving.slates import Slate
 from serving.tracing import Tracing
 
+GIVE_WAY = 5
+"""Steps of niceness."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -32,13 +37,20 @@ class ContextPool(ThreadPoolExecutor):
         return super().submit(lambda: context.run(fn, *args, **kwargs))
 
 
+def give_way() -> None:
+    """Let this thread come after the event loop's, which refuses, says that it is alive, and sends what is ready."""
+    if sys.platform == "linux":  # elsewhere a priority is the process's
+        now = os.getpriority(os.PRIO_PROCESS, 0)
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, now + GIVE_WAY))
+
+
 class ServiceState:
     """Gives routes the engine, once it is loaded, and runs their work on threads of its own."""
 
     def __init__(self, promise: Future[Engine], config: ServeConfig, workers: int | None = None) -> None:
         self._promise, self.config = promise, config
         self.lanes = lanes = Lanes(config, workers)
-        self._pool = ContextPool(lanes.threads, thread_name_prefix="request")
+        self._pool = ContextPool(lanes.threads, thread_name_prefix="request", initializer=give_way)
         self._events_pool = ContextPool(lanes.event_threads, thread_name_prefix="events")
 
     def engine(self) -> Engine:

@@ -14,7 +14,7 @@ from serving.admission import Granted, Line, Refused, Waiter, Window
 from serving.concurrency import ConcurrencyLimit
 
 DEPTHS = (200, 100, 50, 0)
-DEADLINE, PATIENCE = 1.0, 0.025
+DEADLINE, PATIENCE = 1.0, 0.015
 
 
 @dataclass(eq=False)
@@ -128,8 +128,9 @@ def test_a_congested_line_serves_the_newest_and_those_who_waited_before_first() 
     assert isinstance(granted, Granted)
     line.leave(granted, 0.01)
     assert told == [("a", "Granted")]
-    line.leave(Granted(0, 0.01, 1), 0.015)
-    line.leave(Granted(0, 0.015, 1), 0.02)
+    for now in (0.011, 0.012):
+        [running] = line._running
+        line.leave(running, now)
     assert [name for name, _ in told] == ["a", "b", "d"]
     line.expire(0.1)
     assert told[-1] == ("c", "Refused")
@@ -166,6 +167,19 @@ def test_a_line_without_patience_says_so_before_anything_of_a_request_is_read() 
         line.turn_away(0.1)
     assert line.shed_share(0.1) > 0.9
     assert line.shed_share(20.0) == 0.0
+
+
+def test_a_place_that_hangs_makes_no_promises() -> None:
+    line = line_of(1)
+    simulate(line, [0.1 * n for n in range(50)], SERVICE)  # what a request takes is known
+    told: list[tuple[float, Granted | Refused]] = []
+    line.enter(Waiter(100.0, lambda _: None), 10.0)  # hangs
+    for n in range(1, 40):
+        now = 10.0 + n * 0.1
+        line.enter(Waiter(now + DEADLINE, lambda outcome, now=now: told.append((now, outcome))), now)
+        line.expire(now + PATIENCE + 0.001)
+    promised = 39 - len([one for one in told if one[1] == Refused("patience")])
+    assert promised <= 10
 
 
 @given(
