@@ -177,7 +177,7 @@ class Line:
                 line.remove(waiter)
 
     def _room(self, now: float) -> int:
-        """How many may wait their turn: as many as are served in a bearable time, by what hangs where something does."""
+        """How many may wait their turn: as many as are served in a bearable time, by what hangs where anything does."""
         if not self._mean or self._bearable == float("inf"):
             return self._most
         oldest = max((now - granted.at for granted in self._running), default=0.0)
