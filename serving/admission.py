@@ -148,7 +148,7 @@ class Line:
             self._congested = True
             waiter.until = min(waiter.until, now + self._patience)
             self._newest.append(waiter)
-            if len(self._newest) > self._most:
+            if len(self._newest) > self.limit.value:  # places: before there is one for more, these are told
                 self._refuse(self._newest.popleft(), "full", now)
 
     def turn_away(self, now: float) -> None:
