@@ -60,6 +60,17 @@ def params() -> str:
     return "\n\n".join(f"## {section}\n\n{head}" + "\n".join(rows) for section, rows in sections.items()) + "\n"
 
 
+def metrics() -> str:
+    """Every metric of the service that is its own."""
+    from serving.metrics import Metrics
+
+    rows = [
+        f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {_cell(about)} |"
+        for name, kind, about, labels in sorted(Metrics().described())
+    ]
+    return "| metric | type | labels | meaning |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
 def _knobs(model: type[BaseModel], head: str) -> Iterator[tuple[str, str, str]]:
     """The knobs of a model with their defaults and meanings, those of nested sections under dotted names."""
     for name, field in model.model_fields.items():

@@ -26,7 +26,7 @@ from contracts.text.work import VOCABULARY
 from contracts.validation import first_line
 from contracts.versions import staged_file
 from contracts.workspace import Workspace
-from feature_repo.trusted import CONFIG, require_trusted
+from feature_repo.trusted import CONFIG, REGISTRY, parsed_registry, require_trusted
 
 if TYPE_CHECKING:
     from feast import FeatureService, FeatureStore
@@ -138,6 +138,20 @@ def materialize(workspace: Workspace, end: datetime | None = None) -> None:
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints in colours
         store.materialize(BEGINNING, end or datetime.now(UTC), feature_views=list(ONLINE))
     log.info("online: %s in %.1f s", ", ".join(ONLINE), time.monotonic() - started)
+
+
+def materialized_until(workspace: Workspace) -> datetime | None:
+    """Until when the members' text is in the online store, as Feast's registry says; None: it never was loaded.
+
+    Raises:
+        NotAFeatureRepo: The registry is there and cannot be read.
+    """
+    registry = workspace.feature_repo / REGISTRY
+    if not registry.is_file():
+        return None
+    views = [view for view in parsed_registry(registry).feature_views if view.spec.name == MEMBER_TEXT]
+    ends = [interval.end_time.ToDatetime(UTC) for view in views for interval in view.meta.materialization_intervals]
+    return max(ends, default=None)
 
 
 def training_set(workspace: Workspace) -> int:

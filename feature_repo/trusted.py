@@ -53,7 +53,7 @@ def require_trusted(repo: Path) -> None:
     _require_config(repo / CONFIG)
     registry = repo / REGISTRY
     if registry.is_file():
-        for problem in _problems(_parsed(registry)):
+        for problem in _problems(parsed_registry(registry)):
             raise NotAFeatureRepo(problem, where=str(registry), cure=CURE)
 
 
@@ -82,7 +82,8 @@ def _kinds(path: Path) -> dict[str, str]:
     return {name: str(part.get("type") if isinstance(part, dict) else part) for name, part in parts.items()}
 
 
-def _parsed(registry: Path) -> Any:
+def parsed_registry(registry: Path) -> Any:
+    """Feast's registry as its protobuf message. Raises NotAFeatureRepo where it is none."""
     from feast.protos.feast.core.Registry_pb2 import Registry
     from google.protobuf.message import DecodeError
 

@@ -29,6 +29,7 @@ from serving.current import Current
 from serving.erasure import EraseReply, Erasure
 from serving.event_log import EventLog
 from serving.feed import FeedConsumer
+from serving.freshness import tell_freshness
 from serving.health import problem
 from serving.intake import Intake
 from serving.log_files import Position
@@ -84,6 +85,7 @@ class Engine:
         self.metrics = Metrics()
         self.tracing = Tracing(config.telemetry)
         self.metrics.serves(*servable.served)
+        tell_freshness(self.metrics, workspace, servable.folders[1])
         self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
         self._slates = RecentSlates()
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
@@ -196,6 +198,7 @@ class Engine:
         Of a surface that is not logged nothing is.
         """
         if slate.logged:
+            self.metrics.shown(slate.surface, slate.good_matches, slate.probabilities)
             self._counts.add_shown(slate.member_id, slate.job_ids, slate.time)
             if slate.member_id and self._unclicked.counted:
                 self._near_line.tell_shown(slate.member_id, slate.job_ids, slate.time)

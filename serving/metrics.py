@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+JOBS = (0, 1, 2, 5, 10, 20, 50, 100, 200)
 CHANGE_SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -78,6 +83,20 @@ class Metrics:
             "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry
         )
         self._served = ("", "")
+        self._shown_jobs = self._histogram("shown_jobs", "Jobs of an answer that was shown.", JOBS, "surface")
+        self._good_match = self._histogram(
+            "good_match", "Probability of a good match of the jobs that were shown.", SHARES, "surface"
+        )
+        self._first_probability = self._histogram(
+            "first_probability", "Probability of each task of the job that was shown first.", SHARES, "surface", "task"
+        )
+        self.index_built = self._gauge("index_built_timestamp_seconds", "When the index that is served was built.")
+        self.features_materialized = self._gauge(
+            "features_materialized_timestamp_seconds",
+            "Until when the members' features were loaded into the online store; NaN where that cannot be read.",
+        )
+        self._gauge("build_info", "1, by the version of Rolecall.", "version").labels(version("rolecall")).set(1)
+        ProcessCollector(registry=self._registry)
 
     def serves(self, bundle: str, index: str, jobs: int) -> None:
         """Say which versions are served, and with how many jobs; those that were served before have none."""
@@ -86,11 +105,39 @@ class Metrics:
         self._served = bundle, index
         self._jobs.labels(bundle, index).set(jobs)
 
+    def shown(
+        self, surface: str, good_matches: Sequence[float | None], probabilities: Sequence[Mapping[str, float]]
+    ) -> None:
+        """Count an answer that was shown.
+
+        Args:
+            surface: Its name.
+            good_matches: A probability for each of its jobs, None where nobody can say.
+            probabilities: Task -> probability for each of its jobs, best first.
+        """
+        self._shown_jobs.labels(surface).observe(len(good_matches))
+        of_surface = self._good_match.labels(surface)
+        for probability in good_matches:
+            if probability is not None:
+                of_surface.observe(probability)
+        for task, probability in probabilities[0].items() if probabilities else ():
+            self._first_probability.labels(surface, task).observe(probability)
+
+    def described(self) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+        """Name, type, meaning and labels of every metric."""
+        for collector in list(self._registry._collector_to_names):  # the public `collect` has no labels without values
+            for metric in collector.describe() if hasattr(collector, "describe") else collector.collect():
+                name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+                yield name, metric.type, metric.documentation, tuple(getattr(collector, "_labelnames", ()))
+
     def text(self) -> bytes:
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, about: str, *labels: str) -> Gauge:
         return Gauge(f"rolecall_{name}", about, labels, registry=self._registry)
+
+    def _histogram(self, name: str, about: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(f"rolecall_{name}", about, labels, buckets=buckets, registry=self._registry)
 
     def _counter(self, name: str, about: str, *labels: str) -> Counter:
         return Counter(f"rolecall_{name}", about, labels, registry=self._registry)

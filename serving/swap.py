@@ -19,6 +19,7 @@ from retrieval.index.updates import carry_activity, carry_changes
 from serving.config import ServeConfig
 from serving.current import Current
 from serving.feed import encode_jobs
+from serving.freshness import tell_freshness
 from serving.logger import log
 from serving.metrics import Metrics
 from serving.servable import Servable, load_servable
@@ -90,6 +91,7 @@ class Swapper:
             self._config = config
             self._metrics.swaps.labels("done").inc()
             self._metrics.serves(*served.served)
+            tell_freshness(self._metrics, self._workspace, served.folders[1])
             log.info("swapped", bundle=served.manifest.version, index=served.index.version)
             return served
 
@@ -120,6 +122,7 @@ class Swapper:
             self._wake.clear()
             if not self._closed:
                 self._swap_where_needed()
+                tell_freshness(self._metrics, self._workspace, self._current.servable.folders[1])
 
     def _swap_where_needed(self) -> None:
         folders: tuple[Path, Path] | None = None
