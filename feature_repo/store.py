@@ -9,9 +9,10 @@ import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -152,6 +153,40 @@ def materialized_until(workspace: Workspace) -> datetime | None:
     views = [view for view in parsed_registry(registry).feature_views if view.spec.name == MEMBER_TEXT]
     ends = [interval.end_time.ToDatetime(UTC) for view in views for interval in view.meta.materialization_intervals]
     return max(ends, default=None)
+
+
+class MemberTexts(NamedTuple):
+    """What a request's text is made of: a member's own text and that of their activity."""
+
+    text: str
+    activity: str
+
+
+def member_texts_as_of(workspace: Workspace, ids: Sequence[str], times: Sequence[datetime]) -> list[MemberTexts | None]:
+    """The texts of members as they were known at a time each (Feast's point-in-time join); None: not known by then.
+
+    Raises:
+        NotAFeatureRepo: The workspace has no repository.
+    """
+    if not ids:
+        return []
+    import pandas as pd
+
+    moments = pd.DataFrame({MEMBER_KEY: list(ids), EVENT_TIME: pd.to_datetime(list(times), utc=True)})
+    features = open_store(workspace).get_historical_features(
+        moments,
+        features=[f"{MEMBER_TEXT}:text", f"{MEMBER_ACTIVITY}:activity_text"],
+        full_feature_names=True,
+        filter_by_created_timestamp=True,
+    )
+    table = features.to_arrow()
+    texts = zip(
+        table[f"{MEMBER_TEXT}__text"].to_pylist(), table[f"{MEMBER_ACTIVITY}__activity_text"].to_pylist(), strict=True
+    )
+    return [
+        None if text is None and activity is None else MemberTexts(text or "", activity or "")
+        for text, activity in texts
+    ]
 
 
 def training_set(workspace: Workspace) -> int:

@@ -12,6 +12,7 @@ import typer
 from contracts.errors import RolecallError
 from rolecall.commands import (
     data,
+    drift,
     erase,
     features,
     golden,
@@ -60,6 +61,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     index.search,
     index.shares,
     serve.serve,
+    drift.drift,
     replay.replay,
     recipe.run,
 )

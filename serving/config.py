@@ -10,6 +10,7 @@ from contracts.values import FrozenModel
 from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
 from serving.access.config import SecurityConfig
+from serving.drift_config import DriftConfig
 from serving.event_log import LogConfig
 from serving.limits import FencesConfig, LimitsConfig
 from serving.tracing import Telemetry
@@ -33,6 +34,7 @@ class ServeConfig(FrozenModel):
     )
     poll: float = Field(5.0, ge=0, description="Seconds between looks for a newer bundle or index; 0: none.")
     telemetry: Telemetry = Telemetry()
+    drift: DriftConfig = DriftConfig()
     security: SecurityConfig = SecurityConfig()
     log: LogConfig = Field(LogConfig(), description="The log of what was shown and done.")
     store: StoreConfig = Field(StoreConfig(), description="Bounds of the online store of features.")

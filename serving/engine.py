@@ -26,6 +26,7 @@ from serving.asking import UnknownJob, row_of
 from serving.config import ServeConfig
 from serving.counts import Counts
 from serving.current import Current
+from serving.drift_sample import DriftSample
 from serving.erasure import EraseReply, Erasure
 from serving.event_log import EventLog
 from serving.feed import FeedConsumer
@@ -84,6 +85,7 @@ class Engine:
         self._current = Current(servable)
         self.metrics = Metrics()
         self.tracing = Tracing(config.telemetry)
+        self._drift_sample = DriftSample(workspace, config.drift, self.metrics)
         self.metrics.serves(*servable.served)
         tell_freshness(self.metrics, workspace, servable.folders[1])
         self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
@@ -198,6 +200,7 @@ class Engine:
         Of a surface that is not logged nothing is.
         """
         if slate.logged:
+            self._drift_sample.add(slate)
             self.metrics.shown(slate.surface, slate.good_matches, slate.probabilities)
             self._counts.add_shown(slate.member_id, slate.job_ids, slate.time)
             if slate.member_id and self._unclicked.counted:
@@ -300,4 +303,5 @@ class Engine:
         self._near_line.close()
         self._current.close()
         self._log.close()
+        self._drift_sample.close()
         self.tracing.close()

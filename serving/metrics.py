@@ -78,6 +78,7 @@ class Metrics:
             "news", "What services on one store tell each other: sent, read, dropped, unreadable.", "outcome"
         )
         self.erased = Counter("rolecall_erased", "Members erased.", registry=self._registry)
+        self.drift_sampled = self._counter("drift_sampled", "Answers of the sample for `rolecall drift`.", "outcome")
         self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
         self._jobs = Gauge(
             "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry

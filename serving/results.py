@@ -97,4 +97,5 @@ class Shown:
             match=match,
             request_text=request.request_text if any(bins is not None for bins in match) else "",
             logged=surface.logged,
+            stored_features=bool(message.member_id) and message.profile is None,
         )

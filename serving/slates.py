@@ -27,7 +27,8 @@ class Slate:
     depth: candidates that the student scored; good_matches: n probabilities of a good match, None where nobody can say;
     inputs: n arrays (F,) float32 that the blend read, None where it read none; match: n arrays (C,) uint8 of the bins
     that the student read, None where it read none;
-    request_text: what it read of the request, empty where no bins were read; logged: whether it is logged as shown.
+    request_text: what it read of the request, empty where no bins were read; logged: whether it is logged as shown;
+    stored_features: whether the member's stored features, and no profile of the request, made the text.
     """
 
     request_id: str
@@ -50,6 +51,7 @@ class Slate:
     match: tuple[np.ndarray | None, ...] = ()
     request_text: str = ""
     logged: bool = True
+    stored_features: bool = False
 
     def impressions(self) -> list[dict[str, Any]]:
         """A `contracts.records.Event` of each job, as a dict. No order is drawn by chance: there is no propensity."""
