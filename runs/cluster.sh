@@ -30,4 +30,5 @@ rolecall index --workspace "$workspace"
 rolecall features materialize --workspace "$workspace" --profile redis
 rolecall replay --workspace "$workspace"
 # One of these on every machine that serves, behind a balancer that asks /readyz.
-rolecall serve --workspace "$workspace" --host 0.0.0.0 --port 8080 --changes "redis://$REDIS_URL#jobs"
+# Something in front, with TLS, checks who asks; else name keys: docs/how-to/secure.md.
+ROLECALL_SERVE__SECURITY__BEHIND_PROXY=true rolecall serve --workspace "$workspace" --host 0.0.0.0 --port 8080 --changes "redis://$REDIS_URL#jobs"

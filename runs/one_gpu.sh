@@ -22,4 +22,5 @@ for stage in verbalize embed; do # more processes for what Beam spreads; done al
     rolecall "$stage" --workspace "$workspace" --direct_running_mode=multi_processing --direct_num_workers=8
 done
 rolecall run --data "$data" --workspace "$workspace" --from policy_teacher --profile redis
-rolecall serve --workspace "$workspace" --host 0.0.0.0 --port 8080 --device cuda
+# Something in front, with TLS, checks who asks; else name keys: docs/how-to/secure.md.
+ROLECALL_SERVE__SECURITY__BEHIND_PROXY=true rolecall serve --workspace "$workspace" --host 0.0.0.0 --port 8080 --device cuda

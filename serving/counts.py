@@ -8,7 +8,7 @@ from datetime import datetime
 from contracts.records import Event
 from history.unclicked import Unclicked
 from serving.current import Current
-from serving.people import People
+from serving.people import COUNTED_PER_MINUTE, People
 from serving.servable import Servable
 
 
@@ -18,9 +18,9 @@ class Counts:
     An event that is told again changes nothing: a person counts once a day, an impression once.
     """
 
-    def __init__(self, current: Current, unclicked: Unclicked) -> None:
+    def __init__(self, current: Current, unclicked: Unclicked, counted_per_minute: int = COUNTED_PER_MINUTE) -> None:
         self._current, self.unclicked = current, unclicked
-        self._people = People()
+        self._people = People(counted_per_minute)
 
     def add(self, servable: Servable, events: Sequence[Event]) -> None:
         """Count what people did for the jobs, and what members opened."""

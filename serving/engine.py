@@ -92,7 +92,7 @@ class Engine:
         self._slates = RecentSlates()
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
         self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace))
-        self._counts = Counts(self._current, self._unclicked)
+        self._counts = Counts(self._current, self._unclicked, config.security.counted_per_minute)
         self._near_line = self._started_near_line(servable)
         self._erasure = Erasure(
             workspace, self._slates, self._unclicked, self.metrics, config.security.erase_within_days

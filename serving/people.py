@@ -10,6 +10,7 @@ from datetime import UTC
 from contracts.records import Event
 
 COUNTED = ("view", "apply")
+COUNTED_PER_MINUTE = 60
 MAX_KEPT = 200_000
 """People's jobs of a day that are remembered, about 50 MB; the oldest go first and would count again."""
 
@@ -17,11 +18,15 @@ MAX_KEPT = 200_000
 class People:
     """Tells a person's first view and first application of a job and day (UTC) from those that follow.
 
-    All who are not among the members are one person, as in `retrieval.index.tables.read_engagement`. Safe to share
-    between threads.
+    All who are not among the members are one person, as in `retrieval.index.tables.read_engagement`. Of one member and
+    minute so many count at most: nobody looks at more, and a program must not lift what it likes. Safe to share between
+    threads.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, per_minute: int = COUNTED_PER_MINUTE) -> None:
+        """Start empty. per_minute: events of one member that count, by the minute in which they happened."""
+        self._per_minute = per_minute
+        self._minutes: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._kept: OrderedDict[tuple[str, str, str, str], None] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -35,9 +40,19 @@ class People:
             for event in counted:
                 person = event.member_id if event.member_id in members else ""
                 key = (person, event.job_id, event.action, f"{event.time.astimezone(UTC):%Y-%m-%d}")
-                if key not in self._kept:
+                if key not in self._kept and self._is_within(person, event):
                     self._kept[key] = None
                     first.append(event)
             while len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         return first
+
+    def _is_within(self, person: str, event: Event) -> bool:
+        """Whether the member's minute has room for one more, which is taken; those who are no members share none."""
+        if not person:
+            return True
+        minute = person, f"{event.time.astimezone(UTC):%Y-%m-%dT%H:%M}"
+        self._minutes[minute] = self._minutes.get(minute, 0) + 1
+        while len(self._minutes) > MAX_KEPT:
+            self._minutes.popitem(last=False)
+        return self._minutes[minute] <= self._per_minute

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from contracts.values import FrozenModel
+from serving.people import COUNTED_PER_MINUTE
 
 
 class SecurityConfig(FrozenModel):
@@ -30,7 +31,9 @@ class SecurityConfig(FrozenModel):
     )
     open_metrics: bool = Field(False, description="Answer /metrics without a key.")
     counted_per_minute: int = Field(
-        60, ge=1, description="Views and applications of one member and minute that count for jobs; all are logged."
+        COUNTED_PER_MINUTE,
+        ge=1,
+        description="Views and applications of one member and minute that count for jobs; all are logged.",
     )
     erase_within_days: int = Field(
         30, ge=1, description="Days within which `rolecall erase` has to run after a member was erased online."

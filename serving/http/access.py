@@ -29,7 +29,7 @@ MEMBER_TOKEN = "X-Member-Token"
 class Rule(NamedTuple):
     """Whoever asks for `path`, or for what lies below it, needs one of `scopes`; none: nobody is asked for a key."""
 
-    method: Literal["GET", "*"]
+    method: Literal["GET", "POST", "*"]
     path: str
     scopes: tuple[Scope, ...]
 
@@ -44,6 +44,8 @@ RULES = (
     Rule("GET", "/console.js", OPEN),
     Rule("GET", "/metrics", ("admin",)),
     Rule("*", "/v1/members", ("admin",)),
+    Rule("POST", "/console/grade", ("grade",)),
+    Rule("POST", "/console/rules/save", ("grade",)),
     Rule("*", "/console", ("console", "grade")),
 )
 """The first rule that fits holds, then what the route says of itself (`x-scope`); all else is for administrators."""

@@ -63,6 +63,11 @@ def test_every_route_says_its_scope_and_only_the_stated_ones_are_open() -> None:
         assert needed("POST" if path.startswith("/v1") else "GET", path, tagged) == scope
 
 
+def test_a_key_that_may_look_at_the_console_may_not_grade_there() -> None:
+    assert needed("POST", "/console/grade/save") == needed("POST", "/console/rules/save") == ("grade",)
+    assert "console" in needed("GET", "/console/grade") and "console" in needed("POST", "/console")
+
+
 def test_what_no_rule_names_is_for_administrators() -> None:
     assert needed("GET", "/debug") == ("admin",)
     assert needed("POST", "/healthz") == ("admin",)
