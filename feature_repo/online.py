@@ -63,8 +63,8 @@ class OnlineMembers:
         store = open_store(workspace)
         check_service(store, service, bundle)
         self._rows = _rows(store, config)
-        self._reads = Guard(READERS, config.read_seconds, config)
-        self._writes = Guard(self._rows.writers, config.write_seconds, config)
+        self._reads = Guard(READERS, config.read_limit, config)
+        self._writes = Guard(self._rows.writers, config.write_limit, config)
         self._history = PushedRows(workspace.features / MEMBER_ACTIVITY)
 
     @property

@@ -42,9 +42,9 @@ class RedisRows:
         self._fields = {(view, name): self._field(view, name) for view, names in READ.items() for name in names}
         self._text = self._field(MEMBER_ACTIVITY, "activity_text")
         self._holds = f"_ts:{self._names[MEMBER_ACTIVITY]}"
-        self._seconds = config.write_seconds
+        self._seconds = config.write_limit
         self._client: Any = KeepNewerRedisOnlineStore.client(
-            feast.online_store, min(config.read_seconds, config.write_seconds)
+            feast.online_store, min(config.read_limit, config.write_limit)
         )
 
     def read(self, member_ids: Sequence[str]) -> list[dict[str, str]]:

@@ -44,7 +44,7 @@ class SqliteRows:
         self._path = (Path(str(feast.repo_path)) / feast.online_store.path).resolve()
         self._version = feast.entity_key_serialization_version
         self._tables = {view: f'"{compute_table_id(feast.project, store.get_feature_view(view))}"' for view in READ}
-        self._write_seconds = config.write_seconds
+        self._write_seconds = config.write_limit
         self._own = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._lock = threading.Lock()

@@ -91,7 +91,7 @@ class Engine:
         self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
         self._slates = RecentSlates()
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
-        self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace))
+        self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace), config.deadline)
         self._counts = Counts(self._current, self._unclicked, config.security.counted_per_minute)
         self._near_line = self._started_near_line(servable)
         self._erasure = Erasure(

@@ -34,6 +34,8 @@ from serving.log_files import OwnFile, Position, days_before, drop_files, origin
 from serving.logger import log
 from serving.metrics import Metrics
 
+SHARE = 0.4
+"""Of a request's deadline that a post waits for the disk."""
 FLUSH_SECONDS = 0.5
 MAX_WAITING_BYTES = 32_000_000
 """Lines that may wait for the disk; the impressions of further answers are dropped, counted and logged."""
@@ -49,7 +51,11 @@ WRITABLE = "writable"
 class LogConfig(FrozenModel):
     """The log of what was shown and done."""
 
-    seconds: float = Field(0.5, gt=0, description="Longest wait of a post of events for the disk; then it is refused.")
+    seconds: float | None = Field(
+        None,
+        gt=0,
+        description="Longest wait of a post for the disk, then it is refused; none: 0.4 deadlines.",
+    )
     fsync: bool = Field(
         False, description="Whether an event is acknowledged once the disk has it, and not the system's memory alone."
     )
@@ -87,6 +93,7 @@ class EventLog:
         metrics: Metrics,
         config: LogConfig | None = None,
         taken_until: Callable[[], datetime | None] = lambda: None,
+        deadline: float = 1.0,
     ) -> None:
         """Start the thread that writes.
 
@@ -95,9 +102,11 @@ class EventLog:
             metrics: Count the lines.
             config: Its bounds; None: the defaults.
             taken_until: Returns the time up to which `ingest` has taken the log in.
+            deadline: Seconds of a request.
         """
         self.origin = origin()
         self._config, self._metrics, self._taken_until = config or LogConfig(), metrics, taken_until
+        self._seconds = self._config.seconds or SHARE * deadline
         self._root = workspace.root
         self._identified, self._anonymous = (
             OwnFile(workspace.logs / name, self.origin, self._config.max_file_bytes, self._config.fsync)
@@ -148,7 +157,7 @@ class EventLog:
         assert write.written is not None
         if not self._hangs():
             with contextlib.suppress(queue.Empty):
-                position = write.written.get(timeout=self._config.seconds) if self._put(write) else None
+                position = write.written.get(timeout=self._seconds) if self._put(write) else None
         if position is None:
             write.given_up = True
             raise LogFailed(f"{len(events)} events could not be written to the log", cure=cure)
@@ -163,7 +172,7 @@ class EventLog:
 
     def _hangs(self) -> bool:
         busy = self._busy_since
-        return busy > 0 and time.monotonic() - busy > self._config.seconds
+        return busy > 0 and time.monotonic() - busy > self._seconds
 
     def _put(self, write: _Write) -> bool:
         with self._lock:

@@ -85,7 +85,7 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
     if config.changes:
         item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.threads, manifest, opened)
     service = manifest.feature_service, manifest.version
-    members = same.members if same else OnlineMembers(workspace, *service, config.store)
+    members = same.members if same else OnlineMembers(workspace, *service, config.store.within(config.deadline))
     try:
         index = JobIndex.load(folders[1], config.device)
     except BaseException:

@@ -115,7 +115,7 @@ def test_a_log_that_cannot_be_written_does_not_stop_answers_but_refuses_events(
 
 @pytest.fixture
 def event_log(tmp_path: Path) -> Iterator[EventLog]:
-    found = EventLog(Workspace(tmp_path), Metrics())
+    found = EventLog(Workspace(tmp_path), Metrics(), LogConfig(seconds=60))
     yield found
     found.close()
 
@@ -283,7 +283,7 @@ log.close()
 
 def test_a_full_file_is_followed_by_another_and_all_are_read(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path)
-    event_log = EventLog(workspace, Metrics(), LogConfig(max_file_bytes=300, fsync=True))
+    event_log = EventLog(workspace, Metrics(), LogConfig(seconds=60, max_file_bytes=300, fsync=True))
     for number in range(12):
         event_log.log_events([event(id=f"e{number}")])
     event_log.close()
@@ -325,7 +325,7 @@ def test_a_disk_that_hangs_refuses_events_at_once_and_says_so(
         hangs.wait(60)
         return write(*arguments)
 
-    monkeypatch.setattr(event_log, "_config", LogConfig(seconds=0.05))
+    monkeypatch.setattr(event_log, "_seconds", 0.05)
     monkeypatch.setattr(event_log, "_append", append_late)
     event_log.log_impressions(shown(1))
     assert began.wait(60)
@@ -334,7 +334,7 @@ def test_a_disk_that_hangs_refuses_events_at_once_and_says_so(
             event_log.log_events([event(id=f"refused-{number}")])
     assert event_log.state == "the disk hangs"
     hangs.set()
-    monkeypatch.setattr(event_log, "_config", LogConfig(seconds=60))
+    monkeypatch.setattr(event_log, "_seconds", 60)
     wait_until(lambda: event_log.state == log.WRITABLE)
     event_log.log_events([event(id="taken")])
     event_log.close()
