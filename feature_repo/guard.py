@@ -99,8 +99,8 @@ class Guard:
             self.breaker.note(ok)
 
     def close(self) -> None:
-        """Wait for nothing: a thread that hangs ends with its socket's or file's own limit."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Drop what has not begun, and wait for what has: a thread that hangs ends with its socket's own limit."""
+        self._pool.shutdown(cancel_futures=True)
 
 
 def _result(future: Future[T], seconds: float) -> T:

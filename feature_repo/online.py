@@ -133,12 +133,15 @@ class OnlineMembers:
     def close(self) -> None:
         """Write the rows that still wait for the history and let go of the store."""
         self._history.close()
-        self._reads.close()
-        self._writes.close()
-        # A file system that hangs must not keep the process.
-        closing = threading.Thread(target=self._rows.close, name="close-store", daemon=True)
+        # What hangs must not keep the process.
+        closing = threading.Thread(target=self._let_go, name="close-store", daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
+
+    def _let_go(self) -> None:
+        for calls in (self._reads, self._writes):
+            calls.close()
+        self._rows.close()
 
 
 def erase_online(workspace: Workspace, member_ids: Sequence[str]) -> None:

@@ -135,10 +135,10 @@ class SqliteRows:
         }
 
     def close(self) -> None:
-        # A connection that another thread is inside of must not be closed (it crashes): it ends with its thread.
+        """No thread may be inside of a call: to close its connection would crash."""
         with self._lock:
             for connection in self._opened:
-                connection.interrupt()
+                connection.close()
             self._opened.clear()
 
     def _select(

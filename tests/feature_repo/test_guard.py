@@ -34,7 +34,6 @@ def test_a_call_that_hangs_is_given_up_and_so_is_one_that_waits_for_its_thread(h
         with pytest.raises(StoreSlow):
             guarded.run(hangs)
     assert guarded.breaker.state == "closed"
-    guarded.close()
 
 
 def test_after_failures_in_a_row_nothing_is_called_until_one_probe_succeeds() -> None:
