@@ -33,6 +33,7 @@ PACKAGES = (
     "ranking",
     "release",
     "rolecall",
+    "rolecall_client",
     "serving",
     "sources",
 )

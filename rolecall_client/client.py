@@ -27,6 +27,9 @@ from rolecall_client.types import (
 TIMEOUT = httpx.Timeout(5.0, connect=1.0)
 """Longer than the service's own deadline of a second, since an answer that is under way costs no more."""
 
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=3.0)
+"""A connection is given up before the service does, so that none is used as it is being closed."""
+
 
 class _Call(NamedTuple):
     """One call: what is sent, and whether it may be sent twice."""
@@ -45,7 +48,7 @@ def _options(
         headers["Authorization"] = f"Bearer {key}"
     if member_token:
         headers["X-Member-Token"] = member_token
-    return {"base_url": base_url, "headers": headers, "timeout": timeout}
+    return {"base_url": base_url, "headers": headers, "timeout": timeout, "limits": LIMITS}
 
 
 def with_ids(events: Sequence[PostedEvent]) -> list[PostedEvent]:

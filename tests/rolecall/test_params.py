@@ -52,6 +52,13 @@ def policy_of(knobs: dict[str, Any]) -> str:
         ("ROLECALL_INDX__ENGINE", "faiss", ("'indx'", "index")),
         ("ROLECALL_NOTHING__LIKE_IT", "1", ("'nothing'", *Params.model_fields)),
         ("ROLECALL_SEED", "[", ("line 1",)),
+        ("ROLECALL_SERVE__DEADLNE", "2", ("serve.deadlne", "deadline")),
+        ("ROLECALL_SERVE__POLL", "-1", ("serve.poll", -1)),
+        ("ROLECALL_SERVE__TELEMETRY__TRACES", "collector:4318", ("serve.telemetry.traces", "collector:4318")),
+        ("ROLECALL_SERVE__TELEMETRY__SHARE", "2", ("serve.telemetry.share", 2)),
+        ("ROLECALL_SERVE__TELEMETRY", "{trace: http://localhost/}", ("serve.telemetry.trace", "traces")),
+        ("ROLECALL_SERVE__DRIFT__SHARE", "much", ("serve.drift.share", "'much'")),
+        ("ROLECALL_SRVE__DEADLINE", "2", ("'srve'", "serve")),
     ],
 )
 def test_a_wrong_variable_of_the_environment_is_named(
