@@ -16,6 +16,7 @@ from rolecall_client.errors import Unreachable, problem_of
 from rolecall_client.retries import Retries
 from rolecall_client.types import (
     Answer,
+    EraseReply,
     EventsReply,
     ExplainReply,
     PostedEvent,
@@ -58,6 +59,10 @@ def with_ids(events: Sequence[PostedEvent]) -> list[PostedEvent]:
 
 def _explain(request_id: str, job_id: str) -> _Call:
     return _Call("GET", f"/v1/explain/{quote(request_id, safe='')}/{quote(job_id, safe='')}")
+
+
+def _erase(member_id: str) -> _Call:
+    return _Call("DELETE", f"/v1/members/{quote(member_id, safe='')}")
 
 
 class _Tries:
@@ -131,6 +136,10 @@ class Client:
         """Post what members did, at most 1,000 events a call. Safe to repeat: each event has an id."""
         return cast(EventsReply, self._do(_Call("POST", "/v1/events", with_ids(events))))
 
+    def erase(self, member_id: str) -> EraseReply:
+        """Erase a member from all that answers read, and hear what remains until when. Needs a key of scope admin."""
+        return cast(EraseReply, self._do(_erase(member_id)))
+
     def ready(self) -> Mapping[str, Any]:
         """What is served. Raises Unavailable while it is loading, without trying again."""
         return cast(Mapping[str, Any], self._do(_Call("GET", "/readyz"), Retries(times=0)))
@@ -199,6 +208,10 @@ class AsyncClient:
     async def events(self, events: Sequence[PostedEvent]) -> EventsReply:
         """Post what members did, at most 1,000 events a call. Safe to repeat: each event has an id."""
         return cast(EventsReply, await self._do(_Call("POST", "/v1/events", with_ids(events))))
+
+    async def erase(self, member_id: str) -> EraseReply:
+        """Erase a member from all that answers read, and hear what remains until when. Needs a key of scope admin."""
+        return cast(EraseReply, await self._do(_erase(member_id)))
 
     async def ready(self) -> Mapping[str, Any]:
         """What is served. Raises Unavailable while it is loading, without trying again."""

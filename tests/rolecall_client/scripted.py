@@ -20,17 +20,19 @@ class Scripted(NamedTuple):
     url: str
     posted: list[Any]
     headers: list[dict[str, str]]
+    paths: list[str]
 
 
 @contextmanager
 def scripted(*replies: tuple[int, dict[str, str], Any] | None) -> Iterator[Scripted]:
     """replies: status, headers and JSON; None breaks the connection off. The last one is repeated."""
-    waiting, posted, headers = list(replies), [], []
+    waiting, posted, headers, paths = list(replies), [], [], []
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             posted.append(json.loads(body) if body else None)
+            paths.append(self.path)
             headers.append({name.lower(): value for name, value in self.headers.items()})
             reply = waiting.pop(0) if len(waiting) > 1 else waiting[0]
             if reply is None:
@@ -53,7 +55,7 @@ def scripted(*replies: tuple[int, dict[str, str], Any] | None) -> Iterator[Scrip
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield Scripted(f"http://127.0.0.1:{server.server_port}", posted, headers)
+        yield Scripted(f"http://127.0.0.1:{server.server_port}", posted, headers, paths)
     finally:
         server.shutdown()
         thread.join()

@@ -126,3 +126,10 @@ def test_importing_the_client_loads_none_of_the_models_libraries() -> None:
         "serving",
     }
     assert not heavy & set(loaded)
+
+
+def test_a_member_is_erased_by_an_id_that_a_path_would_read_otherwise() -> None:
+    reply = (200, {}, {"erased": ["a/b?c"], "remains": []})
+    with scripted(reply) as server, Client(server.url, key="k") as client:
+        assert client.erase("a/b?c")["erased"] == ["a/b?c"]
+    assert server.paths == ["/v1/members/a%2Fb%3Fc"]
