@@ -79,6 +79,11 @@ class Workspace:
         return self.root / "golden"
 
     @property
+    def graded(self) -> Path:
+        """The golden set as people go on grading it in the console: no stage of the recipe writes here."""
+        return self.root / "graded"
+
+    @property
     def grades(self) -> Path:
         """What the judge said of graded examples and why, as `Grade` rows; grades that came as data are records."""
         return self.root / "grades"

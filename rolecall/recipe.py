@@ -242,6 +242,8 @@ def run_recipe(
     log.info("")
     log.info("Report: %s", workspace.report)
     log.info("Serve:  rolecall serve --workspace %s", workspace.root)
+    log.info("Look:   http://localhost:8080/console")
+    log.info('Ask:    curl -s localhost:8080/v1/search --json \'{"query": "nurse", "k": 5}\'')
     log.info("")
     log.info("%s", possible_share(results))
 

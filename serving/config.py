@@ -16,6 +16,20 @@ from serving.limits import FencesConfig, LimitsConfig
 from serving.tracing import Telemetry
 
 
+class ConsoleConfig(FrozenModel):
+    """The console for people."""
+
+    golden: Path | None = Field(
+        None,
+        description="Golden folder that is graded in the console; none: `graded` in the workspace, which begins as a "
+        "copy of its golden set.",
+    )
+    policy: Path | None = Field(None, description="Product policy that is graded by; none: the built-in one.")
+    policies: tuple[Path, ...] = Field((), description="Further policies that answers can be compared by.")
+    beside: int = Field(1, ge=0, le=4, description="Bundles loaded beside the one that is served, for comparisons.")
+    writes: bool = Field(True, description="Whether grades and rules may be written in the console.")
+
+
 class ServeConfig(FrozenModel):
     """The service over HTTP: what it answers with, and within which bounds."""
 
@@ -40,6 +54,8 @@ class ServeConfig(FrozenModel):
     store: StoreConfig = Field(StoreConfig(), description="Bounds of the online store of features.")
     limits: LimitsConfig = LimitsConfig()
     fences: FencesConfig = FencesConfig()
+
+    console: ConsoleConfig = ConsoleConfig()
 
     def folders(self, workspace: Workspace) -> tuple[Path, Path]:
         """The bundle and the index to serve from. Raises NotReady where the workspace has none yet."""

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow.compute as pc
 
 from contracts.arrow import arrow_schema, to_records
 from contracts.errors import BadInput
-from contracts.records import Job
+from contracts.records import Job, Member
 from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace
 from feature_repo.guard import STATES, State
 from ranking.blend import RELEVANCE
 from ranking.explain import MatchEffect, explain, match_effects
+from ranking.lift import Lift, lifts
 from ranking.rank import RANKED
+from ranking.scorer import BundleScorer
 from retrieval.index.manifest import built_at
-from retrieval.rules.rules import find_rules
+from retrieval.rules.rules import RuleBook, find_rules
 from serving.answering import Answerer
 from serving.asking import UnknownJob, row_of
+from serving.beside import Beside
 from serving.config import ServeConfig
 from serving.counts import Counts
 from serving.current import Current
@@ -55,6 +61,15 @@ from serving.tracing import Tracing
 from serving.warm_up import warm_up
 from sources.feeds.open import open_feed
 
+R = TypeVar("R", Job, Member)
+T = TypeVar("T")
+
+
+class UnknownMember(BadInput):
+    """The records hold no such member."""
+
+    reason, http_status = "unknown_member", 404
+
 
 class UnknownAnswer(BadInput):
     """The request is not among the last ones answered, or its answer did not hold the job."""
@@ -77,7 +92,7 @@ class Engine:
         Raises what `load_servable`, `find_rules`, `find_surfaces` and `sources.feeds.open.open_feed` raise.
         """
         self.config = config = config or ServeConfig()
-        self._workspace = workspace
+        self.workspace, self.beside = workspace, Beside(workspace, config)
         self.rules = find_rules(workspace, config.rules)
         self.surfaces = find_surfaces(workspace)
         feed = open_feed(config.changes) if config.changes else None
@@ -116,9 +131,9 @@ class Engine:
     def _started_near_line(self, servable: Servable) -> NearLine:
         """Count again what the log has since the index was built, and let the store have what it may lack of it."""
         built, now = built_at(servable.folders[1]), datetime.now(UTC)
-        self._counts.add_people(servable, list(events_since(self._workspace, built, now)))
+        self._counts.add_people(servable, list(events_since(self.workspace, built, now)))
         near_line = NearLine(self._current, self._counts, self.metrics, self._log.origin, built)
-        for path in recent_files(self._workspace, now):
+        for path in recent_files(self.workspace, now):
             near_line.fold_later(Position(path, 0))
         return near_line
 
@@ -207,17 +222,35 @@ class Engine:
                 self._near_line.tell_shown(slate.member_id, slate.job_ids, slate.time)
             self._log.log_impressions(slate.impressions())
 
-    def tried(self, message: JobsRequest, surface: str = "") -> Answer:
+    def tried(
+        self, message: JobsRequest, surface: str = "", rules: RuleBook | None = None, servable: Servable | None = None
+    ) -> Answer:
         """The answer to a request that nobody is shown: it is not logged and does not count, and can be explained.
 
         Args:
             message: The request.
             surface: Its name; empty: the package's own surface for such a request.
+            rules: In place of those in force.
+            servable: In place of what is served, such as one of `beside`.
 
         Raises what `ask` raises.
         """
-        answer, _ = self.prepare(message, surface=surface)
+        message = self._erasure.asked(message)
+        asked = self._surface(surface or surface_of(message), message)
+        answerer = self._answerer if rules is None else replace(self._answerer, rules=rules)
+        with self._current.use() as served:
+            answer, slate = answerer.answer(servable or served, asked, message, time.monotonic(), RANKED)
+        self._slates.add(slate)
         return answer
+
+    def slate(self, request_id: str, job_id: str) -> Slate:
+        """The slate of a recent answer that holds a job. Raises UnknownAnswer."""
+        slate = self._slates.get(request_id)
+        if slate is None or job_id not in slate.job_ids or slate.member_id in self._erasure:
+            raise UnknownAnswer(
+                f"no job {job_id!r} in a recent answer {request_id!r}", cure="ask soon, with the ids of the answer"
+            )
+        return slate
 
     def _surface(self, name: str, message: JobsRequest) -> Surface:
         surface = self.surfaces.get(name)
@@ -234,15 +267,27 @@ class Engine:
             UnknownJob: No job of the index has this id, or its record is not in the workspace.
         """
         row_of(self.servable.index, job_id)
-        records = self._workspace.records / "jobs"
-        if not parts(records):
+        found = self.adverts([job_id])
+        if not found:
             raise UnknownJob(f"job {job_id!r} came over the feed alone", cure="ingest it to read it whole")
-        found = latest(
-            read_table(records, filter=pc.field("id") == job_id, schema=arrow_schema(Job)), "id", "updated_at"
-        )
-        if not found.num_rows:
-            raise UnknownJob(f"job {job_id!r} came over the feed alone", cure="ingest it to read it whole")
-        return next(to_records(found, Job))
+        return found[job_id]
+
+    def adverts(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Job id -> the newest record, of those that the workspace has."""
+        return {job.id: job for job in self._newest("jobs", Job, job_ids)}
+
+    def member(self, member_id: str) -> Member:
+        """A member's newest record. Raises UnknownMember where the workspace has none."""
+        for member in self._newest("members", Member, [member_id]) if member_id not in self._erasure else ():
+            return member
+        raise UnknownMember(f"no member {member_id[:40]!r} in the records", cure="take one that was ingested")
+
+    def _newest(self, table: str, model: type[R], ids: Sequence[str]) -> list[R]:
+        folder = self.workspace.records / table
+        if not parts(folder):
+            return []
+        rows = read_table(folder, filter=pc.field("id").isin(list(ids)), schema=arrow_schema(model))
+        return list(to_records(latest(rows, "id", "updated_at"), model)) if rows.num_rows else []
 
     def record(self, events: Any, only_member: str | None = None) -> EventsReply:
         """Take in events (one mapping or a list of them): the members' next answers know of them. See `Intake`."""
@@ -255,11 +300,7 @@ class Engine:
 
     def explain(self, request_id: str, job_id: str) -> ExplainReply:
         """Why a job of a recent answer stood where it stood. Raises UnknownAnswer."""
-        slate = self._slates.get(request_id)
-        if slate is None or job_id not in slate.job_ids or slate.member_id in self._erasure:
-            raise UnknownAnswer(
-                f"no job {job_id!r} in a recent answer {request_id!r}", cure="ask soon, with the ids of the answer"
-            )
+        slate = self.slate(request_id, job_id)
         i = slate.job_ids.index(job_id)
         explanation = explain(
             slate.found_by[i],
@@ -284,9 +325,19 @@ class Engine:
             explanation=explanation,
         )
 
+    def lifts(self, request_id: str, job_id: str) -> tuple[Lift, ...]:
+        """What would lift a job of a recent answer; none where another bundle is served since. Raises UnknownAnswer."""
+        slate = self.slate(request_id, job_id)
+        return self._of_match(slate, slate.job_ids.index(job_id), lifts)
+
     def _match_effects(self, slate: Slate, i: int) -> tuple[MatchEffect, ...]:
-        """What the comparisons did to the relevance of job i of a slate, by the job's item tokens of now; none where
-        another bundle is served since, or the job is gone."""
+        return self._of_match(slate, i, match_effects)
+
+    def _of_match(
+        self, slate: Slate, i: int, told: Callable[[BundleScorer, str, np.ndarray, np.ndarray], tuple[T, ...]]
+    ) -> tuple[T, ...]:
+        """What the comparisons of job i of a slate tell, by the job's item tokens of now; nothing where another bundle
+        is served since, or the job is gone."""
         match = slate.match[i] if slate.match else None
         if match is None:
             return ()
@@ -294,10 +345,11 @@ class Engine:
             index, rows = servable.index, servable.index.rows([slate.job_ids[i]])
             if rows[0] < 0 or not slate.logged_by.startswith(f"{servable.manifest.version}/"):
                 return ()
-            return match_effects(servable.scorer, slate.request_text, index.items(rows)[0], match)
+            return told(servable.scorer, slate.request_text, index.items(rows)[0], match)
 
     def close(self) -> None:
         self._swapper.close()
+        self.beside.close()
         if self.feed:
             self.feed.close()
         self._near_line.close()

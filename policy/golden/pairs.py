@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from contracts.errors import BadInput, NotReady
 from contracts.records import Identifier, Job, Member, Record, Text
 from contracts.validation import typed
+from contracts.versions import write_text
 from policy.judges.base import Pair
 
 PAIRS = "pairs.jsonl"
@@ -46,9 +47,7 @@ class GoldenPair(Record):
 
 
 def write_pairs(folder: Path, pairs: Sequence[GoldenPair]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = "".join(pair.model_dump_json(exclude_defaults=True) + "\n" for pair in pairs)
-    (folder / PAIRS).write_text(lines, "utf-8")
+    write_text(folder / PAIRS, "".join(pair.model_dump_json(exclude_defaults=True) + "\n" for pair in pairs))
 
 
 def read_pairs(folder: Path) -> tuple[GoldenPair, ...]:

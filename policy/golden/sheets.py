@@ -27,6 +27,8 @@ from policy.golden.pairs import GoldenPair
 from policy.types import DIMENSIONS, GRADES
 
 ADJUDICATED, ACCEPTED = "adjudicated.csv", "accepted.csv"
+FINISHED, UNFINISHED = "sheet-", "unfinished-"
+"""How the names of sheets begin; one that a grader is still filling in pair by pair does not count yet."""
 EVERY_VERSION = "*"
 """In `accepted.csv`: the grades hold whatever the policy says. The simulator writes it: its graders read the truth."""
 AGREED, MEDIAN = "agreed", "median"
@@ -61,6 +63,20 @@ class Sheet(NamedTuple):
     scores: np.ndarray
 
 
+class Mark(NamedTuple):
+    """What one grader says of one pair.
+
+    Attributes:
+        grade: 0 to 4.
+        scores: Dimension -> 0 to 4, of those that the grader scored.
+        note: In their words; may be empty.
+    """
+
+    grade: int
+    scores: Mapping[str, int] = {}
+    note: str = ""
+
+
 class Decision(NamedTuple):
     """A row of `adjudicated.csv`. grade None: a person has yet to decide; grades: what it was decided upon."""
 
@@ -76,7 +92,7 @@ def sheet_path(folder: Path, grader: str) -> Path:
     """The file of a grader's sheet. Raises BadInput for a name that is no file's."""
     if not _GRADER.fullmatch(grader):
         raise BadInput(f"grader {grader!r}", cure="use a name of letters, digits, - and _")
-    return folder / f"sheet-{grader}.csv"
+    return folder / f"{FINISHED}{grader}.csv"
 
 
 def write_sheet(
@@ -97,6 +113,35 @@ def write_sheet(
     return path
 
 
+def write_marks(path: Path, pairs: Sequence[GoldenPair], policy_version: str, marks: Mapping[str, Mark]) -> None:
+    """A sheet with the marks that there are: pair id -> mark; the cells of other pairs stay empty."""
+    rows = (
+        {"pair_id": pair.pair_id, "policy_version": policy_version, **_readable(pair)}
+        | ({"grade": mark.grade, "note": mark.note, **mark.scores} if (mark := marks.get(pair.pair_id)) else {})
+        for pair in pairs
+    )
+    _write(path, SHEET_COLUMNS, rows)
+
+
+def read_marks(path: Path) -> tuple[str, dict[str, Mark]]:
+    """The policy version of a sheet, finished or not, and its marks by pair id; rows without a grade are left out.
+
+    Raises:
+        BadInput: The file is no sheet, a grade is off the scale, or its rows are of several policy versions.
+    """
+    versions, marks = set(), {}
+    for row, where in _read(path, ("pair_id", "policy_version", "grade")):
+        versions.add(row["policy_version"])
+        if (grade := _grade(row["grade"], where, "grade")) is not None:
+            scores = {name: _grade(row.get(name, ""), where, name) for name in DIMENSIONS}
+            known: dict[str, int] = {name: score for name, score in scores.items() if score is not None}
+            marks[row["pair_id"]] = Mark(grade, known, row.get("note", ""))
+    if len(versions) > 1:
+        what = f"rows of several policy versions: {', '.join(map(short_cell, sorted(versions)))}"
+        raise BadInput(what, where=str(path), cure="grade them all by one version of the policy")
+    return next(iter(versions), ""), marks
+
+
 def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
     """Read every grader's sheet, in the order of the names.
 
@@ -109,12 +154,12 @@ def read_sheets(folder: Path, pairs: Sequence[GoldenPair]) -> list[Sheet]:
         BadInput: There is one grader only, the sheets are of several policy versions, or a sheet lacks grades, holds a
             grade off the scale, or a pair that is unknown, missing or there twice; file and row are named.
     """
-    paths = sorted(folder.glob("sheet-*.csv"))
+    paths = sorted(folder.glob(f"{FINISHED}*.csv"))
     command = f"`rolecall golden sheet {folder} --grader NAME`"
     if not paths:
         raise NotReady(f"no grading sheet in {folder}", cure=f"run {command} for two people")
     for path in paths:
-        if not _GRADER.fullmatch(grader := _grader(path)):
+        if not _GRADER.fullmatch(grader := grader_of(path)):
             cure = "name it sheet-NAME.csv, NAME of letters, digits, - and _; a copy of a sheet is no second grader"
             raise BadInput(f"{grader!r} names no grader", where=str(path), cure=cure)
     sheets = [_read_sheet(path, pairs) for path in paths]
@@ -179,11 +224,12 @@ def _read_sheet(path: Path, pairs: Sequence[GoldenPair]) -> Sheet:
         raise BadInput(what, where=str(path), cure="grade them all by one version of the policy")
     scores = [[_grade(row.get(name, ""), where, name) for name in DIMENSIONS] for row, where in rows]
     scores = [[NO_SCORE if score is None else score for score in row] for row in scores]
-    return Sheet(_grader(path), versions[0], np.array(grades, np.int8), np.array(scores, np.int8))
+    return Sheet(grader_of(path), versions[0], np.array(grades, np.int8), np.array(scores, np.int8))
 
 
-def _grader(path: Path) -> str:
-    return path.stem.removeprefix("sheet-")
+def grader_of(path: Path) -> str:
+    """The name in a sheet's, finished or not."""
+    return path.stem.removeprefix(UNFINISHED).removeprefix(FINISHED)
 
 
 def _rows_of(path: Path, columns: Sequence[str], pairs: Sequence[GoldenPair]) -> list[tuple[dict[str, str], str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +35,7 @@ def serve(
     from serving.http.run import serve as listen
 
     params = params_of(context)
-    said = {
+    said: dict[str, Any] = {
         "bundle": bundle,
         "index": index,
         "rules": rules_file or params.serve.rules or params.rules.file,
@@ -44,5 +44,7 @@ def serve(
         "changes": changes,
         "poll": poll,
     }
+    if params.serve.console.policy is None:  # people grade by the policy that the recipe's judge grades by
+        said["console"] = params.serve.console.model_copy(update={"policy": params.label.policy})
     config = params.serve.model_copy(update={name: value for name, value in said.items() if value is not None})
     listen(Workspace(workspace), config, host=host, port=port)

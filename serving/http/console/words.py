@@ -45,3 +45,27 @@ def kind(workplace: str | None, employment: str | None, seniority: str | None) -
     """ "remote, full time, senior", of what is known."""
     said = (_WAYS.get(workplace or ""), (employment or "").replace("_", " "), seniority)
     return ", ".join(word for word in said if word)
+
+
+def long_ago(then: datetime, now: datetime) -> str:
+    """ "3 minutes ago", "2 hours ago", "5 days ago"."""
+    seconds = max(0.0, (now - then).total_seconds())
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = int(seconds // size)
+            return f"{number:,} {name}{'' if number == 1 else 's'} ago"
+    return "just now"
+
+
+def duration(seconds: float | None) -> str:
+    """ "0.4 ms", "12 ms", "1.5 s"; a dash where it is not known."""
+    if seconds is None:
+        return "–"
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1_000:.1f} ms" if seconds < 0.01 else f"{seconds * 1_000:.0f} ms"
+
+
+def number(value: float) -> str:
+    """ "1,234" or "0.25"."""
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"

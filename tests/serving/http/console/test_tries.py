@@ -16,18 +16,10 @@ from contracts.workspace import Workspace
 from serving.engine import Engine
 from serving.http.console import words
 from serving.log_files import read_file
+from tests.serving.http.console.conftest import page
 
-RESULT = re.compile(r'<h2><a href="(/console/jobs/[^"]+)">(.*?)</a></h2>')
+RESULT = re.compile(r'<h3><a href="(/console/jobs/[^"]+)">(.*?)</a></h3>')
 WHY = re.compile(r'href="(/console/why/[^"]+)"')
-
-
-def page(answer: httpx.Response, status: int = 200) -> str:
-    """The text of a page, whose headers forbid it to run anything."""
-    assert answer.status_code == status, answer.text
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'none'" in policy and "script" not in policy
-    assert "<script" not in answer.text and " style=" not in answer.text and " onclick" not in answer.text
-    return answer.text
 
 
 def test_the_front_page_leads_to_the_form(client: httpx.Client) -> None:
