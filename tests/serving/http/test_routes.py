@@ -307,6 +307,7 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
         "/v1/similar",
         "/v1/events",
         "/v1/explain/{request_id}/{job_id}",
+        "/v1/members/{member_id}",
         "/healthz",
         "/readyz",
         "/metrics",
