@@ -91,7 +91,7 @@ class Caller:
 
     def got(self, request_id: str, member_id: str) -> None:
         """Note an answer as this caller's. Raises Forbidden for one that it may not have."""
-        if self.only_member not in (None, member_id):
+        if member_id and self.only_member not in (None, member_id):
             raise Forbidden("the answer is another member's than the token's", where="member_id", cure="ask for yours")
         if self.key is not None or self.member_id is not None:
             self.askers.add(request_id, self.key.id if self.key else "", member_id)

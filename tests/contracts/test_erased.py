@@ -17,8 +17,10 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def test_an_erased_member_is_known_at_once_also_to_who_read_before(tmp_path: Path) -> None:
     erased = ErasedMembers(Workspace(tmp_path))
     assert "m1" not in erased and not len(erased)
-    note_erased(Workspace(tmp_path), ["m1", "m2"], NOW)
-    assert "m1" in erased and "m2" in erased and "m3" not in erased and "" not in erased
+    note_erased(Workspace(tmp_path), ["m1"], NOW)
+    assert "m1" in erased and "m2" not in erased and "" not in erased
+    note_erased(Workspace(tmp_path), ["m2"], NOW)
+    assert "m1" in erased and "m2" in erased and "m3" not in erased
 
 
 def test_the_note_holds_no_id_and_only_its_owner_may_read_it(tmp_path: Path) -> None:

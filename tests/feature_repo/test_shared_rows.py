@@ -18,7 +18,7 @@ from contracts.errors import NotAFeatureRepo
 from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
 from feature_repo.guard import StoreDown
-from feature_repo.online import OnlineMembers
+from feature_repo.online import OnlineMembers, erase_online
 from feature_repo.store import apply, materialize, open_store
 from tests.feature_repo.conftest import SERVICE, day, put_text, viewed
 from tests.make import event, refused
@@ -104,6 +104,21 @@ def test_a_late_event_is_kept_whatever_another_clock_said(two: tuple[OnlineMembe
 def test_an_erased_member_is_nobody(two: tuple[OnlineMembers, OnlineMembers]) -> None:
     two[0].erase("ann")
     assert not two[1].read("ann").known and two[1].read("bob").known
+
+
+def test_an_erased_member_leaves_the_store_without_a_service_and_no_row_waits_for_the_history(
+    store: Workspace, two: tuple[OnlineMembers, OnlineMembers]
+) -> None:
+    applied(two[0], "ann", "j5")
+    applied(two[0], "bob", "j5")
+    two[0].erase("ann")
+    assert {row["member_id"] for row in two[0]._history._waiting} == {"bob"}
+    erase_online(store, ["bob", "nobody"])
+    assert not two[1].read("bob").known
+
+
+def test_a_workspace_without_a_store_has_nobody_to_erase(tmp_path: Path) -> None:
+    erase_online(Workspace(tmp_path), ["ann"])
 
 
 def test_many_members_are_read_in_one_call(store: Workspace) -> None:
