@@ -84,26 +84,32 @@ class Ranked:
     order: np.ndarray
     scored: Scored | None
 
+    def in_rows(self, rows: np.ndarray) -> Ranked:
+        """The same jobs in other rows ((n,) int32), as of another build of the index; below 0: the job is gone."""
+        demoted = {int(row): rules for i, row in enumerate(rows.tolist()) if (rules := self.demoted_by(i))}
+        return replace(self, rows=rows, candidates=replace(self.candidates, demoted=demoted))
+
     def found_by(self, i: int) -> tuple[str, ...]:
         return self.candidates.found_by(int(self.order[i]))
 
     def demoted_by(self, i: int) -> tuple[str, ...]:
         return self.candidates.demoted.get(int(self.rows[i]), ())
 
-    def probabilities(self, shown: Sequence[int]) -> list[dict[str, float]]:
+    def probabilities(self, shown: Sequence[int], first: int = 1) -> list[dict[str, float]]:
         """Task -> calibrated probability of each job of an answer; empty where the student did not score it.
 
         A bundle may calibrate by the rank in an answer, so this comes once it is decided which jobs are shown.
 
         Args:
             shown: The jobs of the answer, as indices into this order, in the order in which they are shown.
+            first: The rank of the first of them.
         """
         by_job: list[dict[str, float]] = [{} for _ in shown]
         if self.scored is None:
             return by_job
         places = [place for place, i in enumerate(shown) if i < len(self.scored.logits)]
         logits = self.scored.logits[[shown[place] for place in places]]
-        by_task = probabilities(self.scored.manifest, logits, np.array(places, np.int64) + 1)
+        by_task = probabilities(self.scored.manifest, logits, np.array(places, np.int64) + first)
         for row, place in enumerate(places):
             by_job[place] = {task: round(float(values[row]), 6) for task, values in by_task.items()}
         return by_job

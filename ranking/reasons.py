@@ -205,3 +205,55 @@ def told(found: Sequence[tuple[Found, float]], floor: float) -> tuple[list[str],
     ups = (one.sentence for one, effect in large if effect > 0 and one.speaks != _AGAINST)
     downs = (one.sentence for one, effect in large if effect < 0 and one.speaks != _FOR)
     return list(dict.fromkeys(ups)), list(dict.fromkeys(downs))
+
+
+MOST_MEMBER_REASONS = 4
+_OF_TITLE = ("has a title close to the job's", "has a title close to the job's", "has all but the job's title")
+MEMBER_FINDINGS: Mapping[str, tuple[str, ...]] = {
+    "own_work": (
+        "",
+        "works in the field of the job",
+        "does work related to the job's",
+        "does work of the job's kind",
+    ),
+    "own_title": (*[""] * 6, *_OF_TITLE),
+    "skills": (
+        *[""] * 3,
+        "has at least two in five of the skills that the job asks for",
+        "has more than half of the skills that the job asks for",
+        "has at least three in four of the skills that the job asks for",
+        "has all but all of the skills that the job asks for",
+    ),
+    "skills_shared": (
+        "",
+        "has a skill that the job asks for",
+        *(f"has {number} skills that the job asks for" for number in ("two", "three", "four")),
+        "has five or more of the skills that the job asks for",
+    ),
+    "level": ("", "", "is one level above the job", "is at the level of the job", "is one level below the job", "", ""),
+    "industry": (
+        "",
+        "worked in an industry that shares a word with the job's",
+        "worked in the industry of the job",
+    ),
+    "place": (
+        "",
+        "is in the region of the job or wishes to work there",
+        "is in the place of the job or wishes to work there",
+        "",
+    ),
+}
+"""Comparison -> what each of its bins after "not known" says of a member to a recruiter, in the order of telling.
+
+Nothing here tells what a member wishes for beyond the place: no title, no pay, no way of working."""
+
+
+def member_reasons(match: np.ndarray) -> tuple[str, ...]:
+    """What speaks for a member, of the bins of one pair.
+
+    Args:
+        match: (C,) uint8, the bin of each comparison of `contracts.match.COMPARISONS`.
+    """
+    bins = {comparison.name: int(bin) for comparison, bin in zip(COMPARISONS, match.tolist(), strict=True)}
+    found = (said[bins[name] - 1] for name, said in MEMBER_FINDINGS.items() if bins[name])
+    return tuple(sentence for sentence in found if sentence)[:MOST_MEMBER_REASONS]

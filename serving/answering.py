@@ -35,7 +35,7 @@ from serving.metrics import Metrics
 from serving.results import Shown
 from serving.schemas import Answer, JobsRequest, ObjectiveUsed
 from serving.servable import Servable
-from serving.slates import Slate
+from serving.slates import Ranking, Slate
 from serving.stages import Stages, StageTimes
 from serving.surfaces.surface import Surface
 
@@ -113,7 +113,9 @@ class Answerer:
             degraded=tuple(stages.degraded),
             timings_ms=stages.timings_ms | {"total": round((time.monotonic() - arrived) * 1_000, 3)},
         )
-        return answer, shown.slate(servable, surface, message, request, stages.request_id)
+        slate = shown.slate(servable, surface, message.member_id, request, stages.request_id)
+        stored = bool(message.member_id) and message.profile is None
+        return answer, replace(slate, ranking=Ranking.of(surface, request, ranked), stored_features=stored)
 
     def _candidates(
         self,

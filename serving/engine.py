@@ -17,6 +17,7 @@ from contracts.arrow import arrow_schema, to_records
 from contracts.errors import BadInput
 from contracts.records import Job, Member
 from contracts.tables import latest, parts, read_table
+from contracts.validation import shown
 from contracts.workspace import Workspace
 from feature_repo.guard import STATES, State
 from ranking.blend import RELEVANCE
@@ -40,15 +41,20 @@ from serving.freshness import tell_freshness
 from serving.health import problem
 from serving.intake import Intake
 from serving.log_files import Position
+from serving.member_search import CandidatesAnswer, CandidatesRequest, MemberSearch
 from serving.metrics import Metrics
 from serving.near_line import NearLine
+from serving.pages import next_page
 from serving.recovery import events_since, ingested_until, read_unclicked, recent_files
+from serving.rerank import RerankAnswer, Reranker, RerankRequest
 from serving.schemas import (
     REQUESTS,
     Answer,
     EventsReply,
     ExplainReply,
     JobsRequest,
+    NextAnswer,
+    NextRequest,
     RecommendRequest,
     SearchRequest,
     surface_of,
@@ -123,6 +129,8 @@ class Engine:
             self._erasure,
         )
         self._answerer = Answerer(self.rules, self._unclicked, self.metrics, config.deadline)
+        self._reranker = Reranker(config, self.metrics)
+        self._members = MemberSearch(workspace, self.metrics, config.deadline)
         warm = partial(warm_up, self._answerer)
         warm(servable)
         self._swapper = Swapper(workspace, config, self._current, self.metrics, warm)
@@ -252,10 +260,47 @@ class Engine:
             )
         return slate
 
-    def _surface(self, name: str, message: JobsRequest) -> Surface:
+    def next(self, message: NextRequest) -> tuple[NextAnswer, Slate]:
+        """Further jobs of a recent answer, and their slate, which goes to `shown`. No model is run.
+
+        Raises:
+            UnknownAnswer: The answer is none of the last ones of this process.
+            NotTheirAnswer: It is another member's.
+            BadInput: `after` lies behind all that was shown.
+        """
+        slate, kept = self._slates.get(message.request_id), self._slates.ranking(message.request_id)
+        if slate is None or kept is None or slate.member_id in self._erasure:
+            cure = "ask anew, and exclude the jobs that were shown"
+            raise UnknownAnswer(f"no recent answer {message.request_id!r} is kept", where="request_id", cure=cure)
+        with self._current.use() as servable:
+            answer, page, whole = next_page(servable, slate, kept, message)
+        self._slates.add(whole)
+        return answer, page
+
+    def rerank(self, message: RerankRequest, arrived: float | None = None) -> RerankAnswer:
+        """Any documents for a query: `serving.rerank.Reranker.rerank`."""
+        with self._current.use() as servable:
+            return self._reranker.rerank(servable, message, time.monotonic() if arrived is None else arrived)
+
+    def candidates(self, message: CandidatesRequest, arrived: float | None = None) -> CandidatesAnswer:
+        """Members for a job: `serving.member_search.MemberSearch.answer`."""
+        surface = self.surfaces["candidates"]
+        with self._current.use() as servable:
+            return self._members.answer(servable, surface, message, time.monotonic() if arrived is None else arrived)
+
+    def request_of(self, surface: str) -> type[JobsRequest]:
+        """What a surface is asked with. Raises UnknownSurface."""
+        return REQUESTS[self._named(surface).asks]
+
+    def _named(self, name: str) -> Surface:
         surface = self.surfaces.get(name)
-        if surface is None:
-            raise UnknownSurface(f"no surface {name!r}", cure=f"one of {', '.join(sorted(self.surfaces))}")
+        if surface is None or surface.answers != "jobs":
+            named = sorted(name for name, surface in self.surfaces.items() if surface.answers == "jobs")
+            raise UnknownSurface(f"no surface {shown(name)}", cure=f"one of {', '.join(named)}")
+        return surface
+
+    def _surface(self, name: str, message: JobsRequest) -> Surface:
+        surface = self._named(name)
         if not isinstance(message, REQUESTS[surface.asks]):
             raise BadInput(f"surface {name} asks for a {surface.asks}", where="body", cure="see the API's page")
         return surface
@@ -321,6 +366,8 @@ class Engine:
             score=slate.scores[i],
             good_match=slate.good_matches[i],
             objective=slate.objective,
+            bundle_version=slate.logged_by.split("/", 1)[0],
+            index_version=slate.logged_by.split("/", 1)[1],
             depth=slate.depth,
             explanation=explanation,
         )

@@ -13,7 +13,7 @@ from ranking.rank import Ranked
 from retrieval.filters.commute import Distance, Point, distance, point_of
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
-from serving.schemas import JobsRequest, ObjectiveUsed, Result
+from serving.schemas import ObjectiveUsed, Result
 from serving.servable import Servable
 from serving.slates import Slate
 from serving.surfaces.surface import Surface
@@ -45,7 +45,7 @@ class Shown:
     def of(cls, index: JobIndex, request: Request, ranked: Ranked, jobs: Sequence[EligibleJob], first: int = 1) -> Self:
         """Jobs that were chosen from a ranking."""
         home = index.attributes.home if jobs else ""
-        probabilities = ranked.probabilities([job.place for job in jobs])
+        probabilities = ranked.probabilities([job.place for job in jobs], first)
         return cls(jobs, ranked, probabilities, first, point_of(request.location, home), home)
 
     def results(self) -> tuple[Result, ...]:
@@ -70,9 +70,7 @@ class Shown:
     def _distance(self, job: EligibleJob) -> Distance | None:
         return distance(job.record["location"], job.record["workplace"], self.point, self.home)
 
-    def slate(
-        self, servable: Servable, surface: Surface, message: JobsRequest, request: Request, request_id: str
-    ) -> Slate:
+    def slate(self, servable: Servable, surface: Surface, member_id: str, request: Request, request_id: str) -> Slate:
         """What is remembered of them."""
         ranked, places = self.ranked, [job.place for job in self.jobs]
         match: tuple[np.ndarray | None, ...] = tuple(ranked.match(place) for place in places)
@@ -80,7 +78,7 @@ class Shown:
             request_id=request_id,
             time=request.time,
             surface=surface.objective,
-            member_id=message.member_id,
+            member_id=member_id,
             query=request.query,
             logged_by=f"{servable.manifest.version}/{servable.index.version}",
             job_ids=tuple(job.record["id"] for job in self.jobs),
@@ -97,5 +95,5 @@ class Shown:
             match=match,
             request_text=request.request_text if any(bins is not None for bins in match) else "",
             logged=surface.logged,
-            stored_features=bool(message.member_id) and message.profile is None,
+            first=self.first,
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, FailFast, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, FailFast, Field, RootModel
 from pydantic_core import PydanticCustomError
 
 from contracts.bundle import OrderName
@@ -181,12 +181,30 @@ class SimilarRequest(JobsRequest):
     job_id: Identifier = Field(description="The job that others are to be like.")
 
 
+class NextRequest(FrozenModel):
+    """Further jobs of a recent answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"request_id": "5f3c...", "k": 20}]})
+    request_id: Identifier
+    member_id: Annotated[str, Field(max_length=200), AfterValidator(clean_text)] = Field(
+        "", description="The answer's own; a page of another member's answer is refused."
+    )
+    k: Annotated[Whole, Field(ge=1, le=MAX_K)] = 20
+    after: Annotated[Whole, Field(ge=0)] | None = Field(
+        None, description="The rank behind which the page begins; null: behind all that was shown. The same page again."
+    )
+
+
 REQUESTS: Mapping[Asks, type[JobsRequest]] = {
     "query": SearchRequest,
     "member": RecommendRequest,
     "job": SimilarRequest,
 }
 """What a surface asks for -> the request to it."""
+
+
+class AnyRequest(RootModel[SearchRequest | SimilarRequest | RecommendRequest]):
+    """A request to some surface, for the API's page."""
 
 
 def surface_of(message: JobsRequest) -> str:
@@ -278,6 +296,18 @@ class Answer(FrozenModel):
     timings_ms: Mapping[str, float]
 
 
+class NextAnswer(FrozenModel):
+    """A further page of an answer, in its order."""
+
+    request_id: str = Field(description="That of the first page, by which events and explanations name it.")
+    surface: str
+    results: tuple[Result, ...] = Field(description="Ranks go on; a job that has closed since is left out.")
+    bundle_version: str = Field(description="Of the bundle that ranked the answer, which another may serve since.")
+    index_version: str
+    objective: ObjectiveUsed
+    more: bool = Field(description="Whether there are further jobs.")
+
+
 class Rejected(FrozenModel):
     index: int = Field(description="The event's place in the post, from 0.")
     reason: str
@@ -303,5 +333,7 @@ class ExplainReply(FrozenModel):
     score: float
     good_match: float | None = Field(description="Calibrated probability that the judge grades it 3 or 4.")
     objective: ObjectiveUsed
+    bundle_version: str = Field(description="Of the bundle that ranked the answer: its score is that of the list.")
+    index_version: str
     depth: int = Field(description="Candidates that the student scored for that answer.")
     explanation: Explanation

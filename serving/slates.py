@@ -4,18 +4,48 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from contracts import records
 from contracts.bundle import Blend
-from contracts.records import Surface
+from ranking.rank import Ranked
+from retrieval.index.job_index import JobIndex
+from retrieval.request import Request
 from serving.schemas import ObjectiveUsed
+from serving.surfaces.surface import Surface
 
 MAX_SLATES = 2_000
 """At twenty jobs each about 10 MB."""
+MAX_RANKINGS = 500
+"""Answers whose further pages may be asked for; at 500 candidates each about 30 MB."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What is kept of an answer for its further pages.
+
+    surface: as the request set it; request: what was asked, as of then; ranked: n jobs, in rows of the index of then;
+    job_ids: their n ids.
+    """
+
+    surface: Surface
+    request: Request
+    ranked: Ranked
+    job_ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, surface: Surface, request: Request, ranked: Ranked) -> Self:
+        """That of an answer."""
+        ids = ranked.candidates.ids
+        return cls(surface, request, ranked, tuple(ids[place] for place in ranked.order.tolist()))
+
+    def now(self, index: JobIndex) -> Ranked:
+        """The ranking in the rows of an index; a job that it lacks has a row below 0."""
+        return self.ranked.in_rows(index.rows(self.job_ids))
 
 
 @dataclass(frozen=True)
@@ -28,12 +58,13 @@ class Slate:
     inputs: n arrays (F,) float32 that the blend read, None where it read none; match: n arrays (C,) uint8 of the bins
     that the student read, None where it read none;
     request_text: what it read of the request, empty where no bins were read; logged: whether it is logged as shown;
-    stored_features: whether the member's stored features, and no profile of the request, made the text.
+    stored_features: whether the member's stored features, and no profile of the request, made the text;
+    first: the rank of the first job; ranking: what it was chosen from, None where it is kept elsewhere.
     """
 
     request_id: str
     time: datetime
-    surface: Surface
+    surface: records.Surface
     member_id: str
     query: str
     logged_by: str
@@ -52,6 +83,8 @@ class Slate:
     request_text: str = ""
     logged: bool = True
     stored_features: bool = False
+    first: int = 1
+    ranking: Ranking | None = None
 
     def impressions(self) -> list[dict[str, Any]]:
         """A `contracts.records.Event` of each job, as a dict. No order is drawn by chance: there is no propensity."""
@@ -70,29 +103,65 @@ class Slate:
                 "logged_by": self.logged_by,
                 "found_by": ",".join(found_by),
             }
-            for position, (job_id, found_by) in enumerate(zip(self.job_ids, self.found_by, strict=True), start=1)
+            for position, (job_id, found_by) in enumerate(
+                zip(self.job_ids, self.found_by, strict=True), start=self.first
+            )
         ]
+
+    def extended(self, page: Slate, after: int) -> Slate:
+        """This slate with a further page behind its first `after` jobs; what stands there already stays."""
+        own, more = len(self.job_ids), len(page.job_ids)
+        new = range(max(0, own - after), more)
+        columns: dict[str, Any] = {
+            name: (*getattr(self, name), *(getattr(page, name)[i] for i in new)) for name in _OF_A_JOB
+        }
+        return replace(self, **columns)
+
+
+_OF_A_JOB = (
+    "job_ids",
+    "scores",
+    "found_by",
+    "demoted_by",
+    "because",
+    "probabilities",
+    "good_matches",
+    "inputs",
+    "match",
+)
 
 
 class RecentSlates:
-    """The last `MAX_SLATES` slates by request id. Safe to share between threads."""
+    """The last `MAX_SLATES` slates by request id, and the rankings of the newest. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._slates: OrderedDict[str, Slate] = OrderedDict()
+        self._rankings: OrderedDict[str, Ranking] = OrderedDict()
         self._lock = threading.Lock()
 
     def add(self, slate: Slate) -> None:
         with self._lock:
-            self._slates[slate.request_id] = slate
+            self._slates[slate.request_id] = replace(slate, ranking=None)
+            if slate.ranking is not None:
+                self._rankings[slate.request_id] = slate.ranking
             if len(self._slates) > MAX_SLATES:
                 self._slates.popitem(last=False)
+            if len(self._rankings) > MAX_RANKINGS:
+                self._rankings.popitem(last=False)
 
     def get(self, request_id: str) -> Slate | None:
         with self._lock:
             return self._slates.get(request_id)
 
     def forget(self, member_id: str) -> None:
-        """Forget the answers of a member."""
+        """Forget the answers of a member, their rankings too: these hold the member's text."""
         with self._lock:
             for request_id in [id_ for id_, slate in self._slates.items() if slate.member_id == member_id]:
                 del self._slates[request_id]
+            for request_id in [id_ for id_, kept in self._rankings.items() if kept.request.member_id == member_id]:
+                del self._rankings[request_id]
+
+    def ranking(self, request_id: str) -> Ranking | None:
+        """What the further pages of an answer are chosen from; None where it is kept no more."""
+        with self._lock:
+            return self._rankings.get(request_id)

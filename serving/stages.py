@@ -74,6 +74,13 @@ class Stages:
             self._metrics.stage_seconds.labels(name).observe(seconds)
         return instead()
 
+    def late(self, name: str) -> bool:
+        """Whether the deadline has passed; noted once, of a stage that has to stop in the middle."""
+        late = time.monotonic() > self._deadline
+        if late and name not in self.degraded:
+            self.degrade(name, "deadline")
+        return late
+
     def degrade(self, name: str, cause: str, **fields: object) -> None:
         """Note that a stage was done without; `fields` go into the line of log."""
         self.degraded.append(name)

@@ -7,13 +7,13 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from contracts.errors import RolecallError
 from serving.access.keys import Key
-from serving.schemas import JobsRequest
+from serving.schemas import JobsRequest, NextRequest
 
-J = TypeVar("J", bound=JobsRequest)
+J = TypeVar("J", bound=JobsRequest | NextRequest)
 
 BURST_SECONDS = 10
 """Seconds' worth of requests that a key may send at once."""
@@ -87,7 +87,7 @@ class Caller:
         if message.member_id:
             cure = "send that member's own token in X-Member-Token"
             raise Forbidden("the request is for another member than its token", where="member_id", cure=cure)
-        return message.model_copy(update={"member_id": only})
+        return cast(J, message.model_copy(update={"member_id": only}))
 
     def got(self, request_id: str, member_id: str) -> None:
         """Note an answer as this caller's. Raises Forbidden for one that it may not have."""

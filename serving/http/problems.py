@@ -48,6 +48,12 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 NO_SUCH_ANSWER: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No such recent answer."}}
 NO_SUCH_JOB: dict[int | str, dict[str, Any]] = {404: {"model": Problem, "description": "No job here has this id."}}
+NO_SUCH_SURFACE: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "No surface has this name, or no job the id."}
+}
+NOT_THEIR_ANSWER: dict[int | str, dict[str, Any]] = {
+    403: {"model": Problem, "description": "The answer is another member's."}
+}
 _REASONS = {400: "malformed_json", 404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large"}
 
 

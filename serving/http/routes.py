@@ -14,19 +14,26 @@ from pydantic_core.core_schema import CoreSchema, any_schema
 from contracts.errors import NotReady
 from contracts.records import Action, Identifier, Reason, Record, Surface
 from serving.access.caller import J
+from serving.engine import Engine
 from serving.http.admit import Overloaded
 from serving.http.call import Call, Called
-from serving.http.problems import NO_SUCH_ANSWER, NO_SUCH_JOB, validated
+from serving.http.problems import NO_SUCH_ANSWER, NO_SUCH_JOB, NO_SUCH_SURFACE, NOT_THEIR_ANSWER, validated
 from serving.http.state import Service
+from serving.member_search import CandidatesAnswer, CandidatesRequest
+from serving.rerank import RerankAnswer, RerankRequest
 from serving.schemas import (
     MAX_EVENTS,
     Answer,
+    AnyRequest,
     EventsReply,
     ExplainReply,
+    NextAnswer,
+    NextRequest,
     RecommendRequest,
     SearchRequest,
     SimilarRequest,
 )
+from serving.slates import Slate
 
 jobs_router = APIRouter(prefix="/v1", tags=["jobs"])
 events_router = APIRouter(prefix="/v1", tags=["events"])
@@ -123,6 +130,66 @@ async def similar(
         call,
         lambda engine: engine.prepare(_asked(call, SimilarRequest, posted), call.arrived, call.depth),
     )
+
+
+@jobs_router.post(
+    "/surfaces/{name}",
+    response_model=Answer,
+    summary="Jobs of a surface of the workspace",
+    description="The body is that of /v1/search, /v1/recommend or /v1/similar, by what the surface `asks`.",
+    responses=NO_SUCH_SURFACE,
+    openapi_extra=dict(SERVE),
+)
+async def surface(
+    service: Service, call: Called, name: str, posted: Annotated[Any, Documented(AnyRequest), Body()]
+) -> Response:
+    return await service.show(
+        call,
+        lambda engine: engine.prepare(
+            _asked(call, engine.request_of(name), posted), call.arrived, call.depth, surface=name
+        ),
+    )
+
+
+@jobs_router.post(
+    "/next",
+    response_model=NextAnswer,
+    summary="Further jobs of an answer",
+    responses=NO_SUCH_ANSWER | NOT_THEIR_ANSWER,
+    openapi_extra=dict(SERVE),
+)
+async def next_jobs(
+    service: Service, call: Called, posted: Annotated[Any, Documented(NextRequest), Body()]
+) -> Response:
+    def page(engine: Engine) -> tuple[NextAnswer, Slate]:
+        message = call.caller.asks(validated(NextRequest, posted))
+        call.caller.require_own(message.request_id)
+        return engine.next(message)
+
+    return await service.show(call, page)
+
+
+@jobs_router.post(
+    "/rerank",
+    response_model=RerankAnswer,
+    summary="Documents for a query",
+    openapi_extra=dict(SERVE),
+)
+async def rerank(service: Service, call: Called, posted: Annotated[Any, Documented(RerankRequest), Body()]) -> Response:
+    return await service.run(lambda engine: engine.rerank(validated(RerankRequest, posted), call.arrived))
+
+
+@jobs_router.post(
+    "/candidates",
+    response_model=CandidatesAnswer,
+    summary="Members for a job",
+    responses=NO_SUCH_JOB,
+    openapi_extra={"x-scope": "recruiter"},
+)
+async def candidates(
+    service: Service, call: Called, posted: Annotated[Any, Documented(CandidatesRequest), Body()]
+) -> Response:
+    return await service.run(lambda engine: engine.candidates(validated(CandidatesRequest, posted), call.arrived))
 
 
 @jobs_router.get(

@@ -41,6 +41,7 @@ class Surface(FrozenModel):
         description="Where the request's text comes from: `query`, typed words; `member`, a stored text or a profile; "
         "`job`, the title of a job."
     )
+    answers: Literal["jobs", "members"] = Field("jobs", description="What it gives: jobs, or members for a job.")
     scope: Scope = Field("serve", description="What a key must be allowed to ask it.")
     objective: records.Surface = Field(
         description="Whose objective of the bundle orders it, and as what its events are logged."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 
 from contracts.bundle import Manifest, Objective
@@ -11,6 +12,9 @@ from contracts.errors import BadInput
 from contracts.workspace import Workspace
 from ranking.objective import Wish
 from retrieval.rules.rules import find_rules
+from serving.config import ServeConfig
+from serving.engine import Engine
+from serving.http.run import running
 from serving.schemas import RecommendRequest
 from serving.surfaces.surface import BUILT_IN, Surface, find_surfaces, read_surface
 
@@ -89,3 +93,17 @@ def test_a_surface_names_its_rules_or_has_none(tmp_path: Path) -> None:
     assert Surface.model_validate(of | {"rules": False}).rules_of(book) == ()
     name = book.enabled[0].name
     assert [rule.name for rule in Surface.model_validate(of | {"rules": [name]}).rules_of(book)] == [name]
+
+
+def test_a_new_surface_is_a_file(workspace: Workspace, member_ids: list[str]) -> None:
+    lines = ("asks: member", "objective: recommendation", "k: 3", "sources: {popular: 1.0}", "facets: [workplace]")
+    write(workspace.root / "surfaces", "front", *lines, "min_good_match: 0.1", "logged: false")
+    with running(Engine(workspace, ServeConfig(deadline=60))) as url, httpx.Client(base_url=url, timeout=60) as client:
+        answer = client.post("/v1/surfaces/front", json={"member_id": member_ids[0]}).json()
+        assert answer["surface"] == "front" and len(answer["results"]) == 3
+        assert {tuple(result["found_by"]) for result in answer["results"]} == {("popular",)}
+        assert set(answer["facets"]) == {"workplace"}
+        assert client.post("/v1/surfaces/front", json={"query": "nurse"}).status_code == 422
+        refused = client.post("/v1/surfaces/nowhere", json={})
+        assert refused.status_code == 404 and "front" in refused.json()["message"]
+        assert client.post("/v1/surfaces/candidates", json={}).status_code == 404  # its own scope, its own route
