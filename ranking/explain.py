@@ -15,7 +15,7 @@ from contracts.match import COMPARISONS
 from contracts.tasks import TASKS
 from contracts.values import FrozenModel
 from ranking.blend import RELEVANCE, contributions
-from ranking.reasons import finding, reasons, told
+from ranking.reasons import DIMENSION_OF, finding, reasons, told
 from ranking.scorer import BundleScorer
 from retrieval.queries.chips import ASKED
 
@@ -31,6 +31,7 @@ class MatchEffect(FrozenModel):
     name: str = Field(description="Of the comparison, as in `contracts.match.COMPARISONS`.")
     words: str = Field(description="Its name and what it found in the texts, such as `skills: most`.")
     bin: int = Field(description="What it found, as the number of the bin.")
+    dimension: str = Field("", description="Of the product policy, that the comparison speaks to; empty: of none.")
     effect: float = Field(description="The relevance logit less that of the same job where this is not known.")
 
 
@@ -80,6 +81,7 @@ def match_effects(
             name=COMPARISONS[known[i]].name,
             words=f"{COMPARISONS[known[i]].name}: {COMPARISONS[known[i]].bins[match[known[i]] - 1]}",
             bin=int(match[known[i]]),
+            dimension=DIMENSION_OF.get(COMPARISONS[known[i]].name, ""),
             effect=round(float(effects[i]), 6),
         )
         for i in np.argsort(-np.abs(effects), kind="stable")

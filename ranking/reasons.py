@@ -207,6 +207,22 @@ def told(found: Sequence[tuple[Found, float]], floor: float) -> tuple[list[str],
     return list(dict.fromkeys(ups)), list(dict.fromkeys(downs))
 
 
+DIMENSION_OF: Mapping[str, str] = {
+    "skills": "skills",
+    "skills_shared": "skills",
+    "query_skill": "skills",
+    "level": "seniority",
+    "place": "place",
+    "query_place": "place",
+    "workplace": "place",
+    "pay": "pay",
+    "own_work": "function",
+    "own_title": "function",
+    "wished_work": "intent",
+    "wished_title": "intent",
+    "industry": "industry",
+}
+"""Comparison -> the dimension of the product policy that it speaks to."""
 MOST_MEMBER_REASONS = 4
 _OF_TITLE = ("has a title close to the job's", "has a title close to the job's", "has all but the job's title")
 MEMBER_FINDINGS: Mapping[str, tuple[str, ...]] = {

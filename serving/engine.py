@@ -288,11 +288,8 @@ class Engine:
         with self._current.use() as servable:
             return self._members.answer(servable, surface, message, time.monotonic() if arrived is None else arrived)
 
-    def request_of(self, surface: str) -> type[JobsRequest]:
-        """What a surface is asked with. Raises UnknownSurface."""
-        return REQUESTS[self._named(surface).asks]
-
-    def _named(self, name: str) -> Surface:
+    def surface(self, name: str) -> Surface:
+        """A surface that gives jobs. Raises UnknownSurface."""
         surface = self.surfaces.get(name)
         if surface is None or surface.answers != "jobs":
             named = sorted(name for name, surface in self.surfaces.items() if surface.answers == "jobs")
@@ -300,7 +297,7 @@ class Engine:
         return surface
 
     def _surface(self, name: str, message: JobsRequest) -> Surface:
-        surface = self._named(name)
+        surface = self.surface(name)
         if not isinstance(message, REQUESTS[surface.asks]):
             raise BadInput(f"surface {name} asks for a {surface.asks}", where="body", cure="see the API's page")
         return surface

@@ -64,7 +64,7 @@ def next_page(servable: Servable, slate: Slate, kept: Ranking, message: NextRequ
         objective=slate.objective,
         more=len(by_id) == len(so_far) + message.k,
     )
-    return answer, own, slate.extended(own, after)
+    return answer, own, slate.extended(own)
 
 
 def _page(servable: Servable, kept: Ranking, ranked: Ranked, jobs: list[EligibleJob], after: int) -> Shown:

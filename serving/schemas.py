@@ -76,7 +76,12 @@ def _values(clause: Clause) -> int:
 
 
 class Profile(Record):
-    """What a member would say of themselves: the fields of a member record, all of them optional."""
+    """What a member would say of themselves: the fields of a member record, all of them optional.
+
+    Values are read as those of records are: a level in words, a date as people write it.
+    """
+
+    model_config = ConfigDict(coerce_numbers_to_str=False)
 
     headline: Text = ""
     summary: Text = ""

@@ -108,10 +108,10 @@ class Slate:
             )
         ]
 
-    def extended(self, page: Slate, after: int) -> Slate:
-        """This slate with a further page behind its first `after` jobs; what stands there already stays."""
-        own, more = len(self.job_ids), len(page.job_ids)
-        new = range(max(0, own - after), more)
+    def extended(self, page: Slate) -> Slate:
+        """This slate with the jobs of a further page that it does not have."""
+        own = set(self.job_ids)
+        new = [i for i, job_id in enumerate(page.job_ids) if job_id not in own]
         columns: dict[str, Any] = {
             name: (*getattr(self, name), *(getattr(page, name)[i] for i in new)) for name in _OF_A_JOB
         }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from contracts.errors import RolecallError
-from serving.access.keys import Key
+from serving.access.keys import Key, Scope
 from serving.schemas import JobsRequest, NextRequest
 
 J = TypeVar("J", bound=JobsRequest | NextRequest)
@@ -88,6 +88,11 @@ class Caller:
             cure = "send that member's own token in X-Member-Token"
             raise Forbidden("the request is for another member than its token", where="member_id", cure=cure)
         return cast(J, message.model_copy(update={"member_id": only}))
+
+    def require_scope(self, scope: Scope) -> None:
+        """Raise Forbidden unless the caller's key has a scope."""
+        if self.key is not None and scope not in self.key.scopes:
+            raise Forbidden(f"the key lacks the scope {scope}", where="key", cure="ask with a key that has it")
 
     def got(self, request_id: str, member_id: str) -> None:
         """Note an answer as this caller's. Raises Forbidden for one that it may not have."""

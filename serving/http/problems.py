@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from contracts.errors import BadInput, RolecallError
 from contracts.values import FrozenModel
 from retrieval.filters.filters import field_name
+from serving.http.json_types import misfit
 from serving.http.request_context import named
 
 M = TypeVar("M", bound=BaseModel)
@@ -67,6 +68,8 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def validated(model: type[M], body: Any) -> M:
     """The body as a model. Raises BadInput with the first thing that is wrong, without the value that was sent."""
+    if wrong := misfit(model, body):
+        raise BadInput(wrong[1], where=_field(wrong[0]) or "body")
     try:
         return model.model_validate(body)
     except ValidationError as error:

@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Response
-from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import CoreSchema, any_schema
 
-from contracts.errors import NotReady
-from contracts.records import Action, Identifier, Reason, Record, Surface
+from contracts.errors import BadInput, NotReady
+from contracts.records import Action, Identifier, Reason, Surface
+from contracts.values import FrozenModel
 from serving.access.caller import J
 from serving.engine import Engine
 from serving.http.admit import Overloaded
@@ -23,6 +25,7 @@ from serving.member_search import CandidatesAnswer, CandidatesRequest
 from serving.rerank import RerankAnswer, RerankRequest
 from serving.schemas import (
     MAX_EVENTS,
+    REQUESTS,
     Answer,
     AnyRequest,
     EventsReply,
@@ -59,14 +62,22 @@ class Documented:
         return handler(self.model.__pydantic_core_schema__)
 
 
-class PostedEvent(Record):
+def _text(value: object) -> object:
+    """JSON knows a number from a text: one in place of the other is a slip."""
+    if value is not None and not isinstance(value, str):
+        raise PydanticCustomError("text", "a text is wanted")
+    return value
+
+
+class PostedEvent(FrozenModel):
     """An event; what is left out is filled in from the request that `request_id` names, and from the clock.
 
-    Where the job stood and how it was shown is always that of the answer.
+    Where the job stood and how it was shown is always that of the answer; other fields are refused by their name.
     """
 
+    model_config = ConfigDict(extra="ignore")
     id: str | None = None
-    time: datetime | None = None
+    time: Annotated[datetime | None, BeforeValidator(_text)] = None
     surface: Surface | None = None
     request_id: str | None = None
     member_id: str | None = None
@@ -74,6 +85,14 @@ class PostedEvent(Record):
     job_id: Identifier
     action: Action
     reason: Reason | None = None
+
+
+class RefusedEvent(BadInput):
+    """The one event of a post does not fit."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message, where="body", cure="mend it, or post a list to have the good ones taken in")
+        self.reason = reason
 
 
 # Documentation alone: each event of a post is checked by itself, as a `contracts.records.Event`.
@@ -84,7 +103,11 @@ EVENTS_BODY: Mapping[str, Any] = {
             "schema": {
                 "anyOf": [
                     PostedEvent.model_json_schema(),
-                    {"type": "array", "maxItems": MAX_EVENTS, "items": PostedEvent.model_json_schema()},
+                    {
+                        "type": "array",
+                        "maxItems": MAX_EVENTS,
+                        "items": {"description": "As the object above; what is wrong with one stops no other."},
+                    },
                 ]
             },
             "example": [{"request_id": "5f3c...", "job_id": "j0000007", "action": "apply"}],
@@ -143,12 +166,13 @@ async def similar(
 async def surface(
     service: Service, call: Called, name: str, posted: Annotated[Any, Documented(AnyRequest), Body()]
 ) -> Response:
-    return await service.show(
-        call,
-        lambda engine: engine.prepare(
-            _asked(call, engine.request_of(name), posted), call.arrived, call.depth, surface=name
-        ),
-    )
+    def answer(engine: Engine) -> tuple[Answer, Slate]:
+        asked = engine.surface(name)
+        call.caller.require_scope(asked.scope)
+        message = _asked(call, REQUESTS[asked.asks], posted)
+        return engine.prepare(message, call.arrived, call.depth, surface=name)
+
+    return await service.show(call, answer)
 
 
 @jobs_router.post(
@@ -211,7 +235,18 @@ async def explain(service: Service, call: Called, request_id: str, job_id: str) 
     openapi_extra={"requestBody": EVENTS_BODY, "x-scope": "events"},
 )
 async def events(service: Service, call: Called, posted: Annotated[Any, Body()]) -> Response:
-    return await service.take_in(lambda engine: engine.record(posted, call.caller.only_member))
+    """One event (an object) is taken in or refused; of several (a list) the reply says what became of each."""
+
+    def taken(engine: Engine) -> EventsReply:
+        alone = isinstance(posted, Mapping)
+        if alone:
+            validated(PostedEvent, posted)
+        reply = engine.record(posted, call.caller.only_member)
+        if alone and reply.reasons:
+            raise RefusedEvent(reply.reasons[0].reason, reply.reasons[0].message)
+        return reply
+
+    return await service.take_in(taken)
 
 
 @operation_router.get("/healthz", summary="Is the process alive?")

@@ -42,7 +42,7 @@ class Surface(FrozenModel):
         "`job`, the title of a job."
     )
     answers: Literal["jobs", "members"] = Field("jobs", description="What it gives: jobs, or members for a job.")
-    scope: Scope = Field("serve", description="What a key must be allowed to ask it.")
+    scope: Scope = Field("serve", description="What a key must be allowed, beside `serve`, to ask it.")
     objective: records.Surface = Field(
         description="Whose objective of the bundle orders it, and as what its events are logged."
     )
@@ -62,9 +62,6 @@ class Surface(FrozenModel):
     min_good_match: float = Field(0.0, ge=0, le=1, description="Probability of a good match below which no job is.")
     facets: Annotated[tuple[str, ...], Field(max_length=MAX_FACETS)] = Field(
         (), description="Attributes whose values are counted beside the answer."
-    )
-    fields: tuple[str, ...] | None = Field(
-        None, description="The fields of a result that its answer has; null: all of them."
     )
     logged: bool = Field(True, description="Whether what was shown is logged, and counts as shown to the member.")
 

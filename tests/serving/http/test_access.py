@@ -31,6 +31,10 @@ SCOPE_OF = {
     "/v1/recommend": ("serve",),
     "/v1/search": ("serve",),
     "/v1/similar": ("serve",),
+    "/v1/surfaces/home": ("serve",),
+    "/v1/next": ("serve",),
+    "/v1/rerank": ("serve",),
+    "/v1/candidates": ("recruiter",),
     "/v1/events": ("events",),
     "/v1/members/m1": ("admin",),
     "/metrics": ("admin",),
@@ -96,6 +100,9 @@ def guarded(
 
     root = tmp_path_factory.mktemp("guarded") / "market"
     shutil.copytree(market.root, root)
+    (root / "surfaces").mkdir()
+    sourcing = "name: sourcing\nsummary: Jobs\nasks: query\nobjective: search\nscope: recruiter\n"
+    (root / "surfaces" / "sourcing.yaml").write_text(sourcing)
     security = SecurityConfig(keys=keys[0], member_secret=keys[0].with_name("secret"))
     engine = Engine(Workspace(root), ServeConfig(deadline=60, security=security))
     with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
@@ -130,6 +137,7 @@ def test_a_key_opens_the_routes_of_its_scope_and_no_others(
     asked = {
         "serve": guarded.post("/v1/recommend", json={"k": 1}, headers=headers),
         "events": guarded.post("/v1/events", json=[], headers=headers),
+        "recruiter": guarded.post("/v1/candidates", json={"job_id": "nobody"}, headers=headers),
         "console": guarded.get("/console", headers=headers),
         "admin": guarded.get("/metrics", headers=headers),
     }
@@ -138,6 +146,24 @@ def test_a_key_opens_the_routes_of_its_scope_and_no_others(
         assert (answer.status_code != 403) == (of == opens), f"{of} with {scope}: {answer.status_code}"
         if of != opens:
             assert answer.json()["reason"] == "forbidden"
+
+
+def test_a_surface_of_another_scope_needs_that_too(guarded: httpx.Client, keys: tuple[Path, dict[str, str]]) -> None:
+    headers = _bearer(keys[1]["serve"])
+    answer = guarded.post("/v1/surfaces/sourcing", json={"query": "nurse"}, headers=headers)
+    assert answer.status_code == 403 and answer.json()["reason"] == "forbidden"
+    assert guarded.post("/v1/surfaces/search", json={"query": "nurse", "k": 1}, headers=headers).status_code == 200
+
+
+def test_a_further_page_is_for_the_member_and_key_of_the_first(
+    guarded: httpx.Client, keys: tuple[Path, dict[str, str]], token: str
+) -> None:
+    own = _bearer(keys[1]["browser"], token)
+    first = guarded.post("/v1/recommend", json={"k": 2}, headers=own).json()
+    page = {"request_id": first["request_id"], "k": 2}
+    assert [job["rank"] for job in guarded.post("/v1/next", json=page, headers=own).json()["results"]] == [3, 4]
+    for headers in (_bearer(keys[1]["other"]), _bearer(keys[1]["browser"])):
+        assert guarded.post("/v1/next", json=page, headers=headers).status_code in (403, 404)
 
 
 def test_a_browser_may_send_the_key_as_the_password_of_basic(

@@ -168,7 +168,8 @@ def test_a_time_beyond_the_calendar_is_refused(client: httpx.Client, shared: tup
     position = {"title": "Nurse", "start": time}
     refused(client.post("/v1/recommend", json={"profile": {"positions": [position]}}), 422)
     event = {"member_id": "m", "job_id": shared[0].servable.index.ids[0], "action": "view", "time": time}
-    answer = client.post("/v1/events", json=event)
+    refused(client.post("/v1/events", json=event), 422)
+    answer = client.post("/v1/events", json=[event])
     assert (answer.status_code, answer.json()["rejected"]) == (200, 1)
 
 
