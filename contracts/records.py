@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -188,7 +189,8 @@ Identifier = Annotated[
 ]
 Text = Annotated[str, AfterValidator(_read_text)]
 NeededText = Annotated[str, AfterValidator(_bounded), AfterValidator(_given), Field(min_length=1)]
-Time = Annotated[datetime, BeforeValidator(_time), AfterValidator(utc)]
+_AS_WRITTEN = WithJsonSchema({"type": "string", "description": "A time, or a date as people write it."})
+Time = Annotated[datetime, BeforeValidator(_time), AfterValidator(utc), _AS_WRITTEN]
 ClosingTime = Annotated[datetime, BeforeValidator(_closing_time), AfterValidator(utc)]
 Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Rank = Annotated[int, Field(ge=1, le=MAX_POSITION)]
