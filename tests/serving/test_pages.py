@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from serving.engine import Engine
+from serving.schemas import RecommendRequest
 
 
 def post(client: httpx.Client, path: str, **body: Any) -> dict[str, Any]:
@@ -106,3 +107,10 @@ def test_a_job_of_a_page_has_its_rank_in_events_and_explanations(engine: Engine,
     slate = engine._slates.get(request_id)
     assert slate is not None and len(slate.impressions()) == 10
     assert [line["position"] for line in slate.impressions()] == list(range(1, 11))
+
+
+def test_an_erased_members_answer_has_no_further_pages(engine: Engine, member_ids: list[str]) -> None:
+    answer = engine.recommend(RecommendRequest(member_id=member_ids[0], k=3))
+    assert engine._slates.ranking(answer.request_id) is not None
+    engine._slates.forget(member_ids[0])
+    assert engine._slates.ranking(answer.request_id) is None
