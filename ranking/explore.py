@@ -26,7 +26,7 @@ from contracts.errors import BadInput
 from contracts.records import LEAST_PROPENSITY
 
 _STEP, _EARLY, _LATE = 0.25, 25.0, 4.5
-"""Of log t: the step, and how far before and behind a job's mean time the integral is summed; outside is below 1e-10."""
+"""Of log t: the step, and how far before and behind a job's mean time is summed; outside is below 1e-10."""
 _GAP = 30.0
 """Between two logits that are neighbours in order; jobs further apart swap places with a probability below 1e-13."""
 _OVER = 6.0

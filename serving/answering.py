@@ -6,6 +6,7 @@ popular nearby. A member who is not known is served from the request's own profi
 
 from __future__ import annotations
 
+import secrets
 import time
 import uuid
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,11 @@ from serving.servable import Servable
 from serving.slates import Ranking, Slate
 from serving.stages import Stages, StageTimes
 from serving.surfaces.surface import Surface
+from serving.trials.config import TrialsConfig
+from serving.trials.explored import Explored, can_draw, drawn_jobs, explored_row
+
+SEED_BITS = 53
+"""Of a list that is drawn: a whole number that JSON's readers keep."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ class Answerer:
     metrics: Metrics
     deadline: float
     times: StageTimes = field(default_factory=StageTimes)
+    trials: TrialsConfig = field(default_factory=TrialsConfig)
 
     def answer(
         self, servable: Servable, surface: Surface, message: JobsRequest, arrived: float, depth: int = RANKED
@@ -74,7 +81,8 @@ class Answerer:
         message.filter.check(index.attributes)
         check_facets(surface.facets)
         check_threshold(surface, manifest)
-        objective = surface.objective_of(manifest, message.objective)
+        arm = self.trials.arm_of(message.member_id, stages.request_id)
+        objective = surface.objective_of(manifest, message.objective or (arm.objective if arm else None))
 
         row = features(servable, message.member_id, stages)
         now = datetime.now(UTC)
@@ -85,12 +93,16 @@ class Answerer:
         candidates, request, reading = found
         top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
         ranked = _ranked(servable, request, vector, titles, candidates, top, objective, stages)
+        explore = self.trials.explore_of(arm, message.member_id, stages.request_id)
+        explore = explore if can_draw(surface, ranked) else None
+        most = max(surface.k, explore.pool) if explore else None
         chosen = stages.run(
-            "rules", lambda: choose(index, request, surface, ranked), instead=lambda: NONE_CHOSEN, last=True
+            "rules", lambda: choose(index, request, surface, ranked, most), instead=lambda: NONE_CHOSEN, last=True
         )
         for rule, count in chosen.removed.items():
             self.metrics.removed_last.labels(rule).inc(count)
-        shown = Shown.of(index, request, ranked, chosen.jobs)
+        drawn = drawn_jobs(chosen.jobs, ranked, surface.k, explore, secrets.randbits(SEED_BITS)) if explore else None
+        shown = Shown.of(index, request, ranked, drawn.jobs if drawn else chosen.jobs)
         facets = self._facets(servable, surface, request, stages)
 
         answer = Answer(
@@ -103,6 +115,8 @@ class Answerer:
             text_version=manifest.text_version,
             objective=ObjectiveUsed.of(ranked),
             depth=ranked.depth,
+            arm=arm.name if arm else "",
+            explored=Explored.of(drawn.draw) if drawn else None,
             rules_version=self.rules.version,
             removed=candidates.removed,
             understood=reading.chips,
@@ -115,7 +129,13 @@ class Answerer:
         )
         slate = shown.slate(servable, surface, message.member_id, request, stages.request_id)
         stored = bool(message.member_id) and message.profile is None
-        return answer, replace(slate, ranking=Ranking.of(surface, request, ranked), stored_features=stored)
+        slate = replace(slate, ranking=Ranking.of(surface, request, ranked), stored_features=stored)
+        if drawn:
+            trial = explored_row(stages.request_id, answer.arm, ranked, drawn)
+            slate = replace(slate, propensities=tuple(drawn.draw.propensities.tolist()), trial=trial)
+        elif arm:
+            slate = replace(slate, trial={"kind": "arm", "request_id": stages.request_id, "arm": arm.name})
+        return answer, slate
 
     def _candidates(
         self,

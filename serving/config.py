@@ -14,6 +14,7 @@ from serving.drift_config import DriftConfig
 from serving.event_log import LogConfig
 from serving.limits import FencesConfig, LimitsConfig
 from serving.tracing import Telemetry
+from serving.trials.config import TrialsConfig
 
 
 class ConsoleConfig(FrozenModel):
@@ -54,6 +55,7 @@ class ServeConfig(FrozenModel):
     store: StoreConfig = Field(StoreConfig(), description="Bounds of the online store of features.")
     limits: LimitsConfig = LimitsConfig()
     fences: FencesConfig = FencesConfig()
+    trials: TrialsConfig = TrialsConfig()
 
     console: ConsoleConfig = ConsoleConfig()
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,7 +63,8 @@ from serving.slates import RecentSlates, Slate
 from serving.surfaces.surface import Surface, find_surfaces
 from serving.swap import Swapper
 from serving.tracing import Tracing
-from serving.warm_up import warm_up
+from serving.trials.log import TrialLog
+from serving.warm_up import REPLAYED, warm_up
 from sources.feeds.open import open_feed
 
 R = TypeVar("R", Job, Member)
@@ -128,10 +128,15 @@ class Engine:
             self.metrics,
             self._erasure,
         )
-        self._answerer = Answerer(self.rules, self._unclicked, self.metrics, config.deadline)
         self._reranker = Reranker(config, self.metrics)
         self._members = MemberSearch(workspace, self.metrics, config.deadline)
-        warm = partial(warm_up, self._answerer)
+        self._answerer = Answerer(self.rules, self._unclicked, self.metrics, config.deadline, trials=config.trials)
+        self._trial_log = TrialLog(workspace.logs / "trials", self.metrics, config.trials.log_bytes)
+
+        def warm(servable: Servable) -> set[str]:
+            config.trials.check(servable.manifest, self.surfaces)
+            return warm_up(self._answerer, servable, self._slates.sample(REPLAYED))
+
         warm(servable)
         self._swapper = Swapper(workspace, config, self._current, self.metrics, warm)
         self.feed = FeedConsumer(workspace, self._current, feed, self.metrics) if feed else None
@@ -229,6 +234,9 @@ class Engine:
             if slate.member_id and self._unclicked.counted:
                 self._near_line.tell_shown(slate.member_id, slate.job_ids, slate.time)
             self._log.log_impressions(slate.impressions())
+            if slate.trial:
+                self._trial_log.put(slate.trial)
+                self.metrics.trials.labels(slate.trial["kind"], "shown").inc()
 
     def tried(
         self, message: JobsRequest, surface: str = "", rules: RuleBook | None = None, servable: Servable | None = None
@@ -366,6 +374,7 @@ class Engine:
             bundle_version=slate.logged_by.split("/", 1)[0],
             index_version=slate.logged_by.split("/", 1)[1],
             depth=slate.depth,
+            propensity=slate.propensity(i),
             explanation=explanation,
         )
 
@@ -400,4 +409,5 @@ class Engine:
         self._current.close()
         self._log.close()
         self._drift_sample.close()
+        self._trial_log.close()
         self.tracing.close()

@@ -200,5 +200,6 @@ def _context(value: Mapping[str, Any], slate: Slate | None) -> dict[str, Any]:
     if slate.member_id:
         fields["member_id"] = slate.member_id
     if value.get("job_id") in slate.job_ids:
-        fields["position"] = slate.job_ids.index(str(value["job_id"])) + 1
+        place = slate.job_ids.index(str(value["job_id"]))
+        fields |= {"position": place + 1, "propensity": slate.propensity(place)}
     return fields

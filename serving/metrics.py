@@ -79,6 +79,7 @@ class Metrics:
         )
         self.erased = Counter("rolecall_erased", "Members erased.", registry=self._registry)
         self.drift_sampled = self._counter("drift_sampled", "Answers of the sample for `rolecall drift`.", "outcome")
+        self.trials = self._counter("trials", "Answers in trials, and lines of their log.", "what", "outcome")
         self.swaps = self._counter("swaps", "Swaps of bundle or index, by outcome.", "outcome")
         self._jobs = Gauge(
             "rolecall_jobs", "Jobs in the index, by the versions served.", ["bundle", "index"], registry=self._registry

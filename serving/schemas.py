@@ -40,6 +40,7 @@ from retrieval.filters.facets import FacetValue
 from retrieval.filters.filters import AnyOf, Clause, Either, Filter
 from retrieval.queries.chips import Chip
 from serving.surfaces.surface import BUILT_IN, MAX_FACETS, MAX_K, Asks, Sort
+from serving.trials.explored import Explored
 
 MAX_QUERY_CHARS = 2_000
 MAX_FILTER_VALUES = 1_000
@@ -280,6 +281,10 @@ class Answer(FrozenModel):
         description="Candidates that the student scored, the best of those found; fewer under load, 0 where the order "
         "is that of retrieval."
     )
+    arm: str = Field("", description="The arm of a trial that the member is in; empty: none.")
+    explored: Explored | None = Field(
+        None, description="That the list was drawn by chance, so that a log can be learned from; null: it was not."
+    )
     rules_version: str
     sort: Sort = Field(description="What the list is in the order of: of `best`, by the objective.")
     facets: Mapping[str, tuple[FacetValue, ...]] = Field(
@@ -341,4 +346,7 @@ class ExplainReply(FrozenModel):
     bundle_version: str = Field(description="Of the bundle that ranked the answer: its score is that of the list.")
     index_version: str
     depth: int = Field(description="Candidates that the student scored for that answer.")
+    propensity: float | None = Field(
+        None, description="With which a list that was drawn by chance has the job at its place; null: it was not."
+    )
     explanation: Explanation

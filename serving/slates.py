@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -59,7 +60,9 @@ class Slate:
     that the student read, None where it read none;
     request_text: what it read of the request, empty where no bins were read; logged: whether it is logged as shown;
     stored_features: whether the member's stored features, and no profile of the request, made the text;
-    first: the rank of the first job; ranking: what it was chosen from, None where it is kept elsewhere.
+    first: the rank of the first job; ranking: what it was chosen from, None where it is kept elsewhere;
+    propensities: of the first jobs at their places, of a list that was drawn by chance; trial: its line of the log of
+    trials.
     """
 
     request_id: str
@@ -85,9 +88,15 @@ class Slate:
     stored_features: bool = False
     first: int = 1
     ranking: Ranking | None = None
+    propensities: tuple[float, ...] = ()
+    trial: Mapping[str, Any] | None = None
+
+    def propensity(self, i: int) -> float | None:
+        """Of job i at its place; None where it was not drawn."""
+        return self.propensities[i] if i < len(self.propensities) else None
 
     def impressions(self) -> list[dict[str, Any]]:
-        """A `contracts.records.Event` of each job, as a dict. No order is drawn by chance: there is no propensity."""
+        """A `contracts.records.Event` of each job, as a dict. A list that was drawn has propensities."""
         return [
             {
                 "id": f"{self.request_id}-{position}",
@@ -99,7 +108,7 @@ class Slate:
                 "job_id": job_id,
                 "position": position,
                 "action": "impression",
-                "propensity": None,
+                "propensity": self.propensity(position - 1),
                 "logged_by": self.logged_by,
                 "found_by": ",".join(found_by),
             }
@@ -165,3 +174,9 @@ class RecentSlates:
         """What the further pages of an answer are chosen from; None where it is kept no more."""
         with self._lock:
             return self._rankings.get(request_id)
+
+    def sample(self, most: int) -> list[Slate]:
+        """Some of the slates, evenly over all that there are, so that two samples soon after another are alike."""
+        with self._lock:
+            slates = list(self._slates.values())
+        return slates[:: -(-len(slates) // most) or 1]
