@@ -1,4 +1,4 @@
-"""The log of trials: JSON lines, a file for each day and process, in `logs/trials/`. It holds ids and scores, and no words.
+"""The log of trials: JSON lines, a file a day and process, in `logs/trials/`. It holds ids and scores, and no words.
 
 A thread writes; what cannot be written, or is over the day's bytes, is dropped and counted.
 """
