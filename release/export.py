@@ -28,6 +28,7 @@ from models.layers.onnx import export_graph, quantize
 from models.student.distil import load_student
 from models.student.student import Student
 from models.training.rows import Rows, read_rows
+from ranking.canaries import write_canaries
 from release.card import model_card
 
 GRAPHS = ("item.onnx", "prefix.onnx", "score.onnx")
@@ -243,7 +244,11 @@ def write_bundle(
     metrics: Mapping[str, Any],
     simulated: bool,
 ) -> Path:
-    """Write the bundle of an exported student under its content hash and make it the current one."""
+    """Write the bundle of an exported student under its content hash and make it the current one.
+
+    What it scores on a few pairs is written beside the graphs (`ranking.canaries`).
+    """
+    write_canaries(graphs.folder, graphs.manifest)
     manifest = graphs.manifest.model_copy(
         update={
             "calibration": dict(calibration),

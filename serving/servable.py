@@ -13,12 +13,14 @@ from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Verbalizer
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
+from ranking.canaries import check_canaries
 from ranking.scorer import BundleScorer, ItemEncoder
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import check_index, read_index_manifest
 from retrieval.onnx_session import open_session
 from serving.config import ServeConfig
+from serving.logger import log
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
 
     Raises:
         NotReady: A part is missing.
-        BundleMismatch: The bundle was altered, or reads text of another version than the workspace writes, or a
-            feature service that the repository lacks.
+        BundleMismatch: The bundle was altered, scores its canaries otherwise than at its export, or reads text of
+            another version than the workspace writes, or a feature service that the repository lacks.
         IndexMismatch: The index was built with another bundle, text version or encoder.
         NotAFeatureRepo: The workspace has no feature repository.
     """
@@ -76,6 +78,8 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
             where=str(folders[0]),
             cure="train and export a bundle on this workspace's text",
         )
+    if same is None and not check_canaries(folders[0], scorer):
+        log.warning("no_canaries", bundle=manifest.version)  # of an export before there were any
     encoder = former.encoder if former else None
     if encoder is None or encoder.version != read_encoder(workspace.encoder).version:
         encoder = TextEncoder(workspace.encoder, config.threads, opened)

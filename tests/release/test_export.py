@@ -22,6 +22,8 @@ from models.layers.onnx import quantize
 from models.student.distil import load_student
 from models.student.student import Student
 from models.training.rows import read_rows
+from ranking.canaries import check_canaries
+from ranking.scorer import BundleScorer
 from release.export import (
     GRAPHS,
     Graphs,
@@ -299,7 +301,7 @@ def test_a_bundle_reads_back_with_its_lineage(graphs: Graphs, tmp_path: Path) ->
 
 def test_a_bundle_holds_nothing_that_can_run_code(graphs: Graphs, tmp_path: Path) -> None:
     names = {path.name for path in bundle(graphs, tmp_path).iterdir()}
-    assert names == {*GRAPHS, "tokenizer.json", "bundle.json", "README.md"}
+    assert names == {*GRAPHS, "tokenizer.json", "bundle.json", "README.md", "canaries.npz"}
 
 
 def test_the_same_student_and_calibration_are_the_same_version(graphs: Graphs, tmp_path: Path) -> None:
@@ -307,10 +309,15 @@ def test_the_same_student_and_calibration_are_the_same_version(graphs: Graphs, t
     assert first.name == second.name != bundle(graphs, tmp_path / "a", knot=2.0).name
 
 
-@pytest.mark.parametrize("name", [*GRAPHS, "tokenizer.json", "README.md"])
+@pytest.mark.parametrize("name", [*GRAPHS, "tokenizer.json", "README.md", "canaries.npz"])
 def test_a_file_changed_after_export_is_refused(graphs: Graphs, tmp_path: Path, name: str) -> None:
     folder = bundle(graphs, tmp_path)
     with (folder / name).open("ab") as file:
         file.write(b" ")
     with refused(BundleMismatch, name):
         read_manifest(folder)
+
+
+def test_a_bundle_scores_its_canaries_as_it_was_exported(graphs: Graphs, tmp_path: Path) -> None:
+    folder = bundle(graphs, tmp_path)
+    assert check_canaries(folder, BundleScorer(folder))

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from contracts.bundle import MANIFEST, content_version, read_manifest
 from contracts.errors import BundleMismatch, IndexMismatch, NotReady
 from contracts.tables import parts
-from contracts.versions import set_current
+from contracts.versions import file_hash, set_current
 from contracts.workspace import Workspace
 from feature_repo.store import apply, materialize
+from ranking.canaries import CANARIES
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
 from serving import swap
@@ -158,6 +161,21 @@ def test_an_index_of_another_bundle_is_refused_and_the_one_before_still_serves(
         engine.swap(index=workspace.indexes / "nowhere")
     assert engine.servable is before
     assert served.post("/v1/search", json={"query": "nurse"}).json()["degraded"] == []
+
+
+def test_a_bundle_that_scores_otherwise_than_at_its_export_is_refused(engine: Engine, workspace: Workspace) -> None:
+    before, folder = engine.servable, workspace.bundles / "another"
+    shutil.copytree(workspace.bundle, folder)
+    with np.load(folder / CANARIES) as kept:
+        np.savez(folder / CANARIES, items=kept["items"], logits=kept["logits"] + 1)
+    manifest = read_manifest(workspace.bundle)
+    files = dict(manifest.files) | {CANARIES: file_hash(folder / CANARIES)}
+    manifest = manifest.model_copy(update={"files": files})
+    manifest = manifest.model_copy(update={"version": content_version(manifest)})
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    with refused(BundleMismatch, "canary", manifest.version, where=CANARIES):
+        engine.swap(bundle=folder)
+    assert engine.servable is before
 
 
 @pytest.mark.parametrize("name", ["index.json", "jobs.parquet", "vectors.npy", "items.npy", "activity.npz", "terms"])
