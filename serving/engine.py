@@ -65,6 +65,7 @@ from serving.surfaces.surface import Surface, find_surfaces
 from serving.swap import Swapper
 from serving.tracing import Tracing
 from serving.trials.log import TrialLog
+from serving.trials.shadow import ShadowAsker
 from serving.warm_up import REPLAYED, warm_up
 from sources.feeds.open import open_feed
 
@@ -139,6 +140,9 @@ class Engine:
             return warm_up(self._answerer, servable, self._slates.sample(REPLAYED))
 
         warm(servable)
+        log = self._trial_log
+        shadowed = config.trials.shadow.bundle is not None
+        self._shadow = ShadowAsker(workspace, config, self._answerer, log, self.metrics) if shadowed else None
         self._swapper = Swapper(workspace, config, self._current, self.metrics, warm)
         self.feed = FeedConsumer(workspace, self._current, feed, self.metrics) if feed else None
 
@@ -221,6 +225,8 @@ class Engine:
                 servable, asked, message, time.monotonic() if arrived is None else arrived, depth
             )
         self._slates.add(slate)
+        if self._shadow and asked.logged:
+            self._shadow.ask(asked, message, slate)
         return answer, slate
 
     def shown(self, slate: Slate) -> None:
@@ -410,5 +416,7 @@ class Engine:
         self._current.close()
         self._log.close()
         self._drift_sample.close()
+        if self._shadow:
+            self._shadow.close()
         self._trial_log.close()
         self.tracing.close()
