@@ -60,12 +60,12 @@ from serving.schemas import (
     surface_of,
 )
 from serving.servable import Servable, load_servable
+from serving.shadow import ShadowAsker
 from serving.slates import RecentSlates, Slate
 from serving.surfaces.surface import Surface, find_surfaces
 from serving.swap import Swapper
 from serving.tracing import Tracing
 from serving.trials.log import TrialLog
-from serving.trials.shadow import ShadowAsker
 from serving.warm_up import REPLAYED, warm_up
 from sources.feeds.open import open_feed
 
