@@ -11,6 +11,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from contracts.workspace import Workspace
 from feature_repo.store import materialize, materialized_until
 from retrieval.index.manifest import built_at
 from serving.engine import Engine
@@ -59,20 +60,20 @@ def test_an_answer_counts_as_shown_and_one_that_is_only_tried_does_not(engine: E
     assert value(engine.metrics, "rolecall_good_match_count", surface="search") == len(answer.results)
 
 
-def test_the_age_of_index_and_features_is_told(engine: Engine) -> None:
+def test_the_age_of_index_and_features_is_told(engine: Engine, workspace: Workspace) -> None:
     metrics, (_, index) = engine.metrics, engine.servable.folders
     assert value(metrics, "rolecall_index_built_timestamp_seconds") == built_at(index).timestamp()
     before = value(metrics, "rolecall_features_materialized_timestamp_seconds")
     until = datetime(2040, 1, 1, tzinfo=UTC)
-    materialize(engine._workspace, end=until)
-    assert materialized_until(engine._workspace) == until
-    tell_freshness(metrics, engine._workspace, index)
+    materialize(workspace, end=until)
+    assert materialized_until(workspace) == until
+    tell_freshness(metrics, workspace, index)
     assert value(metrics, "rolecall_features_materialized_timestamp_seconds") == until.timestamp() > before
 
 
-def test_an_age_that_cannot_be_read_is_no_number_and_no_error(engine: Engine) -> None:
-    registry = engine._workspace.feature_repo / "data" / "registry.db"
+def test_an_age_that_cannot_be_read_is_no_number_and_no_error(engine: Engine, workspace: Workspace) -> None:
+    registry = workspace.feature_repo / "data" / "registry.db"
     registry.write_bytes(os.urandom(64))
-    tell_freshness(engine.metrics, engine._workspace, engine._workspace.root / "gone")
+    tell_freshness(engine.metrics, workspace, workspace.root / "gone")
     for name in ("index_built", "features_materialized"):
         assert math.isnan(value(engine.metrics, f"rolecall_{name}_timestamp_seconds"))
