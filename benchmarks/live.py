@@ -32,7 +32,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import result_file
-from benchmarks.serving import RETURNED, WARM_UPS, ask, market, percentile, row, service
+from benchmarks.serving import RETURNED, WARM_UPS, percentile, row
+from benchmarks.serving_load import ask, service
+from benchmarks.serving_market import market
 from contracts.arrow import to_records
 from contracts.records import Job
 from contracts.tables import read_table
@@ -64,7 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     jobs = list(to_records(read_table(workspace.records / "jobs").slice(0, SAMPLE), Job))
     queries = [json.dumps({"query": job.title, "k": RETURNED}).encode() for job in jobs]
     rows: list[dict[str, Any]] = []
-    with redis_server() as (client, address), service(workspace, "--changes", address) as (port, process):
+    with redis_server() as (client, address), service(workspace, "--changes", address) as running:
+        port = running.port
         ask(port, "/v1/search", queries[:WARM_UPS], 1)
         for rate in (0.0, *options.rates):
             name = f"{options.jobs:,} jobs ({encoded:,} encoded), {rate:g} upserts/s"
@@ -81,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             row(
                 f"{options.jobs:,} jobs ({encoded:,} encoded), after all",
                 "resident_mb",
-                process.memory_info().rss / 1e6,
+                running.process.memory_info().rss / 1e6,
                 "MB",
             )
         )
@@ -102,7 +105,7 @@ def at_rate(
         for number in count():
             if done.is_set():
                 return
-            wall, _ = ask(port, "/v1/search", [queries[number % len(queries)]], 1)
+            wall = ask(port, "/v1/search", [queries[number % len(queries)]], 1).walls
             if time.monotonic() < end:
                 walls.append(float(wall[0]))
 

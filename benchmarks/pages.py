@@ -6,7 +6,6 @@ plots beside the pages. A test holds pages and result files together, so that no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,11 +17,12 @@ from benchmarks.intake import intake_tables
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
 from benchmarks.languages import languages_tables
-from benchmarks.markdown import Rows, by_name, filled, made_by, markdown_table, plain, with_interval, with_unit
+from benchmarks.markdown import Rows, by_name, filled, made_by, markdown_table, plain, with_interval
 from benchmarks.match import match_tables
 from benchmarks.occupations import occupations_tables
 from benchmarks.order import frontier_table
 from benchmarks.retrieval_tables import retrieval_tables
+from benchmarks.serving_tables import serving_tables, stages_table
 from benchmarks.titles import titles_tables
 
 ROOT = Path(__file__).parents[1]
@@ -76,7 +76,8 @@ README_METRICS = {
     "p50_ms": "median of a request",
     "p99_ms": "99th percentile of a request",
     "requests_per_second": "requests a second",
-    "resident_mb": "memory",
+    "memory_mb": "memory",
+    "times": "times the obvious stack's throughput",
 }
 """Metrics that the README shows -> in words; the result file holds the others."""
 
@@ -89,7 +90,7 @@ def readme_tables(rows: Rows) -> dict[str, str]:
         "jobviews": _end_to_end(_known_first(rows), f"{JOB_VIEWS}: {FIRST}"),
         "jobviews-fits": _fits(rows, JUDGED_CASE),
         "spine": _spine(rows),
-        "stages": _stages(rows),
+        "stages": stages_table(rows),
     }
 
 
@@ -131,18 +132,6 @@ def _spine(rows: Rows) -> str:
         if row["metric"] in README_METRICS and not row["case"].startswith((MARKET, JOB_VIEWS))
     ]
     return markdown_table(["what", "system", "measure", "value"], lines)
-
-
-def _stages(rows: Rows) -> str:
-    """Stages of a request down; median and 99th percentile at each number of connections across."""
-    found = {(row["case"], row["metric"]): row for row in rows if row["case"].endswith("connections")}
-    cases = list(dict.fromkeys(case for case, _ in found))
-    stages = dict.fromkeys(match[1] for _, metric in found if (match := re.fullmatch(r"p50_(\w+)_ms", metric)))
-    head = [f"p{q}, {case.rsplit(', ', 1)[1]}" for case in cases for q in (50, 99)]
-    lines = [
-        [stage, *(with_unit(found[case, f"p{q}_{stage}_ms"]) for case in cases for q in (50, 99))] for stage in stages
-    ]
-    return markdown_table(["stage", *head], lines)
 
 
 # --- trained embeddings -----------------------------------------------------------------------------------------------
@@ -326,13 +315,14 @@ class Source(NamedTuple):
 
 
 SOURCES = {
-    "README.md": Source(("spine", "affinity"), readme_tables),
+    "README.md": Source(("spine", "affinity", "serving"), readme_tables),
     "docs/explanation/recipe.md": Source(("match",), match_tables),
     "docs/benchmarks/ladder.md": Source(("recipe_ladder",), ladder_tables),
     "docs/benchmarks/retrieval.md": Source(("retrieval_cpu",), retrieval_tables),
     "docs/benchmarks/embeddings.md": Source(("embeddings",), embeddings_tables),
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
+    "docs/benchmarks/serving.md": Source(("serving",), serving_tables),
     "docs/benchmarks/intake.md": Source(("intake",), intake_tables),
     "docs/how-to/order.md": Source(("order",), order_tables),
     "docs/how-to/languages.md": Source(("languages",), languages_tables),

@@ -15,6 +15,7 @@ from benchmarks.retrieval_plans import PLANS, PRESELECT
 from benchmarks.retrieval_sizes import SHARES, K
 from benchmarks.retrieval_tables import ENGINES, cases_of, jobs_of
 from benchmarks.retrieval_turns import passing
+from benchmarks.serving_tables import depth_plot
 
 
 def draw(name: str, out: Path, rows: Rows | None = None) -> None:
@@ -208,6 +209,7 @@ class Plot(NamedTuple):
 
 
 PLOTS = {
+    "serving_depth": Plot("serving", depth_plot),
     "chain": Plot("affinity", chain.draw),
     "ladder": Plot("recipe_ladder", _ladder),
     "links": Plot("links", _links),

@@ -1,13 +1,12 @@
-"""How long `/v1/recommend` takes over loopback, and where the time goes: the service's part of `results/spine.json`.
+"""How fast the service answers over loopback, where the time goes, and what the obvious stack makes of the same.
 
-    python -m benchmarks.serving --workspace artifacts/demo --jobs 100000 --encode 5000
+    python -m benchmarks.serving --workspace artifacts/demo --jobs 100000 --encode 2000
+    python -m benchmarks.serving --workspace artifacts/demo --parts depth        # depth against good fits alone
 
-The service is `rolecall serve` in a process of its own, over the bundle of `--workspace` and a simulated market of
-`--jobs` jobs, which is made once under `artifacts/serving/` and kept. 500 candidates, 200 ranked, 20 returned.
-
-Every job's words, attributes and activity are real ones of the market. `--encode N` encodes the texts of N jobs; the
-others take the vector (with noise) and item tokens of one of those, which costs a request the same and is said in the
-case. Clients are threads that each send their next request when they have their answer (a closed loop).
+`/v1/recommend` of `rolecall serve` over the bundle of `--workspace` and a market of `--jobs` jobs
+(`benchmarks.serving_market`): 500 candidates, 200 ranked, 20 returned. Without caches every request is of another
+member; with them members are drawn by Zipf's law. `benchmarks.obvious_stack` answers the same requests at the same
+depth in the same run, and `benchmarks.serving_limit` says what the cores could do at most.
 
 Value: the percentile over all requests; low and high: its 95% bootstrap interval.
 """
@@ -16,39 +15,32 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
-from http.client import HTTPConnection
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
-import pyarrow as pa
 
 from benchmarks import result_file
-from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, JOB_VECTOR, MEMBER_TEXT
-from contracts.tables import read_table, write_part
-from contracts.versions import current, set_current
+from benchmarks.serving_depth import depth_rows
+from benchmarks.serving_limit import limit_rows
+from benchmarks.serving_load import Asked, Running, ask, program, service
+from benchmarks.serving_market import market
+from contracts.features import MEMBER_TEXT
+from contracts.tables import read_table
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
 
-CACHE = Path("artifacts/serving")
-MEMBERS, EVENTS_A_JOB = 2_000, 3
+PARTS = ("serve", "caches", "obvious", "limit", "depth")
+OURS, OBVIOUS = "rolecall serve", "obvious stack"
 RETURNED = 20
 WARM_UPS = 30
-NOISE = 0.05
-PART_ROWS = 10_000
 RESAMPLES = 1_000
-READY_SECONDS = 300
+ZIPF = 1.1
+"""Exponent of the law by which members come back: the tenth asks a twelfth as often as the first."""
+PATH = "/v1/recommend"
+NO_CACHES = {f"ROLECALL_SERVE__CACHE__{name}_MB": "0" for name in ("VECTORS", "PREFIXES", "SCORES")}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -57,199 +49,120 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--encode", type=int, help="jobs whose text is encoded; all where absent")
     parser.add_argument("--requests", type=int, default=500, help="at each number of connections")
+    parser.add_argument("--obvious", type=int, default=16, help="requests of the obvious stack, which are slow")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--workers", type=int, default=1, help="processes of the service")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     log.setLevel(logging.INFO)
     encoded = min(options.encode or options.jobs, options.jobs)
-    workspace = market(Workspace(options.workspace), options.jobs, encoded)
-    members = sorted(set(read_table(workspace.features / MEMBER_TEXT, ["member_id"])["member_id"].to_pylist()))
-    bodies = [
-        json.dumps({"member_id": m, "k": RETURNED}).encode() for m in np.random.default_rng(0).permutation(members)
-    ]
     name = f"{options.jobs:,} jobs" + (f" ({encoded:,} encoded)" if encoded < options.jobs else "")
     rows: list[dict[str, Any]] = []
-    with service(workspace) as (port, process):
-        ask(port, "/v1/recommend", bodies[:WARM_UPS], 1)
-        for connections in options.connections:
-            sent = [bodies[i % len(bodies)] for i in range(options.requests)]
-            started = time.perf_counter()
-            walls, answers = ask(port, "/v1/recommend", sent, connections)
-            seconds = time.perf_counter() - started
-            case = f"/v1/recommend, {name}, 500 candidates, 200 ranked, 20 returned, {connections} connections"
-            rows += measured(case, walls, answers, seconds)
-        case = f"/v1/recommend, {name}"
-        rows.append(row(case, "resident_mb", process.memory_info().rss / 1e6, "MB"))
-    result_file.write(
-        "spine", result_file.command_line("benchmarks.serving"), rows, simulated=True, publish=options.publish
-    )
+    if set(options.parts) - {"depth"}:
+        workspace = market(Workspace(options.workspace), options.jobs, encoded)
+        asked = Requests(workspace, options.requests, options.connections)
+        workers = ("--workers", str(options.workers)) if options.workers > 1 else ()
+        if "serve" in options.parts:
+            with service(workspace, *workers, settings=NO_CACHES) as running:
+                rows += served(running, name, asked)
+        if "caches" in options.parts:
+            with service(workspace, *workers) as running:
+                rows += asked.measured(running.port, name, asked.zipf(), ", caches, members by Zipf's law")
+                rows.append(row(f"{name}, caches, after all", "memory_mb", running.memory(), "MB"))
+        if "obvious" in options.parts:
+            rows += obvious(workspace, name, asked, options.obvious, rows)
+        if "limit" in options.parts:
+            rows += limit_rows(workspace, name, OURS)
+    if "depth" in options.parts:
+        rows += depth_rows(Workspace(options.workspace), OURS)
+    command = result_file.command_line("benchmarks.serving")
+    result_file.write("serving", command, rows, simulated=True, publish=options.publish)
 
 
-# --- the market ------------------------------------------------------------------------------------------------------
+class Requests:
+    """The bodies of requests over a market, and how often and over how many connections they are sent."""
+
+    def __init__(self, workspace: Workspace, count: int, connections: Sequence[int]) -> None:
+        ids = sorted(set(read_table(workspace.features / MEMBER_TEXT, ["member_id"])["member_id"].to_pylist()))
+        members = np.random.default_rng(0).permutation(ids)
+        self.bodies = [json.dumps({"member_id": str(member), "k": RETURNED}).encode() for member in members]
+        self.count, self.connections = count, connections
+
+    def all_different(self) -> list[bytes]:
+        """As many as are sent, each member as seldom as can be."""
+        return [self.bodies[i % len(self.bodies)] for i in range(self.count)]
+
+    def zipf(self) -> list[bytes]:
+        """As many, members drawn by Zipf's law."""
+        odds = 1 / np.arange(1, len(self.bodies) + 1) ** ZIPF
+        drawn = np.random.default_rng(1).choice(len(self.bodies), self.count, p=odds / odds.sum())
+        return [self.bodies[i] for i in drawn]
+
+    def measured(self, port: int, name: str, bodies: Sequence[bytes], kind: str = "") -> list[dict[str, Any]]:
+        """The rows of each number of connections."""
+        ask(port, PATH, self.bodies[-WARM_UPS:], 1)
+        rows = []
+        for connections in self.connections:
+            log.info("%s%s, %s connections", name, kind, connections)
+            rows += measured(f"{name}, {connections} connections{kind}", ask(port, PATH, bodies, connections))
+        return rows
 
 
-def market(source: Workspace, jobs: int, encoded: int) -> Workspace:
-    """A workspace with the source's bundle and encoder over a simulated market; the one made before where there is."""
-    from beam_jobs import activity, ingest, verbalize
-    from feature_repo.store import apply, materialize
-    from retrieval.index.build import build_index
-    from simulator.market import simulate
-
-    bundle = source.bundle.name
-    workspace = Workspace(CACHE / f"{bundle}-{jobs}-{encoded}")
-    if current(workspace.indexes):
-        build_index(workspace, workspace.bundle)  # does nothing unless what an index is has changed since
-        return workspace
-    shutil.rmtree(workspace.root, ignore_errors=True)
-    workspace.root.mkdir(parents=True)
-    shutil.copy(source.percentiles, workspace.percentiles)
-    shutil.copytree(source.encoder, workspace.encoder)
-    shutil.copytree(source.bundle, workspace.bundles / bundle)
-    set_current(workspace.bundles, bundle)
-    raw, place = workspace.root / "raw", ["--workspace", str(workspace.root)]
-    log.info("drawing a market of %s jobs", f"{jobs:,}")
-    simulate(raw, members=MEMBERS, jobs=jobs, events=EVENTS_A_JOB * jobs)
-    ingest.run([*place, "--source", str(raw)])
-    verbalize.run(place)
-    activity.run(place)
-    write_encoded(workspace, encoded)
-    apply(workspace)
-    materialize(workspace)
-    build_index(workspace, workspace.bundle)
-    return workspace
+def served(running: Running, name: str, asked: Requests) -> list[dict[str, Any]]:
+    """What the service does without caches: from its start on."""
+    idle = running.memory()
+    rows = [row(f"{name}, idle", "memory_mb", idle, "MB"), row(f"{name}, start", "ready_s", running.ready, "s")]
+    rows += asked.measured(running.port, name, asked.all_different())
+    return [*rows, row(f"{name}, after all", "memory_mb", running.memory(), "MB")]
 
 
-def write_encoded(workspace: Workspace, encoded: int) -> None:
-    """Vectors and item tokens of every job, the first `encoded` of them from their own text."""
-    from ranking.scorer import ItemEncoder
-    from retrieval.encoder import TextEncoder
-
-    texts = read_table(workspace.features / JOB_TEXT)
-    own = texts["text"].slice(0, encoded).to_pylist()
-    encoder = TextEncoder(workspace.encoder)
-    vectors = in_slices(partial(encoder.encode, side="job"), own, "vectors")
-    items = in_slices(ItemEncoder(workspace.bundle).encode, own, "item tokens").astype(np.float16)
-    rng = np.random.default_rng(0)
-    for start in range(0, texts.num_rows, PART_ROWS):
-        part = texts.slice(start, PART_ROWS)
-        rows = np.arange(start, start + part.num_rows)
-        found = vectors[rows % encoded]
-        found = found + NOISE * (rows >= encoded)[:, None] * rng.standard_normal(found.shape).astype(np.float32)
-        found /= np.linalg.norm(found, axis=1, keepdims=True)
-        keys = part.select(["job_id", "text_hash"])
-        tokens = lists(items[rows % encoded].reshape(len(rows), -1))
-        write_part(workspace.items / workspace.bundle.name, keys.append_column("tokens", tokens))
-        table = part.select(["job_id", EVENT_TIME, CREATED_TIME]).append_column("vector", lists(found))
-        table = table.append_column("title_vector", table["vector"])
-        table = table.append_column("vector_hash", part["text_hash"])
-        made_by = pa.array([encoder.version] * len(rows), pa.string())
-        write_part(workspace.features / JOB_VECTOR, table.append_column("encoder_version", made_by))
+def obvious(
+    workspace: Workspace, name: str, asked: Requests, count: int, ours: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The obvious stack over the same market, and how many times its throughput is ours of the same run."""
+    rows: list[dict[str, Any]] = []
+    throughput = {of["case"]: of["value"] for of in ours if of["metric"] == "requests_per_second"}
+    with program(["benchmarks.obvious_stack", "--workspace", str(workspace.root)], workspace.root) as running:
+        ask(running.port, PATH, asked.bodies[-2:], 1)
+        for connections in asked.connections:
+            case = f"{name}, {connections} connections"
+            log.info("%s, %s", OBVIOUS, case)
+            found = ask(running.port, PATH, asked.bodies[:count], connections)
+            rate = len(found.walls) / found.seconds
+            rows += [percentile(case, f"p{q}_ms", found.walls, q, OBVIOUS) for q in (50, 99)]
+            rows.append(row(case, "requests_per_second", rate, "1/s", OBVIOUS))
+            if case in throughput:
+                rows.append(row(case, "times", throughput[case] / rate, "x", OBVIOUS))
+        rows.append(row(f"{name}, after all", "memory_mb", running.memory(), "MB", OBVIOUS))
+    return rows
 
 
-def in_slices(encode: Any, texts: list[str], what: str) -> np.ndarray:
-    found, said = [], time.monotonic()
-    for start in range(0, len(texts), 256):
-        found.append(encode(texts[start : start + 256]))
-        if time.monotonic() - said > 5:
-            said = time.monotonic()
-            log.info("%s: %s of %s texts", what, f"{start:,}", f"{len(texts):,}")
-    return np.concatenate(found)
-
-
-def lists(values: np.ndarray) -> pa.Array:
-    """A list column of (rows, width) values."""
-    offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
-
-
-# --- the service and its clients -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def service(workspace: Workspace, *more: str) -> Iterator[tuple[int, psutil.Process]]:
-    """`rolecall serve` in a process of its own, ready; gives its port and the process. more: further arguments."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    arguments = ["serve", "--workspace", str(workspace.root), "--port", str(port), *more]
-    command = [sys.executable, "-m", "rolecall", *arguments]
-    with (workspace.root / "serve.log").open("wb") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=said)
-    try:
-        until = time.monotonic() + READY_SECONDS
-        while not _is_ready(port):
-            if process.poll() is not None or time.monotonic() > until:
-                raise SystemExit(f"the service did not get ready: see {said.name}")
-            time.sleep(0.5)
-        yield port, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _is_ready(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except OSError:
-        return False
-    finally:
-        connection.close()
-
-
-def ask(port: int, path: str, bodies: Sequence[bytes], connections: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Send the bodies over so many connections at once; the wall time of each in ms, and the answers."""
-    walls: list[float] = []
-    answers: list[dict[str, Any]] = []
-
-    def client(mine: Sequence[bytes]) -> None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=60)
-        for body in mine:
-            started = time.perf_counter()
-            connection.request("POST", path, body, {"content-type": "application/json"})
-            reply = connection.getresponse()
-            content = reply.read()
-            walls.append((time.perf_counter() - started) * 1_000)
-            if reply.status != 200:
-                raise SystemExit(f"{reply.status}: {content.decode()}")
-            answers.append(json.loads(content))
-        connection.close()
-
-    threads = [threading.Thread(target=client, args=(bodies[i::connections],)) for i in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(answers) != len(bodies):
-        raise SystemExit(f"{len(bodies) - len(answers)} of {len(bodies)} requests failed")
-    return np.array(walls), answers
-
-
-# --- the rows --------------------------------------------------------------------------------------------------------
-
-
-def measured(case: str, walls: np.ndarray, answers: list[dict[str, Any]], seconds: float) -> list[dict[str, Any]]:
-    """Percentiles of the wall time and of every stage, the throughput and the share of degraded answers."""
-    rows = [percentile(case, "p50_ms", walls, 50), percentile(case, "p99_ms", walls, 99)]
+def measured(case: str, asked: Asked) -> list[dict[str, Any]]:
+    """Percentiles of the wall time and of every stage, the throughput, how deep was ranked, and what was refused."""
+    walls, answers = asked.walls, asked.answers
+    rows = [percentile(case, f"p{q}_ms", walls, q) for q in (50, 99)]
     stages = list(answers[0]["timings_ms"])
     times = {stage: np.array([a["timings_ms"].get(stage, 0.0) for a in answers]) for stage in stages}
     between = walls.sum() - times["total"].sum()
     rows += [percentile(case, f"p{q}_{stage}_ms", times[stage], q) for stage in stages for q in (50, 99)]
     rows.append(row(case, "mean_http_ms", between / len(walls), "ms"))
-    rows.append(row(case, "requests_per_second", len(walls) / seconds, "1/s"))
+    rows.append(row(case, "requests_per_second", len(walls) / asked.seconds, "1/s"))
     rows.append(row(case, "degraded_share", float(np.mean([bool(a["degraded"]) for a in answers])), ""))
+    rows.append(row(case, "ranked", float(np.mean([a["depth"] for a in answers])), ""))
+    rows.append(row(case, "refused_share", asked.refused / (asked.refused + len(answers)), ""))
     return rows
 
 
-def percentile(case: str, metric: str, values: np.ndarray, q: float) -> dict[str, Any]:
+def percentile(case: str, metric: str, values: np.ndarray, q: float, system: str = OURS) -> dict[str, Any]:
     rng = np.random.default_rng(0)
     drawn = np.percentile(rng.choice(values, (RESAMPLES, len(values))), q, axis=1)
     low, high = np.percentile(drawn, [2.5, 97.5])
-    return row(case, metric, float(np.percentile(values, q)), "ms") | {"low": float(low), "high": float(high)}
+    return row(case, metric, float(np.percentile(values, q)), "ms", system) | {"low": float(low), "high": float(high)}
 
 
-def row(case: str, metric: str, value: float, unit: str) -> dict[str, Any]:
-    return {"case": case, "system": "rolecall serve", "metric": metric, "value": value, "unit": unit}
+def row(case: str, metric: str, value: float, unit: str, system: str = OURS) -> dict[str, Any]:
+    return {"case": case, "system": system, "metric": metric, "value": value, "unit": unit}
 
 
 if __name__ == "__main__":

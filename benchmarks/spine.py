@@ -14,7 +14,7 @@ from benchmarks import result_file
 from contracts.versions import current
 
 SIZES: dict[str, dict[str, list[str]]] = {
-    "small": {"beam": ["--rows", "20000"], "serving": ["--jobs", "5000", "--requests", "100"]},
+    "small": {"beam": ["--rows", "20000"], "serving": ["--jobs", "5000", "--requests", "100", "--obvious", "4"]},
     "full": {"beam": [], "serving": ["--encode", "2000"]},
 }
 

@@ -7,7 +7,7 @@ the index's columns, so that a mistake in one of them is caught by the other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
@@ -57,11 +57,17 @@ def eligible_jobs(
     records: dict[int, dict[str, Any]] = {}
     removed: Counter[str] = Counter()
 
+    def read(places: Sequence[int]) -> None:
+        unread = [place for place in places if place not in records]
+        records.update(zip(unread, index.displays(rows[unread].tolist()), strict=True))
+
     def ineligible(place: int) -> str:
-        records[place] = index.display(int(rows[place]))
+        read((place,))
         return _ineligible(records[place], bool(alive[place]), request)
 
     def passes(place: int) -> bool:
+        if place not in records:
+            read(range(place, min(place + k, len(rows))))  # those that are looked at next, at once
         reason = ineligible(place)
         if reason:
             removed[reason] += 1

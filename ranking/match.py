@@ -220,8 +220,9 @@ def _level(table: AttributeTable, own: int | None, named: Sequence[Title], rows:
 
 def _work(reader: WorkReader, titles: Sequence[str], named: Sequence[Title]) -> np.ndarray:
     kinds = [reader.read(title).kinds for title in titles]
-    nearest = (max((reader.relation(own, title.kinds) for own in kinds), default=NOT_KNOWN) for title in named)
-    return np.fromiter(nearest, np.int64, len(named))
+    distinct = {title.kinds for title in named}
+    nearest = {of: max((reader.relation(own, of) for own in kinds), default=NOT_KNOWN) for of in distinct}
+    return np.fromiter((nearest[title.kinds] for title in named), np.int64, len(named))
 
 
 def _workplace(table: AttributeTable, wished: Sequence[str], rows: np.ndarray) -> np.ndarray:

@@ -208,7 +208,7 @@ def rank(
     objective = objective or manifest.objective(request.surface)
     rows = candidates.rows[:top]
     match = bins_read(index, scorer, request, rows, titles)
-    logits = scorer.logits(scorer.prefix(request.request_text), index.items(rows), match)
+    logits = scorer.scores(request.request_text, index, rows, match)
     if not np.isfinite(logits).all():
         raise NotFinite(
             f"bundle {manifest.version} scored {int((~np.isfinite(logits)).any(1).sum())} jobs as no number"

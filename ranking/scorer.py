@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +22,15 @@ from retrieval.onnx_session import Opener, open_session
 BATCH_TOKENS = 4_096
 SCORED_AT_ONCE = 1_024
 """Candidates a call of the graph; more are scored in turns, so that memory is bounded."""
+
+
+class ScoredIndex(Protocol):
+    """What a scorer reads of an index; `retrieval.index.job_index.JobIndex` is one."""
+
+    @property
+    def lineage(self) -> object: ...
+
+    def items(self, rows: np.ndarray) -> np.ndarray: ...
 
 
 class BundleScorer:
@@ -47,6 +57,12 @@ class BundleScorer:
         ids, mask = pad([self._tokenizer.encode(request_text).ids])
         return self._prefix.run(["prefix_kv"], {"input_ids": ids, "attention_mask": mask})[0]
 
+    def scores(
+        self, request_text: str, index: ScoredIndex, rows: np.ndarray, match: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(n, tasks) float32 `logits` of (n,) rows of an index for the text of a request. Raises what `logits` does."""
+        return self.logits(self.prefix(request_text), index.items(rows), match)
+
     def logits(self, prefix_kv: np.ndarray, items: np.ndarray, match: np.ndarray | None = None) -> np.ndarray:
         """(n, tasks) float32; row i depends on the prefix, items[i] and match[i] alone.
 
@@ -68,8 +84,13 @@ class BundleScorer:
         found = [np.zeros((0, len(self.tasks)), np.float32)]
         for start in range(0, len(items), SCORED_AT_ONCE):
             part = slice(start, start + SCORED_AT_ONCE)
-            batch = {name: np.ascontiguousarray(values[part]) for name, values in inputs.items()}
-            found.append(self._score.run(["logits"], {"prefix_kv": prefix_kv, **batch})[0])
+            size = len(inputs["items"][part])
+            # A single row is multiplied in another order, and its last bit may differ: it is scored twice.
+            batch = {
+                name: np.repeat(values[part], 2, 0) if size == 1 else values[part] for name, values in inputs.items()
+            }
+            batch = {name: np.ascontiguousarray(values) for name, values in batch.items()}
+            found.append(self._score.run(["logits"], {"prefix_kv": prefix_kv, **batch})[0][:size])
         return np.concatenate(found)
 
 

@@ -31,6 +31,7 @@ from retrieval.queries.relax import Found, relaxed_note, search_read
 from retrieval.request import Request
 from retrieval.rules.rules import RuleBook
 from serving.asking import features, filter_of, jobs_request, reading_of
+from serving.caches import Encoded, encoding_key
 from serving.choosing import NONE_CHOSEN, check_threshold, choose
 from serving.metrics import Metrics
 from serving.results import Shown
@@ -194,11 +195,16 @@ def _encoded(servable: Servable, request: Request, stages: Stages) -> tuple[np.n
     if not request.request_text:
         return None, None
 
-    def encode() -> tuple[np.ndarray | None, RequestTitles | None]:
-        titles = encode_titles(servable.encoder, request) if servable.manifest.match_version else None
-        return servable.encoder.encode([request.request_text], "request")[0], titles
+    encoder, match_version = servable.encoder, servable.manifest.match_version
 
-    return stages.run("encoder", encode, instead=lambda: (None, None))
+    def encode() -> Encoded:
+        titles = encode_titles(encoder, request) if match_version else None
+        return encoder.encode([request.request_text], "request")[0], titles
+
+    def encoded() -> tuple[np.ndarray | None, RequestTitles | None]:
+        return servable.caches.vectors.get_or_make(encoding_key((encoder.version, match_version), request), encode)
+
+    return stages.run("encoder", encoded, instead=lambda: (None, None))
 
 
 def _ranked(

@@ -31,6 +31,20 @@ class ConsoleConfig(FrozenModel):
     writes: bool = Field(True, description="Whether grades and rules may be written in the console.")
 
 
+class CacheConfig(FrozenModel):
+    """Megabytes that a process keeps of what requests have in common; 0: nothing."""
+
+    vectors_mb: float = Field(
+        16.0, ge=0, allow_inf_nan=False, description="Vectors of texts and titles of requests; about 4 kB a text."
+    )
+    prefixes_mb: float = Field(
+        96.0, ge=0, allow_inf_nan=False, description="What the student made of texts; up to 0.7 MB a text."
+    )
+    scores_mb: float = Field(
+        48.0, ge=0, allow_inf_nan=False, description="The student's scores of a text's last candidates; about 9 kB."
+    )
+
+
 class ServeConfig(FrozenModel):
     """The service over HTTP: what it answers with, and within which bounds."""
 
@@ -48,6 +62,7 @@ class ServeConfig(FrozenModel):
         None, description="Feed of job changes that is applied meanwhile: a folder, or redis://host:port#stream."
     )
     poll: float = Field(5.0, ge=0, description="Seconds between looks for a newer bundle or index; 0: none.")
+    cache: CacheConfig = CacheConfig()
     telemetry: Telemetry = Telemetry()
     drift: DriftConfig = DriftConfig()
     security: SecurityConfig = SecurityConfig()

@@ -112,6 +112,7 @@ class Engine:
         self.metrics.serves(*servable.served)
         tell_freshness(self.metrics, workspace, servable.folders[1])
         self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
+        self.metrics.add(servable.caches)
         self._slates = RecentSlates()
         self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
         self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace), config.deadline)
@@ -353,7 +354,9 @@ class Engine:
     def erase(self, member_id: str) -> EraseReply:
         """Erase a member from all that answers read, and say what remains and until when. Raises NotWritten."""
         with self._current.use() as servable:
-            return self._erasure.erase(servable, member_id)
+            reply = self._erasure.erase(servable, member_id)
+            servable.caches.clear()  # what is kept of texts does not say whose they are
+            return reply
 
     def explain(self, request_id: str, job_id: str) -> ExplainReply:
         """Why a job of a recent answer stood where it stood. Raises UnknownAnswer."""

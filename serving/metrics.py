@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.registry import Collector
 
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.035, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5)
 SHARES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -131,6 +132,10 @@ class Metrics:
             for metric in collector.describe() if hasattr(collector, "describe") else collector.collect():
                 name = f"{metric.name}_total" if metric.type == "counter" else metric.name
                 yield name, metric.type, metric.documentation, tuple(getattr(collector, "_labelnames", ()))
+
+    def add(self, collector: Collector) -> None:
+        """Count what another part of the service counts by itself, each time that somebody asks."""
+        self._registry.register(collector)
 
     def text(self) -> bytes:
         return generate_latest(self._registry)

@@ -13,12 +13,14 @@ from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Verbalizer
 from contracts.workspace import Workspace
 from feature_repo.online import OnlineMembers
+from ranking.caching_scorer import CachingScorer
 from ranking.canaries import check_canaries
-from ranking.scorer import BundleScorer, ItemEncoder
+from ranking.scorer import ItemEncoder
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import check_index, read_index_manifest
 from retrieval.onnx_session import open_session
+from serving.caches import Caches
 from serving.config import ServeConfig
 from serving.logger import log
 
@@ -32,12 +34,13 @@ class Servable:
 
     folders: tuple[Path, Path]
     manifest: Manifest
-    scorer: BundleScorer
+    scorer: CachingScorer
     encoder: TextEncoder
     index: JobIndex
     members: OnlineMembers
     verbalizer: Verbalizer
     item_encoder: ItemEncoder | None
+    caches: Caches
 
     @property
     def encoded_by(self) -> tuple[str, str, str]:
@@ -69,7 +72,10 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
     folders = config.folders(workspace)
     opened = partial(open_session, providers=config.providers)
     same = former if former and former.folders[0] == folders[0] else None
-    scorer = same.scorer if same else BundleScorer(folders[0], config.threads, opened=opened)
+    caches = former.caches if former else Caches(config.cache)
+    scorer = same.scorer if same else None
+    if scorer is None:
+        scorer = CachingScorer(folders[0], config.threads, opened=opened, caches=caches.of_scorer)
     manifest = scorer.manifest
     if manifest.text_version != verbalizer.version:
         raise BundleMismatch(
@@ -96,4 +102,4 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
         if same is None:
             members.close()
         raise
-    return Servable(folders, manifest, scorer, encoder, index, members, verbalizer, item_encoder)
+    return Servable(folders, manifest, scorer, encoder, index, members, verbalizer, item_encoder, caches)

@@ -86,6 +86,11 @@ class JobIndex:
         return self.manifest.match_version
 
     @property
+    def lineage(self) -> object:
+        """The same object for an index and all that `changed` makes of it, where a row holds one version of a job."""
+        return self.parts.groups
+
+    @property
     def vectors(self) -> SegmentedArray:
         """(n, dim) float32 unit vectors; those of the build are memory-mapped."""
         return self.engine.vectors
@@ -169,7 +174,7 @@ class JobIndex:
         """
         return searching.allowed(self, request, rules)
 
-    def alive(self, rows: np.ndarray, time: datetime) -> np.ndarray:
+    def alive(self, rows: np.ndarray | slice, time: datetime) -> np.ndarray:
         """(m,) bool: which jobs are open at `time` (`contracts.time.open`) and were not deleted since the build."""
         posted, expires = self.attributes.number("posted_at")[rows], self.attributes.number("expires_at")[rows]
         return is_open(posted, expires, ~self.jobs.open(rows), time.timestamp())
@@ -210,6 +215,15 @@ class JobIndex:
     def display(self, row: int) -> dict[str, Any]:
         """The fields of a job that a person is shown: `contracts.records.Job` without the long text, and since when
         its advert has been posted (`first_posted_at`) and how often before (`reposts`)."""
-        record, first = self.jobs.display(int(row)), self.attributes.number("first_posted_at")[row]
-        began = None if np.isnan(first) else datetime.fromtimestamp(first, UTC)
-        return record | {"first_posted_at": began, "reposts": int(self.attributes.number("reposts")[row])}
+        return self.displays([int(row)])[0]
+
+    def displays(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """`display` of each row, read at once."""
+        if not rows:
+            return []
+        first, reposts = (self.attributes.number(name)[list(rows)] for name in ("first_posted_at", "reposts"))
+        began = [None if np.isnan(seconds) else datetime.fromtimestamp(seconds, UTC) for seconds in first.tolist()]
+        return [
+            record | {"first_posted_at": since, "reposts": int(times)}
+            for record, since, times in zip(self.jobs.displays(rows), began, reposts.tolist(), strict=True)
+        ]

@@ -77,7 +77,7 @@ class JobRows:
         """How many of the rows that came after the build have ended: an index that is loaded again is without them."""
         return int(np.count_nonzero(self.ended >= self.built))
 
-    def open(self, rows: np.ndarray) -> np.ndarray:
+    def open(self, rows: np.ndarray | slice) -> np.ndarray:
         """(m,) bool: neither hidden nor ended."""
         return self._state[rows] == _OPEN
 
@@ -93,6 +93,15 @@ class JobRows:
             shown: dict[str, Any] = self._jobs.slice(row, 1).to_pylist()[0]
             return shown | {"read_out": tuple(shown["read_out"])}
         return self._added[row - self.built].model_dump(include=set(SHOWN))
+
+    def displays(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """`display` of each row, those of the build read at once."""
+        taken = self._jobs.take(pa.array([row for row in rows if row < self.built], pa.int64())).to_pylist()
+        built = iter(taken)
+        return [
+            (shown := next(built)) | {"read_out": tuple(shown["read_out"])} if row < self.built else self.display(row)
+            for row in rows
+        ]
 
     def titles(self, rows: np.ndarray) -> list[str]:
         """The titles of (m,) rows."""

@@ -112,5 +112,5 @@ def _read(path: Path, load: Callable[..., T], *arguments: Any) -> T:
 
 
 def _open_array(path: Path, manifest: IndexManifest) -> np.ndarray:
-    # An empty file cannot be mapped.
-    return np.load(path, mmap_mode="r" if manifest.jobs and manifest.dim else None, allow_pickle=False)
+    # An empty file cannot be mapped. As a plain array, since each access to a `memmap` makes another one.
+    return np.asarray(np.load(path, mmap_mode="r" if manifest.jobs and manifest.dim else None, allow_pickle=False))

@@ -40,7 +40,7 @@ class Index(SearchedIndex, Jobs, Protocol):
     @property
     def sources(self) -> Mapping[str, Source]: ...
 
-    def alive(self, rows: np.ndarray, time: datetime) -> np.ndarray: ...
+    def alive(self, rows: np.ndarray | slice, time: datetime) -> np.ndarray: ...
 
 
 def search(
@@ -76,9 +76,10 @@ def search(
     demotions = demoted(rules, index, request)
     last = np.logical_or.reduce(list(demotions.values())) if demotions else None
     rows, fused, scores = merge(list(hits.values()), [shares[name] for name in hits], k, order, last)
+    ids = index.ids
     return Candidates(
         rows,
-        [index.ids[row] for row in rows],
+        [ids[row] for row in rows.tolist()],
         tuple(hits),
         scores,
         fused,
@@ -91,7 +92,7 @@ def search(
 
 def allowed(index: Index, request: Request, rules: Sequence[Rule]) -> tuple[np.ndarray, dict[str, int]]:
     """`JobIndex.allowed`."""
-    mask = index.alive(np.arange(len(index)), request.time)
+    mask = index.alive(slice(0, len(index)), request.time)
     if request.filter:
         mask &= request.filter.mask(index.attributes)
     quoted = index.terms.holding(request.words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
@@ -75,6 +75,13 @@ class SourceQuery:
     vector: np.ndarray | None
     mask: np.ndarray
     k: int
+    _read: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """(m, dim) float32 vectors of rows, read once for all sources that are asked of the same array of rows."""
+        if self._read.get("rows") is not rows:
+            self._read.update(rows=rows, vectors=np.asarray(self.index.vectors[rows]))
+        return self._read["vectors"]
 
     @cached_property
     def term_scores(self) -> np.ndarray:
@@ -171,4 +178,5 @@ class VectorSource(Source):
         target = self.target(query)
         if target is None:
             return np.zeros(len(rows))
-        return query.index.vectors[rows].astype(np.float64) @ np.asarray(target, np.float64) / COSINE_STEP
+        cosines = np.einsum("nd,d->n", query.vectors(rows), np.asarray(target, np.float32))
+        return cosines.astype(np.float64) / COSINE_STEP

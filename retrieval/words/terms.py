@@ -13,6 +13,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,8 @@ MAX_TERMS = 64
 MAX_POSTINGS = 300_000
 """A query uses its rarest terms first, up to these bounds: a word of half of the jobs says little and costs much."""
 MAX_EXPANSIONS = 16
+QUERIES_KEPT = 64
+"""Queries whose reading is kept: those of the requests that are answered now."""
 K1, B = 1.2, 0.75
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
@@ -68,6 +71,8 @@ class TermIndex:
         """
         self._n, self._parts, self._collected, self._synonyms = n, tuple(parts), collected, synonyms
         self._languages = tuple(languages)
+        # Of one request both the scores and the phrases are asked for.
+        self._read = lru_cache(maxsize=QUERIES_KEPT)(partial(_read, synonyms=synonyms, languages=self._languages))
 
     def __len__(self) -> int:
         return self._n
@@ -95,7 +100,7 @@ class TermIndex:
         for word, weight in self._terms(query):
             for part in self._parts:
                 rows, weights = part.of(word)
-                total[rows] += weight * weights
+                np.add.at(total, rows, weight * weights)  # half of what `total[rows] +=` costs
         for run in query.runs[:MAX_TERMS]:
             self._add_run(run, total)
         for expansion in self._known(query.expansions):
@@ -167,9 +172,6 @@ class TermIndex:
                 problem = f"words of {documents:,} documents for {n:,} jobs"
                 raise IndexMismatch(problem, where=str(folder), cure="run `rolecall index` again")
         return cls(n, parts, Collected(**about["collected"]), Synonyms(**about["synonyms"]), about["languages"])
-
-    def _read(self, words: str) -> TermQuery:
-        return read_query(words, self._synonyms, self._languages)
 
     def _frequency(self, word: str) -> int:
         return sum(part.frequency(word) for part in self._parts)
@@ -257,6 +259,10 @@ class TermIndex:
         starts = np.searchsorted(word, np.arange(len(tokens.vocabulary) + 1))
         rows = (row + first).astype(np.int32)
         return Postings(first, tokens.vocabulary, starts, rows, weights.astype(np.float32), positions_of(tokens))
+
+
+def _read(words: str, synonyms: Synonyms, languages: tuple[str, ...]) -> TermQuery:
+    return read_query(words, synonyms, languages)
 
 
 def build_terms(

@@ -30,10 +30,11 @@ def serve(
         typer.Option(help="ONNX Runtime provider that runs the models; may be repeated. A GPU's if there is one."),
     ] = None,
     rules_file: RulesOption = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that answer at the port; they share the index's memory.")
+    ] = 1,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs. Further knobs: `serve` in the params."""
-    from serving.http.run import serve as listen
-
     params = params_of(context)
     said: dict[str, Any] = {
         "bundle": bundle,
@@ -47,4 +48,11 @@ def serve(
     if params.serve.console.policy is None:  # people grade by the policy that the recipe's judge grades by
         said["console"] = params.serve.console.model_copy(update={"policy": params.label.policy})
     config = params.serve.model_copy(update={name: value for name, value in said.items() if value is not None})
+    if workers > 1:
+        from serving.http.workers import serve_by
+
+        serve_by(workers, Workspace(workspace), config, host=host, port=port)
+        return
+    from serving.http.run import serve as listen
+
     listen(Workspace(workspace), config, host=host, port=port)

@@ -7,14 +7,13 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import uvicorn
 from threadpoolctl import threadpool_limits
 
-from contracts.errors import BadInput
 from contracts.workspace import Workspace
 from serving.config import ServeConfig
 from serving.engine import Engine
@@ -22,6 +21,7 @@ from serving.http.access import Locks
 from serving.http.app import create_app
 from serving.http.fences import server
 from serving.http.guard import require_guarded
+from serving.http.listening import listen
 from serving.http.state import ServiceState
 from serving.logger import log_to_stderr
 
@@ -38,6 +38,8 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8080,
     workers: int | None = None,
+    listener: socket.socket | None = None,
+    on_ready: Callable[[], None] | None = None,
 ) -> None:
     """Listen until the process is told to stop; SIGHUP makes it look at CURRENT.
 
@@ -47,6 +49,9 @@ def serve(
         host: Address to listen on.
         port: Port to listen on; 0 picks a free one.
         workers: Requests ranked at once at first; None: one a core.
+        listener: Listens already, in place of host and port; None: those are listened on.
+        on_ready: Called when everything is loaded, before which nothing is answered. None: until then it is answered
+            that it is not.
 
     Raises:
         BadInput: The address cannot be listened on, or is reached by others and there are no keys; and what `Engine`
@@ -59,7 +64,7 @@ def serve(
     # BLAS's threads spin for a while after each call, and take the cores that the next stage's model needs.
     threadpool_limits(1, user_api="blas")
     sys.setswitchinterval(SWITCH_SECONDS)
-    listener = _listen(host, port)
+    listener = listener or listen(host, port)
     log.info("serving: http://%s:%d/console", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
         engine = loader.submit(Engine, workspace, config)
@@ -73,6 +78,9 @@ def serve(
 
         engine.add_done_callback(loaded)
         _look_on_hangup(engine)
+        if on_ready is not None:
+            engine.result()
+            on_ready()
         server.run(sockets=[listener])
         if engine.done() and (problem := engine.exception()):
             raise problem
@@ -86,7 +94,7 @@ def running(
 
     config: How it is served; None: as the engine has it.
     """
-    listener = _listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     server = _server(engine, workers, config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
     thread.start()
@@ -107,14 +115,6 @@ def _look_on_hangup(engine: Future[Engine]) -> None:
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGHUP, look_at_current)
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), backlog=2_048)
-    except (OSError, OverflowError) as error:
-        problem = getattr(error, "strerror", None) or error
-        raise BadInput(f"cannot listen on {host}:{port}: {problem}", cure="--port 0 picks a free one") from error
 
 
 def _server(

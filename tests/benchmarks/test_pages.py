@@ -63,7 +63,13 @@ def test_what_was_known_by_then_stands_first() -> None:
 
 def test_stages_stand_below_each_other_with_their_percentiles() -> None:
     rows = [
-        {"case": f"r, {n} connections", "system": "s", "metric": f"p{q}_rules_ms", "value": n + q / 100, "unit": "ms"}
+        {
+            "case": f"r, {n} connections",
+            "system": "rolecall serve",
+            "metric": f"p{q}_rules_ms",
+            "value": n + q / 100,
+            "unit": "ms",
+        }
         for n in (1, 8)
         for q in (50, 99)
     ]

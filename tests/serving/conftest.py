@@ -20,6 +20,7 @@ from contracts.tables import read_table
 from contracts.tasks import TASKS
 from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.workspace import Workspace
+from models.config import Precision
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
@@ -31,7 +32,7 @@ SURFACES: tuple[Surface, ...] = ("search", "recommendation")
 OBJECTIVE = Objective(order="blend", weights=(0.0, 2.0), floors=(0.0, 0.8), why="a test says so")
 
 
-def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
+def write_untrained_bundle(workspace: Workspace, backbone: Path, precision: Precision = "int8") -> Path:
     """The student's real graphs with initial weights, a calibration of all tasks but `hire`, a blend and its bounds."""
     from models.student.student import Student
     from release.export import Graphs, export_student, write_bundle
@@ -39,7 +40,7 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
     tasks = tuple(TASKS)
     student = Student(backbone, tasks, item_tokens=ITEM_TOKENS, score_layers=1, match=True).eval()
     graphs = workspace.student / "untrained"
-    export_student(student, backbone / "tokenizer.json", graphs, "int8")
+    export_student(student, backbone / "tokenizer.json", graphs, precision)
     verbalizer = Verbalizer(Percentiles.model_validate_json(workspace.percentiles.read_bytes()))
     manifest = Manifest(
         text_version=verbalizer.version,
@@ -49,7 +50,7 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path) -> Path:
         hidden=student.hidden,
         max_prefix_tokens=64,
         max_item_tokens=64,
-        precision="int8",
+        precision=precision,
         match_version=MATCH_VERSION,
         good_match=Calibration(logits=(-50.0, 50.0), probabilities=(0.05, 0.75)),
         objectives={surface: OBJECTIVE for surface in SURFACES},

@@ -1,0 +1,109 @@
+"""The tables of docs/benchmarks/serving.md and the plot of depth, from the rows of the result file `serving`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from benchmarks.markdown import Rows, by_name, made_by, markdown_table, with_interval, with_unit
+
+OURS, OBVIOUS = "rolecall serve", "obvious stack"
+THROUGHPUT = {
+    "requests_per_second": "requests a second",
+    "p50_ms": "median",
+    "p99_ms": "99th percentile",
+    "ranked": "ranked",
+    "degraded_share": "share degraded",
+}
+ONCE = {
+    "ready_s": "from start to ready",
+    "memory_mb": "memory, shared pages in shares",
+    "requests_per_second": "requests a second",
+    "tokens_encoded": "tokens that retrieval reads of a member",
+    "tokens_of_prefix": "tokens that the student reads of a member",
+    "operations_a_request": "operations a request",
+    "operations_per_s": "operations a second, products alone",
+}
+DEPTH = re.compile(r"depth of ranking (\d+)$")
+
+
+def serving_tables(rows: Rows) -> dict[str, str]:
+    """Throughput by connections, the stages of a request, what is measured once, and depth."""
+    return {
+        "throughput": _throughput(rows),
+        "stages": stages_table(rows),
+        "once": _once(rows),
+        "depth": _depth(rows),
+        "made": made_by(rows),
+    }
+
+
+def _throughput(rows: Rows) -> str:
+    """Cases and systems down, measures across."""
+    named = by_name(rows)
+    cases = [
+        (case, system) for case, system, metric in named if metric == "requests_per_second" and "connections" in case
+    ]
+    lines = []
+    for case, system in cases:
+        cells = [named.get((case, system, metric)) for metric in THROUGHPUT]
+        times = named.get((case, OBVIOUS, "times")) if system == OURS else None
+        lines.append([case, system, *(with_interval(cell) if cell else "" for cell in (*cells, times))])
+    return markdown_table(["case", "system", *THROUGHPUT.values(), "times the obvious stack's throughput"], lines)
+
+
+def stages_table(rows: Rows) -> str:
+    """Stages of a request down; median and 99th percentile at each number of connections without caches across."""
+    found = {(row["case"], row["metric"]): row for row in rows if row["case"].endswith("connections")}
+    found = {key: row for key, row in found.items() if row["system"] == OURS}
+    cases = list(dict.fromkeys(case for case, _ in found))
+    stages = dict.fromkeys(match[1] for _, metric in found if (match := re.fullmatch(r"p50_(\w+)_ms", metric)))
+    head = [f"p{q}, {case.rsplit(', ', 1)[1]}" for case in cases for q in (50, 99)]
+    lines = [
+        [stage, *(with_unit(found[case, f"p{q}_{stage}_ms"]) for case in cases for q in (50, 99))] for stage in stages
+    ]
+    return markdown_table(["stage", *head], lines)
+
+
+def _once(rows: Rows) -> str:
+    lines = [
+        [row["case"], row["system"], ONCE[row["metric"]], with_unit(row)]
+        for row in rows
+        if row["metric"] in ONCE and "connections" not in row["case"]
+    ]
+    return markdown_table(["case", "system", "measure", "value"], lines)
+
+
+def _depth(rows: Rows) -> str:
+    named = by_name(rows)
+    lines = [
+        [str(depth), *(with_interval(named[case, OURS, metric]) for metric in ("good_fits@10", "ranking_p50_ms"))]
+        for depth, case in _depths(rows)
+    ]
+    return markdown_table(["candidates that the student ranks", "good fits in the first ten", "ranking, median"], lines)
+
+
+def _depths(rows: Rows) -> list[tuple[int, str]]:
+    cases = dict.fromkeys(row["case"] for row in rows)
+    return sorted((int(match[1]), case) for case in cases if (match := DEPTH.search(case)))
+
+
+def depth_plot(rows: Rows) -> Any:
+    """Good fits in the first ten against the time of ranking; a point is a depth."""
+    from matplotlib import pyplot
+
+    named = by_name(rows)
+    figure, axis = pyplot.subplots(figsize=(6, 3.8))
+    points = []
+    for depth, case in _depths(rows):
+        fits, time = (named[case, OURS, metric] for metric in ("good_fits@10", "ranking_p50_ms"))
+        spread = [[fits["value"] - fits["low"]], [fits["high"] - fits["value"]]]
+        axis.errorbar(time["value"], fits["value"], yerr=spread, fmt="o", color="tab:blue")
+        axis.annotate(str(depth), (time["value"], fits["value"]), xytext=(5, 4), textcoords="offset points", fontsize=8)
+        points.append((time["value"], fits["value"]))
+    axis.plot(*zip(*points, strict=True), lw=1, color="tab:blue", alpha=0.5)
+    axis.set_xlabel("ranking, median, ms")
+    axis.set_ylabel("good fits in the first ten")
+    axis.set_title("Candidates that the student ranks", fontsize=10)
+    axis.grid(alpha=0.3)
+    return figure

@@ -1,0 +1,16 @@
+"""The socket that a service listens on."""
+
+from __future__ import annotations
+
+import socket
+
+from contracts.errors import BadInput
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises BadInput where the address cannot be listened on."""
+    try:
+        return socket.create_server((host, port), backlog=2_048)
+    except (OSError, OverflowError) as error:
+        problem = getattr(error, "strerror", None) or error
+        raise BadInput(f"cannot listen on {host}:{port}: {problem}", cure="--port 0 picks a free one") from error

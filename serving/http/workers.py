@@ -1,0 +1,120 @@
+"""Several processes behind one port: each a whole service that listens at the same socket.
+
+They share the memory of what is mapped of the index (vectors, their bytes, item tokens, words), and what members did
+through the online store, as services on several machines do. Each remembers its own answers and counts for itself. One
+answers when it is ready, so that nobody is told that the service is not while another process could answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+from multiprocessing.connection import wait
+from multiprocessing.synchronize import Event
+
+from contracts.errors import NotReady, RolecallError
+from contracts.machine import cores
+from contracts.workspace import Workspace
+from serving.config import ServeConfig
+
+log = logging.getLogger("rolecall")
+
+STOP_SECONDS = 30.0
+"""Until a process that was told to stop is killed."""
+
+
+def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: str, port: int) -> None:
+    """Listen with so many processes until told to stop; SIGHUP makes each look at CURRENT.
+
+    A process that ends by itself is replaced, unless it was never ready: what hinders one hinders all.
+
+    Args:
+        workers: Processes; cores and model threads are divided among them, where `config` does not say how many.
+        workspace: What is served.
+        config: How it is served.
+        host: Address to listen on.
+        port: Port to listen on; 0 picks a free one.
+
+    Raises:
+        BadInput: The address cannot be listened on.
+        NotReady: A process ended before it was ready; it has said why.
+    """
+    from serving.http.listening import listen
+
+    config = config.model_copy(update={"threads": config.threads or max(1, cores() // workers)})
+    listener = listen(host, port)
+    service = _Service(workspace, config, host, listener, max(1, cores() // workers))
+    stopped = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopped
+        stopped = True
+
+    before = {of: signal.signal(of, stop) for of in (signal.SIGTERM, signal.SIGINT)}
+    processes = [_Worker(service) for _ in range(workers)]
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: [of.tell(signal.SIGHUP) for of in processes])
+    try:
+        while not stopped:
+            wait([of.process.sentinel for of in processes], timeout=0.5)
+            for place, ended in [(i, of) for i, of in enumerate(processes) if not of.process.is_alive()]:
+                if stopped:
+                    break
+                if not ended.ready.is_set():
+                    raise NotReady("a process ended before it was ready", cure="see above for why")
+                log.error("worker_ended pid=%s exit=%s", ended.process.pid, ended.process.exitcode)
+                processes[place] = _Worker(service)
+    finally:
+        for of in processes:
+            of.tell(signal.SIGTERM)
+        for of in processes:
+            of.process.join(STOP_SECONDS)
+            of.process.kill()
+        listener.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Service:
+    """What a process is told to serve. requests: worked on at once in each."""
+
+    def __init__(
+        self, workspace: Workspace, config: ServeConfig, host: str, listener: socket.socket, requests: int
+    ) -> None:
+        self.workspace, self.config, self.host = workspace, config, host
+        self.listener, self.requests = listener, requests
+
+
+class _Worker:
+    """A process that serves; a fresh interpreter, since threads and models do not survive a fork."""
+
+    def __init__(self, service: _Service) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.ready = context.Event()
+        self.process = context.Process(target=_work, args=(service, self.ready), name="rolecall-worker")
+        self.process.start()
+
+    def tell(self, number: signal.Signals) -> None:
+        if self.process.is_alive() and self.process.pid:
+            os.kill(self.process.pid, number)
+
+
+def _work(service: _Service, ready: Event) -> None:
+    from serving.http.run import serve
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells when to stop
+    try:
+        serve(
+            service.workspace,
+            service.config,
+            host=service.host,
+            workers=service.requests,
+            listener=service.listener,
+            on_ready=ready.set,
+        )
+    except RolecallError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)

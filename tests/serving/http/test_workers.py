@@ -1,0 +1,79 @@
+"""Processes behind one port answer alike, take each other's place, and end together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import httpx
+import psutil
+import pytest
+
+from contracts.workspace import Workspace
+
+PATIENCE = 180.0
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, what
+        time.sleep(0.2)
+
+
+def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes that serve, without the one that keeps multiprocessing's books."""
+    children = psutil.Process(process.pid).children()
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=10).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture
+def two(workspace: Workspace) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "rolecall", "serve", "--workspace", str(workspace.root)]
+    patient = os.environ | {"ROLECALL_SERVE__DEADLINE": "60"}
+    process = subprocess.Popen([*command, "--port", str(port), "--workers", "2"], env=patient)
+    yield process, f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGTERM)
+    process.wait(PATIENCE)
+
+
+def test_one_that_is_killed_is_replaced_and_all_end_together(
+    two: tuple[subprocess.Popen[bytes], str], member_ids: list[str]
+) -> None:
+    process, url = two
+    until(lambda: ready(url), "it gets ready")
+    until(lambda: len(workers_of(process)) == 2, "two processes")
+    first, _ = workers_of(process)
+    body = {"member_id": member_ids[0], "k": 5}
+    answers = [httpx.post(f"{url}/v1/recommend", json=body, timeout=60).json() for _ in range(6)]
+    assert len({tuple(job["job_id"] for job in answer["results"]) for answer in answers}) == 1
+    os.kill(first.pid, signal.SIGKILL)
+    until(lambda: len(workers_of(process)) == 2 and first.pid not in [of.pid for of in workers_of(process)], "another")
+    until(lambda: ready(url), "it answers on")
+    left = workers_of(process)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+    until(lambda: not any(of.is_running() for of in left), "no process is left")
+
+
+def test_where_one_cannot_get_ready_all_end_and_say_why(workspace: Workspace) -> None:
+    (workspace.bundle / "score.onnx").write_bytes(b"x")
+    command = [sys.executable, "-m", "rolecall", "serve", "--workspace", str(workspace.root), "--port", "0"]
+    done = subprocess.run([*command, "--workers", "2"], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.returncode == 1
+    assert "score.onnx" in done.stderr
+    assert "Traceback" not in done.stderr
