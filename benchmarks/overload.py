@@ -37,7 +37,9 @@ import psutil
 
 from benchmarks import result_file
 from benchmarks.open_loop import Answered, closed_loop, open_loop
-from benchmarks.serving import RETURNED, WARM_UPS, ask, market, row, service
+from benchmarks.serving import RETURNED, WARM_UPS, row
+from benchmarks.serving_load import ask, service
+from benchmarks.serving_market import market
 from contracts.features import MEMBER_TEXT
 from contracts.machine import cores
 from contracts.tables import read_table
@@ -70,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     ]
     served_by, asked_by = halves()
     rows: list[dict[str, Any]] = []
-    with pinned(served_by), service(workspace) as (port, process):
+    with pinned(served_by), service(workspace) as (port, process, _):
         os.sched_setaffinity(0, asked_by)
         ask(port, "/v1/recommend", bodies[:WARM_UPS], 1)
         measured, rate = capacity(port, bodies, len(served_by), options.seconds / 4)

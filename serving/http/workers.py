@@ -54,9 +54,13 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
         nonlocal stopped
         stopped = True
 
+    def look(*_: object) -> None:
+        for of in processes:
+            of.tell(signal.SIGHUP)
+
     before = {of: signal.signal(of, stop) for of in (signal.SIGTERM, signal.SIGINT)}
     processes = [_Worker(service) for _ in range(workers)]
-    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda *_: [of.tell(signal.SIGHUP) for of in processes])
+    before[signal.SIGHUP] = signal.signal(signal.SIGHUP, look)
     try:
         while not stopped:
             wait([of.process.sentinel for of in processes], timeout=0.5)

@@ -28,8 +28,14 @@ def until(holds: Callable[[], object], what: str) -> None:
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The processes that serve, without the one that keeps multiprocessing's books."""
-    children = psutil.Process(process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        try:
+            if "spawn_main" in " ".join(child.cmdline()):
+                found.append(child)
+        except psutil.Error:  # it ended meanwhile
+            continue
+    return found
 
 
 def ready(url: str) -> bool:
