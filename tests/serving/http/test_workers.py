@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from contracts.errors import NotReady
 from contracts.workspace import Workspace
 
 PATIENCE = 180.0
@@ -80,6 +81,6 @@ def test_where_one_cannot_get_ready_all_end_and_say_why(workspace: Workspace) ->
     (workspace.bundle / "score.onnx").write_bytes(b"x")
     command = [sys.executable, "-m", "rolecall", "serve", "--workspace", str(workspace.root), "--port", "0"]
     done = subprocess.run([*command, "--workers", "2"], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 1
+    assert done.returncode == NotReady.exit_code
     assert "score.onnx" in done.stderr
     assert "Traceback" not in done.stderr
