@@ -38,7 +38,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import result_file
-from benchmarks.serving import percentile, row, service
+from benchmarks.serving import percentile, row
+from benchmarks.serving_load import service
 from contracts.features import MEMBER_TEXT
 from contracts.tables import read_table
 from contracts.workspace import Workspace
@@ -63,10 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         with tempfile.TemporaryDirectory() as scratch, redis_server() as server:
             workspace = copied(Workspace(options.workspace), Path(scratch) / "market", profile)
             members = sorted(set(read_table(workspace.features / MEMBER_TEXT, ["member_id"])["member_id"].to_pylist()))
-            with service(workspace) as (one, _), service(workspace) as (other, _):
+            with service(workspace) as (one, _, _), service(workspace) as (other, _, _):
                 rows += propagation(f"two services, {profile}", one, other, members, options.posts)
             if profile == "redis":
-                with service(workspace) as (port, _):
+                with service(workspace) as (port, _, _):
                     rows += hanging(port, server, members, options.seconds)
                 rows += feast_hanging(server)
     result_file.write(
