@@ -1,4 +1,4 @@
-"""Made by `make clients` from the service's OpenAPI b6afaf23c99e2ba7; edit the schemas, not this file."""
+"""Made by `make clients` from the service's OpenAPI f9c0162a35a447b9; edit the schemas, not this file."""
 
 from __future__ import annotations
 
@@ -38,10 +38,20 @@ class Distance(TypedDict):
     commute: Literal["remote", "nearby", "commute", "long_commute", "away"]
 
 
+class Document(TypedDict):
+    text: str
+
+
 class Education(TypedDict):
     school: NotRequired[str]
     degree: NotRequired[str]
     field: NotRequired[str]
+
+
+class Explored(TypedDict):
+    temperature: float
+    first: int
+    joint: float
 
 
 class FacetValue(TypedDict):
@@ -54,7 +64,17 @@ class MatchEffect(TypedDict):
     name: str
     words: str
     bin: int
+    dimension: NotRequired[str]
     effect: float
+
+
+class MemberResult(TypedDict):
+    rank: int
+    member_id: str
+    score: float
+    scores: dict[str, float]
+    good_match: float | None
+    why: list[str]
 
 
 class ObjectiveUsed(TypedDict):
@@ -127,6 +147,10 @@ class Remains(TypedDict):
     until: NotRequired[str | None]
 
 
+class Reranked(TypedDict):
+    pass
+
+
 class Result(TypedDict):
     rank: int
     job_id: str
@@ -172,6 +196,13 @@ Within = TypedDict(
 )
 
 
+class Posted(TypedDict):
+    request_id: str
+    member_id: NotRequired[str]
+    k: NotRequired[int]
+    after: NotRequired[int | None]
+
+
 class PostedEvent(TypedDict):
     id: NotRequired[str | None]
     time: NotRequired[str | None]
@@ -210,6 +241,8 @@ class Answer(TypedDict):
     text_version: str
     objective: ObjectiveUsed
     depth: int
+    arm: NotRequired[str]
+    explored: NotRequired[Explored | None]
     rules_version: str
     sort: Literal["best", "date", "distance", "pay"]
     facets: dict[str, list[FacetValue]]
@@ -217,6 +250,20 @@ class Answer(TypedDict):
     understood: NotRequired[list[Chip]]
     notes: list[str]
     uncalibrated: list[str]
+    degraded: list[str]
+    timings_ms: dict[str, float]
+
+
+class CandidatesAnswer(TypedDict):
+    request_id: str
+    surface: str
+    job_id: str
+    results: list[MemberResult]
+    near: int
+    read: int
+    bundle_version: str
+    index_version: str
+    text_version: str
     degraded: list[str]
     timings_ms: dict[str, float]
 
@@ -252,6 +299,16 @@ class Filter(TypedDict):
     all: NotRequired[list[AnyOf | Range | Within | Either]]
 
 
+class NextAnswer(TypedDict):
+    request_id: str
+    surface: str
+    results: list[Result]
+    bundle_version: str
+    index_version: str
+    objective: ObjectiveUsed
+    more: bool
+
+
 class RecommendRequest(TypedDict):
     member_id: NotRequired[str]
     profile: NotRequired[Profile | None]
@@ -266,6 +323,12 @@ class RecommendRequest(TypedDict):
     min_good_match: NotRequired[float]
     facets: NotRequired[list[str]]
     objective: NotRequired[Wish | None]
+
+
+class RerankAnswer(TypedDict):
+    id: str
+    model: str
+    results: list[Reranked]
 
 
 class SearchRequest(TypedDict):
@@ -304,6 +367,9 @@ class SimilarRequest(TypedDict):
     job_id: str
 
 
+AnyRequest: TypeAlias = SearchRequest | SimilarRequest | RecommendRequest
+
+
 class ExplainReply(TypedDict):
     request_id: str
     job_id: str
@@ -313,5 +379,8 @@ class ExplainReply(TypedDict):
     score: float
     good_match: float | None
     objective: ObjectiveUsed
+    bundle_version: str
+    index_version: str
     depth: int
+    propensity: NotRequired[float | None]
     explanation: Explanation

@@ -1,4 +1,4 @@
-// Made by `make clients` from the service's OpenAPI b6afaf23c99e2ba7; edit the schemas, not this file.
+// Made by `make clients` from the service's OpenAPI f9c0162a35a447b9; edit the schemas, not this file.
 
 export interface paths {
     "/v1/recommend": {
@@ -52,6 +52,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/surfaces/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Jobs of a surface of the workspace
+         * @description The body is that of /v1/search, /v1/recommend or /v1/similar, by what the surface `asks`.
+         */
+        post: operations["surface_v1_surfaces__name__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/next": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Further jobs of an answer */
+        post: operations["next_jobs_v1_next_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rerank": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Documents for a query */
+        post: operations["rerank_v1_rerank_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Members for a job */
+        post: operations["candidates_v1_candidates_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/explain/{request_id}/{job_id}": {
         parameters: {
             query?: never;
@@ -78,7 +149,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** What members did */
+        /**
+         * What members did
+         * @description One event (an object) is taken in or refused; of several (a list) the reply says what became of each.
+         */
         post: operations["events_v1_events_post"];
         delete?: never;
         options?: never;
@@ -192,6 +266,14 @@ export interface components {
              * @description Candidates that the student scored, the best of those found; fewer under load, 0 where the order is that of retrieval.
              */
             depth: number;
+            /**
+             * Arm
+             * @description The arm of a trial that the member is in; empty: none.
+             * @default
+             */
+            arm: string;
+            /** @description That the list was drawn by chance, so that a log can be learned from; null: it was not. */
+            explored?: components["schemas"]["Explored"] | null;
             /** Rules Version */
             rules_version: string;
             /**
@@ -254,6 +336,50 @@ export interface components {
              * @default false
              */
             not: boolean;
+        };
+        /**
+         * AnyRequest
+         * @description A request to some surface, for the API's page.
+         */
+        AnyRequest: components["schemas"]["SearchRequest"] | components["schemas"]["SimilarRequest"] | components["schemas"]["RecommendRequest"];
+        /**
+         * CandidatesAnswer
+         * @description The members for a job, best first.
+         */
+        CandidatesAnswer: {
+            /** Request Id */
+            request_id: string;
+            /** Surface */
+            surface: string;
+            /** Job Id */
+            job_id: string;
+            /** Results */
+            results: components["schemas"]["MemberResult"][];
+            /**
+             * Near
+             * @description Members near to the job that were looked at.
+             */
+            near: number;
+            /**
+             * Read
+             * @description Those of them whom the student read.
+             */
+            read: number;
+            /** Bundle Version */
+            bundle_version: string;
+            /** Index Version */
+            index_version: string;
+            /** Text Version */
+            text_version: string;
+            /**
+             * Degraded
+             * @description Stages that ran out of time or failed; members are missing then.
+             */
+            degraded: string[];
+            /** Timings Ms */
+            timings_ms: {
+                [key: string]: number;
+            };
         };
         /**
          * Chip
@@ -330,6 +456,14 @@ export interface components {
              * @enum {string}
              */
             commute: "remote" | "nearby" | "commute" | "long_commute" | "away";
+        };
+        /**
+         * Document
+         * @description A document as an object; fields beside its text are read over.
+         */
+        Document: {
+            /** Text */
+            text: string;
         };
         /** Education */
         Education: {
@@ -426,10 +560,22 @@ export interface components {
             good_match: number | null;
             objective: components["schemas"]["ObjectiveUsed"];
             /**
+             * Bundle Version
+             * @description Of the bundle that ranked the answer: its score is that of the list.
+             */
+            bundle_version: string;
+            /** Index Version */
+            index_version: string;
+            /**
              * Depth
              * @description Candidates that the student scored for that answer.
              */
             depth: number;
+            /**
+             * Propensity
+             * @description With which a list that was drawn by chance has the job at its place; null: it was not.
+             */
+            propensity?: number | null;
             explanation: components["schemas"]["Explanation"];
         };
         /**
@@ -467,6 +613,27 @@ export interface components {
              * @description Facts of the request and the job: what moved the job up, then the drawbacks that moved it down.
              */
             words: string[];
+        };
+        /**
+         * Explored
+         * @description That a list was drawn by chance, and how.
+         */
+        Explored: {
+            /**
+             * Temperature
+             * @description By which scores were divided.
+             */
+            temperature: number;
+            /**
+             * First
+             * @description The first place that was drawn.
+             */
+            first: number;
+            /**
+             * Joint
+             * @description Probability of this list.
+             */
+            joint: number;
         };
         /**
          * FacetValue
@@ -517,10 +684,79 @@ export interface components {
              */
             bin: number;
             /**
+             * Dimension
+             * @description Of the product policy, that the comparison speaks to; empty: of none.
+             * @default
+             */
+            dimension: string;
+            /**
              * Effect
              * @description The relevance logit less that of the same job where this is not known.
              */
             effect: number;
+        };
+        /**
+         * MemberResult
+         * @description One member of an answer.
+         */
+        MemberResult: {
+            /** Rank */
+            rank: number;
+            /** Member Id */
+            member_id: string;
+            /**
+             * Score
+             * @description The student's relevance, comparable among the members of one job.
+             */
+            score: number;
+            /**
+             * Scores
+             * @description Task -> calibrated probability.
+             */
+            scores: {
+                [key: string]: number;
+            };
+            /**
+             * Good Match
+             * @description Probability that the judge grades the pair 3 or 4; null: not known.
+             */
+            good_match: number | null;
+            /**
+             * Why
+             * @description Facts of the comparison of member and job.
+             */
+            why: string[];
+        };
+        /**
+         * NextAnswer
+         * @description A further page of an answer, in its order.
+         */
+        NextAnswer: {
+            /**
+             * Request Id
+             * @description That of the first page, by which events and explanations name it.
+             */
+            request_id: string;
+            /** Surface */
+            surface: string;
+            /**
+             * Results
+             * @description Ranks go on; a job that has closed since is left out.
+             */
+            results: components["schemas"]["Result"][];
+            /**
+             * Bundle Version
+             * @description Of the bundle that ranked the answer, which another may serve since.
+             */
+            bundle_version: string;
+            /** Index Version */
+            index_version: string;
+            objective: components["schemas"]["ObjectiveUsed"];
+            /**
+             * More
+             * @description Whether there are further jobs.
+             */
+            more: boolean;
         };
         /**
          * ObjectiveUsed
@@ -620,6 +856,8 @@ export interface components {
         /**
          * Profile
          * @description What a member would say of themselves: the fields of a member record, all of them optional.
+         *
+         *     Values are read as those of records are: a level in words, a date as people write it.
          */
         Profile: {
             /**
@@ -807,6 +1045,24 @@ export interface components {
              * @description When it has to be gone; null: `what` says by which event.
              */
             until?: string | null;
+        };
+        /**
+         * RerankAnswer
+         * @description The documents, the most relevant first.
+         */
+        RerankAnswer: {
+            /** Id */
+            id: string;
+            /**
+             * Model
+             * @description Version of the bundle.
+             */
+            model: string;
+            /** Results */
+            results: components["schemas"]["Reranked"][];
+        };
+        Reranked: {
+            [key: string]: unknown;
         };
         /**
          * Result
@@ -1102,10 +1358,38 @@ export interface components {
             not: boolean;
         };
         /**
+         * Posted
+         * @description Further jobs of a recent answer.
+         * @example {
+         *       "request_id": "5f3c...",
+         *       "k": 20
+         *     }
+         */
+        Posted: {
+            /** Request Id */
+            request_id: string;
+            /**
+             * Member Id
+             * @description The answer's own; a page of another member's answer is refused.
+             * @default
+             */
+            member_id: string;
+            /**
+             * K
+             * @default 20
+             */
+            k: number;
+            /**
+             * After
+             * @description The rank behind which the page begins; null: behind all that was shown. The same page again.
+             */
+            after?: number | null;
+        };
+        /**
          * PostedEvent
          * @description An event; what is left out is filled in from the request that `request_id` names, and from the clock.
          *
-         *     Where the job stood and how it was shown is always that of the answer.
+         *     Where the job stood and how it was shown is always that of the answer; other fields are refused by their name.
          */
         PostedEvent: {
             /** Id */
@@ -1409,6 +1693,383 @@ export interface operations {
             };
         };
     };
+    surface_v1_surfaces__name__post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnyRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No surface has this name, or no job the id. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    next_jobs_v1_next_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Posted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NextAnswer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The answer is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such recent answer. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rerank_v1_rerank_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Posted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RerankAnswer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    candidates_v1_candidates_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Posted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CandidatesAnswer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No job here has this id. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     explain_v1_explain__request_id___job_id__get: {
         parameters: {
             query?: never;
@@ -1522,7 +2183,7 @@ export interface operations {
                  *       }
                  *     ]
                  */
-                "application/json": components["schemas"]["PostedEvent"] | components["schemas"]["PostedEvent"][];
+                "application/json": components["schemas"]["PostedEvent"] | unknown[];
             };
         };
         responses: {
