@@ -18,6 +18,7 @@ from ranking.blend import RELEVANCE, contributions
 from ranking.reasons import DIMENSION_OF, finding, reasons, told
 from ranking.scorer import BundleScorer
 from retrieval.queries.chips import ASKED
+from retrieval.request import OTHER_WORDS
 
 MIN_SHARE = 0.05
 """Contributions and effects under this share of the largest one are not put into words."""
@@ -147,6 +148,8 @@ def _sentence(clause: str) -> str:
 
 def demotion(rule: str) -> str:
     """That a rule demotes a job, or what the query asks for does, in words."""
+    if rule == OTHER_WORDS:
+        return "it holds little of the words of the query, so it stands after jobs that do and that fit"
     if rule.startswith(ASKED):
         return f"the query asks for another {rule.removeprefix(ASKED)}, so it stands after jobs that fit"
     return f"demoted by rule {rule}"

@@ -23,6 +23,11 @@ RECENT_SNIPPETS = 3
 WORD_BUDGET = {"headline": 16, "wants": 24, "location": 8, "worked": 24, "skills": 24, "summary": 24}
 """Fields of the member text whose words are searched for, with the tokens read of each."""
 
+OF_WORDS = 0.5
+"""Of the best job's score for the words of a request, from which on a job is one of its words."""
+OTHER_WORDS = "asked_words"
+"""The name under which jobs of other words are demoted where a request wants those of its words first."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -43,6 +48,7 @@ class Request:
         member: The member's record (`contracts.records.Member` as a dict), where it is known.
         demotions: Name -> filter: jobs that fail it come after all others (what a query asks for softly).
         not_titled: Texts of which no job's title may hold all words.
+        words_first: Jobs that hold little of the words come after all others too.
     """
 
     request_text: str
@@ -59,6 +65,7 @@ class Request:
     member: Mapping[str, Any] | None = None
     demotions: Mapping[str, Filter] = field(default_factory=dict)
     not_titled: tuple[str, ...] = ()
+    words_first: bool = False
 
     @property
     def surface(self) -> Surface:

@@ -84,7 +84,7 @@ def search(
     now, in_force = datetime.now(UTC), find_rules(workspace, rules).enabled
     filter.check(index.attributes)
     reading = read_query(query, index, now, as_typed, ignore)
-    request = build_request("", Activity(), reading.query, "", filter, now, words=reading.words)
+    request = build_request("", Activity(), reading.query, reading.place, filter, now, words=reading.words)
     vector, lacks = _encoded(index, workspace, request.request_text if reading.words else "")
     most = max(k, CANDIDATES)
     found = search_read(index, asked(request, reading, filter), reading, filter, vector, most, in_force)

@@ -64,7 +64,8 @@ def reading_of(index: JobIndex, message: JobsRequest, now: datetime, stages: Sta
 def jobs_request(
     servable: Servable, message: JobsRequest, reading: Reading, row: MemberRow, unclicked: Unclicked, now: datetime
 ) -> Request:
-    """The request to retrieval. The message's profile and location go before what is stored of the member.
+    """The request to retrieval. The message's profile and location go before what is stored of the member, and so
+    does a place that the query names.
 
     reading: Of its query, as `reading_of`.
 
@@ -75,7 +76,7 @@ def jobs_request(
     if message.profile is not None:
         text, of_profile = profile_text(message.profile, servable.verbalizer)
         location = of_profile or location
-    query, exclude, near = "", message.exclude, message.location or location
+    query, exclude, near = "", message.exclude, message.location or reading.place or location
     job = row_of(servable.index, message.job_id) if isinstance(message, SimilarRequest) else None
     words: str | None = None
     if isinstance(message, SearchRequest):

@@ -15,7 +15,7 @@ from retrieval.index.job_rows import JobRows
 from retrieval.index.manifest import IndexManifest
 from retrieval.merge import linear_scores, merge
 from retrieval.popularity import popular_nearby
-from retrieval.request import Request
+from retrieval.request import OF_WORDS, OTHER_WORDS, Request
 from retrieval.rules.conditions import Jobs
 from retrieval.rules.rules import Rule, demoted, demoted_by, without_removed
 from retrieval.sources.source import SearchedIndex, Source, SourceQuery, VectorSource, by_place
@@ -74,6 +74,8 @@ def search(
         return np.array([shares[name] for name in hits]) @ np.array(told)
 
     demotions = demoted(rules, index, request)
+    if request.words_first:
+        demotions |= {OTHER_WORDS: query.term_shares < OF_WORDS}
     last = np.logical_or.reduce(list(demotions.values())) if demotions else None
     rows, fused, scores = merge(list(hits.values()), [shares[name] for name in hits], k, order, last)
     ids = index.ids

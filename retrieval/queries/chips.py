@@ -16,7 +16,7 @@ ChipKind = Literal["filter", "demotion", "exclusion", "spelling"]
 ASKED = "asked_"
 """Before the field, the name of a demotion that a query asks for."""
 RELAXED_FIRST = ("recency", "pay", "employment", "workplace", "company", "place")
-"""Which filter gives way first where no job passes them all: when and for how much before what, what before where."""
+"""Which filter gives way first where too few jobs pass them all: when and how much before what, what before where."""
 
 
 class Chip(FrozenModel):
@@ -31,7 +31,7 @@ class Chip(FrozenModel):
     )
     value: str
     label: str = Field(description="What it means, in words.")
-    relaxed: bool = Field(False, description="It was a filter, and no job passed: it demotes instead.")
+    relaxed: bool = Field(False, description="It was a filter that few jobs of the words pass: it demotes instead.")
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,12 @@ class Reading:
         return {
             f"{ASKED}{name}": Filter(clauses=_clauses(one for one in soft if one.chip.field == name)) for name in fields
         }
+
+    @property
+    def place(self) -> str:
+        """The one place that jobs are asked for in; empty where there is none or several."""
+        places = [chip.value for chip in self.chips if chip.field == "place" and chip.kind != "exclusion"]
+        return places[0] if len(places) == 1 and ";" not in places[0] else ""
 
     @property
     def not_titled(self) -> tuple[str, ...]:

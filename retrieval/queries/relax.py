@@ -1,4 +1,4 @@
-"""A search for what a query was read as, and what gives way where no job passes all that it asks for."""
+"""A search for what a query was read as, and what gives way where too few jobs of its words pass all it asks for."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from retrieval.candidates import Candidates
 from retrieval.filters.filters import Filter
 from retrieval.index.job_index import JobIndex
 from retrieval.queries.chips import Reading
-from retrieval.request import Request
+from retrieval.request import OF_WORDS, Request
 from retrieval.rules.rules import Rule
+
+FEW = 10
+"""Jobs of the words that pass, below which filters of the query give way: a page of the right place and the wrong work
+helps nobody, and those that do pass stand first all the same."""
 
 
 class Found(NamedTuple):
@@ -35,7 +39,7 @@ def search_read(
     rules: Sequence[Rule],
     sources: Mapping[str, float] | None = None,
 ) -> Found:
-    """`JobIndex.search` for a query that was read; where no job is found, filters of the query give way (`relaxed`).
+    """`JobIndex.search` for a query that was read, of which some filters may give way (`relaxed`).
 
     Args:
         index: Is searched.
@@ -47,12 +51,10 @@ def search_read(
         rules: Those in force.
         sources: As there.
     """
-    candidates = index.search(request, vector, k, rules, sources)
-    softer = None if len(candidates) else relaxed(index, request, reading, given, rules)
-    if softer is None:
-        return Found(candidates, request, reading)
-    request = asked(request, softer, given)
-    return Found(index.search(request, vector, k, rules, sources), request, softer)
+    softer = relaxed(index, request, reading, given, rules)
+    if softer is not None:
+        reading, request = softer, replace(asked(request, softer, given), words_first=bool(request.words))
+    return Found(index.search(request, vector, k, rules, sources), request, reading)
 
 
 def asked(request: Request, reading: Reading, given: Filter) -> Request:
@@ -63,39 +65,43 @@ def asked(request: Request, reading: Reading, given: Filter) -> Request:
 def relaxed(
     index: JobIndex, request: Request, reading: Reading, given: Filter, rules: Sequence[Rule]
 ) -> Reading | None:
-    """The reading with as few of its filters as demotions as it takes for some job to pass.
+    """The reading with as few of its filters as demotions as it takes for `FEW` jobs of its words to pass, or all there
+    are.
 
     Of as few, those that give way first (`chips.RELAXED_FIRST`). Exclusions and the given filter never do.
 
     Args:
         index: Is searched.
-        request: As `asked` made it, for which no job passes.
+        request: As `asked` made it.
         reading: Of the query.
         given: The filter beside the query.
         rules: Those in force.
 
     Returns:
-        None where nothing can give way, or no job passes then either.
+        None where enough pass as it is, or nothing that gives way would help.
     """
     fields = tuple(dict.fromkeys(one.chip.field for one in reading.filters))
     if not fields:
         return None
     open_to_all = index.mask(asked(request, reading.relaxed(fields), given), rules)
+    of_words = open_to_all & (index.term_shares(request) >= OF_WORDS) if request.words else open_to_all
+    most = int(of_words.sum())
+    open_to_all, enough = (of_words, min(FEW, most)) if most and request.words else (open_to_all, 1)
     passing = {name: _of(reading, name).mask(index.attributes) for name in fields}
-    for size in range(1, len(fields) + 1):
+    for size in range(len(fields) + 1):
         for given_up in combinations(fields, size):
             mask = open_to_all.copy()
             for name in fields:
                 mask &= True if name in given_up else passing[name]
-            if mask.any():
-                return reading.relaxed(given_up)
+            if mask.sum() >= enough:
+                return reading.relaxed(given_up) if given_up else None
     return None
 
 
 def relaxed_note(reading: Reading) -> tuple[str, ...]:
     """That filters gave way, in words."""
     given_up = [chip.label for chip in reading.chips if chip.relaxed]
-    return (f"no job is {', '.join(given_up)} beside all else: such jobs would come first",) if given_up else ()
+    return (f"few jobs of these words are {', '.join(given_up)}: those come first",) if given_up else ()
 
 
 def _of(reading: Reading, field: str) -> Filter:

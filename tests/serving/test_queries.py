@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
+from feature_repo.online import MemberRow
+from history.unclicked import Unclicked
+from serving.asking import jobs_request, reading_of
 from serving.engine import Engine
 from serving.schemas import SearchRequest
+from serving.stages import Stages
 
 
 def search(client: httpx.Client, query: str, **fields: object) -> dict[str, object]:
@@ -25,15 +32,26 @@ def city(shared: tuple[Engine, str]) -> str:
 
 
 def test_a_place_filters_and_is_taken_off(client: httpx.Client, city: str) -> None:
-    answer = search(client, f"nurse in {city}")
+    answer = search(client, f"jobs in {city}")
     [chip] = answer["understood"]  # type: ignore[misc]
-    assert (chip["field"], chip["kind"], chip["text"]) == ("place", "filter", f"in {city}")
+    assert (chip["field"], chip["kind"], chip["text"]) == ("place", "filter", f"jobs in {city}")
     assert all(
         job["location"].startswith(city) or job["workplace"] == "remote" or job["distance"] is not None
         for job in answer["results"]  # type: ignore[attr-defined]
     )
-    assert search(client, f"nurse in {city}", ignore=[chip["id"]])["understood"] == []
-    assert search(client, f"nurse in {city}", as_typed=True)["understood"] == []
+    assert search(client, f"jobs in {city}", ignore=[chip["id"]])["understood"] == []
+    assert search(client, f"jobs in {city}", as_typed=True)["understood"] == []
+
+
+def test_a_place_that_is_typed_goes_before_the_members_own(engine: Engine, city: str) -> None:
+    now = datetime.now(UTC)
+    typed, stages = f"nurse in {city}", Stages("", engine.metrics, math.inf)
+    message = SearchRequest(query=typed)
+    reading = reading_of(engine.servable.index, message, now, stages)
+    row = MemberRow(known=True, location="Nome, AK")
+    assert jobs_request(engine.servable, message, reading, row, Unclicked(0), now).location == reading.place
+    elsewhere = message.model_copy(update={"location": "Reno, NV"})
+    assert jobs_request(engine.servable, elsewhere, reading, row, Unclicked(0), now).location == "Reno, NV"
 
 
 def test_filters_that_give_way_are_said(client: httpx.Client) -> None:

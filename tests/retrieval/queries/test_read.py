@@ -13,6 +13,7 @@ from contracts.activity import Activity
 from contracts.workspace import Workspace
 from retrieval.filters.filters import Filter, any_of
 from retrieval.index.job_index import JobIndex
+from retrieval.queries import relax
 from retrieval.queries.read import read_query
 from retrieval.queries.relax import Found, asked, relaxed_note, search_read
 from retrieval.request import build_request
@@ -33,12 +34,20 @@ def titles(board: JobIndex, one: Found) -> list[str]:
     return board.jobs.titles(one.candidates.rows)
 
 
+@pytest.fixture
+def one_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board has few jobs of any words: filters give way where none of them passes, and not where nine do."""
+    monkeypatch.setattr(relax, "FEW", 1)
+
+
+@pytest.mark.usefixtures("one_is_enough")
 def test_filters_leave_other_jobs_out(board: JobIndex) -> None:
     one = found(board, "part time nurse in Denver")
     assert titles(board, one) == ["Registered Nurse - ICU Night Shift"]
     assert one.reading.words == "nurse" and one.reading.query == "part time nurse in Denver"
 
 
+@pytest.mark.usefixtures("one_is_enough")
 def test_a_place_takes_remote_jobs_in_unless_a_way_of_working_is_named(board: JobIndex) -> None:
     places = {
         board.display(int(row))["workplace"] for row in found(board, "developer in San Francisco").candidates.rows
@@ -77,9 +86,29 @@ def test_filters_give_way_where_no_job_passes_and_say_so(board: JobIndex) -> Non
 
 
 def test_as_few_filters_give_way_as_it_takes(board: JobIndex) -> None:
-    one = found(board, "part time truck driver in Houston today")
+    one = found(board, "part time in Houston today")
     assert [chip.id for chip in one.reading.chips if chip.relaxed] == ["recency:1"]
     assert titles(board, one)[0] == "Warehouse Associate"  # the one part-time job in Houston
+
+
+def test_jobs_of_other_words_do_not_take_the_place_of_those_asked_for(board: JobIndex) -> None:
+    one = found(board, "part time truck driver in Houston")
+    assert {chip.field for chip in one.reading.chips if chip.relaxed} and titles(board, one)[0] == "Truck Driver"
+
+
+def test_where_few_jobs_of_the_words_pass_they_come_first_and_others_of_the_words_follow(board: JobIndex) -> None:
+    one = found(board, "hybrid developer in San Francisco")
+    relaxed = [chip.field for chip in one.reading.chips if chip.relaxed]
+    fits = [not one.candidates.demoted.get(int(row)) for row in one.candidates.rows]
+    first = titles(board, one)[: sum(fits)]
+    assert relaxed and fits == sorted(fits, reverse=True)
+    assert first and all("Developer" in title for title in first)
+    assert any("Developer" in title for title in titles(board, one)[len(first) :])
+
+
+def test_a_place_alone_keeps_out_what_is_elsewhere(board: JobIndex) -> None:
+    one = found(board, "jobs in Denver")
+    assert [chip.kind for chip in one.reading.chips] == ["filter"] and not one.candidates.demoted
 
 
 def test_the_filter_that_was_given_and_exclusions_never_give_way(board: JobIndex) -> None:
@@ -128,7 +157,8 @@ def test_a_field_that_few_jobs_state_demotes(market: Workspace) -> None:
 
 def test_the_command_reads_as_the_service(board_workspace: Workspace, board: JobIndex) -> None:
     from_command = search(board_workspace.index, "remote developer at Initech", 10, Filter()).reading
-    assert from_command.chips == read_query("remote developer at Initech", board, NOW).chips
+    chips = read_query("remote developer at Initech", board, NOW).chips
+    assert [chip.id for chip in from_command.chips] == [chip.id for chip in chips]
 
 
 _PARTS = st.sampled_from(
