@@ -133,10 +133,8 @@ def test_without_anything_the_answer_is_empty_and_says_so(
     assert answer["degraded"] == ["retrieval", "popular", "rules"]
 
 
-def test_what_the_last_step_cannot_check_is_not_shown(
-    ask: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine.servable.index, "display", None)
+def test_what_the_last_step_cannot_check_is_not_shown(ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.choosing.eligible_jobs", None)
     answer = ask()
     assert (answer["results"], answer["degraded"]) == ([], ["rules"])
 

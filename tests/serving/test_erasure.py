@@ -118,7 +118,7 @@ def test_after_a_member_was_erased_no_file_of_the_workspace_names_them(marked: t
         answer = client.post("/v1/recommend", json={"member_id": id_, "k": 1}).json()
         assert answer["member_known"] is False
         again = {"member_id": id_, "job_id": job, "action": "view"}
-        assert client.post("/v1/events", json=again).json()["reasons"][0]["reason"] == "erased_member"
+        assert client.post("/v1/events", json=[again]).json()["reasons"][0]["reason"] == "erased_member"
         assert client.get(f"/v1/explain/{shown['request_id']}/{job}").status_code == 404
         materialize(workspace)  # the tables still hold the member: no answer may
         assert client.post("/v1/recommend", json={"member_id": id_, "k": 1}).json()["member_known"] is False

@@ -80,7 +80,7 @@ def test_a_dismissed_job_stays_away_after_many_other_events(client: httpx.Client
 @pytest.mark.parametrize("wrong", [{"action": "dismiss", "reason": "boring"}, {"action": "view", "reason": "too_far"}])
 def test_a_reason_that_does_not_fit_is_rejected(client: httpx.Client, someone: Someone, wrong: dict[str, str]) -> None:
     job_id = job_ids(recommend(client, k=1))[0]
-    answer = client.post("/v1/events", json={"member_id": someone(), "job_id": job_id, **wrong}).json()
+    answer = client.post("/v1/events", json=[{"member_id": someone(), "job_id": job_id, **wrong}]).json()
     assert (answer["accepted"], answer["reasons"][0]["reason"]) == (0, "bad_event")
     assert wrong["reason"] in answer["reasons"][0]["message"] or "reason" in answer["reasons"][0]["message"]
 

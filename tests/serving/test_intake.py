@@ -282,6 +282,6 @@ def test_what_the_service_knows_better_is_not_taken_from_a_client(
 def test_an_answer_of_another_member_is_not_theirs(served: httpx.Client, someone: Someone) -> None:
     found = served.post("/v1/search", json={"query": "my illness", "member_id": someone(), "k": 3}).json()
     event = {"request_id": found["request_id"], "job_id": job_ids(found)[0], "action": "view", "member_id": "attacker"}
-    answer = post(served, event)
+    answer = post(served, [event])
     assert [reason["reason"] for reason in answer["reasons"]] == ["not_their_request"]
     assert "illness" not in json.dumps(answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple, Self
 from urllib.parse import urlencode
 
@@ -92,7 +91,7 @@ class Asked(NamedTuple):
             return None, self.q
         if self.tab == "member":
             return engine.member(self.member), ""
-        told = {"id": "profile", "updated_at": datetime(2000, 1, 1, tzinfo=UTC), **self._profile()}
+        told = {"id": "profile", "updated_at": "2000-01-01T00:00:00Z", **self._profile()}
         return validated(Member, told), ""
 
     def _profile(self) -> dict[str, object]:

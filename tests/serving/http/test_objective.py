@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import mul
 from typing import Any
 
 import httpx
@@ -72,8 +73,10 @@ def test_a_floor_that_no_job_reaches_changes_nothing_and_says_so(ask: Any) -> No
 
 
 def test_the_policys_weight_moves_good_matches_up(ask: Any) -> None:
-    first, weighed = (matches(ask(weight=weight))[:3] for weight in OBJECTIVE.weights)
-    assert sum(weighed) > sum(first)
+    first, weighed = (matches(ask(weight=weight)) for weight in OBJECTIVE.weights)
+    places = range(len(first), 0, -1)
+    assert sorted(first) == pytest.approx(sorted(weighed))
+    assert sum(map(mul, places, weighed)) > sum(map(mul, places, first))
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ def test_metrics_count_requests_and_time_every_stage(client: httpx.Client, membe
     assert 'rolecall_requests_total{path="/v1/recommend",status="200"}' in text
     assert 'rolecall_requests_total{path="/v1/recommend",status="422"}' in text
     assert "rolecall_jobs{" in text
-    assert all(line.startswith(("#", "rolecall_")) for line in text.splitlines())
+    assert all(line.startswith(("#", "rolecall_", "process_")) for line in text.splitlines())
 
 
 def test_metrics_count_a_bug_as_a_500(engine: Engine, served: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
