@@ -285,7 +285,11 @@ def _prepare_sqlite(path: Path) -> None:
     """
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        tables = connection.execute(
+            "SELECT t.name FROM sqlite_master t JOIN pragma_table_info(t.name) c "
+            "WHERE t.type = 'table' AND c.name = 'event_ts'"  # Feast's, and neither SQLite's own nor those beside them
+        )
+        for (table,) in tables.fetchall():
             connection.execute(
                 f'CREATE TRIGGER IF NOT EXISTS "{table}_keeps_newer" BEFORE UPDATE ON "{table}" '
                 "WHEN (NEW.event_ts, NEW.created_ts) < (OLD.event_ts, OLD.created_ts) "

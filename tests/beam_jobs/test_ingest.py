@@ -137,6 +137,7 @@ def test_missing_column_of_a_file_beside_is_an_error_before_anything_is_written(
 
 def log_of_the_service(workspace: Workspace, *events: dict) -> list[str]:
     """The flags that take in what the service logs of these events."""
+    workspace.root.mkdir(parents=True, exist_ok=True)
     log = EventLog(workspace, Metrics())
     log.log_events([Event.model_validate(event) for event in events])
     log.close()
