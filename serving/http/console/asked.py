@@ -30,6 +30,7 @@ class Asked(NamedTuple):
         skills: Of a profile, with commas between them.
         summary: Of a profile; a pasted résumé does.
         member: An id.
+        ignore: Ids of conditions in the words that are taken as typed, a line each.
     """
 
     tab: str = "search"
@@ -41,6 +42,7 @@ class Asked(NamedTuple):
     skills: str = ""
     summary: str = ""
     member: str = ""
+    ignore: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Self:
@@ -72,6 +74,15 @@ class Asked(NamedTuple):
         """Its fields in an address; a profile's are left out."""
         return urlencode({"tab": self.tab} if self.tab == "profile" else self.told)
 
+    def without(self, chip: str) -> str:
+        """Its fields in an address, with one more condition taken as typed."""
+        return self._replace(ignore="\n".join([*self.ignore.splitlines(), chip])).address
+
+    @property
+    def as_read(self) -> str:
+        """Its fields in an address, with all conditions read."""
+        return self._replace(ignore="").address
+
     def message(self) -> JobsRequest:
         """The request. Raises BadInput where a value does not fit."""
         chosen = {"workplace": self.workplace, "employment": self.employment}
@@ -80,7 +91,7 @@ class Asked(NamedTuple):
         if self.empty:
             raise BadInput("nothing is asked", cure="fill in a search, a profile or a member")
         if self.tab == "search":
-            return validated(SearchRequest, common | {"query": self.q})
+            return validated(SearchRequest, common | {"query": self.q, "ignore": self.ignore.splitlines()})
         if self.tab == "member":
             return validated(RecommendRequest, common | {"member_id": self.member})
         return validated(RecommendRequest, common | {"profile": self._profile()})

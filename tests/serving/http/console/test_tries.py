@@ -34,6 +34,15 @@ def test_a_search_shows_what_the_api_answers(client: httpx.Client) -> None:
     assert shown == [job["title"] for job in api]
 
 
+def test_what_the_words_were_read_as_is_shown_and_taken_off(client: httpx.Client) -> None:
+    text = page(client.get("/console", params={"q": "jobs over 990k"}))
+    [chips] = re.findall(r'<ul class="chips".*?</ul>', text, re.DOTALL)
+    [off] = re.findall(r'href="([^"]+)"', chips)
+    without = page(client.get(html.unescape(off)))
+    assert "take these words as typed" not in without and "Read all words again" in without
+    assert 'value="jobs over 990k"' in without
+
+
 def test_filters_of_the_form_are_filters(client: httpx.Client) -> None:
     text = page(client.get("/console", params={"q": "nurse", "workplace": "remote"}))
     body = {"query": "nurse", "k": 20, "filter": {"all": [{"attribute": "workplace", "any_of": ["remote"]}]}}
