@@ -13,6 +13,7 @@ EXTRAS = {
     "httpx": "client",
     "ir_measures": "replay",
     "jinja2": "train",
+    "jwt": "serve",
     "onnx": "train",
     "onnxscript": "train",
     "openai": "llm",

