@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from contracts.bundle import MANIFEST, Manifest, content_version, read_manifest
+from contracts.bundle import GRAPHS, MANIFEST, Manifest, content_version, read_manifest
 from contracts.errors import BadInput, BundleMismatch, UnreadableFile
-from contracts.versions import set_current
+from contracts.versions import file_hash, set_current
 from contracts.workspace import Workspace
 from rolecall.cli import app
 from rolecall.compare import as_text, compare, read_side
@@ -18,8 +18,12 @@ from tests.make import refused
 
 
 def bundle(folder: Path, epochs: int, ndcg: float, click: str = "c1") -> Path:
-    """A manifest without graphs."""
+    """A manifest with graphs that nobody opens."""
+    folder.mkdir(parents=True)
+    for name in GRAPHS:
+        (folder / name).write_bytes(b"of no use here")
     manifest = Manifest(
+        files={name: file_hash(folder / name) for name in GRAPHS},
         text_version="1-a",
         tasks=("view",),
         task_sentences={},
@@ -39,7 +43,6 @@ def bundle(folder: Path, epochs: int, ndcg: float, click: str = "c1") -> Path:
         },
     )
     manifest = manifest.model_copy(update={"version": content_version(manifest)})
-    folder.mkdir(parents=True)
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     return folder
 
