@@ -6,6 +6,9 @@ from pydantic import Field
 
 from contracts.values import FrozenModel
 
+MAX_K = 500
+"""Jobs of one answer."""
+
 
 class LimitsConfig(FrozenModel):
     """How many requests run and wait, how long, and what gives way first."""

@@ -39,7 +39,8 @@ from retrieval.filters.commute import Distance
 from retrieval.filters.facets import FacetValue
 from retrieval.filters.filters import AnyOf, Clause, Either, Filter
 from retrieval.queries.chips import Chip
-from serving.surfaces.surface import BUILT_IN, MAX_FACETS, MAX_K, Asks, Sort
+from serving.limits import MAX_K
+from serving.surfaces.surface import BUILT_IN, MAX_FACETS, Asks, Sort
 from serving.trials.explored import Explored
 
 MAX_QUERY_CHARS = 2_000

@@ -24,8 +24,8 @@ from ranking.rank import RANKED
 from retrieval.config import Shares
 from retrieval.index.job_index import CANDIDATES
 from retrieval.rules.rules import Rule, RuleBook
+from serving.limits import MAX_K
 
-MAX_K = 500
 MAX_FACETS = 10
 Sort = Literal["best", "date", "distance", "pay"]
 Asks = Literal["query", "member", "job"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,10 @@ from contracts.documents import wrong
 from contracts.errors import BadInput
 from contracts.values import FrozenModel
 from ranking.objective import Wish
-from serving.surfaces.surface import MAX_K, Surface
+from serving.limits import MAX_K
+
+if TYPE_CHECKING:
+    from serving.surfaces.surface import Surface
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
