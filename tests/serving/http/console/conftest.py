@@ -102,7 +102,7 @@ def reading(furnished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> I
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright holds an event loop, beside which no test runs another
 def browser() -> Iterator[Any]:
     """Debian's Chromium, driven by Playwright."""
     if CHROMIUM is None:
