@@ -97,7 +97,7 @@ def search(
         open=int(alive.sum()),
         passed=int(index.mask(request, in_force).sum()),
         quoted=None if quoted is None else int(quoted.sum()),
-        notes=(*filter_notes(request.filter, index.attributes), *relaxed_note(reading)),
+        notes=(*filter_notes(filter, index.attributes), *relaxed_note(reading)),
         lacks=lacks,
         candidates=candidates,
     )

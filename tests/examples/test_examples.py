@@ -18,7 +18,7 @@ SHOWN = {
     "own_csv.py": ["2 fit, 1 do not", "expiry_before_posting", "missing_field", "'id': '1'"],
     "own_judge.py": ["shared_skills 3  Registered Nurse  Judgement(grade=4", "rubric           Welder"],
     "own_source.py": ["asked dense, terms, newest", "dense,newest"],
-    "search_jobs.py": ["in city 'denver'", "   1  Registered Nurse"],
+    "search_jobs.py": ["only in Denver", "   1  Registered Nurse"],
 }
 """Script to what its output holds."""
 
