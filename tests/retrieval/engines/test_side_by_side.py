@@ -57,3 +57,16 @@ def test_a_forked_process_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_work_that_is_done_side_by_side_may_do_so_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrieval.engines.side_by_side.cores", lambda: 2)
+    done: list[int] = []
+
+    def outer(rows: slice) -> None:
+        side_by_side(lambda part: done.extend(range(part.start, part.stop)), 8, 1)
+
+    asked = threading.Thread(target=side_by_side, args=(outer, 2, 1), daemon=True)
+    asked.start()
+    asked.join(10)
+    assert not asked.is_alive() and sorted(done) == sorted([*range(8), *range(8)])
