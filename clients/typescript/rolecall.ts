@@ -417,7 +417,7 @@ export interface components {
             label: string;
             /**
              * Relaxed
-             * @description It was a filter, and no job passed: it demotes instead.
+             * @description It was a filter that few jobs of the words pass: it demotes instead.
              * @default false
              */
             relaxed: boolean;
