@@ -34,10 +34,10 @@ def test_people_get_a_table_that_says_how_the_query_was_read(
     rolecall: Callable[..., str], workspace: Workspace
 ) -> None:
     lines = rolecall("search", "nurse in Denver", "-w", workspace.root).splitlines()
-    assert lines[:2] == ["read as 'nurse'", "  only in Denver  (place:denver)"]
-    assert lines[2].startswith("2 jobs, 2 open, 1 pass; asked terms, popular (no vectors: no encoder in ")
-    assert lines[-2].split() == ["rank", "title", "company", "place", "found", "by", "score"]
-    assert lines[-1].split()[:6] == ["1", "Nurse", "Mercy", "Denver,", "Colorado", "terms"]
+    assert lines[:2] == ["read as 'nurse'", "  first in Denver  (place:denver)"]  # few nurses are there
+    assert lines[2].startswith("2 jobs, 2 open, 2 pass; asked terms, popular (no vectors: no encoder in ")
+    assert lines[-3].split() == ["rank", "title", "company", "place", "found", "by", "score"]
+    assert lines[-2].split()[:6] == ["1", "Nurse", "Mercy", "Denver,", "Colorado", "terms"]
 
 
 def test_a_long_title_keeps_the_columns(rolecall: Callable[..., str], workspace: Workspace) -> None:
