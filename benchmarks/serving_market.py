@@ -1,8 +1,8 @@
 """The market that the service is measured over: real words, attributes and activity, as many jobs as are asked for.
 
-It is simulated once under `artifacts/serving/` and kept. Encoding all texts of a large one takes hours, and a request
-costs the same whatever was encoded: the first N jobs are, and the others take the vector (with noise) and the item
-tokens of one of those. A case says so.
+It is simulated once under `artifacts/serving/` and kept. Encoding all texts of a large one takes hours: the first N
+jobs are, and the others take the vector (with noise) and the item tokens of one of those. The models' work is the same
+whatever was encoded; the scan of vectors meets cosines that are more alike than those of texts. A case says so.
 """
 
 from __future__ import annotations

@@ -1,14 +1,16 @@
 """Vectors as bytes, scanned for the rows that may be among the best: a quarter of the memory that float32 reads.
 
 FAISS multiplies the bytes of a query with those of every row as integers. How far such a score lies from the inner
-product is bounded by what rounding took from the query and, at most, from any row. So all rows within twice that bound
-of the k-th score hold the k best, and the exact engine settles those: no answer depends on the bytes.
+product is bounded by what rounding took from the query and, at most, from any row. So a scan returns some rows, and a
+bound that the inner product of no other passes. Where the k-th best of those rows, scored exactly, lies above it, they
+hold the k best: no answer depends on the bytes.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -22,7 +24,7 @@ from retrieval.engines.vectors import blocks
 LEAST_ROWS = 8_192
 """Rows from which codes are worth their file: fewer are scored in float32 as fast."""
 LOOKED_AT = 4
-"""Times k: rows that a scan returns. Where more than these may be among the k best the codes do not tell."""
+"""Times k: rows that a scan returns."""
 _LEVELS = 127
 _BLOCK_ROWS = 8_192
 _INDEX, _ABOUT = "codes.faiss", "about.json"
@@ -32,14 +34,28 @@ class Rounding(NamedTuple):
     """How bytes stand for vectors.
 
     Attributes:
-        step: A row's vector is about its bytes times this.
+        step: A row's vector less the mean is about its bytes times this.
         residual: The longest of what rounding took from a row.
-        longest: The longest row that the bytes stand for.
+        longest: The longest of what the bytes of a row stand for.
+        mean: The d numbers of the mean vector. What all rows share needs no bytes, and leaves finer steps to the rest.
     """
 
     step: float
     residual: float
     longest: float
+    mean: Sequence[float]
+
+
+class Looked(NamedTuple):
+    """What a scan of bytes leaves of the rows that pass.
+
+    Attributes:
+        rows: (m,) ascending.
+        others: No other row has a higher inner product; minus infinity where there is no other.
+    """
+
+    rows: np.ndarray
+    others: float
 
 
 class ByteCodes:
@@ -52,42 +68,36 @@ class ByteCodes:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
-    def contenders(self, query: np.ndarray, mask: np.ndarray | None, k: int) -> np.ndarray | None:
-        """Rows that hold the k best of one query by inner product.
+    def look(self, query: np.ndarray, mask: np.ndarray | None, k: int) -> Looked:
+        """The rows whose bytes are nearest to those of one query, `LOOKED_AT` times k of them.
 
         Args:
             query: (d,) float32.
             mask: (n,) bool, the rows that may be returned. None: all.
             k: At least 1.
-
-        Returns:
-            (m,) ascending; all that pass where fewer than k do. None where the codes cannot tell them apart.
         """
         faiss = _faiss()
-        scale = float(np.abs(query).max()) / _LEVELS
-        if not scale:
-            return None
+        scale = float(np.abs(query).max()) / _LEVELS or 1.0
         bytes_ = np.rint(query / scale)
         most = min(LOOKED_AT * k, len(self))
         selector = None if mask is None else faiss.IDSelectorBitmap(np.packbits(mask, bitorder="little"))
         with _one_thread():
             scores, rows = self._index.search(bytes_[None], most, params=faiss.SearchParameters(sel=selector))
-        scores, rows = scores[0][rows[0] >= 0].astype(np.float64), rows[0][rows[0] >= 0]
-        if len(rows) > k:
-            near = scores >= scores[k - 1] - 2 * self._error_bound(query, bytes_, scale)
-            if len(rows) == most < len(self) and near[-1]:
-                return None
-            rows = rows[near]
-        return np.sort(rows)
+        rows = rows[0][rows[0] >= 0]
+        if len(rows) < most or most == len(self):
+            return Looked(np.sort(rows), -math.inf)
+        last = float(scores[0][-1]) + self._error_bound(query, bytes_, scale)
+        shared = float(query.astype(np.float64) @ np.asarray(self._rounding.mean))
+        return Looked(np.sort(rows), shared + scale * self._rounding.step * last)
 
     def _error_bound(self, query: np.ndarray, bytes_: np.ndarray, scale: float) -> float:
         """How far a score can lie from the inner product, in units of a score.
 
-        With v = step c + r and q = scale b + s: q.v = scale step (b.c) + q.r + s.(step c), and by Cauchy and Schwarz
-        the rest is at most |q| |r| + |s| |step c|. A sum of products of bytes is exact in float32 up to 2^24, behind
-        which it may be rounded once.
+        With v - mean = step c + r and q = scale b + s: q.(v - mean) = scale step (b.c) + q.r + s.(step c), and by
+        Cauchy and Schwarz the rest is at most |q| |r| + |s| |step c|. A sum of products of bytes is exact in float32 up
+        to 2^24, behind which it may be rounded once.
         """
-        step, residual, longest = self._rounding
+        step, residual, longest, _ = self._rounding
         wide = query.astype(np.float64)
         lost = float(np.linalg.norm(wide - scale * bytes_.astype(np.float64)))
         off = float(np.linalg.norm(wide)) * residual + lost * longest
@@ -115,18 +125,19 @@ def byte_codes(vectors: np.ndarray) -> ByteCodes:
     """The codes of (n, d) float32 vectors, n at least 1. One step serves all rows: theirs are unit vectors."""
     faiss = _faiss()
     parts = list(blocks(slice(0, len(vectors)), _BLOCK_ROWS))
-    step = max(float(np.abs(vectors[part]).max()) for part in parts) / _LEVELS or 1.0
+    mean = np.sum([np.sum(vectors[part], axis=0, dtype=np.float64) for part in parts], axis=0) / len(vectors)
+    step = max(float(np.abs(vectors[part] - mean).max()) for part in parts) / _LEVELS or 1.0
     index = faiss.IndexScalarQuantizer(
         vectors.shape[1], faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
     )
     residual = longest = 0.0
     for part in parts:
-        block = np.asarray(vectors[part], np.float64)
+        block = vectors[part] - mean
         codes = np.rint(block / step)
         index.add(codes.astype(np.float32))
         residual = max(residual, float(np.linalg.norm(block - step * codes, axis=1).max()))
         longest = max(longest, step * float(np.linalg.norm(codes, axis=1).max()))
-    return ByteCodes(index, Rounding(step, residual, longest))
+    return ByteCodes(index, Rounding(step, residual, longest, mean.tolist()))
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from contracts.errors import BadInput
-from retrieval.engines.codes import ByteCodes
+from retrieval.engines.codes import ByteCodes, Looked
 from retrieval.engines.hits import NO_HITS, Hits, check_search, contenders, top_k
 from retrieval.engines.side_by_side import side_by_side
 from retrieval.engines.vectors import StoredVectors, blocks, check_stored, decode, max_absolute
@@ -26,7 +26,7 @@ GATHER_BELOW, GATHER_BELOW_FOR_ONE = 0.4, 0.25
 """Share of rows that pass under which gathering costs less than scoring everything (100k to 1M float32, two cores). A
 single query is scored where the vectors lie, so that scoring everything costs it less."""
 GATHER_BELOW_CODED = 0.05
-"""The same for a single query where there are codes, whose scan costs a seventh."""
+"""The same for up to `EINSUM_MAX_QUERIES` queries where there are codes, whose scan costs less."""
 BLOCK_ROWS = 1_024
 """Rows that are gathered or decoded at a time: they stay in the cache until all queries have been scored on them."""
 CACHE_NUMBERS = 3 * 2**17
@@ -132,22 +132,26 @@ class ExactEngine:
         return hits
 
     def _coded(self, queries: np.ndarray, codes: ByteCodes, k: int, mask: np.ndarray | None) -> list[Hits]:
-        """As `_best`, by codes: the rows that they leave are scored in float32, then those near the top again."""
-        hits = [NO_HITS] * len(queries)
+        """As `_best`, by codes; the queries that they do not settle are compared with all rows together."""
+        found: list[Hits | None] = [None] * len(queries)
 
-        def search(part: slice) -> None:
+        def settle(part: slice) -> None:
             for i in range(part.start, part.stop):
-                rows = codes.contenders(queries[i], mask, k)
-                if rows is None:
-                    [hits[i]] = self._scanned(queries[i : i + 1], k, None, mask)
-                    continue
-                scores = np.empty((1, len(rows)), np.float32)
-                self._einsum_scores(queries[i : i + 1], rows, slice(0, len(rows)), BLOCK_ROWS, scores)
-                near = rows[contenders(scores[0], k, 2 * self._error_bound(queries[i]))]
-                hits[i] = self.best_of(queries[i], near, k)
+                found[i] = self._settled(queries[i], codes.look(queries[i], mask, k), k)
 
-        side_by_side(search, len(queries), least=1)
-        return hits
+        side_by_side(settle, len(queries), least=1)
+        left = [i for i, hits in enumerate(found) if hits is None]
+        scanned = iter(self._scanned(queries[left], k, None, mask)) if left else iter(())
+        return [next(scanned) if hits is None else hits for hits in found]
+
+    def _settled(self, query: np.ndarray, looked: Looked, k: int) -> Hits | None:
+        """The k best of all rows that pass, where the rows looked at are known to hold them."""
+        rows, error = looked.rows, self._error_bound(query)
+        scores = np.empty((1, len(rows)), np.float32)
+        self._einsum_scores(query[None], rows, slice(0, len(rows)), BLOCK_ROWS, scores)
+        if looked.others > -math.inf and np.partition(scores[0], -k)[-k] - 2 * error <= looked.others:
+            return None
+        return self.best_of(query, rows[contenders(scores[0], k, 2 * error)], k)
 
     def _scanned(self, queries: np.ndarray, k: int, rows: np.ndarray | None, mask: np.ndarray | None) -> list[Hits]:
         """As `_best`, for one batch: score all rows in float32, then rescore those near the top."""

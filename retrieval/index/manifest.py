@@ -19,7 +19,7 @@ from retrieval.config import RetrievalConfig
 from retrieval.engines.config import FaissConfig
 from retrieval.words.config import TermsConfig
 
-FORMAT = 10
+FORMAT = 11
 """Raised with every part that is added, dropped or read otherwise: older indexes are then built again."""
 BUILD_AGAIN = "run `rolecall index`"
 CODES = "codes"
