@@ -2,7 +2,8 @@
 
 Places are filled one by one, each from the jobs that are left with probability proportional to exp(score / temperature)
 (Plackett-Luce); adding Gumbel noise to score / temperature and sorting draws the same (Gumbel-top-k, Kool et al. 2019,
-arXiv 1903.06059). The places before `first` are not drawn.
+arXiv 1903.06059). The places before `first` are not drawn, nor are those behind the first `MOST_DRAWN` that are: the
+marginal propensities of d places cost some d^3.
 
 The joint propensity is the product over the places drawn, exact. That of a job at its place is the marginal over all
 lists, which is what `contracts.records.Event.propensity` means and what makes a click divided by it unbiased; the
@@ -25,7 +26,9 @@ import numpy as np
 from contracts.errors import BadInput
 from contracts.records import LEAST_PROPENSITY
 
-_STEP, _EARLY, _LATE = 0.25, 25.0, 4.5
+MOST_DRAWN = 50
+"""Places of a list that are drawn."""
+_STEP, _EARLY, _LATE = 0.125, 25.0, 4.5
 """Of log t: the step, and how far before and behind a job's mean time is summed; outside is below 1e-10."""
 _GAP = 30.0
 """Between two logits that are neighbours in order; jobs further apart swap places with a probability below 1e-13."""
@@ -35,11 +38,11 @@ _OVER = 6.0
 
 @dataclass(frozen=True)
 class Draw:
-    """A list of k of n jobs.
+    """The first m places of a list of n jobs, m the last place that was drawn.
 
     Attributes:
-        order: (k,) int, the job at each place.
-        propensities: (k,) float64 in (0, 1], the marginal probability of each job at its place; 1 before `first`.
+        order: (m,) int, the job at each place.
+        propensities: (m,) float64 in (0, 1], the marginal probability of each job at its place; 1 before `first`.
         joint: Probability of the list.
         temperature: By which scores were divided.
         first: The first place that was drawn, from 1.
@@ -55,7 +58,7 @@ class Draw:
 
 
 def draw(scores: np.ndarray, k: int, temperature: float, seed: int, first: int = 1) -> Draw:
-    """The first k of n jobs, drawn from place `first` on.
+    """The first k of n jobs, drawn from place `first` on, `MOST_DRAWN` places at most: there the list ends.
 
     Args:
         scores: (n,) finite, of jobs in the order in which they would be shown.
@@ -71,10 +74,11 @@ def draw(scores: np.ndarray, k: int, temperature: float, seed: int, first: int =
         raise BadInput("a score is not finite", cure="draw among jobs that were scored")
     if not temperature > 0 or first < 1:
         raise BadInput(f"temperature {temperature:g}, first {first}", cure="a temperature above 0, and first from 1")
-    fixed, k = min(first - 1, k, len(scores)), min(k, len(scores))
+    k = min(k, len(scores))
+    fixed = min(first - 1, k)
     logits = np.asarray(scores[fixed:], np.float64) / temperature
     noise = np.random.default_rng(seed).gumbel(size=len(logits))
-    drawn = np.argsort(-(logits + noise), kind="stable")[: k - fixed]
+    drawn = np.argsort(-(logits + noise), kind="stable")[: min(k - fixed, MOST_DRAWN)]
     propensities = np.concatenate([np.ones(fixed), at_places(logits, drawn)])
     joint = float(np.exp(log_joint(logits, drawn)))
     return Draw(

@@ -32,7 +32,7 @@ from retrieval.request import Request
 from retrieval.rules.rules import RuleBook
 from serving.asking import features, filter_of, jobs_request, reading_of
 from serving.caches import Encoded, encoding_key
-from serving.choosing import NONE_CHOSEN, check_threshold, choose
+from serving.choosing import NONE_CHOSEN, Chosen, check_threshold, choose
 from serving.metrics import Metrics
 from serving.results import Shown
 from serving.schemas import Answer, JobsRequest, ObjectiveUsed
@@ -40,8 +40,8 @@ from serving.servable import Servable
 from serving.slates import Ranking, Slate
 from serving.stages import Stages, StageTimes
 from serving.surfaces.surface import Surface
-from serving.trials.config import TrialsConfig
-from serving.trials.explored import Explored, can_draw, drawn_jobs, explored_row
+from serving.trials.config import Explore, TrialsConfig
+from serving.trials.explored import DrawnList, Explored, can_draw, drawn_jobs, explored_row
 
 SEED_BITS = 53
 """Of a list that is drawn: a whole number that JSON's readers keep."""
@@ -102,8 +102,8 @@ class Answerer:
         )
         for rule, count in chosen.removed.items():
             self.metrics.removed_last.labels(rule).inc(count)
-        drawn = drawn_jobs(chosen.jobs, ranked, surface.k, explore, secrets.randbits(SEED_BITS)) if explore else None
-        shown = Shown.of(index, request, ranked, drawn.jobs if drawn else chosen.jobs)
+        drawn = _drawn(chosen, ranked, surface.k, explore, stages) if explore else None
+        shown = Shown.of(index, request, ranked, drawn.jobs if drawn else chosen.jobs[: surface.k])
         facets = self._facets(servable, surface, request, stages)
 
         answer = Answer(
@@ -228,3 +228,12 @@ def _ranked(
         lambda: rank(servable.index, servable.scorer, request, candidates, vector, top, titles, objective),
         instead=lambda: as_retrieved(candidates),
     )
+
+
+def _drawn(chosen: Chosen, ranked: Ranked, k: int, explore: Explore, stages: Stages) -> DrawnList | None:
+    """The first k of the chosen jobs drawn by chance; None, so that they stay as they stand, where that fails."""
+
+    def draw() -> DrawnList | None:
+        return drawn_jobs(chosen.jobs, ranked, k, explore, secrets.randbits(SEED_BITS))
+
+    return stages.run("explore", draw, instead=lambda: None)

@@ -13,6 +13,7 @@ from contracts.bundle import Manifest
 from contracts.documents import wrong
 from contracts.errors import BadInput
 from contracts.values import FrozenModel
+from ranking.explore import MOST_DRAWN
 from ranking.objective import Wish
 from serving.limits import MAX_K
 
@@ -32,7 +33,9 @@ class Explore(FrozenModel):
     temperature: float = Field(
         1.0, ge=0.05, le=100, description="By which scores are divided; the higher, the more is left to chance."
     )
-    first: int = Field(1, ge=1, le=MAX_K, description="The first place that is drawn; those before stay.")
+    first: int = Field(
+        1, ge=1, le=MAX_K, description=f"The first place that is drawn, of {MOST_DRAWN} at most; others stay."
+    )
     pool: int = Field(
         100, ge=2, le=MAX_K, description="The first jobs of the list, among which is drawn; an answer's own at least."
     )

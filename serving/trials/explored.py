@@ -45,7 +45,8 @@ def can_draw(surface: Surface, ranked: Ranked) -> bool:
 def drawn_jobs(jobs: Sequence[EligibleJob], ranked: Ranked, k: int, explore: Explore, seed: int) -> DrawnList:
     """The first k of the jobs that may be shown, drawn among those that the student scored and no rule demotes.
 
-    Where these are fewer than k the others follow as they stood. A company's share of the first places, which the
+    Where these, or the places that are drawn (`ranking.explore.MOST_DRAWN`), are fewer than k the others follow as they
+    stood. A company's share of the first places, which the
     jobs' own order keeps, is not kept by chance.
 
     Args:
@@ -60,9 +61,10 @@ def drawn_jobs(jobs: Sequence[EligibleJob], ranked: Ranked, k: int, explore: Exp
     ]
     among = pool[: max(k, explore.pool)]
     found = draw(np.array([ranked.scores[job.place] for job in among]), k, explore.temperature, seed, explore.first)
-    taken = {id(job) for job in among}
+    first = [among[at] for at in found.order]
+    taken = {id(job) for job in first}
     rest = [job for job in jobs if id(job) not in taken]
-    return DrawnList(([among[at] for at in found.order] + rest)[:k], among, found)
+    return DrawnList((first + rest)[:k], among, found)
 
 
 def explored_row(request_id: str, arm: str, ranked: Ranked, drawn: DrawnList) -> dict[str, Any]:

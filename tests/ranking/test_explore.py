@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from contracts.errors import BadInput
-from ranking.explore import at_places, draw, log_joint
+from ranking.explore import MOST_DRAWN, at_places, draw, log_joint
 from tests.make import refused
 
 _SCORES = st.lists(st.floats(-8, 8), min_size=1, max_size=5)
@@ -91,3 +91,16 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         draw(np.array([1.0, np.nan]), 1, 1.0, 0)
     with refused(BadInput, "temperature 0"):
         draw(np.array([1.0]), 1, 0.0, 0)
+
+
+@pytest.mark.parametrize("first", [1, 3])
+def test_a_long_list_is_drawn_up_to_a_bound(first: int) -> None:
+    one = draw(np.linspace(2, -2, 300), 300, 1.0, seed=1, first=first)
+    assert len(one.order) == len(one.propensities) == len(set(one.order.tolist())) == first - 1 + MOST_DRAWN
+    short = draw(np.linspace(2, -2, 300), 20, 1.0, seed=1, first=first)
+    assert (one.order[:20] == short.order).all()
+    assert one.propensities[:20] == pytest.approx(short.propensities, abs=1e-7)
+
+
+def test_jobs_of_one_score_stand_at_every_place_that_is_drawn_alike() -> None:
+    assert at_places(np.zeros(100), np.arange(MOST_DRAWN)) == pytest.approx(np.full(MOST_DRAWN, 0.01), abs=1e-9)

@@ -127,3 +127,33 @@ def test_the_days_log_is_bounded(workspace: Workspace, member_ids: list[str]) ->
     assert (
         f'rolecall_trials_total{{outcome="dropped",what="log"}} {10 - len(written)}.0' in engine.metrics.text().decode()
     )
+
+
+def test_places_behind_those_that_are_drawn_stand_as_ranked_and_carry_no_propensity(
+    exploring: Engine, workspace: Workspace, member_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ranking.explore.MOST_DRAWN", 3)
+    answer = asked(exploring, member_ids)
+    exploring.close()
+    [row] = lines(workspace.logs / "trials")
+    pool, shown = row["pool"], [job.job_id for job in answer.results]
+    drawn, behind = shown[:5], shown[5:]  # two before the first, three that are drawn
+    assert len(shown) == K and behind == [job_id for job_id in pool if job_id not in drawn][: K - 5]  # type: ignore[union-attr, attr-defined]
+    events = {event["job_id"]: event for event in lines(workspace.logs / "events")}
+    assert [events[job_id]["propensity"] for job_id in behind] == [None] * 3
+    assert [events[job_id]["propensity"] for job_id in drawn] == row["propensities"]
+
+
+def test_a_list_whose_scores_are_no_numbers_is_not_drawn_and_the_answer_says_so(
+    exploring: Engine, member_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unlike(scores: np.ndarray, *how: object) -> object:
+        return draw(np.full(len(scores), np.nan), *how)  # type: ignore[arg-type]
+
+    before = exploring.recommend(RecommendRequest(member_id=member_ids[-1], k=K, diversity=0.0))
+    monkeypatch.setattr("serving.trials.explored.draw", unlike)
+    answer = asked(exploring, member_ids)
+    assert before.explored is not None and before.degraded == ()
+    assert (answer.explored, answer.degraded, len(answer.results)) == (None, ("explore",), K)
+    scores = [job.score for job in answer.results]
+    assert scores == sorted(scores, reverse=True)
