@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +14,7 @@ from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_KEY, MEMBER_VECTOR
 from contracts.tables import latest, parts, read_table
 from contracts.workspace import Workspace
-from retrieval.engines.hits import Hits, top_k
+from retrieval.engines.hits import NO_HITS, Hits, top_k
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,17 @@ class MemberVectors:
 
     def nearest(self, vector: np.ndarray, k: int, without: frozenset[str] = frozenset()) -> Hits:
         """The k members nearest to a vector ((dim,) float32), the nearest first, by a scan of all."""
+        out = [row for member_id in without if (row := self._rows.get(member_id)) is not None]
+        if len(out) == len(self.ids):
+            return NO_HITS
         scores = self.vectors @ np.asarray(vector, np.float32)
-        rows = np.array([row for row, member_id in enumerate(self.ids) if member_id not in without], np.int64)
-        return top_k(scores[rows], min(k, len(rows)), rows)
+        scores[out] = -np.inf
+        return top_k(scores, min(k, len(self.ids) - len(out)))
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        """Member id -> row."""
+        return {member_id: row for row, member_id in enumerate(self.ids)}
 
 
 def table_state(folder: Path) -> tuple[tuple[str, int], ...]:

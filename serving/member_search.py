@@ -28,6 +28,7 @@ from ranking.match import encode_all_titles
 from ranking.objective import good_matches
 from ranking.rank import bins_read
 from ranking.reasons import member_reasons
+from retrieval.engines.hits import NO_HITS
 from retrieval.filters.filters import Filter
 from retrieval.members import MemberVectors, table_state
 from retrieval.request import Request, build_request
@@ -122,7 +123,11 @@ class MemberSearch:
         row = row_of(servable.index, message.job_id)
         vectors = self._read_vectors(servable)
         stages = Stages(uuid.uuid4().hex, self._metrics, arrived + self._deadline)
-        near = vectors.nearest(servable.index.vectors[row], surface.candidates, frozenset(message.exclude))
+        near = stages.run(
+            "retrieval",
+            lambda: vectors.nearest(servable.index.vectors[row], surface.candidates, frozenset(message.exclude)),
+            instead=lambda: NO_HITS,
+        )
         ids = [vectors.ids[at] for at in near.rows.tolist()]
         members = self._members(servable, message.job_id, ids, max(surface.ranked, surface.k), stages)
         scored = self._scored(servable, row, members, stages)
@@ -141,7 +146,11 @@ class MemberSearch:
         )
 
     def _read_vectors(self, servable: Servable) -> MemberVectors:
+        """The newest vectors; those that were read before while another request reads what has changed."""
         version, folder = servable.encoder.version, self._workspace.features / MEMBER_VECTOR
+        held = self._vectors
+        if held and held[0] == version and (held[1].state == table_state(folder) or self._lock.locked()):
+            return held[1]
         with self._lock:
             held = self._vectors
             if held is None or held[0] != version or held[1].state != table_state(folder):

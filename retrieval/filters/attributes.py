@@ -6,14 +6,12 @@ condition costs as much as the rows it finds and not as much as the corpus. Time
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +25,7 @@ from contracts.text.place_names import folded
 from contracts.text.places import Place, canonical, countries, home_country, read_place, read_places
 from contracts.text.words import LANGUAGE
 from retrieval.engines.append_only import AppendOnlyArray, PostingList
+from retrieval.filters.columns import Column, code_of, column_of, first_codes, invert, postings
 from retrieval.filters.distance import distances_km, place_points
 from retrieval.filters.reposts import repost_chains
 
@@ -56,17 +55,11 @@ PAY = ("salary_min", "salary_max")
 CODED = ("company", "place", "city", "region", "industry", "workplace", "seniority", "currency")
 COUNTED = ("skills", "place")
 PLACES = frozenset(Place._fields)
+PAY_KEPT = 8
+"""Columns of converted pay that a table keeps, 8 bytes a row each."""
 
 RowAttributes = Mapping[str, "tuple[str, ...] | float"]
 """Attributes of one row: folded values of a text, the number of a number; an attribute that is left out is missing."""
-
-
-class Column(NamedTuple):
-    """A text attribute. values: sorted, case-folded; the rows of values[v] are rows[offsets[v]:offsets[v + 1]]."""
-
-    values: list[str]
-    offsets: np.ndarray
-    rows: np.ndarray
 
 
 class AttributeTable:
@@ -97,18 +90,20 @@ class AttributeTable:
             points: (v, 2) latitude and longitude of each value of "place", NaN where not known; None: looked up.
             rates: By which pay in another currency is compared, at the row's `PAID_AT`; None: it is not.
         """
-        self._texts, self._n = texts, n
+        self._texts, self._n, self._built = texts, n, n
         self._later: dict[str, dict[str, PostingList]] = {name: {} for name in texts}
         self._numbers = {name: AppendOnlyArray(column) for name, column in numbers.items()}
-        self._codes = {name: AppendOnlyArray(_codes(texts[name], n)) for name in coded}
+        self._codes = {name: AppendOnlyArray(first_codes(texts[name], n)) for name in coded}
         self._counts = {
             name: AppendOnlyArray(np.bincount(texts[name].rows, minlength=n).astype(np.int32)) for name in counted
         }
         self.rates = rates
         self._currency = self._main_currency()
-        self.home = home_country({value: len(rows) for value, rows in _postings(texts.get("country"))})
+        self.home = home_country({value: len(rows) for value, rows in postings(texts.get("country"))})
         places = texts["place"].values if "place" in texts else []
-        self._points = place_points(places) if points is None else points
+        self._points = AppendOnlyArray(place_points(places) if points is None else points)
+        self._pay: dict[tuple[str, str], np.ndarray] = {}
+        self._sorted: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         return self._n
@@ -122,15 +117,28 @@ class AttributeTable:
         """ISO 4217 code, folded, of the currency in which pay is compared where none is named; empty: there is none."""
         return self._currency
 
-    def holds_any(self, attribute: str, values: Iterable[str]) -> np.ndarray:
-        """(n,) bool: the row has at least one of the values. An unknown value is held by no row.
-
-        Raises UnknownAttribute, BadInput for an attribute of numbers.
-        """
+    def check_text(self, attribute: str) -> None:
+        """Raise UnknownAttribute, or BadInput for an attribute of numbers."""
         if attribute in self._numbers:
             raise BadInput(f"{attribute} is a number", where="filter", cure="use at_least and at_most")
         if attribute not in self._texts:
             raise self._unknown(attribute)
+
+    def check_number(self, attribute: str, currency: str | None = None) -> None:
+        """Raise UnknownAttribute, or BadInput for an attribute of text. currency: in which pay is to be compared."""
+        if attribute in self._texts:
+            raise BadInput(f"{attribute} is not a number", where="filter", cure="use any_of")
+        if attribute not in self._numbers:
+            raise self._unknown(attribute)
+        if attribute in PAY and currency and "currency" not in self._texts:
+            raise self._unknown("currency")
+
+    def holds_any(self, attribute: str, values: Iterable[str]) -> np.ndarray:
+        """(n,) bool: the row has at least one of the values. An unknown value is held by no row.
+
+        Raises what `check_text` raises.
+        """
+        self.check_text(attribute)
         mask = np.zeros(self._n, dtype=bool)
         for of, name in {meant for value in values for meant in self._meant(attribute, value)}:
             for rows in self._held(of, name):
@@ -165,12 +173,9 @@ class AttributeTable:
 
         Pay is compared in the currency; None: in that of most of the jobs that say their pay. See `pay_in`.
 
-        Raises UnknownAttribute, BadInput for an attribute of text.
+        Raises what `check_number` raises.
         """
-        if attribute in self._texts:
-            raise BadInput(f"{attribute} is not a number", where="filter", cure="use any_of")
-        if attribute not in self._numbers:
-            raise self._unknown(attribute)
+        self.check_number(attribute, currency)
         of = (currency or self._currency) if attribute in PAY else ""
         numbers = self.pay_in(attribute, of) if of else self.number(attribute)
         mask = ~np.isnan(numbers)
@@ -182,18 +187,17 @@ class AttributeTable:
 
     def pay_in(self, attribute: str, currency: str = "") -> np.ndarray:
         """(n,) float64 pay in a currency (empty: that of most): that of rows in it, and of others by the table's rates
-        at the time when they said it; NaN where neither tells."""
-        currency = currency or self._currency
+        at the time when they said it; NaN where neither tells. Read-only; the last few columns are kept."""
         if "currency" not in self._texts:
             raise self._unknown("currency")
-        numbers, found = self.number(attribute), np.full(self._n, np.nan)
-        for name in {*self._texts["currency"].values, *list(self._later["currency"])}:
-            rows = np.concatenate(self._held("currency", name))
-            if name == folded(currency):
-                found[rows] = numbers[rows]
-            elif self.rates:
-                factors = self.rates.factors(name, folded(currency), self.number(PAID_AT)[rows])
-                found[rows] = numbers[rows] * factors
+        key = attribute, folded(currency or self._currency)
+        found = self._pay.get(key)
+        if found is None:
+            found = self._converted(*key)
+            found.flags.writeable = False
+            if len(self._pay) >= PAY_KEPT:
+                self._pay = {}  # another dict, since other threads may read this one
+            self._pay[key] = found
         return found
 
     def other_pay(self, attribute: str, currency: str | None) -> tuple[str, np.ndarray]:
@@ -209,8 +213,7 @@ class AttributeTable:
         column = self._texts.get("place")
         if column is not None:
             later = list(self._later["place"].items())
-            points = np.concatenate([self._points, place_points([value for value, _ in later])])
-            away = distances_km(latitude, longitude, points)
+            away = distances_km(latitude, longitude, self._points.first(len(column.values) + len(later)))
             away[np.isnan(away)] = np.inf
             np.minimum.at(distances, column.rows, np.repeat(away[: len(column.values)], np.diff(column.offsets)))
             for (_, posting), km in zip(later, away[len(column.values) :], strict=True):
@@ -222,6 +225,17 @@ class AttributeTable:
         """(n,) float64, NaN where missing."""
         return self._numbers[attribute].first(self._n)
 
+    def greatest(self, attribute: str, most: float) -> float:
+        """The greatest number of an attribute that is `most` or less; minus infinity where there is none."""
+        numbers = self.number(attribute)
+        ordered = self._sorted.get(attribute)
+        if ordered is None:  # of the rows of the build, which all tables that were made of one share
+            ordered = self._sorted[attribute] = np.sort(numbers[: self._built])  # NaN last
+        below = int(np.searchsorted(ordered, most, side="right"))
+        later = numbers[self._built :]
+        greatest = np.max(later, initial=-np.inf, where=later <= most)
+        return max(float(greatest), float(ordered[below - 1]) if below else -np.inf)
+
     def codes(self, attribute: str) -> np.ndarray:
         """(n,) int32: the number of each row's value, -1 where it has none; for the attributes that are coded."""
         return self._codes[attribute].first(self._n)
@@ -229,7 +243,7 @@ class AttributeTable:
     def code(self, attribute: str, value: str) -> int:
         """The number of a value in `codes(attribute)`; -2 for a value that no row has, so that it equals none."""
         attribute, value = self._key(attribute, value)
-        code = _code(self._texts[attribute].values, value)
+        code = code_of(self._texts[attribute].values, value)
         later = self._later[attribute].get(value)
         return code if code >= 0 else later.code if later else -2
 
@@ -270,6 +284,7 @@ class AttributeTable:
                 self._posting(name, text).append(later_rows)
         made = copy(self)
         made._n += len(rows)
+        made._pay = {}
         return made
 
     def columns(self) -> dict[str, Column]:
@@ -282,7 +297,7 @@ class AttributeTable:
                 rows = np.concatenate(self._held(name, value))
                 if len(rows):
                     rows_of[value] = rows
-            columns[name] = _column(rows_of)
+            columns[name] = column_of(rows_of)
         return columns
 
     def _key(self, attribute: str, value: str) -> tuple[str, str]:
@@ -307,15 +322,28 @@ class AttributeTable:
     def _held(self, attribute: str, value: str) -> list[np.ndarray]:
         """Ascending numbers of the rows that hold a value: of those that it was built with, then of later ones."""
         column, later = self._texts[attribute], self._later[attribute].get(value)
-        code = _code(column.values, value)
+        code = code_of(column.values, value)
         built = column.rows[column.offsets[code] : column.offsets[code + 1]] if code >= 0 else column.rows[:0]
         return [built, later.before(self._n)] if later else [built]
+
+    def _converted(self, attribute: str, currency: str) -> np.ndarray:
+        """`pay_in`, from the columns. currency: folded."""
+        numbers, found = self.number(attribute), np.full(self._n, np.nan)
+        for name in {*self._texts["currency"].values, *list(self._later["currency"])}:
+            rows = np.concatenate(self._held("currency", name))
+            if name == currency:
+                found[rows] = numbers[rows]
+            elif self.rates:
+                found[rows] = numbers[rows] * self.rates.factors(name, currency, self.number(PAID_AT)[rows])
+        return found
 
     def _posting(self, attribute: str, value: str) -> PostingList:
         postings = self._later[attribute].get(value)
         if postings is None:
             column, later = self._texts[attribute], self._later[attribute]
-            code = _code(column.values, value)
+            code = code_of(column.values, value)
+            if attribute == "place":
+                self._points.append(place_points([value]))  # before the value, so that who reads it has its point
             postings = later[value] = PostingList(code if code >= 0 else len(column.values) + len(later))
         return postings
 
@@ -327,8 +355,7 @@ class AttributeTable:
         paid = np.zeros(self._n, dtype=bool)
         for name in PAY:
             paid |= ~np.isnan(self.number(name)) if name in self._numbers else False
-        rows = (column.rows[start:stop] for start, stop in pairwise(column.offsets))
-        counts = [int(np.count_nonzero(paid[of_value])) for of_value in rows]
+        counts = [int(np.count_nonzero(paid[rows])) for _, rows in postings(column)]
         return column.values[int(np.argmax(counts))]
 
     def _unknown(self, attribute: str) -> UnknownAttribute:
@@ -381,7 +408,7 @@ def attribute_table(
     lengths = {name: len(cells) for name, cells in (*texts.items(), *numbers.items())}
     if len(set(lengths.values())) > 1:
         raise BadInput(f"columns of {lengths} rows", cure="one cell a row in each column; None where there is none")
-    columns = {name: _invert(_canonical_cell(name, cell) for cell in cells) for name, cells in texts.items()}
+    columns = {name: invert(_canonical_cell(name, cell) for cell in cells) for name, cells in texts.items()}
     arrays = {name: np.array([_as_number(cell) for cell in cells], np.float64) for name, cells in numbers.items()}
     return AttributeTable(columns, arrays, next(iter(lengths.values()), 0))
 
@@ -400,7 +427,7 @@ def build_attributes(
     cells = {name: jobs[name].to_pylist() for name in set(map(_field, TEXT_ATTRIBUTES)) & set(jobs.column_names)}
     cells["places"] = _places(cells["location"])
     cells["language"] = list(languages or [LANGUAGE] * jobs.num_rows)
-    texts = {name: _invert(_texts(name, cell) for cell in cells[_field(name)]) for name in TEXT_ATTRIBUTES}
+    texts = {name: invert(_texts(name, cell) for cell in cells[_field(name)]) for name in TEXT_ATTRIBUTES}
     numbers = {name: _numbers(jobs[name]) for name in NUMBER_ATTRIBUTES}
     periods = jobs["salary_period"].to_pylist()
     numbers |= {name: all_yearly(numbers[name], periods) for name in PAY}
@@ -435,12 +462,6 @@ def _places(locations: Iterable[str | None]) -> list[tuple[Place, ...]]:
     return [read_places(text, home) for text in texts]
 
 
-def _postings(column: Column | None) -> Iterator[tuple[str, np.ndarray]]:
-    """Each value with its rows."""
-    for value, (start, stop) in zip(column.values, pairwise(column.offsets), strict=True) if column else ():
-        yield value, column.rows[start:stop]  # type: ignore[union-attr]
-
-
 def _held_texts(values: RowAttributes, name: str) -> tuple[str, ...]:
     texts = values.get(name, ())
     return texts if isinstance(texts, tuple) else ()
@@ -471,34 +492,8 @@ def _as_number(value: float | datetime | None) -> float:
     return value.timestamp() if isinstance(value, datetime) else float(value)
 
 
-def _invert(cells: Iterable[Sequence[str]]) -> Column:
-    rows_of: dict[str, list[int]] = {}
-    for row, values in enumerate(cells):
-        for value in values:
-            rows_of.setdefault(value, []).append(row)
-    return _column({value: np.array(rows_of[value], np.int32) for value in sorted(rows_of)})
-
-
-def _column(rows_of: Mapping[str, np.ndarray]) -> Column:
-    """held: value -> its rows, in order of value."""
-    offsets = np.cumsum([0, *map(len, rows_of.values())], dtype=np.int64)
-    return Column(list(rows_of), offsets, np.concatenate([np.zeros(0, np.int32), *rows_of.values()]))
-
-
-def _codes(column: Column, n: int) -> np.ndarray:
-    codes = np.full(n, -1, np.int32)
-    of_rows = np.repeat(np.arange(len(column.values), dtype=np.int32), np.diff(column.offsets))
-    codes[column.rows[::-1]] = of_rows[::-1]  # of several values of a row the first stays
-    return codes
-
-
 def _numbers(column: Any) -> np.ndarray:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64())
         return column.to_numpy().astype(np.float64) / 1e6
     return column.cast(pa.float64()).to_numpy().astype(np.float64)
-
-
-def _code(values: list[str], value: str) -> int:
-    place = bisect_left(values, value)
-    return place if place < len(values) and values[place] == value else -1

@@ -57,6 +57,10 @@ class Columns(Protocol):
 
     def __len__(self) -> int: ...
 
+    def check_text(self, attribute: str) -> None: ...
+
+    def check_number(self, attribute: str, currency: str | None = None) -> None: ...
+
     def holds_any(self, attribute: str, values: Iterable[str]) -> np.ndarray: ...
 
     def within(
@@ -86,7 +90,7 @@ class AnyOf(_Value):
 
     def check(self, table: Columns) -> None:
         """Raise what `mask` would, at no cost."""
-        table.holds_any(self.attribute, ())
+        table.check_text(self.attribute)
 
 
 def _aware(value: float | datetime) -> float | datetime:
@@ -146,7 +150,7 @@ class Range(_Value):
 
     def check(self, table: Columns) -> None:
         """Raise what `mask` would, at no cost."""
-        table.within(self.attribute, None, None)
+        table.check_number(self.attribute, self.currency)
 
 
 class Circle(_Value):

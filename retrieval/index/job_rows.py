@@ -50,8 +50,9 @@ class JobRows:
         """jobs: the columns `SHOWN` and `TEXT_HASH`."""
         self.ids: list[str] = jobs["id"].to_pylist()
         self.n = self.built = len(self.ids)
-        self._jobs, self._added = jobs.select(SHOWN), list[Job]()
-        self._hashes, self._added_hashes = jobs[TEXT_HASH], list[str]()
+        # A file is read in many chunks, among which every read of a row would look for its own.
+        self._jobs, self._added = jobs.select(SHOWN).combine_chunks(), list[Job]()
+        self._hashes, self._added_hashes = jobs[TEXT_HASH].combine_chunks(), list[str]()
         self._row = {job_id: row for row, job_id in enumerate(self.ids)}
         self._later: dict[str, list[int]] = {}
         self._deleted: dict[str, datetime] = {}

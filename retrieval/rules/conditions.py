@@ -161,7 +161,7 @@ class ClosedCondition(FrozenModel):
         met = has_expired(expires, now)
         if self.after_days is not None:
             posted = jobs.attributes.number("posted_at")
-            newest = np.max(posted, initial=-np.inf, where=posted <= now)
+            newest = jobs.attributes.greatest("posted_at", now)
             met |= np.isnan(expires) & (posted < newest - self.after_days * _DAY)
         return met
 

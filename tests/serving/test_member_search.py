@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +19,7 @@ from ranking.match import encode_titles
 from ranking.rank import bins_read
 from ranking.reasons import MEMBER_FINDINGS, member_reasons
 from retrieval.filters.filters import Filter
+from retrieval.members import MemberVectors
 from retrieval.request import build_request
 from serving.config import ServeConfig
 from serving.engine import Engine
@@ -103,6 +106,40 @@ def test_without_the_feature_store_nobody_is_shown(
     monkeypatch.setattr(engine.servable.members, "read", None)
     answer = post(client, job_id=engine.servable.index.ids[0])
     assert (answer["results"], answer["degraded"]) == ([], ["features"])
+
+
+def test_where_the_scan_fails_nobody_is_shown_and_the_answer_says_so(
+    recruiting: tuple[Engine, httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, client = recruiting
+    monkeypatch.setattr(MemberVectors, "nearest", None)
+    answer = post(client, job_id=engine.servable.index.ids[0])
+    assert (answer["results"], answer["near"], answer["degraded"]) == ([], 0, ["retrieval"])
+
+
+def test_while_changed_vectors_are_read_others_are_answered_from_those_before(
+    recruiting: tuple[Engine, httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, client = recruiting
+    job_id = engine.servable.index.ids[0]
+    before = [result["member_id"] for result in post(client, job_id=job_id)["results"]]
+    load, begun, go_on, read = MemberVectors.load, threading.Event(), threading.Event(), list[str]()
+
+    def slow(workspace: Workspace, encoder_version: str) -> MemberVectors:
+        read.append(encoder_version)
+        begun.set()
+        assert go_on.wait(60)
+        return load(workspace, encoder_version)
+
+    monkeypatch.setattr("serving.member_search.table_state", lambda folder: (("another", 1),))
+    monkeypatch.setattr(MemberVectors, "load", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post, client, job_id=job_id)
+        assert begun.wait(60)
+        assert [result["member_id"] for result in post(client, job_id=job_id)["results"]] == before
+        go_on.set()
+        assert [result["member_id"] for result in first.result()["results"]] == before
+    assert len(read) == 1
 
 
 def test_without_vectors_of_members_it_says_which_command_makes_them(client: httpx.Client, shared: Any) -> None:

@@ -74,6 +74,23 @@ def test_jobs_that_come_later_are_found_by_their_distance_too() -> None:
     assert passed({"within": {"place": "Boston, MA", "km": 10}}, later) == [10]
 
 
+def test_where_a_later_place_lies_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+
+    def counted(places: list[str]) -> np.ndarray:
+        looked_up.extend(places)
+        return place_points(places)
+
+    monkeypatch.setattr("retrieval.filters.attributes.place_points", counted)
+    later = table("Dallas, TX", "Austin, TX")
+    for at in ("Houston", "Katy, Texas", "Houston", "Dallas, TX"):
+        later = later.appended([job_attributes(job("k", "Nurse", location=at).model_dump(), home=later.home)])
+    known = list(looked_up)
+    assert passed({"within": {"place": "Houston", "km": 50}}, later) == [2, 3, 4]
+    assert passed({"within": {"place": "Dallas", "km": 5}}, later) == [0, 5]
+    assert looked_up == known and known.count("houston, texas") == 1
+
+
 def test_a_table_keeps_where_its_places_lie(tmp_path: Path) -> None:
     TABLE.save(tmp_path)
     loaded = AttributeTable.load(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 import pytest
 
 from contracts.arrow import to_table
-from contracts.errors import BadInput
+from contracts.errors import BadInput, UnknownAttribute
 from contracts.reading.rates import Rates, read_rates
 from contracts.records import Job
-from retrieval.filters.attributes import AttributeTable, build_attributes, job_attributes
+from retrieval.filters.attributes import PAY_KEPT, AttributeTable, attribute_table, build_attributes, job_attributes
 from retrieval.filters.filters import parse_filter
 from retrieval.filters.notes import filter_notes
 from retrieval.index.build import build_index
@@ -77,6 +78,40 @@ def test_what_has_no_rate_is_left_out_and_counted(rates: Rates) -> None:
     assert filter_notes(wanted, table) == (
         "4 jobs say their pay in another currency than USD and are left out: there is no rate for their day",
     )
+
+
+def test_pay_is_converted_once_for_a_table_and_anew_for_a_later_one(
+    rates: Rates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = build_attributes(to_table(records(), Job), rates=rates)
+    asked: list[str] = []
+    monkeypatch.setattr(Rates, "factors", _counting(Rates.factors, asked))
+    wanted = parse_filter({"all": [{"attribute": "salary_max", "at_least": 50_000}]})
+    wanted.check(table)
+    assert asked == []
+    assert [passed(table, at_least=50_000) for _ in range(3)] == [[0, 1, 3, 6]] * 3
+    assert sorted(asked) == ["chf", "usd"]
+    later = table.appended([job_attributes(job("k", "Nurse", **JOBS[1]).model_dump())])
+    assert (passed(later, at_least=50_000), passed(table, at_least=50_000)) == ([0, 1, 3, 6, 8], [0, 1, 3, 6])
+    for currency in ("USD", "CHF", "GBP", "SEK", "NOK", "DKK", "PLN", "JPY", "CAD"):
+        passed(later, at_least=1, currency=currency)
+    assert passed(later, at_least=50_000) == [0, 1, 3, 6, 8] and len(later._pay) <= PAY_KEPT
+
+
+def test_a_filter_on_pay_is_refused_before_it_is_evaluated_where_no_row_has_a_currency() -> None:
+    table = attribute_table(numbers={"salary_max": [1.0]})
+    wanted = parse_filter({"all": [{"attribute": "salary_max", "at_least": 1, "currency": "EUR"}]})
+    for ask in (wanted.check, wanted.mask):
+        with refused(UnknownAttribute, "currency"):
+            ask(table)
+
+
+def _counting(factors: Callable[..., np.ndarray], asked: list[str]) -> Callable[..., np.ndarray]:
+    def counted(self: Rates, given: str, wanted: str, at: np.ndarray) -> np.ndarray:
+        asked.append(given)
+        return factors(self, given, wanted, at)
+
+    return counted
 
 
 def test_an_index_is_not_built_where_a_rate_is_missing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from contracts.text.verbalizer import Percentiles, Verbalizer
 from contracts.workspace import Workspace
 from retrieval.encoder import TextEncoder
 from retrieval.facts import Facts
+from retrieval.filters.attributes import attribute_table
 from retrieval.filters.filters import Filter
 from retrieval.index.build import build_index
 from retrieval.index.job_index import JobIndex
@@ -304,3 +305,19 @@ def test_a_rule_is_found_by_its_name() -> None:
 def test_a_condition_that_nothing_is_known_for_costs_no_other(index: JobIndex) -> None:
     when = When.model_validate(SEEN | {"closed": {}})
     assert when.met(index, replace(ask(), facts=Facts())) is None
+
+
+@given(
+    built=st.lists(st.floats(-5, 5) | st.just(float("nan")), max_size=8),
+    later=st.lists(st.floats(-5, 5) | st.just(float("nan")), max_size=4),
+    most=st.floats(-6, 6),
+)
+def test_the_newest_job_is_the_greatest_time_of_all_rows(built: list[float], later: list[float], most: float) -> None:
+    table = attribute_table(numbers={"posted_at": built})
+    for _ in range(2):  # as computed, and as kept
+        expected = np.max(built, initial=-np.inf, where=np.array(built) <= most) if built else -np.inf
+        assert table.greatest("posted_at", most) == expected
+    longer = table.appended([{"posted_at": number} for number in later])
+    every = np.array([*built, *later])
+    assert longer.greatest("posted_at", most) == np.max(every, initial=-np.inf, where=every <= most)
+    assert table.greatest("posted_at", most) == expected
