@@ -11,7 +11,7 @@ from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
 from serving.access.config import SecurityConfig
 from serving.drift_config import DriftConfig
-from serving.event_log import LogConfig
+from serving.event_log_config import LogConfig
 from serving.limits import FencesConfig, LimitsConfig
 from serving.tracing import Telemetry
 from serving.trials.config import TrialsConfig

@@ -23,13 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import Field
 
 from contracts.errors import RolecallError
 from contracts.records import Event
 from contracts.shown import folded
-from contracts.values import FrozenModel
 from contracts.workspace import Workspace
+from serving.event_log_config import LogConfig
 from serving.log_files import OwnFile, Position, days_before, drop_files, origin
 from serving.logger import log
 from serving.metrics import Metrics
@@ -46,25 +45,6 @@ DROP_SECONDS = 3_600.0
 """Between two looks for files to throw away."""
 LEAST_FREE_BYTES = 1_000_000
 WRITABLE = "writable"
-
-
-class LogConfig(FrozenModel):
-    """The log of what was shown and done."""
-
-    seconds: float | None = Field(
-        None,
-        gt=0,
-        description="Longest wait of a post for the disk, then it is refused; none: 0.4 deadlines.",
-    )
-    fsync: bool = Field(
-        False, description="Whether an event is acknowledged once the disk has it, and not the system's memory alone."
-    )
-    max_file_bytes: int = Field(100_000_000, ge=1, description="Size at which the next file of a day begins.")
-    max_answer_bytes: int = Field(
-        100_000, ge=1_000, description="Most that one answer writes; the last of its jobs are left out, and counted."
-    )
-    keep_days: int = Field(90, ge=1, description="Days after which a file is thrown away, once `ingest` has taken it.")
-    drop_untaken: bool = Field(False, description="Whether it is thrown away also where `ingest` has not.")
 
 
 class LogFailed(RolecallError):

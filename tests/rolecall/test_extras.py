@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -68,3 +69,9 @@ def test_constraints_pin_every_distribution_that_is_asked_for() -> None:
     asked += [part for parts in PROJECT["project"]["optional-dependencies"].values() for part in parts]
     pinned = {_name(line) for line in (ROOT / "constraints.txt").read_text().splitlines()}
     assert {_name(part) for part in asked} - {"rolecall", "onnxruntime-gpu"} <= pinned
+
+
+def test_the_command_line_starts_without_any_extra() -> None:
+    code = f"import rolecall.cli, sys; print(sorted({set(EXTRAS)} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

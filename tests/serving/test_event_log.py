@@ -29,7 +29,8 @@ from contracts.workspace import Workspace
 from serving import event_log as log
 from serving import log_files
 from serving.engine import Engine
-from serving.event_log import EventLog, LogConfig, LogFailed
+from serving.event_log import EventLog, LogFailed
+from serving.event_log_config import LogConfig
 from serving.http.run import running
 from serving.log_files import append, day_files, read_day
 from serving.metrics import Metrics
@@ -258,7 +259,8 @@ import sys
 from pathlib import Path
 from contracts.workspace import Workspace
 from serving import log_files
-from serving.event_log import EventLog, LogConfig
+from serving.event_log import EventLog
+from serving.event_log_config import LogConfig
 from serving.metrics import Metrics
 from tests.make import event
 from tests.serving.test_event_log import full_after

@@ -23,7 +23,7 @@ from feature_repo.online import MemberRow
 from feature_repo.store import apply, materialize
 from serving.config import ServeConfig
 from serving.engine import Engine
-from serving.event_log import LogConfig
+from serving.event_log_config import LogConfig
 from serving.http.run import running
 from tests.serving.redis_server import RedisServer
 
