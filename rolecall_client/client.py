@@ -23,6 +23,7 @@ from rolecall_client.types import (
     RecommendRequest,
     SearchRequest,
     SimilarRequest,
+    SuggestionsAnswer,
 )
 
 TIMEOUT = httpx.Timeout(5.0, connect=1.0)
@@ -124,6 +125,10 @@ class Client:
         """Jobs for a query."""
         return cast(Answer, self._do(_Call("POST", "/v1/search", request)))
 
+    def suggestions(self, **request: Unpack[SearchRequest]) -> SuggestionsAnswer:
+        """What would narrow a search: the same body as `search`, `k` of suggestions."""
+        return cast(SuggestionsAnswer, self._do(_Call("POST", "/v1/suggestions", request)))
+
     def similar(self, **request: Unpack[SimilarRequest]) -> Answer:
         """Jobs like a job."""
         return cast(Answer, self._do(_Call("POST", "/v1/similar", request)))
@@ -196,6 +201,10 @@ class AsyncClient:
     async def search(self, **request: Unpack[SearchRequest]) -> Answer:
         """Jobs for a query."""
         return cast(Answer, await self._do(_Call("POST", "/v1/search", request)))
+
+    async def suggestions(self, **request: Unpack[SearchRequest]) -> SuggestionsAnswer:
+        """What would narrow a search: the same body as `search`, `k` of suggestions."""
+        return cast(SuggestionsAnswer, await self._do(_Call("POST", "/v1/suggestions", request)))
 
     async def similar(self, **request: Unpack[SimilarRequest]) -> Answer:
         """Jobs like a job."""

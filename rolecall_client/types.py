@@ -1,4 +1,4 @@
-"""Made by `make clients` from the service's OpenAPI f9c0162a35a447b9; edit the schemas, not this file."""
+"""Made by `make clients` from the service's OpenAPI 24daaa0f90f55a67; edit the schemas, not this file."""
 
 from __future__ import annotations
 
@@ -180,6 +180,32 @@ class Result(TypedDict):
 
 
 IgnoreItem: TypeAlias = str
+
+
+class Suggestion(TypedDict):
+    kind: Literal["filter", "phrase"]
+    attribute: str
+    value: str
+    label: str
+    count: int
+    score: float
+    clause: dict[str, Any] | None
+    words: str
+
+
+class SuggestionsAnswer(TypedDict):
+    request_id: str
+    surface: str
+    suggestions: list[Suggestion]
+    jobs: int
+    scored_by: Literal["good_match", "relevance", "share"]
+    depth: int
+    understood: list[Chip]
+    bundle_version: str
+    index_version: str
+    text_version: str
+    degraded: list[str]
+    timings_ms: dict[str, float]
 
 
 class Wish(TypedDict):

@@ -12,6 +12,7 @@ import uuid
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from contracts.bundle import Objective
 from feature_repo.online import MemberRow
 from history.unclicked import Unclicked
 from ranking.match import RequestTitles, encode_titles
+from ranking.objective import Wish
 from ranking.popular import NO_CANDIDATES, popular_candidates
 from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
@@ -45,6 +47,24 @@ from serving.trials.explored import DrawnList, Explored, can_draw, drawn_jobs, e
 
 SEED_BITS = 53
 """Of a list that is drawn: a whole number that JSON's readers keep."""
+
+
+class LookedUp(NamedTuple):
+    """What a request found.
+
+    Attributes:
+        row: The member's features; None where the store did not say.
+        request: As retrieval read it in the end.
+        reading: Of its query.
+        candidates: What retrieval found.
+        ranked: Those in their order.
+    """
+
+    row: MemberRow | None
+    request: Request
+    reading: Reading
+    candidates: Candidates
+    ranked: Ranked
 
 
 @dataclass(frozen=True)
@@ -76,24 +96,14 @@ class Answerer:
             BadInput: The filter does not fit its attribute or names a place that is no one town, or an objective lies
                 outside the bundle's bounds.
         """
-        index, manifest = servable.index, servable.manifest
         surface = surface.asked_by(message)
-        stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline, self.times)
-        message.filter.check(index.attributes)
         check_facets(surface.facets)
-        check_threshold(surface, manifest)
+        check_threshold(surface, servable.manifest)
+        stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline, self.times)
         arm = self.trials.arm_of(message.member_id, stages.request_id)
-        objective = surface.objective_of(manifest, message.objective or (arm.objective if arm else None))
-
-        row = features(servable, message.member_id, stages)
-        now = datetime.now(UTC)
-        reading = reading_of(index, message, now, stages)
-        request = jobs_request(servable, message, reading, row or MemberRow(known=False), self.unclicked, now)
-        vector, titles = _encoded(servable, request, stages)
-        found = self._candidates(servable, surface, message, request, reading, vector, stages)
-        candidates, request, reading = found
-        top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
-        ranked = _ranked(servable, request, vector, titles, candidates, top, objective, stages)
+        wish = message.objective or (arm.objective if arm else None)
+        row, request, reading, candidates, ranked = self.looked_up(servable, surface, message, wish, depth, stages)
+        index, manifest = servable.index, servable.manifest
         explore = self.trials.explore_of(arm, message.member_id, stages.request_id)
         explore = explore if can_draw(surface, ranked) else None
         most = max(surface.k, explore.pool) if explore else None
@@ -137,6 +147,41 @@ class Answerer:
         elif arm:
             slate = replace(slate, trial={"kind": "arm", "request_id": stages.request_id, "arm": arm.name})
         return answer, slate
+
+    def looked_up(
+        self,
+        servable: Servable,
+        surface: Surface,
+        message: JobsRequest,
+        wish: Wish | None,
+        depth: int,
+        stages: Stages,
+    ) -> LookedUp:
+        """What a request finds, ranked, before it is chosen what is shown.
+
+        Args:
+            servable: Answers it from the first stage to the last.
+            surface: As the request set it.
+            message: The request.
+            wish: For another objective than the surface's.
+            depth: As in `answer`.
+            stages: Of the request.
+
+        Raises what `answer` raises.
+        """
+        index = servable.index
+        message.filter.check(index.attributes)
+        objective = surface.objective_of(servable.manifest, wish)
+        row = features(servable, message.member_id, stages)
+        now = datetime.now(UTC)
+        reading = reading_of(index, message, now, stages)
+        request = jobs_request(servable, message, reading, row or MemberRow(known=False), self.unclicked, now)
+        vector, titles = _encoded(servable, request, stages)
+        found = self._candidates(servable, surface, message, request, reading, vector, stages)
+        candidates, request, reading = found
+        top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
+        ranked = _ranked(servable, request, vector, titles, candidates, top, objective, stages)
+        return LookedUp(row, request, reading, candidates, ranked)
 
     def _candidates(
         self,

@@ -62,6 +62,7 @@ from serving.schemas import (
 from serving.servable import Servable, load_servable
 from serving.shadow import ShadowAsker
 from serving.slates import RecentSlates, Slate
+from serving.suggesting import SuggestionsAnswer, suggest
 from serving.surfaces.surface import Surface, find_surfaces
 from serving.swap import Swapper
 from serving.tracing import Tracing
@@ -303,6 +304,13 @@ class Engine:
         surface = self.surfaces["candidates"]
         with self._current.use() as servable:
             return self._members.answer(servable, surface, message, time.monotonic() if arrived is None else arrived)
+
+    def suggest(self, message: SearchRequest, arrived: float | None = None, depth: int = RANKED) -> SuggestionsAnswer:
+        """What would narrow a search: `serving.suggesting.suggest`."""
+        message, surface = self._erasure.asked(message), self.surfaces["suggestions"]
+        arrived = time.monotonic() if arrived is None else arrived
+        with self._current.use() as servable:
+            return suggest(self._answerer, servable, surface, message, arrived, depth)
 
     def surface(self, name: str) -> Surface:
         """A surface that gives jobs. Raises UnknownSurface."""

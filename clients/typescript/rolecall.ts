@@ -1,4 +1,4 @@
-// Made by `make clients` from the service's OpenAPI f9c0162a35a447b9; edit the schemas, not this file.
+// Made by `make clients` from the service's OpenAPI 24daaa0f90f55a67; edit the schemas, not this file.
 
 export interface paths {
     "/v1/recommend": {
@@ -66,6 +66,26 @@ export interface paths {
          * @description The body is that of /v1/search, /v1/recommend or /v1/similar, by what the surface `asks`.
          */
         post: operations["surface_v1_surfaces__name__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/suggestions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What would narrow a search
+         * @description The body is that of /v1/search; `k` is how many suggestions at most, `facets` whose values they are. Each says what it would add to the search and how many jobs it would leave.
+         */
+        post: operations["suggestions_v1_suggestions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1330,6 +1350,99 @@ export interface components {
             job_id: string;
         };
         /**
+         * Suggestion
+         * @description One way to narrow a search.
+         */
+        Suggestion: {
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "filter" | "phrase";
+            /**
+             * Attribute
+             * @description Of the filter; empty for a phrase.
+             */
+            attribute: string;
+            /** Value */
+            value: string;
+            /**
+             * Label
+             * @description In words, for a link or a chip.
+             */
+            label: string;
+            /**
+             * Count
+             * @description Jobs that may be shown, hold a word of the query and have it.
+             */
+            count: number;
+            /**
+             * Score
+             * @description See `scored_by` of the answer; comparable within one answer.
+             */
+            score: number;
+            /**
+             * Clause
+             * @description To be added to `filter.all`; null for a phrase.
+             */
+            clause: {
+                [key: string]: unknown;
+            } | null;
+            /**
+             * Words
+             * @description To be added to `query`; empty for a filter.
+             */
+            words: string;
+        };
+        /**
+         * SuggestionsAnswer
+         * @description Ways to narrow a search, best first.
+         */
+        SuggestionsAnswer: {
+            /** Request Id */
+            request_id: string;
+            /** Surface */
+            surface: string;
+            /** Suggestions */
+            suggestions: components["schemas"]["Suggestion"][];
+            /**
+             * Jobs
+             * @description Jobs that may be shown and hold a word of the query, before any suggestion.
+             */
+            jobs: number;
+            /**
+             * Scored By
+             * @description What a score is: `good_match`, the calibrated probability of a good match of the scored jobs that have it, in the mean; `relevance`, the same of a bundle without that calibration, by the logistic of the student's relevance; `share`, the share of the found jobs that have it, where the student did not score.
+             * @enum {string}
+             */
+            scored_by: "good_match" | "relevance" | "share";
+            /**
+             * Depth
+             * @description Candidates that the student scored.
+             */
+            depth: number;
+            /**
+             * Understood
+             * @description The conditions that were read in the query.
+             */
+            understood: components["schemas"]["Chip"][];
+            /** Bundle Version */
+            bundle_version: string;
+            /** Index Version */
+            index_version: string;
+            /** Text Version */
+            text_version: string;
+            /**
+             * Degraded
+             * @description Stages that were done without.
+             */
+            degraded: string[];
+            /** Timings Ms */
+            timings_ms: {
+                [key: string]: number;
+            };
+        };
+        /**
          * Wish
          * @description What a request asks of the order; None: as the bundle has it.
          */
@@ -1746,6 +1859,93 @@ export interface operations {
             };
             /** @description No surface has this name, or no job the id. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    suggestions_v1_suggestions_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SuggestionsAnswer"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

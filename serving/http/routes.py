@@ -37,6 +37,7 @@ from serving.schemas import (
     SimilarRequest,
 )
 from serving.slates import Slate
+from serving.suggesting import SuggestionsAnswer
 
 jobs_router = APIRouter(prefix="/v1", tags=["jobs"])
 events_router = APIRouter(prefix="/v1", tags=["events"])
@@ -173,6 +174,22 @@ async def surface(
         return engine.prepare(message, call.arrived, call.depth, surface=name)
 
     return await service.show(call, answer)
+
+
+@jobs_router.post(
+    "/suggestions",
+    response_model=SuggestionsAnswer,
+    summary="What would narrow a search",
+    description="The body is that of /v1/search; `k` is how many suggestions at most, `facets` whose values they are. "
+    "Each says what it would add to the search and how many jobs it would leave.",
+    openapi_extra=dict(SERVE),
+)
+async def suggestions(
+    service: Service, call: Called, posted: Annotated[Any, Documented(SearchRequest), Body()]
+) -> Response:
+    return await service.run(
+        lambda engine: engine.suggest(_asked(call, SearchRequest, posted), call.arrived, call.depth)
+    )
 
 
 @jobs_router.post(

@@ -29,6 +29,7 @@ from serving.limits import MAX_K
 MAX_FACETS = 10
 Sort = Literal["best", "date", "distance", "pay"]
 Asks = Literal["query", "member", "job"]
+Answers = Literal["jobs", "members", "suggestions"]
 Scope = Literal["serve", "recruiter"]
 
 
@@ -41,7 +42,9 @@ class Surface(FrozenModel):
         description="Where the request's text comes from: `query`, typed words; `member`, a stored text or a profile; "
         "`job`, the title of a job."
     )
-    answers: Literal["jobs", "members"] = Field("jobs", description="What it gives: jobs, or members for a job.")
+    answers: Answers = Field(
+        "jobs", description="What it gives: jobs, members for a job, or suggestions of how to narrow a search."
+    )
     scope: Scope = Field("serve", description="What a key must be allowed, beside `serve`, to ask it.")
     objective: records.Surface = Field(
         description="Whose objective of the bundle orders it, and as what its events are logged."
@@ -61,8 +64,9 @@ class Surface(FrozenModel):
     per_company: int | None = Field(None, ge=1, description="Most jobs of one company in an answer; null: no cap.")
     min_good_match: float = Field(0.0, ge=0, le=1, description="Probability of a good match below which no job is.")
     facets: Annotated[tuple[str, ...], Field(max_length=MAX_FACETS)] = Field(
-        (), description="Attributes whose values are counted beside the answer."
+        (), description="Attributes whose values are counted beside the answer; of suggestions: that are suggested."
     )
+    least: int = Field(10, ge=1, description="Jobs that a suggestion leaves at least; of suggestions alone.")
     logged: bool = Field(True, description="Whether what was shown is logged, and counts as shown to the member.")
 
     def asked_by(self, message: BaseModel) -> Surface:
@@ -108,11 +112,16 @@ def find_surfaces(workspace: Workspace | None = None) -> dict[str, Surface]:
     """Name to surface: those of the package and of a workspace. Raises what `read_surface` raises."""
     built_in = sorted((file for file in _PACKAGE.iterdir() if file.suffix == ".yaml"), key=lambda file: file.name)
     own = sorted((workspace.root / "surfaces").glob("*.yaml")) if workspace else []
-    surfaces = {surface.name: surface for surface in map(read_surface, [*built_in, *own])}
+    surfaces = {surface.name: surface for surface in map(read_surface, built_in)}
+    package = {name: (surface.asks, surface.answers) for name, surface in surfaces.items()}
+    surfaces |= {surface.name: surface for surface in map(read_surface, own)}
     for path in own:
-        if path.stem in BUILT_IN and surfaces[path.stem].asks != BUILT_IN[path.stem]:
+        own_kind = surfaces[path.stem].asks, surfaces[path.stem].answers
+        if path.stem in package and own_kind != package[path.stem]:
+            asks, answers = package[path.stem]
             raise BadInput(
-                f"asks: {surfaces[path.stem].asks}, but /v1 asks {path.stem} with a {BUILT_IN[path.stem]}",
+                f"asks: {own_kind[0]} and answers: {own_kind[1]}, but the route of {path.stem} is asked with a {asks} "
+                f"and answers {answers}",
                 where=str(path),
                 cure="give the surface a name of its own",
             )

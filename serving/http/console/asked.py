@@ -11,6 +11,7 @@ from contracts.records import Member
 from serving.engine import Engine
 from serving.http.problems import validated
 from serving.schemas import JobsRequest, RecommendRequest, SearchRequest
+from serving.suggesting import Suggestion
 
 SHOWN = 20
 MOST_SKILLS = 200
@@ -31,6 +32,7 @@ class Asked(NamedTuple):
         summary: Of a profile; a pasted résumé does.
         member: An id.
         ignore: Ids of conditions in the words that are taken as typed, a line each.
+        narrow: Further filters, a line each: an attribute, a colon and its value.
     """
 
     tab: str = "search"
@@ -43,6 +45,7 @@ class Asked(NamedTuple):
     summary: str = ""
     member: str = ""
     ignore: str = ""
+    narrow: str = ""
 
     @classmethod
     def of(cls, fields: Mapping[str, str]) -> Self:
@@ -78,6 +81,16 @@ class Asked(NamedTuple):
         """Its fields in an address, with one more condition taken as typed."""
         return self._replace(ignore="\n".join([*self.ignore.splitlines(), chip])).address
 
+    def narrowed(self, one: Suggestion) -> str:
+        """Its fields in an address, with what a suggestion adds."""
+        if one.words:
+            return self._replace(q=f"{self.q} {one.words}").address
+        return self._replace(narrow="\n".join([*self.narrow.splitlines(), f"{one.attribute}:{one.value}"])).address
+
+    def widened(self, line: str) -> str:
+        """Its fields in an address, without one of the further filters."""
+        return self._replace(narrow="\n".join(one for one in self.narrow.splitlines() if one != line)).address
+
     @property
     def as_read(self) -> str:
         """Its fields in an address, with all conditions read."""
@@ -86,7 +99,11 @@ class Asked(NamedTuple):
     def message(self) -> JobsRequest:
         """The request. Raises BadInput where a value does not fit."""
         chosen = {"workplace": self.workplace, "employment": self.employment}
-        clauses = [{"attribute": name, "any_of": [value]} for name, value in chosen.items() if value]
+        clauses: list[dict[str, object]] = [
+            {"attribute": name, "any_of": [value]} for name, value in chosen.items() if value
+        ]
+        further = [line.partition(":") for line in self.narrow.splitlines() if line.strip()]
+        clauses += [{"attribute": name, "any_of": [value]} for name, _, value in further]
         common = {"k": SHOWN, "location": self.where, "filter": {"all": clauses}}
         if self.empty:
             raise BadInput("nothing is asked", cure="fill in a search, a profile or a member")

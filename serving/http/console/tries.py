@@ -17,10 +17,13 @@ from serving.http.console.charts import bars
 from serving.http.console.forms import fields_of
 from serving.http.console.page import render, shown
 from serving.http.state import Service
+from serving.schemas import JobsRequest, SearchRequest
+from serving.suggesting import Suggestion
 
 router = APIRouter(include_in_schema=False)
 SOME_MEMBERS = 5
 MOST_LIFTS = 6
+MOST_SUGGESTED = 8
 
 
 @router.api_route("/console", methods=["GET", "POST"])
@@ -42,12 +45,24 @@ async def why(service: Service, request_id: str, job_id: str) -> Response:
 def _tried(engine: Engine, asked: Asked) -> str:
     """The page of what is asked; a value that does not fit is said above the form, which stays filled in."""
     answer, problem = None, ""
+    suggestions: tuple[Suggestion, ...] = ()
     try:
-        answer = None if asked.empty else engine.tried(asked.message())
+        if not asked.empty:
+            message = asked.message()
+            answer = engine.tried(message)
+            suggestions = _suggested(engine, message)
     except RolecallError as error:
         problem = str(error)
     some = _some_members(engine) if asked.tab == "member" and not asked.member else ()
-    return render("try.html", engine, "try", asked=asked, answer=answer, problem=problem, some=some)
+    given = {"answer": answer, "suggestions": suggestions, "problem": problem, "some": some}
+    return render("try.html", engine, "try", asked=asked, **given)
+
+
+def _suggested(engine: Engine, message: JobsRequest) -> tuple[Suggestion, ...]:
+    """What would narrow a search; of other requests nothing."""
+    if not isinstance(message, SearchRequest):
+        return ()
+    return engine.suggest(message.model_copy(update={"k": MOST_SUGGESTED})).suggestions
 
 
 def _advert(engine: Engine, job_id: str) -> str:

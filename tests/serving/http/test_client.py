@@ -24,6 +24,7 @@ def test_a_member_asks_explains_and_posts(shared: tuple[Engine, str], someone: C
         again = client.search(query=first["title"], member_id=member, k=20)
         assert first["job_id"] not in [result["job_id"] for result in again["results"]]
         assert client.similar(job_id=first["job_id"], k=2)["results"]
+        assert client.suggestions(query="nurse")["surface"] == "suggestions"
         assert client.ready()["status"] == "ready"
 
 

@@ -43,6 +43,21 @@ def test_what_the_words_were_read_as_is_shown_and_taken_off(client: httpx.Client
     assert 'value="jobs over 990k"' in without
 
 
+def test_what_would_narrow_it_is_a_link_and_is_taken_away_again(client: httpx.Client) -> None:
+    text = page(client.get("/console", params={"q": "manager engineer nurse developer"}))
+    [more] = re.findall(r'<ul class="chips more">.*?</ul>', text, re.DOTALL)
+    links = [html.unescape(link) for link in re.findall(r'href="([^"]+)"', more)]
+    filters = [link for link in links if "narrow=" in link]
+    assert filters and all("q=" in link for link in links)
+    narrower = page(client.get(filters[0]))
+    assert len(RESULT.findall(narrower)) > 0
+    [off] = re.findall(
+        r'<a href="([^"]+)">[^<]*<span aria-hidden="true"> ×</span><span class="unseen">: take', narrower
+    )
+    assert "narrow=" not in off
+    assert RESULT.findall(page(client.get(html.unescape(off)))) == RESULT.findall(text)
+
+
 def test_filters_of_the_form_are_filters(client: httpx.Client) -> None:
     text = page(client.get("/console", params={"q": "nurse", "workplace": "remote"}))
     body = {"query": "nurse", "k": 20, "filter": {"all": [{"attribute": "workplace", "any_of": ["remote"]}]}}
