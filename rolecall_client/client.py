@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from rolecall_client.errors import Unreachable, problem_of
+from rolecall_client.errors import Unreachable, content_of, problem_of
 from rolecall_client.retries import Retries
 from rolecall_client.types import (
     Answer,
@@ -73,7 +73,7 @@ class _Tries:
         self._retries, self._call = retries, call
         self._tried, self._started = 0, time.monotonic()
 
-    def after(self, reply: httpx.Response | None, error: httpx.TransportError | None = None) -> float | None:
+    def after(self, reply: httpx.Response | None, error: httpx.RequestError | None = None) -> float | None:
         """Seconds until the next try; None: the reply is the answer. Raises what the call ends in."""
         if reply is not None and reply.is_success:
             return None
@@ -160,8 +160,8 @@ class Client:
                 reply = self._http.request(call.method, call.path, json=call.body)
                 wait = tries.after(reply)
                 if wait is None:
-                    return reply.json() if reply.content else None
-            except httpx.TransportError as error:
+                    return content_of(reply)
+            except httpx.RequestError as error:
                 wait = tries.after(None, error)
             time.sleep(wait or 0.0)
 
@@ -237,8 +237,8 @@ class AsyncClient:
                 reply = await self._http.request(call.method, call.path, json=call.body)
                 wait = tries.after(reply)
                 if wait is None:
-                    return reply.json() if reply.content else None
-            except httpx.TransportError as error:
+                    return content_of(reply)
+            except httpx.RequestError as error:
                 wait = tries.after(None, error)
             await asyncio.sleep(wait or 0.0)
 

@@ -8,7 +8,7 @@ ClientError
     NotFound         404, 405
     Overloaded       429: more than the service or the key's rate allows
     Unavailable      503: loading, or the log's disk is in the way
-    ServerError      any other
+    ServerError      any other; also a success whose body is not the service's, such as the page of a proxy
 """
 
 from __future__ import annotations
@@ -83,6 +83,14 @@ _TYPES: Mapping[int, type[ServiceError]] = {
     503: Unavailable,
 }
 _MAX_CHARS = 500
+
+
+def content_of(reply: httpx.Response) -> Any:
+    """The JSON of an answer that is a success; None where it has no body. Raises ServerError where it is no JSON."""
+    try:
+        return reply.json() if reply.content else None
+    except ValueError:
+        raise problem_of(reply) from None
 
 
 def problem_of(reply: httpx.Response) -> ServiceError:

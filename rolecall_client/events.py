@@ -1,13 +1,15 @@
 """Buffers that post events in batches: when enough wait, when the first has waited long enough, and at the end.
 
 An event gets its id when it is added, so that a batch that is posted twice counts once. A batch that the service does
-not take now stays and is posted again with the next; a batch that it refuses as a whole is given to `lost`.
+not take now stays and is posted again with the next; a batch that it refuses as a whole is given to `lost`. Nothing
+that a server answers and nothing that `lost` raises ends the posting: `Counts` and the log `rolecall_client` say it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -19,6 +21,8 @@ from typing import Self
 from rolecall_client.client import AsyncClient, Client, with_ids
 from rolecall_client.errors import ClientError, Overloaded, ServerError, Unavailable, Unreachable
 from rolecall_client.types import EventsReply, PostedEvent
+
+log = logging.getLogger("rolecall_client")
 
 MAX_POST = 1_000
 """Events that the service takes in one post."""
@@ -40,6 +44,8 @@ class Counts:
     duplicates: int = 0
     rejected: int = 0
     lost: int = 0
+    untold: int = 0
+    """Lost or rejected events at which `lost` itself raised."""
 
 
 @dataclass
@@ -61,18 +67,46 @@ class _Waiting:
         return [self.events.popleft() for _ in range(min(len(self.events), self.max_post))]
 
     def answered(self, posted: Sequence[PostedEvent], reply: EventsReply) -> None:
-        self.counts.accepted += reply["accepted"]
-        self.counts.duplicates += reply["duplicates"]
-        self.counts.rejected += reply["rejected"]
-        for rejected in reply["reasons"]:
-            self.lost([posted[rejected["index"]]], f"{rejected['reason']}: {rejected['message']}")
+        """Count what a post came to. Raises LookupError, TypeError or ValueError where the reply is not the service's,
+        and then counts nothing."""
+        more = [int(reply["accepted"]), int(reply["duplicates"]), int(reply["rejected"])]
+        rejects = [(posted[one["index"]], f"{one['reason']}: {one['message']}") for one in reply["reasons"]]
+        self.counts.accepted += more[0]
+        self.counts.duplicates += more[1]
+        self.counts.rejected += more[2]
+        for event, why in rejects:
+            self._tell([event], why)
 
     def put_back(self, posted: Sequence[PostedEvent]) -> None:
         self.events.extendleft(reversed(posted))
 
     def give_up(self, events: Sequence[PostedEvent], why: str) -> None:
         self.counts.lost += len(events)
-        self.lost(events, why)
+        log.warning("%d events are lost: %s", len(events), why)
+        self._tell(events, why)
+
+    def settle(self, posted: Sequence[PostedEvent], outcome: EventsReply | Exception) -> bool:
+        """Take in what a post ended in; whether the service takes events now, so that the next may be posted."""
+        if isinstance(outcome, Exception) and not isinstance(outcome, _LATER):  # of a batch that cannot be JSON, too
+            told = str(outcome) if isinstance(outcome, ClientError) else f"{type(outcome).__name__}: {outcome}"
+            self.give_up(posted, told)
+            return True
+        try:
+            if isinstance(outcome, Exception):
+                raise outcome
+            self.answered(posted, outcome)
+        except (*_LATER, LookupError, TypeError, ValueError) as error:
+            log.warning("%d events are not taken and wait: %s", len(posted), error)
+            self.put_back(posted)
+            return False
+        return True
+
+    def _tell(self, events: Sequence[PostedEvent], why: str) -> None:
+        try:
+            self.lost(events, why)
+        except Exception:
+            self.counts.untold += len(events)
+            log.exception("`lost` raised at %d events that are lost or rejected", len(events))
 
 
 def _waiting(max_post: int, max_waiting: int, lost: Lost | None) -> _Waiting:
@@ -135,19 +169,13 @@ class EventBuffer:
                         return len(self._waiting.events)
 
     def _post(self, posted: list[PostedEvent]) -> bool:
+        outcome: EventsReply | Exception
         try:
-            reply = self._client.events(posted)
-        except _LATER:
-            with self._lock:
-                self._waiting.put_back(posted)
-            return False
-        except ClientError as error:
-            with self._lock:
-                self._waiting.give_up(posted, str(error))
-        else:
-            with self._lock:
-                self._waiting.answered(posted, reply)
-        return True
+            outcome = self._client.events(posted)
+        except Exception as error:
+            outcome = error
+        with self._lock:
+            return self._waiting.settle(posted, outcome)
 
     def _post_from_time_to_time(self) -> None:
         while not self._closed:
@@ -213,15 +241,16 @@ class AsyncEventBuffer:
         """Post what waits, now; returns how many events still wait, since the service does not take them."""
         async with self._posting:
             while posted := self._waiting.next_post():
+                outcome: EventsReply | Exception
                 try:
-                    self._waiting.answered(posted, await self._client.events(posted))
-                except (*_LATER, asyncio.CancelledError) as error:
+                    outcome = await self._client.events(posted)
+                except asyncio.CancelledError:
                     self._waiting.put_back(posted)
-                    if isinstance(error, asyncio.CancelledError):
-                        raise
+                    raise
+                except Exception as error:
+                    outcome = error
+                if not self._waiting.settle(posted, outcome):
                     break
-                except ClientError as error:
-                    self._waiting.give_up(posted, str(error))
             return len(self._waiting.events)
 
     async def _post_from_time_to_time(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -21,6 +21,14 @@ def views(jobs: Sequence[str], member: str) -> list[Any]:
 
 def reply(count: int) -> tuple[int, dict[str, str], Any]:
     return 200, {}, {"accepted": count, "duplicates": 0, "rejected": 0, "reasons": [], "degraded": []}
+
+
+def until(done: Callable[[], bool]) -> None:
+    for _ in range(6_000):
+        if done():
+            return
+        threading.Event().wait(0.01)
+    pytest.fail("it did not come to that")
 
 
 def test_events_wait_while_the_service_is_away_and_keep_their_ids_and_order() -> None:
@@ -64,16 +72,55 @@ def test_a_batch_that_is_refused_for_good_is_not_posted_again() -> None:
 
 
 def test_an_event_is_posted_without_a_flush_once_it_has_waited() -> None:
-    arrived = threading.Event()
     with scripted(reply(1)) as server, Client(server.url, retries=ONCE) as client:
         with EventBuffer(client, seconds=0.01) as buffer:
             buffer.add({"job_id": "j1", "action": "view"})
-            for _ in range(600):
-                if buffer.counts.accepted:
-                    arrived.set()
-                    break
-                threading.Event().wait(0.1)
-        assert arrived.is_set() and len(server.posted) == 1
+            until(lambda: buffer.counts.accepted == 1)
+        assert len(server.posted) == 1
+
+
+PAGE = (200, {"Content-Type": "text/html"}, b"<html>sign in</html>")
+"""What a proxy answers in place of the service."""
+GARBLED = (200, {"Content-Encoding": "gzip"}, b"no gzip")
+OTHERS = (200, {}, {"ok": True})
+
+
+@pytest.mark.parametrize("strange", [PAGE, GARBLED, OTHERS, (200, {}, []), (200, {}, None)], ids=str)
+def test_an_answer_that_is_not_the_services_ends_no_thread_and_loses_nothing(strange: Any) -> None:
+    with scripted(strange, reply(1), reply(1)) as server, Client(server.url, retries=ONCE) as client:
+        with EventBuffer(client, seconds=0.01) as buffer:
+            buffer.add({"job_id": "j1", "action": "view"})
+            until(lambda: buffer.counts.accepted == 1)
+            buffer.add({"job_id": "j2", "action": "view"})
+            until(lambda: buffer.counts.accepted == 2)
+        assert [post[0]["job_id"] for post in server.posted] == ["j1", "j1", "j2"]
+    assert buffer.counts.lost == 0
+
+
+def test_a_batch_that_cannot_be_sent_is_lost_and_told_and_the_next_is_posted() -> None:
+    lost: list[str] = []
+    with scripted(reply(1)) as server, Client(server.url, retries=ONCE) as client:
+        with EventBuffer(client, max_post=1, seconds=0.01, lost=lambda _, why: lost.append(why)) as buffer:
+            buffer.add({"job_id": "j1", "action": "view", "time": object()})  # type: ignore[typeddict-item]
+            until(lambda: buffer.counts.lost == 1)
+            buffer.add({"job_id": "j2", "action": "view"})
+            until(lambda: buffer.counts.accepted == 1)
+    assert len(lost) == 1 and "TypeError" in lost[0]
+
+
+def test_a_lost_that_raises_is_counted_and_the_thread_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    def lost(_: Sequence[Any], why: str) -> None:
+        raise RuntimeError("no disk")
+
+    refused = (413, {}, {"reason": "body_too_large", "message": "m"})
+    with scripted(refused, reply(1)) as server, Client(server.url, retries=ONCE) as client:
+        with EventBuffer(client, max_post=1, seconds=0.01, lost=lost) as buffer:
+            buffer.add({"job_id": "j1", "action": "view"})
+            until(lambda: buffer.counts.lost == 1)
+            buffer.add({"job_id": "j2", "action": "view"})
+            until(lambda: buffer.counts.accepted == 1)
+    assert (buffer.counts.lost, buffer.counts.untold) == (1, 1)
+    assert "no disk" in caplog.text and "body_too_large" in caplog.text
 
 
 def test_a_closed_buffer_takes_nothing() -> None:
@@ -83,6 +130,27 @@ def test_a_closed_buffer_takes_nothing() -> None:
         with pytest.raises(ValueError):
             buffer.add({"job_id": "j1", "action": "view"})
         assert server.posted == []
+
+
+def test_the_asynchronous_buffers_task_outlives_strange_answers_and_a_lost_that_raises() -> None:
+    def lost(_: Sequence[Any], why: str) -> None:
+        raise RuntimeError("no disk")
+
+    async def posted(url: str) -> Any:
+        async with (
+            AsyncClient(url, retries=ONCE) as client,
+            AsyncEventBuffer(client, max_post=1, seconds=0.01, lost=lost) as buffer,
+        ):
+            for number in range(3):
+                buffer.add({"job_id": f"j{number}", "action": "view"})
+            while buffer.counts.accepted < 2:
+                await asyncio.sleep(0.01)
+            return buffer.counts
+
+    refused = (413, {}, {"reason": "body_too_large", "message": "m"})
+    with scripted(PAGE, GARBLED, refused, OTHERS, reply(1)) as server:
+        counts = asyncio.run(asyncio.wait_for(posted(server.url), 60))
+    assert (counts.lost, counts.untold) == (1, 1)
 
 
 def test_the_asynchronous_buffer_keeps_and_tells_alike() -> None:
