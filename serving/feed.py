@@ -187,7 +187,7 @@ class FeedConsumer:
         if state != self.state:
             (log.info if state == RUNNING else log.error)("feed", feed=self._feed.name, state=state, **fields)
         self.state = state
-        self._metrics.feed_running.set(state == RUNNING)
+        self._metrics.feed_running.labels(self._feed.name).set(state == RUNNING)
 
 
 def _check(raw: RawChange, now: datetime, reading: TimeReading, skills: Gazetteer) -> Change | Reject:

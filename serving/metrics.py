@@ -63,10 +63,10 @@ class Metrics:
             buckets=CHANGE_SECONDS,
             registry=self._registry,
         )
-        self.feed_running = Gauge(
-            "rolecall_feed_running",
-            "1 while the feed is read, 0 while it waits for an error to be gone.",
-            registry=self._registry,
+        self.feed_running = self._gauge(
+            "feed_running",
+            "1 while the feed is read, 0 while it waits for an error to be gone; absent without a feed.",
+            "feed",
         )
         self.refused = self._counter("refused", "Requests refused before their body was read, by cause.", "cause")
         self.breaker = Gauge(

@@ -76,6 +76,21 @@ def revoke(
     typer.echo(f"key {revoked.id} of {revoked.name} is revoked")
 
 
+@keys.command("limit")
+def limit(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(help="Its id or its name.")],
+    per_second: Annotated[float, typer.Option(min=0, help="Requests a second; 0: no limit.")],
+    file: FileOption = None,
+) -> None:
+    """Change how often a key may ask; a running service holds it to that from then on."""
+    from serving.access.keys import limit_key
+
+    limited = limit_key(_file(context, file), key, per_second)
+    rate = f"{limited.per_second:g} a second" if limited.per_second else "as often as it likes"
+    typer.echo(f"key {limited.id} of {limited.name} may ask {rate}")
+
+
 @keys.command("member-secret")
 def member_secret(context: typer.Context, secret: SecretOption = None) -> None:
     """Write a new secret that members' tokens are signed with; the backend that signs them needs it too."""

@@ -24,7 +24,8 @@ class SecurityConfig(FrozenModel):
     hosts: tuple[str, ...] = Field(
         (),
         description="Names in the Host header that are answered; empty: localhost's where the service listens on this "
-        "machine alone (a page elsewhere may not reach it by a name of its own), else all.",
+        "machine alone (a page elsewhere may not reach it by a name of its own), else all. Where names are given, "
+        "/healthz, /readyz and /metrics are answered to any, since probes ask by address.",
     )
     member_secret: Path | None = Field(
         None, description="File with the secret that members' tokens are signed with; none: no token is taken."

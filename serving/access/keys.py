@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 from contracts.errors import BadInput, NotReady
 from contracts.validation import typed
 from contracts.values import FrozenModel
-from contracts.versions import write_text
+from contracts.versions import staged_file
 from serving.logger import log
 
 Scope = Literal["serve", "events", "recruiter", "console", "grade", "admin"]
@@ -99,12 +99,21 @@ def new_key(
 
 def revoke_key(path: Path, id_or_name: str) -> Key:
     """Take a key out of a file; a service that reads the file refuses it from then on. Raises BadInput for no such."""
-    kept = read_keys(path)
-    found = [key for key in kept.keys if id_or_name in (key.id, key.name)]
-    if len(found) != 1:
-        raise BadInput(f"{len(found)} keys {id_or_name[:80]!r}", where=str(path), cure="see `rolecall keys list`")
-    _write(path, KeyFile(keys=tuple(key for key in kept.keys if key is not found[0])))
-    return found[0]
+    kept, found = _found(path, id_or_name)
+    _write(path, KeyFile(keys=tuple(key for key in kept.keys if key is not found)))
+    return found
+
+
+def limit_key(path: Path, id_or_name: str, per_second: float) -> Key:
+    """Let a key ask so often a second (0: without a limit); a service that reads the file holds it to that at once.
+
+    Raises:
+        BadInput: There is no such key.
+    """
+    kept, found = _found(path, id_or_name)
+    limited = found.model_copy(update={"per_second": per_second})
+    _write(path, KeyFile(keys=tuple(limited if key is found else key for key in kept.keys)))
+    return limited
 
 
 def read_keys(path: Path) -> KeyFile:
@@ -124,14 +133,24 @@ def read_keys(path: Path) -> KeyFile:
         raise typed(error, BadInput, where=str(path), cure="it is written by `rolecall keys` alone") from None
 
 
+def _found(path: Path, id_or_name: str) -> tuple[KeyFile, Key]:
+    """A file's keys, and the one of this id or name. Raises BadInput unless there is one."""
+    kept = read_keys(path)
+    found = [key for key in kept.keys if id_or_name in (key.id, key.name)]
+    if len(found) != 1:
+        raise BadInput(f"{len(found)} keys {id_or_name[:80]!r}", where=str(path), cure="see `rolecall keys list`")
+    return kept, found[0]
+
+
 def _write(path: Path, content: KeyFile) -> None:
-    old = os.umask(0o077)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, content.model_dump_json(indent=2, exclude_defaults=True, exclude_none=True))
-    finally:
-        os.umask(old)
-    path.chmod(0o600)
+    """Replace the file, which stays its owner's: root may change the keys of a service that runs as another user."""
+    owner = path.stat() if path.exists() else None
+    with staged_file(path) as staged:
+        staged.touch(mode=0o600)
+        staged.write_text(content.model_dump_json(indent=2, exclude_defaults=True, exclude_none=True))
+        staged.chmod(0o600)
+        if owner is not None and owner.st_uid != os.geteuid():
+            os.chown(staged, owner.st_uid, owner.st_gid)
 
 
 class KeyRing:

@@ -24,6 +24,8 @@ from serving.http.problems import problem_answer
 from serving.metrics import Metrics
 
 MEMBER_TOKEN = "X-Member-Token"
+KEY_ID = "key_id"
+"""In the state of a request: the id of the key that it came with."""
 
 
 class Rule(NamedTuple):
@@ -118,6 +120,7 @@ class Access:
             key = self._locks.ring.find(_presented(headers.get("authorization", "")))
             if key is None:
                 return await self._refuse("no_key", scope, receive, send)
+            scope.setdefault("state", {})[KEY_ID] = key.id
             if not set(key.scopes) & set(scopes):
                 return await self._refuse("scope", scope, receive, send, scopes)
             if wait := self._buckets.wait(key):

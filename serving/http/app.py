@@ -19,7 +19,7 @@ from serving.http.access import Access, Locks
 from serving.http.admit import Admit
 from serving.http.console.routes import console_router
 from serving.http.docs import docs_router
-from serving.http.guard import Guard, hosts_answered
+from serving.http.guard import PROBED, Guard, hosts_answered
 from serving.http.members import members_router
 from serving.http.middleware import HeadAsGet, RequestMetrics
 from serving.http.problems import RESPONSES, add_problem_handlers
@@ -72,7 +72,12 @@ def create_app(
             Middleware(HeadAsGet),
             Middleware(RequestContext, tracing=state.tracing),
             Middleware(RequestMetrics, metrics=state.metrics),
-            Middleware(Guard, hosts=hosts_answered(host, config.security), metrics=state.metrics),
+            Middleware(
+                Guard,
+                hosts=hosts_answered(host, config.security),
+                metrics=state.metrics,
+                any_name=PROBED if config.security.hosts else (),
+            ),
             Middleware(Access, locks=Locks.of(config.security, ROUTERS), metrics=state.metrics),
             Middleware(Admit, lanes=state.lanes, metrics=state.metrics),
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +14,8 @@ from serving.http.problems import problem_answer
 from serving.metrics import Metrics
 
 LOCAL_NAMES = ("localhost", "127.0.0.1", "[::1]")
+PROBED = ("/healthz", "/readyz", "/metrics")
+"""What probes and Prometheus ask for by a pod's or a machine's address, whatever names members ask by."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -56,15 +58,22 @@ class Guard:
     A page of another site that points a name of its own at this machine (DNS rebinding) is so refused.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Iterable[str], metrics: Callable[[], Metrics | None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Iterable[str],
+        metrics: Callable[[], Metrics | None],
+        any_name: Collection[str] = (),
+    ) -> None:
         """Wrap an application.
 
         Args:
             app: What answers.
             hosts: Names that are answered, without ports; empty: all.
             metrics: Returns the service's metrics, None while it is loading.
+            any_name: Paths that are answered to any name.
         """
-        self._app, self._metrics = app, metrics
+        self._app, self._metrics, self._any_name = app, metrics, any_name
         self._hosts = frozenset(name.lower() for name in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +87,7 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
-        if self._hosts and _name(Headers(scope=scope).get("host", "")) not in self._hosts:
+        if self._hosts and scope["path"] not in self._any_name and not self._is_known(scope):
             metrics = self._metrics()
             if metrics is not None:
                 metrics.refused.labels("host").inc()
@@ -86,6 +95,9 @@ class Guard:
             answer = problem_answer(400, "unknown_host", f"this name is not answered ({cure})")
             return await answer(scope, receive, send_guarded)
         await self._app(scope, receive, send_guarded)
+
+    def _is_known(self, scope: Scope) -> bool:
+        return _name(Headers(scope=scope).get("host", "")) in self._hosts
 
 
 def _name(host: str) -> str:

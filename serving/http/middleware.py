@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.http.access import KEY_ID
 from serving.logger import log
 from serving.metrics import Metrics
 
@@ -48,7 +49,8 @@ class RequestMetrics:
             metrics.requests.labels(path, str(status)).inc()
             metrics.request_seconds.labels(path).observe(seconds)
         if path.startswith("/v1/"):
-            log.info("request", path=path, status=status, ms=round(seconds * 1_000, 1))
+            key = {"key": key_id} if (key_id := scope.get("state", {}).get(KEY_ID)) else {}
+            log.info("request", path=path, status=status, ms=round(seconds * 1_000, 1), **key)
 
 
 class HeadAsGet:

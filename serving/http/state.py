@@ -19,6 +19,7 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.admit import Lanes
 from serving.http.call import Call, ShownResponse
+from serving.logger import log
 from serving.metrics import Metrics
 from serving.slates import Slate
 from serving.tracing import Tracing
@@ -39,9 +40,13 @@ class ContextPool(ThreadPoolExecutor):
 
 def give_way() -> None:
     """Let this thread come after the event loop's, which refuses, says that it is alive, and sends what is ready."""
-    if sys.platform == "linux":  # elsewhere a priority is the process's
+    if sys.platform != "linux":  # elsewhere a priority is the process's
+        return
+    try:
         now = os.getpriority(os.PRIO_PROCESS, 0)
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(19, now + GIVE_WAY))
+    except OSError as error:  # a sandbox that forbids it; the thread answers all the same
+        log.warning("gives_no_way", error=error.strerror)
 
 
 class ServiceState:

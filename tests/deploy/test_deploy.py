@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,168 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     found = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
     told = [line for line in found.stderr.splitlines() if "rolecall.service" in line]
     assert (found.returncode, told) == (0, [])
+
+
+def setting(name: str) -> list[str]:
+    """Values of a setting of the unit, in their order."""
+    return re.findall(rf"^{name}=(.*)$", (DEPLOY / "systemd" / "rolecall.service").read_text(), re.M)
+
+
+def calls(names: Iterable[str]) -> set[str]:
+    """System calls of names and of groups, as systemd expands them."""
+    found: set[str] = set()
+    for name in names:
+        if name.startswith("@"):
+            listed = subprocess.run(
+                ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True
+            )
+            inner = [line.strip() for line in listed.stdout.splitlines()[1:]]
+            found |= calls(line for line in inner if line and not line.startswith("#"))
+        else:
+            found.add(name)
+    return found
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_the_unit_lets_the_service_call_what_it_calls() -> None:
+    allowed = calls(["@default"])
+    for value in setting("SystemCallFilter"):
+        allowed = allowed - calls(value[1:].split()) if value.startswith("~") else allowed | calls(value.split())
+    # What the code calls beyond files, sockets and threads: `serving.http.state.give_way`, `fences.max_connections`.
+    assert {"setpriority", "getpriority", "prlimit64", "getrlimit", "sched_getaffinity"} <= allowed
+    assert not {"mount", "reboot", "chroot", "sched_setscheduler"} & allowed
+
+
+def test_a_call_that_the_unit_forbids_fails_and_kills_nothing() -> None:
+    assert setting("SystemCallErrorNumber") == ["EPERM"]
+
+
+def test_the_page_that_the_unit_names_lies_where_its_first_lines_put_it() -> None:
+    [page] = setting("Documentation")
+    text = (DEPLOY / "systemd" / "rolecall.service").read_text()
+    [source, target] = re.findall(r"install -D -m 644 (\S+) (\S+)", text)[0]
+    assert (ROOT / source).is_file() and page == f"file://{target}"
+
+
+def test_compose_mounts_the_folder_of_the_keys_since_the_file_is_replaced() -> None:
+    service = compose()["services"]["rolecall"]
+    keys = Path(service["environment"]["ROLECALL_SERVE__SECURITY__KEYS"])
+    mounted = [re.sub(r"\$\{.*?\}", "SOURCE", volume).split(":")[1] for volume in service["volumes"]]
+    assert str(keys.parent) in mounted and str(keys) not in mounted and not service.get("secrets")
+    user = re.findall(r"^USER (\d+)$", (DEPLOY / "docker" / "Dockerfile").read_text(), re.M)[-1]
+    assert f"chown -R {user}" in (ROOT / "docs" / "how-to" / "deploy.md").read_text()
+
+
+def test_a_pod_gets_no_variables_of_a_service_that_is_called_rolecall() -> None:
+    assert rendered({})["Deployment/jobs"]["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_the_jobs_of_the_monitor_and_of_compose_are_called_as_the_alerts_say() -> None:
+    made = rendered({"monitor": {"enabled": True}})
+    label = made["PodMonitor/jobs"]["spec"]["jobLabel"]
+    assert made["Deployment/jobs"]["spec"]["template"]["metadata"]["labels"][label] == "rolecall"
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yaml").read_text())["scrape_configs"]
+    assert [job["job_name"] for job in scraped] == ["rolecall"]
+    [down] = [rule["expr"] for rule in ALERTS if rule["alert"] == "RolecallDown"]
+    assert 'up{job="rolecall"}' in down
+
+
+def test_an_age_that_nobody_can_read_is_an_alert_too() -> None:
+    for rule in ALERTS:
+        for gauge in re.findall(r"time\(\) - (\w+_timestamp_seconds)", rule["expr"]):
+            assert f"{gauge} != {gauge}" in rule["expr"], rule["alert"]  # NaN
+
+
+def test_the_page_of_operations_names_the_stages_that_there_are() -> None:
+    done_without = set(re.findall(r"^\| `(\w+)` \|", PAGE.partition("## Degradations")[2].partition("\n## ")[0], re.M))
+    in_code: set[str] = set()
+    for path in (ROOT / "serving").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_stage = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            if is_stage and ast.unparse(node.func.value) == "stages" and node.func.attr in ("run", "degrade", "late"):
+                in_code.add(ast.literal_eval(node.args[0]))
+    assert done_without == in_code
+    for stage in re.findall(r'stage="(\w+)"', PAGE) + re.findall(r'degraded: \["(\w+)"\]', PAGE):
+        assert stage in in_code, stage
+
+
+@pytest.mark.parametrize("page", ["operations.md", "how-to/deploy.md", "how-to/secure.md"])
+def test_the_commands_that_a_page_names_are_there(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    named = re.findall(r"(?:`|^|sudo )rolecall ((?:[a-z][a-z-]* ?)+)", text, re.M)
+    named += re.findall(r"rolecall(?::local)? ((?:keys|features) [a-z-]+)", text)
+    for words in named:
+        group: Any = typer.main.get_command(app)
+        for word in words.split():
+            if not hasattr(group, "commands"):
+                break
+            assert word in group.commands, f"rolecall {words}"
+            group = group.commands[word]
+
+
+ALERT_CASES = {
+    # alert: (series and their values each minute, when, whether it fires)
+    "RolecallDown, its job is called otherwise": (
+        "RolecallDown",
+        {
+            'up{job="pods",instance="a"}': "1x10 0x200",
+            'rolecall_build_info{job="pods",instance="a"}': "1x10",
+            'rolecall_build_info{job="pods",instance="b"}': "1x200",
+        },
+        "30m",
+        1,
+    ),
+    "RolecallDown, nobody is scraped": ("RolecallDown", {'up{job="other",instance="b"}': "1x60"}, "30m", 1),
+    "RolecallDown, another program is down": (
+        "RolecallDown",
+        {'up{job="other",instance="b"}': "0x60", 'rolecall_build_info{job="rolecall",instance="a"}': "1x60"},
+        "30m",
+        0,
+    ),
+    "RolecallFeedStopped, for two hours": (
+        "RolecallFeedStopped",
+        {'rolecall_feed_running{instance="a",feed="f"}': "0x150", 'rolecall_changes_total{instance="a"}': "7x150"},
+        "2h",
+        1,
+    ),
+    "RolecallFeedStopped, no feed": ("RolecallFeedStopped", {'rolecall_changes_total{instance="a"}': "7x150"}, "2h", 0),
+    "RolecallFeaturesStale, never loaded": (
+        "RolecallFeaturesStale",
+        {'rolecall_features_materialized_timestamp_seconds{instance="a"}': " ".join(["NaN"] * 60)},
+        "40m",
+        1,
+    ),
+    "RolecallFeaturesStale, one of two": (
+        "RolecallFeaturesStale",
+        {
+            'rolecall_features_materialized_timestamp_seconds{instance="a"}': "0x3000",
+            'rolecall_features_materialized_timestamp_seconds{instance="b"}': "0+60x3000",
+        },
+        "40h",
+        1,
+    ),
+}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed")
+@pytest.mark.parametrize("case", ALERT_CASES)
+def test_an_alert_fires_when_it_should(case: str, tmp_path: Path) -> None:
+    alert, series, when, fires = ALERT_CASES[case]
+    written = tmp_path / "case.yaml"
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) or vector(0)',
+                "eval_time": when,
+                "exp_samples": [{"labels": "{}", "value": fires}],
+            }
+        ],
+    }
+    written.write_text(yaml.safe_dump({"rule_files": [str(DEPLOY / "prometheus" / "alerts.yaml")], "tests": [test]}))
+    found = subprocess.run(["promtool", "test", "rules", written], capture_output=True, text=True)
+    assert found.returncode == 0, found.stdout + found.stderr
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool (Debian's prometheus) is not installed")

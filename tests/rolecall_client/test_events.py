@@ -99,12 +99,15 @@ def test_an_answer_that_is_not_the_services_ends_no_thread_and_loses_nothing(str
 
 def test_a_batch_that_cannot_be_sent_is_lost_and_told_and_the_next_is_posted() -> None:
     lost: list[str] = []
-    with scripted(reply(1)) as server, Client(server.url, retries=ONCE) as client:
-        with EventBuffer(client, max_post=1, seconds=0.01, lost=lambda _, why: lost.append(why)) as buffer:
-            buffer.add({"job_id": "j1", "action": "view", "time": object()})  # type: ignore[typeddict-item]
-            until(lambda: buffer.counts.lost == 1)
-            buffer.add({"job_id": "j2", "action": "view"})
-            until(lambda: buffer.counts.accepted == 1)
+    with (
+        scripted(reply(1)) as server,
+        Client(server.url, retries=ONCE) as client,
+        EventBuffer(client, max_post=1, seconds=0.01, lost=lambda _, why: lost.append(why)) as buffer,
+    ):
+        buffer.add({"job_id": "j1", "action": "view", "time": object()})  # type: ignore[typeddict-item]
+        until(lambda: buffer.counts.lost == 1)
+        buffer.add({"job_id": "j2", "action": "view"})
+        until(lambda: buffer.counts.accepted == 1)
     assert len(lost) == 1 and "TypeError" in lost[0]
 
 
@@ -113,12 +116,15 @@ def test_a_lost_that_raises_is_counted_and_the_thread_goes_on(caplog: pytest.Log
         raise RuntimeError("no disk")
 
     refused = (413, {}, {"reason": "body_too_large", "message": "m"})
-    with scripted(refused, reply(1)) as server, Client(server.url, retries=ONCE) as client:
-        with EventBuffer(client, max_post=1, seconds=0.01, lost=lost) as buffer:
-            buffer.add({"job_id": "j1", "action": "view"})
-            until(lambda: buffer.counts.lost == 1)
-            buffer.add({"job_id": "j2", "action": "view"})
-            until(lambda: buffer.counts.accepted == 1)
+    with (
+        scripted(refused, reply(1)) as server,
+        Client(server.url, retries=ONCE) as client,
+        EventBuffer(client, max_post=1, seconds=0.01, lost=lost) as buffer,
+    ):
+        buffer.add({"job_id": "j1", "action": "view"})
+        until(lambda: buffer.counts.lost == 1)
+        buffer.add({"job_id": "j2", "action": "view"})
+        until(lambda: buffer.counts.accepted == 1)
     assert (buffer.counts.lost, buffer.counts.untold) == (1, 1)
     assert "no disk" in caplog.text and "body_too_large" in caplog.text
 

@@ -110,7 +110,7 @@ def test_a_job_that_the_feed_tells_of_is_found_ranked_changed_and_deleted(
     assert 'rolecall_changes_total{outcome="applied"} 3.0' in text
     assert 'rolecall_changes_total{outcome="unknown"} 1.0' in text
     assert "rolecall_change_seconds_count 4.0" in text
-    assert "rolecall_feed_running 1.0" in text
+    assert f'rolecall_feed_running{{feed="{feed}"}} 1.0' in text
 
 
 def test_a_vector_and_tokens_made_while_serving_are_those_of_the_batch_jobs(
@@ -215,7 +215,7 @@ def test_a_gap_stops_the_feed_says_so_and_no_more(live: tuple[Engine, httpx.Clie
     wait(lambda: "missing_changes" in client.get("/readyz").json()["feed"])
     assert "change 2 is missing" in client.get("/readyz").json()["feed"]
     assert by_words(client, "xylophonist").keys() == {"one"}
-    assert "rolecall_feed_running 0.0" in client.get("/metrics").text
+    assert f'rolecall_feed_running{{feed="{feed}"}} 0.0' in client.get("/metrics").text
     write(feed, 2, [upsert("two", "Bassoonist")])
     wait(has_applied(client, 3))
     wait(lambda: client.get("/readyz").json()["feed"] == RUNNING)

@@ -40,6 +40,12 @@ def test_every_series_of_a_running_service_is_described(client: httpx.Client, sh
         assert described.get(family.name.removesuffix("_created")), family.name
 
 
+def test_without_a_feed_nothing_says_that_it_stands(client: httpx.Client) -> None:
+    assert (
+        "rolecall_feed_running{" not in (text := client.get("/metrics").text) and "rolecall_feed_running 0" not in text
+    )
+
+
 def test_what_was_shown_is_counted_by_surface() -> None:
     metrics = Metrics()
     metrics.shown("search", [0.9, None, 0.15], [{"view": 0.5, "apply": 0.01}, {"view": 0.4}, {}])

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.errors import BadInput, NotReady
 from serving.access.caller import Buckets
-from serving.access.keys import KeyRing, new_key, read_keys, revoke_key
+from serving.access.keys import KeyRing, limit_key, new_key, read_keys, revoke_key
 from serving.access.tokens import BadToken, member_of, member_token, new_secret, read_secret
 from tests.make import refused
 
@@ -42,6 +42,30 @@ def test_a_ring_takes_new_keys_and_refuses_revoked_ones_without_a_restart(tmp_pa
     assert ring.find(second_secret) is not None
     revoke_key(path, first.name)
     assert ring.find(first_secret) is None and ring.find(second_secret) is not None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes another user's file")
+def test_a_file_of_another_user_stays_that_users_when_root_changes_it(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    new_key(path, "first", ["serve"])
+    os.chown(path, 10_001, 10_001)
+    new_key(path, "second", ["serve"])
+    revoke_key(path, "first")
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (10_001, 10_001, 0o600)
+
+
+def test_a_key_is_held_to_another_rate_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    key, secret = new_key(path, "site", ["serve"])
+    other, _ = new_key(path, "other", ["serve"])
+    ring = KeyRing(path)
+    assert limit_key(path, "site", 2.5).per_second == 2.5
+    assert ring.find(secret) == key.model_copy(update={"per_second": 2.5})
+    assert limit_key(path, key.id, 0) == key
+    assert read_keys(path).keys == (key, other)
+    with refused(BadInput, "nobody"):
+        limit_key(path, "nobody", 1.0)
 
 
 def test_a_broken_or_absent_file_locks_nobody_out_of_a_running_service(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
@@ -15,7 +17,7 @@ import pytest
 from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
 from serving.access.config import SecurityConfig
-from serving.access.keys import SCOPES, new_key, revoke_key
+from serving.access.keys import SCOPES, limit_key, new_key, revoke_key
 from serving.access.tokens import member_token, new_secret, read_secret
 from serving.config import ServeConfig
 from serving.engine import Engine
@@ -250,6 +252,35 @@ def test_a_name_that_is_not_this_machines_is_not_answered(client: httpx.Client) 
         assert answer.status_code == 400, name
     assert client.get("/healthz", headers={"Host": "evil.example"}).json()["reason"] == "unknown_host"
     assert client.get("/healthz", headers={"Host": "localhost:9"}).status_code == 200
+
+
+def test_probes_ask_by_address_whatever_names_members_ask_by(shared: tuple[Engine, str]) -> None:
+    config = ServeConfig(security=SecurityConfig(hosts=("jobs.example.com",)))
+    with running(shared[0], config=config) as url, httpx.Client(base_url=url) as client:
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert client.get(path).status_code == 200, path
+        assert client.get("/console").json()["reason"] == "unknown_host"
+        assert client.get("/healthz/..%2Fconsole").json()["reason"] == "unknown_host"
+        assert client.get("/openapi.json", headers={"Host": "Jobs.Example.com:443"}).status_code == 200
+
+
+def test_a_line_of_a_request_names_its_key_so_that_the_one_who_asks_too_much_is_found(
+    shared: tuple[Engine, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "keys.json"
+    key, secret = new_key(path, "site", ["serve"])
+    config = ServeConfig(security=SecurityConfig(keys=path))
+    with (
+        caplog.at_level(logging.INFO, "rolecall.service"),
+        running(shared[0], config=config) as url,
+        httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}) as client,
+    ):
+        assert client.post("/v1/search", json={"query": "nurse"}).status_code == 200
+        limit_key(path, key.id, 0.1)
+        assert [client.post("/v1/search", json={"query": "nurse"}).status_code for _ in range(2)] == [200, 429]
+    lines = [json.loads(record.getMessage()) for record in caplog.records if '"request"' in record.getMessage()]
+    assert [line["key"] for line in lines if line["path"] == "/v1/search"] == [key.id] * 2
+    assert secret not in caplog.text
 
 
 def test_every_answer_carries_the_headers_and_none_of_cors(client: httpx.Client) -> None:

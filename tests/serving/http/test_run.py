@@ -26,6 +26,7 @@ from feature_repo.store import apply
 from serving.engine import Engine
 from serving.http import run
 from serving.http.run import running, serve
+from serving.http.state import ContextPool, give_way
 from tests.make import refused
 
 
@@ -40,6 +41,18 @@ def another_bundle(workspace: Workspace) -> Path:
     shutil.copytree(source, folder)
     (folder / MANIFEST).write_text(manifest.model_dump_json())
     return folder
+
+
+def test_a_sandbox_that_forbids_to_give_way_stops_no_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def forbidden(*_: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.setpriority", forbidden)
+    with ContextPool(1, initializer=give_way) as pool:
+        assert pool.submit(lambda: 7).result() == 7
+    assert "gives_no_way" in caplog.text
 
 
 def test_a_bundle_that_reads_another_text_version_is_refused(workspace: Workspace) -> None:
