@@ -9,6 +9,7 @@ which what it assumes holds; models of rewards predict 60% of the truth, but for
 - `coverage`: share of logs whose 95% interval (members resampled) holds the true value; of `safe` intervals likewise.
 - `broken_overlap_flagged`: share of logs of a policy that puts the best jobs first and is asked about one that puts the
   worst first, of which the verdict is not to use the estimate.
+- another order of the jobs of a deterministic log is asked about: only the estimators that look at clicks answer.
 - `refused`: share of deterministic logs that are refused.
 - the obvious rival, the mean reward of the log as it is, is a system too; `error` is the mean distance from the truth.
 
@@ -46,6 +47,8 @@ CASES: tuple[tuple[str, People, Drawing, float], ...] = (
     ("pi", "alone", "independent", MODEL),
     ("mips", "family", FREE, MODEL),
     ("offcem", "family", FREE, MODEL),
+    ("cips", "clicks", FREE, MODEL),
+    ("cdr", "clicks", FREE, MODEL),
 )
 """Estimator, what rewards depend on, how lists are drawn, and the share of the truth that the model predicts."""
 
@@ -59,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name, people, drawing, model in CASES:
         rows += covered(name, people, drawing, model, options.runs, options.requests)
     rows += differences(options.runs, options.requests)
+    rows += reordered(options.runs, options.requests)
     for name in sorted(set(ESTIMATORS) - {"dm"}):
         rows += flagged(name, options.runs, options.requests)
     command = result_file.command_line("benchmarks.estimators")
@@ -110,21 +114,61 @@ def differences(runs: int, requests: int) -> list[dict[str, Any]]:
 
 def flagged(name: str, runs: int, requests: int) -> list[dict[str, Any]]:
     """How often a log that supports nothing is found out."""
-    market = Market("alone", seed=1)
+    people: People = "alone" if ESTIMATORS[name].random else "clicks"
+    market = Market(people, seed=1)
+    shown, turned, others = deterministic(market)
+    if not ESTIMATORS[name].random:
+        broken = [estimated(name, certain_log(market, shown, others, requests, s, MODEL), s) for s in range(runs)]
+        says = [estimate.verdict.says != "trust" for estimate in broken]
+        return [share("jobs that a deterministic log never shows", name, "broken_overlap_flagged", says)]
     best, worst = market.policy(12.0, market.attraction), market.policy(12.0, -market.attraction)
-    broken = [estimated(name, logged(market, best, worst, requests, seed, MODEL), seed) for seed in range(runs)]
-    certain = (market.policy(200.0, market.attraction) > 0.5).astype(np.float64)
-    refused = []
-    for seed in range(runs):
-        lists = logged(market, certain, certain, requests, seed, MODEL)
-        ones = np.ones_like(lists.logging)
-        lists = replace(lists, logging_at=ones, logging_family=ones)
-        refused.append(estimated(name, lists, seed).verdict.refuses)
+    broken = [estimated(name, logged(market, best, worst, requests, s, MODEL), s) for s in range(runs)]
     says = [estimate.verdict.says != "trust" for estimate in broken]
+    refused = [
+        estimated(name, certain_log(market, shown, turned, requests, s, MODEL), s).verdict.refuses for s in range(runs)
+    ]
     return [
         share("the other end of the list is asked about", name, "broken_overlap_flagged", says),
         share("a deterministic log", name, "refused", refused),
     ]
+
+
+def reordered(runs: int, requests: int) -> list[dict[str, Any]]:
+    """What is known of a deterministic log of which another order of the same jobs is asked about."""
+    market = Market("clicks", seed=1)
+    shown, turned, _ = deterministic(market)
+    truth, case = market.value(turned), "another order of the jobs of a deterministic log"
+    logs = [certain_log(market, shown, turned, requests, seed, MODEL) for seed in range(runs)]
+    rows = []
+    for name in ("cips", "cdr"):
+        found = [estimated(name, lists, seed) for seed, lists in enumerate(logs)]
+        rows.append(share(case, name, "coverage", [estimate.low <= truth <= estimate.high for estimate in found]))
+        rows.append(error(case, name, np.abs([estimate.value - truth for estimate in found])))
+    plain = [float(lists.rewards.sum(axis=1).mean()) for lists in logs]
+    return [*rows, error(case, "mean of the log", np.abs(np.array(plain) - truth))]
+
+
+def deterministic(market: Market) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Three policies without chance: the best jobs first, the same jobs the other way round, and the other jobs."""
+    first = market.attraction >= np.sort(market.attraction, axis=1)[:, [-PLACES]]
+    scores = market.attraction, 10.0 * first - market.attraction, -market.attraction
+    best, turned, others = (in_order(market, score) for score in scores)
+    return best, turned, others
+
+
+def in_order(market: Market, scores: np.ndarray) -> np.ndarray:
+    """The policy that shows the jobs of the highest scores ((KINDS, JOBS) float64), as `Market.policy` gives them."""
+    shown = np.argsort(-scores, axis=1)[:, :PLACES]
+    return np.cumprod(market.lists[None] == shown[:, None], axis=2).astype(np.float64)
+
+
+def certain_log(
+    market: Market, shown: np.ndarray, target: np.ndarray, requests: int, seed: int, model: float
+) -> LoggedLists:
+    """A log of a policy without chance, in which each list has the probability 1."""
+    lists = logged(market, shown, target, requests, seed, model)
+    ones = np.ones_like(lists.logging)
+    return replace(lists, logging=ones, logging_at=ones, logging_family=ones)
 
 
 def policies(market: Market) -> tuple[np.ndarray, np.ndarray]:
@@ -145,6 +189,9 @@ def with_probabilities(
     """A drawn log with everything that an estimator may need; the model of rewards is right where `model` is 1."""
     at = drawn.kinds, drawn.lists
     rest, before = market.rest(target)
+    jobs = market.lists[drawn.lists]
+    of_jobs = drawn.kinds[:, None], jobs
+    opened, opened_then = market.opened(target), market.opened(logging)
     expected = (target.prod(axis=2)[:, :, None] * market.means).sum(axis=1)
     return LoggedLists(
         members=drawn.members,
@@ -159,6 +206,12 @@ def with_probabilities(
         expected_rest=model * before[at],
         logging_family=market.at(logging, FAMILIES)[at],
         target_family=market.at(target, FAMILIES)[at],
+        clicks=drawn.clicks,
+        logging_click=opened_then[of_jobs],
+        target_click=opened[of_jobs],
+        target_clicks=opened.sum(axis=1)[drawn.kinds],
+        predicted_of_click=model * market.once_opened[of_jobs],
+        expected_of_clicks=model * (opened * market.once_opened).sum(axis=1)[drawn.kinds],
     )
 
 

@@ -17,8 +17,9 @@ FAMILIES = np.array([0, 0, 1, 1, 2, 2])
 SEEN = np.array([1.0, 0.7, 0.5])
 """How often a place is looked at."""
 
-People = Literal["alone", "cascade", "whole list", "family"]
-"""What a reward depends on: the job and its place; the jobs before it too; all jobs; the job's family and its place."""
+People = Literal["alone", "cascade", "whole list", "family", "clicks"]
+"""What a reward depends on: the job and its place; the jobs before it too; all jobs; the job's family and its place;
+whether the job was opened, for which alone its place matters, and the job."""
 Drawing = Literal["without replacement", "independent"]
 
 
@@ -31,12 +32,14 @@ class Drawn:
         kinds: (n,) int64, of the members.
         lists: (n,) int64, which of `Market.lists` was shown.
         rewards: (n, PLACES) float64, 0 or 1.
+        clicks: (n, PLACES) float64, 0 or 1: whether the job was opened; as the rewards where opening is no matter.
     """
 
     members: np.ndarray
     kinds: np.ndarray
     lists: np.ndarray
     rewards: np.ndarray
+    clicks: np.ndarray
 
 
 class Market:
@@ -46,6 +49,8 @@ class Market:
         lists: (L, PLACES) int64, all lists that may be drawn.
         means: (KINDS, L, PLACES) float64, mean rewards.
         attraction: (KINDS, JOBS) float64.
+        once_opened: (KINDS, JOBS) float64, the reward of an opened job in the mean.
+        openings: (KINDS, L, PLACES) float64, how often the job at a place is opened; where that is no matter, `means`.
     """
 
     def __init__(self, people: People, drawing: Drawing = "without replacement", seed: int = 0) -> None:
@@ -64,7 +69,11 @@ class Market:
             means = means * 0.4**before
         if people == "whole list":
             means = means * np.where(families[:, [-1]] == 0, 0.4, 1.0)
-        self.means = means
+        self.openings = self.means = means
+        self.once_opened = np.ones_like(attraction)
+        if people == "clicks":
+            self.once_opened = rng.uniform(0.1, 0.9, (KINDS, JOBS))
+            self.means = means * self.once_opened[:, self.lists]
 
     def policy(self, greed: float, scores: np.ndarray) -> np.ndarray:
         """(KINDS, L, PLACES) float64: probabilities of the job at each place given those before (Plackett-Luce).
@@ -100,6 +109,13 @@ class Market:
             found[:, :, k] = each[:, of_list]
         return found
 
+    def opened(self, policy: np.ndarray) -> np.ndarray:
+        """(KINDS, JOBS) float64: the probability that a job is shown and opened under a policy."""
+        weighted, found = policy.prod(axis=2)[:, :, None] * self.openings, np.zeros((KINDS, JOBS))
+        for job in range(JOBS):
+            found[:, job] = (weighted * (self.lists == job)).sum(axis=(1, 2))
+        return found
+
     def rest(self, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Two (KINDS, L, PLACES) float64: mean rewards of place k and after it, given the jobs up to place k, and given
         those before it."""
@@ -126,5 +142,6 @@ class Market:
         kinds = members % KINDS
         edges = policy.prod(axis=2).cumsum(axis=1)
         lists = (rng.uniform(size=(requests, 1)) * edges[kinds, -1:] > edges[kinds]).sum(axis=1)
-        rewards = rng.uniform(size=(requests, PLACES)) < self.means[kinds, lists]
-        return Drawn(members, kinds, lists, rewards.astype(np.float64))
+        chance = rng.uniform(size=(requests, PLACES))
+        rewards, clicks = chance < self.means[kinds, lists], chance < self.openings[kinds, lists]
+        return Drawn(members, kinds, lists, rewards.astype(np.float64), clicks.astype(np.float64))

@@ -25,7 +25,8 @@ class Estimate(NamedTuple):
         value: Mean reward of a request; NaN where it refuses.
         low: Lower end of the interval, from resampled members.
         high: Upper end.
-        safe_low: Lower end of an interval that holds at every moment and for any distribution of weights; wider.
+        safe_low: Lower end of an interval that holds at every moment and for any distribution of weights; wider. It is
+            of a log that was drawn at random: otherwise it says nothing, from 0 to the largest reward.
         safe_high: Upper end.
         requests: How many of them were logged.
         support: Whether the log supports the estimate.
@@ -70,7 +71,7 @@ class Adder:
         self._sums = _added(self._sums, bucket_sums(lists.members, self._estimator.columns(lists)))
         weights = self._estimator.weights(lists)
         self._support = self._support.with_lists(lists, weights)
-        if weights.shape[1] and len(lists):
+        if self._estimator.random and len(lists):
             weight = lists.ratios()[:, -1]
             self._bets.add(weight * reward / self._most, weight * (1 - reward / self._most))
 

@@ -295,11 +295,52 @@ class ConjunctEffect(Families):
         return _mean((error + lists.expected).sum(axis=1))
 
 
+class ClickPropensity(Estimator):
+    """Rewards of opened jobs, each weighted by how much more probable it is opened under the policy in question.
+
+    Chance comes from people, who do not open every job that they are shown, so that the log may be of a policy that
+    leaves nothing to it. Source: Tanaka et al., Off-policy evaluation for ranking policies under deterministic logging
+    policies (ICLR 2026, arXiv 2603.21485), CIPS.
+    """
+
+    name = "cips"
+    assumes = "what comes of an opened job depends on the job alone, and the model of what is opened is right"
+    needs: ClassVar[tuple[str, ...]] = ("clicks", "logging_click", "target_click", "target_clicks")
+    random = False
+
+    def _columns(self, lists: LoggedLists) -> list[np.ndarray]:
+        return _mean((self._of_clicks(lists) * lists.rewards).sum(axis=1))
+
+    def weights(self, lists: LoggedLists) -> np.ndarray:
+        weighted = (self._of_clicks(lists) * np.asarray(lists.clicks)).sum(axis=1)
+        return (weighted / np.asarray(lists.target_clicks))[:, None]
+
+    def _of_clicks(self, lists: LoggedLists) -> np.ndarray:
+        """(n, K) the weight of each job if it was opened."""
+        return np.asarray(lists.target_click) / np.asarray(lists.logging_click)
+
+
+class ClickDoublyRobust(ClickPropensity):
+    """What a model predicts of opened jobs, corrected by the error that it makes on those of the log.
+
+    Source: as `cips`, CDR.
+    """
+
+    name = "cdr"
+    needs = (*ClickPropensity.needs, "predicted_of_click", "expected_of_clicks")
+
+    def _columns(self, lists: LoggedLists) -> list[np.ndarray]:
+        assert lists.predicted_of_click is not None and lists.expected_of_clicks is not None
+        error = self._of_clicks(lists) * (lists.rewards - np.asarray(lists.clicks) * lists.predicted_of_click)
+        return _mean(error.sum(axis=1) + lists.expected_of_clicks)
+
+
 ESTIMATORS: Mapping[str, type[Estimator]] = {
     kind.name: kind
     for kind in (
         Match, DirectMethod, InversePropensity, SelfNormalised, Clipped, DoublyRobust, SwitchDoublyRobust,
         ShrunkDoublyRobust, PerPlace, Cascade, CascadeDoublyRobust, PseudoInverse, Families, ConjunctEffect,
+        ClickPropensity, ClickDoublyRobust,
     )
 }  # fmt: skip
 """Name -> estimator."""

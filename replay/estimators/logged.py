@@ -8,7 +8,11 @@ import numpy as np
 
 from contracts.errors import BadInput
 
-_PROBABILITIES = ("logging", "target", "logging_at", "target_at", "logging_family", "target_family")
+_PROBABILITIES = (
+    "logging", "target", "logging_at", "target_at", "logging_family", "target_family", "logging_click", "target_click",
+)  # fmt: skip
+_OF_REQUESTS = ("members", "support", "target_clicks", "expected_of_clicks")
+"""Fields with one number a request; the others have one a place."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,13 @@ class LoggedLists:
             k, given the jobs before it.
         logging_family: (n, K) float64, the probability that a job of the shown one's family stands at place k.
         target_family: (n, K) float64, the same under the policy in question.
+        clicks: (n, K) float64, 1 where the job was opened, else 0; what was not opened brings nothing.
+        logging_click: (n, K) float64, the probability that the shown job is opened, wherever the logging policy puts
+            it and whether or not it does.
+        target_click: (n, K) float64, the same under the policy in question; 0 where it would not show the job.
+        target_clicks: (n,) float64, how many jobs are opened of a request under the policy in question, in the mean.
+        predicted_of_click: (n, K) float64, the reward that a model predicts of the shown job once it is opened.
+        expected_of_clicks: (n,) float64, the rewards that the model predicts of a request under the policy in question.
         support: (n,) float64, of the lists that the policy in question may show, the share that the logging policy may
             show too.
     """
@@ -47,6 +58,12 @@ class LoggedLists:
     expected_rest: np.ndarray | None = None
     logging_family: np.ndarray | None = None
     target_family: np.ndarray | None = None
+    clicks: np.ndarray | None = None
+    logging_click: np.ndarray | None = None
+    target_click: np.ndarray | None = None
+    target_clicks: np.ndarray | None = None
+    predicted_of_click: np.ndarray | None = None
+    expected_of_clicks: np.ndarray | None = None
     support: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -60,13 +77,17 @@ class LoggedLists:
             value = getattr(self, field.name)
             if value is None:
                 continue
-            shape = (n,) if field.name in ("members", "support") else (n, *self.rewards.shape[1:])
+            shape = (n,) if field.name in _OF_REQUESTS else (n, *self.rewards.shape[1:])
             if value.shape != shape or value.ndim > 2:
                 raise BadInput(f"{value.shape} where {shape} belongs", where=field.name, cure="give each request a row")
             if field.name != "members" and not np.isfinite(value).all():
                 raise BadInput("a value that is no number", where=field.name, cure="leave such requests out")
         for name in _PROBABILITIES:
             self._check_probability(name, least_open=name.startswith("logging"))
+        if self.clicks is not None and ((self.rewards > 0) & (self.clicks == 0)).any():
+            row, place = np.argwhere((self.rewards > 0) & (self.clicks == 0))[0]
+            problem = f"place {place + 1} of request {row} brought {self.rewards[row, place]:.3g} and was not opened"
+            raise BadInput(problem, where="clicks", cure="count as opened what something came of")
 
     def _check_probability(self, name: str, least_open: bool) -> None:
         value = getattr(self, name)

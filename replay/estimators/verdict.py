@@ -113,7 +113,7 @@ class Support:
             reason = "every list was certain to be shown, so that the log tells of no other: let the service explore"
             return Verdict("do not use", (reason,), refuses=True)
         bad, doubtful = [], []
-        if self.overlap is not None and self.overlap < LEAST_OVERLAP and needs_random:
+        if self.overlap is not None and self.overlap < LEAST_OVERLAP and self.has_weights:
             bad.append(f"the log may show {self.overlap:.0%} of the lists in question; {LEAST_OVERLAP:.0%} are needed")
         if self.has_weights:
             error = np.sqrt(max(self.squares / self.requests - self.mean_weight**2, 0.0) / self.requests)

@@ -24,7 +24,11 @@ def in_the_mean(market: Market, name: str, model: float) -> float:
     logging, target = policies(market)
     kinds, lists = map(np.ravel, np.indices((KINDS, len(market.lists))))
     everything = with_probabilities(
-        market, Drawn(kinds, kinds, lists, market.means[kinds, lists]), logging, target, model
+        market,
+        Drawn(kinds, kinds, lists, market.means[kinds, lists], market.openings[kinds, lists]),
+        logging,
+        target,
+        model,
     )
     estimator = ESTIMATORS[name]()
     shown = logging.prod(axis=2)[kinds, lists]
@@ -49,6 +53,7 @@ FREE = "without replacement"
         ("pi", "alone", "independent", 0.6),
         ("mips", "family", FREE, 0.6),
         ("offcem", "family", FREE, 0.6),
+        ("cips", "clicks", FREE, 0.6),
     ],
 )
 def test_an_estimator_is_right_where_what_it_assumes_holds(
@@ -79,7 +84,7 @@ def test_a_difference_of_two_policies_is_right_in_the_mean() -> None:
     logging, first = policies(market)
     second = market.policy(2.0, market.attraction)
     kinds, lists = map(np.ravel, np.indices((KINDS, len(market.lists))))
-    everything = Drawn(kinds, kinds, lists, market.means[kinds, lists])
+    everything = Drawn(kinds, kinds, lists, market.means[kinds, lists], market.openings[kinds, lists])
     one, other = (with_probabilities(market, everything, logging, target, 1.0) for target in (first, second))
     sums = logging.prod(axis=2)[kinds, lists] @ difference_columns(one, other)
     assert difference_value(sums) == pytest.approx(market.value(first) - market.value(second), rel=1e-9)
@@ -102,7 +107,7 @@ def test_the_variate_of_a_difference_takes_the_level_of_rewards_out() -> None:
     market = Market("alone", seed=1)
     logging, first = policies(market)
     drawn = market.draw(logging, 500, seed=3)
-    same = replace(drawn, rewards=np.ones_like(drawn.rewards))
+    same = replace(drawn, rewards=np.ones_like(drawn.rewards), clicks=np.ones_like(drawn.rewards))
     one, other = (
         with_probabilities(market, same, logging, target, 1.0)
         for target in (first, market.policy(2.0, market.attraction))

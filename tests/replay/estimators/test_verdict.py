@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.estimators import logged
+from benchmarks.estimators import certain_log, deterministic, logged
 from contracts.errors import BadInput
 from replay.estimators.estimate import Adder, Bets, Estimate
 from replay.estimators.estimators import ESTIMATORS
@@ -35,7 +35,7 @@ def test_a_log_with_support_is_trusted() -> None:
     assert estimated(lists_of(CALM, MARKET.policy(2.0, MARKET.attraction))).verdict.says == "trust"
 
 
-@pytest.mark.parametrize("name", sorted(set(ESTIMATORS) - {"dm"}))
+@pytest.mark.parametrize("name", sorted(name for name, kind in ESTIMATORS.items() if kind.random))
 def test_a_deterministic_log_tells_nothing_of_other_lists(name: str) -> None:
     best = (MARKET.policy(200.0, MARKET.attraction) > 0.5).astype(float)
     lists = lists_of(best, best)
@@ -47,6 +47,22 @@ def test_a_deterministic_log_tells_nothing_of_other_lists(name: str) -> None:
 def test_a_model_answers_for_a_deterministic_log() -> None:
     best = (MARKET.policy(200.0, MARKET.attraction) > 0.5).astype(float)
     assert not math.isnan(estimated(lists_of(best, best), "dm").value)
+
+
+@pytest.mark.parametrize("name", ["cips", "cdr"])
+def test_clicks_tell_of_a_deterministic_log_what_another_order_of_its_jobs_brings(name: str) -> None:
+    market = Market("clicks", seed=1)
+    shown, turned, others = deterministic(market)
+    found = estimated(certain_log(market, shown, turned, 3_000, 1, 0.6), name)
+    assert found.verdict.says == "trust" and found.low <= market.value(turned) <= found.high
+    assert abs(market.value(turned) - market.value(shown)) > 0.03
+    assert estimated(certain_log(market, shown, others, 3_000, 1, 0.6), name).verdict.says == "do not use"
+
+
+def test_what_was_not_opened_brings_nothing() -> None:
+    lists = lists_of(CALM, CALM)
+    with refused(BadInput, "not opened", where="clicks"):
+        replace(lists, clicks=np.zeros_like(lists.rewards))
 
 
 @pytest.mark.parametrize("name", ["ips", "snips", "dr", "rips"])
@@ -107,7 +123,7 @@ def test_a_field_that_is_needed_is_named() -> None:
 def test_a_reward_above_the_stated_most_is_refused() -> None:
     lists = lists_of(CALM, CALM, 10)
     with refused(BadInput, "0 to 3", where="rewards"):
-        estimated(replace(lists, rewards=lists.rewards + 3))
+        estimated(replace(lists, rewards=lists.rewards + 3, clicks=None))
 
 
 def test_all_rewards_of_zero_are_a_value_of_zero() -> None:
