@@ -179,6 +179,11 @@ class Workspace:
         return self.root / "replay"
 
     @property
+    def replay_runs(self) -> Path:
+        """Past requests asked again (`rolecall replay run`): one folder a run, and in `diffs` one a pair of runs."""
+        return self.root / "replay_runs"
+
+    @property
     def export_metrics(self) -> Path:
         """Figures of the last bundle; they and those of replay stand where DVC compares runs by them."""
         return self.root / "metrics" / "export.json"

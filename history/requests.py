@@ -15,8 +15,10 @@ it came before the held-out requests as well, all of them or, in the second way,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -113,10 +115,71 @@ def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> 
     drawn = _draw(requests, lists, seed)
     jobs = _jobs(rows.join(drawn.select("list_id"), on="list_id", how="semi"), _told(events))
     of_members = requests.filter(~pl.col("shown")).join(drawn.select("person").unique(), on="person", how="semi")
-    history: dict[str, list[tuple[str, bool]]] = {}
-    for person, job, where in of_members.sort("time", "list_id").select("person", "job_id", "split").iter_rows():
-        history.setdefault(person, []).append((job, where == "test"))
+    history = _opened_by(of_members)
     return [_request(row, jobs[row["list_id"]], history.get(row["person"], [])) for row in drawn.iter_rows(named=True)]
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which past requests are asked again; all conditions must hold.
+
+    Attributes:
+        splits: Of these splits alone; () for all.
+        start: At or after it.
+        end: Before it.
+        ids: Of these ids alone; None for all.
+        most: An even sample of so many where there are more.
+        seed: Of the sample.
+        within: An outcome later than so long after its impression is not counted; None: all are.
+    """
+
+    splits: tuple[str, ...] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+    ids: Collection[str] | None = None
+    most: int = 2_000
+    seed: int = 0
+    within: timedelta | None = None
+
+
+EARLY, LATE = "before its impression", "later than the window"
+
+
+def requests_again(events: pl.DataFrame, which: Which) -> tuple[list[PastRequest], Counter[str]]:
+    """Past requests to ask again, whatever came of them, with all outcomes that are known now.
+
+    They are drawn evenly, regardless of what followed, so that means over them hold for all.
+
+    Args:
+        events: EVENT_COLUMNS, each event once.
+        which: Of them.
+
+    Returns:
+        The requests by time, and how many outcomes of theirs are not counted, by cause: `EARLY`, as of clocks that
+        differ, and `LATE`.
+    """
+    events = with_lists(events)
+    requests = _split(_shown_requests(events), _opened_requests(events))
+    wanted = [pl.lit(True)]
+    wanted += [pl.col("split").is_in(which.splits)] if which.splits else []
+    wanted += [pl.col("time") >= which.start] if which.start else []
+    wanted += [pl.col("time") < which.end] if which.end else []
+    wanted += [] if which.ids is None else [pl.col("list_id").is_in(list(which.ids))]
+    lot = pl.Series("lot", [_hash(f"{which.seed}/{name}") for name in requests["list_id"]], dtype=pl.Float64)
+    drawn = requests.with_columns(lot).filter(pl.all_horizontal(wanted)).sort("lot").head(which.most)
+    rows = _belonging(events, drawn)
+    acts, since = pl.col("action") != "impression", pl.col("time") - pl.coalesce("first", "asked")
+    early = acts & (since < timedelta(0))
+    late = acts & (since > which.within) if which.within is not None else pl.lit(False)
+    apart = Counter({EARLY: len(rows.filter(early)), LATE: len(rows.filter(late))})
+    jobs = _jobs(rows.filter(~early & ~late).select(events.columns), _told(events))
+    members = requests.filter(~pl.col("shown")).join(drawn.select("person").unique(), on="person", how="semi")
+    history = _opened_by(members)
+    found = [
+        _request(row, jobs.get(row["list_id"], ()), history.get(row["person"], []))
+        for row in drawn.sort("time", "list_id").iter_rows(named=True)
+    ]
+    return found, +apart
 
 
 def end_of_training(events: pl.DataFrame) -> datetime | None:
@@ -207,11 +270,29 @@ def _by_member(requests: pl.DataFrame) -> pl.DataFrame:
     return requests.with_columns(pl.when(several).then("end").alias("end")).drop("_place_of_last")
 
 
+def _opened_by(opened: pl.DataFrame) -> dict[str, list[tuple[str, bool]]]:
+    """Person -> the jobs that they opened outside lists, by time, and whether each is held out."""
+    history: dict[str, list[tuple[str, bool]]] = {}
+    for person, job, where in opened.sort("time", "list_id").select("person", "job_id", "split").iter_rows():
+        history.setdefault(person, []).append((job, where == "test"))
+    return history
+
+
 def _outcomes(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     """The impressions and outcomes of requests with the `list_id` of each, as the head of this module says.
 
     A job that was not shown counts from its request's time on.
     """
+    rows = _belonging(events, requests)
+    impression = pl.col("action") == "impression"
+    follows = impression | (pl.col("time") >= pl.coalesce("first", "asked"))
+    end = pl.when(pl.col("split") == "train").then("end")
+    known = (pl.col("time") == pl.col("asked")) | (pl.col("time") < end).fill_null(True)
+    return rows.filter(follows & known).select(events.columns)
+
+
+def _belonging(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+    """All events of requests, with `asked`, `split` and `end` of the request, and `first`: when the job was shown."""
     impression, keys = pl.col("action") == "impression", ["list_id", "job_id"]
     asked = requests.select("list_id", "shown", pl.col("time").alias("asked"), "split", "end")
     named = events.filter(pl.col("list_id") != "").join(asked.filter("shown").drop("shown"), on="list_id")
@@ -223,11 +304,7 @@ def _outcomes(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     loose = loose.join(asked.drop("shown"), on="list_id").with_columns(
         pl.lit(None, events.schema["time"]).alias("first")
     )
-    rows = pl.concat([named, loose.select(named.columns)])
-    follows = impression | (pl.col("time") >= pl.coalesce("first", "asked"))
-    end = pl.when(pl.col("split") == "train").then("end")
-    known = (pl.col("time") == pl.col("asked")) | (pl.col("time") < end).fill_null(True)
-    return rows.filter(follows & known).select(events.columns)
+    return pl.concat([named, loose.select(named.columns)])
 
 
 def _told(events: pl.DataFrame) -> frozenset[str]:

@@ -1,4 +1,6 @@
-"""Cohorts of held-out requests: by the length of the query, the member's occupation, their history, and the surface."""
+"""Cohorts of past requests: by surface, length of the query, language, and the member's history, occupation, level and
+region.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
+import pyarrow.compute as pc
 
 from contracts.tables import latest, parts, read_table
+from contracts.text.language import language_of
+from contracts.text.places import read_place
 from contracts.text.words import words
 from contracts.workspace import Workspace
 from policy.rubric.titles import TitleReader
@@ -41,10 +46,18 @@ def cohorts(
         requests: n requests to retrieval, in the same order.
         policy: Whose table of work says what occupation a title is of; None: occupations are not known.
     """
-    kinds = {"query": [_step(len(words(request.query)), _QUERY) for request in held]}
+    kinds = {
+        "query": [_step(len(words(request.query)), _QUERY) for request in held],
+        "seniority": [str((request.member or {}).get("seniority") or "") for request in requests],
+        "region": [_region(request) for request in requests],
+        "language": [_language(request) for request in requests],
+    }
     if parts(workspace.records / "events"):
         columns = ["id", "time", "request_id", "member_id", "surface", "action"]
-        events = pl.DataFrame(latest(read_table(workspace.records / "events", columns), "id", "time"))
+        members, ids = list({one.member_id for one in held}), [one.request_id for one in held]
+        concerned = pc.field("member_id").isin(members) | pc.field("request_id").isin(ids) | pc.field("id").isin(ids)
+        table = read_table(workspace.records / "events", columns, concerned)
+        events = pl.DataFrame(latest(table, "id", "time"))
         kinds |= {"history": _history(events, held), "surface": _surfaces(events, held)}
     if policy is not None:
         titles = TitleReader(policy)
@@ -101,6 +114,18 @@ def _surfaces(events: pl.DataFrame, held: Sequence[HeldOut]) -> list[str]:
     for key in ("id", "request_id"):
         logged |= dict(events.filter(pl.col(key).is_in(ids)).select(key, "surface").iter_rows())
     return [logged.get(request, "") or "" for request in ids]
+
+
+def _region(request: Request) -> str:
+    place = read_place(request.location)
+    return place.region or place.country
+
+
+def _language(request: Request) -> str:
+    """Of the query, else of what the member writes; empty where neither says anything."""
+    member = request.member or {}
+    text = request.query or " ".join(str(member.get(name) or "") for name in ("headline", "summary"))
+    return language_of(text) if text.strip() else ""
 
 
 def _field_of_work(titles: TitleReader, request: Request) -> str:

@@ -45,16 +45,37 @@ class PastIndex:
 def past_index(
     workspace: Workspace, cut: datetime, item_encoder: ItemEncoder, encoder: TextEncoder
 ) -> Iterator[PastIndex]:
-    """The jobs as they were at `cut`; jobs that came later as they were at first.
+    """The jobs as they were at `cut`, as `find_past_index`; what is written for it is gone when the context ends."""
+    with tempfile.TemporaryDirectory(prefix="rolecall-replay-") as scratch:
+        folder, known_from = find_past_index(workspace, cut, item_encoder, encoder, workspace.index, Path(scratch))
+        yield PastIndex(JobIndex.load(folder), known_from)
 
-    Where these are today's versions of all jobs, it is the current index. Else an index is written with the same knobs
-    and links to a scratch folder, which is gone when the context ends.
+
+def find_past_index(
+    workspace: Workspace,
+    cut: datetime,
+    item_encoder: ItemEncoder,
+    encoder: TextEncoder,
+    like: Path,
+    scratch: Path,
+    any_bundle: bool = False,
+) -> tuple[Path, Mapping[str, datetime]]:
+    """The folder of an index of the jobs as they were at `cut`; jobs that came later as they were at first.
+
+    Where these are today's versions of all jobs it is `like`. Else, and where that is of another bundle, an index is
+    written with the same knobs and links.
 
     Args:
         workspace: Holds the records, texts and vectors of all versions.
-        cut: The time of the first held-out request.
+        cut: The time of the first request.
         item_encoder: Encodes item tokens of versions that have none stored.
         encoder: Encodes vectors of versions that have none stored.
+        like: An index, whose knobs and links are taken.
+        scratch: Where an index is written.
+        any_bundle: Whether `like` may be of another bundle; else that is found by whoever checks the index.
+
+    Returns:
+        The folder, and the jobs that it would offer before they were known, with when they became known.
 
     Raises:
         NotReady: Jobs were never encoded.
@@ -65,23 +86,23 @@ def past_index(
     # The text says since when a job counts as known: a first record may be trusted back (`beam_jobs.verbalize`).
     have_text = set(texts[JOB_KEY].unique().to_pylist())
     later = {job: time for job, time in records.known_from.items() if job not in have_text} | of_texts.known_from
-    if records.all_newest and of_texts.all_newest:
-        index = JobIndex.load(workspace.index)
-        yield PastIndex(index, _not_guarded(index, later))
-        return
-    log.info("replay: job texts changed after %s; building the index as of then", cut.isoformat())
-    served = read_index_manifest(workspace.index)
+    served, bundle = read_index_manifest(like), item_encoder.manifest.version
+    other = any_bundle and served.bundle_version != bundle
+    if records.all_newest and of_texts.all_newest and not other:
+        return like, _not_guarded(JobIndex.load(like), later)
+    if other:
+        log.info("replay: index %s is of another bundle; building one like it for %s", served.version, bundle)
+    else:
+        log.info("replay: job texts changed after %s; building the index as of then", cut.isoformat())
     tables = _tables(workspace, jobs.take(records.rows), texts.take(of_texts.rows), item_encoder, encoder)
-    with tempfile.TemporaryDirectory(prefix="rolecall-replay-") as scratch:
-        folder = write_index(
-            tables,
-            Path(scratch),
-            terms=served.terms,
-            retrieval=served.retrieval,
-            links=workspace.index / "links" if served.links else None,
-        )
-        index = JobIndex.load(folder)
-        yield PastIndex(index, _not_guarded(index, later))
+    folder = write_index(
+        tables,
+        scratch,
+        terms=served.terms,
+        retrieval=served.retrieval,
+        links=like / "links" if served.links else None,
+    )
+    return folder, _not_guarded(JobIndex.load(folder), later)
 
 
 def _not_guarded(index: JobIndex, known_from: Mapping[str, datetime]) -> Mapping[str, datetime]:
@@ -140,9 +161,13 @@ def _tables(
         _encoded(texts, encode, _stored(workspace.features / JOB_VECTOR, "vector_hash", column, texts, made_here))
         for encode, column in ((encode_jobs, "vector"), (encode_job_titles, "title_vector"))
     )
-    tokens = _encoded(
-        texts, encode_items, _stored(workspace.items / manifest.version, "text_hash", "tokens", texts)
-    ).astype(np.float16)
+    folder = workspace.items / manifest.version
+    if parts(folder):
+        stored = _stored(folder, "text_hash", "tokens", texts)
+    else:
+        log.info("index: bundle %s has no item tokens stored; %s texts are encoded", manifest.version, texts.num_rows)
+        stored = {}
+    tokens = _encoded(texts, encode_items, stored).astype(np.float16)
     return IndexTables(
         jobs=jobs.drop_columns("text_row"),
         text_hashes=texts["text_hash"].to_pylist(),

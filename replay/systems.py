@@ -101,7 +101,7 @@ def end_to_end_runs(
             titles = encode_all_titles(ranker.encoder, block)
         dense = vectors @ np.asarray(index.vectors).T
         for i, (outcome, request) in enumerate(zip(held[start : start + size], block, strict=True)):
-            gains = _gains(index, outcome)
+            gains = gains_of(index, outcome)
             mask = index.mask(request, rules)
             popular = index.activity.popularity(request.time)
             words = index.term_shares(request)
@@ -110,14 +110,14 @@ def end_to_end_runs(
             if observe is not None:
                 observe(start + i, mask, candidates, ranked)
             orders = {
-                POPULARITY: _best(popular, mask & (popular > 0), gains),
-                BM25: _best(words, mask & (words > 0), gains),
-                ENCODER_ALONE: _best(dense[i], mask, gains),
-                RETRIEVAL: _first(candidates.rows, candidates.fused, gains),
-                WHOLE: _first(*as_shown(index, ranked), gains),
+                POPULARITY: best(popular, mask & (popular > 0), gains),
+                BM25: best(words, mask & (words > 0), gains),
+                ENCODER_ALONE: best(dense[i], mask, gains),
+                RETRIEVAL: first(candidates.rows, candidates.fused, gains),
+                WHOLE: first(*as_shown(index, ranked), gains),
             }
-            for system, (best, scores) in orders.items():
-                runs[system][outcome.request_id] = ([index.ids[row] for row in best], scores)
+            for system, (rows, scores) in orders.items():
+                runs[system][outcome.request_id] = ([index.ids[row] for row in rows], scores)
             progress.add()
     return runs
 
@@ -132,7 +132,7 @@ def as_shown(index: JobIndex, ranked: Ranked) -> tuple[np.ndarray, np.ndarray]:
     return ranked.rows[places], scores if (np.diff(scores) <= 0).all() else -np.arange(len(places), dtype=np.float64)
 
 
-def _gains(index: JobIndex, outcome: HeldOut) -> np.ndarray:
+def gains_of(index: JobIndex, outcome: HeldOut) -> np.ndarray:
     """(n,) int8 gain of each job of the index; a job that the index lacks is a miss for every system."""
     gains = np.zeros(len(index), np.int8)
     for job, gain in outcome.gains.items():
@@ -140,13 +140,13 @@ def _gains(index: JobIndex, outcome: HeldOut) -> np.ndarray:
     return gains
 
 
-def _best(scores: np.ndarray, mask: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def best(scores: np.ndarray, mask: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first of the jobs in `mask`, all three (n,) by row of the index."""
     rows = np.flatnonzero(mask)
-    return _first(rows, scores[rows], gains)
+    return first(rows, scores[rows], gains)
 
 
-def _first(rows: np.ndarray, scores: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def first(rows: np.ndarray, scores: np.ndarray, gains: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The first `DEPTH` of (m,) rows by their scores (m,); gains: (n,) by row of the index."""
     order = order_against(scores, gains[rows], DEPTH)
     return rows[order], strictly_falling(scores[order])

@@ -6,13 +6,14 @@ the relevant jobs of a tie last: every evaluator then reads the same order, and 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import numpy as np
 
-from contracts.errors import BadInput
+from contracts.errors import BadInput, UnreadableFile
 from contracts.versions import staged_file
 
 Qrels = Mapping[str, Mapping[str, int]]
@@ -87,6 +88,43 @@ def write_qrels(path: Path, qrels: Qrels) -> None:
             for job, gain in gains.items()
         ),
     )
+
+
+def read_run(path: Path) -> dict[str, RankedList]:
+    """The answers in a TREC run file, each request's jobs by falling score; of equal scores the file's order holds.
+
+    Raises:
+        BadInput: A line is no `request Q0 job rank score tag`, its score is no number, or a job stands twice.
+        UnreadableFile: The file holds no line.
+    """
+    found: dict[str, dict[str, float]] = {}
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file, start=1):
+            fields = line.split()
+            if not fields:
+                continue
+            where, cure = f"{path}, line {number}", "write `request Q0 job rank score tag`"
+            if len(fields) != 6:
+                raise BadInput(f"{len(fields)} fields", where=where, cure=cure)
+            request, _, job, _, score, _ = fields
+            try:
+                value = float(score)
+            except ValueError:
+                raise BadInput(f"score {score[:40]!r} is no number", where=where, cure=cure) from None
+            if math.isnan(value):
+                raise BadInput("score NaN", where=where, cure="give each job a score")
+            of = found.setdefault(decode(request), {})
+            if decode(job) in of:
+                raise BadInput(
+                    f"job {decode(job)!r} stands twice in {decode(request)!r}", where=where, cure="name it once"
+                )
+            of[decode(job)] = value
+    if not found:
+        raise UnreadableFile("no line in it", where=str(path), cure="give a run file with answers")
+    return {
+        request: (sorted(of, key=of.__getitem__, reverse=True), strictly_falling(np.sort(list(of.values()))[::-1]))
+        for request, of in found.items()
+    }
 
 
 def decode(name: str) -> str:

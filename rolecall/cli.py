@@ -62,7 +62,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     index.shares,
     serve.serve,
     drift.drift,
-    replay.replay,
     recipe.run,
 )
 BEAM_COMMANDS: tuple[Callable[..., None], ...] = (data.ingest, data.verbalize, data.activity, data.embed, data.label)
@@ -76,6 +75,7 @@ app.add_typer(train.train, name="train")
 app.add_typer(models.models, name="models")
 app.add_typer(recipe.recipe, name="recipe")
 app.add_typer(links.links, name="links")
+app.add_typer(replay.replay, name="replay")
 app.add_typer(rules.rules, name="rules")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(golden.golden, name="golden")

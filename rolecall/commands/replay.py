@@ -1,17 +1,34 @@
-"""The command that ranks past requests with every system: `rolecall replay`."""
+"""The commands that ask past requests again: `rolecall replay`, and `run`, `diff` and `list` below it."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from contracts.errors import BadInput
 from contracts.workspace import RAW, Workspace
-from rolecall.options import DEFAULT, WorkspaceOption, params_of
+from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
+
+if TYPE_CHECKING:
+    from replay.runs.run import Asked
+
+OrderBy = Literal["blend", "relevance", "retrieval"]
+
+replay = typer.Typer(
+    invoke_without_command=True,
+    rich_markup_mode="markdown",
+    help="""Ask the past again: which order would have been better.
+
+    Without a command it is the recipe's stage: the held-out requests by every system, in `report.html`. `run` asks any
+    bundle, index, rules or baseline, `diff` compares two runs and ends in an exit code, `list` names the runs.""",
+)
 
 
-def replay(
+@replay.callback()
+def evaluate(
     context: typer.Context,
     workspace: WorkspaceOption = DEFAULT,
     truth: Annotated[Path | None, typer.Option(help="A simulated market's folder; the workspace's own if any.")] = None,
@@ -20,8 +37,10 @@ def replay(
     ] = None,
 ) -> None:
     """Rank the held-out requests with every system, as things were then, and write `report.html`."""
+    if context.invoked_subcommand is not None:
+        return
     from policy import load_policy
-    from replay.run import replay as evaluate
+    from replay.run import replay as evaluate_all
 
     market = truth or workspace / RAW
     params = params_of(context)
@@ -35,4 +54,147 @@ def replay(
         from retrieval.rules.rules import load_rules
 
         knobs |= {"rules": load_rules(rules_file)}
-    evaluate(Workspace(workspace), **knobs)
+    evaluate_all(Workspace(workspace), **knobs)
+
+
+@replay.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    bundle: Annotated[
+        list[str] | None, typer.Option(help="Version of a bundle, once or more; the current one if none.")
+    ] = None,
+    system: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Whose order, once or more: served (the whole system), retrieval, encoder, bm25, popularity."
+        ),
+    ] = None,
+    index: Annotated[
+        str, typer.Option(help="Version of an index; the newest of the bundle if none, else one like the current.")
+    ] = "",
+    trec: Annotated[
+        list[Path] | None, typer.Option(help="A TREC run file: another engine's answers to its requests, once or more.")
+    ] = None,
+    rules_file: Annotated[
+        Path | None, typer.Option("--rules", help="Answer by the enabled rules of this file.")
+    ] = None,
+    policy_file: Annotated[
+        Path | None, typer.Option("--policy", help="Grade by this policy; the params' if none.")
+    ] = None,
+    order: Annotated[OrderBy | None, typer.Option(help="Order by this instead of the bundle's objective.")] = None,
+    weight: Annotated[float | None, typer.Option(min=0, help="Weight of relevance beside the blend.")] = None,
+    floor: Annotated[float | None, typer.Option(min=0, max=0.999, help="Probability of a good match.")] = None,
+    start: Annotated[
+        datetime | None,
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="First day of the requests, UTC; the hold-out alone if none."
+        ),
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day of the requests, UTC.")
+    ] = None,
+    rank_only: Annotated[
+        bool, typer.Option("--rank-only", help="Put the shown jobs in order; retrieve nothing.")
+    ] = False,
+    requests: Annotated[int, typer.Option(min=1, help="So many at most, drawn evenly.")] = 2_000,
+    window: Annotated[
+        float | None, typer.Option(min=0, help="Days after an impression within which an outcome counts; all if none.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    name: Annotated[str, typer.Option(help="Name of the run's folder; made of its arguments if none.")] = "",
+) -> None:
+    """Ask past requests again of a bundle, an index, rules or a baseline; compare where several are asked.
+
+    Requests are those of the recipe's hold-out, of days of the log, or of a TREC file. A run that was killed goes on
+    where it stopped, one that is done is not done again. Flags that are not known here go to the Beam runner, such as
+    `--direct_running_mode multi_processing --direct_num_workers 2`.
+    """
+    from replay.runs.contender import find_contender
+    from replay.runs.run import run as ask
+
+    place = Workspace(workspace)
+    rules = None
+    if rules_file:
+        from retrieval.rules.rules import load_rules
+
+        rules = load_rules(rules_file)
+    knobs: dict[str, Any] = {"order": order, "weight": weight, "floor": floor}
+    knobs |= {"rules": rules.version, "rules_file": str(rules_file)} if rules else {}
+    contenders = [
+        find_contender(place, of, index, system=by, **knobs) for of in bundle or [""] for by in system or ["served"]
+    ]
+    if trec:
+        own = contenders if bundle or system else []
+        contenders = [*own, *(find_contender(place, "", index, trec=path) for path in trec)]
+    if name and len(contenders) > 1:
+        raise BadInput(f"{len(contenders)} runs", where="--name", cure="name one run, or leave the name out")
+    asked = _asked(context, place, policy_file, start, end, rank_only, requests, window, seed, name, rules, trec or [])
+    done = [ask(place, contender, asked) for contender in contenders]
+    for one in done:
+        typer.echo(f"run {one.manifest.name}: {one.manifest.contender.name}, {one.manifest.requests:,} requests")
+
+
+def _asked(
+    context: typer.Context,
+    place: Workspace,
+    policy_file: Path | None,
+    start: datetime | None,
+    end: datetime | None,
+    rank_only: bool,
+    requests: int,
+    window: float | None,
+    seed: int,
+    name: str,
+    rules: Any,
+    trec: list[Path],
+) -> Asked:
+    """Which requests, and how."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from history.requests import Which
+    from policy import load_policy
+    from replay.runs.run import Asked
+    from replay.trec import read_run
+
+    if start and end and end < start:
+        raise BadInput(f"{end.date()} is before {start.date()}", where="--to", cure="give a later day")
+    day = timedelta(days=1)
+    ids = set().union(*(read_run(path) for path in trec)) if trec else None
+    params, market = params_of(context), place.root / RAW
+    return Asked(
+        which=Which(
+            splits=() if start or end or ids is not None else ("test",),
+            start=start.replace(tzinfo=UTC) if start else None,
+            end=end.replace(tzinfo=UTC) + day if end else None,
+            ids=ids,
+            most=requests,
+            seed=seed,
+            within=None if window is None else window * day,
+        ),
+        rank_only=rank_only,
+        rules=rules,
+        judge=params.label.judge,
+        policy=load_policy(policy_file or params.label.policy),
+        market=market if (market / "truth").is_dir() else None,
+        name=name,
+        options=PipelineOptions(context.args),
+    )
+
+
+@replay.command("list")
+def list_(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> None:
+    """Name the runs of a workspace: who answered, how many requests, since when, and whether it is done."""
+    import json
+
+    from replay.runs.folder import SUMMARY, read_manifest, runs
+
+    place = Workspace(workspace)
+    for name in runs(place):
+        manifest = read_manifest(place.replay_runs / name)
+        done = (place.replay_runs / name / SUMMARY).is_file()
+        if as_json:
+            typer.echo(json.dumps({"done": done, **manifest.model_dump(mode="json")}))
+        else:
+            mark = "" if done else "  not finished"
+            typer.echo(f"{name}  {manifest.contender.name}, {manifest.requests:,} requests{mark}")
