@@ -1,4 +1,4 @@
-"""Made by `make clients` from the service's OpenAPI 24daaa0f90f55a67; edit the schemas, not this file."""
+"""Made by `make clients` from the service's OpenAPI 8538b816f403da85; edit the schemas, not this file."""
 
 from __future__ import annotations
 
@@ -182,6 +182,36 @@ class Result(TypedDict):
 IgnoreItem: TypeAlias = str
 
 
+class ShapedResult(TypedDict):
+    rank: NotRequired[int]
+    job_id: NotRequired[str]
+    score: NotRequired[float]
+    scores: NotRequired[dict[str, float]]
+    good_match: NotRequired[float | None]
+    found_by: NotRequired[list[str]]
+    why: NotRequired[list[str]]
+    also: NotRequired[list[str]]
+    distance: NotRequired[Distance | None]
+    title: NotRequired[str]
+    company: NotRequired[str]
+    location: NotRequired[str]
+    workplace: NotRequired[Literal["onsite", "hybrid", "remote"] | None]
+    employment: NotRequired[
+        Literal["full_time", "part_time", "contract", "temporary", "internship", "volunteer"] | None
+    ]
+    seniority: NotRequired[Literal["intern", "entry", "mid", "senior", "lead", "director", "executive"] | None]
+    industry: NotRequired[str]
+    salary_min: NotRequired[float | None]
+    salary_max: NotRequired[float | None]
+    currency: NotRequired[str]
+    salary_period: NotRequired[Literal["year", "month", "week", "day", "hour"]]
+    posted_at: NotRequired[str | None]
+    first_posted_at: NotRequired[str | None]
+    reposts: NotRequired[int]
+    expires_at: NotRequired[str | None]
+    read_out: NotRequired[list[Literal["skills", "seniority", "workplace", "employment", "pay", "location"]]]
+
+
 class Suggestion(TypedDict):
     kind: Literal["filter", "phrase"]
     attribute: str
@@ -325,16 +355,6 @@ class Filter(TypedDict):
     all: NotRequired[list[AnyOf | Range | Within | Either]]
 
 
-class NextAnswer(TypedDict):
-    request_id: str
-    surface: str
-    results: list[Result]
-    bundle_version: str
-    index_version: str
-    objective: ObjectiveUsed
-    more: bool
-
-
 class RecommendRequest(TypedDict):
     member_id: NotRequired[str]
     profile: NotRequired[Profile | None]
@@ -374,6 +394,39 @@ class SearchRequest(TypedDict):
     query: str
     as_typed: NotRequired[bool]
     ignore: NotRequired[list[IgnoreItem]]
+
+
+class ShapedAnswer(TypedDict):
+    request_id: NotRequired[str]
+    surface: NotRequired[str]
+    member_known: NotRequired[bool | None]
+    results: NotRequired[list[ShapedResult]]
+    bundle_version: NotRequired[str]
+    index_version: NotRequired[str]
+    text_version: NotRequired[str]
+    objective: NotRequired[ObjectiveUsed]
+    depth: NotRequired[int]
+    arm: NotRequired[str]
+    explored: NotRequired[Explored | None]
+    rules_version: NotRequired[str]
+    sort: NotRequired[Literal["best", "date", "distance", "pay"]]
+    facets: NotRequired[dict[str, list[FacetValue]]]
+    removed: NotRequired[dict[str, int]]
+    understood: NotRequired[list[Chip]]
+    notes: NotRequired[list[str]]
+    uncalibrated: NotRequired[list[str]]
+    degraded: NotRequired[list[str]]
+    timings_ms: NotRequired[dict[str, float]]
+
+
+class ShapedPage(TypedDict):
+    request_id: NotRequired[str]
+    surface: NotRequired[str]
+    results: NotRequired[list[ShapedResult]]
+    bundle_version: NotRequired[str]
+    index_version: NotRequired[str]
+    objective: NotRequired[ObjectiveUsed]
+    more: NotRequired[bool]
 
 
 class SimilarRequest(TypedDict):

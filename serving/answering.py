@@ -37,13 +37,13 @@ from serving.caches import Encoded, encoding_key
 from serving.choosing import NONE_CHOSEN, Chosen, check_threshold, choose
 from serving.metrics import Metrics
 from serving.results import Shown
-from serving.schemas import Answer, JobsRequest, ObjectiveUsed
+from serving.schemas import Answer, Explored, JobsRequest, ObjectiveUsed
 from serving.servable import Servable
 from serving.slates import Ranking, Slate
 from serving.stages import Stages, StageTimes
 from serving.surfaces.surface import Surface
 from serving.trials.config import Explore, TrialsConfig
-from serving.trials.explored import DrawnList, Explored, can_draw, drawn_jobs, explored_row
+from serving.trials.explored import DrawnList, can_draw, drawn_jobs, explored_row
 
 SEED_BITS = 53
 """Of a list that is drawn: a whole number that JSON's readers keep."""

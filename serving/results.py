@@ -96,4 +96,5 @@ class Shown:
             request_text=request.request_text if any(bins is not None for bins in match) else "",
             logged=surface.logged,
             first=self.first,
+            shape=surface.fields,
         )

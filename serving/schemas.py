@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, FailFast, Field, RootModel
 from pydantic_core import PydanticCustomError
@@ -33,15 +33,15 @@ from contracts.records import (
 from contracts.text.verbalizer import Verbalizer
 from contracts.values import FrozenModel
 from ranking.explain import Explanation
+from ranking.explore import Draw
 from ranking.objective import Wish
 from ranking.rank import Ranked
 from retrieval.filters.commute import Distance
 from retrieval.filters.facets import FacetValue
 from retrieval.filters.filters import AnyOf, Clause, Either, Filter
 from retrieval.queries.chips import Chip
+from serving.kinds import BUILT_IN, MAX_FACETS, Asks, Sort
 from serving.limits import MAX_K
-from serving.surfaces.surface import BUILT_IN, MAX_FACETS, Asks, Sort
-from serving.trials.explored import Explored
 
 MAX_QUERY_CHARS = 2_000
 MAX_FILTER_VALUES = 1_000
@@ -158,6 +158,19 @@ class ObjectiveUsed(FrozenModel):
         """That of a ranking."""
         used = ranked.objective
         return cls(order=used.order, weight=used.weight, floor=used.floor, passed=ranked.passed, why=used.why)
+
+
+class Explored(FrozenModel):
+    """That a list was drawn by chance, and how."""
+
+    temperature: float = Field(description="By which scores were divided.")
+    first: int = Field(description="The first place that was drawn.")
+    joint: float = Field(description="Probability of this list.")
+
+    @classmethod
+    def of(cls, draw: Draw) -> Self:
+        """That of a draw."""
+        return cls(temperature=draw.temperature, first=draw.first, joint=draw.joint)
 
 
 class RecommendRequest(JobsRequest):
@@ -317,6 +330,30 @@ class NextAnswer(FrozenModel):
     index_version: str
     objective: ObjectiveUsed
     more: bool = Field(description="Whether there are further jobs.")
+
+
+def _nothing_required(schema: dict[str, Any]) -> None:
+    schema.pop("required", None)
+
+
+class ShapedResult(Result):
+    """One job of an answer whose surface may name its fields; `job_id` is always there."""
+
+    model_config = ConfigDict(json_schema_extra=_nothing_required)
+
+
+class ShapedAnswer(Answer):
+    """`Answer` with the fields that its surface names; `request_id`, `results` and `degraded` are always there."""
+
+    model_config = ConfigDict(json_schema_extra=_nothing_required)
+    results: tuple[ShapedResult, ...]
+
+
+class ShapedPage(NextAnswer):
+    """`NextAnswer` with the fields that its surface names; `request_id`, `results` and `more` are always there."""
+
+    model_config = ConfigDict(json_schema_extra=_nothing_required)
+    results: tuple[ShapedResult, ...] = Field(description="Ranks go on; a job that has closed since is left out.")
 
 
 class Rejected(FrozenModel):

@@ -17,6 +17,7 @@ from ranking.rank import Ranked
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
 from serving.schemas import ObjectiveUsed
+from serving.surfaces.shape import ALL_FIELDS, Shape
 from serving.surfaces.surface import Surface
 
 MAX_SLATES = 2_000
@@ -62,7 +63,7 @@ class Slate:
     stored_features: whether the member's stored features, and no profile of the request, made the text;
     first: the rank of the first job; ranking: what it was chosen from, None where it is kept elsewhere;
     propensities: of the first jobs at their places, of a list that was drawn by chance; trial: its line of the log of
-    trials.
+    trials; shape: the fields of its answer.
     """
 
     request_id: str
@@ -90,6 +91,7 @@ class Slate:
     ranking: Ranking | None = None
     propensities: tuple[float, ...] = ()
     trial: Mapping[str, Any] | None = None
+    shape: Shape = ALL_FIELDS
 
     def propensity(self, i: int) -> float | None:
         """Of job i at its place; None where it was not drawn."""

@@ -1,4 +1,4 @@
-// Made by `make clients` from the service's OpenAPI 24daaa0f90f55a67; edit the schemas, not this file.
+// Made by `make clients` from the service's OpenAPI 8538b816f403da85; edit the schemas, not this file.
 
 export interface paths {
     "/v1/recommend": {
@@ -63,7 +63,7 @@ export interface paths {
         put?: never;
         /**
          * Jobs of a surface of the workspace
-         * @description The body is that of /v1/search, /v1/recommend or /v1/similar, by what the surface `asks`.
+         * @description The body is that of /v1/search, /v1/recommend or /v1/similar, by what the surface `asks`; the answer has the fields that the surface names, else all.
          */
         post: operations["surface_v1_surfaces__name__post"];
         delete?: never;
@@ -748,37 +748,6 @@ export interface components {
             why: string[];
         };
         /**
-         * NextAnswer
-         * @description A further page of an answer, in its order.
-         */
-        NextAnswer: {
-            /**
-             * Request Id
-             * @description That of the first page, by which events and explanations name it.
-             */
-            request_id: string;
-            /** Surface */
-            surface: string;
-            /**
-             * Results
-             * @description Ranks go on; a job that has closed since is left out.
-             */
-            results: components["schemas"]["Result"][];
-            /**
-             * Bundle Version
-             * @description Of the bundle that ranked the answer, which another may serve since.
-             */
-            bundle_version: string;
-            /** Index Version */
-            index_version: string;
-            objective: components["schemas"]["ObjectiveUsed"];
-            /**
-             * More
-             * @description Whether there are further jobs.
-             */
-            more: boolean;
-        };
-        /**
          * ObjectiveUsed
          * @description By what an answer was put in order.
          */
@@ -1264,6 +1233,212 @@ export interface components {
              * @default []
              */
             ignore: string[];
+        };
+        /**
+         * ShapedAnswer
+         * @description `Answer` with the fields that its surface names; `request_id`, `results` and `degraded` are always there.
+         */
+        ShapedAnswer: {
+            /** Request Id */
+            request_id?: string;
+            /**
+             * Surface
+             * @description What was asked, by the name of its file.
+             */
+            surface?: string;
+            /**
+             * Member Known
+             * @description Null where the feature store did not say.
+             */
+            member_known?: boolean | null;
+            /** Results */
+            results?: components["schemas"]["ShapedResult"][];
+            /** Bundle Version */
+            bundle_version?: string;
+            /** Index Version */
+            index_version?: string;
+            /** Text Version */
+            text_version?: string;
+            objective?: components["schemas"]["ObjectiveUsed"];
+            /**
+             * Depth
+             * @description Candidates that the student scored, the best of those found; fewer under load, 0 where the order is that of retrieval.
+             */
+            depth?: number;
+            /**
+             * Arm
+             * @description The arm of a trial that the member is in; empty: none.
+             * @default
+             */
+            arm: string;
+            /** @description That the list was drawn by chance, so that a log can be learned from; null: it was not. */
+            explored?: components["schemas"]["Explored"] | null;
+            /** Rules Version */
+            rules_version?: string;
+            /**
+             * Sort
+             * @description What the list is in the order of: of `best`, by the objective.
+             * @enum {string}
+             */
+            sort?: "best" | "date" | "distance" | "pay";
+            /**
+             * Facets
+             * @description Attribute -> its values among the jobs that may be shown and, of a query, hold a word of it.
+             */
+            facets?: {
+                [key: string]: components["schemas"]["FacetValue"][];
+            };
+            /**
+             * Removed
+             * @description Rule from member feedback -> jobs that it kept out.
+             */
+            removed?: {
+                [key: string]: number;
+            };
+            /**
+             * Understood
+             * @description The conditions that were read in the query, each of which `ignore` turns off.
+             * @default []
+             */
+            understood: components["schemas"]["Chip"][];
+            /**
+             * Notes
+             * @description What the filter asks for in vain: values that no job has, jobs that do not say what it compares.
+             */
+            notes?: string[];
+            /**
+             * Uncalibrated
+             * @description Tasks that are ranked by but not in `scores`: too few labels say how likely they are.
+             */
+            uncalibrated?: string[];
+            /**
+             * Degraded
+             * @description Stages that could not answer or ran out of time, and were done without.
+             */
+            degraded?: string[];
+            /** Timings Ms */
+            timings_ms?: {
+                [key: string]: number;
+            };
+        };
+        /**
+         * ShapedPage
+         * @description `NextAnswer` with the fields that its surface names; `request_id`, `results` and `more` are always there.
+         */
+        ShapedPage: {
+            /**
+             * Request Id
+             * @description That of the first page, by which events and explanations name it.
+             */
+            request_id?: string;
+            /** Surface */
+            surface?: string;
+            /**
+             * Results
+             * @description Ranks go on; a job that has closed since is left out.
+             */
+            results?: components["schemas"]["ShapedResult"][];
+            /**
+             * Bundle Version
+             * @description Of the bundle that ranked the answer, which another may serve since.
+             */
+            bundle_version?: string;
+            /** Index Version */
+            index_version?: string;
+            objective?: components["schemas"]["ObjectiveUsed"];
+            /**
+             * More
+             * @description Whether there are further jobs.
+             */
+            more?: boolean;
+        };
+        /**
+         * ShapedResult
+         * @description One job of an answer whose surface may name its fields; `job_id` is always there.
+         */
+        ShapedResult: {
+            /** Rank */
+            rank?: number;
+            /** Job Id */
+            job_id?: string;
+            /**
+             * Score
+             * @description What the list is ordered by, comparable within one answer only. Where a company's share of the first places is limited, a job may stand below one of a lower score.
+             */
+            score?: number;
+            /**
+             * Scores
+             * @description Task -> calibrated probability, which may be held against a threshold; empty where the student did not rank.
+             */
+            scores?: {
+                [key: string]: number;
+            };
+            /**
+             * Good Match
+             * @description Calibrated probability that the judge grades it 3 or 4, which the floor compares; null where nobody can say.
+             */
+            good_match?: number | null;
+            /**
+             * Found By
+             * @description The retrieval sources that found it.
+             */
+            found_by?: string[];
+            /**
+             * Why
+             * @description The strongest facts that speak for it, and the rules that put it after the others, in words.
+             */
+            why?: string[];
+            /**
+             * Also
+             * @description Near-duplicates of it that were found too and are not listed, best first.
+             */
+            also?: string[];
+            /** @description From the request's place; null where one of the two is not known and the job is not remote. */
+            distance?: components["schemas"]["Distance"] | null;
+            /** Title */
+            title?: string;
+            /** Company */
+            company?: string;
+            /** Location */
+            location?: string;
+            /** Workplace */
+            workplace?: ("onsite" | "hybrid" | "remote") | null;
+            /** Employment */
+            employment?: ("full_time" | "part_time" | "contract" | "temporary" | "internship" | "volunteer") | null;
+            /** Seniority */
+            seniority?: ("intern" | "entry" | "mid" | "senior" | "lead" | "director" | "executive") | null;
+            /** Industry */
+            industry?: string;
+            /** Salary Min */
+            salary_min?: number | null;
+            /** Salary Max */
+            salary_max?: number | null;
+            /** Currency */
+            currency?: string;
+            /**
+             * Salary Period
+             * @enum {string}
+             */
+            salary_period?: "year" | "month" | "week" | "day" | "hour";
+            /** Posted At */
+            posted_at?: string | null;
+            /**
+             * First Posted At
+             * @description When the same advert was posted for the first time.
+             */
+            first_posted_at?: string | null;
+            /**
+             * Reposts
+             * @description How often the same advert had been posted before.
+             */
+            reposts?: number;
+            /** Expires At */
+            expires_at?: string | null;
+            /**
+             * Read Out
+             * @description Fields that nobody gave and that were read out of title and description; pay: all fields of pay.
+             */
+            read_out?: ("skills" | "seniority" | "workplace" | "employment" | "pay" | "location")[];
         };
         /**
          * SimilarRequest
@@ -1827,7 +2002,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Answer"];
+                    "application/json": components["schemas"]["ShapedAnswer"];
                 };
             };
             /** @description The body is not JSON, or the filter names an unknown attribute. */
@@ -2010,7 +2185,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["NextAnswer"];
+                    "application/json": components["schemas"]["ShapedPage"];
                 };
             };
             /** @description The body is not JSON, or the filter names an unknown attribute. */

@@ -34,6 +34,8 @@ from serving.schemas import (
     NextRequest,
     RecommendRequest,
     SearchRequest,
+    ShapedAnswer,
+    ShapedPage,
     SimilarRequest,
 )
 from serving.slates import Slate
@@ -158,9 +160,10 @@ async def similar(
 
 @jobs_router.post(
     "/surfaces/{name}",
-    response_model=Answer,
+    response_model=ShapedAnswer,
     summary="Jobs of a surface of the workspace",
-    description="The body is that of /v1/search, /v1/recommend or /v1/similar, by what the surface `asks`.",
+    description="The body is that of /v1/search, /v1/recommend or /v1/similar, by what the surface `asks`; the "
+    "answer has the fields that the surface names, else all.",
     responses=NO_SUCH_SURFACE,
     openapi_extra=dict(SERVE),
 )
@@ -194,7 +197,7 @@ async def suggestions(
 
 @jobs_router.post(
     "/next",
-    response_model=NextAnswer,
+    response_model=ShapedPage,
     summary="Further jobs of an answer",
     responses=NO_SUCH_ANSWER | NOT_THEIR_ANSWER,
     openapi_extra=dict(SERVE),

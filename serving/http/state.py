@@ -87,7 +87,7 @@ class ServiceState:
             engine = self.engine()
             answer, slate = work(engine)
             call.caller.got(slate.request_id, slate.member_id)
-            return answer.model_dump_json().encode(), engine, slate
+            return slate.shape.json_of(answer), engine, slate
 
         body, engine, slate = await asyncio.get_running_loop().run_in_executor(self._pool, made)
         return ShownResponse(

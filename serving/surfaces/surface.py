@@ -6,16 +6,15 @@ same name takes the place of the package's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from contracts import records
 from contracts.bundle import Manifest, Objective, OrderName
-from contracts.documents import at, parse, read_text
+from contracts.documents import at, parse, read_text, wrong
 from contracts.errors import BadInput
 from contracts.values import FrozenModel
 from contracts.workspace import Workspace
@@ -24,11 +23,10 @@ from ranking.rank import RANKED
 from retrieval.config import Shares
 from retrieval.index.job_index import CANDIDATES
 from retrieval.rules.rules import Rule, RuleBook
+from serving.kinds import BUILT_IN, MAX_FACETS, Asks, Sort
 from serving.limits import MAX_K
+from serving.surfaces.shape import ALL_FIELDS, Shape
 
-MAX_FACETS = 10
-Sort = Literal["best", "date", "distance", "pay"]
-Asks = Literal["query", "member", "job"]
 Answers = Literal["jobs", "members", "suggestions"]
 Scope = Literal["serve", "recruiter"]
 
@@ -67,12 +65,25 @@ class Surface(FrozenModel):
         (), description="Attributes whose values are counted beside the answer; of suggestions: that are suggested."
     )
     least: int = Field(10, ge=1, description="Jobs that a suggestion leaves at least; of suggestions alone.")
+    fields: Shape = Field(ALL_FIELDS, description="Which fields its answers and their jobs have.")
     logged: bool = Field(True, description="Whether what was shown is logged, and counts as shown to the member.")
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        shaped = self.fields != ALL_FIELDS
+        if shaped and (self.answers != "jobs" or self.name in BUILT_IN):
+            raise wrong(f"fields: of {self.name}, whose route promises all", "give the surface a name of its own")
+        if self.facets and not self.fields.has_facets:
+            raise wrong("facets are counted and not returned", "name facets in fields.answer, or count none")
+        return self
+
     def asked_by(self, message: BaseModel) -> Surface:
-        """This surface with what a request sets for itself."""
+        """This surface with what a request sets for itself. Raises BadInput for facets that it does not return."""
         named = message.model_fields_set & OF_A_REQUEST
-        return self.model_copy(update={name: getattr(message, name) for name in named}) if named else self
+        asked = self.model_copy(update={name: getattr(message, name) for name in named}) if named else self
+        if asked.facets and not asked.fields.has_facets:
+            raise BadInput(f"surface {self.name} returns no facets", where="facets", cure="leave them out")
+        return asked
 
     def objective_of(self, manifest: Manifest, wish: Wish | None) -> Objective:
         """The objective of a request. Raises BadInput where the wish lies outside the bundle's bounds."""
@@ -128,6 +139,4 @@ def find_surfaces(workspace: Workspace | None = None) -> dict[str, Surface]:
     return surfaces
 
 
-BUILT_IN: Mapping[str, Asks] = {"search": "query", "recommendation": "member", "similar": "job"}
-"""The surfaces that have a route of their own, and what that is asked with."""
 _PACKAGE = Path(str(resources.files("serving.surfaces")))

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import Field
 
-from contracts.values import FrozenModel
 from ranking.eligibility import EligibleJob
 from ranking.explore import Draw, draw
 from ranking.rank import Ranked
 from serving.surfaces.surface import Surface
 from serving.trials.config import Explore
-
-
-class Explored(FrozenModel):
-    """That a list was drawn by chance, and how."""
-
-    temperature: float = Field(description="By which scores were divided.")
-    first: int = Field(description="The first place that was drawn.")
-    joint: float = Field(description="Probability of this list.")
-
-    @classmethod
-    def of(cls, draw: Draw) -> Self:
-        """That of a draw."""
-        return cls(temperature=draw.temperature, first=draw.first, joint=draw.joint)
 
 
 class DrawnList(NamedTuple):

@@ -15,8 +15,9 @@ from retrieval.rules.rules import find_rules
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
-from serving.schemas import RecommendRequest
-from serving.surfaces.surface import BUILT_IN, Surface, find_surfaces, read_surface
+from serving.kinds import BUILT_IN
+from serving.schemas import Answer, RecommendRequest, Result
+from serving.surfaces.surface import Surface, find_surfaces, read_surface
 
 BUNDLE = Objective(order="blend", weight=1.0, weights=(0.0, 2.0), floors=(0.0, 0.8))
 MANIFEST = Manifest.model_construct(objectives={"search": BUNDLE}, blend=None, version="v")
@@ -50,6 +51,10 @@ def test_a_workspace_adds_a_surface_and_replaces_one(tmp_path: Path) -> None:
         ("sources: {dense: 2}", ("line 5", "sources.dense", "(found 2)")),
         ("sources: {nowhere: 0.5}", ("line 5", "sources", "nowhere")),
         ("sort: newest", ("line 5", "sort", "newest")),
+        ("fields: {job: [job_id, salary]}", ("line 5", "fields.job", "'salary'", "salary_min")),
+        ("fields: {answer: [titles]}", ("line 5", "fields.answer", "'titles'", "timings_ms")),
+        ("fields: {jobs: [title]}", ("line 5", "fields.jobs")),
+        ("facets: [skills]\nfields: {answer: [notes]}", ("facets", "fields.answer")),
     ],
 )
 def test_what_is_wrong_with_a_surface_is_said_with_its_line(tmp_path: Path, line: str, named: tuple[str, ...]) -> None:
@@ -107,3 +112,35 @@ def test_a_new_surface_is_a_file(workspace: Workspace, member_ids: list[str]) ->
         refused = client.post("/v1/surfaces/nowhere", json={})
         assert refused.status_code == 404 and "front" in refused.json()["message"]
         assert client.post("/v1/surfaces/candidates", json={}).status_code == 404  # its own scope, its own route
+
+
+def test_a_route_of_its_own_has_all_fields_and_other_answers_have_no_shape(tmp_path: Path) -> None:
+    for name, lines in (("search", ()), ("short", ("answers: suggestions",))):
+        path = write(tmp_path, name, "asks: query", "objective: search", "fields: {job: [title]}", *lines)
+        with pytest.raises(BadInput, match="name of its own"):
+            read_surface(path)
+
+
+def test_an_answer_and_its_pages_have_the_fields_that_the_surface_names(
+    workspace: Workspace, member_ids: list[str]
+) -> None:
+    lines = ("asks: member", "objective: recommendation", "k: 3", "logged: false")
+    write(workspace.root / "surfaces", "ids", *lines, "fields: {job: [score], answer: [bundle_version]}")
+    write(workspace.root / "surfaces", "reasons", *lines, "fields: {job: [title, why, distance]}")
+    whole = set(Answer.model_fields)
+    with running(Engine(workspace, ServeConfig(deadline=60))) as url, httpx.Client(base_url=url, timeout=60) as client:
+        asked = {"member_id": member_ids[0]}
+        answer = client.post("/v1/surfaces/ids", json=asked).json()
+        assert set(answer) == {"request_id", "results", "degraded", "bundle_version"}
+        assert [set(job) for job in answer["results"]] == [{"job_id", "score"}] * 3
+        page = client.post("/v1/next", json=asked | {"request_id": answer["request_id"], "k": 2}).json()
+        assert set(page) == {"request_id", "results", "more", "bundle_version"}
+        assert [set(job) for job in page["results"]] == [{"job_id", "score"}] * 2
+        answer = client.post("/v1/surfaces/reasons", json=asked).json()
+        assert set(answer) == whole
+        assert [set(job) for job in answer["results"]] == [{"job_id", "title", "why", "distance"}] * 3
+        assert set(client.post("/v1/recommend", json=asked).json()["results"][0]) == set(Result.model_fields)
+        refused = client.post("/v1/surfaces/ids", json=asked | {"facets": ["skills"]})
+        assert (refused.status_code, refused.json()["field"]) == (422, "facets")
+        explained = client.get(f"/v1/explain/{answer['request_id']}/{answer['results'][0]['job_id']}")
+        assert explained.status_code == 200
