@@ -68,6 +68,12 @@ class ByteCodes:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def max_absolute(self) -> float:
+        """A bound on the largest absolute number in the vectors, for which none of them has to be read."""
+        step, mean = self._rounding.step, self._rounding.mean
+        return (1 + 1e-6) * (step * _LEVELS + max(map(abs, mean)))
+
     def look(self, query: np.ndarray, mask: np.ndarray | None, k: int) -> Looked:
         """The rows whose bytes are nearest to those of one query, `LOOKED_AT` times k of them.
 

@@ -244,7 +244,7 @@ class ExactEngine:
     def _max_product(self, query: np.ndarray) -> float:
         """An upper bound of the longest vector's length times the query's."""
         if self._max_absolute is None:
-            self._max_absolute = max_absolute(self._stored)
+            self._max_absolute = self._codes.max_absolute if self._codes else max_absolute(self._stored)
         return self._max_absolute * math.sqrt(len(query)) * float(np.linalg.norm(query.astype(np.float64)))
 
     def _check_lengths(self, queries: np.ndarray) -> None:

@@ -181,7 +181,7 @@ class JobIndex:
 
     def term_scores(self, request: Request) -> np.ndarray:
         """(n,) float32: BM25 of each job for the request's words."""
-        scores = self.terms.scores(request.words)
+        scores = self.terms.scores(request.words).copy()
         scores[self.jobs.ended] = 0
         return scores
 

@@ -33,8 +33,8 @@ MAX_TERMS = 64
 MAX_POSTINGS = 300_000
 """A query uses its rarest terms first, up to these bounds: a word of half of the jobs says little and costs much."""
 MAX_EXPANSIONS = 16
-QUERIES_KEPT = 64
-"""Queries whose reading is kept: those of the requests that are answered now."""
+QUERIES_KEPT, SCORES_KEPT = 64, 4
+"""Queries whose reading, and whose jobs' scores, are kept: those of the requests that are answered now."""
 K1, B = 1.2, 0.75
 
 logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
@@ -71,8 +71,9 @@ class TermIndex:
         """
         self._n, self._parts, self._collected, self._synonyms = n, tuple(parts), collected, synonyms
         self._languages = tuple(languages)
-        # Of one request both the scores and the phrases are asked for.
+        # Of one request the phrases are asked for too, and the scores more than once.
         self._read = lru_cache(maxsize=QUERIES_KEPT)(partial(_read, synonyms=synonyms, languages=self._languages))
+        self._kept: tuple[tuple[str, np.ndarray], ...] = ()
 
     def __len__(self) -> int:
         return self._n
@@ -94,7 +95,15 @@ class TermIndex:
         return np.unique(np.concatenate(found)) if found else np.zeros(0, np.int64)
 
     def scores(self, words: str) -> np.ndarray:
-        """(n,) float32 BM25 of every job for free text; zero for a job without any of the words. Any characters."""
+        """(n,) float32 BM25 of every job for free text, not to be written to; zero for a job without any of the words.
+        Any characters."""
+        found = next((scores for kept, scores in self._kept if kept == words), None)
+        if found is None:
+            found = self._scores(words)
+            self._kept = ((words, found), *self._kept)[:SCORES_KEPT]  # in one step: threads share it
+        return found
+
+    def _scores(self, words: str) -> np.ndarray:
         query = self._read(words)
         total = np.zeros(self._n, np.float32)
         for word, weight in self._terms(query):
@@ -106,7 +115,9 @@ class TermIndex:
         for expansion in self._known(query.expansions):
             self._expand(expansion, total)
         passing = self._with_phrases(query)
-        return total if passing is None else np.where(passing, total, np.float32(0))
+        scores = total if passing is None else np.where(passing, total, np.float32(0))
+        scores.setflags(write=False)
+        return scores
 
     def search(self, words: str, k: int, mask: np.ndarray | None = None) -> Hits:
         """The k best jobs that hold a word and pass the mask ((n,) bool), ties by row. Raises BadInput for k < 1."""

@@ -90,3 +90,9 @@ def test_an_index_of_many_rows_holds_its_vectors_as_bytes_and_refuses_others(
     replace_part(part, part.read_bytes()[:-1] + b"\x00")
     with refused(IndexMismatch, "not as it was built", where=part):
         JobIndex.load(folder)
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float32, st.tuples(st.integers(1, 40), st.integers(1, 16)), elements=NUMBERS))
+def test_codes_bound_the_largest_number_without_reading_the_vectors(vectors: np.ndarray) -> None:
+    assert byte_codes(vectors).max_absolute >= float(np.abs(vectors).max())

@@ -277,3 +277,12 @@ def test_words_and_phrases_are_found_at_the_end_of_a_long_description() -> None:
 def test_what_is_excluded_is_in_no_job_that_is_found(query: str, rows: list[int]) -> None:
     index = _index("nurse, night shift", "nurse by day", "nurse at night", "看護師 by day")
     assert sorted(index.search(query, 9).rows.tolist()) == rows
+
+
+def test_scores_that_are_kept_are_read_only_and_those_of_their_own_words() -> None:
+    terms = build_terms(DOCUMENTS)
+    asked = ["nurs", "austin", "care", "boston", "driver", "nurs austin"]
+    first = {words: terms.scores(words).copy() for words in asked}
+    for words in [*asked, *reversed(asked)]:
+        assert terms.scores(words).tolist() == first[words].tolist()
+    assert not terms.scores("nurs").flags.writeable
