@@ -1,8 +1,9 @@
 """The rows of erased members taken out of a workspace: every file in it is looked at, whatever wrote it.
 
 A table of Parquet loses the rows that carry the member's id, or an id of one of the member's requests; a file of JSON
-lines loses the lines, in place, so that a service that appends meanwhile loses nothing; sheets of a golden set lose the
-pairs. What is no row of a person's stays, and is named: models, sums, and what lies outside the workspace.
+lines loses such lines (in the sample for `rolecall drift` those with the id's hash), in place, so that a service that
+appends meanwhile loses nothing; sheets of a golden set lose the pairs. What is no row of a person's stays, and is
+named: models, sums, and what lies outside the workspace.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import contextlib
 import csv
 import io
 import json
-import logging
+import re
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.shown import unfolded
-from contracts.versions import file_hash, staged_file, write_text
+from contracts.versions import content_hash, file_hash, staged_file, write_text
 from contracts.workspace import Workspace
-
-log = logging.getLogger("rolecall")
 
 MEMBER = "member_id"
 REQUESTS = ("list_id", "request_id")
@@ -89,9 +88,10 @@ def erase_rows(folder: Path, member_ids: Iterable[str]) -> Erased:
         member_ids: Ids as they stand in the members' records.
 
     Raises:
-        NotReady: There is no such folder.
+        OSError: A file cannot be read or written; those before it are done.
     """
     ids, done = set(member_ids), Erased()
+    hashes = {content_hash(member_id) for member_id in ids}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     parquet = [path for path in files if path.suffix == ".parquet"]
     for path in parquet:
@@ -101,10 +101,12 @@ def erase_rows(folder: Path, member_ids: Iterable[str]) -> Erased:
         if path.suffix == ".parquet":
             done.rows[name] += _from_parquet(path, ids, done)
         elif path.suffix in (".jsonl", ".ndjson"):
-            done.rows[name] += _from_lines(path, ids, done)
+            done.rows[name] += _blank_lines(path, lambda line: _is_line_of(line, ids, hashes, done))
     for path in files:
         name = path.relative_to(folder).as_posix()
-        if path.suffix == ".csv":
+        if path.suffix in (".jsonl", ".ndjson"):
+            done.rows[name] += _blank_lines(path, lambda line: _is_of_request(line, done.requests))
+        elif path.suffix == ".csv":
             done.rows[name] += _from_sheet(path, ids, done)
         elif path.suffix in (".run", ".qrels", ".trec"):
             done.rows[name] += _from_trec(path, done)
@@ -175,6 +177,20 @@ def _from_parquet(path: Path, ids: set[str], done: Erased) -> int:
     return removed
 
 
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))")
+
+
+def _names(text: str, ids: Iterable[str]) -> bool:
+    """Whether a text holds one of the ids, as it is or as JSON may escape it."""
+    if any(member_id in text for member_id in ids):
+        return True
+    if "\\" not in text:
+        return False
+    plain = _ESCAPED.sub(lambda found: chr(int(found[1], 16)) if found[1] else found[2], text)
+    plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes may be one character
+    return any(member_id in plain for member_id in ids)
+
+
 def _is_theirs(row: Mapping[str, Any], ids: set[str]) -> bool:
     """Whether a row that was set aside names one of them: in any field, since it fits no known form."""
     if row["table"] == "jobs":
@@ -182,7 +198,7 @@ def _is_theirs(row: Mapping[str, Any], ids: set[str]) -> bool:
     try:
         return bool(ids & set(_values(json.loads(row["raw"]))))
     except ValueError:
-        return any(member_id in row["raw"] or member_id in row["detail"] for member_id in ids)
+        return _names(row["raw"], ids) or _names(row["detail"], ids)
 
 
 def _values(value: Any) -> Iterator[str]:
@@ -195,13 +211,13 @@ def _values(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _from_lines(path: Path, ids: set[str], done: Erased) -> int:
-    """Overwrite the lines of members with spaces, and note their requests and golden pairs."""
+def _blank_lines(path: Path, is_theirs: Callable[[bytes], bool]) -> int:
+    """Overwrite lines with spaces; returns how many."""
     removed, start = 0, 0
     with path.open("r+b") as file:
         for line in file:
             end = start + len(line)
-            if any(member_id.encode() in line for member_id in ids) and _is_line_of(line, ids, done):
+            if is_theirs(line):
                 here = file.tell()
                 file.seek(start)
                 file.write(b" " * len(line.rstrip(b"\r\n")))
@@ -211,7 +227,13 @@ def _from_lines(path: Path, ids: set[str], done: Erased) -> int:
     return removed
 
 
-def _is_line_of(line: bytes, ids: set[str], done: Erased) -> bool:
+def _is_line_of(line: bytes, ids: set[str], hashes: set[str], done: Erased) -> bool:
+    """Whether a line is of one of the members; their requests and golden pairs are noted.
+
+    hashes: Of the ids, as `serving.drift_sample` writes them in their place.
+    """
+    if not _names(line.decode("utf-8", "replace"), ids | hashes):
+        return False
     try:
         row = json.loads(line)
     except ValueError:
@@ -221,11 +243,23 @@ def _is_line_of(line: bytes, ids: set[str], done: Erased) -> bool:
     member = row.get("member")
     owner = row.get(MEMBER) or (member.get("id") if isinstance(member, dict) else None)
     owner = owner or (row.get("id") if any(name in row for name in ROWS_OF_MEMBERS) else None)
-    if owner not in ids and not any(event.get(MEMBER) in ids for event in unfolded(row)):
+    is_hashed = isinstance(member, str) and member in hashes
+    if owner not in ids and not is_hashed and not any(event.get(MEMBER) in ids for event in unfolded(row)):
         return False
     done.requests.update(str(row[name]) for name in REQUESTS if row.get(name))
     done.pairs.update([str(row["pair_id"])] if row.get("pair_id") else [])
     return True
+
+
+def _is_of_request(line: bytes, requests: set[str]) -> bool:
+    """Whether a line names no member and one of the requests: of the log of trials."""
+    if not requests or b'"member_id"' in line or b'"request_id"' not in line:
+        return False
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and row.get("request_id") in requests
 
 
 def _from_sheet(path: Path, ids: set[str], done: Erased) -> int:
@@ -293,6 +327,6 @@ def _names_one(folder: Path, ids: set[str]) -> bool:
         if path.suffix in (".parquet", ".gz", ".zip", ".xlsx", ".zst", ".bz2", ".sqlite", ".db"):
             return True
         with path.open("rb") as file:
-            if any(member_id.encode() in line for line in file for member_id in ids):
+            if any(_names(line.decode("utf-8", "replace"), ids) for line in file):
                 return True
     return False

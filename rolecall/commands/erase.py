@@ -41,6 +41,11 @@ def erase(
     place, ids = Workspace(workspace), list(member or ())
     if not place.root.is_dir():
         raise NotReady(f"no workspace {place.root}", cure="give its folder")
+    if readmit and (pending or data or not ids):
+        raise BadInput("--readmit takes ids and nothing else", where="--readmit", cure="`rolecall erase ID --readmit`")
+    for folder in data or ():
+        if not folder.is_dir():
+            raise NotReady(f"no folder {folder}", where="--data", cure="give a folder of data; nothing was erased")
     if readmit:
         for member_id in ids:
             if not take_again(place, member_id):
@@ -49,6 +54,9 @@ def erase(
     ids += [member_id for member_id in waiting(place) if pending and member_id not in ids]
     if not ids and not pending:
         raise BadInput("no member is named", where="MEMBER", cure="give ids, or --pending")
+    if not ids and data:
+        cure = "name the members whose rows it is to lose"
+        raise BadInput("nobody waits, so that no folder was looked at", where="--data", cure=cure)
     rows: dict[str, int] = {}
     removed: list[str] = []
     if ids:
@@ -57,8 +65,6 @@ def erase(
         done = erase_rows(place.root, ids)
         rows, removed = dict(done.rows), done.removed
         for folder in data or ():
-            if not folder.is_dir():
-                raise NotReady(f"no folder {folder}", where="--data", cure="give a folder of data")
             rows |= {f"{folder}/{name}": count for name, count in erase_rows(folder, ids).rows.items()}
         forget_waiting(place, ids)
     remains = dict(remaining(place))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -13,8 +14,10 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from contracts.erased import waiting
+from contracts.errors import BadInput, NotReady
 from contracts.tables import read_table, write_part
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
@@ -170,6 +173,81 @@ def test_the_log_that_a_service_appends_to_loses_the_lines_of_the_member_alone(t
         appending.write(b"\n" + json.dumps(rows[1]).encode() + b"\n")
     left = [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
     assert left == [rows[1], rows[2], rows[1]]
+
+
+@pytest.mark.parametrize("id_", ["müller", 'a"b', "a/b", "😀7", "back\\slash"])
+def test_an_id_that_json_escapes_is_found_in_lines_and_in_copies(tmp_path: Path, id_: str) -> None:
+    from rolecall.erase import erase_rows
+
+    row = json.dumps({"member_id": id_, "job_id": "j"})
+    shouted = re.sub(r"\\u[0-9a-f]{4}", lambda found: "\\u" + found[0][2:].upper(), row)
+    other = json.dumps({"member_id": "m2", "job_id": "line\nbreak é"})
+    kept = json.dumps({"member_id": "m2"})[:-4]
+    lines = [
+        row,
+        shouted,
+        row.replace("/", "\\/"),
+        json.dumps({"member_id": id_}, ensure_ascii=False),
+        other,
+        kept,
+        row[:-3],
+    ]
+    path = tmp_path / "logs" / "events" / "a.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_text("\n".join(lines) + "\n")
+    (tmp_path / "copies").mkdir()
+    (tmp_path / "copies" / "members.json").write_text(shouted + "\n")
+    done = erase_rows(tmp_path, [id_])
+    assert [line for line in path.read_text().splitlines() if line.strip()] == [other, kept]
+    assert done.total == 5 and done.removed == ["copies"]
+
+
+def test_lines_of_trials_and_of_the_drift_sample_go_with_the_member(tmp_path: Path) -> None:
+    from contracts.versions import content_hash
+    from rolecall.erase import erase_rows
+
+    rows = {
+        "logs/events/a.jsonl": [
+            {"member_id": m, "request_id": r, "job_id": "j"} for m, r in (("m1", "r1"), ("m2", "r2"))
+        ],
+        "logs/trials/a.jsonl": [{"kind": "arm", "request_id": r} for r in ("r1", "r2", "r3")],
+        "drift/2026-01-01.jsonl": [
+            {"member": content_hash(m), "request_id": r} for m, r in (("m1", "r3"), ("m2", "r4"))
+        ],
+    }
+    for name, of in rows.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in of))
+    erase_rows(tmp_path, ["m1"])
+    left = {name: [json.loads(x) for x in (tmp_path / name).read_text().splitlines() if x.strip()] for name in rows}
+    assert left == {
+        "logs/events/a.jsonl": rows["logs/events/a.jsonl"][1:],
+        "logs/trials/a.jsonl": rows["logs/trials/a.jsonl"][1:2],
+        "drift/2026-01-01.jsonl": rows["drift/2026-01-01.jsonl"][1:],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "said"),
+    [
+        (["--pending", "--data", "HERE"], BadInput, "nobody waits"),
+        (["m1", "--data", "HERE", "--data", "HERE/nowhere"], NotReady, "nowhere"),
+        (["--readmit"], BadInput, "takes ids"),
+        (["m1", "--readmit", "--pending"], BadInput, "takes ids"),
+        ([], BadInput, "no member"),
+    ],
+)
+def test_what_would_do_less_than_it_was_asked_is_refused_before_anything_is_done(
+    tmp_path: Path, arguments: list[str], kind: type[Exception], said: str
+) -> None:
+    from rolecall.cli import app
+
+    (tmp_path / "members.jsonl").write_text('{"id": "m1", "headline": "x"}\n')
+    before = sorted(tmp_path.rglob("*")), (tmp_path / "members.jsonl").read_text()
+    words = [word.replace("HERE", str(tmp_path)) for word in arguments]
+    found = CliRunner().invoke(app, ["erase", *words, "--workspace", str(tmp_path)])
+    assert isinstance(found.exception, kind) and said in str(found.exception)
+    assert (sorted(tmp_path.rglob("*")), (tmp_path / "members.jsonl").read_text()) == before
 
 
 def test_a_store_that_does_not_answer_is_said_and_the_member_is_gone_from_answers(
