@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +36,8 @@ def serve(
     ] = 1,
 ) -> None:
     """Answer requests over HTTP. The API's pages are at /docs. Further knobs: `serve` in the params."""
+    # Until the service handles it: `systemctl reload` while libraries load must not end it. Processes inherit this.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     params = params_of(context)
     said: dict[str, Any] = {
         "bundle": bundle,

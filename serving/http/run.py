@@ -107,11 +107,10 @@ def running(
 
 
 def _look_on_hangup(engine: Future[Engine]) -> None:
-    """Handle SIGHUP; signals can be handled in the main thread alone."""
+    """Handle SIGHUP, while everything is loaded too: then it looks afterwards. Only the main thread handles signals."""
 
     def look_at_current(*_: object) -> None:
-        if engine.done() and engine.exception() is None:
-            engine.result().look()
+        engine.add_done_callback(lambda loaded: loaded.result().look() if loaded.exception() is None else None)
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGHUP, look_at_current)

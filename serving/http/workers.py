@@ -56,7 +56,7 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
 
     def look(*_: object) -> None:
         for of in processes:
-            of.tell(signal.SIGHUP)
+            of.look()
 
     before = {of: signal.signal(of, stop) for of in (signal.SIGTERM, signal.SIGINT)}
     processes = [_Worker(service) for _ in range(workers)]
@@ -64,6 +64,8 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
     try:
         while not stopped:
             wait([of.process.sentinel for of in processes], timeout=0.5)
+            for of in processes:
+                of.look_late()
             for place, ended in [(i, of) for i, of in enumerate(processes) if not of.process.is_alive()]:
                 if stopped:
                     break
@@ -97,9 +99,20 @@ class _Worker:
 
     def __init__(self, service: _Service) -> None:
         context = multiprocessing.get_context("spawn")
-        self.ready = context.Event()
+        self.ready, self._has_to_look = context.Event(), False
         self.process = context.Process(target=_work, args=(service, self.ready), name="rolecall-worker")
         self.process.start()
+
+    def look(self) -> None:
+        """Let it look at CURRENT: now, or when it is ready, since before that the signal may end it."""
+        self._has_to_look = True
+        self.look_late()
+
+    def look_late(self) -> None:
+        """Let it look if it was told to while it was not ready."""
+        if self._has_to_look and self.ready.is_set():
+            self._has_to_look = False
+            self.tell(signal.SIGHUP)
 
     def tell(self, number: signal.Signals) -> None:
         if self.process.is_alive() and self.process.pid:
@@ -107,9 +120,10 @@ class _Worker:
 
 
 def _work(service: _Service, ready: Event) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells when to stop
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does a terminal's end; the parent tells when to look
     from serving.http.run import serve
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells when to stop
     try:
         serve(
             service.workspace,

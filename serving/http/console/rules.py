@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
 from fastapi import APIRouter, Request, Response
 
 from contracts.documents import parse, read_text
-from contracts.errors import BadInput, RolecallError
+from contracts.errors import BadInput, NotWritten, RolecallError
 from contracts.versions import write_text
 from ranking.rank import RANKED
 from retrieval.rules.rules import RuleBook
@@ -60,10 +61,13 @@ async def save(service: Service, request: Request) -> Response:
         if not engine.config.console.writes:
             raise BadInput("rules are not written from this console", cure="set serve.console.writes to true")
         book = _book(fields.get("rules", ""))
-        write_text(engine.workspace.rules, fields["rules"].replace("\r\n", "\n"))
-        note = (
-            f"Rules {book.version} are in {engine.workspace.rules.name}; they hold from the next start of the service."
-        )
+        path = _file(engine)
+        try:
+            write_text(path, fields["rules"].replace("\r\n", "\n"))
+        except OSError as error:
+            cure = "keep them as a file, and put it there"
+            raise NotWritten(f"{path.name} cannot be written: {error.strerror}", cure=cure) from error
+        note = f"Rules {book.version} are in {path.name}; they hold from the next start of the service."
         return _page(engine, fields, token, note)
 
     return remember(await shown(service, saved), TOKEN, token, request)
@@ -134,7 +138,13 @@ def _book(text: str) -> RuleBook:
     return book
 
 
+def _file(engine: Engine) -> Path:
+    """Where the next start of the service reads its rules: the file that it is configured with, or the workspace's."""
+    return engine.config.rules or engine.workspace.rules
+
+
 def _in_force(engine: Engine) -> str:
     """The text of the rules that the service was started with."""
-    path = engine.config.rules or (engine.workspace.rules if engine.workspace.rules.is_file() else None)
-    return read_text(path) if path else resources.files("retrieval.rules").joinpath("rules.yaml").read_text("utf-8")
+    path = _file(engine)
+    there = engine.config.rules is not None or path.is_file()
+    return read_text(path) if there else resources.files("retrieval.rules").joinpath("rules.yaml").read_text("utf-8")

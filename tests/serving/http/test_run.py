@@ -43,6 +43,24 @@ def another_bundle(workspace: Workspace) -> Path:
     return folder
 
 
+def test_a_reload_while_libraries_load_ends_nothing(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from rolecall.__main__ import main
+
+class Reload:
+    def find_spec(self, name, *_):
+        if name == "serving.http.run":
+            os.kill(os.getpid(), signal.SIGHUP)
+
+sys.meta_path.insert(0, Reload())
+sys.argv = ["rolecall", "serve", "--workspace", sys.argv[1], "--port", "0"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path / "none"], capture_output=True, text=True)
+    assert done.returncode == NotReady.exit_code, done.stderr
+
+
 def test_a_sandbox_that_forbids_to_give_way_stops_no_request(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

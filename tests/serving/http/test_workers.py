@@ -62,9 +62,15 @@ def test_one_that_is_killed_is_replaced_and_all_end_together(
     two: tuple[subprocess.Popen[bytes], str], member_ids: list[str]
 ) -> None:
     process, url = two
-    until(lambda: ready(url), "it gets ready")
+    until(lambda: workers_of(process), "a process")
+    while not ready(url):  # a reload while libraries and models load ends nothing
+        assert process.poll() is None
+        process.send_signal(signal.SIGHUP)
+        time.sleep(0.05)
     until(lambda: len(workers_of(process)) == 2, "two processes")
-    first, _ = workers_of(process)
+    with httpx.Client(base_url=url) as one:  # of the two the other may not be ready yet
+        one.get("/readyz")
+        [first] = [of for of in workers_of(process) if "ESTABLISHED" in {c.status for c in of.net_connections()}]
     body = {"member_id": member_ids[0], "k": 5}
     answers = [httpx.post(f"{url}/v1/recommend", json=body, timeout=60).json() for _ in range(6)]
     assert len({tuple(job["job_id"] for job in answer["results"]) for answer in answers}) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import html
 import io
 import re
@@ -18,6 +19,7 @@ import pytest
 from contracts.tables import parts
 from contracts.versions import current, file_hash
 from contracts.workspace import Workspace
+from retrieval.rules.rules import find_rules
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.console.charts import quantile
@@ -81,6 +83,29 @@ def test_rules_are_saved_when_somebody_asks_and_hold_from_the_next_start(room: t
     assert engine.rules.version == before
     send(client, "/console/rules", "/console/rules/save", rules="rules: [")
     assert engine.workspace.rules.read_text() == rules
+
+
+def test_rules_are_saved_where_the_next_start_reads_them(workspace: Workspace, tmp_path: Path) -> None:
+    path, saved = tmp_path / "configured.yaml", DEMOTE.format(action="remove", because="too far")
+    path.write_text("rules: []\n")
+    config = ServeConfig(rules=path, deadline=60)
+    with running(Engine(workspace, config)) as url, httpx.Client(base_url=url, timeout=60) as client:
+        answer = send(client, "/console/rules", "/console/rules/save", rules=saved)
+        assert "configured.yaml" in page(answer)
+        assert path.read_text() == saved and not workspace.rules.exists()
+        assert find_rules(workspace, config.rules).version in page(answer)
+
+
+def test_rules_that_cannot_be_saved_are_said_to_be(
+    room: tuple[Engine, httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("serving.http.console.rules.write_text", full)
+    answer = send(room[1], "/console/rules", "/console/rules/save", rules="rules: []")
+    assert "Read-only file system" in answer.text and "next start;" not in answer.text
+    assert answer.status_code == 503
 
 
 def test_rules_can_be_kept_as_a_file(reading: httpx.Client) -> None:
