@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from datetime import timedelta
@@ -239,17 +237,15 @@ def test_redis_needs_an_address_as_feast_reads_it(
         apply(workspace, profile="redis")
 
 
-@pytest.mark.slow
 def test_a_repository_keeps_its_profile_unless_another_is_asked_for(workspace: Workspace, live_redis: str) -> None:
     config = workspace.feature_repo / "feature_store.yaml"
 
-    def features(*arguments: str) -> str:
-        subprocess.run(
-            [sys.executable, "-m", "rolecall", "features", *arguments, "-w", str(workspace.root)], check=True
-        )
+    def applied_with(profile: str | None) -> str:
+        apply(workspace, profile=profile)
+        materialize(workspace)
         return config.read_text()
 
-    assert "type: sqlite" in features("apply")
-    assert "REDIS_URL" in features("materialize", "--profile", "redis")
-    assert "REDIS_URL" in features("apply")
-    assert "type: sqlite" in features("materialize", "--profile", "embedded")
+    assert "type: sqlite" in applied_with(None)
+    assert "REDIS_URL" in applied_with("redis")
+    assert "REDIS_URL" in applied_with(None)
+    assert "type: sqlite" in applied_with("embedded")
