@@ -32,7 +32,8 @@ import pyarrow.parquet as pq
 from beam_jobs import ledger
 from beam_jobs.flags import NoFlags, read_flags
 from beam_jobs.ledger import FoldedEvents
-from beam_jobs.pipeline import Counts, by_bucket, command, count, ingested, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, by_bucket, command, count, ingested, run_id, run_pipeline
+from beam_jobs.workers import Mark, processes
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.arrow import TIME
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
@@ -92,7 +93,9 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         if written:
             chunks = [chunk for path in paths.values() for chunk in _row_groups(path, path.name not in folded.events)]
             progress = Progress("activity", "events", (written + skipped) // processes(options))
-            counters = run_pipeline(options, lambda pipeline: _build(pipeline, chunks, fold, progress))
+            counters = run_pipeline(
+                options, workspace, lambda pipeline, mark: _build(pipeline, mark, chunks, fold, progress)
+            )
             if missing := counters[_JOB_MISSING]:
                 log.warning("activity: %s events of jobs that the records lack left out", f"{missing:,}")
         folded = FoldedEvents(folded.events | sizes, [*folded.runs, name])
@@ -117,17 +120,27 @@ class _Fold(NamedTuple):
         write_part(self.workspace.features / view, table, f"{_PREFIX}{self.run}-{bucket:05d}-{number:03d}")
 
 
-def _build(pipeline: beam.Pipeline, chunks: list[RowGroup], fold: _Fold, progress: Progress) -> None:
+def _build(pipeline: beam.Pipeline, mark: Mark, chunks: list[RowGroup], fold: _Fold, progress: Progress) -> None:
     jobs = [chunk for path in parts(fold.workspace.records / "jobs") for chunk in _row_groups(path, new=True)]
     events = (
-        pipeline | "event parts" >> beam.Create(chunks) | "read events" >> beam.FlatMap(_read_events, fold, progress)
+        pipeline
+        | "event parts" >> beam.Create(chunks)
+        | "events on the workspace" >> beam.Map(mark.checked)
+        | "read events" >> beam.FlatMap(_read_events, fold, progress)
     )
-    adverts = pipeline | "job parts" >> beam.Create(jobs) | "read jobs" >> beam.FlatMap(_read_jobs, fold)
+    adverts = (
+        pipeline
+        | "job parts" >> beam.Create(jobs)
+        | "jobs on the workspace" >> beam.Map(mark.checked)
+        | "read jobs" >> beam.FlatMap(_read_jobs, fold)
+    )
     (
         {"events": events, "jobs": adverts}
         | "by job" >> beam.CoGroupByKey()
+        | "statistics on the workspace" >> beam.Map(mark.checked)
         | "job statistics" >> beam.FlatMap(_join_jobs, fold)
         | "by member" >> beam.GroupByKey()
+        | "members on the workspace" >> beam.Map(mark.checked)
         | "fold" >> beam.Map(_fold_members, fold)
     )
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from contracts.arrow import arrow_schema
 from contracts.records import RECORDS
-from contracts.tables import latest, parts, read_table
+from contracts.tables import latest, parts, read_parts
 from contracts.text.adverts.reader import as_said
 from sources.rows import KEYS, Reject
 
@@ -39,11 +39,13 @@ class RowHashes:
     them may not be found; its row is then read again and recognised as the record that it is.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, load: str = "") -> None:
+        """load: the id of the load that asks; what it wrote itself does not count, so that it may be done again."""
         halves = np.empty((0, 2), np.uint64)
-        if parts(folder):
+        if before := parts_before(folder, load):
             versioned = folder.name in VERSIONED
-            table = read_table(folder, ["row_hash", *(("id", "updated_at") if versioned else ())])
+            columns = ["row_hash", *(("id", "updated_at") if versioned else ())]
+            table = read_parts(before, columns)
             if versioned:
                 table = latest(table, "id", "updated_at")
             halves = _halves(table["row_hash"].to_pylist())
@@ -195,18 +197,28 @@ def _keys(table: pa.Table, names: list[str]) -> list[tuple]:
     return list(zip(*(table[name].to_pylist() for name in names), strict=True))
 
 
-def stored_records(folder: Path, table: str, rows: pa.Table) -> pa.Table:
-    """The records of earlier runs that share a first key with `rows`."""
-    if not parts(folder):
+def parts_before(folder: Path, load: str) -> list[Path]:
+    """The parts of a records folder but those of a load, whose every part is named after it.
+
+    A runner does a bundle again whose worker died. Where it then met the first attempt's rows as ones of an earlier
+    load, it would leave them out and write what remains in the place of that attempt's part.
+    """
+    return [path for path in parts(folder) if not (load and path.name.startswith(f"part-{load}-"))]
+
+
+def stored_records(folder: Path, table: str, rows: pa.Table, load: str = "") -> pa.Table:
+    """The records of earlier loads, so none of `load`, that share a first key with `rows`."""
+    before = parts_before(folder, load)
+    if not before:
         return rows.slice(0, 0)
     schema = arrow_schema(RECORDS[table])
     if table in VERSIONED:
         schema = schema.append(pa.field(STAMPED, pa.bool_()))
     key = KEYS.get(table, WHOLE_ROW)[0]
     shared = pc.field(key).isin(pc.unique(rows[key]))
-    keys = read_table(folder, [key], filter=shared)  # most runs share none, and the other columns are wide
+    keys = read_parts(before, [key], filter=shared)  # most runs share none, and the other columns are wide
     if not keys.num_rows:
         return rows.slice(0, 0)
     if table not in KEYS:
         return keys
-    return read_table(folder, schema.names, shared, schema)
+    return read_parts(before, schema.names, shared, schema)

@@ -31,7 +31,8 @@ from beam_jobs import feature_tables
 from beam_jobs.config import EmbedFlags
 from beam_jobs.feature_tables import PART, ROW
 from beam_jobs.flags import read_flags
-from beam_jobs.pipeline import Counts, command, count, finish, processes, run_id, run_pipeline, threads_each
+from beam_jobs.pipeline import Counts, command, count, finish, run_id, run_pipeline
+from beam_jobs.workers import Mark, Share, processes
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
 from contracts.encoder import Side, read_encoder
@@ -109,18 +110,18 @@ class EncodedChunk(NamedTuple):
 class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, "TextEncoder | ItemEncoder"]):
     """Loads one encoder a process; reads a chunk's texts and encodes them in slices of like length."""
 
-    def __init__(self, what: str, folder: Path, threads: int | None, progress: Progress) -> None:
+    def __init__(self, what: str, folder: Path, share: Share, progress: Progress) -> None:
         super().__init__()
-        self._what, self._folder, self._threads, self._progress = what, folder, threads, progress
+        self._what, self._folder, self._share, self._progress = what, folder, share, progress
 
     def load_model(self) -> TextEncoder | ItemEncoder:
         if self._what == "items":
             from ranking.scorer import ItemEncoder
 
-            return ItemEncoder(self._folder, threads=self._threads)
+            return ItemEncoder(self._folder, threads=self._share.threads())
         from retrieval.encoder import TextEncoder
 
-        return TextEncoder(self._folder, threads=self._threads)
+        return TextEncoder(self._folder, threads=self._share.threads())
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a chunk of texts already
@@ -185,7 +186,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         new = _copy_encoded(target, todo, name)
         chunks += _chunks(target, new, name)
         counts[table] = Counts(len(rows), written=len(todo) - len(new), skipped=len(rows) - len(todo))
-    done = _run(config.what, folder, chunks, options) if chunks else Counter[str]()
+    done = _run(workspace, config.what, folder, chunks, options) if chunks else Counter[str]()
     for table, target in targets.items():
         for path in feature_tables.made_by_others(target.out, target.version):
             path.unlink()
@@ -327,20 +328,23 @@ def _matrix(lists: pa.ChunkedArray) -> np.ndarray:
     return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
 
 
-def _run(what: str, folder: Path, chunks: list[TextChunk], options: PipelineOptions) -> Counter[str]:
+def _run(
+    workspace: Workspace, what: str, folder: Path, chunks: list[TextChunk], options: PipelineOptions
+) -> Counter[str]:
     texts = sum(len(chunk.rows) for chunk in chunks)
     progress = Progress("embed", "texts", texts // min(processes(options), len(chunks)))
-    handler = EncoderHandler(what, folder, threads_each(options), progress)
+    handler = EncoderHandler(what, folder, Share.of(options), progress)
 
-    def build(pipeline: beam.Pipeline) -> None:
+    def build(pipeline: beam.Pipeline, mark: Mark) -> None:
         (
             pipeline
             | "pending texts" >> beam.Create(chunks)
+            | "on the workspace" >> beam.Map(mark.checked)
             | "encode" >> RunInference(handler)
             | "write" >> beam.Map(_write)
         )
 
-    return run_pipeline(options, build)
+    return run_pipeline(options, workspace, build)
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it

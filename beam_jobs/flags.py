@@ -74,6 +74,16 @@ def read_flags(
     return workspace, flags, options
 
 
+def check_runner(argv: Sequence[str]) -> list[str]:
+    """Beam's flags as they are. Raises BadInput where one is none of Beam's, or there is no such runner."""
+    if unknown := _unknown_to_beam(argv):
+        raise BadInput(
+            f"unknown flag {' '.join(unknown)}", cure="see --help; flags of Beam's runner come as --name=value"
+        )
+    open_runner(PipelineOptions(list(argv)))
+    return list(argv)
+
+
 def as_flags(config: BaseModel) -> list[str]:
     """The flags that `read_flags` reads as `config`."""
     flags: list[str] = []

@@ -58,7 +58,7 @@ from beam_jobs.deduplicate import (
 )
 from beam_jobs.flags import read_flags
 from beam_jobs.ledger import Unit
-from beam_jobs.pipeline import Counts, by_bucket, command, count, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, by_bucket, command, count, run_id, run_pipeline
 from beam_jobs.read_out import (
     COUNTER,
     LISTING,
@@ -70,6 +70,7 @@ from beam_jobs.read_out import (
 )
 from beam_jobs.snapshot import close_absent
 from beam_jobs.spill import Spilled, read_spilled, spill
+from beam_jobs.workers import Mark, processes
 from contracts.arrow import TIME, to_table
 from contracts.erased import ErasedMembers
 from contracts.errors import TooManyRejects
@@ -254,31 +255,34 @@ def _run(
     rows = _rows_ahead(pieces)
     progress = Progress("ingest", "rows", rows and rows // processes(options))
     spilled = workspace.records / f".{load.id}"
-    check_rows = CheckRows(source, workspace, load.time, reading, buckets, progress, spilled)
+    check_rows = CheckRows(source, workspace, load, reading, buckets, progress, spilled)
 
     write_records = WriteRecords(workspace, load, all_listed_skills(workspace))
 
-    def build(pipeline: beam.Pipeline) -> None:
+    def build(pipeline: beam.Pipeline, mark: Mark) -> None:
         checked = (
             pipeline
             | "shards" >> beam.Create(pieces)
+            | "shards on the workspace" >> beam.Map(mark.checked)
             | "check" >> beam.ParDo(check_rows).with_outputs("rejects", "skills", main="records")
         )
         listed = beam.pvalue.AsSingleton(checked.skills | "skills" >> beam.CombineGlobally(summed))
         kept = (
             checked.records
             | "by key" >> beam.GroupByKey()
+            | "keys on the workspace" >> beam.Map(mark.checked)
             | "write records" >> beam.ParDo(write_records, listed).with_outputs("rejects", main="none")
         )
         (
             (checked.rejects, kept.rejects)
             | beam.Flatten()
             | "by source" >> beam.GroupByKey()
+            | "sources on the workspace" >> beam.Map(mark.checked)
             | "write quarantine" >> beam.Map(_write_rejects, workspace.quarantine, load.time)
         )
 
     try:
-        return run_pipeline(options, build)
+        return run_pipeline(options, workspace, build)
     finally:
         shutil.rmtree(spilled, ignore_errors=True)
 
@@ -290,13 +294,14 @@ class CheckRows(beam.DoFn):
         self,
         source: Source,
         workspace: Workspace,
-        now: datetime,
+        load: loads.Load,
         reading: TimeReading,
         buckets: int,
         progress: Progress,
         spilled: Path,
     ) -> None:
-        self._source, self._workspace, self._now, self._reading = source, workspace, now, reading
+        self._source, self._workspace, self._reading = source, workspace, reading
+        self._load, self._now = load.id, load.time
         self._buckets, self._progress, self._spilled = buckets, progress, spilled
 
     def setup(self) -> None:
@@ -308,7 +313,7 @@ class CheckRows(beam.DoFn):
     def process(self, piece: Piece) -> Iterator[Any]:
         table = piece.shard.table
         if table not in self._hashes:
-            self._hashes[table] = RowHashes(self._workspace.records / table)
+            self._hashes[table] = RowHashes(self._workspace.records / table, self._load)
         self._progress.start()
         rows = iter(self._source.read(piece.shard))
         place = piece.order << 40
@@ -425,7 +430,7 @@ class WriteRecords(beam.DoFn):
             return
         rows = pa.concat_tables(tables).sort_by(ORDER)
         folder = self._workspace.records / table
-        stored = stored_records(folder, table, rows)
+        stored = stored_records(folder, table, rows, self._load.id)
         kept, edited, rejects = deduplicate(table, rows, stored, self._load.time, said_again)
         count(f"{table}.written", len(kept))
         count(f"{table}.edited", len(edited))

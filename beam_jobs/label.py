@@ -66,7 +66,8 @@ from beam_jobs.labelling.lists import (
     served_jobs,
 )
 from beam_jobs.labelling.match_trees import MatchTrees
-from beam_jobs.pipeline import Counts, command, count, ingested, processes, run_pipeline, threads_each
+from beam_jobs.pipeline import Counts, command, count, ingested, run_pipeline
+from beam_jobs.workers import Mark, Share, processes
 from contracts.arrow import to_table
 from contracts.errors import JudgeFailed, NotReady
 from contracts.examples import SERVED, SPLITS
@@ -163,10 +164,17 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     counters: Counter[str] = Counter()
     if todo:
         progress = Progress("label", "lists", lists // min(processes(options), len(todo)))
-        worker = LabelLists(workspace, index_folder, policy, config, threads_each(options), progress)
-        counters = run_pipeline(
-            options, lambda pipeline: pipeline | "requests" >> beam.Create(todo) | "label" >> beam.ParDo(worker)
-        )
+        worker = LabelLists(workspace, index_folder, policy, config, Share.of(options), progress)
+
+        def build(pipeline: beam.Pipeline, mark: Mark) -> None:
+            (
+                pipeline
+                | "requests" >> beam.Create(todo)
+                | "on the workspace" >> beam.Map(mark.checked)
+                | "label" >> beam.ParDo(worker)
+            )
+
+        counters = run_pipeline(options, workspace, build)
         if counters["left_out"]:
             log.warning("label: %s shown jobs left out: they have no vector", f"{counters['left_out']:,}")
     _publish(workspace, staging, {batch.name for batch in batches})
@@ -242,16 +250,17 @@ class LabelLists(beam.DoFn):
         index_folder: Path,
         policy: Policy,
         config: LabelFlags,
-        threads: int | None,
+        share: Share,
         progress: Progress,
     ) -> None:
         self._workspace, self._index_folder, self._policy = workspace, index_folder, policy
-        self._config, self._threads, self._progress = config, threads, progress
+        self._config, self._share, self._progress = config, share, progress
 
     def setup(self) -> None:
         self._index = JobIndex.load(self._index_folder)
-        self._encoder = TextEncoder(self._workspace.encoder, threads=self._threads)
-        self._judge = open_judge(self._config.judge, judge_setting(self._policy, self._workspace, self._threads))
+        threads = self._share.threads()
+        self._encoder = TextEncoder(self._workspace.encoder, threads=threads)
+        self._judge = open_judge(self._config.judge, judge_setting(self._policy, self._workspace, threads))
         self._jobs = JobVersions(self._workspace)
         self._guide = MatchTrees.read(self._config.guide) if self._config.guide else None
         self._work = WorkReader(self._policy.vocabulary)

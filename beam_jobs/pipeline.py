@@ -23,14 +23,12 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import ExtendedProv
 from apache_beam.runners.runner import PipelineRunner, create_runner
 from google.protobuf.struct_pb2 import Struct
 
+from beam_jobs.workers import Mark, is_in_process, marked
 from contracts.errors import BadInput, NotReady, RolecallError
-from contracts.machine import cores
 from contracts.tables import parts
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
-
-_IN_PROCESS = {"direct", "directrunner", "switchingdirectrunner"}
 
 
 @dataclass(frozen=True)
@@ -57,56 +55,47 @@ class Counts:
         return ", ".join(parts) + (f" in {self.seconds:.1f} s" if self.seconds else "")
 
 
-def run_pipeline(options: PipelineOptions, build: Callable[[beam.Pipeline], object]) -> Counter[str]:
+def run_pipeline(
+    options: PipelineOptions, workspace: Workspace, build: Callable[[beam.Pipeline, Mark], object]
+) -> Counter[str]:
     """Build a pipeline and run it to its end.
 
     Args:
         options: Beam's options.
-        build: Adds the steps to a pipeline.
+        workspace: What every worker has to see.
+        build: Adds the steps to a pipeline; the mark's `checked` comes after each source and each grouping.
 
     Returns:
         The sums of the workers' counters by name.
 
     Raises:
         BadInput: There is no such runner.
+        WorkspaceNotSeen: A worker does not see the workspace.
         RolecallError: A worker raised it; Beam hands it back as a printed trace.
     """
     runner = open_runner(options)
     pipeline = beam.Pipeline(runner=runner, options=options)
-    build(pipeline)
     _RUNNER_LOG.setLevel(logging.CRITICAL)  # it logs the trace of an error that it then raises
-    try:
-        result = pipeline.run()
-        result.wait_until_finish()
-    except Exception as error:
-        typed = _typed_error(error)
-        if typed is None:
-            raise
-        raise typed from None
+    with marked(workspace) as mark:
+        build(pipeline, mark)
+        try:
+            result = pipeline.run()
+            result.wait_until_finish()
+        except Exception as error:
+            typed = _typed_error(error)
+            if typed is None:
+                raise
+            raise typed from None
     counters: Counter[str] = Counter()
     for metric in result.metrics().query()["counters"]:
         if metric.key.metric.namespace == _NAMESPACE:
-            counters[metric.key.metric.name] += metric.result
+            counters[metric.key.metric.name] += metric.result or 0  # a portable runner's zero reads as None
     return counters
 
 
 def count(name: str, by: int = 1) -> None:
     """Add to a counter that `run_pipeline` returns; only inside a worker."""
     Metrics.counter(_NAMESPACE, name).inc(by)
-
-
-def processes(options: PipelineOptions) -> int:
-    """How many worker processes the options ask for on this machine; 1 for a runner that has its own machines."""
-    direct = options.view_as(DirectOptions)
-    if direct.direct_running_mode != "multi_processing":
-        return 1
-    return direct.direct_num_workers or cores()
-
-
-def threads_each(options: PipelineOptions) -> int | None:
-    """Threads that a model may use in each worker process, so that together they take the machine; None: all."""
-    number = processes(options)
-    return None if number == 1 else max(1, cores() // number)
 
 
 def ingested(workspace: Workspace, table: str) -> list[Path]:
@@ -170,7 +159,7 @@ def open_runner(options: PipelineOptions) -> PipelineRunner:
         BadInput: There is no such runner, or a package that it needs is absent.
     """
     name = options.view_as(StandardOptions).runner
-    if name is None or name.lower() in _IN_PROCESS:
+    if is_in_process(options):
         if options.view_as(DirectOptions).direct_running_mode == "multi_processing":
             workers = options.view_as(WorkerOptions)
             workers.default_sdk_harness_log_level = workers.default_sdk_harness_log_level or "ERROR"

@@ -35,8 +35,9 @@ from beam_jobs import feature_tables, ledger
 from beam_jobs.config import VerbalizeConfig
 from beam_jobs.feature_tables import ROW
 from beam_jobs.flags import read_flags
-from beam_jobs.pipeline import Counts, command, count, finish, ingested, processes, run_id, run_pipeline
+from beam_jobs.pipeline import Counts, command, count, finish, ingested, run_id, run_pipeline
 from beam_jobs.trust import trust_first_records
+from beam_jobs.workers import Mark, processes
 from contracts.arrow import TIME, to_records
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_TEXT
 from contracts.progress import Progress
@@ -232,15 +233,16 @@ def _run(
     rows = sum(chunk.size for chunk in chunks)
     progress = Progress("verbalize", "rows", rows // min(processes(options), len(chunks)))
 
-    def build(pipeline: beam.Pipeline) -> None:
+    def build(pipeline: beam.Pipeline, mark: Mark) -> None:
         (
             pipeline
             | "pending rows" >> beam.Create(chunks)
+            | "on the workspace" >> beam.Map(mark.checked)
             | "verbalize" >> beam.ParDo(VerbalizeRows(verbalizer, progress))
             | "write" >> beam.Map(_write, workspace.features)
         )
 
-    return run_pipeline(options, build)
+    return run_pipeline(options, workspace, build)
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it

@@ -13,6 +13,7 @@ RolecallError
     + TooFewHires
     + TooFewGrades
     + NothingToLearn
+  x WorkspaceNotSeen        a worker lacks what the others write to
   x BundleMismatch          parts do not belong together
   x IndexMismatch
   x NotWritten              the disk, another writer or a hole in a feed is in the way
@@ -137,6 +138,12 @@ class NothingToLearn(NotReady):
     """No training pair tells a teacher's tasks apart, as on a board without a log."""
 
     reason = "nothing_to_learn"
+
+
+class WorkspaceNotSeen(RolecallError):
+    """A worker of a run does not see the workspace under the path that the run names; it did nothing."""
+
+    reason, http_status, exit_code = "workspace_not_seen", 503, 13
 
 
 class BundleMismatch(RolecallError):

@@ -75,7 +75,17 @@ def read_table(
     paths = parts(folder)
     if not paths:
         raise NotReady(f"no table in {folder}", cure="run the step that writes it first")
-    with reading(folder):
+    return read_parts(paths, columns, filter, schema)
+
+
+def read_parts(
+    paths: Sequence[Path],
+    columns: Sequence[str] | None = None,
+    filter: pc.Expression | None = None,
+    schema: pa.Schema | None = None,
+) -> pa.Table:
+    """Some parts of one folder, one at least, as one table; else as `read_table`."""
+    with reading(paths[0].parent):
         return ds.dataset([str(p) for p in paths], schema=schema, format="parquet").to_table(
             columns=list(columns) if columns is not None else None, filter=filter
         )

@@ -62,9 +62,15 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     index.shares,
     serve.serve,
     drift.drift,
+)
+BEAM_COMMANDS: tuple[Callable[..., None], ...] = (
+    data.ingest,
+    data.verbalize,
+    data.activity,
+    data.embed,
+    data.label,
     recipe.run,
 )
-BEAM_COMMANDS: tuple[Callable[..., None], ...] = (data.ingest, data.verbalize, data.activity, data.embed, data.label)
 """Flags that these do not know go to the Beam runner."""
 for command in COMMANDS:
     app.command()(command)

@@ -27,6 +27,8 @@ from rolecall.params import Params
 log = logging.getLogger("rolecall")
 
 DVC_WORKSPACE = "artifacts/demo"
+BEAM = ("ingest", "verbalize", "activity", "embed", "label")
+"""Commands that run on Beam, and take the flags of its runner."""
 POLICY = "${label.policy}"
 """DVC puts the knob's value there."""
 TEXTS = ("features/member_text", "features/job_text")
@@ -180,6 +182,7 @@ def run_recipe(
     profile: str | None = None,
     quiet: bool = False,
     ingest: Sequence[str] = (),
+    runner: Sequence[str] = (),
 ) -> None:
     """Run the stages, then answer one request over HTTP and write `summary.json`, unless `end` stops before the last.
 
@@ -194,10 +197,11 @@ def run_recipe(
         profile: The online store, "embedded" or "redis"; None for the one that the repository has.
         quiet: Show warnings alone.
         ingest: Flags of the stage of that name, over its knobs.
+        runner: Beam's flags, for every stage that runs on it.
 
     Raises:
-        BadInput: There is no such stage, another market was simulated into the workspace, or a folder of a model that
-            the knobs name does not do.
+        BadInput: There is no such stage, Beam knows no such flag or runner, another market was simulated into the
+            workspace, or a folder of a model that the knobs name does not do.
         NotReady: The folder of the workspace's records is gone, and a stage reads it.
         StageFailed: A stage ended with an error.
     """
@@ -212,6 +216,10 @@ def run_recipe(
         if name is not None and name not in names:
             raise BadInput(f"no stage {name!r}", cure=f"one of {', '.join(names)}")
     check_backbones(knobs)
+    if runner:
+        from beam_jobs.flags import check_runner
+
+        check_runner(runner)
     workspace.root.mkdir(parents=True, exist_ok=True)
     costs = read_costs(workspace) if start else []
     for number, stage in enumerate(to_run, start=1):
@@ -225,6 +233,7 @@ def run_recipe(
         log.info("[%d/%d] %s", number, len(to_run), stage.name)
         argv = [part.format(data=source) for part in stage.command.split()]
         argv += [*_place(stage, workspace, profile), *(ingest if stage.name == "ingest" else ())]
+        argv += runner if argv[0] in BEAM else ()
         cost = _run(stage.name, argv, params, quiet)
         costs = [earlier for earlier in costs if earlier["name"] != stage.name] + [cost]
         write_costs(workspace, costs)

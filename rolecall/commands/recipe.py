@@ -51,6 +51,9 @@ def run(
 ) -> None:
     """The whole recipe: from raw files to a served answer and a replay report.
 
+    Flags that it does not know go to the Beam runner of every stage that has one, such as --runner=FlinkRunner with
+    that runner's own, or --direct_running_mode=multi_processing --direct_num_workers=2.
+
     Without --data it takes the folder that the workspace's records came from, and in an empty workspace it simulates a
     market. A simulated market never joins real records.
     """
@@ -69,6 +72,7 @@ def run(
         profile=profile,
         quiet=root.params["quiet"],
         ingest=[*ingest, "--snapshot"] if snapshot else ingest,
+        runner=context.args,
     )
 
 

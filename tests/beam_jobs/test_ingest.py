@@ -561,3 +561,37 @@ def test_row_hashes_contain_what_was_stored_and_nothing_else(tmp_path_factory, h
     for one, there in zip(hashes, found, strict=True):
         assert not there or one in stored
         assert there or one not in stored or upper[one[:16]] > 1
+
+
+def test_a_bundle_that_is_done_again_after_its_worker_died_loses_no_row(raw, take_in, workspace, monkeypatch):
+    """The first attempt at each bucket dies when it has written one of its parts."""
+    monkeypatch.setattr("beam_jobs.ingest.PART_ROWS", 2)
+    process, write, died = ingest.WriteRecords.process, ingest.write_part, []
+
+    def dies(*args):
+        write(*args)
+        raise SystemError("the worker died")
+
+    def again(self, element, listed):
+        with monkeypatch.context() as patched, pytest.raises(SystemError):
+            patched.setattr("beam_jobs.ingest.write_part", dies)
+            list(process(self, element, listed))
+        died.append(element[0])
+        yield from process(self, element, listed)
+
+    monkeypatch.setattr("beam_jobs.ingest.WriteRecords.process", again)
+    take_in()
+    assert {name.partition("/")[0] for name in died} == set(raw.good)
+    for table, rows in raw.good.items():
+        assert ids(workspace, table) == sorted(row["id"] for row in rows)
+    monkeypatch.undo()
+    assert take_in().written == 0
+
+
+def test_rows_of_the_load_itself_are_none_of_an_earlier_one(take_in, workspace):
+    """Else what a worker checks again, when others have written already, would be skipped."""
+    take_in()
+    (load,) = read_loads(workspace)
+    hashes = read_table(workspace.records / "jobs", ["row_hash"])["row_hash"].to_pylist()
+    assert RowHashes(workspace.records / "jobs").contains(hashes).all()
+    assert not RowHashes(workspace.records / "jobs", load.id).contains(hashes).any()

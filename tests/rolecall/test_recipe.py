@@ -228,3 +228,21 @@ def test_a_run_ends_after_the_stage_that_is_named(tmp_path, monkeypatch):
     assert stages_run(tmp_path, monkeypatch, end="label") == names[: names.index("label") + 1]
     with refused(BadInput, "'labels'", "label"):
         stages_run(tmp_path, monkeypatch, end="labels")
+
+
+def test_runner_flags_go_to_the_stages_that_run_on_beam_and_to_no_other(tmp_path, monkeypatch):
+    ran: dict[str, list[str]] = {}
+
+    def noted(name, argv, *_):
+        ran[name] = argv
+        return {"name": name, "seconds": 0.0, "peak_mb": 0.0}
+
+    monkeypatch.setattr("rolecall.recipe._run", noted)
+    flags = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+    run_recipe(Workspace(tmp_path), None, params=None, knobs=Params(), end="materialize", runner=flags)
+    assert {name for name, argv in ran.items() if argv[-2:] == flags} == {
+        *("ingest", "verbalize", "activity", "embed", "label", "items")
+    }
+    for wrong in (["--direct_num_wrokers=2"], ["--runner=NoRunner"]):
+        with refused(BadInput, wrong[0].partition("=")[2 if "runner" in wrong[0] else 0]):
+            run_recipe(Workspace(tmp_path), None, params=None, knobs=Params(), runner=wrong)
