@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.pipeline import run_pipeline
+from beam_jobs.workers import Mark
 from contracts.encoder import read_encoder
 from contracts.errors import NotReady
 from contracts.tables import latest, parts, read_table
@@ -111,13 +112,15 @@ def run(workspace: Workspace, contender: Contender, asked: Asked) -> RunFolder:
     todo = [(number, of) for number, of in sorted(dealt.items()) if not task.part(number).is_dir()]
     log.info("replay: %s asks %s requests, %s of %s parts", manifest.name, f"{len(requests):,}", len(todo), len(dealt))
     if todo:
-        run_pipeline(asked.options, partial(_build, task=task, todo=todo))
+        run_pipeline(asked.options, workspace, partial(_build, task=task, todo=todo))
     _gather(task, manifest, sorted(dealt))
     return RunFolder(folder)
 
 
-def _build(pipeline: beam.Pipeline, task: Task, todo: Sequence[tuple[int, Sequence[PastRequest]]]) -> object:
-    dealt = pipeline | "parts" >> beam.Create(todo) | "spread" >> beam.Reshuffle()
+def _build(
+    pipeline: beam.Pipeline, mark: Mark, task: Task, todo: Sequence[tuple[int, Sequence[PastRequest]]]
+) -> object:
+    dealt = pipeline | "parts" >> beam.Create(todo) | "spread" >> beam.Reshuffle() | "seen" >> beam.Map(mark.checked)
     return dealt | "answer" >> beam.Map(lambda part: answer_part(task, *part))
 
 
