@@ -180,8 +180,13 @@ class Workspace:
 
     @property
     def replay_runs(self) -> Path:
-        """Past requests asked again (`rolecall replay run`): one folder a run, and in `diffs` one a pair of runs."""
+        """Past requests asked again (`rolecall replay run`): one folder a run."""
         return self.root / "replay_runs"
+
+    @property
+    def replay_diffs(self) -> Path:
+        """Pairs of runs held against each other (`rolecall replay diff`): one folder a pair."""
+        return self.replay_runs / "diffs"
 
     @property
     def export_metrics(self) -> Path:

@@ -44,6 +44,7 @@ REMAINS: Mapping[str, str] = {
     "features/job_stats": "sums by job; until the next `rolecall activity`",
     "report.html": "figures of many members; until the next `rolecall replay`",
     "summary.json": "as report.html",
+    "replay_runs": "means of many members in summary.json; until the next `rolecall replay run`",
     "skills.json": "how many members list a skill; until the next `rolecall ingest`",
     "percentiles.json": "places of values among all members'; until the next `rolecall verbalize`",
 }
@@ -118,6 +119,10 @@ def erase_rows(folder: Path, member_ids: Iterable[str]) -> Erased:
     if copies.is_dir() and _names_one(copies, ids):
         shutil.rmtree(copies)  # the next load takes them anew, without the erased
         done.removed.append("copies")
+    diffs = Workspace(folder).replay_diffs
+    if done.requests and diffs.is_dir():
+        shutil.rmtree(diffs)  # pages with what people searched for; `rolecall replay diff` writes them again
+        done.removed.append(diffs.relative_to(folder).as_posix())
     return done
 
 

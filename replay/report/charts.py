@@ -58,6 +58,30 @@ def bars(title: str, rows: Sequence[Bar], show: Callable[[float], str], start: f
     return _figure(title, description, WIDTH, height, parts)
 
 
+def forest(title: str, rows: Sequence[Bar], show: Callable[[float], str]) -> Markup:
+    """Differences as dots with whiskers around the line of none, one row each; kind: "up", "down" or "even"."""
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
+    reach = max((abs(end) for end in ends), default=0.0) or 0.01
+    left, right = _LABEL + 30, WIDTH - _VALUE
+    x = svg.scale(-reach, reach, left, right)
+    height = len(rows) * 22 + 34
+    ticks = [tick for tick in svg.ticks(0.0, reach) if tick <= reach]
+    both = [*(-tick for tick in ticks[:0:-1]), *ticks]
+    parts = [svg.line(x(t), 4, x(t), height - 26, "grid" if t else "ideal") for t in both]
+    parts += [svg.text(x(t), height - 8, svg.plain(t), "tick", "middle") for t in both]
+    for i, row in enumerate(rows):
+        y = 15.0 + i * 22
+        parts.append(
+            svg.text(left - 10, y + 4, row.label if len(row.label) < 30 else row.label[:28] + "…", "label", "end")
+        )
+        if row.low is not None and row.high is not None:
+            parts.append(svg.line(x(row.low), y, x(row.high), y, f"reach {row.kind}"))
+        parts.append(f'<circle class="at {row.kind}" cx="{x(row.value):.1f}" cy="{y:.1f}" r="4.5"/>')
+        parts.append(svg.text(WIDTH - 4, y + 4, show(row.value), "value", "end"))
+    description = "; ".join(f"{row.label} {show(row.value)}{_between(row, show)}" for row in rows)
+    return _figure(title, description, WIDTH, height, parts)
+
+
 def curves(title: str, series: Mapping[str, Sequence[float]], kinds: Mapping[str, str], x_label: str) -> Markup:
     """Lines over 1, 2, ... on a logarithmic axis, each named at its end. kinds: name -> CSS class."""
     height, left, right, bottom = 320, 40, WIDTH - 132, 280

@@ -26,7 +26,6 @@ from replay.runs.contender import Contender
 
 FORMAT = 1
 MANIFEST, SUMMARY = "manifest.json", "summary.json"
-DIFFS = "diffs"
 
 
 class Manifest(FrozenModel):

@@ -13,6 +13,8 @@ from contracts.workspace import RAW, Workspace
 from rolecall.options import DEFAULT, JsonOption, WorkspaceOption, params_of
 
 if TYPE_CHECKING:
+    from replay.diff.compare import Wanted
+    from replay.diff.results import Diff
     from replay.runs.run import Asked
 
 OrderBy = Literal["blend", "relevance", "retrieval"]
@@ -133,6 +135,12 @@ def run(
     done = [ask(place, contender, asked) for contender in contenders]
     for one in done:
         typer.echo(f"run {one.manifest.name}: {one.manifest.contender.name}, {one.manifest.requests:,} requests")
+    if len(done) > 1:
+        from replay.diff.compare import Wanted
+
+        for other in done[1:]:
+            typer.echo("")
+            _compared(place, done[0].manifest.name, other.manifest.name, Wanted())
 
 
 def _asked(
@@ -198,3 +206,63 @@ def list_(workspace: WorkspaceOption = DEFAULT, as_json: JsonOption = False) -> 
         else:
             mark = "" if done else "  not finished"
             typer.echo(f"{name}  {manifest.contender.name}, {manifest.requests:,} requests{mark}")
+
+
+@replay.command("diff")
+def diff(
+    first: Annotated[str, typer.Argument(help="A run: its folder, its name or the beginning of it.")],
+    second: Annotated[str, typer.Argument(help="The run that may replace it.")],
+    workspace: WorkspaceOption = DEFAULT,
+    measure: Annotated[str, typer.Option(help="By which the runs are judged.")] = "nDCG@10",
+    worst_slice: Annotated[
+        float | None,
+        typer.Option(help="A gate: no slice may lose more than this share of the first run, such as -0.01."),
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Of intervals and of the gate.")] = 0.95,
+    least_members: Annotated[int, typer.Option(min=2, help="Members of a slice or group that is shown.")] = 20,
+    gain: Annotated[
+        float, typer.Option(min=1e-6, help="The gain, as a share, whose needed requests are named.")
+    ] = 0.01,
+    groups: Annotated[
+        Path | None, typer.Option(help="A CSV member_id,group or job_id,group: parity of groups.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which of two runs is better, for whom it is worse, and how sure that is; write a page of it.
+
+    With `--worst-slice` it ends with 0 where no slice loses more, with 20 where one certainly does, and with 21 where
+    that is not known: then more requests are needed.
+    """
+    from replay.diff.compare import Wanted
+    from replay.diff.gate import EXIT_CODES
+
+    wanted = Wanted(measure, least_members, confidence, worst_slice, gain, groups)
+    found = _compared(Workspace(workspace), first, second, wanted, as_json)
+    if found.gate is not None:
+        raise typer.Exit(EXIT_CODES[found.gate.says])
+
+
+def _compared(place: Workspace, first: str, second: str, wanted: Wanted, as_json: bool = False) -> Diff:
+    """Compare two runs, write the page, and print the sentence."""
+    from replay.diff.compare import compare, gate_sentence
+    from replay.report.diff_page import diff_folder, write_diff
+    from replay.runs.folder import find_run
+
+    one, other = find_run(place, first), find_run(place, second)
+    found = compare(place, one, other, wanted)
+    page = write_diff(diff_folder(place, one, other), found)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=1))
+        return found
+    typer.echo(found.sentence)
+    for line in found.lines:
+        if line.measure == found.measure or line.measure in ("good_fits@10", "poor_fits@10", "judged@10"):
+            ceiling = f", at most {line.ceiling.value:.3f}" if line.ceiling else ""
+            simplest = f", popularity {line.baseline.value:.3f}" if line.baseline else ""
+            typer.echo(f"  {line.measure}: {line.first.value:.3f} -> {line.second.value:.3f}{ceiling}{simplest}")
+    if found.learned_from:
+        typer.echo(f"  {found.learned_from:,} of {found.requests:,} requests are no hold-out: a bundle may know them")
+    if found.gate is not None:
+        typer.echo(gate_sentence(found.gate))
+    typer.echo(f"page: {page}")
+    return found

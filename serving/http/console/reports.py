@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from contracts.errors import NotReady
+from contracts.workspace import Workspace
 from serving.engine import Engine
 from serving.http.console.page import HEADERS, render, shown
 from serving.http.state import Service
@@ -51,6 +52,19 @@ async def report(service: Service) -> Response:
         if not path.is_file():
             raise NotReady("no report in this workspace", cure="run `rolecall replay`")
         return HTMLResponse(path.read_bytes(), headers=HEADERS | {"Content-Security-Policy": REPORT_POLICY})
+
+    return await shown(service, file)
+
+
+@router.get("/console/reports/diffs/{name}")
+async def diff(service: Service, name: str) -> Response:
+    """The page of two runs as `rolecall replay diff` wrote it, kept from the console's own origin."""
+
+    def file(engine: Engine) -> Response:
+        there = {path.parent.name: path for path in _diffs(engine.workspace)}
+        if name not in there:
+            raise NotReady(f"no comparison {name[:200]!r} in this workspace", cure="run `rolecall replay diff`")
+        return HTMLResponse(there[name].read_bytes(), headers=HEADERS | {"Content-Security-Policy": REPORT_POLICY})
 
     return await shown(service, file)
 
@@ -101,10 +115,22 @@ def _page(engine: Engine) -> str:
         versions=replay.get("versions", {}),
         summary=_read(workspace.summary),
         has_report=workspace.report.is_file(),
+        diffs=[_told(path) for path in _diffs(workspace)],
         builds=engine.beside.built(),
         stages=_stages(workspace.stages),
         served=engine.servable.index.manifest.version,
     )
+
+
+def _diffs(workspace: Workspace) -> list[Path]:
+    """The pages of comparisons, the newest first."""
+    return sorted(workspace.replay_diffs.glob("*/diff.html"), key=lambda path: (-path.stat().st_mtime, path))
+
+
+def _told(page: Path) -> dict[str, Any]:
+    """What a comparison says: its name, its sentence and whether the second run is better."""
+    content = _read(page.with_suffix(".json"))
+    return {"name": page.parent.name} | {key: content.get(key, "") for key in ("sentence", "said", "first", "second")}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import csv
 import errno
 import html
 import io
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -150,6 +151,21 @@ def test_no_cell_of_the_csv_is_a_formula(reading: httpx.Client) -> None:
 
 
 # --- reports ---------------------------------------------------------------------------------------------------------
+
+
+def test_reports_list_the_runs_that_were_held_against_each_other(room: tuple[Engine, httpx.Client]) -> None:
+    engine, client = room
+    folder = engine.workspace.replay_diffs / "served-a--served-b"
+    folder.mkdir(parents=True)
+    said = {"sentence": "b <i>is</i> better", "said": "better", "first": "served-a", "second": "served-b"}
+    (folder / "diff.json").write_text(json.dumps(said))
+    (folder / "diff.html").write_text("<p>the whole page</p>")
+    text = page(client.get("/console/reports"))
+    assert "served-b against served-a" in text and "b &lt;i&gt;is&lt;/i&gt; better" in text
+    answer = client.get(f"/console/reports/diffs/{folder.name}")
+    assert "the whole page" in answer.text and "sandbox" in answer.headers["content-security-policy"]
+    for name in ("none", "..%2f..%2freport", "served-a--served-b%2fdiff.json"):
+        assert client.get(f"/console/reports/diffs/{name}").status_code in (404, 503)
 
 
 def test_reports_show_figures_with_their_intervals(reading: httpx.Client) -> None:

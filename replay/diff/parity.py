@@ -1,0 +1,159 @@
+"""Outcomes and exposure of groups that the user names, and impact ratios: a group's rate over that of the best group.
+
+Four fifths is where the guidelines of US employers begin to ask why (29 CFR 1607.4 D), and audits of hiring tools
+publish the same ratio (New York City, Local Law 144). A ratio here is a number about a recommender on a log: it is no
+legal advice, and no audit.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from contracts.errors import BadInput, MissingColumn, NotReady
+from replay.diff.results import Group, Parity
+from replay.runs.answers import OWN
+from replay.runs.folder import RunFolder
+
+FOUR_FIFTHS = 0.8
+RESAMPLES = 1_000
+_PLACES = 10
+OF_MEMBERS = "share of requests whose first ten places hold a job that the person chose"
+OF_JOBS = "share of the attention in the first ten places, over the group's share of the first hundred"
+
+
+def read_groups(path: Path) -> tuple[str, dict[str, str]]:
+    """A CSV with the columns `member_id,group` or `job_id,group`.
+
+    Returns:
+        The name of the first column, and id -> group.
+
+    Raises:
+        NotReady: There is no such file.
+        MissingColumn: It has other columns.
+        BadInput: An id stands in two groups.
+    """
+    if not path.is_file():
+        raise NotReady(f"no file {path}", where="--groups", cure="give a CSV with member_id,group or job_id,group")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        key = next((name for name in ("member_id", "job_id") if name in columns), None)
+        if key is None or "group" not in columns:
+            what = f"columns {', '.join(columns) or 'none'}"
+            raise MissingColumn(what, where=str(path), cure="name them member_id,group or job_id,group")
+        groups: dict[str, str] = {}
+        for number, row in enumerate(reader, start=2):
+            if groups.setdefault(row[key], row["group"]) != row["group"]:
+                where, cure = f"{path}, line {number}", "name each id once"
+                raise BadInput(f"{row[key]!r} stands in two groups", where=where, cure=cure)
+    return key, groups
+
+
+def parity(
+    first: RunFolder, second: RunFolder, requests: Sequence[str], key: str, groups: Mapping[str, str], least: int
+) -> Parity:
+    """Groups of members by outcome, or groups of jobs by exposure.
+
+    Args:
+        first: A run.
+        second: Another.
+        requests: Ids that both were asked.
+        key: "member_id" or "job_id".
+        groups: Id -> group.
+        least: Members that a group needs, or of jobs the requests at which one could be shown.
+    """
+    rates = [(_outcomes if key == "member_id" else _exposures)(run, requests, groups) for run in (first, second)]
+    kept = {}
+    for name in sorted(set(rates[0]) & set(rates[1])):
+        of = rates[0][name]
+        size = len(set(of[0])) if key == "member_id" else len(of[0])
+        if size >= least:
+            kept[name] = size
+    found = []
+    ratios = [_ratios({name: rate[name] for name in kept}) for rate in rates]
+    for name in kept:
+        (who, over, under), (_, over2, under2) = rates[0][name], rates[1][name]
+        found.append(
+            Group(
+                name=name,
+                requests=len(who),
+                members=len(set(who)),
+                first=float(over.sum() / under.sum()),
+                second=float(over2.sum() / under2.sum()),
+                first_ratio=ratios[0][name],
+                second_ratio=ratios[1][name],
+            )
+        )
+    suppressed = len({*rates[0], *rates[1]}) - len(kept)
+    return Parity(what=OF_MEMBERS if key == "member_id" else OF_JOBS, groups=tuple(found), suppressed=suppressed)
+
+
+_Rate = tuple[list[str], np.ndarray, np.ndarray]
+"""Member ids, numerators and denominators, one a request."""
+
+
+def _outcomes(run: RunFolder, requests: Sequence[str], groups: Mapping[str, str]) -> dict[str, _Rate]:
+    rows = run.measures.filter((pl.col("system") == OWN) & pl.col("request_id").is_in(requests))
+    rows = rows.filter(pl.col("R@10").is_not_nan()).with_columns(
+        pl.col("member_id").replace_strict(groups, default=None, return_dtype=pl.String).alias("group")
+    )
+    found = {}
+    for (name,), of in rows.drop_nulls("group").group_by("group", maintain_order=True):
+        hit = (of["R@10"].to_numpy() > 0).astype(np.float64)
+        found[str(name)] = (of["member_id"].to_list(), hit, np.ones(len(hit)))
+    return found
+
+
+def _exposures(run: RunFolder, requests: Sequence[str], groups: Mapping[str, str]) -> dict[str, _Rate]:
+    """Attention falls with the place as in DCG.
+
+    Source: Singh and Joachims, Fairness of exposure in rankings (KDD 2018).
+    """
+    rows = run.table("answers").filter(pl.col("request_id").is_in(requests))
+    group = pl.col("job_id").replace_strict(groups, default=None, return_dtype=pl.String).alias("group")
+    seen = pl.when(pl.col("rank") <= _PLACES).then(1 / (pl.col("rank").cast(pl.Float64) + 1).log(2)).otherwise(0.0)
+    rows = rows.with_columns(group, seen.alias("seen"))
+    rows = rows.with_columns(
+        (pl.col("seen") / pl.col("seen").sum().over("request_id")).alias("seen"),
+        (1 / pl.len().over("request_id")).alias("there"),
+    )
+    shares = rows.drop_nulls("group").group_by("group", "request_id", "member_id").agg(pl.col("seen", "there").sum())
+    found = {}
+    for (name,), of in shares.sort("group", "request_id").group_by("group", maintain_order=True):
+        found[str(name)] = (of["member_id"].to_list(), of["seen"].to_numpy(), of["there"].to_numpy())
+    return found
+
+
+def _ratios(rates: Mapping[str, _Rate]) -> dict[str, tuple[float, float | None, float | None]]:
+    """Each group's rate over the highest one, with a bootstrap interval over members."""
+    values = {name: float(over.sum() / under.sum()) for name, (_, over, under) in rates.items()}
+    top = max(values, key=lambda name: (values[name], name), default="")
+    if not top or values[top] == 0:
+        return {name: (1.0, None, None) for name in rates}
+    drawn = {name: _resampled(rate, seed) for seed, (name, rate) in enumerate(sorted(rates.items()))}
+    found: dict[str, tuple[float, float | None, float | None]] = {}
+    for name, value in values.items():
+        low = high = None
+        of, best = drawn[name], drawn[top]
+        if of is not None and best is not None and name != top:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                low, high = (float(end) for end in np.nanquantile(of / best, [0.025, 0.975]))
+        found[name] = (value / values[top], low, high)
+    return found
+
+
+def _resampled(rate: _Rate, seed: int) -> np.ndarray | None:
+    """(RESAMPLES,) rates of resampled members; None of one member, who tells nothing of others."""
+    who, over, under = rate
+    _, group = np.unique(np.array([name or f"\x00{i}" for i, name in enumerate(who)]), return_inverse=True)
+    count = int(group.max()) + 1
+    if count < 2:
+        return None
+    sums = np.stack([np.bincount(group, over), np.bincount(group, under)], axis=1)
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) @ sums
+    return drawn[:, 0] / drawn[:, 1]
