@@ -7,6 +7,7 @@ the relevant jobs of a tie last: every evaluator then reads the same order, and 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -125,6 +126,11 @@ def read_run(path: Path) -> dict[str, RankedList]:
         request: (sorted(of, key=of.__getitem__, reverse=True), strictly_falling(np.sort(list(of.values()))[::-1]))
         for request, of in found.items()
     }
+
+
+def slug(system: str) -> str:
+    """A system's name as it stands in file names and in the last column of a run."""
+    return re.sub(r"[^a-z0-9]+", "-", system.lower()).strip("-")
 
 
 def decode(name: str) -> str:

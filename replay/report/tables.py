@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from replay.holdout import HeldOut
 from replay.measures import auc_by_list, auc_estimates, mean_estimates, per_request
 from replay.results import BM25, Cell, Table
 from replay.systems import ScoredPairs
-from replay.trec import Qrels, RankedList, Run, order_against, strictly_falling, write_qrels, write_run
+from replay.trec import Qrels, RankedList, Run, order_against, slug, strictly_falling, write_qrels, write_run
 
 GOOD_GRADE = 3
 FIT_DEPTH = 10
@@ -184,11 +183,6 @@ class Comparison:
             reference="",
             cells=tuple(cells),
         )
-
-
-def slug(system: str) -> str:
-    """A system's name as it stands in file names and in the last column of a run."""
-    return re.sub(r"[^a-z0-9]+", "-", system.lower()).strip("-")
 
 
 def _orders(pairs: ScoredPairs, gains: np.ndarray) -> tuple[Qrels, Mapping[str, Run]]:

@@ -39,12 +39,11 @@ from replay.clustered import clustered_mean
 from replay.holdout import first_views, has_impressions
 from replay.measures import auc_estimates
 from replay.past_index import find_past_index
-from replay.report.tables import slug
 from replay.runs.answers import OWN, TABLES, TASKS, Task, answer_part
 from replay.runs.contender import Contender
 from replay.runs.folder import MANIFEST, SUMMARY, Manifest, RunFolder, as_json
 from replay.runs.measured import MEASURES
-from replay.trec import write_qrels, write_run
+from replay.trec import slug, write_qrels, write_run
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import check_index
