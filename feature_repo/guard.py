@@ -8,12 +8,14 @@ Source: the circuit breaker of M. Nygard, "Release It!" (2007), chapter 5: close
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
-from typing import Literal, TypeVar, get_args
+from queue import Empty, SimpleQueue
+from typing import Any, Literal, TypeVar, get_args
 
 from contracts.errors import RolecallError
 from feature_repo.config import StoreConfig
@@ -82,7 +84,7 @@ class Guard:
         """
         self._seconds = seconds
         self.breaker = Breaker(config.failures, config.probe_seconds)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="store")
+        self._threads = _Threads(threads)
 
     def run(self, call: Callable[[], T]) -> T:
         """The value of `call`. Raises BreakerOpen, StoreSlow, and what `call` raises.
@@ -92,7 +94,7 @@ class Guard:
         self.breaker.admit()
         ok = False
         try:
-            value = _result(self._pool.submit(call), self._seconds)
+            value = _result(self._threads.submit(call), self._seconds)
             ok = True
             return value
         finally:
@@ -100,7 +102,50 @@ class Guard:
 
     def close(self) -> None:
         """Drop what has not begun, and wait for what has: a thread that hangs ends with its socket's own limit."""
-        self._pool.shutdown(cancel_futures=True)
+        self._threads.close()
+
+
+class _Threads:
+    """Threads that run calls in their order. Python's own executor waits for its threads when the process ends, so that
+    a store that hangs would keep the process; these are left behind."""
+
+    def __init__(self, count: int) -> None:
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._closed = False
+        self._threads = [threading.Thread(target=self._run, name=f"store_{n}", daemon=True) for n in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, call: Callable[[], T]) -> Future[T]:
+        if self._closed:
+            raise StoreDown("the online store is closed", cure="ask the service that took its place")
+        future: Future[T] = Future()
+        self._calls.put((future, call))
+        return future
+
+    def close(self) -> None:
+        """Drop what has not begun, and wait for what has."""
+        self._closed = True
+        with contextlib.suppress(Empty):
+            while True:
+                if (waiting := self._calls.get_nowait()) is not None:
+                    waiting[0].cancel()
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while (found := self._calls.get()) is not None:
+            future, call = found
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                value = call()
+            except BaseException as error:  # it is raised where somebody waits for it
+                future.set_exception(error)
+            else:
+                future.set_result(value)
 
 
 def _result(future: Future[T], seconds: float) -> T:

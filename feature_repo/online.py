@@ -131,12 +131,12 @@ class OnlineMembers:
         return self._reads.run(lambda: self._rows.erased(member_ids))
 
     def close(self) -> None:
-        """Write the rows that still wait for the history and let go of the store."""
-        self._history.close()
+        """Let go of the store, and write the rows that still wait for the history."""
         # What hangs must not keep the process.
         closing = threading.Thread(target=self._let_go, name="close-store", daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
+        self._history.close()  # the last, since what is being written to the store adds rows to it
 
     def _let_go(self) -> None:
         for calls in (self._reads, self._writes):

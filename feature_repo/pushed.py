@@ -37,6 +37,7 @@ class PushedRows:
         self._thread.start()
 
     def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take rows in; they are written soon, after `close` at once."""
         with self._lock:
             self._waiting.extend(rows)
             lost = len(self._waiting) - MAX_WAITING
@@ -47,6 +48,8 @@ class PushedRows:
                 self._any.set()
             if len(self._waiting) >= HISTORY_ROWS:
                 self._full.set()
+        if self._closed:
+            self._write_last()
 
     def forget(self, member_id: str) -> None:
         """Drop the rows of a member that wait."""
@@ -67,18 +70,28 @@ class PushedRows:
             ]
             try:
                 write_part(self._folder, pa.Table.from_pylist(waiting, schema=pa.schema(columns)))
-            except OSError as error:
+            except Exception as error:  # whatever a disk or a value may raise: the thread goes on
                 log.error("%d pushed rows wait: %s cannot be written: %s", len(waiting), self._folder, error)
                 with self._lock:
                     self._waiting = waiting + self._waiting
                     self._any.set()
 
     def close(self) -> None:
-        """Write what waits, for at most `CLOSE_SECONDS`: the event log holds every event too."""
+        """Write what waits, for at most `CLOSE_SECONDS`; what is left then is said: the event log has its events."""
         self._closed = True
         self._full.set()
         self._any.set()
         self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.error("pushed rows are not written: %s hangs; the event log has their events", self._folder)
+        else:
+            self._write_last()
+
+    def _write_last(self) -> None:
+        """Write what came while the thread ended, which nobody else does any more."""
+        self.write()
+        if self._waiting:
+            log.error("%d pushed rows are lost: %s takes none", len(self._waiting), self._folder)
 
     def _run(self) -> None:
         while not self._closed:

@@ -6,8 +6,10 @@ are written by a thread of their own and dropped, with a count, where the disk d
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +26,7 @@ from serving.metrics import Metrics
 from serving.slates import Slate
 
 MAX_WAITING = 1_000
+CLOSE_SECONDS = 5.0
 MAX_JOBS = 20
 """Jobs of an answer that are kept, from the first."""
 SPACE = 2**32
@@ -93,8 +96,13 @@ class DriftSample:
                 self._metrics.drift_sampled.labels("dropped").inc()
 
     def close(self) -> None:
-        self._waiting.put(None)
-        self._thread.join(5.0)
+        """Write what waits, for at most `CLOSE_SECONDS`: a disk that hangs must not keep the process."""
+        until = time.monotonic() + CLOSE_SECONDS
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=CLOSE_SECONDS)
+        self._thread.join(max(0.0, until - time.monotonic()))
+        if self._thread.is_alive():
+            log.error("drift_sample_not_written", waiting=self._waiting.qsize())
 
     def _write_all(self) -> None:
         while (slate := self._waiting.get()) is not None:

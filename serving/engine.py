@@ -62,6 +62,7 @@ from serving.schemas import (
 from serving.servable import Servable, load_servable
 from serving.shadow import ShadowAsker
 from serving.slates import RecentSlates, Slate
+from serving.stages import StageTimes
 from serving.suggesting import SuggestionsAnswer, suggest
 from serving.surfaces.surface import Surface, find_surfaces
 from serving.swap import Swapper
@@ -133,9 +134,11 @@ class Engine:
             self._erasure,
         )
         self._reranker = Reranker(config, self.metrics)
-        self._members = MemberSearch(workspace, self.metrics, config.deadline)
+        self._members = MemberSearch(workspace, self.metrics, config.deadline, self._erasure)
         self._answerer = Answerer(self.rules, self._unclicked, self.metrics, config.deadline, trials=config.trials)
-        self._trial_log = TrialLog(workspace.logs / "trials", self.metrics, config.trials.log_bytes)
+        self._trial_log = TrialLog(
+            workspace.logs / "trials", self.metrics, config.trials.log_bytes, config.trials.keep_days
+        )
 
         def warm(servable: Servable) -> set[str]:
             config.trials.check(servable.manifest, self.surfaces)
@@ -263,6 +266,8 @@ class Engine:
         message = self._erasure.asked(message)
         asked = self._surface(surface or surface_of(message), message)
         answerer = self._answerer if rules is None else replace(self._answerer, rules=rules)
+        if servable is not None:  # how slow it is leaves out no stage of what is served
+            answerer = replace(answerer, times=StageTimes())
         with self._current.use() as served:
             answer, slate = answerer.answer(servable or served, asked, message, time.monotonic(), RANKED)
         self._slates.add(slate)

@@ -95,9 +95,11 @@ class EventLog:
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._waiting_bytes, self._lock = 0, threading.Lock()
         self._problem, self._busy_since = "", 0.0
-        self._drop_at = 0.0
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._write_all, name="event-log", daemon=True)
         self._thread.start()
+        # Apart from the one that writes, for which callers wait.
+        threading.Thread(target=self._drop_from_time_to_time, name="event-log-drop", daemon=True).start()
 
     @property
     def state(self) -> str:
@@ -145,6 +147,7 @@ class EventLog:
 
     def close(self) -> None:
         """Write what waits, for at most `CLOSE_SECONDS`: a disk that hangs must not keep the process."""
+        self._closed.set()
         self._waiting.put(None)
         self._thread.join(CLOSE_SECONDS)
         if self._thread.is_alive():
@@ -219,7 +222,7 @@ class EventLog:
         log.error("log_failed", path=str(folder), error=error, lines=lines)
 
     def _look(self) -> None:
-        """See whether the folder would take lines, and throw away what is old."""
+        """See whether the folder would take lines."""
         self._busy_since = time.monotonic()
         try:
             if not self._root.is_dir():
@@ -231,20 +234,30 @@ class EventLog:
             if space.f_bavail * space.f_frsize < LEAST_FREE_BYTES:
                 raise OSError("the disk is full")
             self._problem = ""
-            self._drop_old()
         except Exception as error:  # whatever a file system raises
             self._problem = _reason(error)
         self._busy_since = 0.0
 
+    def _drop_from_time_to_time(self) -> None:
+        while True:
+            try:
+                self._drop_old()
+            except Exception as error:  # whatever a record of loads or a file system raises; lines are written on
+                self._metrics.log_lines.labels("files_not_dropped").inc()
+                log.error("log_files_not_dropped", error=_reason(error))
+            if self._closed.wait(DROP_SECONDS):
+                return
+
     def _drop_old(self) -> None:
-        if time.monotonic() < self._drop_at:
-            return
-        self._drop_at = time.monotonic() + DROP_SECONDS
+        """Throw away files that are old and taken in. One that cannot be deleted stops neither others nor the log."""
         taken = datetime.max.replace(tzinfo=UTC) if self._config.drop_untaken else self._taken_until()
         if taken is None:
             return
         before = days_before(datetime.now(UTC), self._config.keep_days)
-        gone = drop_files((self._identified.folder, self._anonymous.folder), before, taken)
+        gone, kept = drop_files((self._identified.folder, self._anonymous.folder), before, taken)
+        if kept:
+            self._metrics.log_lines.labels("files_not_dropped").inc(len(kept))
+            log.error("log_files_not_dropped", files=len(kept), error=kept[0])
         if gone:
             self._metrics.log_lines.labels("files_dropped").inc(len(gone))
             log.info("log_files_dropped", files=len(gone), before=str(before))

@@ -134,25 +134,34 @@ def read_lines(path: Path, offset: int = 0) -> Iterator[tuple[int, list[dict[str
             yield offset, _events(line)
 
 
-def drop_files(folders: Iterable[Path], before: date, taken_until: datetime) -> list[Path]:
-    """Delete the files of days before a date; returns those that are gone.
+class Dropped(NamedTuple):
+    """Files that are gone, and what kept others: their names with what the file system says."""
+
+    gone: list[Path]
+    kept: list[str]
+
+
+def drop_files(folders: Iterable[Path], before: date, taken_until: datetime) -> Dropped:
+    """Delete the files of days before a date; one that another process deleted meanwhile is nobody's concern.
 
     Args:
         folders: Of the log.
         before: Files of this day and later ones stay.
         taken_until: What was written later than this stays too.
-
-    Raises:
-        OSError: One cannot be deleted.
     """
-    gone = []
+    gone, kept = list[Path](), list[str]()
     for path in sorted(path for folder in folders for path in folder.glob("????-??-??*.jsonl")):
         if path.name >= f"{before:%Y-%m-%d}":
             continue
-        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < taken_until:
-            path.unlink()
-            gone.append(path)
-    return gone
+        try:
+            if datetime.fromtimestamp(path.stat().st_mtime, UTC) < taken_until:
+                path.unlink()
+                gone.append(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            kept.append(f"{path.name}: {error.strerror}")
+    return Dropped(gone, kept)
 
 
 def days_before(now: datetime, days: int) -> date:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
@@ -97,10 +97,13 @@ class _Scored(NamedTuple):
 
 
 class MemberSearch:
-    """Answers from a workspace's member vectors, which are read at the first request and when they have changed."""
+    """Answers from a workspace's member vectors, which are read at the first request and when they have changed.
 
-    def __init__(self, workspace: Workspace, metrics: Metrics, deadline: float) -> None:
-        self._workspace, self._metrics, self._deadline = workspace, metrics, deadline
+    Vectors of an erased member stay until `rolecall erase` has run; no answer holds them.
+    """
+
+    def __init__(self, workspace: Workspace, metrics: Metrics, deadline: float, erased: Container[str] = ()) -> None:
+        self._workspace, self._metrics, self._deadline, self._erased = workspace, metrics, deadline, erased
         self._vectors: tuple[str, MemberVectors] | None = None
         self._lock = threading.Lock()
 
@@ -128,7 +131,7 @@ class MemberSearch:
             lambda: vectors.nearest(servable.index.vectors[row], surface.candidates, frozenset(message.exclude)),
             instead=lambda: NO_HITS,
         )
-        ids = [vectors.ids[at] for at in near.rows.tolist()]
+        ids = [member_id for at in near.rows.tolist() if (member_id := vectors.ids[at]) not in self._erased]
         members = self._members(servable, message.job_id, ids, max(surface.ranked, surface.k), stages)
         scored = self._scored(servable, row, members, stages)
         return CandidatesAnswer(

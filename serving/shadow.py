@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from contracts.workspace import Workspace
 from serving.answering import Answerer
@@ -21,6 +21,7 @@ from serving.metrics import Metrics
 from serving.schemas import JobsRequest
 from serving.servable import load_servable
 from serving.slates import Slate
+from serving.stages import StageTimes
 from serving.surfaces.surface import Surface
 from serving.trials.config import TrialsConfig, drawn
 from serving.trials.log import TrialLog
@@ -57,8 +58,14 @@ class ShadowAsker:
         shadow = config.trials.shadow
         named = {"bundle": shadow.bundle, "index": shadow.index, "changes": None}
         self._servable = load_servable(workspace, config.model_copy(update=named))
-        # Its stages are counted apart: they are nobody's.
-        self._answerer = replace(answerer, metrics=Metrics(), deadline=DEADLINE, trials=TrialsConfig())
+        # Its stages are counted and timed apart: they are nobody's, and must leave out no stage of what is served.
+        apart: dict[str, Any] = {
+            "metrics": Metrics(),
+            "deadline": DEADLINE,
+            "times": StageTimes(),
+            "trials": TrialsConfig(),
+        }
+        self._answerer = replace(answerer, **apart)
         self._waiting: queue.Queue[_Asked | None] = queue.Queue(shadow.waiting)
         self._thread = threading.Thread(target=self._ask_all, name="shadow", daemon=True)
         self._thread.start()

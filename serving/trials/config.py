@@ -67,6 +67,7 @@ class TrialsConfig(FrozenModel):
     explore: Explore = Field(Explore(), description="For all who are in no arm with its own.")
     shadow: Shadow = Field(Shadow(), description="A candidate that is asked beside.")
     log_bytes: int = Field(256_000_000, ge=0, description="Of the log of trials a day; what is over is dropped.")
+    keep_days: int = Field(90, ge=1, description="Days after which a file of the log of trials is thrown away.")
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:

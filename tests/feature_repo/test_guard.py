@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import pytest
 
 from feature_repo.config import StoreConfig
-from feature_repo.guard import Breaker, BreakerOpen, Guard, StoreSlow
+from feature_repo.guard import Breaker, BreakerOpen, Guard, StoreDown, StoreSlow
 
 
 @pytest.fixture
@@ -34,6 +36,39 @@ def test_a_call_that_hangs_is_given_up_and_so_is_one_that_waits_for_its_thread(h
         with pytest.raises(StoreSlow):
             guarded.run(hangs)
     assert guarded.breaker.state == "closed"
+
+
+def test_a_store_that_hangs_does_not_keep_a_process_that_ends() -> None:
+    program = """
+import threading
+from feature_repo.config import StoreConfig
+from feature_repo.guard import Guard, StoreSlow
+
+try:
+    Guard(2, 0.05, StoreConfig()).run(threading.Event().wait)
+except StoreSlow:
+    print("given up")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "given up\n"), done.stderr
+
+
+def test_a_closed_guard_drops_what_waits_and_takes_nothing_more() -> None:
+    guarded = Guard(1, 60, StoreConfig(failures=9))
+    over, began = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(3) as pool:
+        runs = pool.submit(guarded.run, lambda: (began.set(), over.wait(60), 7)[2])
+        assert began.wait(60)
+        waits = pool.submit(guarded.run, lambda: 8)
+        while guarded._threads._calls.empty():
+            pass
+        closes = pool.submit(guarded.close)
+        with pytest.raises(CancelledError):
+            waits.result(60)
+        over.set()
+        assert runs.result(60) == 7 and closes.result(60) is None
+    with pytest.raises(StoreDown, match="closed"):
+        guarded.run(lambda: 9)
 
 
 def test_after_failures_in_a_row_nothing_is_called_until_one_probe_succeeds() -> None:

@@ -133,6 +133,36 @@ def test_pushed_rows_wait_while_the_disk_does_not_take_them(
     assert sorted(found) == ["ann", "ann", "bob"]
 
 
+def test_what_is_pushed_while_the_store_is_closed_joins_the_history(
+    members: OnlineMembers, applied: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = members._let_go
+
+    def pushing() -> None:  # a post that is in flight
+        push(members, "ann", viewed("j2", 2))
+        let_go()
+
+    monkeypatch.setattr(members, "_let_go", pushing)
+    members.close()
+    members._history.add(
+        [{**row, "member_id": "late"} for row in read_table(applied.features / MEMBER_ACTIVITY).to_pylist()[:1]]
+    )
+    found = read_table(applied.features / MEMBER_ACTIVITY)["member_id"].to_pylist()
+    assert sorted(found) == ["ann", "ann", "late"]
+
+
+def test_rows_that_are_lost_at_the_end_are_said_to_be(
+    members: OnlineMembers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no such type")
+
+    push(members, "ann", viewed("j2", 2))
+    monkeypatch.setattr(pushed_rows, "write_part", broken)
+    members.close()
+    assert "1 pushed rows are lost" in caplog.text
+
+
 def test_closing_lets_go_of_the_connections(members: OnlineMembers) -> None:
     push(members, "ann", viewed("j2", 2))
     held = list(members._rows._opened)  # type: ignore[attr-defined]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +19,13 @@ from contracts.tables import read_table, write_part
 from contracts.text.verbalizer import request_text
 from contracts.workspace import Workspace
 from rolecall.cli import app
+from serving import drift_sample
 from serving.config import ServeConfig
 from serving.drift import EQUAL, DriftReport, Limits, as_prometheus, measure, stability
 from serving.drift_config import DriftConfig
-from serving.drift_sample import drop_old, member_part, read_sample
+from serving.drift_sample import DriftSample, drop_old, member_part, read_sample
 from serving.engine import Engine
+from serving.metrics import Metrics
 from serving.schemas import Profile, RecommendRequest, SearchRequest
 from tests.make import refused
 
@@ -120,6 +124,30 @@ def test_the_command_ends_with_its_finding(workspace: Workspace, member_ids: lis
     assert "rolecall_drift_equal_features_share 1.0" in (tmp_path / "drift.prom").read_text()
     bad = run(app, [*place, "--difference", "0", "--equal", "1"])
     assert bad.exit_code == (1 if DriftReport.model_validate_json(good.stdout).score_difference else 0)
+
+
+def test_a_disk_that_hangs_keeps_no_process_from_its_end(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    over, began = threading.Event(), threading.Event()
+
+    def hangs(slate: Any) -> Any:
+        began.set()
+        over.wait(60)
+        raise OSError("at last")
+
+    monkeypatch.setattr(drift_sample, "sampled", hangs)
+    monkeypatch.setattr(drift_sample, "CLOSE_SECONDS", 0.05)
+    monkeypatch.setattr(drift_sample, "MAX_WAITING", 1)
+    sample = DriftSample(workspace, DriftConfig(share=1.0), Metrics())
+    sample._waiting.put(cast(Any, "hangs"))
+    assert began.wait(60)
+    sample._waiting.put(cast(Any, "fills"))
+    closing = threading.Thread(target=sample.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive() and "drift_sample_not_written" in caplog.text
+    over.set()
 
 
 def test_old_days_and_torn_lines_are_passed_over(workspace: Workspace, member_ids: list[str]) -> None:

@@ -311,10 +311,53 @@ def test_files_are_thrown_away_when_they_are_old_and_taken_in(
     event_log = EventLog(
         Workspace(tmp_path), Metrics(), LogConfig(keep_days=8, drop_untaken=told), taken_until=lambda: ingested
     )
-    event_log._look()
+    event_log._drop_old()
     event_log.close()
     assert 5 + (not told) - len(list(old.iterdir())) == (gone if told or not taken else 3)
     assert late.exists() == (not told)
+
+
+def test_old_files_go_while_lines_come_without_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.event_log.DROP_SECONDS", 0.01)
+    monkeypatch.setattr("serving.event_log.CHECK_SECONDS", 3_600.0)  # as if the writer never came to rest
+    event_log = EventLog(Workspace(tmp_path), Metrics(), LogConfig(seconds=60, drop_untaken=True))
+    event_log.log_events([event(id="first")])
+    old = event_log._identified.folder / "2020-01-01-x.jsonl"
+    old.write_text("{}\n")
+    wait_until(lambda: not old.exists())
+    event_log.close()
+
+
+def test_a_file_that_cannot_be_thrown_away_stops_neither_others_nor_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics = Metrics()
+    folder = tmp_path / "logs" / "events"
+    for name in ("2020-01-01-x.jsonl", "2020-01-03-x.jsonl"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}\n")
+    (folder / "2020-01-02-x.jsonl").mkdir()  # it cannot be unlinked
+    (folder / "2020-01-04-x.jsonl").symlink_to("gone meanwhile")
+    event_log = EventLog(Workspace(tmp_path), metrics, LogConfig(seconds=60, drop_untaken=True))
+    wait_until(lambda: "log_files_not_dropped" in caplog.text)
+    event_log._look()
+    assert event_log.state == log.WRITABLE
+    assert sorted(path.name for path in folder.glob("2020*")) == ["2020-01-02-x.jsonl", "2020-01-04-x.jsonl"]
+    assert 'outcome="files_not_dropped"} 1.0' in metrics.text().decode()
+    event_log.close()
+
+
+def test_a_record_of_loads_that_cannot_be_read_does_not_stop_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken() -> datetime:
+        raise ValueError("loads.json")
+
+    event_log = EventLog(Workspace(tmp_path), Metrics(), LogConfig(seconds=60), taken_until=broken)
+    wait_until(lambda: "log_files_not_dropped" in caplog.text)
+    event_log.log_events([event(id="taken")])
+    assert event_log.state == log.WRITABLE
+    event_log.close()
 
 
 def test_a_disk_that_hangs_refuses_events_at_once_and_says_so(

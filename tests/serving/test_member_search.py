@@ -13,6 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
+from contracts.erased import note_erased, readmit
 from contracts.match import COMPARISONS
 from contracts.workspace import Workspace
 from ranking.match import encode_titles
@@ -88,6 +89,20 @@ def test_who_applied_or_dismissed_and_who_is_excluded_is_left_out(recruiting: tu
     assert client.post("/v1/events", json=events).json()["accepted"] == 2
     left = [result["member_id"] for result in post(client, job_id=job_id, k=100, exclude=[third])["results"]]
     assert left and not {first, second, third} & set(left)
+
+
+def test_who_was_erased_is_no_candidate_while_tables_and_store_still_have_them(
+    recruiting: tuple[Engine, httpx.Client],
+) -> None:
+    engine, client = recruiting
+    body = {"job_id": engine.servable.index.ids[0], "k": 5}
+    first = client.post("/v1/candidates", json=body).json()
+    erased = first["results"][0]["member_id"]
+    note_erased(engine.workspace, [erased], datetime.now(UTC))
+    after = client.post("/v1/candidates", json=body).json()
+    readmit(engine.workspace, erased)
+    assert erased not in [member["member_id"] for member in after["results"]] and after["results"]
+    assert after["near"] == first["near"] - 1
 
 
 def test_a_threshold_and_an_unknown_job(recruiting: tuple[Engine, httpx.Client]) -> None:

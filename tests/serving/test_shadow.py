@@ -50,6 +50,14 @@ def test_both_lists_are_logged_and_the_candidates_is_not_shown(
     assert {line["request_id"] for line in shown} == {answer.request_id}
 
 
+def test_how_slow_a_candidate_is_leaves_out_no_stage_of_what_is_served(shadowed: Engine, member_ids: list[str]) -> None:
+    assert shadowed._shadow is not None
+    assert shadowed._shadow._answerer.times is not shadowed._answerer.times
+    before = dict(shadowed._answerer.times._seconds)
+    shadowed.tried(RecommendRequest(member_id=member_ids[0], k=5), servable=shadowed.servable)
+    assert shadowed._answerer.times._seconds == before
+
+
 def test_what_a_busy_candidate_cannot_take_is_dropped_and_counted(
     shadowed: Engine, member_ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,10 @@ from contracts.workspace import Workspace
 from ranking.explore import draw
 from serving.config import ServeConfig
 from serving.engine import Engine
+from serving.metrics import Metrics
 from serving.schemas import Answer, RecommendRequest, SearchRequest
 from serving.trials.config import Arm, Explore, TrialsConfig
+from serving.trials.log import TrialLog
 
 K = 8
 EXPLORE = Explore(share=1.0, temperature=2.0, first=3, pool=30)
@@ -127,6 +131,16 @@ def test_the_days_log_is_bounded(workspace: Workspace, member_ids: list[str]) ->
     assert (
         f'rolecall_trials_total{{outcome="dropped",what="log"}} {10 - len(written)}.0' in engine.metrics.text().decode()
     )
+
+
+def test_files_of_the_log_go_with_their_days(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    names = [f"{now - timedelta(days=days):%Y-%m-%d}-x.jsonl" for days in (1, 7, 8, 400)]
+    for name in names:
+        (tmp_path / name).write_text("{}\n")
+        os.utime(tmp_path / name, (1_000, 1_000))
+    TrialLog(tmp_path, Metrics(), 1_000, keep_days=7).close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names[:2])
 
 
 def test_places_behind_those_that_are_drawn_stand_as_ranked_and_carry_no_propensity(
