@@ -1,4 +1,4 @@
-"""Made by `make clients` from the service's OpenAPI 8538b816f403da85; edit the schemas, not this file."""
+"""Made by `make clients` from the service's OpenAPI 16187c7b9e41ee9a; edit the schemas, not this file."""
 
 from __future__ import annotations
 

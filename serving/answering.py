@@ -42,7 +42,7 @@ from serving.servable import Servable
 from serving.slates import Ranking, Slate
 from serving.stages import Stages, StageTimes
 from serving.surfaces.surface import Surface
-from serving.trials.config import Explore, TrialsConfig
+from serving.trials.config import Arm, Explore, TrialsConfig
 from serving.trials.explored import DrawnList, can_draw, drawn_jobs, explored_row
 
 SEED_BITS = 53
@@ -79,7 +79,14 @@ class Answerer:
     trials: TrialsConfig = field(default_factory=TrialsConfig)
 
     def answer(
-        self, servable: Servable, surface: Surface, message: JobsRequest, arrived: float, depth: int = RANKED
+        self,
+        servable: Servable,
+        surface: Surface,
+        message: JobsRequest,
+        arrived: float,
+        depth: int = RANKED,
+        request_id: str = "",
+        arm: Arm | None = None,
     ) -> tuple[Answer, Slate]:
         """The answer of a surface to a request, and the slate that it shows.
 
@@ -89,6 +96,8 @@ class Answerer:
             message: The request.
             arrived: When it came in, by `time.monotonic`.
             depth: Candidates that the student scores; under load fewer than `RANKED`, and none where it is 0.
+            request_id: Its name; empty: one is made.
+            arm: Of a trial, that the request is in.
 
         Raises:
             UnknownAttribute: The filter or a facet names an attribute that the index lacks.
@@ -99,8 +108,7 @@ class Answerer:
         surface = surface.asked_by(message)
         check_facets(surface.facets)
         check_threshold(surface, servable.manifest)
-        stages = Stages(uuid.uuid4().hex, self.metrics, arrived + self.deadline, self.times)
-        arm = self.trials.arm_of(message.member_id, stages.request_id)
+        stages = Stages(request_id or uuid.uuid4().hex, self.metrics, arrived + self.deadline, self.times)
         wish = message.objective or (arm.objective if arm else None)
         row, request, reading, candidates, ranked = self.looked_up(servable, surface, message, wish, depth, stages)
         index, manifest = servable.index, servable.manifest
@@ -142,10 +150,11 @@ class Answerer:
         stored = bool(message.member_id) and message.profile is None
         slate = replace(slate, ranking=Ranking.of(surface, request, ranked), stored_features=stored)
         if drawn:
-            trial = explored_row(stages.request_id, answer.arm, ranked, drawn)
+            trial = explored_row(stages.request_id, answer.arm, ranked, drawn) | {"served": slate.logged_by}
             slate = replace(slate, propensities=tuple(drawn.draw.propensities.tolist()), trial=trial)
         elif arm:
-            slate = replace(slate, trial={"kind": "arm", "request_id": stages.request_id, "arm": arm.name})
+            trial = {"kind": "arm", "request_id": stages.request_id, "arm": arm.name, "served": slate.logged_by}
+            slate = replace(slate, trial=trial)
         return answer, slate
 
     def looked_up(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from ranking.scorer import BundleScorer
 from retrieval.index.manifest import built_at
 from retrieval.rules.rules import RuleBook, find_rules
 from serving.answering import Answerer
+from serving.arms import Arms
 from serving.asking import UnknownJob, row_of
 from serving.beside import Beside
 from serving.config import ServeConfig
@@ -141,14 +143,21 @@ class Engine:
         )
 
         def warm(servable: Servable) -> set[str]:
-            config.trials.check(servable.manifest, self.surfaces)
             return warm_up(self._answerer, servable, self._slates.sample(REPLAYED))
 
-        warm(servable)
+        def warm_served(servable: Servable) -> set[str]:
+            config.trials.check(servable.manifest, self.surfaces)
+            return warm(servable)
+
+        # How slow a bundle of an arm's own is leaves out no stage of what is served.
+        apart = [arm.name for arm in config.trials.arms if arm.folders]
+        self._answerers = {name: replace(self._answerer, times=StageTimes()) for name in apart}
+        warm_served(servable)
+        self._arms = Arms(workspace, config, self._current, self.surfaces, warm, self.metrics)
         log = self._trial_log
         shadowed = config.trials.shadow.bundle is not None
         self._shadow = ShadowAsker(workspace, config, self._answerer, log, self.metrics) if shadowed else None
-        self._swapper = Swapper(workspace, config, self._current, self.metrics, warm)
+        self._swapper = Swapper(workspace, config, self._current, self.metrics, warm_served)
         self.feed = FeedConsumer(workspace, self._current, feed, self.metrics) if feed else None
 
     def _started_near_line(self, servable: Servable) -> NearLine:
@@ -164,6 +173,11 @@ class Engine:
     def servable(self) -> Servable:
         """What is served now; take it once to read several parts of it that belong together."""
         return self._current.servable
+
+    @property
+    def arms(self) -> dict[str, str]:
+        """Arm of a trial -> the versions of its own bundle and index, of those that have them."""
+        return self._arms.told
 
     @property
     def features_state(self) -> State:
@@ -225,10 +239,12 @@ class Engine:
         """
         message = self._erasure.asked(message)
         asked = self._surface(surface or surface_of(message), message)
-        with self._current.use() as servable:
-            answer, slate = self._answerer.answer(
-                servable, asked, message, time.monotonic() if arrived is None else arrived, depth
-            )
+        arrived = time.monotonic() if arrived is None else arrived
+        request_id = uuid.uuid4().hex
+        arm = self.config.trials.arm_of(message.member_id, request_id)
+        with self._arms.use(arm) as servable:
+            answerer = self._answerers.get(arm.name if arm else "", self._answerer)
+            answer, slate = answerer.answer(servable, asked, message, arrived, depth, request_id, arm)
         self._slates.add(slate)
         if self._shadow and asked.logged:
             self._shadow.ask(asked, message, slate)
@@ -268,8 +284,12 @@ class Engine:
         answerer = self._answerer if rules is None else replace(self._answerer, rules=rules)
         if servable is not None:  # how slow it is leaves out no stage of what is served
             answerer = replace(answerer, times=StageTimes())
-        with self._current.use() as served:
-            answer, slate = answerer.answer(servable or served, asked, message, time.monotonic(), RANKED)
+        request_id = uuid.uuid4().hex
+        arm = self.config.trials.arm_of(message.member_id, request_id) if servable is None else None
+        with self._arms.use(arm) as served:
+            answer, slate = answerer.answer(
+                servable or served, asked, message, time.monotonic(), RANKED, request_id, arm
+            )
         self._slates.add(slate)
         return answer
 
@@ -417,14 +437,15 @@ class Engine:
         match = slate.match[i] if slate.match else None
         if match is None:
             return ()
-        with self._current.use() as servable:
-            index, rows = servable.index, servable.index.rows([slate.job_ids[i]])
-            if rows[0] < 0 or not slate.logged_by.startswith(f"{servable.manifest.version}/"):
+        with self._arms.of_bundle(slate.logged_by.split("/", 1)[0]) as servable:
+            rows = servable.index.rows([slate.job_ids[i]]) if servable else np.array([-1])
+            if servable is None or rows[0] < 0:
                 return ()
-            return told(servable.scorer, slate.request_text, index.items(rows)[0], match)
+            return told(servable.scorer, slate.request_text, servable.index.items(rows)[0], match)
 
     def close(self) -> None:
         self._swapper.close()
+        self._arms.close()
         self.beside.close()
         if self.feed:
             self.feed.close()

@@ -32,6 +32,10 @@ MAX_DEAD_ROWS = 10_000
 more than half of all rows that the feed brought."""
 
 
+WarmUp = Callable[[Servable], set[str]]
+"""Asks a servable before it is served; returns the stages that failed."""
+
+
 class Swapper:
     """Swaps what is served, when it is asked to or when CURRENT changes."""
 
@@ -41,7 +45,7 @@ class Swapper:
         config: ServeConfig,
         current: Current,
         metrics: Metrics,
-        warm_up: Callable[[Servable], set[str]],
+        warm_up: WarmUp,
     ) -> None:
         """Start to watch CURRENT.
 
@@ -80,9 +84,9 @@ class Swapper:
             try:
                 # Most is carried over here, before events and changes have to wait for the rest.
                 now = self._current.servable
-                new = _carry_over(now, new)
+                new = carry_over(now, new)
                 carried_events = carry_activity(now.index, new.index)
-                self._check(former, new)
+                check_stages(self._warm_up, former, new)
                 served = self._current.change(lambda now: _take_over(now, new, carried_events))
             except BaseException:
                 if new.members is not former.members:
@@ -105,16 +109,6 @@ class Swapper:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-
-    def _check(self, former: Servable, new: Servable) -> None:
-        """Raise NotReady where a stage fails with `new` that does not fail with `former`."""
-        failing = self._warm_up(new)
-        if failing and (worse := failing - self._warm_up(former)):
-            raise NotReady(
-                f"{', '.join(sorted(worse))} fails with bundle {new.manifest.version} and index {new.index.version}",
-                where=str(new.folders[1]),
-                cure="see the log for why, and make them anew",
-            )
 
     def _watch(self) -> None:
         while not self._closed:
@@ -139,7 +133,18 @@ class Swapper:
             self._failed = (folders, time.monotonic() + RETRY_SECONDS) if folders else None
 
 
-def _carry_over(old: Servable, new: Servable) -> Servable:
+def check_stages(warm_up: WarmUp, former: Servable, new: Servable) -> None:
+    """Warm a servable up. Raises NotReady where a stage fails with it that does not fail with `former`."""
+    failing = warm_up(new)
+    if failing and (worse := failing - warm_up(former)):
+        raise NotReady(
+            f"{', '.join(sorted(worse))} fails with bundle {new.manifest.version} and index {new.index.version}",
+            where=str(new.folders[1]),
+            cure="see the log for why, and make them anew",
+        )
+
+
+def carry_over(old: Servable, new: Servable) -> Servable:
     """`new` with what the feed brought `old`, encoded again where the models differ."""
     encode = None if old.encoded_by == new.encoded_by else lambda jobs: encode_jobs(new, jobs)
     return replace(new, index=carry_changes(old.index, new.index, encode))
@@ -147,7 +152,7 @@ def _carry_over(old: Servable, new: Servable) -> Servable:
 
 def _take_over(now: Servable, new: Servable, carried_events: int) -> Servable:
     """`new` with what came while it was loaded, of which it has so many events; nothing else changes meanwhile."""
-    taken = _carry_over(now, new)
+    taken = carry_over(now, new)
     carry_activity(now.index, taken.index, carried_events)
     return taken
 

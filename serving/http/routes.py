@@ -275,7 +275,7 @@ async def healthz() -> dict[str, str]:
 
 
 @operation_router.get("/readyz", summary="Can it answer?")
-async def readyz(service: Service) -> dict[str, str | int]:
+async def readyz(service: Service) -> dict[str, str | int | dict[str, str]]:
     engine = service.engine()
     if service.lanes.is_shedding():
         raise Overloaded("most requests of the last seconds were refused", cure="send fewer, or add a replica")
@@ -290,6 +290,7 @@ async def readyz(service: Service) -> dict[str, str | int]:
         "jobs": servable.index.jobs.current,
         "feed": engine.feed.state if engine.feed else "none",
         "features": engine.features_state,
+        "arms": engine.arms,
     }
 
 

@@ -48,6 +48,30 @@ class Arm(FrozenModel):
     share: Share = Field(description="Of members who are in it.")
     objective: Wish = Field(Wish(), description="Weight of the policy and floor, within the bundle's bounds.")
     explore: Explore | None = Field(None, description="In place of the one for all.")
+    bundle: Path | None = Field(None, description="Folder of its own bundle, loaded beside; none: what is served.")
+    index: Path | None = Field(None, description="Folder of an index that was built with that bundle.")
+
+    @model_validator(mode="after")
+    def _names_both(self) -> Self:
+        if (self.bundle is None) != (self.index is None):
+            raise wrong(
+                f"arm {self.name} has a bundle or an index alone", "give both: an index is built with its bundle"
+            )
+        return self
+
+    @property
+    def folders(self) -> tuple[Path, Path] | None:
+        """Of its own bundle and index; None where it is served from what is served."""
+        return (self.bundle, self.index) if self.bundle and self.index else None
+
+    def check(self, manifest: Manifest, surfaces: Mapping[str, Surface]) -> None:
+        """Raise BadInput where its objective is one that a bundle does not allow on some surface."""
+        for surface in surfaces.values():
+            try:
+                surface.objective_of(manifest, self.objective)
+            except BadInput as error:
+                where = f"serve.trials.arms.{self.name}"
+                raise BadInput(f"{surface.name}: {error.what}", where=where, cure=error.cure) from error
 
 
 class Shadow(FrozenModel):
@@ -64,6 +88,9 @@ class TrialsConfig(FrozenModel):
 
     salt: str = Field("rolecall", description="Another one draws other members into arms and explored lists.")
     arms: tuple[Arm, ...] = Field((), description="Members in none are served as before.")
+    beside: int = Field(
+        1, ge=0, le=4, description="Bundles with their indexes that arms may have loaded beside, in each process."
+    )
     explore: Explore = Field(Explore(), description="For all who are in no arm with its own.")
     shadow: Shadow = Field(Shadow(), description="A candidate that is asked beside.")
     log_bytes: int = Field(256_000_000, ge=0, description="Of the log of trials a day; what is over is dropped.")
@@ -77,6 +104,9 @@ class TrialsConfig(FrozenModel):
         total = sum(arm.share for arm in self.arms)
         if total > 1 + 1e-9:
             raise wrong(f"the arms' shares add up to {total:g}", "at most 1")
+        if len(self.folders) > self.beside:
+            problem = f"the arms name {len(self.folders)} bundles and indexes of their own, beside is {self.beside}"
+            raise wrong(problem, "name fewer, or raise trials.beside where there is memory for them")
         if (self.shadow.bundle is None) != (self.shadow.index is None):
             raise wrong("a shadow with a bundle or an index alone", "give both: an index is built with its bundle")
         return self
@@ -96,15 +126,16 @@ class TrialsConfig(FrozenModel):
         unit = member_id if explore.by == "member" and member_id else request_id
         return explore if drawn(self.salt, "explore", unit) < explore.share else None
 
+    @property
+    def folders(self) -> tuple[tuple[Path, Path], ...]:
+        """The bundles and indexes that arms have of their own, each once."""
+        return tuple(dict.fromkeys(arm.folders for arm in self.arms if arm.folders))
+
     def check(self, manifest: Manifest, surfaces: Mapping[str, Surface]) -> None:
-        """Raise BadInput where an arm asks for an objective that a bundle does not allow on some surface."""
+        """Raise BadInput where an arm without a bundle of its own asks for what a bundle does not allow."""
         for arm in self.arms:
-            for surface in surfaces.values():
-                try:
-                    surface.objective_of(manifest, arm.objective)
-                except BadInput as error:
-                    where = f"serve.trials.arms.{arm.name}"
-                    raise BadInput(f"{surface.name}: {error.what}", where=where, cure=error.cure) from error
+            if arm.folders is None:
+                arm.check(manifest, surfaces)
 
 
 def drawn(salt: str, purpose: str, unit: str) -> float:

@@ -111,7 +111,8 @@ def test_an_arm_is_named_in_answer_and_log_and_sets_the_objective(workspace: Wor
     engine.close()
     assert (answer.arm, answer.objective.weight, answer.explored) == ("more_policy", 2.0, None)
     [row] = lines(workspace.logs / "trials")
-    assert row == {"kind": "arm", "request_id": answer.request_id, "arm": "more_policy"}
+    served = f"{answer.bundle_version}/{answer.index_version}"
+    assert row == {"kind": "arm", "request_id": answer.request_id, "arm": "more_policy", "served": served}
 
 
 def test_without_trials_nothing_is_drawn_or_logged(engine: Engine, workspace: Workspace, member_ids: list[str]) -> None:
