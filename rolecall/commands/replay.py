@@ -1,4 +1,4 @@
-"""The commands that ask past requests again: `rolecall replay`, and `run`, `diff` and `list` below it."""
+"""The commands that ask past requests again: `rolecall replay`, and `run`, `diff`, `list` and `export` below it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ replay = typer.Typer(
     help="""Ask the past again: which order would have been better.
 
     Without a command it is the recipe's stage: the held-out requests by every system, in `report.html`. `run` asks any
-    bundle, index, rules or baseline, `diff` compares two runs and ends in an exit code, `list` names the runs.""",
+    bundle, index, rules or baseline, `diff` compares two runs and ends in an exit code, `list` names the runs, `export`
+    writes the log for other tools.""",
 )
 
 
@@ -266,3 +267,19 @@ def _compared(place: Workspace, first: str, second: str, wanted: Wanted, as_json
         typer.echo(gate_sentence(found.gate))
     typer.echo(f"page: {page}")
     return found
+
+
+@replay.command("export")
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where `ubi_queries.ndjson` and `ubi_events.ndjson` are written.")],
+    workspace: WorkspaceOption = DEFAULT,
+    start: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC.")] = None,
+    end: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last day, UTC.")] = None,
+) -> None:
+    """Write the log as User Behavior Insights (UBI), which OpenSearch's tools read; `ingest` reads it back."""
+    from replay.ubi import write_ubi
+
+    first = start.replace(tzinfo=UTC) if start else None
+    last = end.replace(tzinfo=UTC) + timedelta(days=1) if end else None
+    queries, events = write_ubi(Workspace(workspace), folder, first, last)
+    typer.echo(f"{queries:,} queries, {events:,} events: {folder}")

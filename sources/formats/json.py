@@ -57,9 +57,8 @@ class Json:
         return [Shard(table, str(path))]
 
     def table(self, path: Path) -> str:
-        if files.suffix(path) in LINES:
-            return ""
-        return next((table_of(f.value) for f in islice(found(path, How()), 1) if isinstance(f.value, dict)), "")
+        table = next((table_of(f.value) for f in islice(found(path, How()), 1) if isinstance(f.value, dict)), "")
+        return table if table == "events" or files.suffix(path) not in LINES else ""
 
     def rows(self, shard: Shard, how: How) -> Iterator[RawRow]:
         path = Path(shard.path)
