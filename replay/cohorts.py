@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pyarrow.compute as pc
 
-from contracts.tables import latest, parts, read_table
+from contracts.tables import latest, parts, read_records
 from contracts.text.language import language_of
 from contracts.text.places import read_place
 from contracts.text.words import words
@@ -56,7 +56,7 @@ def cohorts(
         columns = ["id", "time", "request_id", "member_id", "surface", "action"]
         members, ids = list({one.member_id for one in held}), [one.request_id for one in held]
         concerned = pc.field("member_id").isin(members) | pc.field("request_id").isin(ids) | pc.field("id").isin(ids)
-        table = read_table(workspace.records / "events", columns, concerned)
+        table = read_records(workspace.records, "events", columns, concerned)
         events = pl.DataFrame(latest(table, "id", "time"))
         kinds |= {"history": _history(events, held), "surface": _surfaces(events, held)}
     if policy is not None:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.arrow import TIME
-from contracts.tables import parts, read_table
+from contracts.tables import parts, read_records
 from contracts.text.fitted import open_verbalizer
 from contracts.versions import staged_folder
 from contracts.workspace import Workspace
@@ -261,7 +261,7 @@ def _logged_by(workspace: Workspace, ids: list[str]) -> dict[str, str]:
     if not parts(workspace.records / "events"):
         return {}
     wanted = pc.field("request_id").isin(ids) & (pc.field("action") == "impression")
-    table = read_table(workspace.records / "events", ["request_id", "logged_by"], wanted).sort_by("request_id")
+    table = read_records(workspace.records, "events", ["request_id", "logged_by"], wanted).sort_by("request_id")
     return dict(zip(table["request_id"].to_pylist(), (by or "" for by in table["logged_by"].to_pylist()), strict=True))
 
 

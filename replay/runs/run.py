@@ -26,7 +26,7 @@ from beam_jobs.pipeline import run_pipeline
 from beam_jobs.workers import Mark
 from contracts.encoder import read_encoder
 from contracts.errors import NotReady
-from contracts.tables import latest, parts, read_table
+from contracts.tables import latest, parts, read_records
 from contracts.versions import json_hash, row_hash, write_text
 from contracts.workspace import Workspace
 from history.requests import EVENT_COLUMNS, PastRequest, Which, requests_again
@@ -126,7 +126,7 @@ def _build(
 def _requests(workspace: Workspace, asked: Asked) -> tuple[list[PastRequest], Mapping[str, int]]:
     if not parts(workspace.records / "events"):
         raise NotReady(f"no events in {workspace.records}", cure="ingest a log: `rolecall ingest --data FOLDER`")
-    table = read_table(workspace.records / "events", EVENT_COLUMNS)
+    table = read_records(workspace.records, "events", EVENT_COLUMNS)
     events, odd = set_apart(pl.DataFrame(latest(table, "id", "time")))
     found, late = requests_again(events, asked.which)
     if asked.rank_only:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 import replay.runs.run as running
 from contracts.errors import BadInput, NotReady
@@ -73,10 +76,10 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     asked: list[list[int]] = []
     build = running._build
 
-    def notes(pipeline: object, task: Task, todo: list[tuple[int, object]]) -> object:
+    def notes(pipeline: object, mark: object, task: Task, todo: list[tuple[int, object]]) -> object:
         asked.append([number for number, _ in todo])
         assert before == {path: (path / "answers.parquet").stat().st_ino for path in kept}
-        return build(pipeline, task, todo)  # type: ignore[arg-type]
+        return build(pipeline, mark, task, todo)  # type: ignore[arg-type]
 
     monkeypatch.setattr(running, "_build", notes)
     assert content(ask(copied, seed=3)) == whole
@@ -168,19 +171,31 @@ def test_a_trec_file_of_another_engine_is_a_contender(two: Workspace, ask: Ask, 
             read_run(broken)
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [{}, {"rank_only": True}, *({"system": name} for name in ("retrieval", "encoder", "bm25", "popularity"))],
+    ids=str,
+)
 def test_what_happens_later_changes_no_number(
-    make_market: Callable, event: Callable, member: Callable, job: Callable, ask: Ask, tmp_path: Path
+    make_market: Callable, event: Callable, member: Callable, job: Callable, ask: Ask, tmp_path: Path, asked: dict
 ) -> None:
     plain = make_market("shown").write(tmp_path / "plain")
     market = make_market("shown")
     market.events += [event(f"p{i}", 12 + i, "", "j8", "view") for i in range(9)]
     market.members += [member("m1", "developer", known=20), member("m2", "python developer", known=20)]
     market.jobs += [job("j2", "ward nurse", known=20), job("j9", "truck driver", known=25)]
-    runs = [ask(one, splits=("test",)) for one in (plain, market.write(tmp_path / "planted"))]
-    left, right = (run.measures for run in runs)
-    from polars.testing import assert_frame_equal
-
+    planted = market.write(tmp_path / "planted")
+    left, right = (ask(one, splits=("test",), **asked).measures for one in (plain, planted))
     assert_frame_equal(left, right, check_exact=True)
+
+
+def test_what_happened_before_does_change_one(make_market: Callable, event: Callable, ask: Ask, tmp_path: Path) -> None:
+    """So that the test above could fail."""
+    plain = make_market("shown").write(tmp_path / "plain")
+    market = make_market("shown")
+    market.events += [event(f"p{i}", 4 + i / 10, "m3", "j2", "view") for i in range(9)]
+    runs = [ask(one, splits=("test",)).measures for one in (plain, market.write(tmp_path / "planted"))]
+    assert not runs[0].equals(runs[1])
 
 
 def test_the_request_that_leads_to_nothing_is_asked_and_says_nothing_of_choices(
@@ -247,3 +262,57 @@ def test_a_name_given_again_for_other_arguments_is_another_run(two: Workspace, a
     second = ask(two, name="mine").requests
     assert len(first) < len(second)
     assert isinstance(second, pl.DataFrame)
+
+
+def test_clocks_that_differ_are_counted_and_their_outcomes_do_not_count(
+    make_market: Callable, event: Callable, ask: Ask, tmp_path: Path
+) -> None:
+    market = make_market("shown")
+    market.events.append(event("early", 7.9, "m1", "j6", "apply", "r3"))
+    run = ask(market.write(tmp_path))
+    assert run.manifest.set_apart == {"before its impression": 1}
+    assert run.table("shown").filter(request_id="r3", job_id="j6")["gain"].item() == 0
+
+
+def test_parts_of_before_a_field_was_there_are_read(copied: Workspace, ask: Ask) -> None:
+    from contracts.tables import parts, read_table, write_part
+
+    whole = ask(copied).measures
+    table = read_table(copied.records / "events")
+    [path] = parts(copied.records / "events")
+    path.unlink()
+    write_part(copied.records / "events", table.slice(0, 20).drop_columns(["found_by", "logged_by", "surface"]), "old")
+    write_part(copied.records / "events", table.slice(20), "new")
+    assert_frame_equal(ask(copied).measures, whole)
+
+
+def test_scores_that_are_no_numbers_are_refused(copied: Workspace, ask: Ask) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    from contracts.bundle import read_manifest
+    from ranking.rank import NotFinite
+    from tests.make import write_manifest
+
+    folder = copied.bundles / "broken"
+    shutil.copytree(copied.bundle, folder)
+    graph = onnx.load(folder / "score.onnx")
+    for array in graph.graph.initializer:
+        if array.name == "head":
+            array.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(array) * np.float32("nan"), "head"))
+    (folder / "score.onnx").unlink()
+    onnx.save(graph, folder / "score.onnx")
+    (folder / "bundle.json").unlink()
+    kept = read_manifest(copied.bundle)
+    fields = {name: getattr(kept, name) for name in type(kept).model_fields if name not in ("version", "files")}
+    version = write_manifest(folder, **fields).version
+    folder.rename(copied.bundles / version)
+    with pytest.raises(NotFinite, match=version):
+        ask(copied, bundle=version)
+
+
+def test_jobs_that_tie_are_put_in_order_against_the_system(viewed: Workspace, ask: Ask) -> None:
+    """Of jobs that nobody viewed, popularity knows no order: those that were chosen come last."""
+    run = ask(viewed, system="encoder")
+    scores = run.table("answers").group_by("request_id").agg(pl.col("score"))
+    assert all((np.diff(row) < 0).all() for row in scores["score"].to_list()), "strictly falling in every file"
