@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 WORKERS ?= 2
 # Knobs of `make demo` that differ from params.yaml, such as ROLECALL_LABEL__TRAIN_LISTS=100
 KNOBS ?=
-PACKAGES := contracts sources feature_repo retrieval history ranking models policy simulator release beam_jobs serving replay rolecall rolecall_client clients
+PACKAGES := contracts sources feature_repo retrieval history ranking models policy simulator release beam_jobs serving replay backfill rolecall rolecall_client clients
 
 .PHONY: setup demo test lint docs clients bench bench-full bench-gpu clean
 

@@ -28,6 +28,7 @@ DATA = {
 }
 PACKAGES = (
     *DATA,
+    "backfill",
     "beam_jobs",
     "history",
     "models",

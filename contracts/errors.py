@@ -21,6 +21,7 @@ RolecallError
   x MissingChanges
   x TooManyRejects          a measured share or figure is past its limit
   x NotAgreed
+  x NotVerified
   x JudgeFailed
   x TrainingFailed
   x ExportRefused
@@ -180,6 +181,12 @@ class TooManyRejects(RolecallError):
     """More rows went to quarantine than the stated share allows."""
 
     reason, exit_code = "too_many_rejects", 3
+
+
+class NotVerified(RolecallError):
+    """What was made differs from its manifest, or from what is made again; nothing was switched to it."""
+
+    reason, exit_code = "not_verified", 14
 
 
 class NotAgreed(RolecallError):

@@ -34,6 +34,7 @@ ROOMS = (
     "beam_jobs",
     "serving",
     "replay",
+    "backfill",
     "rolecall",
 )
 

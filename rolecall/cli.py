@@ -11,6 +11,7 @@ import typer
 
 from contracts.errors import RolecallError
 from rolecall.commands import (
+    backfill,
     data,
     drift,
     erase,
@@ -19,6 +20,7 @@ from rolecall.commands import (
     index,
     keys,
     links,
+    lists,
     models,
     policy,
     recipe,
@@ -82,6 +84,8 @@ app.add_typer(models.models, name="models")
 app.add_typer(recipe.recipe, name="recipe")
 app.add_typer(links.links, name="links")
 app.add_typer(replay.replay, name="replay")
+app.add_typer(lists.lists, name="lists")
+app.add_typer(backfill.backfill, name="backfill")
 app.add_typer(rules.rules, name="rules")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(golden.golden, name="golden")

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.bundle import Objective
+from contracts.versions import content_hash
 from feature_repo.online import MemberRow
 from history.unclicked import Unclicked
 from ranking.match import RequestTitles, encode_titles
@@ -69,7 +70,10 @@ class LookedUp(NamedTuple):
 
 @dataclass(frozen=True)
 class Answerer:
-    """Answers requests from a servable. deadline: seconds after arrival past which no further stage begins."""
+    """Answers requests from a servable.
+
+    deadline: seconds after arrival past which no further stage begins; at: the time of all requests; None: the clock's.
+    """
 
     rules: RuleBook
     unclicked: Unclicked
@@ -77,6 +81,7 @@ class Answerer:
     deadline: float
     times: StageTimes = field(default_factory=StageTimes)
     trials: TrialsConfig = field(default_factory=TrialsConfig)
+    at: datetime | None = None
 
     def answer(
         self,
@@ -96,7 +101,8 @@ class Answerer:
             message: The request.
             arrived: When it came in, by `time.monotonic`.
             depth: Candidates that the student scores; under load fewer than `RANKED`, and none where it is 0.
-            request_id: Its name; empty: one is made.
+            request_id: Its name; empty: one is made. With `at` the same name gives the same answer again, a list that is
+                drawn by chance too.
             arm: Of a trial, that the request is in.
 
         Raises:
@@ -120,7 +126,8 @@ class Answerer:
         )
         for rule, count in chosen.removed.items():
             self.metrics.removed_last.labels(rule).inc(count)
-        drawn = _drawn(chosen, ranked, surface.k, explore, stages) if explore else None
+        seed = secrets.randbits(SEED_BITS) if self.at is None else int(content_hash(stages.request_id, 16), 16) >> 11
+        drawn = _drawn(chosen, ranked, surface.k, explore, seed, stages) if explore else None
         shown = Shown.of(index, request, ranked, drawn.jobs if drawn else chosen.jobs[: surface.k])
         facets = self._facets(servable, surface, request, stages)
 
@@ -182,7 +189,7 @@ class Answerer:
         message.filter.check(index.attributes)
         objective = surface.objective_of(servable.manifest, wish)
         row = features(servable, message.member_id, stages)
-        now = datetime.now(UTC)
+        now = self.at or datetime.now(UTC)
         reading = reading_of(index, message, now, stages)
         request = jobs_request(servable, message, reading, row or MemberRow(known=False), self.unclicked, now)
         vector, titles = _encoded(servable, request, stages)
@@ -284,10 +291,10 @@ def _ranked(
     )
 
 
-def _drawn(chosen: Chosen, ranked: Ranked, k: int, explore: Explore, stages: Stages) -> DrawnList | None:
+def _drawn(chosen: Chosen, ranked: Ranked, k: int, explore: Explore, seed: int, stages: Stages) -> DrawnList | None:
     """The first k of the chosen jobs drawn by chance; None, so that they stay as they stand, where that fails."""
 
     def draw() -> DrawnList | None:
-        return drawn_jobs(chosen.jobs, ranked, k, explore, secrets.randbits(SEED_BITS))
+        return drawn_jobs(chosen.jobs, ranked, k, explore, seed)
 
     return stages.run("explore", draw, instead=lambda: None)

@@ -70,8 +70,10 @@ def ingested_until(workspace: Workspace) -> datetime | None:
     return max(times, default=None)
 
 
-def read_unclicked(workspace: Workspace, rules: Iterable[Rule], now: datetime) -> Unclicked:
-    """Impressions without a click over the days that the rules count, from the log."""
+def read_unclicked(
+    workspace: Workspace, rules: Iterable[Rule], now: datetime, until: datetime | None = None
+) -> Unclicked:
+    """Impressions without a click over the days that the rules count, from the log; until: without what came later."""
     days = unclicked_days(rules)
     readable: list[datetime] = []
     size = 0
@@ -85,5 +87,7 @@ def read_unclicked(workspace: Workspace, rules: Iterable[Rule], now: datetime) -
     unclicked = Unclicked(days)
     for day in reversed(readable):
         for row in read_day(workspace, day):
-            unclicked.add(row["member_id"], row["job_id"], row["action"], datetime.fromisoformat(row["time"]))
+            time = datetime.fromisoformat(row["time"])
+            if until is None or time <= until:
+                unclicked.add(row["member_id"], row["job_id"], row["action"], time)
     return unclicked

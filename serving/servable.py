@@ -53,13 +53,16 @@ class Servable:
         return self.manifest.version, self.index.manifest.version, self.index.jobs.current
 
 
-def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | None = None) -> Servable:
+def load_servable(
+    workspace: Workspace, config: ServeConfig, former: Servable | None = None, members: OnlineMembers | None = None
+) -> Servable:
     """Open a bundle, an index, the encoder and the feature store.
 
     Args:
         workspace: Its current bundle and index are opened where `config` names none.
         config: Which bundle and index, on how many threads and which device; with a feed the bundle's item encoder too.
         former: What is served now; the parts that did not change are shared with it.
+        members: Who reads members, in place of the online store.
 
     Raises:
         NotReady: A part is missing.
@@ -95,11 +98,13 @@ def load_servable(workspace: Workspace, config: ServeConfig, former: Servable | 
     if config.changes:
         item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.threads, manifest, opened)
     service = manifest.feature_service, manifest.version
-    members = same.members if same else OnlineMembers(workspace, *service, config.store.within(config.deadline))
+    own = members is None and same is None
+    if members is None:
+        members = same.members if same else OnlineMembers(workspace, *service, config.store.within(config.deadline))
     try:
         index = JobIndex.load(folders[1], config.device)
     except BaseException:
-        if same is None:
+        if own:
             members.close()
         raise
     return Servable(folders, manifest, scorer, encoder, index, members, verbalizer, item_encoder, caches)

@@ -1,0 +1,89 @@
+"""The commands of lists for every member: `rolecall lists make`, `show` and `export`."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from contracts.workspace import Workspace
+from rolecall.options import DEFAULT, WorkspaceOption, params_of
+
+if TYPE_CHECKING:
+    from backfill.lists import Lists
+
+lists = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="""Lists for every member, made beforehand: the nightly e-mail, the home page.
+
+    The same answers as the service's, as of one time, in parts by a hash of the member's id; `make` goes on where a run
+    was ended, verifies and switches.""",
+)
+
+SurfacesOption = Annotated[
+    list[str] | None, typer.Option("--surface", help="Of this surface; of all that ask for a member if none.")
+]
+SizeOption = Annotated[int | None, typer.Option("-k", min=1, help="Jobs a list; as the surface shows if none.")]
+TimeOption = Annotated[datetime | None, typer.Option("--time", help="As of when (UTC); now if none.")]
+
+
+def lists_product(context: typer.Context, surfaces: list[str] | None, k: int | None) -> Lists:
+    """The product as the knobs and the options set it."""
+    from backfill.lists import Lists
+
+    knobs = params_of(context)
+    config = knobs.serve
+    if config.rules is None and knobs.rules.file is not None:
+        config = config.model_copy(update={"rules": knobs.rules.file})
+    return Lists(config, surfaces or (), k)
+
+
+def utc(time: datetime | None) -> datetime:
+    """The time that was given, in UTC; now if none."""
+    now = time or datetime.now(UTC)
+    return (now.replace(tzinfo=UTC) if now.tzinfo is None else now.astimezone(UTC)).replace(microsecond=0)
+
+
+@lists.command("make", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def make(
+    context: typer.Context,
+    workspace: WorkspaceOption = DEFAULT,
+    surfaces: SurfacesOption = None,
+    k: SizeOption = None,
+    time: TimeOption = None,
+    keep: Annotated[int, typer.Option(min=1, help="Versions that stay, beside the one in use.")] = 3,
+) -> None:
+    """Make every member's lists, verify them and switch to them; nothing is switched to that does not hold.
+
+    Flags that it does not know go to the Beam runner: --direct_running_mode=multi_processing --direct_num_workers=2.
+    """
+    from backfill.run import bring
+
+    made = bring(Workspace(workspace), lists_product(context, surfaces, k), utc(time), context.args, keep)
+    typer.echo(f"in use now: lists {made.plan.version}, {made.rows:,} rows for {made.plan.keys:,} members")
+
+
+@lists.command("show")
+def show(
+    member: Annotated[str, typer.Argument(help="The id of a member.")], workspace: WorkspaceOption = DEFAULT
+) -> None:
+    """Print a member's lists of the version in use, as JSON."""
+    from backfill.lists import lists_of
+
+    typer.echo(json.dumps(lists_of(Workspace(workspace), member), indent=2, default=str))
+
+
+@lists.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(help="File of JSON lines to write, one a list.")],
+    workspace: WorkspaceOption = DEFAULT,
+) -> None:
+    """Write the version in use for a program that sends it; erased members are not in it."""
+    from backfill.lists import export_jsonl
+
+    version, number = export_jsonl(Workspace(workspace), out)
+    typer.echo(f"{number:,} lists of version {version}: {out}")
