@@ -101,8 +101,8 @@ class Answerer:
             message: The request.
             arrived: When it came in, by `time.monotonic`.
             depth: Candidates that the student scores; under load fewer than `RANKED`, and none where it is 0.
-            request_id: Its name; empty: one is made. With `at` the same name gives the same answer again, a list that is
-                drawn by chance too.
+            request_id: Its name; empty: one is made. With `at` the same name gives the same answer again, also of a
+                list that is drawn by chance.
             arm: Of a trial, that the request is in.
 
         Raises:
