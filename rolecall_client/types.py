@@ -1,4 +1,4 @@
-"""Made by `make clients` from the service's OpenAPI 16187c7b9e41ee9a; edit the schemas, not this file."""
+"""Made by `make clients` from the service's OpenAPI 21439c4ff48fd914; edit the schemas, not this file."""
 
 from __future__ import annotations
 
@@ -238,6 +238,27 @@ class SuggestionsAnswer(TypedDict):
     timings_ms: dict[str, float]
 
 
+class Version(TypedDict):
+    bundle: str
+    index: str
+    jobs: int
+    made: str
+    served: bool
+    current: bool
+
+
+class Versions(TypedDict):
+    bundle: str
+    index: str
+
+
+class VersionsReply(TypedDict):
+    served: Versions
+    current: Versions | None
+    arms: dict[str, str]
+    versions: list[Version]
+
+
 class Wish(TypedDict):
     weight: NotRequired[float | None]
     floor: NotRequired[float | None]
@@ -444,6 +465,14 @@ class SimilarRequest(TypedDict):
     facets: NotRequired[list[str]]
     objective: NotRequired[Wish | None]
     job_id: str
+
+
+class SwapReply(TypedDict):
+    served: Versions
+    former: Versions
+    changed: bool
+    jobs: int
+    seconds: float
 
 
 AnyRequest: TypeAlias = SearchRequest | SimilarRequest | RecommendRequest

@@ -28,6 +28,7 @@ from ranking.rank import RANKED
 from ranking.scorer import BundleScorer
 from retrieval.index.manifest import built_at
 from retrieval.rules.rules import RuleBook, find_rules
+from serving.administration import Administration
 from serving.answering import Answerer
 from serving.arms import Arms
 from serving.asking import UnknownJob, row_of
@@ -158,6 +159,7 @@ class Engine:
         shadowed = config.trials.shadow.bundle is not None
         self._shadow = ShadowAsker(workspace, config, self._answerer, log, self.metrics) if shadowed else None
         self._swapper = Swapper(workspace, config, self._current, self.metrics, warm_served)
+        self.administration = Administration(workspace, config, self._current, self._swapper, lambda: self.arms)
         self.feed = FeedConsumer(workspace, self._current, feed, self.metrics) if feed else None
 
     def _started_near_line(self, servable: Servable) -> NearLine:

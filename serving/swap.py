@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from contracts.errors import NotReady
+from contracts.errors import NotReady, RolecallError
 from contracts.workspace import Workspace
 from retrieval.index.updates import carry_activity, carry_changes
 from serving.config import ServeConfig
@@ -30,6 +30,12 @@ RETRY_SECONDS = 30.0
 MAX_DEAD_ROWS = 10_000
 """Rows of jobs that the feed brought and later replaced or deleted: above this an index is loaded again, if they are
 more than half of all rows that the feed brought."""
+
+
+class SwapInProgress(RolecallError):
+    """Swaps are made one at a time."""
+
+    reason, http_status = "swap_in_progress", 409
 
 
 WarmUp = Callable[[Servable], set[str]]
@@ -76,28 +82,52 @@ class Swapper:
                 before is then still served.
         """
         with self._swapping:
-            former = self._current.servable
             config = self._config.model_copy(
                 update={"bundle": bundle or self._config.bundle, "index": index or self._config.index}
             )
-            new = load_servable(self._workspace, config, former)
-            try:
-                # Most is carried over here, before events and changes have to wait for the rest.
-                now = self._current.servable
-                new = carry_over(now, new)
-                carried_events = carry_activity(now.index, new.index)
-                check_stages(self._warm_up, former, new)
-                served = self._current.change(lambda now: _take_over(now, new, carried_events))
-            except BaseException:
-                if new.members is not former.members:
-                    new.members.close()
-                raise
+            served = self._exchanged(config, lambda: None)
             self._config = config
-            self._metrics.swaps.labels("done").inc()
-            self._metrics.serves(*served.served)
-            tell_freshness(self._metrics, self._workspace, served.folders[1])
-            log.info("swapped", bundle=served.manifest.version, index=served.index.version)
             return served
+
+    def exchange(self, bundle: Path, index: Path, then: Callable[[], None]) -> Servable:
+        """Serve a bundle and an index which CURRENT is made to name.
+
+        Args:
+            bundle: Folder.
+            index: Folder.
+            then: Makes CURRENT name them, once they are warm; where it raises, what was served stays.
+
+        Raises:
+            SwapInProgress: Another swap is being made.
+            NotReady: As `swap`; and what `load_servable` and `then` raise.
+        """
+        if not self._swapping.acquire(blocking=False):
+            raise SwapInProgress("another swap is being made", cure="try again when it is done")
+        try:
+            return self._exchanged(self._config.model_copy(update={"bundle": bundle, "index": index}), then)
+        finally:
+            self._swapping.release()
+
+    def _exchanged(self, config: ServeConfig, then: Callable[[], None]) -> Servable:
+        former = self._current.servable
+        new = load_servable(self._workspace, config, former)
+        try:
+            # Most is carried over here, before events and changes have to wait for the rest.
+            now = self._current.servable
+            new = carry_over(now, new)
+            carried_events = carry_activity(now.index, new.index)
+            check_stages(self._warm_up, former, new)
+            then()
+            served = self._current.change(lambda now: _take_over(now, new, carried_events))
+        except BaseException:
+            if new.members is not former.members:
+                new.members.close()
+            raise
+        self._metrics.swaps.labels("done").inc()
+        self._metrics.serves(*served.served)
+        tell_freshness(self._metrics, self._workspace, served.folders[1])
+        log.info("swapped", bundle=served.manifest.version, index=served.index.version)
+        return served
 
     def look(self) -> None:
         """Look at CURRENT now, whatever failed before."""

@@ -1,4 +1,4 @@
-// Made by `make clients` from the service's OpenAPI 16187c7b9e41ee9a; edit the schemas, not this file.
+// Made by `make clients` from the service's OpenAPI 21439c4ff48fd914; edit the schemas, not this file.
 
 export interface paths {
     "/v1/recommend": {
@@ -246,6 +246,63 @@ export interface paths {
          * @description At once from all that answers read; what remains in tables, and until when, the answer says.
          */
         delete: operations["erase_v1_members__member_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What could serve? */
+        get: operations["versions_v1_admin_versions_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/swap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Serve another index and its bundle
+         * @description Loaded, checked and warmed beside what is served, which goes on meanwhile and where that fails (409). Then CURRENT names it, and every process of the workspace follows.
+         */
+        post: operations["swap_v1_admin_swap_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Serve an earlier index and its bundle again
+         * @description As a swap, to the newest index before the current one where none is named.
+         */
+        post: operations["rollback_v1_admin_rollback_post"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1618,6 +1675,85 @@ export interface components {
             };
         };
         /**
+         * SwapReply
+         * @description What is served now.
+         */
+        SwapReply: {
+            served: components["schemas"]["Versions"];
+            /** @description What was served before. */
+            former: components["schemas"]["Versions"];
+            /**
+             * Changed
+             * @description False where it was served already.
+             */
+            changed: boolean;
+            /** Jobs */
+            jobs: number;
+            /**
+             * Seconds
+             * @description That loading, checking and warming took.
+             */
+            seconds: number;
+        };
+        /**
+         * Version
+         * @description One that could serve.
+         */
+        Version: {
+            /** Bundle */
+            bundle: string;
+            /** Index */
+            index: string;
+            /** Jobs */
+            jobs: number;
+            /**
+             * Made
+             * Format: date-time
+             */
+            made: string;
+            /**
+             * Served
+             * @description By the process that answers.
+             */
+            served: boolean;
+            /**
+             * Current
+             * @description Named by CURRENT, which all processes follow.
+             */
+            current: boolean;
+        };
+        /**
+         * Versions
+         * @description A bundle and an index that belong together.
+         */
+        Versions: {
+            /** Bundle */
+            bundle: string;
+            /** Index */
+            index: string;
+        };
+        /**
+         * VersionsReply
+         * @description What is served, and what could be.
+         */
+        VersionsReply: {
+            served: components["schemas"]["Versions"];
+            /** @description What CURRENT names; null where it names nothing whole. */
+            current: components["schemas"]["Versions"] | null;
+            /**
+             * Arms
+             * @description Arm of a trial -> its own bundle and index, where it has them.
+             */
+            arms: {
+                [key: string]: string;
+            };
+            /**
+             * Versions
+             * @description The newest first.
+             */
+            versions: components["schemas"]["Version"][];
+        };
+        /**
          * Wish
          * @description What a request asks of the order; None: as the bundle has it.
          */
@@ -2929,6 +3065,299 @@ export interface operations {
             };
             /** @description The key lacks the scope, or the token is another member's. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    versions_v1_admin_versions_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionsReply"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    swap_v1_admin_swap_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Posted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SwapReply"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such version could serve. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused, and what was served before still is; `reason` says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The body is too large. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A value is out of its bounds; `field` names it. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key asks too often, or more is asked for than can be answered in time; wait for `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not ready, or not answered within the deadline; `message` says why. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollback_v1_admin_rollback_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Posted"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SwapReply"];
+                };
+            };
+            /** @description The body is not JSON, or the filter names an unknown attribute. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A key is needed, or a member's token does not hold. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The key lacks the scope, or the token is another member's. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No such version could serve. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Refused, and what was served before still is; `reason` says why. */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -73,19 +73,20 @@ def rollback(
     listed: Annotated[bool, typer.Option("--list", help="Only list the versions that could serve.")] = False,
 ) -> None:
     """Make an index that served before current again, with its bundle; a running service swaps it in."""
-    from rolecall.rollback import roll_back, served_versions
+    from retrieval.index.versions import built_versions, earlier, make_current
 
     place = Workspace(workspace)
     if listed:
         now = current(place.indexes)
-        for served in served_versions(place):
+        for served in built_versions(place):
             made = datetime.fromtimestamp(served.made, UTC).isoformat(timespec="seconds")
             mark = "  current" if now is not None and served.index == now.name else ""
             typer.echo(
                 f"index {served.index}, bundle {served.bundle or 'none'}, {served.jobs:,} jobs, made {made}{mark}"
             )
         return
-    served = roll_back(place, to)
+    served = earlier(place, to)
+    make_current(place, served)
     typer.echo(f"current now: index {served.index}, bundle {served.bundle or 'none'}")
 
 

@@ -51,7 +51,7 @@ class Lane:
 
 
 class Lanes:
-    """The lines of a service: of jobs, of posted events, and of people's pages, so that none holds up another.
+    """The lines of a service: of jobs, of posted events, of pages and swaps, so that none holds up another.
 
     The API's health, readiness and metrics pass by all of them.
     """
@@ -87,7 +87,11 @@ class Lanes:
         """The lane of a request; None where it passes by."""
         if _is_under("/v1/events", path):
             return self.events
-        if _is_under("/console", path) or (_is_under("/v1", path) and method not in ("GET", "POST")):
+        if (
+            _is_under("/console", path)
+            or _is_under("/v1/admin", path)
+            or (_is_under("/v1", path) and method not in ("GET", "POST"))
+        ):
             return self.others
         return self.jobs if _is_under("/v1", path) else None
 

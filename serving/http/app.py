@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.access import Access, Locks
+from serving.http.admin import admin_router
 from serving.http.admit import Admit
 from serving.http.console.routes import console_router
 from serving.http.docs import docs_router
@@ -27,7 +28,7 @@ from serving.http.request_context import RequestContext
 from serving.http.routes import events_router, jobs_router, operation_router
 from serving.http.state import ServiceState
 
-ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_router, members_router)
+ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_router, members_router, admin_router)
 
 
 def create_app(

@@ -1,10 +1,12 @@
-"""The socket that a service listens on."""
+"""The socket that a service listens on, and the name of the processes that share it."""
 
 from __future__ import annotations
 
 import socket
 
 from contracts.errors import BadInput
+
+WORKER = "rolecall-worker"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -55,6 +55,12 @@ NO_SUCH_SURFACE: dict[int | str, dict[str, Any]] = {
 NOT_THEIR_ANSWER: dict[int | str, dict[str, Any]] = {
     403: {"model": Problem, "description": "The answer is another member's."}
 }
+NO_SUCH_VERSION: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "No such version could serve."}
+}
+NOT_SWAPPED: dict[int | str, dict[str, Any]] = {
+    409: {"model": Problem, "description": "Refused, and what was served before still is; `reason` says why."}
+}
 _REASONS = {400: "malformed_json", 404: "no_such_path", 405: "method_not_allowed", 413: "body_too_large"}
 
 

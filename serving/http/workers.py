@@ -20,6 +20,7 @@ from contracts.errors import NotReady, RolecallError
 from contracts.machine import cores
 from contracts.workspace import Workspace
 from serving.config import ServeConfig
+from serving.http.listening import WORKER
 
 log = logging.getLogger("rolecall")
 
@@ -100,7 +101,7 @@ class _Worker:
     def __init__(self, service: _Service) -> None:
         context = multiprocessing.get_context("spawn")
         self.ready, self._has_to_look = context.Event(), False
-        self.process = context.Process(target=_work, args=(service, self.ready), name="rolecall-worker")
+        self.process = context.Process(target=_work, args=(service, self.ready), name=WORKER)
         self.process.start()
 
     def look(self) -> None:

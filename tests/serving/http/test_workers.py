@@ -16,6 +16,7 @@ import pytest
 
 from contracts.errors import NotReady
 from contracts.workspace import Workspace
+from tests.serving.test_administration import another_pair, named
 
 PATIENCE = 180.0
 
@@ -90,3 +91,29 @@ def test_where_one_cannot_get_ready_all_end_and_say_why(workspace: Workspace) ->
     assert done.returncode == NotReady.exit_code
     assert "score.onnx" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_swap_of_one_reaches_the_other_at_once(workspace: Workspace, member_ids: list[str]) -> None:
+    first, second = named(workspace), another_pair(workspace)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "rolecall", "serve", "--workspace", str(workspace.root), "--poll", "0"]
+    patient = os.environ | {"ROLECALL_SERVE__DEADLINE": "60"}
+    process = subprocess.Popen([*command, "--port", str(port), "--workers", "2"], env=patient)
+    url = f"http://127.0.0.1:{port}"
+    body = {"member_id": member_ids[0], "k": 2}
+
+    def versions() -> set[str]:
+        # A new connection each time: the kernel hands them to the processes by turns.
+        return {httpx.post(f"{url}/v1/recommend", json=body, timeout=60).json()["index_version"] for _ in range(12)}
+
+    try:
+        until(lambda: ready(url), "it gets ready")
+        until(lambda: len(workers_of(process)) == 2, "two processes")
+        assert versions() == {first[1]}
+        reply = httpx.post(f"{url}/v1/admin/swap", json={"index": second[1]}, timeout=60)
+        assert reply.status_code == 200, reply.text
+        until(lambda: versions() == {second[1]}, "both serve it")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)

@@ -1,4 +1,4 @@
-"""Back to an index that served before, with the bundle that it was made for: two pointers, moved in one call."""
+"""The indexes of a workspace that could serve, each with its bundle, and which of them is current."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrieval.index.manifest import read_index_manifest
 
 
 @dataclass(frozen=True)
-class Served:
+class Built:
     """An index and the bundle that it was made for; `bundle` is empty where it is for retrieval alone."""
 
     index: str
@@ -22,7 +22,7 @@ class Served:
     made: float
 
 
-def served_versions(workspace: Workspace) -> list[Served]:
+def built_versions(workspace: Workspace) -> list[Built]:
     """The indexes of a workspace that could serve, the newest first; `made` is in seconds since 1970."""
     found = []
     for folder in sorted(workspace.indexes.glob("*/index.json")):
@@ -32,42 +32,43 @@ def served_versions(workspace: Workspace) -> list[Served]:
                 read_manifest(workspace.bundles / manifest.bundle_version)
         except (IndexMismatch, BundleMismatch, NotReady):
             continue  # of an older format, or its bundle is gone: it could not serve
-        found.append(Served(folder.parent.name, manifest.bundle_version, manifest.jobs, folder.stat().st_mtime))
-    return sorted(found, key=lambda served: -served.made)
+        found.append(Built(folder.parent.name, manifest.bundle_version, manifest.jobs, folder.stat().st_mtime))
+    return sorted(found, key=lambda built: -built.made)
 
 
-def roll_back(workspace: Workspace, to: str = "") -> Served:
-    """Make an earlier index current, and its bundle; a running service swaps it in by itself.
+def earlier(workspace: Workspace, to: str = "") -> Built:
+    """The version to go back to.
 
     Args:
         workspace: Holds indexes and bundles.
         to: Version of an index; empty: the newest one before the current one.
 
-    Returns:
-        What is current now.
-
     Raises:
         NotReady: There is no earlier index that could serve.
         BadInput: `to` is none of those that could.
     """
-    versions = served_versions(workspace)
+    versions = built_versions(workspace)
     if to:
-        chosen = next((served for served in versions if served.index == to), None)
+        chosen = next((built for built in versions if built.index == to), None)
         if chosen is None:
-            known = ", ".join(served.index for served in versions) or "none"
-            raise BadInput(f"no index {to} that could serve", where=str(workspace.indexes), cure=f"one of {known}")
-    else:
-        chosen = _before(versions, current(workspace.indexes))
-        if chosen is None:
-            cure = "run `rolecall index` to build one"
-            raise NotReady("no earlier index that could serve", where=str(workspace.indexes), cure=cure)
-    if chosen.bundle:
-        set_current(workspace.bundles, chosen.bundle)
-    set_current(workspace.indexes, chosen.index)
+            known = ", ".join(built.index for built in versions) or "none"
+            raise BadInput(f"no index {to[:80]} that could serve", where=str(workspace.indexes), cure=f"one of {known}")
+        return chosen
+    chosen = _before(versions, current(workspace.indexes))
+    if chosen is None:
+        cure = "run `rolecall index` to build one"
+        raise NotReady("no earlier index that could serve", where=str(workspace.indexes), cure=cure)
     return chosen
 
 
-def _before(versions: list[Served], now: Path | None) -> Served | None:
+def make_current(workspace: Workspace, chosen: Built) -> None:
+    """Point CURRENT at an index and its bundle; a running service swaps them in by itself. Raises NotWritten."""
+    if chosen.bundle:
+        set_current(workspace.bundles, chosen.bundle)
+    set_current(workspace.indexes, chosen.index)
+
+
+def _before(versions: list[Built], now: Path | None) -> Built | None:
     """The newest that was made before the current one; the newest of all where that is none of them."""
-    places = [i for i, served in enumerate(versions) if now is not None and served.index == now.name]
+    places = [i for i, built in enumerate(versions) if now is not None and built.index == now.name]
     return next(iter(versions[places[0] + 1 if places else 0 :]), None)
