@@ -25,6 +25,7 @@ class Unclicked:
         Args:
             days: Age at which an impression is forgotten; 0 keeps nothing.
         """
+        self.days = days
         self._seconds = timedelta(days=days).total_seconds()
         self._members: OrderedDict[str, dict[str, list[float]]] = OrderedDict()
         self._lock = threading.Lock()

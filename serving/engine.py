@@ -21,6 +21,7 @@ from contracts.tables import latest, parts, read_table
 from contracts.validation import shown
 from contracts.workspace import Workspace
 from feature_repo.guard import STATES, State
+from history.unclicked import Unclicked, unclicked_days
 from ranking.blend import RELEVANCE
 from ranking.explain import MatchEffect, explain, match_effects
 from ranking.lift import Lift, lifts
@@ -48,7 +49,7 @@ from serving.member_search import CandidatesAnswer, CandidatesRequest, MemberSea
 from serving.metrics import Metrics
 from serving.near_line import NearLine
 from serving.pages import next_page
-from serving.recovery import events_since, ingested_until, read_unclicked, recent_files
+from serving.recovery import ingested_until, recover
 from serving.rerank import RerankAnswer, Reranker, RerankRequest
 from serving.schemas import (
     REQUESTS,
@@ -119,15 +120,20 @@ class Engine:
         self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
         self.metrics.add(servable.caches)
         self._slates = RecentSlates()
-        self._unclicked = read_unclicked(workspace, self.rules.enabled, datetime.now(UTC))
         self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace), config.deadline)
+        self._unclicked = Unclicked(unclicked_days(self.rules.enabled))
         self._counts = Counts(self._current, self._unclicked, config.security.counted_per_minute)
-        self._near_line = self._started_near_line(servable)
+        built = built_at(servable.folders[1])
+        known = recover(
+            workspace, self._unclicked, built, datetime.now(UTC), partial(self._counts.add_logged, servable)
+        )
+        self._near_line = NearLine(self._current, self._counts, self.metrics, self._log.origin, built)
+        for path in known.files:
+            self._near_line.fold_later(Position(path, 0))
         self._erasure = Erasure(
             workspace, self._slates, self._unclicked, self.metrics, config.security.erase_within_days
         )
         self._intake = Intake(
-            workspace,
             self._current,
             self._counts,
             self._near_line,
@@ -135,6 +141,7 @@ class Engine:
             self._log,
             self.metrics,
             self._erasure,
+            known.event_ids,
         )
         self._reranker = Reranker(config, self.metrics)
         self._members = MemberSearch(workspace, self.metrics, config.deadline, self._erasure)
@@ -161,15 +168,6 @@ class Engine:
         self._swapper = Swapper(workspace, config, self._current, self.metrics, warm_served)
         self.administration = Administration(workspace, config, self._current, self._swapper, lambda: self.arms)
         self.feed = FeedConsumer(workspace, self._current, feed, self.metrics) if feed else None
-
-    def _started_near_line(self, servable: Servable) -> NearLine:
-        """Count again what the log has since the index was built, and let the store have what it may lack of it."""
-        built, now = built_at(servable.folders[1]), datetime.now(UTC)
-        self._counts.add_people(servable, list(events_since(self.workspace, built, now)))
-        near_line = NearLine(self._current, self._counts, self.metrics, self._log.origin, built)
-        for path in recent_files(self.workspace, now):
-            near_line.fold_later(Position(path, 0))
-        return near_line
 
     @property
     def servable(self) -> Servable:

@@ -11,7 +11,7 @@ import threading
 import uuid
 from collections import OrderedDict
 from collections.abc import Container, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from contracts.errors import BadInput
 from contracts.records import Event
 from contracts.validation import field_path, first_problem
-from contracts.workspace import Workspace
 from serving.counts import Counts
 from serving.current import Current
 from serving.event_log import EventLog
@@ -27,7 +26,7 @@ from serving.folding import folds
 from serving.logger import log
 from serving.metrics import Metrics
 from serving.near_line import NearLine
-from serving.recovery import MAX_EVENT_DAYS, recent_event_ids
+from serving.recovery import MAX_EVENT_DAYS
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.servable import Servable
 from serving.slates import RecentSlates, Slate
@@ -44,7 +43,6 @@ class Intake:
 
     def __init__(
         self,
-        workspace: Workspace,
         current: Current,
         counts: Counts,
         near_line: NearLine,
@@ -52,14 +50,14 @@ class Intake:
         event_log: EventLog,
         metrics: Metrics,
         erased: Container[str] = (),
+        seen: Sequence[str] = (),
     ) -> None:
+        """Take in nothing yet. seen: ids that were taken in before, oldest first, as the log has them."""
         self._current, self._counts, self._near_line, self._slates = current, counts, near_line, slates
         self._log, self._metrics = event_log, metrics
         self._erased = erased
         self._lock = threading.Lock()
-        self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(
-            recent_event_ids(workspace, datetime.now(UTC))[-MAX_EVENT_IDS:]
-        )
+        self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(seen[-MAX_EVENT_IDS:])
 
     def record(self, posted: Any, now: datetime, only_member: str | None = None) -> EventsReply:
         """Take in one event (a mapping) or several (a list), in their order; what is wrong with one stops no other.

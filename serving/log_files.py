@@ -108,11 +108,16 @@ def day_files(workspace: Workspace, day: date) -> list[Path]:
 
 
 def read_day(workspace: Workspace, day: date) -> Iterator[dict[str, Any]]:
+    """The events of one day's files, as `read_files`."""
+    return read_files(day_files(workspace, day))
+
+
+def read_files(paths: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """The events of one day's files, about in the order of time: each file's are in that of writing.
 
     What is no event of this log, such as a line that a crash cut off, is passed over; `ingest` sets it aside.
     """
-    return merge(*(read_file(path) for path in day_files(workspace, day)), key=lambda row: row["time"])
+    return merge(*(read_file(path) for path in paths), key=lambda row: row["time"])
 
 
 def read_file(path: Path, offset: int = 0) -> Iterator[dict[str, Any]]:

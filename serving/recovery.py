@@ -1,15 +1,16 @@
 """What a new process reads from the event log, so that a restart forgets nothing that a request may depend on.
 
 Of several services each reads what all had logged in its workspace before it began; what others do later they tell each
-other (`serving.near_line`).
+other (`serving.near_line`). The log is read once, whatever is learned from it, and within a bound; what is left out is
+said.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,49 +18,128 @@ from contracts.records import Event
 from contracts.workspace import Workspace
 from history.unclicked import Unclicked, unclicked_days
 from retrieval.rules.rules import Rule
-from serving.log_files import day_files, read_day
+from serving.log_files import day_files, read_files
 from serving.logger import log
 
 MAX_EVENT_DAYS = 30
 """How long ago something may have happened that is posted, and for how many days a start reads the log."""
 MAX_LOG_BYTES = 500_000_000
-"""Log that is read for impressions, a few seconds' worth; of a longer log the older days are left out."""
+"""Log that a start reads, a few seconds' worth; of a longer one the older files are left out."""
+SLICE = 5_000
+"""Events that are handed on at a time, so that a long log needs no more memory."""
 
 
-def recent_event_ids(workspace: Workspace, now: datetime) -> list[str]:
-    """Ids of the events that came today and yesterday, whenever they happened, oldest first.
+class Recovered(NamedTuple):
+    """What a start has learned from the log.
 
-    Without those of impressions that the service logged itself, which nobody posts.
+    Attributes:
+        event_ids: Ids of the events that came today and yesterday, whenever they happened, oldest first, without those
+            of impressions that the service logged itself, which nobody posts.
+        files: Those of today and yesterday, the newest first: what a store may still lack.
     """
-    rows = (row for day in (now - timedelta(days=1), now) for row in read_day(workspace, day))
-    return [row["id"] for row in rows if row["action"] != "impression" or not row.get("found_by")]
+
+    event_ids: list[str]
+    files: list[Path]
 
 
-def events_since(workspace: Workspace, built: datetime, now: datetime) -> Iterator[Event]:
-    """What people did since an index was built, from the log, so that a restart counts it; impressions apart.
+def recover(
+    workspace: Workspace,
+    unclicked: Unclicked,
+    built: datetime,
+    now: datetime,
+    take: Callable[[Sequence[Event]], None],
+) -> Recovered:
+    """Read the log of the days that something is learned from, the oldest first.
 
-    A row counts that came on a later day than the index, or on its day and happened after it.
+    Args:
+        workspace: Whose log is read.
+        unclicked: Takes in what was shown and opened over the days that it counts.
+        built: When the index was built. What people did since, impressions apart, is counted again: a row counts that
+            came on a later day than the index, or on its day and happened after it.
+        now: The clock's time.
+        take: Is given these events, some at a time, in their order.
     """
-    days = min((now.date() - built.date()).days, MAX_EVENT_DAYS)
-    for age in range(days, -1, -1):
-        for row in read_day(workspace, now - timedelta(days=age)):
-            if row["action"] == "impression":
-                continue
-            with contextlib.suppress(ValidationError):
-                event = Event.model_validate(row)
-                if age < days or event.time >= built:
-                    yield event
+    of_events = min((now.date() - built.date()).days, MAX_EVENT_DAYS)
+    of_unclicked = _days_read(unclicked)
+    found = Recovered([], [])
+    events: list[Event] = []
+    for age, paths in reversed(_newest(workspace, now, max(1, of_events, of_unclicked))):
+        if age <= 1:
+            found.files[:0] = paths
+        for row in read_files(paths):
+            if age <= of_unclicked:
+                _see(unclicked, row)
+            if age <= 1 and (row["action"] != "impression" or not row.get("found_by")):
+                found.event_ids.append(row["id"])
+            if age <= of_events and (event := _event(row)) and (age < of_events or event.time >= built):
+                events.append(event)
+                if len(events) == SLICE:
+                    take(events)
+                    events = []
+    if events:
+        take(events)
+    return found
 
 
-def recent_files(workspace: Workspace, now: datetime) -> list[Path]:
-    """The files of today and yesterday, of at most `MAX_LOG_BYTES`, the newest first: what a store may still lack."""
-    files, size = [], 0
-    for day in (now, now - timedelta(days=1)):
-        for path in day_files(workspace, day):
-            size += path.stat().st_size
-            if size <= MAX_LOG_BYTES:
-                files.append(path)
-    return files
+def read_unclicked(
+    workspace: Workspace, rules: Iterable[Rule], now: datetime, until: datetime | None = None
+) -> Unclicked:
+    """Impressions without a click over the days that the rules count, from the log; until: without what came later."""
+    unclicked = Unclicked(unclicked_days(rules))
+    for _, paths in reversed(_newest(workspace, now, _days_read(unclicked))):
+        for row in read_files(paths):
+            _see(unclicked, row, until)
+    return unclicked
+
+
+def _days_read(unclicked: Unclicked) -> int:
+    """Days before today whose log may hold what is counted; -1 where nothing is."""
+    return int(unclicked.days) + 1 if unclicked.counted else -1
+
+
+def _see(unclicked: Unclicked, row: Mapping[str, Any], until: datetime | None = None) -> None:
+    time = datetime.fromisoformat(row["time"])
+    if until is None or time <= until:
+        unclicked.add(row["member_id"], row["job_id"], row["action"], time)
+
+
+def _event(row: Mapping[str, Any]) -> Event | None:
+    """What somebody did; None for an impression, and for what `ingest` sets aside."""
+    if row["action"] == "impression":
+        return None
+    try:
+        return Event.model_validate(row)
+    except ValidationError:
+        return None
+
+
+def _newest(workspace: Workspace, now: datetime, days: int) -> list[tuple[int, list[Path]]]:
+    """(days ago, files, the newest first) of today and so many days before, of at most `MAX_LOG_BYTES` together."""
+    found: list[tuple[int, list[Path]]] = []
+    size, left_out = 0, list[Path]()
+    for age in range(days + 1):
+        kept = list[Path]()
+        for path, bytes_, _ in sorted(
+            _sizes(day_files(workspace, now - timedelta(days=age))), key=lambda file: -file[2]
+        ):
+            size += bytes_
+            (kept if size <= MAX_LOG_BYTES else left_out).append(path)
+        if kept:
+            found.append((age, kept))
+    if left_out:
+        newest = max(path.name[:10] for path in left_out)
+        log.warning("log_too_long", left_out_files=len(left_out), of_days_until=newest, read_bytes=MAX_LOG_BYTES)
+    return found
+
+
+def _sizes(paths: Iterable[Path]) -> Iterator[tuple[Path, int, float]]:
+    """Each file with its bytes and when it was written; one that is thrown away meanwhile is none."""
+    for path in paths:
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue
+        yield path, stat.st_size, stat.st_mtime
 
 
 def ingested_until(workspace: Workspace) -> datetime | None:
@@ -68,26 +148,3 @@ def ingested_until(workspace: Workspace) -> datetime | None:
 
     times = [load.time for load in read_loads(workspace) if load.written and is_own_log(workspace, load.source)]
     return max(times, default=None)
-
-
-def read_unclicked(
-    workspace: Workspace, rules: Iterable[Rule], now: datetime, until: datetime | None = None
-) -> Unclicked:
-    """Impressions without a click over the days that the rules count, from the log; until: without what came later."""
-    days = unclicked_days(rules)
-    readable: list[datetime] = []
-    size = 0
-    for age in range(int(days) + 2) if days else ():
-        day = now - timedelta(days=age)
-        size += sum(path.stat().st_size for path in day_files(workspace, day))
-        if size > MAX_LOG_BYTES:
-            log.warning("log_too_long", read_days=age)
-            break
-        readable.append(day)
-    unclicked = Unclicked(days)
-    for day in reversed(readable):
-        for row in read_day(workspace, day):
-            time = datetime.fromisoformat(row["time"])
-            if until is None or time <= until:
-                unclicked.add(row["member_id"], row["job_id"], row["action"], time)
-    return unclicked

@@ -26,6 +26,7 @@ from contracts.records import Event
 from contracts.shown import folded, unfolded
 from contracts.tables import read_table
 from contracts.workspace import Workspace
+from history.unclicked import Unclicked
 from serving import event_log as log
 from serving import log_files
 from serving.engine import Engine
@@ -34,7 +35,7 @@ from serving.event_log_config import LogConfig
 from serving.http.run import running
 from serving.log_files import append, day_files, read_day
 from serving.metrics import Metrics
-from serving.recovery import recent_event_ids
+from serving.recovery import recover
 from serving.schemas import RecommendRequest, SearchRequest
 
 
@@ -212,7 +213,8 @@ def test_a_strange_line_of_the_log_stops_no_start(workspace: Workspace, line: st
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(line + "\n")
     assert list(read_day(workspace, datetime.now(UTC))) == []
-    assert recent_event_ids(workspace, datetime.now(UTC)) == []
+    now, taken = datetime.now(UTC), list[Any]()
+    assert recover(workspace, Unclicked(7), now, now, taken.extend).event_ids == taken == []
 
 
 def shown(jobs: int, query: str = "nurse", member_id: str = "m") -> list[dict[str, Any]]:
@@ -258,6 +260,7 @@ def test_two_processes_on_one_folder_cut_nothing_off(tmp_path: Path) -> None:
 import sys
 from pathlib import Path
 from contracts.workspace import Workspace
+from history.unclicked import Unclicked
 from serving import log_files
 from serving.event_log import EventLog, LogFailed
 from serving.event_log_config import LogConfig
