@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY
@@ -20,8 +21,11 @@ from feature_repo.store import CONFIG, check_service, open_store
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+T = TypeVar("T")
 READERS = 4
 """Threads that read: as many requests as one store serves at once."""
+BACKGROUND_SECONDS = 5.0
+"""Longest wait for a call that no request waits for."""
 CLOSE_SECONDS = 1.0
 _PATIENT = 30.0
 """Seconds that a command waits for the store, for whom no request waits."""
@@ -65,6 +69,8 @@ class OnlineMembers:
         self._rows = _rows(store, config)
         self._reads = Guard(READERS, config.read_limit, config)
         self._writes = Guard(self._rows.writers, config.write_limit, config)
+        # What nobody waits for has a limit of its own, and its failures leave no request without the store.
+        self._background = Guard(1, BACKGROUND_SECONDS, config.model_copy(update={"failures": sys.maxsize}))
         self._history = PushedRows(workspace.features / MEMBER_ACTIVITY)
 
     @property
@@ -80,7 +86,7 @@ class OnlineMembers:
         """The row of each member, in one call of the store."""
         return [_row(values) for values in self._reads.run(lambda: self._rows.read(member_ids))]
 
-    def fold(self, changes: Mapping[str, Callable[[Activity], Activity]]) -> None:
+    def fold(self, changes: Mapping[str, Callable[[Activity], Activity]], *, background: bool = False) -> None:
         """Replace activities by what `changes` make of them, as if nobody else wrote meanwhile.
 
         A change may be called several times: where another process wrote between, it is made again from what that
@@ -90,9 +96,10 @@ class OnlineMembers:
 
         Args:
             changes: Member -> function of the activity; one that returns an equal activity writes nothing.
+            background: Nobody waits for it: it may take longer, and its failure is not held against the store.
         """
         made = {member_id: _change(change) for member_id, change in changes.items()}
-        written = self._writes.run(lambda: self._rows.update(made)) if made else {}
+        written = self._write(lambda: self._rows.update(made), background) if made else {}
         now = datetime.now(UTC)
         self._history.add(
             {
@@ -105,14 +112,14 @@ class OnlineMembers:
             for member_id, pushed in written.items()
         )
 
-    def claim(self, event_ids: Sequence[str]) -> set[str]:
+    def claim(self, event_ids: Sequence[str], *, background: bool = False) -> set[str]:
         """The ids that nobody claimed in the last two days; of several services on one store one gets each."""
-        return self._writes.run(lambda: self._rows.claim(event_ids)) if event_ids else set()
+        return self._write(lambda: self._rows.claim(event_ids), background) if event_ids else set()
 
     def publish(self, news: Sequence[bytes]) -> None:
-        """Tell every service on the store, in the order of this call."""
+        """Tell every service on the store, in the order of this call. Nobody waits for it, as with `fold`."""
         if news:
-            self._writes.run(lambda: self._rows.publish(news))
+            self._write(lambda: self._rows.publish(news), background=True)
 
     def news(self, after: str, most: int = 1_000) -> list[tuple[str, bytes]]:
         """What was published behind a position ("": all that the store has), as (position, entry)."""
@@ -127,8 +134,8 @@ class OnlineMembers:
         self._writes.run(lambda: self._rows.erase(member_id))
 
     def erased(self, member_ids: Sequence[str]) -> set[str]:
-        """Those that were erased in the last two days."""
-        return self._reads.run(lambda: self._rows.erased(member_ids))
+        """Those that were erased in the last two days. Nobody waits for it, as with `fold`."""
+        return self._background.run(lambda: self._rows.erased(member_ids))
 
     def close(self) -> None:
         """Let go of the store, and write the rows that still wait for the history."""
@@ -138,8 +145,15 @@ class OnlineMembers:
         closing.join(CLOSE_SECONDS)
         self._history.close()  # the last, since what is being written to the store adds rows to it
 
+    def _write(self, call: Callable[[], T], background: bool) -> T:
+        if not background:
+            return self._writes.run(call)
+        value = self._background.run(call)
+        self._writes.breaker.note(True)  # it takes what is written again, though no request has tried
+        return value
+
     def _let_go(self) -> None:
-        for calls in (self._reads, self._writes):
+        for calls in (self._reads, self._writes, self._background):
             calls.close()
         self._rows.close()
 

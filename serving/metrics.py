@@ -76,7 +76,9 @@ class Metrics:
             registry=self._registry,
         )
         self.news = self._counter(
-            "news", "What services on one store tell each other: sent, read, dropped, unreadable.", "outcome"
+            "news",
+            "What services on one store tell each other: sent, read, dropped, unreadable; lines of the log skipped.",
+            "outcome",
         )
         self.erased = Counter("rolecall_erased", "Members erased.", registry=self._registry)
         self.drift_sampled = self._counter("drift_sampled", "Answers of the sample for `rolecall drift`.", "outcome")

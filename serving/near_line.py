@@ -2,11 +2,13 @@
 
 A thread tells the others what this service took in and showed, through the store's stream, and counts what they tell.
 What the store did not take when it was posted is folded in from the log, once the store answers again. Both may be told
-twice and change nothing then, so neither needs an acknowledgement.
+twice and change nothing then, so neither needs an acknowledgement. A line that the store does not take while it
+takes others is passed over, counted and said, so that it keeps nothing that follows.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import deque
@@ -35,6 +37,9 @@ SLICE = 500
 """Lines that are folded in, and entries of the stream that are sent or read, at a time."""
 LOST_SECONDS, MARK_SECONDS = 60.0, 5.0
 """What was posted so long before a store failed is folded in once more, to the grain of a mark."""
+TRIES = 3
+"""Of one line, each with a store that takes something else, until it is passed over."""
+CLOSE_SECONDS = 5.0
 MAX_WAITING = 20_000
 """Entries that wait for a store that is down; then the oldest go, since the log has their events."""
 
@@ -58,7 +63,8 @@ class NearLine:
         self._marks: deque[tuple[float, Position]] = deque()
         self._lock = threading.Lock()
         self._lost = False
-        self._position, self._problem = "", ""
+        self._position, self._problems = "", dict[str, str]()
+        self._slice, self._tried = SLICE, 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="near-line", daemon=True)
         self._thread.start()
@@ -94,9 +100,12 @@ class NearLine:
         return bool(self._unfolded)
 
     def close(self) -> None:
-        """Tell what waits, once, and stop."""
+        """Tell what waits, for at most `CLOSE_SECONDS` and a call of the store, and stop; what is not told is said."""
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(2 * CLOSE_SECONDS)
+        if self._waiting:
+            self._metrics.news.labels("dropped").inc(len(self._waiting))
+            log.error("near_line_not_told", entries=len(self._waiting))
 
     def _tell(self, said: Mapping[str, Any]) -> None:
         entry = orjson.dumps({"from": self._origin, "at": datetime.now(UTC), **said})
@@ -112,19 +121,24 @@ class NearLine:
         more = False
         while not self._stop.wait(SLICE_SECONDS if more else TELL_SECONDS):
             more = any([self._step(step) for step in (self._send, self._read, self._fold)])
-        self._step(self._send)
+        until = time.monotonic() + CLOSE_SECONDS
+        while self._step(self._send) and time.monotonic() < until:
+            pass
 
     def _step(self, step: Any) -> bool:
-        """Whether a step has more to do; not where it fails, which is said once."""
+        """Whether a step has more to do; not where it fails, which is said once, as is that it works again."""
+        name = step.__name__.strip("_")
         try:
             more = bool(step())
         except Exception as error:  # whatever a store or a file raises; the service goes on
-            self._lost = True
+            self._lost = self._lost or name != "fold"  # one that does not take a line may well keep what it has
             problem = type(error).__name__
-            if problem != self._problem:
-                log.warning("near_line", step=step.__name__, cause=problem)
-            self._problem = problem
+            if problem != self._problems.get(name):
+                log.warning("near_line", step=name, cause=problem)
+            self._problems[name] = problem
             return False
+        if self._problems.pop(name, ""):
+            log.info("near_line_works_again", step=name)
         return more
 
     def _send(self) -> bool:
@@ -173,19 +187,46 @@ class NearLine:
             path, offset = next(iter(self._unfolded.items()), (None, 0))
         if path is None:
             return False
-        lines = list(islice(read_lines(path, offset), SLICE))
-        events = _posted(row for _, rows in lines for row in rows)
-        if events:
-            with self._current.use() as servable:
-                members = servable.members
-                erased = members.erased(sorted({event.member_id for event in events}))
-                members.fold(folds(servable, [event for event in events if event.member_id not in erased]))
+        try:
+            lines = list(islice(read_lines(path, offset), self._slice))
+        except OSError:
+            with self._lock:
+                self._unfolded[path] = self._unfolded.pop(path)  # others go first
+            raise
+        try:
+            self._fold_in(_posted(row for _, rows in lines for row in rows))
+        except Exception as error:
+            if not self._passes_over(len(lines)):
+                raise
+            self._metrics.news.labels("skipped").inc()
+            log.error("near_line_skipped", file=path.name, offset=offset, cause=type(error).__name__)
+        self._slice, self._tried = min(SLICE, 2 * self._slice), 0
         with self._lock:
             if self._unfolded.get(path) == offset:  # else an earlier place was added meanwhile
                 del self._unfolded[path]
                 if lines:
                     self._unfolded[path] = lines[-1][0]
         return bool(self._unfolded)
+
+    def _fold_in(self, events: Sequence[Event]) -> None:
+        if not events:
+            return
+        with self._current.use() as servable:
+            members = servable.members
+            erased = members.erased(sorted({event.member_id for event in events}))
+            left = [event for event in events if event.member_id not in erased]
+            members.fold(folds(servable, left), background=True)
+
+    def _passes_over(self, lines: int) -> bool:
+        """Whether to go on behind lines that the store did not take: never several, which are tried in smaller slices
+        first, and one only after `TRIES` at each of which the store took something else."""
+        if lines > 1:
+            self._slice = lines // 2
+            return False
+        with self._current.use() as servable:
+            servable.members.claim([f"near-line-{self._origin}-{secrets.token_hex(4)}"], background=True)
+        self._tried += 1
+        return self._tried >= TRIES
 
 
 def _posted(rows: Iterable[Mapping[str, Any]]) -> list[Event]:

@@ -7,9 +7,9 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.event_log_config import LogConfig
 from serving.http.run import running
+from serving.log_files import Position
+from serving.near_line import NearLine
+from tests.make import event
 from tests.serving.redis_server import RedisServer
 
 CONFIG = ServeConfig(deadline=60, store=StoreConfig(read_seconds=10, write_seconds=10, probe_seconds=0.1))
@@ -292,3 +295,146 @@ def test_a_log_whose_disk_hangs_keeps_no_answer_waiting(workspace: Workspace, me
         until(lambda: client.get("/readyz").status_code == 200)
         os.close(reader)
         assert post(client, event)["accepted"] == 1
+
+
+@contextmanager
+def near_line_of(engine: Engine) -> Iterator[NearLine]:
+    """One that folds in what it is told to, in place of the engine's own."""
+    engine._near_line.close()
+    near_line = NearLine(engine._current, engine._counts, engine.metrics, "test", datetime.now(UTC))
+    yield near_line
+    near_line.close()
+
+
+def applies(workspace: Workspace, job_id: str, members: Sequence[str], name: str = "2020-01-01-x.jsonl") -> Position:
+    """A file of the log in which members apply to a job."""
+    rows = [event(f"e-{id_}", datetime.now(UTC), id_, job_id, "apply").model_dump(mode="json") for id_ in members]
+    path = workspace.logs / "events" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Position(path, 0)
+
+
+def test_a_line_that_the_store_never_takes_keeps_no_other_and_no_request(
+    workspace: Workspace, member_ids: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, bad = Engine(workspace, CONFIG), member_ids[2]
+    members = engine.servable.members
+    update = members._rows.update
+
+    def refuses_one(changes: Any) -> Any:
+        if bad in changes:
+            raise ValueError("no such member can be written")
+        return update(changes)
+
+    monkeypatch.setattr(members._rows, "update", refuses_one)
+    job_id, states = engine.servable.index.ids[0], set[str]()
+    with near_line_of(engine) as near_line:
+        near_line.fold_later(applies(workspace, job_id, member_ids[:5]))
+        until(lambda: states.add(engine.features_state) or not near_line.behind)
+    assert states == {"closed"}  # its own failures leave no request without the store
+    assert "near_line_skipped" in caplog.text and 'outcome="skipped"} 1.0' in engine.metrics.text().decode()
+    for member_id in member_ids[:5]:
+        assert (job_id in members.read(member_id).activity.applied) == (member_id != bad)
+    engine.close()
+
+
+def test_what_takes_long_in_the_background_leaves_no_request_without_the_store(
+    workspace: Workspace, member_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine(workspace, ServeConfig(deadline=60, store=StoreConfig(read_seconds=10, write_seconds=0.05)))
+    members, job_id = engine.servable.members, engine.servable.index.ids[0]
+    update = members._rows.update
+
+    def slow(changes: Any) -> Any:
+        time.sleep(0.2)
+        return update(changes)
+
+    monkeypatch.setattr(members._rows, "update", slow)
+    with near_line_of(engine) as near_line:
+        for name in "abcd":
+            near_line.fold_later(applies(workspace, job_id, member_ids[:2], f"2020-01-01-{name}.jsonl"))
+        until(lambda: not near_line.behind)
+    assert engine.features_state == "closed"
+    assert members.read(member_ids[0]).activity.applied == (job_id,)
+    engine.close()
+
+
+def test_a_store_that_takes_nothing_loses_no_line(
+    workspace: Workspace, member_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, calls = Engine(workspace, CONFIG), list[int]()
+    members, job_id = engine.servable.members, engine.servable.index.ids[0]
+
+    def refuses(*_: Any) -> Any:
+        calls.append(1)
+        raise OSError("read-only file system")
+
+    with near_line_of(engine) as near_line, monkeypatch.context() as patch:
+        patch.setattr(members._rows, "update", refuses)
+        patch.setattr(members._rows, "claim", refuses)
+        near_line.fold_later(applies(workspace, job_id, member_ids[:1]))
+        until(lambda: len(calls) > 8)
+        assert near_line.behind
+        patch.undo()
+        until(lambda: not near_line.behind)
+    assert members.read(member_ids[0]).activity.applied == (job_id,)
+    engine.close()
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other(workspace: Workspace, member_ids: list[str]) -> None:
+    engine = Engine(workspace, CONFIG)
+    members, job_id = engine.servable.members, engine.servable.index.ids[0]
+    folder = workspace.logs / "events" / "2020-01-01-a.jsonl"
+    folder.mkdir(parents=True)
+    with near_line_of(engine) as near_line:
+        near_line.fold_later(Position(folder, 0))
+        near_line.fold_later(applies(workspace, job_id, member_ids[:1]))
+        until(lambda: members.read(member_ids[0]).activity.applied == (job_id,))
+    engine.close()
+
+
+def test_each_trouble_is_said_once_and_again_when_it_comes_back(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "rolecall.service")
+    engine = Engine(workspace, CONFIG)
+    members = engine.servable.members
+
+    def broken(*_: Any) -> Any:
+        raise OSError
+
+    with near_line_of(engine):
+        for times in (1, 2):
+            with monkeypatch.context() as patch:
+                patch.setattr(members, "news", broken)
+                until(lambda times=times: caplog.text.count('"event": "near_line"') == times)
+            until(lambda times=times: caplog.text.count("near_line_works_again") == times)
+    engine.close()
+
+
+def test_all_that_waits_is_told_at_the_end(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.near_line.SLICE", 2)
+    monkeypatch.setattr("serving.near_line.TELL_SECONDS", 3_600.0)
+    engine = Engine(workspace, CONFIG)
+    with near_line_of(engine) as near_line:
+        for number in range(7):
+            near_line.tell_shown("somebody", [f"j{number}"], datetime.now(UTC))
+    told = [json.loads(entry)["shown"][1] for _, entry in engine.servable.members.news("")]
+    assert told == [[f"j{number}"] for number in range(7)]
+    engine.close()
+
+
+def test_what_cannot_be_told_at_the_end_is_said(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = Engine(workspace, CONFIG)
+
+    def broken(*_: Any) -> Any:
+        raise OSError
+
+    monkeypatch.setattr(engine.servable.members, "publish", broken)
+    with near_line_of(engine) as near_line:
+        near_line.tell_shown("somebody", ["j"], datetime.now(UTC))
+    assert "near_line_not_told" in caplog.text and 'outcome="dropped"} 1.0' in engine.metrics.text().decode()
+    engine.close()
