@@ -14,10 +14,11 @@ import pytest
 from contracts.records import Event
 from contracts.workspace import Workspace
 from history.unclicked import Unclicked
+from retrieval.rules.rules import load_rules
 from serving import counts, recovery
 from serving.engine import Engine
 from serving.log_files import read_file
-from serving.recovery import MAX_EVENT_DAYS, Recovered, recover
+from serving.recovery import MAX_EVENT_DAYS, Recovered, read_unclicked, recover
 from tests.make import event
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -57,6 +58,17 @@ def test_of_a_log_that_is_too_long_the_newest_files_are_read_and_it_is_said(
     found, unclicked, events = recovered(workspace, built=START - timedelta(days=9))
     assert set(unclicked.of("ann")) == {"j0", "j1"} and [one.id for one in events] == ["view1", "view0"]
     assert found.files == paths[:2] and "log_too_long" in caplog.text and '"left_out_files": 2' in caplog.text
+
+
+def test_impressions_until_a_time_are_read_without_what_came_later(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    for days in range(3):
+        write(workspace, days, [row(days, "impression")])
+    [rule, *_] = [rule for rule in load_rules().rules if rule.when.seen]
+    assert set(read_unclicked(workspace, [rule], START).of("ann")) == {"j0", "j1", "j2"}
+    before = START - timedelta(days=1)
+    assert set(read_unclicked(workspace, [rule], START, until=before).of("ann")) == {"j1", "j2"}
+    assert read_unclicked(workspace, [], START).of("ann") == {}
 
 
 def test_of_a_day_that_is_too_long_the_newest_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
