@@ -1,4 +1,4 @@
-"""Made by `make clients` from the service's OpenAPI 21439c4ff48fd914; edit the schemas, not this file."""
+"""Made by `make clients` from the service's OpenAPI 6e7a2601cb00c071; edit the schemas, not this file."""
 
 from __future__ import annotations
 
@@ -351,6 +351,7 @@ class Either(TypedDict):
 
 class EraseReply(TypedDict):
     erased: list[str]
+    refused: list[str]
     remains: list[Remains]
     degraded: NotRequired[list[str]]
 

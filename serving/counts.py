@@ -45,6 +45,11 @@ class Counts:
         where it does not answer, for `START_SECONDS` in all."""
         self._count(servable, events, lambda ids: _with_record_at_start(servable, ids, self._patient_until))
 
+    def forget(self, member_id: str) -> None:
+        """Forget what a member did and was shown; what it has added to the jobs' sums stays."""
+        self.unclicked.forget(member_id)
+        self._people.forget(member_id)
+
     def _count(
         self, servable: Servable, events: Sequence[Event], with_record: Callable[[Sequence[str]], set[str]]
     ) -> None:

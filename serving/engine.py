@@ -130,9 +130,7 @@ class Engine:
         self._near_line = NearLine(self._current, self._counts, self.metrics, self._log.origin, built)
         for path in known.files:
             self._near_line.fold_later(Position(path, 0))
-        self._erasure = Erasure(
-            workspace, self._slates, self._unclicked, self.metrics, config.security.erase_within_days
-        )
+        self._erasure = Erasure(workspace, self._slates, self._counts, self.metrics, config.security.erase_within_days)
         self._intake = Intake(
             self._current,
             self._counts,
@@ -245,7 +243,7 @@ class Engine:
         with self._arms.use(arm) as servable:
             answerer = self._answerers.get(arm.name if arm else "", self._answerer)
             answer, slate = answerer.answer(servable, asked, message, arrived, depth, request_id, arm)
-        self._slates.add(slate)
+        self._remember(slate)
         if self._shadow and asked.logged:
             self._shadow.ask(asked, message, slate)
         return answer, slate
@@ -253,8 +251,10 @@ class Engine:
     def shown(self, slate: Slate) -> None:
         """Log the jobs of an answer that was sent as impressions, and count them against the member. Never waits.
 
-        Of a surface that is not logged nothing is.
+        Of a surface that is not logged nothing is. Of a member who was erased meanwhile it is somebody's.
         """
+        if slate.member_id in self._erasure:
+            slate = replace(slate, member_id="")
         if slate.logged:
             self._drift_sample.add(slate)
             self.metrics.shown(slate.surface, slate.good_matches, slate.probabilities)
@@ -290,8 +290,14 @@ class Engine:
             answer, slate = answerer.answer(
                 servable or served, asked, message, time.monotonic(), RANKED, request_id, arm
             )
-        self._slates.add(slate)
+        self._remember(slate)
         return answer
+
+    def _remember(self, slate: Slate) -> None:
+        """Keep an answer that can be explained; not that of a member who was erased while it was made."""
+        self._slates.add(slate)
+        if slate.member_id in self._erasure:
+            self._slates.forget(slate.member_id)
 
     def slate(self, request_id: str, job_id: str) -> Slate:
         """The slate of a recent answer that holds a job. Raises UnknownAnswer."""
@@ -316,7 +322,7 @@ class Engine:
             raise UnknownAnswer(f"no recent answer {message.request_id!r} is kept", where="request_id", cure=cure)
         with self._current.use() as servable:
             answer, page, whole = next_page(servable, slate, kept, message)
-        self._slates.add(whole)
+        self._remember(whole)
         return answer, page
 
     def rerank(self, message: RerankRequest, arrived: float | None = None) -> RerankAnswer:
@@ -385,11 +391,12 @@ class Engine:
         return self._intake.record(events, datetime.now(UTC), only_member)
 
     def erase(self, member_id: str) -> EraseReply:
-        """Erase a member from all that answers read, and say what remains and until when. Raises NotWritten."""
+        """Erase a member from what this process and the online store hold, and say what remains and until when.
+
+        Raises NotWritten.
+        """
         with self._current.use() as servable:
-            reply = self._erasure.erase(servable, member_id)
-            servable.caches.clear()  # what is kept of texts does not say whose they are
-            return reply
+            return self._erasure.erase(servable, member_id)
 
     def explain(self, request_id: str, job_id: str) -> ExplainReply:
         """Why a job of a recent answer stood where it stood. Raises UnknownAnswer."""

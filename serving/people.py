@@ -47,6 +47,14 @@ class People:
                 self._kept.popitem(last=False)
         return first
 
+    def forget(self, person: str) -> None:
+        """Forget what a person did."""
+        with self._lock:
+            for key in [key for key in self._kept if key[0] == person]:
+                del self._kept[key]
+            for minute in [minute for minute in self._minutes if minute[0] == person]:
+                del self._minutes[minute]
+
     def _is_within(self, person: str, event: Event) -> bool:
         """Whether the member's minute has room for one more, which is taken; those who are no members share none."""
         if not person:

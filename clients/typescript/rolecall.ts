@@ -1,4 +1,4 @@
-// Made by `make clients` from the service's OpenAPI 21439c4ff48fd914; edit the schemas, not this file.
+// Made by `make clients` from the service's OpenAPI 6e7a2601cb00c071; edit the schemas, not this file.
 
 export interface paths {
     "/v1/recommend": {
@@ -243,7 +243,7 @@ export interface paths {
         post?: never;
         /**
          * Erase a member
-         * @description At once from all that answers read; what remains in tables, and until when, the answer says.
+         * @description At once from this process and the online store. What remains elsewhere, and until when, the answer says.
          */
         delete: operations["erase_v1_members__member_id__delete"];
         options?: never;
@@ -575,9 +575,14 @@ export interface components {
         EraseReply: {
             /**
              * Erased
-             * @description What knows nothing of the member any more.
+             * @description What holds nothing of the member any more: of the process that answered, and the online store.
              */
             erased: string[];
+            /**
+             * Refused
+             * @description What every process on this workspace does from now on.
+             */
+            refused: string[];
             /** Remains */
             remains: components["schemas"]["Remains"][];
             /**

@@ -22,6 +22,6 @@ members_router = APIRouter(prefix="/v1", tags=["operation"])
 async def erase(
     service: Service, call: Called, member_id: Annotated[str, Path(min_length=1, max_length=200)]
 ) -> Response:
-    """At once from all that answers read; what remains in tables, and until when, the answer says."""
+    """At once from this process and the online store. What remains elsewhere, and until when, the answer says."""
     call.caller.askers.forget(member_id)
     return await service.run(lambda engine: engine.erase(member_id))

@@ -23,8 +23,10 @@ from contracts.workspace import Workspace
 from feature_repo.store import materialize
 from retrieval.index.job_index import JobIndex
 from serving.config import ServeConfig
+from serving.drift_config import DriftConfig
 from serving.engine import Engine
 from serving.http.run import running
+from tests.serving.test_near_line import SEEN
 
 MARK = "zygomorphic lighthouse keeper"
 """Words that stand in the member's own text alone."""
@@ -138,6 +140,37 @@ def test_after_a_member_was_erased_no_file_of_the_workspace_names_them(marked: t
         assert answers.execute("SELECT key FROM answers").fetchall() == [("b",)]
     assert "bundles" in report["remains"] and report["outside"]  # type: ignore[operator]
     JobIndex.load(workspace.index)
+
+
+def test_what_the_reply_says_is_forgotten_is(workspace: Workspace, member_ids: list[str]) -> None:
+    """Also of an answer and of a post that were under way meanwhile."""
+    from serving.schemas import RecommendRequest
+
+    id_ = member_ids[4]
+    workspace.rules.write_text(json.dumps({"rules": [SEEN]}))
+    engine = Engine(workspace, ServeConfig(deadline=60, drift=DriftConfig(share=1.0)))
+    before = engine.recommend(RecommendRequest(member_id=id_, k=3))
+    job_id = before.results[0].job_id
+    engine.record({"member_id": id_, "job_id": job_id, "action": "view", "id": "seen"})
+    _, under_way = engine.prepare(RecommendRequest(member_id=id_, k=3))
+    assert id_ in _held(engine)
+    reply = engine.erase(id_)
+    assert {"recent answers", "impressions", "counts of the day", "online store"} <= set(reply.erased)
+    assert any("events" in what for what in reply.refused) and any("drift" in left.what for left in reply.remains)
+    engine._remember(under_way)
+    engine.shown(under_way)
+    assert id_ not in _held(engine)
+    engine.close()
+    lines = [json.loads(x) for path in (workspace.logs / "anonymous").iterdir() for x in path.read_text().splitlines()]
+    assert {line["request_id"] for line in lines} == {under_way.request_id}
+    sampled = "".join(path.read_text() for path in (workspace.root / "drift").iterdir())
+    assert before.request_id in sampled and under_way.request_id not in sampled
+
+
+def _held(engine: Engine) -> str:
+    """What the process remembers of people."""
+    slates = engine._slates
+    return str([slates._slates, slates._rankings, engine._unclicked._members, engine._counts._people.__dict__])
 
 
 def test_loading_the_old_files_again_brings_nobody_back(marked: tuple[Workspace, str]) -> None:
