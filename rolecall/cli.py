@@ -22,6 +22,7 @@ from rolecall.commands import (
     links,
     lists,
     models,
+    nightly,
     policy,
     recipe,
     replay,
@@ -72,6 +73,7 @@ BEAM_COMMANDS: tuple[Callable[..., None], ...] = (
     data.embed,
     data.label,
     recipe.run,
+    nightly.nightly,
 )
 """Flags that these do not know go to the Beam runner."""
 for command in COMMANDS:

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from backfill.lists import lists_of
+from beam_jobs.loads import Load, note_load, read_loads
+from contracts.errors import ExportRefused, IndexMismatch, NotReady, OtherWriter
+from contracts.lock import locked
+from contracts.tables import read_table
+from contracts.versions import current, unset_current
+from contracts.workspace import Workspace
+from retrieval.index.job_index import JobIndex
+from retrieval.index.manifest import built_at, read_index_manifest
+from rolecall import nightly
+from rolecall.cli import app
+from rolecall.nightly import Night, Nightly
+from rolecall.params import Params
+from tests.make import refused
+
+LATELY = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
+
+
+def night_of(workspace: Workspace, **asked: object) -> tuple[int, dict[str, nightly.Outcome]]:
+    night = Night(workspace, Params(), None, Nightly(**{"links_days": None, **asked}))
+    code = night.run()
+    return code, {outcome.stage: outcome for outcome in night.outcomes}
+
+
+@pytest.fixture
+def news(tmp_path: Path, board: Workspace) -> Path:
+    """What came in since: a new job, a member's new headline, an application."""
+    jobs = read_table(board.records / "jobs", ["id"])["id"].to_pylist()
+    members = read_table(board.records / "members", ["id"])["id"].to_pylist()
+    rows = {
+        "jobs": [{"id": "fresh", "title": "Lighthouse keeper", "company": "Coast", "updated_at": LATELY}],
+        "members": [{"id": members[0], "headline": "Lighthouse keeper", "updated_at": LATELY}],
+        "events": [
+            {
+                "id": "e-fresh",
+                "time": LATELY,
+                "member_id": members[1],
+                "job_id": jobs[0],
+                "action": "apply",
+            }
+        ],
+    }
+    folder = tmp_path / "news"
+    for table, of_table in rows.items():
+        (folder / table).mkdir(parents=True)
+        (folder / table / "a.jsonl").write_text("\n".join(map(json.dumps, of_table)))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def one_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The market's world takes rows of the test's own."""
+    monkeypatch.setattr("beam_jobs.loads.require_one_world", lambda workspace, source: True)
+
+
+def test_what_is_new_is_served_in_the_morning_and_a_second_night_has_nothing_to_do(board, news, member_ids):
+    before = board.index
+    code, told = night_of(board, data=str(news))
+    assert code == 0, told
+    assert board.index != before and board.index.name in told["index"].said
+    assert JobIndex.load(board.index).rows(["fresh"])[0] >= 0
+    assert "3 written" in told["ingest"].said
+    (one,) = lists_of(board, member_ids[0])
+    assert one["index_version"] == board.index.name and one["version"] in told["lists"].said
+    assert "no trigger" in told["train"].said
+
+    built = built_at(board.index)
+    code, told = night_of(board, data=str(news), lists=False)
+    assert code == 0
+    assert "0 written" in told["ingest"].said and "0 written" in told["verbalize"].said
+    assert "0 written" in told["activity"].said and "0 written" in told["embed"].said
+    assert "holds all there is" in told["index"].said and "nothing is newer" in told["materialize"].said
+    assert built_at(board.index) == built
+    note = json.loads((board.root / nightly.NOTE).read_text())
+    assert note["exit_code"] == 0 and [stage["stage"] for stage in note["stages"]] == list(told)
+
+
+def test_where_a_stage_fails_all_that_was_in_use_is_in_use_again(board, news, monkeypatch):
+    before = {folder: current(folder) for folder in (board.bundles, board.indexes, board.root / "lists")}
+
+    def broken(*_: object) -> None:
+        raise IndexMismatch("the lists do not come about", cure="mend it")
+
+    monkeypatch.setattr("backfill.run.bring", broken)
+    code, told = night_of(board, data=str(news))
+    assert code == IndexMismatch.exit_code
+    assert "the lists do not come about" in told["lists"].said
+    assert "->" in told["index"].said, "the index had been switched"
+    assert {folder: current(folder) for folder in before} == before
+    assert "in use again" in told["indexes"].said
+    monkeypatch.undo()
+    monkeypatch.setattr("beam_jobs.loads.require_one_world", lambda workspace, source: True)
+    code, told = night_of(board, data=str(news))
+    assert code == 0, "the next night makes it good"
+    assert JobIndex.load(board.index).rows(["fresh"])[0] >= 0
+
+
+def test_data_that_do_not_fit_end_the_night_before_anything_is_served(board, news):
+    (news / "jobs" / "b.jsonl").write_text("\n".join(json.dumps({"id": f"x{i}"}) for i in range(9)))
+    before = board.index
+    code, told = night_of(board, data=str(news))
+    assert code == 3 and list(told) == ["ingest"] and "do not fit" in told["ingest"].said
+    assert board.index == before
+
+
+TRIGGERS = {
+    "age": ({"retrain_days": 0}, "days old"),
+    "grades": ({"retrain_days": 99, "retrain_grades": 50}, "60 grades came in"),
+    "too few grades": ({"retrain_grades": 61}, None),
+    "young": ({"retrain_days": 1}, None),
+    "nothing sampled": ({"retrain_drift": True}, None),
+}
+
+
+@pytest.mark.parametrize(("asked", "reason"), TRIGGERS.values(), ids=TRIGGERS)
+def test_models_are_trained_where_a_trigger_says_so(board, monkeypatch, asked, reason):
+    trained = []
+    monkeypatch.setattr("rolecall.recipe.run_recipe", lambda *_, **how: trained.append((how["start"], how["end"])))
+    (first, *_) = read_loads(board)
+    note_load(
+        board,
+        Load(
+            id="9999999999999", time=datetime.now(UTC) + timedelta(days=1), source=first.source, written={"grades": 60}
+        ),
+    )
+    code, told = night_of(board, lists=False, **asked)
+    assert code == 0, told
+    assert trained == ([("label", "export")] if reason else [])
+    assert (reason or "not trained") in told["train"].said
+
+
+def test_a_bundle_that_is_refused_leaves_that_of_before_brought_up_to_date(board, news, monkeypatch):
+    bundle = board.bundle
+
+    def refuses(*_: object, **__: object) -> None:
+        unset_current(board.bundles)
+        raise ExportRefused("it ranks otherwise", cure="train longer")
+
+    monkeypatch.setattr("rolecall.recipe.run_recipe", refuses)
+    code, told = night_of(board, data=str(news), retrain_days=0, lists=False)
+    assert code == ExportRefused.exit_code
+    assert "it ranks otherwise" in told["train"].said and bundle.name in told["train"].said
+    assert board.bundle == bundle
+    assert read_index_manifest(board.index).bundle_version == bundle.name
+    assert JobIndex.load(board.index).rows(["fresh"])[0] >= 0
+
+
+def test_two_nights_at_once_and_a_night_before_the_first_run_are_refused(board, tmp_path):
+    with locked(board.root / nightly.LOCK, "rolecall nightly"), refused(OtherWriter, "rolecall nightly"):
+        night_of(board)
+    with refused(NotReady, "rolecall export"):
+        night_of(Workspace(tmp_path / "empty"))
+
+
+def test_the_command_prints_a_line_a_stage_and_ends_with_its_code(board, news):
+    flags = ["nightly", "--workspace", str(board.root), "--no-lists", "--links-days", "9999"]
+    done = CliRunner().invoke(app, [*flags, "--data", str(news)])
+    assert done.exit_code == 0, done.output
+    stages = [line.split("  ")[0] for line in done.output.splitlines() if " s  " in line]
+    assert stages == ["ingest", "ingest the log", "verbalize", "activity", "links", *stages[5:]] and len(stages) == 11
+    (news / "jobs" / "b.jsonl").write_text("\n".join(json.dumps({"id": f"x{i}"}) for i in range(9)))
+    assert CliRunner().invoke(app, [*flags, "--data", str(news)]).exit_code == 3
