@@ -27,6 +27,7 @@ from contracts.text.work import VOCABULARY
 from contracts.validation import first_line
 from contracts.versions import staged_file
 from contracts.workspace import Workspace
+from feature_repo.light import import_feast
 from feature_repo.trusted import CONFIG, REGISTRY, parsed_registry, require_trusted
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ def open_store(workspace: Workspace) -> FeatureStore:
     require_trusted(repo)
     # Feast warns of its own experimental parts at every call; none of it is for the person at the terminal.
     logging.getLogger("feast").setLevel(logging.ERROR)
+    import_feast()
     import yaml
     from feast import FeatureStore
     from feast.errors import FeastError

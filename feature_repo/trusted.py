@@ -14,6 +14,7 @@ from typing import Any
 from contracts.documents import read_yaml
 from contracts.errors import BadInput, NotAFeatureRepo
 from contracts.validation import first_line
+from feature_repo.light import import_feast
 
 CONFIG, REGISTRY = "feature_store.yaml", Path("data") / "registry.db"
 PROJECT = "rolecall"
@@ -84,6 +85,7 @@ def _kinds(path: Path) -> dict[str, str]:
 
 def parsed_registry(registry: Path) -> Any:
     """Feast's registry as its protobuf message. Raises NotAFeatureRepo where it is none."""
+    import_feast()
     from feast.protos.feast.core.Registry_pb2 import Registry
     from google.protobuf.message import DecodeError
 
