@@ -23,17 +23,23 @@ from contracts.versions import row_hash, staged_folder
 from policy.golden.golden import adjudicate
 from policy.golden.pairs import PAIRS, GoldenPair, read_pairs, write_pairs
 from policy.golden.sheets import (
+    AGREED,
+    CHANGED,
     EVERY_VERSION,
     FINISHED,
+    MEDIAN,
     NO_SCORE,
     UNFINISHED,
+    Decision,
     Mark,
     Sheet,
     accepted_versions,
     grader_of,
+    read_adjudicated,
     read_marks,
     sheet_path,
     short_cell,
+    write_adjudicated,
     write_marks,
 )
 from policy.types import DIMENSIONS, GRADES
@@ -153,6 +159,45 @@ def pick(folder: Path, member: Member | None, query: str, job: Job) -> GoldenPai
             for grader, marks in graded.marks.items():
                 _save(place, grader, pairs, graded.policy_version, marks)
     return pair
+
+
+def open_decisions(folder: Path, pairs: Sequence[GoldenPair]) -> list[Decision]:
+    """The rows of `adjudicated.csv` that a person has yet to decide; none before two sheets are finished."""
+    return [row for row in read_adjudicated(folder, pairs) if row.grade is None]
+
+
+def settle(folder: Path, pair_id: str, grades: str, grade: int, decided_by: str, note: str = "") -> None:
+    """Decide which grade counts for a pair that graders see apart.
+
+    Args:
+        folder: The golden folder.
+        pair_id: Of an open row.
+        grades: Upon which it is decided, as the row has them.
+        grade: 0 to 4.
+        decided_by: Somebody who graded none of its sheets.
+        note: Why.
+
+    Raises:
+        BadInput: The name or the grade is none, the row is not open, was decided upon other grades, or they are a
+            grader of the set.
+    """
+    sheet_path(folder, decided_by)  # refuses what is no name
+    if decided_by in (AGREED, MEDIAN, CHANGED):
+        raise BadInput(f"{decided_by!r} says how a pair was decided", cure="use your own name")
+    if grade not in GRADES:
+        raise BadInput(f"grade {grade} is not on the scale", cure="grades are 0 to 4")
+    with _alone(folder):
+        graded = read_graded(folder)
+        if decided_by in graded.marks:
+            raise BadInput(f"{decided_by} graded this set", cure="let a third person decide")
+        decisions = read_adjudicated(folder, graded.pairs)
+        at = next((i for i, row in enumerate(decisions) if row.pair_id == pair_id), None)
+        if at is None or decisions[at].grade is not None:
+            raise BadInput(f"pair {pair_id[:40]!r} is not open", cure="take one that the page lists")
+        if decisions[at].grades != grades:
+            raise BadInput(f"pair {pair_id!r} was graded anew meanwhile", cure="look at its grades, then decide")
+        decisions[at] = decisions[at]._replace(grade=grade, decided_by=decided_by, note=note[:MOST_NOTE])
+        write_adjudicated(folder, graded.pairs, decisions)
 
 
 def next_pair(graded: Graded, grader: str, judged: Mapping[str, int]) -> GoldenPair | None:

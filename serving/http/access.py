@@ -47,6 +47,7 @@ RULES = (
     Rule("GET", "/metrics", ("admin",)),
     Rule("*", "/v1/members", ("admin",)),
     Rule("POST", "/console/grade", ("grade",)),
+    Rule("POST", "/console/agreement", ("grade",)),
     Rule("POST", "/console/rules/save", ("grade",)),
     Rule("*", "/console", ("console", "grade")),
 )

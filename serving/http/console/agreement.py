@@ -11,12 +11,13 @@ from fastapi import APIRouter, Request, Response
 
 from policy.golden.agreement import SCALE, Agreement, agreement
 from policy.golden.golden import LEAST_AGREEMENT
+from policy.golden.grading import open_decisions
 from policy.golden.sheets import NO_SCORE
 from policy.types import DIMENSIONS
 from serving.engine import Engine
 from serving.http.console.charts import cells
 from serving.http.console.forms import fields_of
-from serving.http.console.golden import JUDGE, PARTS, golden_set
+from serving.http.console.golden import JUDGE, PARTS, golden_set, of_part, reading_folder
 from serving.http.console.page import render, shown
 from serving.http.state import Service
 
@@ -123,6 +124,7 @@ def _page(engine: Engine, fields: Mapping[str, str]) -> str:
         both=both,
         cells=cells(both.overall.confusion) if both else [],
         least=LEAST_AGREEMENT,
+        open_=len(open_decisions(of_part(reading_folder(engine), found.part), graded.pairs)),
     )
 
 

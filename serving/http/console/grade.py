@@ -169,12 +169,13 @@ def _listed(engine: Engine, fields: Mapping[str, str], grader: str) -> str:
 
 def _mark(fields: Mapping[str, str]) -> Mark:
     scores: dict[str, int] = {
-        name: _number(fields[f"score_{name}"], name) for name in DIMENSIONS if fields.get(f"score_{name}")
+        name: number_of(fields[f"score_{name}"], name) for name in DIMENSIONS if fields.get(f"score_{name}")
     }
-    return Mark(_number(fields.get("grade", ""), "grade"), scores, fields.get("note", "").strip())
+    return Mark(number_of(fields.get("grade", ""), "grade"), scores, fields.get("note", "").strip())
 
 
-def _number(text: str, name: str) -> int:
+def number_of(text: str, name: str) -> int:
+    """A grade or score. Raises BadInput where it is not on the scale."""
     if text not in ("0", "1", "2", "3", "4"):
         raise BadInput(f"{name} {text[:20]!r} is not on the scale", cure="grades are 0 to 4")
     return int(text)

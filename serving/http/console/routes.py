@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import RedirectResponse
 
-from serving.http.console import agreement, compare, grade, health, quarantine, reports, rules, tries
+from serving.http.console import agreement, compare, grade, health, quarantine, reports, rules, settle, tries
 from serving.http.console.page import SCRIPT, STYLE
 
 console_router = APIRouter(include_in_schema=False)
@@ -27,5 +27,5 @@ async def script() -> Response:
     return Response(SCRIPT, media_type="text/javascript; charset=utf-8", headers=_KEPT)
 
 
-for room in (tries, compare, rules, grade, agreement, health, quarantine, reports):
+for room in (tries, compare, rules, grade, agreement, settle, health, quarantine, reports):
     console_router.include_router(room.router)
