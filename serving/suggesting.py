@@ -28,6 +28,7 @@ from retrieval.filters.filters import AnyOf
 from retrieval.index.job_index import JobIndex
 from retrieval.queries.chips import Chip, Reading
 from retrieval.queries.known import known_of
+from retrieval.queries.values import spelled
 from serving.answering import Answerer
 from serving.schemas import SearchRequest
 from serving.servable import Servable
@@ -289,7 +290,7 @@ def _suggestion(one: _Found, count: int, score: float) -> Suggestion:
         kind="filter" if clause else "phrase",
         attribute=one.attribute,
         value=one.value,
-        label=one.value.replace("_", " "),
+        label=spelled(one.value) if clause else one.value,
         count=count,
         score=round(score, 6),
         clause=clause.model_dump(mode="json", by_alias=True, exclude_defaults=True) if clause else None,

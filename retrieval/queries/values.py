@@ -15,7 +15,12 @@ from retrieval.queries.typed import Span, Typed
 NEAR_RUNGS = 1
 """A job so many rungs of the ladder from the level that is asked for is not put behind the others."""
 MOST_DAYS = 366
-_SPELLED = {"full_time": "full time", "part_time": "part time", "onsite": "on site", "entry": "entry level"}
+_SPELLED = {"onsite": "on site", "entry": "entry level"}
+
+
+def spelled(value: str) -> str:
+    """A value of an attribute in words."""
+    return _SPELLED.get(value, value.replace("_", " "))
 
 
 def read_values(typed: Typed, known: Known) -> None:
@@ -37,7 +42,7 @@ def read_values(typed: Typed, known: Known) -> None:
 
 def asked(field: str, value: str, text: str, known: Known) -> Understood:
     """That jobs of a value are asked for. A level demotes those further from it; see `STATED` for the others."""
-    label = _SPELLED.get(value, value)
+    label = spelled(value)
     if field == "seniority":
         rung = SENIORITY_LADDER.index(value)
         far = [name for at, name in enumerate(SENIORITY_LADDER) if abs(at - rung) > NEAR_RUNGS]
@@ -48,7 +53,7 @@ def asked(field: str, value: str, text: str, known: Known) -> Understood:
 
 def excluded(field: ChipField, value: str, text: str, phrase: str) -> Understood:
     """That jobs of a value are not wanted; of a level neither those whose title says it."""
-    label = f"not {_SPELLED.get(value, value)}"
+    label = f"not {spelled(value)}"
     titled = phrase if field == "seniority" else ""
     return Understood(_chip(field, "exclusion", value, text, label, "-"), none_of(field, value), titled)
 

@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from contracts.errors import RolecallError
 from contracts.records import Employment, Workplace
 from contracts.versions import content_hash
+from retrieval.queries.values import spelled
 from serving.engine import Engine
 from serving.http.console import words
 from serving.http.state import ServiceState
@@ -104,6 +105,7 @@ def _environment() -> Environment:
         "rooms": ROOMS,
         "look": LOOK,
         "words": words,
+        "spelled": spelled,
         "workplaces": get_args(Workplace),
         "employments": get_args(Employment),
     }
