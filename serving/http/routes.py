@@ -184,7 +184,8 @@ async def surface(
     response_model=SuggestionsAnswer,
     summary="What would narrow a search",
     description="The body is that of /v1/search; `k` is how many suggestions at most, `facets` whose values they are. "
-    "Each says what it would add to the search and how many jobs it would leave.",
+    "Each says what it would add to the search and how many jobs it would leave. What a list is cut and arranged by "
+    "(`sort`, `diversity`, `per_company`, `min_good_match`) changes nothing here.",
     openapi_extra=dict(SERVE),
 )
 async def suggestions(

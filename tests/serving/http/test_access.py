@@ -36,9 +36,12 @@ SCOPE_OF = {
     "/v1/surfaces/home": ("serve",),
     "/v1/next": ("serve",),
     "/v1/rerank": ("serve",),
+    "/v1/suggestions": ("serve",),
     "/v1/candidates": ("recruiter",),
     "/v1/events": ("events",),
     "/v1/members/m1": ("admin",),
+    "/v1/admin/swap": ("admin",),
+    "/v1/admin/rollback": ("admin",),
     "/metrics": ("admin",),
     "/console": ("console", "grade"),
     "/console/why/a/b": ("console", "grade"),
@@ -70,7 +73,8 @@ def test_every_route_says_its_scope_and_only_the_stated_ones_are_open() -> None:
 
 
 def test_a_key_that_may_look_at_the_console_may_not_grade_there() -> None:
-    assert needed("POST", "/console/grade/save") == needed("POST", "/console/rules/save") == ("grade",)
+    for path in ("grade/save", "rules/save", "agreement/settle"):
+        assert needed("POST", f"/console/{path}") == ("grade",)
     assert "console" in needed("GET", "/console/grade") and "console" in needed("POST", "/console")
 
 
@@ -198,6 +202,9 @@ def test_a_key_by_token_asks_as_the_tokens_member_alone(
     assert guarded.post("/v1/recommend", json={"member_id": mine, "k": 1}, headers=headers).status_code == 200
     assert guarded.post("/v1/recommend", json={"k": 1}, headers=headers).json()["member_known"] is True
     assert guarded.post("/v1/recommend", json={"member_id": other, "k": 1}, headers=headers).status_code == 403
+    for member, status in ((mine, 200), ("", 200), (other, 403)):
+        asked = {"query": "nurse", "member_id": member}
+        assert guarded.post("/v1/suggestions", json=asked, headers=headers).status_code == status
     without = _bearer(keys[1]["browser"])
     assert guarded.post("/v1/recommend", json={"member_id": mine, "k": 1}, headers=without).status_code == 403
     assert guarded.post("/v1/recommend", json={"k": 1}, headers=without).status_code == 200
