@@ -303,9 +303,8 @@ class Engine:
         """The slate of a recent answer that holds a job. Raises UnknownAnswer."""
         slate = self._slates.get(request_id)
         if slate is None or job_id not in slate.job_ids or slate.member_id in self._erasure:
-            raise UnknownAnswer(
-                f"no job {job_id!r} in a recent answer {request_id!r}", cure="ask soon, with the ids of the answer"
-            )
+            cure = "ask soon, with the ids of the answer; over its connection where several processes serve"
+            raise UnknownAnswer(f"no job {job_id!r} in a recent answer {request_id!r}", cure=cure)
         return slate
 
     def next(self, message: NextRequest) -> tuple[NextAnswer, Slate]:
@@ -318,7 +317,7 @@ class Engine:
         """
         slate, kept = self._slates.get(message.request_id), self._slates.ranking(message.request_id)
         if slate is None or kept is None or slate.member_id in self._erasure:
-            cure = "ask anew, and exclude the jobs that were shown"
+            cure = "ask over the connection of the answer where several processes serve, or anew, without its jobs"
             raise UnknownAnswer(f"no recent answer {message.request_id!r} is kept", where="request_id", cure=cure)
         with self._current.use() as servable:
             answer, page, whole = next_page(servable, slate, kept, message)

@@ -100,6 +100,7 @@ class Metrics:
             "features_materialized_timestamp_seconds",
             "Until when the members' features were loaded into the online store; NaN where that cannot be read.",
         )
+        self._gauge("processes", "1, of each process that answers at the port and was asked.").set(1)
         self._gauge("build_info", "1, by the version of Rolecall.", "version").labels(version("rolecall")).set(1)
         ProcessCollector(registry=self._registry)
 

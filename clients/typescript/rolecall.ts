@@ -221,7 +221,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Counters in Prometheus' text format */
+        /**
+         * Counters in Prometheus' text format
+         * @description Of all processes that answer at the port (`rolecall serve --workers`), by the label `process`.
+         */
         get: operations["metrics_metrics_get"];
         put?: never;
         post?: never;

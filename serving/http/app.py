@@ -26,6 +26,7 @@ from serving.http.middleware import HeadAsGet, RequestMetrics
 from serving.http.problems import RESPONSES, add_problem_handlers
 from serving.http.request_context import RequestContext
 from serving.http.routes import events_router, jobs_router, operation_router
+from serving.http.siblings import Siblings
 from serving.http.state import ServiceState
 
 ROUTERS = (jobs_router, events_router, operation_router, console_router, docs_router, members_router, admin_router)
@@ -36,6 +37,7 @@ def create_app(
     workers: int | None = None,
     config: ServeConfig | None = None,
     host: str = "127.0.0.1",
+    siblings: Siblings | None = None,
 ) -> FastAPI:
     """Make the application. It closes the engine when it stops.
 
@@ -44,6 +46,7 @@ def create_app(
         workers: Requests ranked at once at first; None: one a core. Others wait in line, and their deadline runs.
         config: Who may ask, and its bounds; None: those of the engine where it is ready, else the defaults.
         host: Address that the service listens on.
+        siblings: Further processes of the service, whose metrics are given too; None: there are none.
 
     Raises what the files of keys and secrets raise.
     """
@@ -54,7 +57,7 @@ def create_app(
     else:
         promise = engine
     config = config or ServeConfig()
-    state = ServiceState(promise, config, workers)
+    state = ServiceState(promise, config, workers, siblings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

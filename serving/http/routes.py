@@ -297,4 +297,5 @@ async def readyz(service: Service) -> dict[str, str | int | dict[str, str]]:
 
 @operation_router.get("/metrics", summary="Counters in Prometheus' text format", response_class=Response)
 async def metrics(service: Service) -> Response:
-    return Response(service.engine().metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    """Of all processes that answer at the port (`rolecall serve --workers`), by the label `process`."""
+    return Response(await service.metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -22,6 +22,7 @@ from serving.http.app import create_app
 from serving.http.fences import server
 from serving.http.guard import require_guarded
 from serving.http.listening import listen
+from serving.http.siblings import Siblings
 from serving.http.state import ServiceState
 from serving.logger import log_to_stderr
 
@@ -40,6 +41,7 @@ def serve(
     workers: int | None = None,
     listener: socket.socket | None = None,
     on_ready: Callable[[], None] | None = None,
+    siblings: Siblings | None = None,
 ) -> None:
     """Listen until the process is told to stop; SIGHUP makes it look at CURRENT.
 
@@ -52,6 +54,7 @@ def serve(
         listener: Listens already, in place of host and port; None: those are listened on.
         on_ready: Called when everything is loaded, before which nothing is answered. None: until then it is answered
             that it is not.
+        siblings: The processes that answer at the same socket; None: there are no others.
 
     Raises:
         BadInput: The address cannot be listened on, or is reached by others and there are no keys; and what `Engine`
@@ -68,7 +71,7 @@ def serve(
     log.info("serving: http://%s:%d/console", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
         engine = loader.submit(Engine, workspace, config)
-        server = _server(engine, workers, config, host)
+        server = _server(engine, workers, config, host, siblings)
 
         def loaded(promise: Future[Engine]) -> None:
             if promise.exception() is None:
@@ -79,7 +82,9 @@ def serve(
         engine.add_done_callback(loaded)
         _look_on_hangup(engine)
         if on_ready is not None:
-            engine.result()
+            loaded_engine = engine.result()
+            if siblings is not None:
+                siblings.tell(loaded_engine.metrics.text)
             on_ready()
         server.run(sockets=[listener])
         if engine.done() and (problem := engine.exception()):
@@ -117,8 +122,12 @@ def _look_on_hangup(engine: Future[Engine]) -> None:
 
 
 def _server(
-    engine: Engine | Future[Engine], workers: int | None, config: ServeConfig | None = None, host: str = "127.0.0.1"
+    engine: Engine | Future[Engine],
+    workers: int | None,
+    config: ServeConfig | None = None,
+    host: str = "127.0.0.1",
+    siblings: Siblings | None = None,
 ) -> uvicorn.Server:
-    app = create_app(engine, workers, config, host)
+    app = create_app(engine, workers, config, host, siblings)
     service: ServiceState = app.state.service
     return server(app, service.config.fences, service.metrics)

@@ -19,6 +19,7 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.admit import Lanes
 from serving.http.call import Call, ShownResponse
+from serving.http.siblings import Siblings
 from serving.logger import log
 from serving.metrics import Metrics
 from serving.slates import Slate
@@ -52,8 +53,14 @@ def give_way() -> None:
 class ServiceState:
     """Gives routes the engine, once it is loaded, and runs their work on threads of its own."""
 
-    def __init__(self, promise: Future[Engine], config: ServeConfig, workers: int | None = None) -> None:
-        self._promise, self.config = promise, config
+    def __init__(
+        self,
+        promise: Future[Engine],
+        config: ServeConfig,
+        workers: int | None = None,
+        siblings: Siblings | None = None,
+    ) -> None:
+        self._promise, self.config, self._siblings = promise, config, siblings
         self.lanes = lanes = Lanes(config, workers)
         self._pool = ContextPool(lanes.threads, thread_name_prefix="request", initializer=give_way)
         self._events_pool = ContextPool(lanes.event_threads, thread_name_prefix="events")
@@ -67,6 +74,13 @@ class ServiceState:
     def metrics(self) -> Metrics | None:
         """The engine's metrics; None without an engine."""
         return self._promise.result().metrics if _succeeded(self._promise) else None
+
+    async def metrics_text(self) -> bytes:
+        """The metrics of all processes of the service. Raises what `engine` raises."""
+        metrics = self.engine().metrics
+        if self._siblings is None:
+            return metrics.text()
+        return await asyncio.to_thread(lambda: self._siblings.text(metrics.text()) if self._siblings else b"")
 
     def tracing(self) -> Tracing | None:
         """The engine's tracing; None without an engine."""

@@ -1,8 +1,9 @@
 """Several processes behind one port: each a whole service that listens at the same socket.
 
 They share the memory of what is mapped of the index (vectors, their bytes, item tokens, words), and what members did
-through the online store, as services on several machines do. Each remembers its own answers and counts for itself. One
-answers when it is ready, so that nobody is told that the service is not while another process could answer.
+through the online store, as services on several machines do. Each remembers its own answers; what they count, /metrics
+gives of all (`serving.http.siblings`). One answers when it is ready, so that nobody is told that the service is not
+while another process could answer.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event
+from pathlib import Path
 
 from contracts.errors import NotReady, RolecallError
 from contracts.machine import cores
@@ -48,7 +52,8 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
 
     config = config.model_copy(update={"threads": config.threads or max(1, cores() // workers)})
     listener = listen(host, port)
-    service = _Service(workspace, config, host, listener, max(1, cores() // workers))
+    folder = tempfile.mkdtemp(prefix="rolecall-")  # nobody else's to read
+    service = _Service(workspace, config, host, listener, max(1, cores() // workers), Path(folder))
     stopped = False
 
     def stop(*_: object) -> None:
@@ -60,7 +65,7 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
             of.look()
 
     before = {of: signal.signal(of, stop) for of in (signal.SIGTERM, signal.SIGINT)}
-    processes = [_Worker(service) for _ in range(workers)]
+    processes = [_Worker(service, place) for place in range(workers)]
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, look)
     try:
         while not stopped:
@@ -73,7 +78,7 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
                 if not ended.ready.is_set():
                     raise NotReady("a process ended before it was ready", cure="see above for why")
                 log.error("worker_ended pid=%s exit=%s", ended.process.pid, ended.process.exitcode)
-                processes[place] = _Worker(service)
+                processes[place] = _Worker(service, place)
     finally:
         for of in processes:
             of.tell(signal.SIGTERM)
@@ -81,27 +86,34 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
             of.process.join(STOP_SECONDS)
             of.process.kill()
         listener.close()
+        shutil.rmtree(folder, ignore_errors=True)
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 class _Service:
-    """What a process is told to serve. requests: worked on at once in each."""
+    """What a process is told to serve. requests: worked on at once in each; folder: where they meet."""
 
     def __init__(
-        self, workspace: Workspace, config: ServeConfig, host: str, listener: socket.socket, requests: int
+        self,
+        workspace: Workspace,
+        config: ServeConfig,
+        host: str,
+        listener: socket.socket,
+        requests: int,
+        folder: Path,
     ) -> None:
         self.workspace, self.config, self.host = workspace, config, host
-        self.listener, self.requests = listener, requests
+        self.listener, self.requests, self.folder = listener, requests, folder
 
 
 class _Worker:
     """A process that serves; a fresh interpreter, since threads and models do not survive a fork."""
 
-    def __init__(self, service: _Service) -> None:
+    def __init__(self, service: _Service, place: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.ready, self._has_to_look = context.Event(), False
-        self.process = context.Process(target=_work, args=(service, self.ready), name=WORKER)
+        self.process = context.Process(target=_work, args=(service, place, self.ready), name=WORKER)
         self.process.start()
 
     def look(self) -> None:
@@ -120,10 +132,11 @@ class _Worker:
             os.kill(self.process.pid, number)
 
 
-def _work(service: _Service, ready: Event) -> None:
+def _work(service: _Service, place: int, ready: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells when to stop
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does a terminal's end; the parent tells when to look
     from serving.http.run import serve
+    from serving.http.siblings import Siblings
 
     try:
         serve(
@@ -133,6 +146,7 @@ def _work(service: _Service, ready: Event) -> None:
             workers=service.requests,
             listener=service.listener,
             on_ready=ready.set,
+            siblings=Siblings(service.folder, place),
         )
     except RolecallError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.errors import NotReady
 from contracts.workspace import Workspace
@@ -47,6 +48,18 @@ def ready(url: str) -> bool:
         return False
 
 
+def counted(url: str) -> dict[str, float]:
+    """Process -> recommendations that it answered."""
+    text, found = httpx.get(f"{url}/metrics", timeout=60).text, dict[str, float]()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "rolecall_processes":
+                found.setdefault(sample.labels["process"], 0.0)
+            if sample.name == "rolecall_requests_total" and sample.labels["path"] == "/v1/recommend":
+                found[sample.labels["process"]] = sample.value
+    return found
+
+
 @pytest.fixture
 def two(workspace: Workspace) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -75,6 +88,8 @@ def test_one_that_is_killed_is_replaced_and_all_end_together(
     body = {"member_id": member_ids[0], "k": 5}
     answers = [httpx.post(f"{url}/v1/recommend", json=body, timeout=60).json() for _ in range(6)]
     assert len({tuple(job["job_id"] for job in answer["results"]) for answer in answers}) == 1
+    until(lambda: len(counted(url)) == 2, "both tell what they count")
+    assert sum(counted(url).values()) == 6  # whichever answers
     os.kill(first.pid, signal.SIGKILL)
     until(lambda: len(workers_of(process)) == 2 and first.pid not in [of.pid for of in workers_of(process)], "another")
     until(lambda: ready(url), "it answers on")
