@@ -314,6 +314,10 @@ def test_the_openapi_document_is_whole(client: httpx.Client) -> None:
         "/v1/explain/{request_id}/{job_id}",
         "/v1/members/{member_id}",
         "/healthz",
+        "/v1/suggestions",
+        "/v1/admin/versions",
+        "/v1/admin/swap",
+        "/v1/admin/rollback",
         "/readyz",
         "/metrics",
     } == set(document["paths"])
