@@ -268,7 +268,7 @@ def lists_of(workspace: Workspace, member_id: str) -> list[dict[str, Any]]:
     """
     if member_id in ErasedMembers(workspace):
         raise BadInput("this member was erased", where="member", cure="nothing of an erased member is shown")
-    version = _in_use(workspace)
+    version = in_use(workspace)
     rows = [row for path in parts(version) for row in _read(path, pc.field(MEMBER_KEY) == member_id)]
     return list(_gathered(version.name, rows))
 
@@ -283,11 +283,11 @@ def export_jsonl(workspace: Workspace, path: Path) -> tuple[str, int]:
         NotReady: No version is in use.
         NotWritten: As on a full disk; nothing stands there then that did not before.
     """
-    version, number, erased = _in_use(workspace), 0, ErasedMembers(workspace)
+    version, number, erased = in_use(workspace), 0, ErasedMembers(workspace)
     try:
         with staged_file(path) as staged, staged.open("wb") as file:
             for part in parts(version):
-                for line in _gathered(version.name, _read(part)):
+                for line in each_list(version, part):
                     if line[MEMBER_KEY] not in erased:
                         file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
                         number += 1
@@ -296,11 +296,17 @@ def export_jsonl(workspace: Workspace, path: Path) -> tuple[str, int]:
     return version.name, number
 
 
-def _in_use(workspace: Workspace) -> Path:
+def in_use(workspace: Workspace) -> Path:
+    """The folder of the version in use. Raises NotReady where there is none."""
     cure = f"run `rolecall lists make --workspace {workspace.root}` first"
     version = require_current(workspace.root / "lists", "lists", cure)
     read_manifest(version)
     return version
+
+
+def each_list(version: Path, part: Path) -> Iterator[dict[str, Any]]:
+    """The lists of a part, a dict each with its jobs."""
+    yield from _gathered(version.name, _read(part))
 
 
 def _read(path: Path, filter: pc.Expression | None = None) -> list[dict[str, Any]]:

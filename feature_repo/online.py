@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -125,6 +126,10 @@ class OnlineMembers:
         """What was published behind a position ("": all that the store has), as (position, entry)."""
         return self._reads.run(lambda: self._rows.news(after, most))
 
+    def lists(self, member_id: str) -> tuple[str, bytes | None]:
+        """The version of lists in use ("" for none), and what it holds of a member; both of one look."""
+        return self._reads.run(lambda: self._rows.lists(member_id))
+
     def erase(self, member_id: str) -> None:
         """Take a member's rows out of the store, and what services told each other of them.
 
@@ -165,10 +170,17 @@ def erase_online(workspace: Workspace, member_ids: Sequence[str]) -> None:
     """
     if not (workspace.feature_repo / CONFIG).is_file():
         return
-    rows = _rows(open_store(workspace), StoreConfig(read_seconds=_PATIENT, write_seconds=_PATIENT))
-    try:
+    with patient_rows(workspace) as rows:
         for member_id in member_ids:
             rows.erase(member_id)
+
+
+@contextmanager
+def patient_rows(workspace: Workspace) -> Iterator[Rows]:
+    """The rows of a workspace's online store for a command, for whom no request waits. Raises as `open_store`."""
+    rows = _rows(open_store(workspace), StoreConfig(read_seconds=_PATIENT, write_seconds=_PATIENT))
+    try:
+        yield rows
     finally:
         rows.close()
 

@@ -22,6 +22,7 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 return 1
 """
 _IDS, _ERASED, _NEWS = "rolecall:event:", "rolecall:erased:", "rolecall:news"
+_LISTS, _LIST_VERSIONS, _LISTS_IN_USE = b"rolecall:lists:", "rolecall:list_versions", "rolecall:lists_in_use"
 _SLICE = 1_000
 _ID_SECONDS = ID_DAYS * 86_400
 
@@ -90,8 +91,37 @@ class RedisRows:
         found = self._client.xrange(_NEWS, min=f"({after}" if after else "-", count=most)
         return [(position.decode(), fields[b"entry"]) for position, fields in found]
 
+    def put_lists(self, version: str, entries: Mapping[str, bytes]) -> None:
+        self._client.sadd(_LIST_VERSIONS, version)  # first, so that whatever was written can be found and removed
+        pipeline = self._client.pipeline(transaction=False)
+        for member_id, entry in entries.items():
+            pipeline.set(self._list_key(version, member_id), entry)
+        pipeline.execute()
+
+    def use_lists(self, version: str) -> None:
+        before = self._client.getset(_LISTS_IN_USE, version) or b""
+        for other in self._client.smembers(_LIST_VERSIONS) - {version.encode(), before}:
+            waiting: list[bytes] = []
+            for key in self._client.scan_iter(match=_LISTS + other + b":*", count=_SLICE):
+                waiting.append(key)
+                if len(waiting) == _SLICE:
+                    self._client.unlink(*waiting)
+                    waiting = []
+            if waiting:
+                self._client.unlink(*waiting)
+            self._client.srem(_LIST_VERSIONS, other)
+
+    def lists(self, member_id: str) -> tuple[str, bytes | None]:
+        version = (self._client.get(_LISTS_IN_USE) or b"").decode()
+        return version, self._client.get(self._list_key(version, member_id)) if version else None
+
+    def _list_key(self, version: str, member_id: str) -> bytes:
+        return _LISTS + version.encode() + b":" + self._key(member_id)
+
     def erase(self, member_id: str) -> None:
         self._client.delete(self._key(member_id))
+        for version in self._client.smembers(_LIST_VERSIONS):
+            self._client.delete(self._list_key(version.decode(), member_id))
         self._client.set(f"{_ERASED}{hashed(member_id).hex()}", b"", ex=_ID_SECONDS)
         name, after = quoted(member_id), ""
         while found := self.news(after, _SLICE):

@@ -53,8 +53,17 @@ class Rows(Protocol):
     def news(self, after: str, most: int) -> list[tuple[str, bytes]]:
         """(position, entry) of at most so many entries behind a position; "" is before the first."""
 
+    def put_lists(self, version: str, entries: Mapping[str, bytes]) -> None:
+        """Write members' lists of a version beside those in use; again the same is no harm."""
+
+    def use_lists(self, version: str) -> None:
+        """Make a version that was written whole the one in use, at once; then remove all but it and the one before."""
+
+    def lists(self, member_id: str) -> tuple[str, bytes | None]:
+        """The version in use ("" for none) and what it holds of a member; both of one look at which that is."""
+
     def erase(self, member_id: str) -> None:
-        """Take a member's rows and what the stream tells of them out of the store, and note it for `ID_DAYS`."""
+        """Take a member's rows, lists and what the stream tells of them out of the store, and note it for `ID_DAYS`."""
 
     def erased(self, member_ids: Sequence[str]) -> set[str]:
         """Those that were erased in the last `ID_DAYS`."""

@@ -28,6 +28,9 @@ _SLICE = 500
 _OWN_TABLES = """
 CREATE TABLE IF NOT EXISTS rolecall_event_ids (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rolecall_erased (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rolecall_lists
+    (version TEXT NOT NULL, id BLOB NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (version, id)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rolecall_lists_in_use (place INTEGER PRIMARY KEY CHECK (place < 2), version TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rolecall_news (position INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL);
 """
 
@@ -117,11 +120,45 @@ class SqliteRows:
         statement = "SELECT position, entry FROM rolecall_news WHERE position > ? ORDER BY position LIMIT ?"
         return [(str(at), entry) for at, entry in self._connection().execute(statement, (int(after or 0), most))]
 
+    def put_lists(self, version: str, entries: Mapping[str, bytes]) -> None:
+        rows = [(version, self._key(member_id), entry) for member_id, entry in entries.items()]
+        with self._transaction() as connection:
+            connection.executemany("INSERT OR REPLACE INTO rolecall_lists VALUES (?, ?, ?)", rows)
+
+    def use_lists(self, version: str) -> None:
+        with self._transaction() as connection:
+            if self._list_versions(connection)[:1] != [version]:
+                connection.execute("DELETE FROM rolecall_lists_in_use WHERE place = 1")
+                connection.execute("UPDATE rolecall_lists_in_use SET place = 1 WHERE place = 0")
+                connection.execute("INSERT INTO rolecall_lists_in_use VALUES (0, ?)", (version,))
+        removed = 1
+        while removed:  # a few at a time: the service writes to this file too
+            with self._transaction() as connection:
+                removed = connection.execute(
+                    "DELETE FROM rolecall_lists WHERE (version, id) IN (SELECT version, id FROM rolecall_lists "
+                    "WHERE version NOT IN (SELECT version FROM rolecall_lists_in_use) LIMIT ?)",
+                    (_SLICE,),
+                ).rowcount
+
+    def lists(self, member_id: str) -> tuple[str, bytes | None]:
+        connection = self._connection()
+        versions = self._list_versions(connection)
+        if not versions:
+            return "", None
+        statement = "SELECT entry FROM rolecall_lists WHERE version = ? AND id = ?"
+        found = connection.execute(statement, (versions[0], self._key(member_id))).fetchone()
+        return versions[0], found[0] if found else None
+
+    def _list_versions(self, connection: sqlite3.Connection) -> list[str]:
+        """The version in use, then the one before."""
+        return [row[0] for row in connection.execute("SELECT version FROM rolecall_lists_in_use ORDER BY place")]
+
     def erase(self, member_id: str) -> None:
         self._connection().execute("PRAGMA secure_delete = ON")  # nor may the bytes stay in a free page of the file
         with self._transaction() as connection:
             for table in self._tables.values():
                 connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (self._key(member_id),))
+            connection.execute("DELETE FROM rolecall_lists WHERE id = ?", (self._key(member_id),))
             connection.execute("DELETE FROM rolecall_news WHERE instr(entry, ?) > 0", (quoted(member_id),))
             connection.execute("DELETE FROM rolecall_erased WHERE day < ?", (_today() - ID_DAYS,))
             connection.execute("INSERT OR REPLACE INTO rolecall_erased VALUES (?, ?)", (hashed(member_id), _today()))

@@ -77,6 +77,20 @@ def show(
     typer.echo(json.dumps(lists_of(Workspace(workspace), member), indent=2, default=str))
 
 
+@lists.command("load")
+def load(
+    workspace: WorkspaceOption = DEFAULT,
+    per_second: Annotated[
+        float, typer.Option(min=1, help="Members a second at most, for those who ask meanwhile.")
+    ] = 500,
+) -> None:
+    """Write the version in use to the online store, and let the store use it at once when all of it is there."""
+    from backfill.online import load_online
+
+    version, members = load_online(Workspace(workspace), per_second)
+    typer.echo(f"the online store uses lists {version} of {members:,} members")
+
+
 @lists.command("export")
 def export(
     out: Annotated[Path, typer.Argument(help="File of JSON lines to write, one a list.")],

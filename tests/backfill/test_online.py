@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from backfill import online
+from backfill.lists import Lists, lists_of
+from backfill.online import load_online, online_lists
+from backfill.run import bring
+from contracts.errors import BadInput, NotReady, OtherWriter
+from contracts.lock import locked
+from contracts.workspace import Workspace
+from feature_repo.online import erase_online, patient_rows
+from feature_repo.store import apply, materialize
+from serving.config import ServeConfig
+from tests.make import refused
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+FAST = 1e9
+
+
+@pytest.fixture(params=["embedded", "redis"])
+def stored(request: pytest.FixtureRequest, workspace: Workspace) -> Workspace:
+    """A workspace with lists in use, and an online store of either profile."""
+    if request.param == "redis":
+        request.getfixturevalue("live_redis")
+        apply(workspace, "redis")
+        materialize(workspace)
+    bring(workspace, Lists(ServeConfig(), k=3), NOW)
+    return workspace
+
+
+def test_the_store_gives_what_the_parts_hold_and_says_the_version(stored, member_ids):
+    assert online_lists(stored, member_ids[0]) == ("", [])
+    version, members = load_online(stored, FAST)
+    assert members == len(member_ids)
+    for member in member_ids[:5]:
+        (there,) = lists_of(stored, member)
+        name, [one] = online_lists(stored, member)
+        assert name == version == one["version"] == there["version"]
+        assert [job["job_id"] for job in one["jobs"]] == [job["job_id"] for job in there["jobs"]]
+        assert [job["score"] for job in one["jobs"]] == [job["score"] for job in there["jobs"]]
+    assert online_lists(stored, "nobody") == (version, [])
+    erase_online(stored, [member_ids[0]])
+    assert online_lists(stored, member_ids[0]) == (version, [])
+
+
+def test_a_load_that_was_broken_off_changes_nothing_and_no_answer_is_a_mixture(stored, member_ids, monkeypatch):
+    first, _ = load_online(stored, FAST)
+    second = bring(stored, Lists(ServeConfig(), k=2), NOW + timedelta(minutes=1)).plan.version
+    batches = online._batches
+
+    def broken(version):
+        yield next(batches(version))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(online, "BATCH", 40)
+        patched.setattr(online, "_batches", broken)
+        with pytest.raises(KeyboardInterrupt):
+            load_online(stored, FAST)
+    assert {online_lists(stored, member)[0] for member in member_ids} == {first}
+    assert {one["version"] for member in member_ids for one in online_lists(stored, member)[1]} == {first}
+    assert load_online(stored, FAST) == (second, len(member_ids))
+    assert {one["version"] for member in member_ids for one in online_lists(stored, member)[1]} == {second}
+
+    third = bring(stored, Lists(ServeConfig(), k=1), NOW + timedelta(minutes=2)).plan.version
+    load_online(stored, FAST)
+    with patient_rows(stored) as rows:
+        rows.use_lists(second)
+        assert rows.lists(member_ids[0])[0] == second and rows.lists(member_ids[0])[1], "the one before is kept"
+        rows.use_lists(third)
+        rows.use_lists(first)
+        assert rows.lists(member_ids[0]) == (first, None), "older ones are gone"
+
+
+def test_a_load_keeps_to_its_rate_and_to_one_at_a_time(workspace, member_ids, monkeypatch):
+    with refused(NotReady, "rolecall lists make"):
+        load_online(workspace)
+    bring(workspace, Lists(ServeConfig(), k=1), NOW)
+    waited: list[float] = []
+    monkeypatch.setattr(online.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(online.time, "sleep", waited.append)
+    _, members = load_online(workspace, 100)
+    assert waited[-1] == pytest.approx(members / 100)
+    monkeypatch.undo()
+    with (
+        locked(workspace.root / "lists" / ".loading", "lists into the online store"),
+        refused(OtherWriter, "lists into"),
+    ):
+        load_online(workspace)
+    with refused(BadInput, "0", where="per_second"):
+        load_online(workspace, 0)
