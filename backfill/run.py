@@ -38,7 +38,7 @@ from backfill.versions import (
 from beam_jobs.flags import check_runner
 from beam_jobs.pipeline import count, run_pipeline
 from beam_jobs.workers import Mark, Share, processes
-from contracts.errors import NotReady, NotVerified, NotWritten
+from contracts.errors import NotReady, NotVerified
 from contracts.lock import locked
 from contracts.progress import Progress
 from contracts.tables import reading, write_part
@@ -158,11 +158,7 @@ class MakeParts(beam.DoFn):
         self._progress.start()
         rows = self._make(keys)
         version = self._product.folder(self._workspace) / self._plan.version
-        try:
-            write_part(version, rows, part_name(bucket))
-        except OSError as error:
-            what = f"part {bucket} was not written: {error.strerror or error}"
-            raise NotWritten(what, where=str(version), cure="make room, then run again, which goes on here") from error
+        write_part(version, rows, part_name(bucket))
         count("keys", len(keys))
         self._progress.add(len(keys))
         yield from ()

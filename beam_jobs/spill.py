@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from contracts.errors import NotWritten
+from contracts.validation import first_line
+
 
 class Spilled(NamedTuple):
     """One record batch of a file."""
@@ -30,15 +33,22 @@ def spill(folder: Path, parts: Iterable[tuple[str, pa.Table]], schema: pa.Schema
 
     Returns:
         Key -> where its rows lie, in the order of `parts`.
+
+    Raises:
+        NotWritten: As on a full disk.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = str(folder / f"{uuid.uuid4().hex}.arrow")
     places: list[tuple[str, Spilled]] = []
-    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer:
-        for key, rows in parts:
-            for batch in rows.combine_chunks().to_batches():
-                places.append((key, Spilled(path, len(places))))
-                writer.write_batch(batch)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema, options=_OPTIONS) as writer:
+            for key, rows in parts:
+                for batch in rows.combine_chunks().to_batches():
+                    places.append((key, Spilled(path, len(places))))
+                    writer.write_batch(batch)
+    except OSError as error:
+        what = f"checked rows were not written: {error.strerror or first_line(error)}"
+        raise NotWritten(what, where=path, cure="make room, then run again") from error
     return places
 
 

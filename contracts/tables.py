@@ -16,7 +16,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from contracts.arrow import arrow_schema
-from contracts.errors import NotReady, UnreadableFile
+from contracts.errors import NotReady, NotWritten, UnreadableFile
 from contracts.records import RECORDS
 from contracts.time.as_of import newest_rows, rows_as_of
 from contracts.validation import first_line
@@ -33,10 +33,17 @@ def write_part(folder: Path, table: pa.Table, name: str | None = None) -> Path:
 
     Returns:
         The path of the part.
+
+    Raises:
+        NotWritten: As on a full disk; the part of that name, if any, stays as it was.
     """
     path = folder / f"part-{name or uuid.uuid4().hex}.parquet"
-    with staged_file(path) as staged:
-        pq.write_table(table, staged, compression="zstd")
+    try:
+        with staged_file(path) as staged:
+            pq.write_table(table, staged, compression="zstd")
+    except OSError as error:
+        what = f"part {path.name} was not written: {error.strerror or first_line(error)}"
+        raise NotWritten(what, where=str(folder), cure="make room, then run again") from error
     return path
 
 

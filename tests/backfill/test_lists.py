@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -138,16 +139,17 @@ def test_a_full_disk_is_said_and_nothing_is_switched(copied: Workspace, product:
     folder = copied.root / "lists"
     (first,) = versions(folder)
     switch(folder, first.name)
-    write = running.write_part
+    write = pq.write_table
 
-    def full(place: Path, rows: object, name: str) -> Path:
-        if int(name) >= 2:
+    def full(rows: object, path: Path, **how: object) -> None:
+        if "part-00002" in path.name:
+            path.write_bytes(b"PAR1 and no more")
             raise OSError(28, "No space left on device")
-        return write(place, rows, name)
+        write(rows, path, **how)
 
     at = NOW + timedelta(seconds=1)
     with monkeypatch.context() as patched:
-        patched.setattr(running, "write_part", full)
+        patched.setattr(pq, "write_table", full)
         with pytest.raises(NotWritten, match=r"No space left.*make room"):
             bring(copied, product, at)
     assert current(folder) == first

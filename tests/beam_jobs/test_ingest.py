@@ -18,7 +18,7 @@ from beam_jobs import ingest, verbalize
 from beam_jobs.deduplicate import RowHashes
 from beam_jobs.loads import read_loads, undo
 from contracts.arrow import to_records
-from contracts.errors import BadInput, MissingColumn, TooManyRejects, UnknownSource, UnreadableFile
+from contracts.errors import BadInput, MissingColumn, NotWritten, TooManyRejects, UnknownSource, UnreadableFile
 from contracts.reading.times import TimeReading, saved_reading
 from contracts.records import RECORDS, Event
 from contracts.tables import latest, parts, read_table, write_part
@@ -595,3 +595,18 @@ def test_rows_of_the_load_itself_are_none_of_an_earlier_one(take_in, workspace):
     hashes = read_table(workspace.records / "jobs", ["row_hash"])["row_hash"].to_pylist()
     assert RowHashes(workspace.records / "jobs").contains(hashes).all()
     assert not RowHashes(workspace.records / "jobs", load.id).contains(hashes).any()
+
+
+@pytest.mark.parametrize("place", ["beam_jobs.spill.pa.ipc.new_file", "contracts.tables.pq.write_table"])
+def test_a_full_disk_is_said_by_a_worker_and_the_next_run_takes_the_rest_in(
+    raw, take_in, workspace, monkeypatch, place
+):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, full)
+        with pytest.raises(NotWritten, match="No space left"):
+            take_in()
+    assert not parts(workspace.records / "jobs")
+    assert take_in().written == sum(map(len, raw.good.values()))

@@ -1,12 +1,13 @@
 """Tables are folders of parts; the newest row of a key is found whatever the order of the parts."""
 
+import resource
 from pathlib import Path
 
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import NotReady, UnreadableFile
+from contracts.errors import NotReady, NotWritten, UnreadableFile
 from contracts.tables import latest, parts, read_table, write_part
 from tests.make import refused
 
@@ -71,3 +72,16 @@ def test_a_column_that_older_parts_lack_is_null_there(tmp_path: Path) -> None:
         {"x": 2, "why": None},
         {"x": 3, "why": "far"},
     ]
+
+
+def test_a_part_that_the_disk_does_not_take_leaves_that_of_before(tmp_path: Path) -> None:
+    write_part(tmp_path, pa.table({"key": ["old"]}), "a")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))  # the system refuses what a file would have beyond
+    try:
+        with refused(NotWritten, "part-a.parquet", where=tmp_path):
+            write_part(tmp_path, pa.table({"key": [f"{number * 7919}" for number in range(50_000)]}), "a")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert read_table(tmp_path)["key"].to_pylist() == ["old"]
+    assert [path.name for path in tmp_path.iterdir()] == ["part-a.parquet"]

@@ -1,0 +1,38 @@
+"""A lock has one holder, whom it names, and none that is gone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from contracts.errors import OtherWriter
+from contracts.lock import locked
+from tests.make import refused
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from contracts.lock import locked
+with locked(Path(sys.argv[1]), "the work of another"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_holder_is_named_and_a_dead_one_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "made" / ".lock"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    with refused(OtherWriter, "the work of another", f"process {holder.pid}", where=path), locked(path, "mine"):
+        raise AssertionError("both hold it")
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with locked(path, "mine"):
+        note = json.loads(path.read_text())
+        assert note["doing"] == "mine" and note["pid"] == os.getpid()
+        with refused(OtherWriter, "mine"), locked(path, "again"):
+            raise AssertionError("both hold it")
+    with locked(path, "mine"):
+        pass
