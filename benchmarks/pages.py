@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from benchmarks import result_file
 from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
+from benchmarks.estimators_tables import estimators_tables
 from benchmarks.intake import intake_tables
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
@@ -323,6 +324,7 @@ SOURCES = {
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
     "docs/benchmarks/serving.md": Source(("serving",), serving_tables),
+    "docs/benchmarks/estimators.md": Source(("estimators", "open_bandit"), estimators_tables),
     "docs/benchmarks/intake.md": Source(("intake",), intake_tables),
     "docs/how-to/order.md": Source(("order",), order_tables),
     "docs/how-to/languages.md": Source(("languages",), languages_tables),
