@@ -16,6 +16,8 @@ import httpx
 import pytest
 
 from contracts.workspace import Workspace
+from policy.golden.golden import adjudicate
+from policy.golden.sheets import ADJUDICATED
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
@@ -97,6 +99,8 @@ def reading(furnished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> I
     """A client of one furnished service, for the tests that only read."""
     root = tmp_path_factory.mktemp("reading") / "market"
     shutil.copytree(furnished.root, root)
+    (Workspace(root).golden / ADJUDICATED).unlink(missing_ok=True)
+    adjudicate(Workspace(root).golden)  # which leaves what graders see apart open
     engine = Engine(Workspace(root), ServeConfig(deadline=60))
     with running(engine) as url, httpx.Client(base_url=url, timeout=60) as client:
         yield client

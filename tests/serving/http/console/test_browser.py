@@ -130,6 +130,9 @@ def test_pages_are_accessible_and_fit_the_screen(
     paths = [address for _, address, _, _ in ROOMS] + [
         f"/console?{asked}",
         "/console?tab=profile",
+        "/console?q=manager+engineer+nurse+developer+senior",
+        "/console?q=nurse&narrow=employment%3Afull_time",
+        "/console/agreement/settle",
         f"/console/compare?{asked}&side=rules:none&side=policy:0&side=nothing",
         f"/console/rules?{asked}",
         f"/console/grade/new?{asked}&job={job}",
