@@ -148,14 +148,19 @@ class Swapper:
                 self._swap_where_needed()
                 tell_freshness(self._metrics, self._workspace, self._current.servable.folders[1])
 
+    def _is_behind(self) -> bool:
+        served = self._current.servable
+        return self._config.folders(self._workspace) != served.folders or _has_many_dead_rows(served)
+
     def _swap_where_needed(self) -> None:
         folders: tuple[Path, Path] | None = None
         try:
             folders = self._config.folders(self._workspace)
-            served = self._current.servable
             waits = self._failed is not None and self._failed[0] == folders and time.monotonic() < self._failed[1]
-            if not waits and (folders != served.folders or _has_many_dead_rows(served)):
-                self.swap()
+            if not waits and self._is_behind():
+                with self._swapping:
+                    if self._is_behind():  # else somebody asked for the swap meanwhile
+                        self._exchanged(self._config, lambda: None)
                 self._failed = None
         except Exception as error:  # whatever a file or a library raises; what is served goes on
             log.error("swap_failed", error=describe(error))
