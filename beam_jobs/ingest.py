@@ -70,10 +70,10 @@ from beam_jobs.read_out import (
 )
 from beam_jobs.snapshot import close_absent
 from beam_jobs.spill import Spilled, read_spilled, spill
+from beam_jobs.told import FOUND, require_few_rejects, tell_counts, tell_findings
 from beam_jobs.workers import Mark, processes
 from contracts.arrow import TIME, to_table
 from contracts.erased import ErasedMembers
-from contracts.errors import TooManyRejects
 from contracts.progress import Progress
 from contracts.reading.times import TimeReading
 from contracts.records import RECORDS, Record
@@ -85,7 +85,6 @@ from contracts.versions import write_text
 from contracts.workspace import Workspace
 from sources import quarantine
 from sources.check import RowChecker, check_known, is_stranger, named_id, owner, with_time
-from sources.findings import Finding, Findings
 from sources.layout import unread_files
 from sources.open import open_source
 from sources.places import local_folder
@@ -99,10 +98,6 @@ PART_ROWS = 50_000
 BUCKET_BYTES = 8_000_000
 """Source bytes a bucket: duplicates are looked for inside a bucket, which one worker holds in memory."""
 
-_LISTED_REASONS = 5
-_LISTED_FINDINGS = 20
-_FOUND = ".found "
-"""In a counter's name, between a table and a finding with its first row as JSON."""
 _SAID = {
     "erased": "rows of members who were erased: left out for good (`rolecall erase`)",
     "strangers": "of nobody who is among the members: kept, with no text of the member's own",
@@ -161,7 +156,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         of_extra = len(extra_names())
         log.info("jobs: skills are known by %s names that the board lists, and %s of an extra", of_board, of_extra)
     for table, counts in tables.items():
-        _report(workspace, table, counts)
+        tell_counts(workspace, table, counts)
     written = {table: counts.written for table, counts in tables.items() if counts.written}
     if config.snapshot and (closed := close_absent(workspace, source, load, config.most_closed)):
         log.info("jobs: %s that the snapshot does not name are closed", f"{closed:,}")
@@ -170,7 +165,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     total = sum(tables.values(), Counts())
     log.info("ingest: load %s, %s; quarantine: %s", load.id, total, workspace.quarantine)
     if not loads.is_own_log(workspace, folder):
-        _require_few_rejects(workspace, tables, config.max_reject_share)
+        require_few_rejects(workspace, tables, config.max_reject_share)
     return replace(total, seconds=time.monotonic() - started)
 
 
@@ -220,27 +215,13 @@ def _take_in(
             ledger.note_units_taken_in(workspace.records / table, note)
         of_rows = Counts(*(counters[f"{table}.{field.name}"] for field in fields(Counts)))
         counts[table] = of_rows + Counts(read=skipped_whole, skipped=skipped_whole)
-        _tell_findings(table, counters)
+        tell_findings(table, counters)
         for what, said in _SAID.items():
             if number_of := counters[f"{table}.{what}"]:
                 log.info("%s: %s %s", table, f"{number_of:,}", said)
     if told := [f"{field} of {counters[COUNTER + field]:,}" for field in TOLD if counters[COUNTER + field]]:
         log.info("jobs: read out of their adverts: %s", ", ".join(told))
     return counts
-
-
-def _tell_findings(table: str, counters: Counter[str]) -> None:
-    """Log what was changed in the rows of a table that were taken in, a line a finding."""
-    findings = Findings()
-    for name, rows in counters.items():
-        if name.startswith(f"{table}{_FOUND}"):
-            *finding, first = json.loads(name.removeprefix(f"{table}{_FOUND}"))
-            findings.count(Finding(*finding), rows, first)
-    lines = list(findings.lines())
-    for line in lines[:_LISTED_FINDINGS]:
-        log.info("%s: %s", table, line)
-    if len(lines) > _LISTED_FINDINGS:
-        log.info("%s: %d findings more; `rolecall validate` lists all", table, len(lines) - _LISTED_FINDINGS)
 
 
 def _run(
@@ -376,7 +357,7 @@ class CheckRows(beam.DoFn):
                 if result.row == 0:
                     log.warning("%s: %s", result.source, result.detail)
         for finding, rows_found, first in self._checker.findings.taken():
-            count(f"{table}{_FOUND}{json.dumps([*finding, first])}", rows_found)
+            count(f"{table}{FOUND}{json.dumps([*finding, first])}", rows_found)
         for name, number in (
             ("skipped", skipped),
             ("duplicates", duplicates),
@@ -486,24 +467,6 @@ def _rows_ahead(pieces: list[Piece]) -> int | None:
             continue  # its reader will say what is wrong with it
         rows += sum(metadata.row_group(group).num_rows for group in piece.shard.row_groups)
     return rows
-
-
-def _report(workspace: Workspace, table: str, counts: Counts) -> None:
-    causes = quarantine.reasons(workspace.quarantine, table).most_common(_LISTED_REASONS)
-    reasons = ", ".join(f"{reason} {number:,}" for reason, number in causes)
-    log.info("%s: %s%s", table, counts, f" ({reasons})" if counts.quarantined else "")
-
-
-def _require_few_rejects(workspace: Workspace, tables: dict[str, Counts], share: float) -> None:
-    for table, counts in tables.items():
-        if counts.quarantined > share * counts.read:
-            why = quarantine.reasons(workspace.quarantine, table).most_common(3)
-            raise TooManyRejects(
-                f"{counts.quarantined:,} of {counts.read:,} rows ({counts.quarantined / counts.read:.1%}) do not fit, "
-                f"allowed are {share:.1%}; most by {', '.join(f'{reason} ({number:,})' for reason, number in why)}",
-                where=table,
-                cure=f"see {workspace.quarantine}, correct the source, or raise --max-reject-share",
-            )
 
 
 if __name__ == "__main__":  # by its module name, so that workers import what runs here instead of unpickling it
