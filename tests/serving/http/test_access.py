@@ -261,9 +261,9 @@ def test_a_name_that_is_not_this_machines_is_not_answered(client: httpx.Client) 
     assert client.get("/healthz", headers={"Host": "localhost:9"}).status_code == 200
 
 
-def test_probes_ask_by_address_whatever_names_members_ask_by(shared: tuple[Engine, str]) -> None:
+def test_probes_ask_by_address_whatever_names_members_ask_by(engine: Engine) -> None:
     config = ServeConfig(security=SecurityConfig(hosts=("jobs.example.com",)))
-    with running(shared[0], config=config) as url, httpx.Client(base_url=url) as client:
+    with running(engine, config=config) as url, httpx.Client(base_url=url) as client:
         for path in ("/healthz", "/readyz", "/metrics"):
             assert client.get(path).status_code == 200, path
         assert client.get("/console").json()["reason"] == "unknown_host"
@@ -272,14 +272,14 @@ def test_probes_ask_by_address_whatever_names_members_ask_by(shared: tuple[Engin
 
 
 def test_a_line_of_a_request_names_its_key_so_that_the_one_who_asks_too_much_is_found(
-    shared: tuple[Engine, str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "keys.json"
     key, secret = new_key(path, "site", ["serve"])
     config = ServeConfig(security=SecurityConfig(keys=path))
     with (
         caplog.at_level(logging.INFO, "rolecall.service"),
-        running(shared[0], config=config) as url,
+        running(engine, config=config) as url,
         httpx.Client(base_url=url, headers={"Authorization": f"Bearer {secret}"}) as client,
     ):
         assert client.post("/v1/search", json={"query": "nurse"}).status_code == 200
