@@ -189,7 +189,8 @@ def _feast(folder: Path) -> Joined:
 
     def joined() -> np.ndarray:
         asked = pd.read_parquet(folder / "moments.parquet")
-        job = store.get_historical_features(entity_df=asked, features=[f"{MEMBER_TEXT}:{VALUE}"])
+        features = [f"{MEMBER_TEXT}:{VALUE}"]
+        job = store.get_historical_features(asked, features=features, filter_by_created_timestamp=True)
         return pl.Series(job.to_arrow()[VALUE]).cast(pl.Float64).to_numpy()
 
     return joined

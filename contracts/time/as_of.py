@@ -46,33 +46,33 @@ def rows_as_of(
     """
     keys, since = list(keys), order if since is None else since
     asked = moments.select(*keys, at).with_row_index(_MOMENT)
-    versions = (
+    ranked = (
         history.select(*dict.fromkeys([*keys, *order, *since]))
         .with_row_index(_ROW)
         .join(asked.select(keys).unique(), on=keys, how="semi")
         .sort(*order, _ROW)
-        .with_row_index(_RANK)
-        .select(*keys, _ROW, _RANK, pl.max_horizontal(*since).alias(_SINCE))
+    )
+    versions = (
+        ranked.with_row_index(_RANK)
+        .select(*keys, _RANK, pl.max_horizontal(*since).alias(_SINCE))
         .drop_nulls(_SINCE)
         .sort(_SINCE, _RANK)
     )
-    # In the order of `since` the highest rank so far is the answer, so one join finds it.
-    newest_so_far = versions.with_columns(pl.col(_RANK).cum_max().over(keys)).unique(
-        [*keys, _SINCE], keep="last", maintain_order=True
-    )
+    # In the order of `since` the highest rank so far is the answer, so one join finds it; of equal times, the last row.
     hits = asked.sort(at).join_asof(
-        newest_so_far.select(*keys, _SINCE, _RANK),
+        versions.with_columns(pl.col(_RANK).cum_max().over(keys)),
         left_on=at,
         right_on=_SINCE,
         by=keys,
         allow_exact_matches=not strict,
         check_sortedness=False,
     )
-    rows = hits.select(*keys, _MOMENT, _RANK).join(versions.select(_RANK, _ROW), on=_RANK, how="left")
+    ranks = hits.sort(_MOMENT)[_RANK]
     if else_first:
-        first = versions.unique(keys, keep="first", maintain_order=True).select(*keys, pl.col(_ROW).alias("__first"))
-        rows = rows.join(first, on=keys, how="left").with_columns(pl.coalesce(_ROW, "__first").alias(_ROW))
-    return rows.sort(_MOMENT)[_ROW].rename("row")
+        first = versions.unique(keys, keep="first", maintain_order=True).select(*keys, pl.col(_RANK).alias("__first"))
+        firsts = asked.join(first, on=keys, how="left", maintain_order="left")["__first"]
+        ranks = ranks.to_frame().select(pl.coalesce(ranks, firsts)).to_series()
+    return ranked[_ROW].gather(ranks).rename("row")
 
 
 def first_rows(history: pl.DataFrame, keys: Sequence[str], times: Sequence[str]) -> pl.Series:
