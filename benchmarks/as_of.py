@@ -32,6 +32,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks import result_file
+from benchmarks.markdown import Rows, by_name, made_by, markdown_table, plain, with_interval
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, MEMBER_KEY, MEMBER_TEXT
 from contracts.time.as_of import rows_as_of
 
@@ -83,6 +84,17 @@ def rows_of(case: str, took: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
             times = middle[system] / min(middle[rival] for rival in RIVALS)
             rows.append({**row, "metric": "times_faster_rival", "value": times, "unit": "x"})
     return rows
+
+
+def as_of_tables(rows: Rows) -> dict[str, str]:
+    """The table of docs/benchmarks/replay.md."""
+    named, lines = by_name(rows), []
+    for case, system in dict.fromkeys((row["case"], row["system"]) for row in rows if row["metric"] == "seconds"):
+        seconds, memory = named[case, system, "seconds"], named[case, system, "memory_mb"]
+        times = named.get((case, system, "times_faster_rival"))
+        lines.append([case, system, with_interval(seconds), plain(memory), plain(times)])
+    head = ["join", "system", "seconds", "memory", "times the faster rival's seconds"]
+    return {"as-of": markdown_table(head, lines), "made": made_by(rows)}
 
 
 def draw(folder: Path, moments: int, versions: int) -> None:

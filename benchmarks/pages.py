@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks import result_file
+from benchmarks.as_of import as_of_tables
 from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
 from benchmarks.estimators_tables import estimators_tables
@@ -324,6 +325,7 @@ SOURCES = {
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
     "docs/benchmarks/serving.md": Source(("serving",), serving_tables),
+    "docs/benchmarks/replay.md": Source(("replay_scale",), as_of_tables),
     "docs/benchmarks/estimators.md": Source(("estimators", "open_bandit"), estimators_tables),
     "docs/benchmarks/intake.md": Source(("intake",), intake_tables),
     "docs/how-to/order.md": Source(("order",), order_tables),
