@@ -190,14 +190,21 @@ class Administration:
         )
 
     def _exchange(self, chosen: Built, folders: tuple[Path, Path]) -> None:
-        former = [(folder, path.name) for folder in self._folders if (path := current(folder))]
+        moved_from: list[tuple[Path, str]] = []
+
+        def move() -> None:
+            former = [(folder, path.name) for folder in self._folders if (path := current(folder))]
+            make_current(self._workspace, chosen)
+            moved_from.extend(former)
+
         try:
-            self._swapper.exchange(*folders, then=lambda: make_current(self._workspace, chosen))
+            self._swapper.exchange(*folders, then=move)
         except (SwapInProgress, NotWritten):
             raise
         except Exception as error:  # whatever a file or a library raises of a candidate; what is served goes on
-            for folder, version in former:  # where it failed after CURRENT was moved
-                if current(folder) != folder / version:
+            for folder, version in moved_from:
+                now = current(folder)
+                if now in folders and now != folder / version:  # else somebody else has moved it on meanwhile
                     set_current(folder, version)
             log.error("swap_refused", bundle=chosen.bundle, index=chosen.index, error=describe(error))
             raise CandidateRefused(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.bundle import read_manifest
-from contracts.errors import BadInput, BundleMismatch, IndexMismatch, NotReady
+from contracts.errors import BadInput, BundleMismatch, IndexMismatch, NotReady, NotWritten
 from contracts.versions import current, set_current
 from contracts.workspace import Workspace
 from retrieval.index.manifest import read_index_manifest
@@ -62,10 +62,20 @@ def earlier(workspace: Workspace, to: str = "") -> Built:
 
 
 def make_current(workspace: Workspace, chosen: Built) -> None:
-    """Point CURRENT at an index and its bundle; a running service swaps them in by itself. Raises NotWritten."""
+    """Point CURRENT at an index and its bundle; a running service swaps them in by itself.
+
+    Raises:
+        NotWritten: As on a full disk; both are then what they were.
+    """
+    former = current(workspace.bundles)
     if chosen.bundle:
         set_current(workspace.bundles, chosen.bundle)
-    set_current(workspace.indexes, chosen.index)
+    try:
+        set_current(workspace.indexes, chosen.index)
+    except NotWritten:
+        if chosen.bundle and former is not None:
+            set_current(workspace.bundles, former.name)
+        raise
 
 
 def _before(versions: list[Built], now: Path | None) -> Built | None:

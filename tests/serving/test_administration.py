@@ -27,6 +27,7 @@ from serving.administration import (
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
+from serving.servable import Servable
 from serving.swap import SwapInProgress
 from tests.make import refused
 
@@ -180,6 +181,24 @@ def test_where_the_exchange_fails_after_current_was_moved_it_is_moved_back(
         with refused(CandidateRefused, "OSError"):
             engine.administration.swap(SwapRequest(index=second[1]))
     assert served(engine) == first == named(workspace)
+    engine.close()
+
+
+def test_a_refusal_leaves_what_somebody_else_made_current_meanwhile(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = named(workspace), another_pair(workspace)
+    engine = opened(workspace)
+    theirs = first[0], "another-night"
+
+    def fails(_: object, of: Servable, __: object) -> set[str]:
+        point(workspace, theirs)
+        return {"student"} if of.manifest.version == second[0] else set()
+
+    monkeypatch.setattr("serving.engine.warm_up", fails)
+    with refused(CandidateRefused, "student fails"):
+        engine.administration.swap(SwapRequest(index=second[1]))
+    assert named(workspace) == theirs and served(engine) == first
     engine.close()
 
 
