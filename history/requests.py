@@ -143,6 +143,7 @@ class Which:
 
 
 EARLY, LATE = "before its impression", "later than the window"
+ABSENT = "requests that the log does not hold"
 
 
 def requests_again(events: pl.DataFrame, which: Which) -> tuple[list[PastRequest], Counter[str]]:
@@ -155,8 +156,8 @@ def requests_again(events: pl.DataFrame, which: Which) -> tuple[list[PastRequest
         which: Of them.
 
     Returns:
-        The requests by time, and how many outcomes of theirs are not counted, by cause: `EARLY`, as of clocks that
-        differ, and `LATE`.
+        The requests by time, and what is not counted, by cause: outcomes `EARLY`, as of clocks that differ, and `LATE`,
+        and ids that are `ABSENT`.
     """
     events = with_lists(events)
     requests = _split(_shown_requests(events), _opened_requests(events))
@@ -172,6 +173,7 @@ def requests_again(events: pl.DataFrame, which: Which) -> tuple[list[PastRequest
     early = acts & (since < timedelta(0))
     late = acts & (since > which.within) if which.within is not None else pl.lit(False)
     apart = Counter({EARLY: len(rows.filter(early)), LATE: len(rows.filter(late))})
+    apart[ABSENT] = len(set(which.ids or ()) - set(requests["list_id"]))
     jobs = _jobs(rows.filter(~early & ~late).select(events.columns), _told(events))
     members = requests.filter(~pl.col("shown")).join(drawn.select("person").unique(), on="person", how="semi")
     history = _opened_by(members)

@@ -42,7 +42,7 @@ class Manifest(FrozenModel):
         requests: Asked.
         requests_hash: Of their ids.
         splits: Split -> requests; what a bundle may have learned from is not of the split "test".
-        set_apart: Cause -> events or outcomes of the log that are not counted.
+        set_apart: Cause -> events, outcomes or requests that are not counted.
         parts: Into how many the requests were dealt by a hash of their ids.
         rank_only: Whether the shown jobs alone were put in order.
         graded_by: Who graded the first ten; empty for nobody.

@@ -25,7 +25,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from beam_jobs.pipeline import run_pipeline
 from beam_jobs.workers import Mark
 from contracts.encoder import read_encoder
-from contracts.errors import NotReady
+from contracts.errors import BadInput, NotReady
 from contracts.tables import latest, parts, read_records
 from contracts.versions import json_hash, row_hash, write_text
 from contracts.workspace import Workspace
@@ -54,6 +54,7 @@ log = logging.getLogger("rolecall")
 PART_REQUESTS = 128
 """Requests of a part, about: what a run that is killed does again at most, in each process."""
 _INDEX = "index"
+NO_LIST = "requests whose list the log does not show"
 
 
 @dataclass(frozen=True)
@@ -95,16 +96,22 @@ def run(workspace: Workspace, contender: Contender, asked: Asked) -> RunFolder:
     Raises:
         NotReady: There is no log, or no request of it is asked for.
         IndexMismatch: Bundle, text and encoder do not belong together.
-        BadInput: The contender's knobs do not fit its bundle; a score is not a number.
+        BadInput: The contender's knobs do not fit its bundle; a score is not a number; the name has no letter or digit.
     """
+    if asked.name and not slug(asked.name):
+        cure = "name the run by letters a to z and digits"
+        raise BadInput(f"{asked.name[:80]!r} makes no folder's name", where="--name", cure=cure)
     requests, apart = _requests(workspace, asked)
     manifest = _manifest(workspace, contender, asked, requests, apart)
     folder = workspace.replay_runs / manifest.name
-    if (folder / SUMMARY).is_file() and RunFolder(folder).manifest == manifest:
+    written = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else None
+    same = written == _text(manifest).encode()
+    if same and (folder / SUMMARY).is_file():
         log.info("replay: run %s is done already", manifest.name)
         return RunFolder(folder)
-    if (folder / MANIFEST).is_file() and (folder / MANIFEST).read_text("utf-8") != _text(manifest):
-        shutil.rmtree(folder)  # a name that was given again for other arguments
+    if written is not None and not same:
+        log.warning("replay: the run %s of before, of other arguments or an altered manifest, goes", manifest.name)
+        shutil.rmtree(folder)
     write_text(folder / MANIFEST, _text(manifest))
     dealt = _dealt(requests, manifest.parts)
     task = _task(workspace, contender, asked, folder, requests)
@@ -130,7 +137,8 @@ def _requests(workspace: Workspace, asked: Asked) -> tuple[list[PastRequest], Ma
     events, odd = set_apart(pl.DataFrame(latest(table, "id", "time")))
     found, late = requests_again(events, asked.which)
     if asked.rank_only:
-        found = [one for one in found if one.complete]
+        whole = [one for one in found if one.complete]
+        late, found = late + Counter({NO_LIST: len(found) - len(whole)}), whole
     if not found:
         what = "no request of the log is asked for" + (" that shows its list" if asked.rank_only else "")
         cure = "ask for other dates, or for the whole log: `--from` and `--to`"

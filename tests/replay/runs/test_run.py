@@ -155,6 +155,13 @@ def test_an_outcome_after_the_window_is_counted_and_does_not_count(two: Workspac
     assert list(gains.values()) == [2, 1], "the application came 2.4 hours later, the view at once"
 
 
+def test_requests_that_cannot_be_asked_are_counted(two: Workspace, ask: Ask) -> None:
+    apart = ask(two, ids={"r3", "not-there", "nor-this"}).manifest.set_apart
+    assert apart == {"requests that the log does not hold": 2}
+    whole, shown = ask(two).manifest.requests, ask(two, rank_only=True).manifest
+    assert shown.requests + shown.set_apart.get(running.NO_LIST, 0) == whole
+
+
 def test_a_trec_file_of_another_engine_is_a_contender(two: Workspace, ask: Ask, tmp_path: Path) -> None:
     run = ask(two)
     path = run.folder / "answers.run"
@@ -262,6 +269,22 @@ def test_a_name_given_again_for_other_arguments_is_another_run(two: Workspace, a
     second = ask(two, name="mine").requests
     assert len(first) < len(second)
     assert isinstance(second, pl.DataFrame)
+
+
+@pytest.mark.parametrize("name", ["...", "прогон", "/"])
+def test_a_name_that_is_no_folders_is_refused_and_no_run_is_touched(two: Workspace, ask: Ask, name: str) -> None:
+    kept = ask(two)
+    with refused(BadInput, repr(name), where="--name"):
+        ask(two, name=name)
+    assert kept.folder.is_dir() and not (two.replay_runs / "manifest.json").exists()
+
+
+def test_a_finished_run_with_an_altered_manifest_is_made_anew(copied: Workspace, ask: Ask) -> None:
+    run = ask(copied, name="mine")
+    whole = (run.folder / "manifest.json").read_bytes()
+    (run.folder / "manifest.json").write_bytes(whole[: len(whole) // 2])
+    assert ask(copied, name="mine").manifest == run.manifest
+    assert (run.folder / "manifest.json").read_bytes() == whole
 
 
 def test_clocks_that_differ_are_counted_and_their_outcomes_do_not_count(
