@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from backfill.product import Maker
-from backfill.versions import Plan, read_manifest
+from backfill.versions import Plan, finished_parts, read_manifest
 from contracts.activity import Activity
 from contracts.arrow import TIME
 from contracts.erased import ErasedMembers
@@ -146,7 +146,7 @@ class Lists:
         rules = find_rules(workspace, config.rules)
         unclicked = read_unclicked(workspace, rules.enabled, plan.time, until=plan.time)
         answerer = Answerer(rules, unclicked, Metrics(), math.inf, trials=config.trials, at=plan.time)
-        surfaces, k = self._asked(workspace), self._k
+        surfaces, k, erased = self._asked(workspace), self._k, ErasedMembers(workspace)
 
         def make(keys: Sequence[str]) -> pa.Table:
             members.load(keys)
@@ -166,7 +166,8 @@ class Lists:
                         cure = "see the log for what failed, mend it, run again"
                         raise NotReady(f"a list was made without {stages}", where=f"lists of {name}", cure=cure)
                     rows += _rows(list_id, name, member, plan.time, answer, slate)
-            return pa.Table.from_pylist(rows, schema=SCHEMA)
+            gone = {member for member in keys if member in erased}  # also those who went while these were made
+            return pa.Table.from_pylist([row for row in rows if row[MEMBER_KEY] not in gone], schema=SCHEMA)
 
         return make
 
@@ -263,13 +264,13 @@ def lists_of(workspace: Workspace, member_id: str) -> list[dict[str, Any]]:
     The version is taken once, so that all lists are of one; each says which.
 
     Raises:
-        NotReady: No version is in use.
+        NotReady: No version is in use, or it lacks a part.
         BadInput: The member was erased.
     """
     if member_id in ErasedMembers(workspace):
         raise BadInput("this member was erased", where="member", cure="nothing of an erased member is shown")
     version = in_use(workspace)
-    rows = [row for path in parts(version) for row in _read(path, pc.field(MEMBER_KEY) == member_id)]
+    rows = [row for path in finished_parts(version) for row in _read(path, pc.field(MEMBER_KEY) == member_id)]
     return list(_gathered(version.name, rows))
 
 
@@ -280,13 +281,13 @@ def export_jsonl(workspace: Workspace, path: Path) -> tuple[str, int]:
         The version and the number of lists.
 
     Raises:
-        NotReady: No version is in use.
+        NotReady: No version is in use, or it lacks a part.
         NotWritten: As on a full disk; nothing stands there then that did not before.
     """
     version, number, erased = in_use(workspace), 0, ErasedMembers(workspace)
     try:
         with staged_file(path) as staged, staged.open("wb") as file:
-            for part in parts(version):
+            for part in finished_parts(version):
                 for line in each_list(version, part):
                     if line[MEMBER_KEY] not in erased:
                         file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))

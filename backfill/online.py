@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from backfill.lists import each_list, in_use
+from backfill.versions import finished_parts
 from contracts.erased import ErasedMembers
 from contracts.errors import BadInput
 from contracts.features import MEMBER_KEY
 from contracts.lock import locked
-from contracts.tables import parts
 from contracts.workspace import Workspace
 from feature_repo.online import patient_rows
 
@@ -42,7 +42,7 @@ def load_online(workspace: Workspace, per_second: float = PER_SECOND) -> tuple[s
         The version, and how many members were written.
 
     Raises:
-        NotReady: No version of lists is in use.
+        NotReady: No version of lists is in use, or it lacks a part.
         BadInput: The rate is none.
         OtherWriter: Another load is at work.
         NotAFeatureRepo: The workspace has no online store.
@@ -71,7 +71,7 @@ def online_lists(workspace: Workspace, member_id: str) -> tuple[str, list[dict[s
 
 def _batches(version: Path) -> Iterator[dict[str, list[dict[str, Any]]]]:
     """Member -> lists, `BATCH` members at a time; a member's lists stand in one part."""
-    for part in parts(version):
+    for part in finished_parts(version):
         of_members: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for one in each_list(version, part):
             of_members[one[MEMBER_KEY]].append(one)

@@ -8,7 +8,7 @@ import time
 import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +25,9 @@ from backfill.versions import (
     damage,
     finish,
     is_finished,
+    is_verified,
     missing,
+    note_verified,
     part_name,
     prune,
     read_manifest,
@@ -38,6 +40,7 @@ from backfill.versions import (
 from beam_jobs.flags import check_runner
 from beam_jobs.pipeline import count, run_pipeline
 from beam_jobs.workers import Mark, Share, processes
+from contracts.erased import ErasedMembers
 from contracts.errors import NotReady, NotVerified
 from contracts.lock import locked
 from contracts.progress import Progress
@@ -62,19 +65,25 @@ class Estimate(NamedTuple):
     buckets_left: int
 
 
-def plan_of(workspace: Workspace, product: Product, now: datetime) -> Plan:
+def plan_of(workspace: Workspace, product: Product, time: datetime | None = None) -> Plan:
     """The plan of a new version, or that of an unfinished one with the same inputs, with which a run goes on.
+
+    Args:
+        workspace: Whose product.
+        product: What is to be made.
+        time: As of when, in UTC; None: now, or the time of the unfinished version, where that is less than a day old.
 
     Raises:
         NotReady: Something that it is made from is not there.
     """
-    inputs, keys = product.inputs(workspace), product.keys(workspace, now)
+    at = time or datetime.now(UTC).replace(microsecond=0)
+    inputs, keys = product.inputs(workspace), product.keys(workspace, at)
     if not keys:
         raise NotReady(
             f"{product.name}: there is no key to make", where=str(workspace.root), cure="ingest members first"
         )
-    fresh = Plan(what=product.name, time=now, inputs=inputs, buckets=-(-len(keys) // BUCKET_KEYS), keys=len(keys))
-    return unfinished(product.folder(workspace), fresh) or fresh
+    fresh = Plan(what=product.name, time=at, inputs=inputs, buckets=-(-len(keys) // BUCKET_KEYS), keys=len(keys))
+    return unfinished(product.folder(workspace), fresh, time is not None) or fresh
 
 
 def estimate(workspace: Workspace, product: Product, plan: Plan) -> Estimate:
@@ -172,6 +181,8 @@ def _progress(dealt: dict[int, list[str]], todo: Sequence[int], options: Pipelin
 def verify(workspace: Workspace, product: Product, version: str, sample: int = SAMPLE_KEYS) -> list[str]:
     """What is wrong with a finished version: counts, hashes, keys that lack, and a sample that is made again.
 
+    One in which nothing is wrong is noted as verified.
+
     Args:
         workspace: Whose product.
         product: What was made.
@@ -183,6 +194,7 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
 
     Raises:
         NotReady: The version is unfinished.
+        NotWritten: As on a full disk.
     """
     folder = product.folder(workspace) / version
     manifest = read_manifest(folder)
@@ -190,7 +202,7 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
         return problems
     plan = manifest.plan
     keys = product.keys(workspace, plan.time)
-    if len(keys) != plan.keys:
+    if not plan.keys - ErasedMembers(workspace).since(plan.time) <= len(keys) <= plan.keys:
         problems.append(f"{plan.keys:,} keys were planned, the workspace has {len(keys):,} as of then")
     if product.inputs(workspace) != dict(plan.inputs):
         names = [name for name, value in product.inputs(workspace).items() if plan.inputs.get(name) != value]
@@ -205,28 +217,36 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
             there = stored.filter(pc.equal(stored[product.key], key))
             if not there.equals(make([key])):
                 problems.append(f"{product.key} {key}: made again it is another")
+    if not problems:
+        note_verified(folder)
     return problems
 
 
-def bring(workspace: Workspace, product: Product, now: datetime, runner: Sequence[str] = (), keep: int = 3) -> Manifest:
+def bring(
+    workspace: Workspace,
+    product: Product,
+    time: datetime | None = None,
+    runner: Sequence[str] = (),
+    keep: int = 3,
+) -> Manifest:
     """Plan, make, verify and switch in one call; versions but the newest `keep` and the one in use go.
 
     Args:
         workspace: Whose product.
         product: What is made.
-        now: As of when, where no unfinished version goes before.
+        time: As of when, as `plan_of` takes it.
         runner: Beam's flags.
-        keep: Finished versions that stay.
+        keep: Verified versions that stay.
 
     Raises what `plan_of`, `run` and `switch` raise, and:
         NotVerified: What was made does not hold; nothing was switched.
     """
     options = PipelineOptions(check_runner(runner))
-    plan = plan_of(workspace, product, now)
+    plan = plan_of(workspace, product, time)
     manifest = run(workspace, product, plan, options)
     folder = product.folder(workspace)
     if problems := verify(workspace, product, plan.version):
-        cure = "nothing was switched; see `rolecall backfill verify`, remove the version's folder and run again"
+        cure = "nothing was switched; run again, which begins a new version"
         raise NotVerified("; ".join(problems[:3]), where=str(folder / plan.version), cure=cure)
     switch(folder, plan.version)
     for gone in prune(folder, keep):
@@ -250,5 +270,5 @@ def listing(workspace: Workspace, product: Product) -> Iterator[str]:
         plan = read_plan(version)
         state = f"unfinished, {len(missing(version, plan))} of {plan.buckets} parts lack"
         if (version / MANIFEST).is_file():
-            state = f"{read_manifest(version).rows:,} rows"
+            state = f"{read_manifest(version).rows:,} rows{'' if is_verified(version) else ', not verified'}"
         yield f"{product.name} {version.name}: {state}{'  in use' if now == version else ''}"

@@ -2,7 +2,8 @@
 
     <folder>/<version>/plan.json        what it is made from; written first
     <folder>/<version>/part-*.parquet   a bucket of keys each; there whole or not at all
-    <folder>/<version>/manifest.json    rows and hash of each part; written last
+    <folder>/<version>/manifest.json    rows and hash of each part; written once all are there
+    <folder>/<version>/verified         that it was verified and held; without it nobody switches to it
     <folder>/CURRENT                    the version in use
 
 So a version without a manifest is unfinished, and a run that goes on makes the parts that lack. Readers take CURRENT
@@ -13,22 +14,25 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from contracts.errors import BadInput, NotReady, NotWritten, UnreadableFile
+from contracts.errors import BadInput, NotReady, NotVerified, NotWritten, UnreadableFile
 from contracts.lock import locked
 from contracts.tables import parts, reading
 from contracts.validation import typed
 from contracts.values import FrozenModel
 from contracts.versions import current, file_hash, json_hash, set_current, sync, write_text
 
-PLAN, MANIFEST = "plan.json", "manifest.json"
+PLAN, MANIFEST, VERIFIED = "plan.json", "manifest.json", "verified"
 SWITCHING = ".switching"
+GOES_ON = timedelta(days=1)
+"""Age from which an unfinished version is gone on with only by a run that names its time: it is as of that time."""
 
 
 class Plan(FrozenModel):
@@ -110,24 +114,62 @@ def is_finished(version: Path) -> bool:
     return (version / MANIFEST).is_file()
 
 
+def note_verified(version: Path) -> None:
+    """Note that a version was verified and held. Raises NotWritten as on a full disk."""
+    try:
+        write_text(version / VERIFIED, "")
+    except OSError as error:
+        raise NotWritten(f"not noted as verified: {error}", where=str(version), cure="make room, verify") from error
+
+
+def is_verified(version: Path) -> bool:
+    """Whether a version is finished and was verified."""
+    return is_finished(version) and (version / VERIFIED).is_file()
+
+
 def versions(folder: Path) -> list[Path]:
     """All versions of a product, finished or not, the oldest first."""
     return sorted(path.parent for path in folder.glob(f"*/{PLAN}"))
 
 
-def unfinished(folder: Path, plan: Plan) -> Plan | None:
-    """The plan of the newest unfinished version with the same inputs as `plan`; None where there is none."""
+def unfinished(folder: Path, plan: Plan, time_named: bool) -> Plan | None:
+    """The plan of an unfinished version with the inputs of `plan`, with which a run goes on; None where there is none.
+
+    Args:
+        folder: The product's.
+        plan: Of a new version.
+        time_named: Somebody named its time: one of another time is not theirs. Else it is the newest one that is
+            younger than `GOES_ON` and than each finished version.
+    """
     for version in reversed(versions(folder)):
+        if is_finished(version):
+            if time_named:
+                continue
+            return None
         begun = read_plan(version)
-        if not is_finished(version) and begun.inputs == plan.inputs:
+        fits = begun.time == plan.time if time_named else plan.time - begun.time < GOES_ON
+        if fits and begun.inputs == plan.inputs:
             return begun
     return None
 
 
 def missing(version: Path, plan: Plan) -> list[int]:
-    """The buckets whose parts are not there."""
-    there = {path.stem.removeprefix("part-") for path in parts(version)}
+    """The buckets whose parts are not there, or broken, as a machine may leave them that goes down."""
+    there = {path.stem.removeprefix("part-") for path in parts(version) if _is_whole(path)}
     return [bucket for bucket in range(plan.buckets) if part_name(bucket) not in there]
+
+
+def finished_parts(version: Path) -> list[Path]:
+    """All parts of a finished version, by name.
+
+    Raises:
+        NotReady: It is unfinished, or a part lacks that its manifest names.
+    """
+    paths = [version / name for name in sorted(read_manifest(version).parts)]
+    if lacking := [path.name for path in paths if not path.is_file()]:
+        what = f"version {version.name} lacks {len(lacking)} of its {len(paths)} parts, such as {lacking[0]}"
+        raise NotReady(what, where=str(version), cure="remove the version's folder, make it again or roll back")
+    return paths
 
 
 def finish(version: Path, plan: Plan, seconds: float) -> Manifest:
@@ -174,7 +216,8 @@ def switch(folder: Path, version: str) -> Manifest:
 
     Raises:
         BadInput: There is no such version.
-        NotReady: It is unfinished.
+        NotReady: It is unfinished, or lacks a part.
+        NotVerified: Nobody verified it, or it did not hold.
         OtherWriter: Somebody switches at this moment.
         NotWritten: As on a full disk; the old version is still in use.
     """
@@ -183,31 +226,44 @@ def switch(folder: Path, version: str) -> Manifest:
         raise BadInput(f"no version {version!r}", where=str(folder), cure=f"one of {known}")
     with locked(folder / SWITCHING, f"switch to {version}"):
         manifest = read_manifest(folder / version)
-        if problems := [name for name in manifest.parts if not (folder / version / name).is_file()]:
-            what = f"version {version} lacks {len(problems)} of its {len(manifest.parts)} parts, such as {problems[0]}"
-            raise NotReady(what, where=str(folder / version), cure="run the backfill again under a new time")
+        finished_parts(folder / version)
+        if not is_verified(folder / version):
+            cure = f"run `rolecall backfill verify --version {version}`; where it does not hold, run the backfill again"
+            raise NotVerified(f"version {version} was not verified", where=str(folder / version), cure=cure)
         set_current(folder, version)
     return manifest
 
 
 def roll_back(folder: Path) -> Manifest:
-    """Switch to the newest finished version before the one in use. Raises NotReady where there is none."""
+    """Switch to the newest verified version before the one in use. Raises NotReady where there is none."""
     now = current(folder)
-    earlier = [path for path in versions(folder) if is_finished(path) and now is not None and path.name < now.name]
+    earlier = [path for path in versions(folder) if is_verified(path) and now is not None and path.name < now.name]
     if not earlier:
         raise NotReady("no earlier version to go back to", where=str(folder), cure="see `rolecall backfill list`")
     return switch(folder, earlier[-1].name)
 
 
 def prune(folder: Path, keep: int) -> list[str]:
-    """Remove the finished versions but the newest `keep` and the one in use. Gives the names of those removed."""
+    """Remove the verified versions but the newest `keep` and the one in use, and the finished ones before it that were
+    not verified. Gives the names of those removed.
+    """
     now = current(folder)
-    finished = [path for path in versions(folder) if is_finished(path)]
-    gone = [path for path in finished[: max(0, len(finished) - keep)] if now is None or path.name != now.name]
+    verified = [path for path in versions(folder) if is_verified(path)]
+    failed = [path for path in versions(folder) if is_finished(path) and path not in verified]
+    gone = [path for path in verified[: max(0, len(verified) - keep)] if path != now]
+    gone += [path for path in failed if now is not None and path.name < now.name]
     for path in gone:
         (path / MANIFEST).unlink()  # first, so that a broken removal is no version
         shutil.rmtree(path)
     return [path.name for path in gone]
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
 
 
 def _part(path: Path) -> Part:

@@ -57,6 +57,11 @@ class ErasedMembers:
         self._look()
         return len(self._note.members) if self._note else 0
 
+    def since(self, time: datetime) -> int:
+        """How many members were erased at a time or later."""
+        self._look()
+        return sum(erased >= time for erased in self._note.members.values()) if self._note else 0
+
     def _look(self) -> None:
         try:
             found = self._path.stat()

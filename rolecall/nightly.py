@@ -294,8 +294,7 @@ class Night:
         config = self._knobs.serve
         if config.rules is None:
             config = config.model_copy(update={"rules": self._knobs.rules.file})
-        now = datetime.now(UTC).replace(microsecond=0)
-        made = bring(self._workspace, Lists(config), now, self._asked.runner)
+        made = bring(self._workspace, Lists(config), runner=self._asked.runner)
         return f"{made.plan.version}, {made.rows:,} rows for {made.plan.keys:,} members"
 
     def _in_use(self) -> dict[Path, str]:

@@ -114,7 +114,7 @@ def switch(
     workspace: WorkspaceOption = DEFAULT,
     version: VersionOption = "",
 ) -> None:
-    """Make a finished version the one in use."""
+    """Make a verified version the one in use."""
     from backfill.run import newest
     from backfill.versions import switch as move
 
@@ -125,7 +125,7 @@ def switch(
 
 @backfill.command("rollback")
 def rollback(context: typer.Context, what: WhatOption = "lists", workspace: WorkspaceOption = DEFAULT) -> None:
-    """Go back to the newest finished version before the one in use; `switch --version` names another."""
+    """Go back to the newest verified version before the one in use; `switch --version` names another."""
     from backfill.versions import roll_back
 
     made = roll_back(_product(context, what).folder(Workspace(workspace)))

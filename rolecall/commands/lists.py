@@ -28,7 +28,10 @@ SurfacesOption = Annotated[
     list[str] | None, typer.Option("--surface", help="Of this surface; of all that ask for a member if none.")
 ]
 SizeOption = Annotated[int | None, typer.Option("-k", min=1, help="Jobs a list; as the surface shows if none.")]
-TimeOption = Annotated[datetime | None, typer.Option("--time", help="As of when (UTC); now if none.")]
+TimeOption = Annotated[
+    datetime | None,
+    typer.Option("--time", help="As of when (UTC); if none now, or the time of a run of the last day that was ended."),
+]
 
 
 def lists_product(context: typer.Context, surfaces: list[str] | None, k: int | None) -> Lists:
@@ -42,10 +45,11 @@ def lists_product(context: typer.Context, surfaces: list[str] | None, k: int | N
     return Lists(config, surfaces or (), k)
 
 
-def utc(time: datetime | None) -> datetime:
-    """The time that was given, in UTC; now if none."""
-    now = time or datetime.now(UTC)
-    return (now.replace(tzinfo=UTC) if now.tzinfo is None else now.astimezone(UTC)).replace(microsecond=0)
+def utc(time: datetime | None) -> datetime | None:
+    """The time that was given, in UTC."""
+    if time is None:
+        return None
+    return (time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)).replace(microsecond=0)
 
 
 @lists.command("make", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -55,7 +59,7 @@ def make(
     surfaces: SurfacesOption = None,
     k: SizeOption = None,
     time: TimeOption = None,
-    keep: Annotated[int, typer.Option(min=1, help="Versions that stay, beside the one in use.")] = 3,
+    keep: Annotated[int, typer.Option(min=1, help="Verified versions that stay, beside the one in use.")] = 3,
 ) -> None:
     """Make every member's lists, verify them and switch to them; nothing is switched to that does not hold.
 

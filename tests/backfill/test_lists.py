@@ -16,14 +16,27 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from backfill import run as running
 from backfill.lists import Lists, export_jsonl, lists_of
-from backfill.run import bring, estimate, newest, plan_of, run, verify
-from backfill.versions import Manifest, is_finished, missing, read_manifest, roll_back, switch, versions
+from backfill.online import load_online
+from backfill.run import bring, estimate, listing, newest, plan_of, run, verify
+from backfill.versions import (
+    MANIFEST,
+    Manifest,
+    is_finished,
+    missing,
+    read_manifest,
+    roll_back,
+    switch,
+    versions,
+    write_plan,
+)
 from contracts.erased import note_erased
-from contracts.errors import BadInput, NotReady, NotWritten, OtherWriter
+from contracts.errors import BadInput, NotReady, NotVerified, NotWritten, OtherWriter
 from contracts.lock import locked
 from contracts.tables import parts, read_table
 from contracts.versions import current
 from contracts.workspace import Workspace
+from feature_repo.online import patient_rows
+from serving.answering import Answerer
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.schemas import RecommendRequest
@@ -39,18 +52,19 @@ def product(monkeypatch: pytest.MonkeyPatch) -> Lists:
     return Lists(ServeConfig(), k=5)
 
 
-def made(workspace: Workspace, product: Lists, at: datetime = NOW) -> Manifest:
+def made(workspace: Workspace, product: Lists, at: datetime | None = NOW) -> Manifest:
     return run(workspace, product, plan_of(workspace, product, at), IN_PROCESS)
 
 
 @pytest.fixture(scope="module")
 def whole(market: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A copy in which one version was made without interruption. Nobody writes to it."""
+    """A copy in which one version was made without interruption and verified. Nobody writes to it."""
     root = tmp_path_factory.mktemp("whole") / "w"
     shutil.copytree(market.root, root)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(running, "BUCKET_KEYS", 16)
-        made(Workspace(root), Lists(ServeConfig(), k=5))
+        version = made(Workspace(root), Lists(ServeConfig(), k=5)).plan.version
+        assert verify(Workspace(root), Lists(ServeConfig(), k=5), version) == []
     return Workspace(root)
 
 
@@ -98,7 +112,7 @@ def test_a_run_that_was_killed_at_any_point_ends_as_one_that_was_not(whole: Work
         before = {path: path.stat().st_ino for path in parts(version)}
         with refused(NotReady, version.name, where=version.name):
             switch(folder, version.name)
-    later = plan_of(workspace, product, NOW + timedelta(hours=1))
+    later = plan_of(workspace, product)
     assert later.version == version.name, "it goes on with what was begun"
     manifest = run(workspace, product, later, IN_PROCESS)
     assert {path: path.stat().st_ino for path in before} == before, "what is done is not done again"
@@ -147,7 +161,7 @@ def test_a_full_disk_is_said_and_nothing_is_switched(copied: Workspace, product:
             raise OSError(28, "No space left on device")
         write(rows, path, **how)
 
-    at = NOW + timedelta(seconds=1)
+    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     with monkeypatch.context() as patched:
         patched.setattr(pq, "write_table", full)
         with pytest.raises(NotWritten, match=r"No space left.*make room"):
@@ -155,7 +169,7 @@ def test_a_full_disk_is_said_and_nothing_is_switched(copied: Workspace, product:
     assert current(folder) == first
     plan = plan_of(copied, product, at)
     assert 0 < len(missing(folder / plan.version, plan)) < plan.buckets
-    bring(copied, product, at + timedelta(hours=1))
+    bring(copied, product)
     assert current(folder) == folder / plan.version
 
 
@@ -182,6 +196,83 @@ def test_verify_finds_a_changed_byte_a_missing_part_and_a_list_that_is_made_othe
         "backfill.lists.RecommendRequest", lambda member_id, k: RecommendRequest(member_id=member_id, k=3)
     )
     assert all("made again it is another" in problem for problem in verify(copied, product, manifest.plan.version))
+
+
+def test_what_was_not_verified_or_did_not_hold_is_never_switched_to(copied: Workspace, product: Lists, monkeypatch):
+    folder = copied.root / "lists"
+    (first,) = versions(folder)
+    switch(folder, first.name)
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "damage", lambda *_: ["part-00000.parquet: not there"])
+        with refused(NotVerified, "not there", where=folder):
+            bring(copied, product, NOW + timedelta(minutes=1))
+    second = newest(folder)
+    assert second != first and any("not verified" in line for line in listing(copied, product))
+    with refused(NotVerified, second.name, "rolecall backfill verify", where=second):
+        switch(folder, second.name)
+    assert current(folder) == first
+    third = bring(copied, product, NOW + timedelta(minutes=2), keep=2).plan.version
+    assert [path.name for path in versions(folder)] == [first.name, third], "what did not hold counts for none to keep"
+    assert roll_back(folder).plan.version == first.name
+
+
+def test_a_run_goes_on_only_with_what_is_of_its_time(copied: Workspace, product: Lists):
+    folder = copied.root / "lists"
+    now = datetime.now(UTC).replace(microsecond=0)
+    shutil.rmtree(folder)
+    begun = plan_of(copied, product, now - timedelta(hours=2))
+    write_plan(folder, begun)
+    assert plan_of(copied, product) == begun
+    assert plan_of(copied, product, begun.time) == begun
+    assert plan_of(copied, product, now).time == now, "a time that is named is the lists' time"
+    made(copied, product, now)
+    assert plan_of(copied, product).time >= now, "what is finished since is not followed by older lists"
+    shutil.rmtree(folder)
+    write_plan(folder, plan_of(copied, product, now - timedelta(days=1, seconds=1)))
+    assert plan_of(copied, product).time >= now, "a day later another night's lists are wanted"
+
+
+def test_a_part_that_a_power_cut_left_empty_is_made_again(copied: Workspace, product: Lists):
+    (version,) = versions(copied.root / "lists")
+    before = contents(version)
+    (version / MANIFEST).unlink()
+    parts(version)[1].write_bytes(b"")
+    made(copied, product)
+    assert contents(version) == before
+
+
+def test_readers_say_so_where_the_version_in_use_lacks_a_part(copied: Workspace, member_ids, tmp_path: Path):
+    (version,) = versions(copied.root / "lists")
+    switch(version.parent, version.name)
+    gone, *_ = parts(version)
+    gone.unlink()
+    with refused(NotReady, gone.name, where=version):
+        export_jsonl(copied, tmp_path / "out.jsonl")
+    assert not (tmp_path / "out.jsonl").exists()
+    with refused(NotReady, gone.name, where=version):
+        lists_of(copied, member_ids[0])
+    with refused(NotReady, gone.name, where=version):
+        load_online(copied, 1e9)
+    with patient_rows(copied) as rows:
+        assert rows.lists(member_ids[0])[0] == ""
+
+
+def test_a_member_who_is_erased_while_lists_are_made_is_in_none_and_ends_no_night(
+    copied: Workspace, product: Lists, member_ids, monkeypatch
+):
+    answer = Answerer.answer
+
+    def erases(self: Answerer, *asked: object, **how: object) -> object:
+        note_erased(copied, member_ids[:1], datetime.now(UTC))
+        return answer(self, *asked, **how)  # type: ignore[arg-type]
+
+    at = NOW - timedelta(minutes=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Answerer, "answer", erases)
+        version = bring(copied, product, at).plan.version
+    assert current(copied.root / "lists") == copied.root / "lists" / version
+    ids = set(read_table(copied.root / "lists" / version)["member_id"].to_pylist())
+    assert ids == set(member_ids[1:])
 
 
 def test_rollback_goes_to_the_version_before_and_old_ones_go(copied: Workspace, product: Lists):
