@@ -135,7 +135,9 @@ class Intake:
                 f"time {event.time.isoformat()} is over {MAX_EVENT_DAYS} days ago; `rolecall ingest` takes a history"
             )
             return Rejected(index=index, reason="too_old", message=message)
-        if servable.index.rows([event.job_id], ended=True)[0] < 0:
+        # An answer may name jobs that what is served lacks: of an arm with its own index, or from before a swap.
+        was_shown = slate is not None and event.job_id in slate.job_ids
+        if not was_shown and servable.index.rows([event.job_id], ended=True)[0] < 0:
             message = f"no job {event.job_id!r} in the index"
             return Rejected(index=index, reason="unknown_job", message=message)
         return event

@@ -67,7 +67,7 @@ class SuggestionsAnswer(FrozenModel):
     scored_by: ScoredBy = Field(
         description="What a score is: `good_match`, the calibrated probability of a good match of the scored jobs that "
         "have it, in the mean; `relevance`, the same of a bundle without that calibration, by the logistic of the "
-        "student's relevance; `share`, the share of the found jobs that have it, where the student did not score."
+        "student's relevance; `share`, the share of the found jobs that have it, where the student says neither."
     )
     depth: int = Field(description="Candidates that the student scored.")
     understood: tuple[Chip, ...] = Field(description="The conditions that were read in the query.")
@@ -97,7 +97,7 @@ class _Fits(NamedTuple):
 
     Attributes:
         rows: (m,) int32 of the index.
-        fit: (m,) in [0, 1], how well each fits; None where the student scored none.
+        fit: (m,) in [0, 1], how well each fits; None where the student does not say.
         by: What `fit` is.
     """
 
@@ -217,13 +217,15 @@ def _stems(words: Sequence[str], languages: Sequence[str]) -> Iterator[str]:
 
 
 def _fits(ranked: Ranked, most: int) -> _Fits:
-    """The jobs that the student scored and how well they fit; without it the first ones of retrieval."""
+    """The jobs that the student scored and how well they fit, where it says so; without it the first of retrieval."""
     scored = ranked.scored
     if scored is None or not len(scored.logits):
         return _Fits(ranked.rows[: max(1, most)], None, "share")
     rows = ranked.rows[: len(scored.logits)]
     if scored.good is not None:
         return _Fits(rows, scored.good, "good_match")
+    if RELEVANCE not in scored.manifest.tasks:
+        return _Fits(rows, None, "share")
     relevance = scored.logits[:, scored.manifest.tasks.index(RELEVANCE)].astype(np.float64)
     return _Fits(rows, 1 / (1 + np.exp(-relevance)), "relevance")
 

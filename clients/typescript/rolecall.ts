@@ -83,7 +83,7 @@ export interface paths {
         put?: never;
         /**
          * What would narrow a search
-         * @description The body is that of /v1/search; `k` is how many suggestions at most, `facets` whose values they are. Each says what it would add to the search and how many jobs it would leave.
+         * @description The body is that of /v1/search; `k` is how many suggestions at most, `facets` whose values they are. Each says what it would add to the search and how many jobs it would leave. What a list is cut and arranged by (`sort`, `diversity`, `per_company`, `min_good_match`) changes nothing here.
          */
         post: operations["suggestions_v1_suggestions_post"];
         delete?: never;
@@ -1652,7 +1652,7 @@ export interface components {
             jobs: number;
             /**
              * Scored By
-             * @description What a score is: `good_match`, the calibrated probability of a good match of the scored jobs that have it, in the mean; `relevance`, the same of a bundle without that calibration, by the logistic of the student's relevance; `share`, the share of the found jobs that have it, where the student did not score.
+             * @description What a score is: `good_match`, the calibrated probability of a good match of the scored jobs that have it, in the mean; `relevance`, the same of a bundle without that calibration, by the logistic of the student's relevance; `share`, the share of the found jobs that have it, where the student says neither.
              * @enum {string}
              */
             scored_by: "good_match" | "relevance" | "share";

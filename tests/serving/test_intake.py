@@ -12,12 +12,15 @@ from uuid import uuid4
 
 import httpx
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from contracts.records import Event
-from contracts.tables import read_table
+from contracts.tables import parts, read_table
 from contracts.workspace import Workspace
 from feature_repo.store import materialize
+from retrieval.index.build import build_index
 from serving.engine import Engine
 from serving.event_log import LogFailed
 from serving.http.run import running
@@ -130,6 +133,20 @@ def test_the_request_fills_in_what_an_event_leaves_out(
     post(served, {"request_id": found["request_id"], "job_id": job_ids(found)[1], "action": "view"})
     entry = engine.servable.members.read(member_id).activity.entries[0]
     assert (entry.action, entry.job_id) == ("view", job_ids(found)[1])
+
+
+def test_a_job_that_was_shown_is_taken_in_though_a_swap_has_left_it_out(
+    workspace: Workspace, engine: Engine, served: httpx.Client, someone: Someone
+) -> None:
+    found = recommend(served, member_id=someone(), k=3)
+    gone = job_ids(found)[0]
+    for path in parts(workspace.records / "jobs"):
+        table = pq.read_table(path)
+        pq.write_table(table.filter(pc.not_equal(table["id"], gone)), path)
+    engine.swap(index=build_index(workspace, workspace.bundle))
+    assert engine.servable.index.rows([gone], ended=True)[0] < 0
+    assert post(served, {"request_id": found["request_id"], "job_id": gone, "action": "apply"})["accepted"] == 1
+    assert post(served, [{"job_id": gone, "action": "apply"}])["reasons"][0]["reason"] == "unknown_job"
 
 
 def test_an_event_of_nobody_in_particular_is_taken_in(client: httpx.Client, shared: tuple[Engine, str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -16,7 +18,8 @@ from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
 from serving.schemas import SearchRequest
-from serving.suggesting import PRIOR
+from serving.stages import Stages
+from serving.suggesting import PRIOR, _fits
 
 LEAST = 3
 SURFACE = f"""
@@ -124,6 +127,19 @@ def test_without_the_student_they_are_by_their_share_and_say_so(small: tuple[Eng
     answer = small[0].suggest(SearchRequest(query=broad, as_typed=True), depth=0)
     assert (answer.scored_by, answer.depth, answer.degraded) == ("share", 0, ("student",))
     assert answer.suggestions and all(0 < one.score <= 1 for one in answer.suggestions)
+
+
+def test_a_student_of_engagement_alone_says_nothing_of_fits(small: tuple[Engine, str], broad: str) -> None:
+    servable, answerer = small[0].servable, small[0]._answerer
+    message = SearchRequest(query=broad, as_typed=True)
+    stages = Stages("r", answerer.metrics, time.monotonic() + 60, answerer.times)
+    ranked = answerer.looked_up(servable, small[0].surfaces["suggestions"], message, None, 20, stages).ranked
+    assert ranked.scored is not None
+    tasks = tuple(f"not-{name}" for name in ranked.scored.manifest.tasks)
+    other = replace(ranked.scored, good=None, manifest=ranked.scored.manifest.model_copy(update={"tasks": tasks}))
+    assert _fits(ranked, 50).by == "good_match"
+    found = _fits(replace(ranked, scored=other), 50)
+    assert (found.by, found.fit, len(found.rows)) == ("share", None, len(other.logits))
 
 
 def test_a_stage_that_fails_leaves_none_and_says_so(
