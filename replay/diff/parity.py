@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from contracts.errors import BadInput, MissingColumn, NotReady
+from contracts.errors import BadInput, MissingColumn, NotReady, UnreadableFile
 from replay.diff.results import Group, Parity
 from replay.runs.answers import OWN
 from replay.runs.folder import RunFolder
@@ -35,22 +35,28 @@ def read_groups(path: Path) -> tuple[str, dict[str, str]]:
     Raises:
         NotReady: There is no such file.
         MissingColumn: It has other columns.
-        BadInput: An id stands in two groups.
+        BadInput: An id stands in two groups, or no id in any.
+        UnreadableFile: It is no CSV in UTF-8.
     """
     if not path.is_file():
         raise NotReady(f"no file {path}", where="--groups", cure="give a CSV with member_id,group or job_id,group")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        columns = reader.fieldnames or []
-        key = next((name for name in ("member_id", "job_id") if name in columns), None)
-        if key is None or "group" not in columns:
-            what = f"columns {', '.join(columns) or 'none'}"
-            raise MissingColumn(what, where=str(path), cure="name them member_id,group or job_id,group")
-        groups: dict[str, str] = {}
-        for number, row in enumerate(reader, start=2):
-            if groups.setdefault(row[key], row["group"]) != row["group"]:
-                where, cure = f"{path}, line {number}", "name each id once"
-                raise BadInput(f"{row[key]!r} stands in two groups", where=where, cure=cure)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            key = next((name for name in ("member_id", "job_id") if name in columns), None)
+            if key is None or "group" not in columns:
+                what = f"columns {', '.join(columns) or 'none'}"
+                raise MissingColumn(what, where=str(path), cure="name them member_id,group or job_id,group")
+            groups: dict[str, str] = {}
+            for number, row in enumerate(reader, start=2):
+                if groups.setdefault(row[key], row["group"]) != row["group"]:
+                    where, cure = f"{path}, line {number}", "name each id once"
+                    raise BadInput(f"{row[key]!r} stands in two groups", where=where, cure=cure)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UnreadableFile(f"no CSV: {error}", where=str(path), cure="write it as CSV in UTF-8") from error
+    if not groups:
+        raise BadInput("no id in it", where=str(path), cure=f"write a line {key},group for each")
     return key, groups
 
 
@@ -65,15 +71,15 @@ def parity(
         requests: Ids that both were asked.
         key: "member_id" or "job_id".
         groups: Id -> group.
-        least: Members that a group needs, or of jobs the requests at which one could be shown.
+        least: Members that a group needs, or of jobs the requests at which one could be shown, in both runs.
     """
-    rates = [(_outcomes if key == "member_id" else _exposures)(run, requests, groups) for run in (first, second)]
-    kept = {}
-    for name in sorted(set(rates[0]) & set(rates[1])):
-        of = rates[0][name]
-        size = len(set(of[0])) if key == "member_id" else len(of[0])
-        if size >= least:
-            kept[name] = size
+    of_members = key == "member_id"
+    rates = [(_outcomes if of_members else _exposures)(run, requests, groups) for run in (first, second)]
+
+    def size(name: str) -> int:
+        return min(len(set(rate[name][0]) if of_members else rate[name][0]) for rate in rates)
+
+    kept = [name for name in sorted(set(rates[0]) & set(rates[1])) if size(name) >= least]
     found = []
     ratios = [_ratios({name: rate[name] for name in kept}) for rate in rates]
     for name in kept:
@@ -90,11 +96,12 @@ def parity(
             )
         )
     suppressed = len({*rates[0], *rates[1]}) - len(kept)
-    return Parity(what=OF_MEMBERS if key == "member_id" else OF_JOBS, groups=tuple(found), suppressed=suppressed)
+    return Parity(what=OF_MEMBERS if of_members else OF_JOBS, groups=tuple(found), suppressed=suppressed)
 
 
 _Rate = tuple[list[str], np.ndarray, np.ndarray]
-"""Member ids, numerators and denominators, one a request."""
+"""Who asked (the member, else the request itself), numerators and denominators, one a request."""
+_WHO = pl.when(pl.col("member_id") == "").then("request_id").otherwise("member_id").alias("who")
 
 
 def _outcomes(run: RunFolder, requests: Sequence[str], groups: Mapping[str, str]) -> dict[str, _Rate]:
@@ -103,9 +110,9 @@ def _outcomes(run: RunFolder, requests: Sequence[str], groups: Mapping[str, str]
         pl.col("member_id").replace_strict(groups, default=None, return_dtype=pl.String).alias("group")
     )
     found = {}
-    for (name,), of in rows.drop_nulls("group").group_by("group", maintain_order=True):
+    for (name,), of in rows.drop_nulls("group").with_columns(_WHO).group_by("group", maintain_order=True):
         hit = (of["R@10"].to_numpy() > 0).astype(np.float64)
-        found[str(name)] = (of["member_id"].to_list(), hit, np.ones(len(hit)))
+        found[str(name)] = (of["who"].to_list(), hit, np.ones(len(hit)))
     return found
 
 
@@ -124,8 +131,8 @@ def _exposures(run: RunFolder, requests: Sequence[str], groups: Mapping[str, str
     )
     shares = rows.drop_nulls("group").group_by("group", "request_id", "member_id").agg(pl.col("seen", "there").sum())
     found = {}
-    for (name,), of in shares.sort("group", "request_id").group_by("group", maintain_order=True):
-        found[str(name)] = (of["member_id"].to_list(), of["seen"].to_numpy(), of["there"].to_numpy())
+    for (name,), of in shares.with_columns(_WHO).sort("group", "request_id").group_by("group", maintain_order=True):
+        found[str(name)] = (of["who"].to_list(), of["seen"].to_numpy(), of["there"].to_numpy())
     return found
 
 
@@ -135,11 +142,11 @@ def _ratios(rates: Mapping[str, _Rate]) -> dict[str, tuple[float, float | None, 
     top = max(values, key=lambda name: (values[name], name), default="")
     if not top or values[top] == 0:
         return {name: (1.0, None, None) for name in rates}
-    drawn = {name: _resampled(rate, seed) for seed, (name, rate) in enumerate(sorted(rates.items()))}
+    drawn = _resampled(rates)
     found: dict[str, tuple[float, float | None, float | None]] = {}
     for name, value in values.items():
         low = high = None
-        of, best = drawn[name], drawn[top]
+        of, best = drawn.get(name), drawn.get(top)
         if of is not None and best is not None and name != top:
             with np.errstate(divide="ignore", invalid="ignore"):
                 low, high = (float(end) for end in np.nanquantile(of / best, [0.025, 0.975]))
@@ -147,13 +154,20 @@ def _ratios(rates: Mapping[str, _Rate]) -> dict[str, tuple[float, float | None, 
     return found
 
 
-def _resampled(rate: _Rate, seed: int) -> np.ndarray | None:
-    """(RESAMPLES,) rates of resampled members; None of one member, who tells nothing of others."""
-    who, over, under = rate
-    _, group = np.unique(np.array([name or f"\x00{i}" for i, name in enumerate(who)]), return_inverse=True)
-    count = int(group.max()) + 1
-    if count < 2:
-        return None
-    sums = np.stack([np.bincount(group, over), np.bincount(group, under)], axis=1)
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES) @ sums
-    return drawn[:, 0] / drawn[:, 1]
+def _resampled(rates: Mapping[str, _Rate]) -> dict[str, np.ndarray]:
+    """(RESAMPLES,) rates of resampled members of each group that has more than one.
+
+    All groups are of one draw: where groups of jobs share the places of a list, what one has another lacks, and draws
+    of their own would make the intervals too narrow.
+    """
+    people, at = np.unique(np.concatenate([who for who, _, _ in rates.values()]).astype(str), return_inverse=True)
+    count, begins = len(people), np.cumsum([0, *(len(who) for who, _, _ in rates.values())])
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    found = {}
+    for (name, (_, over, under)), begin in zip(rates.items(), begins[:-1], strict=True):
+        group = at[begin : begin + len(over)]
+        if len(set(group.tolist())) > 1:
+            sums = drawn @ np.stack([np.bincount(group, of, count) for of in (over, under)], axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found[name] = sums[:, 0] / sums[:, 1]
+    return found

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contracts.errors import BadInput, MissingColumn, NotReady
+from contracts.errors import BadInput, MissingColumn, NotReady, UnreadableFile
 from contracts.workspace import Workspace
 from replay.diff.compare import Wanted, compare, gate_sentence
 from replay.diff.gate import EXIT_CODES, judge
+from replay.diff.parity import parity, read_groups
 from replay.diff.results import Diff
 from replay.runs.folder import RunFolder
 from tests.make import refused
@@ -99,7 +100,7 @@ def test_of_one_members_log_nothing_is_told(make_run: MakeRun, say: Callable[...
     first, second = rising(0.3)
     runs = (make_run(name, values, members=["m"] * N) for name, values in (("a", first), ("b", second)))
     found = say(*runs, worst_slice=-0.5)
-    assert found.said == "not told apart" and "one member" in found.sentence and found.needed is None
+    assert found.said == "not told apart" and "too few members" in found.sentence and found.needed is None
     assert found.gate is not None and found.gate.says == "not known"
 
 
@@ -196,6 +197,12 @@ def test_groups_are_held_against_the_best_of_them(make_run: MakeRun, say: Callab
         say(make_run("e", first), make_run("f", second), groups=path)
     with refused(NotReady, where="--groups"):
         say(make_run("g", first), make_run("h", second), groups=tmp_path / "none")
+    path.write_text("member_id,group\n")
+    with refused(BadInput, "no id", where=path):
+        read_groups(path)
+    path.write_bytes("member_id,group\nm1,\xfcber\n".encode("latin-1"))
+    with refused(UnreadableFile, where=path):
+        read_groups(path)
 
 
 def test_groups_of_jobs_are_held_by_the_attention_that_they_get(
@@ -211,3 +218,38 @@ def test_groups_of_jobs_are_held_by_the_attention_that_they_get(
     one, other = found.groups
     assert one.first > 1 > one.second and one.first == pytest.approx(other.second)
     assert other.first_ratio[0] == pytest.approx(1 / np.log2(3))
+
+
+def test_the_interval_of_a_ratio_of_job_groups_covers_it_though_they_share_a_list(
+    make_run: MakeRun, say: Callable[..., Diff], tmp_path: Path
+) -> None:
+    path = tmp_path / "groups.csv"
+    path.write_text("job_id,group\nj1,x\nj2,y\n")
+    rng, n, share = np.random.default_rng(0), 60, 0.7
+    gains = 1 / np.log2([2, 3])
+    truth = (share * gains[1] + (1 - share) * gains[0]) / (share * gains[0] + (1 - share) * gains[1])
+    covered = 0
+    for i in range(60):
+        tops = rng.random(n) < share
+        answers = [
+            (r, rank, job) for r in range(n) for rank, job in enumerate(("j1", "j2") if tops[r] else ("j2", "j1"), 1)
+        ]
+        run = make_run(f"a{i}", np.full(n, 0.5), answers=answers)
+        rates = parity(run, run, [f"r{r}" for r in range(n)], *read_groups(path), 2)
+        by_name = {one.name: one.first_ratio for one in rates.groups}
+        low, high = by_name["y"][1:]
+        covered += low is not None and high is not None and low <= truth <= high
+    assert covered / 60 >= 0.88, "two draws of their own cover it in four of five"
+
+
+def test_a_group_that_the_second_run_hardly_shows_and_anonymous_requests_are_counted_as_they_are(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    n, groups = 30, {"j1": "x", "j2": "y"}
+    whole = [(r, rank, f"j{rank}") for r in range(n) for rank in (1, 2)]
+    left = make_run("a", np.full(n, 0.5), [""] * n, answers=whole)
+    right = make_run("b", np.full(n, 0.5), [""] * n, answers=[row for row in whole if row[2] == "j1" or row[0] == 0])
+    ids = [f"r{r}" for r in range(n)]
+    assert [one.members for one in parity(left, left, ids, "job_id", groups, 20).groups] == [n, n]
+    found = parity(left, right, ids, "job_id", groups, 20)
+    assert ([one.name for one in found.groups], found.suppressed) == (["x"], 1)
