@@ -15,7 +15,8 @@ class Mean(FrozenModel):
 
     Attributes:
         value: The mean.
-        low: Lower end of the interval; None where one member alone was asked, who tells nothing of others.
+        low: Lower end of the interval; None where too few were asked to tell anything of others: one member alone, or
+            so few that all of one value may be chance (five at 95%).
         high: Upper end; None likewise.
         error: Its standard error; None likewise.
         requests: That it is over.
@@ -40,8 +41,8 @@ class Mean(FrozenModel):
     def _tail(self, apart: float) -> float:
         if self.error is None:
             return 1.0
-        if self.error == 0:
-            return 0.0 if apart < 0 else 1.0
+        if self.error == 0:  # the sign test: so many would be on one side by chance
+            return 0.5**self.members if apart < 0 else 1.0
         return float(t.cdf(apart / self.error, self.members - 1))
 
     def requests_needed(self, gain: float, alpha: float = 0.05, power: float = 0.8) -> int | None:
@@ -52,7 +53,7 @@ class Mean(FrozenModel):
             alpha: How often nothing may be taken for a gain.
             power: How often the gain is to be found.
         """
-        if self.error is None or not gain > 0:
+        if not self.error or not gain > 0:
             return None
         quantiles = norm.ppf(1 - alpha / 2) + norm.ppf(power)
         return int(np.ceil(self.requests * (quantiles * self.error / gain) ** 2))
@@ -79,12 +80,15 @@ def clustered_mean(values: np.ndarray, members: Sequence[str], level: float = 0.
     _, group = np.unique(np.array(who, object)[known].astype(str), return_inverse=True)
     of, groups = values[known], int(group.max()) + 1
     value = float(of.mean())
+    unknown = Mean(value=value, low=None, high=None, error=None, requests=len(of), members=groups)
     if groups < 2:
-        return Mean(value=value, low=None, high=None, error=None, requests=len(of), members=groups)
+        return unknown
     sums = np.bincount(group, of - value)
     error = float(np.sqrt(groups / (groups - 1) * (sums**2).sum()) / len(of))
     if error < 1e-12:  # rounding of equal values is no evidence
         error = 0.0
+        if 2 * 0.5**groups >= 1 - level:
+            return unknown
     half = float(t.ppf((1 + level) / 2, groups - 1)) * error
     return Mean(value=value, low=value - half, high=value + half, error=error, requests=len(of), members=groups)
 

@@ -137,7 +137,7 @@ def sentence(line: Line, said: Said, slices: Sequence[Slice], simulated: bool, n
     verdict = {"better": "is better than", "worse": "is worse than", "not told apart": "cannot be told apart from"}
     by = f"{line.measure} {line.second.value:.3f} against {line.first.value:.3f}"
     if apart.low is None or apart.high is None:
-        sure = "one member asked, from whom nothing can be told of others"
+        sure = "too few members asked to tell anything of others"
     else:
         sure = f"{signed(apart.value)}, between {signed(apart.low)} and {signed(apart.high)}"
     over = f"{apart.requests:,} requests of {apart.members:,} members"

@@ -18,6 +18,18 @@ def test_one_member_has_no_interval_however_many_requests() -> None:
     assert mean.below() == mean.above() == 1.0 and mean.requests_needed(0.1) is None
 
 
+@pytest.mark.parametrize(("value", "members"), [(0.1, 2), (0.0, 3), (1.0, 5)])
+def test_few_who_agree_by_chance_tell_nothing_of_others(value: float, members: int) -> None:
+    few = clustered_mean(np.full(members, value), [f"m{i}" for i in range(members)])
+    assert few is not None and few.low is few.high is few.error is None and few.above() == few.below() == 1.0
+
+
+def test_many_who_agree_tell_as_much_as_a_sign_test_and_not_how_they_vary() -> None:
+    many = clustered_mean(np.full(20, 0.1), [f"m{i}" for i in range(20)])
+    assert many is not None and many.low == many.high == pytest.approx(0.1)
+    assert many.above() == 0.5**20 and many.requests_needed(0.01) is None
+
+
 def test_anonymous_requests_are_each_somebody() -> None:
     mean = clustered_mean(np.array([0.0, 1.0, 0.5]), ["", "", ""])
     assert mean is not None and mean.members == 3
