@@ -63,7 +63,7 @@ def apply(workspace: Workspace, profile: str | None = None) -> None:
         BadInput: the profile is unknown, or REDIS_URL is missing.
         NotReady: no job has text yet.
     """
-    profile = _profile(workspace) if profile is None else profile
+    profile = profile_of(workspace) if profile is None else profile
     if profile not in PROFILES:
         raise BadInput(f"profile {profile!r}", cure=f"one of {', '.join(PROFILES)}")
     if not parts(workspace.features / JOB_TEXT):
@@ -261,7 +261,8 @@ def _join(store: FeatureStore, service: FeatureService, examples: pa.Table) -> p
     return examples.filter(known).select(TRAINING.names).cast(TRAINING)
 
 
-def _profile(workspace: Workspace) -> str:
+def profile_of(workspace: Workspace) -> str:
+    """The profile of the workspace's repository; "embedded" where there is none yet."""
     config = workspace.feature_repo / CONFIG
     return "redis" if config.is_file() and _needs_redis(config) else "embedded"
 

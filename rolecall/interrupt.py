@@ -1,4 +1,4 @@
-"""Ctrl-C: one line and the exit code that shells have for it, whatever runs."""
+"""Ctrl-C, and SIGTERM where a command asks for it: one line and the exit code that shells have, whatever runs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def watch() -> None:
         raise Interrupted
 
     signal.signal(signal.SIGINT, interrupt)
+
+
+def watch_for_end() -> None:
+    """Let SIGTERM, by which a scheduler or a machine ends a process, do what Ctrl-C does."""
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
 
 
 def was_asked() -> bool:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from contracts.errors import NotReady, RolecallError, TooFewHires
+from contracts.errors import NotReady, NotWritten, RolecallError, TooFewHires
 from contracts.lock import locked
 from contracts.tables import parts
+from contracts.validation import first_line
 from contracts.values import FrozenModel
-from contracts.versions import current, set_current, write_text
+from contracts.versions import current, set_current, unset_current, write_text
 from contracts.workspace import Workspace
+from rolecall import interrupt
 from rolecall.params import Params
 
 log = logging.getLogger("rolecall")
@@ -79,27 +82,39 @@ class Night:
         Raises:
             OtherWriter: Another night is at work in this workspace.
             NotReady: The workspace has no bundle yet, or no index.
+            NotWritten: As on a full disk; what the night did is not noted.
         """
+        _ = self._workspace.bundle, self._workspace.index  # a first run is `rolecall run`
         with locked(self._workspace.root / LOCK, "rolecall nightly"):
-            _ = self._workspace.bundle, self._workspace.index  # a first run is `rolecall run`
             began, started = datetime.now(UTC), time.monotonic()
-            before = self._in_use()
+            before, done = self._in_use(), False
             try:
                 done = self._all()
-            except BaseException:  # a bug, or Ctrl-C
-                self._put_back(before)
+            except BaseException:  # Ctrl-C, or SIGTERM
+                self.outcomes.append(Outcome("stopped", "before its end", 0.0, interrupt.EXIT_CODE))
                 raise
-            if not done:
-                self._put_back(before)
-            code = next((outcome.code for outcome in self.outcomes if outcome.code), 0)
-            note = {
-                "began": began.isoformat(timespec="seconds"),
-                "seconds": round(time.monotonic() - started, 1),
-                "exit_code": code,
-                "stages": [outcome._asdict() for outcome in self.outcomes],
-            }
-            write_text(self._workspace.root / NOTE, json.dumps(note, indent=1))
+            finally:
+                if not done:
+                    self._put_back(before)
+                code = self._note(began, time.monotonic() - started)
             return code
+
+    def _note(self, began: datetime, seconds: float) -> int:
+        """Write what the night did. Gives its exit code."""
+        code = next((outcome.code for outcome in self.outcomes if outcome.code), 0)
+        note = {
+            "began": began.isoformat(timespec="seconds"),
+            "seconds": round(seconds, 1),
+            "exit_code": code,
+            "stages": [outcome._asdict() for outcome in self.outcomes],
+        }
+        path = self._workspace.root / NOTE
+        try:
+            write_text(path, json.dumps(note, indent=1))
+        except OSError as error:
+            what = f"what the night did was not noted: {error.strerror}"
+            raise NotWritten(what, where=str(path), cure="make room; the next night notes its own") from error
+        return code
 
     def _all(self) -> bool:
         """Whether every stage but that which trains came to its end; after one that did not none is begun."""
@@ -139,6 +154,13 @@ class Night:
             said, code = step(), 0
         except RolecallError as error:
             said, code = f"failed: {error}", error.exit_code
+        except (
+            Exception
+        ) as error:  # a store that is down, a bug: its trace stays, and the night ends as after any other
+            if interrupt.was_asked():
+                raise
+            log.error("%s", traceback.format_exc().rstrip())
+            said, code = f"failed: {type(error).__name__}: {first_line(error)}", RolecallError.exit_code
         self.outcomes.append(Outcome(name, said, round(time.monotonic() - started, 1), code))
         return not code
 
@@ -274,12 +296,13 @@ class Night:
         return f"{before.name} -> {built.name}, {read_index_manifest(built).jobs:,} jobs"
 
     def _materialize(self) -> str:
-        from feature_repo.store import apply, materialize, materialized_until
+        from feature_repo.store import apply, materialize, materialized_until, profile_of
 
         place = self._workspace
         until = materialized_until(place)
         views = [place.features / view for view in ("member_text", "member_activity")]
-        if until is not None and until.timestamp() > max(_changed(*views), _written(place.bundle)):
+        as_asked = self._asked.profile in (None, profile_of(place))
+        if as_asked and until is not None and until.timestamp() > max(_changed(*views), _written(place.bundle)):
             return f"nothing is newer than {until.isoformat(timespec='seconds')}"
         apply(place, profile=self._asked.profile)
         materialize(place)
@@ -297,22 +320,36 @@ class Night:
         made = bring(self._workspace, Lists(config), runner=self._asked.runner)
         return f"{made.plan.version}, {made.rows:,} rows for {made.plan.keys:,} members"
 
-    def _in_use(self) -> dict[Path, str]:
+    def _in_use(self) -> dict[Path, str | None]:
+        """Folder of versions -> the one in use; None: none."""
         place = self._workspace
         folders = (place.bundles, place.indexes, place.links, place.root / "lists")
-        return {folder: now.name for folder in folders if (now := current(folder)) is not None}
+        return {folder: _name_in_use(folder) for folder in folders}
 
-    def _put_back(self, before: dict[Path, str]) -> None:
+    def _put_back(self, before: Mapping[Path, str | None]) -> None:
         """Let what was in use be in use again. Where it was swapped in meanwhile a service swaps it out again."""
         for folder, version in before.items():
-            if current(folder) != folder / version:
-                set_current(folder, version)
-                self.outcomes.append(Outcome(folder.name, f"{version} is in use again", 0.0))
+            if _name_in_use(folder) == version:
+                continue
+            try:
+                if version is None:
+                    unset_current(folder)
+                else:
+                    set_current(folder, version)
+                said, code = f"{version or 'none'} is in use again", 0
+            except (RolecallError, OSError) as error:  # the others are put back all the same
+                said, code = f"{_name_in_use(folder)} is in use, not {version}: {error}", NotWritten.exit_code
+            self.outcomes.append(Outcome(folder.name, said, 0.0, code))
 
 
 def lines(outcomes: Sequence[Outcome]) -> list[str]:
     """A line a stage, for people."""
     return [f"{outcome.stage:<15} {outcome.seconds:>7.1f} s  {outcome.said}" for outcome in outcomes]
+
+
+def _name_in_use(folder: Path) -> str | None:
+    now = current(folder)
+    return None if now is None else now.name
 
 
 def _days(path: Path) -> float:

@@ -7,6 +7,7 @@ row of a former input stays; only what is named by its content is kept.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -31,6 +32,8 @@ BEAM = ("ingest", "verbalize", "activity", "embed", "label")
 """Commands that run on Beam, and take the flags of its runner."""
 POLICY = "${label.policy}"
 """DVC puts the knob's value there."""
+_STOP_SECONDS = 5.0
+"""How long a stage may clean up when its run is stopped."""
 TEXTS = ("features/member_text", "features/job_text")
 
 
@@ -321,7 +324,13 @@ def _run(name: str, argv: Sequence[str], params: Path | None, quiet: bool) -> di
     options = [*(["--params", str(params)] if params else []), *(["--quiet"] if quiet else [])]
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, "-m", "rolecall", *options, *argv], env=os.environ | {OF_RUN: "1"})
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:  # it must not go on alone, and switch; Ctrl-C has reached it too, SIGTERM not
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_STOP_SECONDS)
+        process.terminate()
+        raise
     code = os.waitstatus_to_exitcode(status)
     process.returncode = code
     if code != 0:

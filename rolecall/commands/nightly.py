@@ -39,8 +39,10 @@ def nightly(
     Models are trained only where a trigger is named and holds. Flags that it does not know go to the Beam runner.
     """
     from beam_jobs.flags import check_runner
+    from rolecall.interrupt import watch_for_end
     from rolecall.nightly import Night, Nightly, lines
 
+    watch_for_end()
     flags = [*([] if mapping is None else ["--mapping", str(mapping)]), *(["--snapshot"] if snapshot else [])]
     asked = Nightly(
         data=data,

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,10 +11,10 @@ from typer.testing import CliRunner
 
 from backfill.lists import lists_of
 from beam_jobs.loads import Load, note_load, read_loads
-from contracts.errors import ExportRefused, IndexMismatch, NotReady, OtherWriter
+from contracts.errors import BadInput, ExportRefused, IndexMismatch, NotReady, NotWritten, OtherWriter
 from contracts.lock import locked
 from contracts.tables import read_table
-from contracts.versions import current, unset_current
+from contracts.versions import current, set_current, unset_current
 from contracts.workspace import Workspace
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import built_at, read_index_manifest
@@ -87,7 +89,7 @@ def test_what_is_new_is_served_in_the_morning_and_a_second_night_has_nothing_to_
 def test_where_a_stage_fails_all_that_was_in_use_is_in_use_again(board, news, monkeypatch):
     before = {folder: current(folder) for folder in (board.bundles, board.indexes, board.root / "lists")}
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise IndexMismatch("the lists do not come about", cure="mend it")
 
     monkeypatch.setattr("backfill.run.bring", broken)
@@ -102,6 +104,74 @@ def test_where_a_stage_fails_all_that_was_in_use_is_in_use_again(board, news, mo
     code, told = night_of(board, data=str(news))
     assert code == 0, "the next night makes it good"
     assert JobIndex.load(board.index).rows(["fresh"])[0] >= 0
+
+
+def test_a_stage_that_ends_in_an_untyped_error_ends_the_night_as_any_other(board, news, monkeypatch, caplog):
+    before = board.index
+    (board.root / nightly.NOTE).write_text('{"exit_code": 0}')
+
+    def down(*_: object) -> None:
+        raise ConnectionError("Error 111 connecting to redis:6379\nand more")
+
+    monkeypatch.setattr("feature_repo.store.materialize", down)
+    code, told = night_of(board, data=str(news))
+    assert code == 1 and told["materialize"].said == "failed: ConnectionError: Error 111 connecting to redis:6379"
+    assert "lists" not in told and board.index == before
+    note = json.loads((board.root / nightly.NOTE).read_text())
+    assert note["exit_code"] == 1 and note["stages"][-1]["said"] == f"{before.name} is in use again"
+
+
+def test_what_was_not_in_use_is_not_in_use_again(board, monkeypatch):
+    unset_current(board.indexes.parent / "links")
+    index = board.index
+
+    def learns(self: Night) -> str:
+        set_current(board.links, "0123456789ab")
+        set_current(board.indexes, "elsewhere")
+        raise NotReady("no job has a text")
+
+    set_current_ = nightly.set_current
+
+    def full(folder: Path, version: str) -> None:
+        if folder == board.indexes:
+            raise NotWritten("no space")
+        set_current_(folder, version)
+
+    monkeypatch.setattr(Night, "_links", learns)
+    with monkeypatch.context() as patched:
+        patched.setattr(nightly, "set_current", full)
+        code, told = night_of(board)
+    assert code == NotReady.exit_code
+    assert current(board.links) is None and told["links"].said == "none is in use again"
+    assert "no space" in told["indexes"].said and "elsewhere is in use" in told["indexes"].said
+    set_current(board.indexes, index.name)
+
+
+def test_a_night_that_is_ended_by_its_scheduler_puts_back_and_says_so(board, news, monkeypatch):
+    before = board.index
+    handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def ended(*_: object, **__: object) -> None:
+        assert board.index != before
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("backfill.run.bring", ended)
+    try:
+        flags = ["nightly", "--workspace", str(board.root), "--data", str(news), "--links-days", "9999"]
+        assert CliRunner().invoke(app, flags).exit_code
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert board.index == before
+    note = json.loads((board.root / nightly.NOTE).read_text())
+    assert note["exit_code"] == 130 and "stopped" in {stage["stage"] for stage in note["stages"]}
+
+
+def test_another_online_store_is_loaded_though_nothing_is_newer(board, monkeypatch):
+    code, told = night_of(board, lists=False)
+    assert code == 0, told
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    code, told = night_of(board, lists=False, profile="redis")
+    assert code == BadInput.exit_code and "REDIS_URL" in told["materialize"].said
 
 
 def test_data_that_do_not_fit_end_the_night_before_anything_is_served(board, news):
@@ -159,6 +229,7 @@ def test_two_nights_at_once_and_a_night_before_the_first_run_are_refused(board, 
         night_of(board)
     with refused(NotReady, "rolecall export"):
         night_of(Workspace(tmp_path / "empty"))
+    assert not (tmp_path / "empty").exists()
 
 
 def test_the_command_prints_a_line_a_stage_and_ends_with_its_code(board, news):

@@ -1,6 +1,7 @@
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from contracts.documents import read_yaml, to_yaml
 from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
 from policy import load_policy
+from rolecall import recipe
 from rolecall.params import Params, load_params
 from rolecall.recipe import DVC_WORKSPACE, RAW, as_dvc, run_recipe, stages
 from simulator import market
@@ -246,3 +248,25 @@ def test_runner_flags_go_to_the_stages_that_run_on_beam_and_to_no_other(tmp_path
     for wrong in (["--direct_num_wrokers=2"], ["--runner=NoRunner"]):
         with refused(BadInput, wrong[0].partition("=")[2 if "runner" in wrong[0] else 0]):
             run_recipe(Workspace(tmp_path), None, params=None, knobs=Params(), runner=wrong)
+
+
+def test_a_stage_does_not_outlive_a_run_that_was_stopped(tmp_path, monkeypatch):
+    script, started = tmp_path / "waits", []
+    script.write_text("#!/bin/sh\nexec sleep 600\n")
+    script.chmod(0o755)
+    popen = subprocess.Popen
+
+    def start(*asked, **how):
+        started.append(popen(*asked, **how))
+        return started[-1]
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipe.subprocess, "Popen", start)
+    monkeypatch.setattr(recipe.sys, "executable", str(script))
+    monkeypatch.setattr(recipe.os, "wait4", stopped)
+    monkeypatch.setattr(recipe, "_STOP_SECONDS", 0.1)
+    with pytest.raises(KeyboardInterrupt):
+        recipe._run("student", ["train", "student"], None, False)
+    assert started[0].wait(10) == -signal.SIGTERM
