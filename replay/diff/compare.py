@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,9 @@ from replay.diff.values import values
 from replay.results import BEST, LOWER_IS_BETTER, POPULARITY
 from replay.runs.answers import OWN, SLICES
 from replay.runs.folder import RunFolder
-from replay.runs.measured import DESCRIBES, MEASURES
+from replay.runs.measured import DESCRIBES, FITS, MEASURES
+
+log = logging.getLogger("rolecall")
 
 ALL = "all requests"
 MINUS = "\N{MINUS SIGN}"
@@ -57,20 +60,27 @@ def compare(workspace: Workspace, first: RunFolder, second: RunFolder, wanted: W
         wanted: What is to be said.
 
     Raises:
-        BadInput: The runs share no request or were asked in different ways; no such measure, or no request says
-            anything of it; a knob is out of its range.
+        BadInput: The runs share no request, were asked in different ways or know of other outcomes; no such measure, or
+            no request says anything of it; a knob is out of its range.
     """
     measure = _measure(wanted)
     if first.manifest.rank_only != second.manifest.rank_only:
         one, other = (("full", "rank-only")[run.manifest.rank_only] for run in (first, second))
         raise BadInput(f"one run is {one}, the other {other}", where=second.manifest.name, cure="run both alike")
     ids, left_out = _shared(first, second)
+    _check_outcomes(first, second, ids)
+    graders = [
+        (run.manifest.graded_by, *map(run.manifest.versions.get, ("policy", "judge"))) for run in (first, second)
+    ]
+    if graders[0] != graders[1]:
+        log.warning("replay: fits are left out: the runs were graded by others, policies or knobs of the judge")
     both = {
         system: [_table(run, system, ids) for run in (first, second)] for system in (OWN, POPULARITY, BEST)
     }  # of each run the rows of `ids`, in their order
     about = first.requests.join(pl.DataFrame({"request_id": ids}), on="request_id", how="right", maintain_order="right")
     members = about["member_id"].to_list()
-    lines = tuple(line for name in MEASURES if (line := _line(name, both, members, wanted.level)))
+    names = [name for name in MEASURES if name not in FITS or graders[0] == graders[1]]
+    lines = tuple(line for name in names if (line := _line(name, both, members, wanted.level)))
     chosen = next((line for line in lines if line.measure == measure), None)
     if chosen is None:
         raise BadInput(
@@ -92,7 +102,7 @@ def compare(workspace: Workspace, first: RunFolder, second: RunFolder, wanted: W
     groups = None
     if wanted.groups is not None:
         key, named = read_groups(wanted.groups)
-        groups = parity(first, second, ids, key, named, wanted.least_members)
+        groups = parity(first, second, ids, key, named, wanted.least_members, wanted.level)
     simulated = first.manifest.simulated or second.manifest.simulated
     return Diff(
         first=first.manifest.name,
@@ -107,14 +117,15 @@ def compare(workspace: Workspace, first: RunFolder, second: RunFolder, wanted: W
         learned_from=learned,
         rank_only=first.manifest.rank_only,
         simulated=simulated,
-        graded_by=first.manifest.graded_by if first.manifest.graded_by == second.manifest.graded_by else "",
+        graded_by=first.manifest.graded_by if graders[0] == graders[1] else "",
         set_apart=first.manifest.set_apart,
         least_members=wanted.least_members,
+        level=wanted.level,
         lines=lines,
         slices=slices,
         suppressed=suppressed,
         gain=wanted.gain,
-        needed=chosen.difference.requests_needed(wanted.gain * chosen.first.value) if chosen.first.value else None,
+        needed=chosen.difference.requests_needed(wanted.gain * chosen.first.value, 1 - wanted.level),
         values=found,
         no_value=no_value,
         parity=groups,
@@ -180,6 +191,22 @@ def _shared(first: RunFolder, second: RunFolder) -> tuple[list[str], int]:
             cure="ask both the same days, seed and number of requests",
         )
     return [request for request in one if request in both], len({*one, *other}) - len(both)
+
+
+def _check_outcomes(first: RunFolder, second: RunFolder, ids: list[str]) -> None:
+    """Raise BadInput where the runs know of other outcomes of a request, as of two states of the log or two windows."""
+    one, other = ((run.manifest.records, run.manifest.arguments.get("window_days")) for run in (first, second))
+    if one == other:
+        return
+    wanted = pl.col("request_id").is_in(ids) & (pl.col("gain") > 0)
+    known = [run.table("shown").filter(wanted).select("request_id", "job_id", "gain") for run in (first, second)]
+    apart = pl.concat([known[i].join(known[1 - i], on=known[0].columns, how="anti") for i in (0, 1)])
+    if len(apart):
+        raise BadInput(
+            f"{apart['request_id'].n_unique():,} requests have other outcomes in one run than in the other",
+            where=f"{first.manifest.name}, {second.manifest.name}",
+            cure="ask both again, of the same log and with the same window",
+        )
 
 
 def _table(run: RunFolder, system: str, ids: list[str]) -> pl.DataFrame:

@@ -61,7 +61,13 @@ def read_groups(path: Path) -> tuple[str, dict[str, str]]:
 
 
 def parity(
-    first: RunFolder, second: RunFolder, requests: Sequence[str], key: str, groups: Mapping[str, str], least: int
+    first: RunFolder,
+    second: RunFolder,
+    requests: Sequence[str],
+    key: str,
+    groups: Mapping[str, str],
+    least: int,
+    level: float = 0.95,
 ) -> Parity:
     """Groups of members by outcome, or groups of jobs by exposure.
 
@@ -72,6 +78,7 @@ def parity(
         key: "member_id" or "job_id".
         groups: Id -> group.
         least: Members that a group needs, or of jobs the requests at which one could be shown, in both runs.
+        level: Of intervals.
     """
     of_members = key == "member_id"
     rates = [(_outcomes if of_members else _exposures)(run, requests, groups) for run in (first, second)]
@@ -81,7 +88,7 @@ def parity(
 
     kept = [name for name in sorted(set(rates[0]) & set(rates[1])) if size(name) >= least]
     found = []
-    ratios = [_ratios({name: rate[name] for name in kept}) for rate in rates]
+    ratios = [_ratios({name: rate[name] for name in kept}, level) for rate in rates]
     for name in kept:
         (who, over, under), (_, over2, under2) = rates[0][name], rates[1][name]
         found.append(
@@ -136,7 +143,7 @@ def _exposures(run: RunFolder, requests: Sequence[str], groups: Mapping[str, str
     return found
 
 
-def _ratios(rates: Mapping[str, _Rate]) -> dict[str, tuple[float, float | None, float | None]]:
+def _ratios(rates: Mapping[str, _Rate], level: float) -> dict[str, tuple[float, float | None, float | None]]:
     """Each group's rate over the highest one, with a bootstrap interval over members."""
     values = {name: float(over.sum() / under.sum()) for name, (_, over, under) in rates.items()}
     top = max(values, key=lambda name: (values[name], name), default="")
@@ -149,7 +156,7 @@ def _ratios(rates: Mapping[str, _Rate]) -> dict[str, tuple[float, float | None, 
         of, best = drawn.get(name), drawn.get(top)
         if of is not None and best is not None and name != top:
             with np.errstate(divide="ignore", invalid="ignore"):
-                low, high = (float(end) for end in np.nanquantile(of / best, [0.025, 0.975]))
+                low, high = (float(end) for end in np.nanquantile(of / best, [(1 - level) / 2, (1 + level) / 2]))
         found[name] = (value / values[top], low, high)
     return found
 

@@ -141,6 +141,7 @@ class Diff(FrozenModel):
     graded_by: str
     set_apart: Mapping[str, int]
     least_members: int
+    level: float = Field(description="Of intervals.")
     lines: tuple[Line, ...]
     slices: tuple[Slice, ...]
     suppressed: tuple[Suppressed, ...]

@@ -170,6 +170,7 @@ def _manifest(
         "encoder": read_encoder(workspace.encoder).version,
         "text": scorer.manifest.text_version,
         "policy": asked.policy.version if asked.policy and graded_by else "",
+        "judge": json_hash(judge.model_dump(mode="json")) if judge and not asked.market else "",
     }
     ids = [one.list_id for one in requests]
     about: dict[str, Any] = {

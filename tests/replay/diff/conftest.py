@@ -28,7 +28,7 @@ MakeRun = Callable[..., RunFolder]
 def make_run(tmp_path: Path) -> MakeRun:
     """A run of n requests: `make_run("a", ndcg, members=..., slices={"surface": [...]}, shown=rows)`.
 
-    shown: dicts of request (its number), job, position, propensity, rank, view, apply.
+    shown: dicts of request (its number), job, position, propensity, rank, gain, view, apply.
     """
 
     def of(
@@ -88,7 +88,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         table = pl.DataFrame(
             [
                 (ids[one["request"]], named[ids[one["request"]]], one["job"], one["position"], one["propensity"],
-                 one["rank"], 0, one.get("view", 0), one.get("apply", 0), None, None)
+                 one["rank"], one.get("gain", 0), one.get("view", 0), one.get("apply", 0), None, None)
                 for one in shown
             ],
             {

@@ -14,6 +14,7 @@ from replay.diff.compare import Wanted, compare, gate_sentence
 from replay.diff.gate import EXIT_CODES, judge
 from replay.diff.parity import parity, read_groups
 from replay.diff.results import Diff
+from replay.report.diff_page import render
 from replay.runs.folder import RunFolder
 from tests.make import refused
 
@@ -138,6 +139,37 @@ def test_runs_of_other_requests_or_another_way_of_asking_are_refused(
     half = make_run("d", second, first_id=N // 2)
     found = say(run, half)
     assert (found.requests, found.left_out) == (N // 2, N)
+
+
+def test_runs_that_know_of_other_outcomes_are_refused(make_run: MakeRun, say: Callable[..., Diff]) -> None:
+    first, second = rising(0.1)
+    row = {"request": 3, "job": "j1", "position": 1, "propensity": None, "rank": 1}
+    chosen, not_chosen = {**row, "gain": 2}, {**row, "gain": 0}
+    run = make_run("a", first, shown=[chosen])
+    with refused(BadInput, "1 requests have other outcomes", where="a, b"):
+        say(run, make_run("b", second, shown=[not_chosen], arguments={"window_days": 1}))
+    with refused(BadInput, "other outcomes"):
+        say(run, make_run("c", second, shown=[not_chosen], records="of the next day"))
+    assert say(run, make_run("d", second, shown=[chosen], records="of the next day")).requests == N
+
+
+def test_fits_of_two_graders_are_not_held_against_each_other(make_run: MakeRun, say: Callable[..., Diff]) -> None:
+    runs = [
+        make_run(name, values, measure="good_fits@10", graded_by="judge rules", versions={"judge": name})
+        for name, values in zip("ab", rising(0.1), strict=True)
+    ]
+    with refused(BadInput, "good_fits@10", where="--measure"):
+        say(*runs, measure="good_fits@10")
+    assert say(runs[0], runs[0], measure="good_fits@10").graded_by == "judge rules"
+
+
+def test_the_confidence_is_that_of_the_page_and_of_the_needed_requests(
+    make_run: MakeRun, say: Callable[..., Diff]
+) -> None:
+    runs = [make_run(name, values) for name, values in zip("ab", rising(0.1), strict=True)]
+    usual, looser = say(*runs), say(*runs, level=0.8)
+    assert usual.needed is not None and looser.needed is not None and looser.needed < usual.needed
+    assert "Intervals are 80% over members" in render(looser) and "Intervals are 95%" in render(usual)
 
 
 def test_a_measure_that_is_not_there_names_those_that_are(make_run: MakeRun, say: Callable[..., Diff]) -> None:

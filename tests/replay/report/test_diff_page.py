@@ -61,6 +61,7 @@ def diff() -> Diff:
         graded_by="judge rubric",
         set_apart={"sent twice": 4},
         least_members=20,
+        level=0.95,
         lines=tuple(lines),
         slices=tuple(slices),
         suppressed=(Suppressed(kind="region", slices=2, requests=9),),

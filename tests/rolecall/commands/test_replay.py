@@ -40,7 +40,8 @@ def test_one_command_asks_two_and_says_which_is_better(workspace: Workspace) -> 
     names = [json.loads(line)["name"] for line in said("list", "-w", root, "--json").splitlines()]
     few = ("--least-members", "2", "--worst-slice", "-0.01")
     assert "Gate not known" in said("diff", *names, "-w", root, *few, code=21)
-    assert "Gate passed" in said("diff", names[0], names[0], "-w", root, *few)
+    assert "history" in said("diff", names[0], names[0], "-w", root, *few, code=21), "two members who agree"
+    assert "Gate passed" in said("diff", names[0], names[0], "-w", root, *few[2:])
     found = json.loads(said("diff", *names, "-w", root, "--json"))
     assert (found["first"], found["second"]) == tuple(names)
 
