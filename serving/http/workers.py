@@ -16,6 +16,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -30,12 +31,15 @@ log = logging.getLogger("rolecall")
 
 STOP_SECONDS = 30.0
 """Until a process that was told to stop is killed."""
+AGAIN_SECONDS = 5.0
+"""From the start of a process that ended to that of the one that replaces it, at least."""
 
 
 def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: str, port: int) -> None:
     """Listen with so many processes until told to stop; SIGHUP makes each look at CURRENT.
 
-    A process that ends by itself is replaced, unless it was never ready: what hinders one hinders all.
+    A process that ends by itself is replaced, and tried again while the others answer; one of the first that was never
+    ready ends all: what hinders it hinders them.
 
     Args:
         workers: Processes; cores and model threads are divided among them, where `config` does not say how many.
@@ -46,7 +50,7 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
 
     Raises:
         BadInput: The address cannot be listened on.
-        NotReady: A process ended before it was ready; it has said why.
+        NotReady: One of the first processes ended before it was ready; it has said why.
     """
     from serving.http.listening import listen
 
@@ -69,16 +73,19 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
     before[signal.SIGHUP] = signal.signal(signal.SIGHUP, look)
     try:
         while not stopped:
-            wait([of.process.sentinel for of in processes], timeout=0.5)
+            wait([of.process.sentinel for of in processes if not of.is_told], timeout=0.5)
             for of in processes:
                 of.look_late()
             for place, ended in [(i, of) for i, of in enumerate(processes) if not of.process.is_alive()]:
                 if stopped:
                     break
-                if not ended.ready.is_set():
+                if not ended.ready.is_set() and not ended.replaces:
                     raise NotReady("a process ended before it was ready", cure="see above for why")
-                log.error("worker_ended pid=%s exit=%s", ended.process.pid, ended.process.exitcode)
-                processes[place] = _Worker(service, place)
+                if not ended.is_told:
+                    ended.is_told = True
+                    log.error("worker_ended pid=%s exit=%s", ended.process.pid, ended.process.exitcode)
+                if time.monotonic() - ended.started >= AGAIN_SECONDS:
+                    processes[place] = _Worker(service, place, replaces=True)
     finally:
         for of in processes:
             of.tell(signal.SIGTERM)
@@ -108,10 +115,14 @@ class _Service:
 
 
 class _Worker:
-    """A process that serves; a fresh interpreter, since threads and models do not survive a fork."""
+    """A process that serves; a fresh interpreter, since threads and models do not survive a fork.
 
-    def __init__(self, service: _Service, place: int) -> None:
+    replaces: whether another was ready in its place; started: by `time.monotonic`; is_told: whether its end is logged.
+    """
+
+    def __init__(self, service: _Service, place: int, replaces: bool = False) -> None:
         context = multiprocessing.get_context("spawn")
+        self.replaces, self.started, self.is_told = replaces, time.monotonic(), False
         self.ready, self._has_to_look = context.Event(), False
         self.process = context.Process(target=_work, args=(service, place, self.ready), name=WORKER)
         self.process.start()
