@@ -22,7 +22,8 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 3))
 return 1
 """
 _IDS, _ERASED, _NEWS = "rolecall:event:", "rolecall:erased:", "rolecall:news"
-_LISTS, _LIST_VERSIONS, _LISTS_IN_USE = b"rolecall:lists:", "rolecall:list_versions", "rolecall:lists_in_use"
+_LISTS, _LIST_VERSIONS = b"rolecall:lists:", "rolecall:list_versions"
+_LISTS_IN_USE, _LISTS_BEFORE = "rolecall:lists_in_use", "rolecall:lists_before"
 _SLICE = 1_000
 _ID_SECONDS = ID_DAYS * 86_400
 
@@ -99,7 +100,11 @@ class RedisRows:
         pipeline.execute()
 
     def use_lists(self, version: str) -> None:
-        before = self._client.getset(_LISTS_IN_USE, version) or b""
+        now = self._client.get(_LISTS_IN_USE) or b""
+        if now != version.encode():  # used again, it leaves the one before where it is
+            self._client.set(_LISTS_BEFORE, now)
+            self._client.set(_LISTS_IN_USE, version)
+        before = self._client.get(_LISTS_BEFORE) or b""
         for other in self._client.smembers(_LIST_VERSIONS) - {version.encode(), before}:
             waiting: list[bytes] = []
             for key in self._client.scan_iter(match=_LISTS + other + b":*", count=_SLICE):

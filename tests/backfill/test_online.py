@@ -70,7 +70,9 @@ def test_a_load_that_was_broken_off_changes_nothing_and_no_answer_is_a_mixture(s
     with patient_rows(stored) as rows:
         rows.use_lists(second)
         assert rows.lists(member_ids[0])[0] == second and rows.lists(member_ids[0])[1], "the one before is kept"
+        rows.use_lists(second)
         rows.use_lists(third)
+        assert rows.lists(member_ids[0])[1], "also where one is used again"
         rows.use_lists(first)
         assert rows.lists(member_ids[0]) == (first, None), "older ones are gone"
 
