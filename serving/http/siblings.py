@@ -91,4 +91,7 @@ def _asked(path: Path) -> bytes:
         parts = list[bytes]()
         while part := asking.recv(1 << 16):
             parts.append(part)
-    return b"".join(parts)
+    text = b"".join(parts)
+    if not text.endswith(b"\n"):
+        raise ConnectionAbortedError(0, "it ended in the middle of a line")
+    return text

@@ -65,3 +65,12 @@ def test_one_that_replaces_another_takes_its_place(tmp_path: Path) -> None:
     Siblings(tmp_path, 0).tell(after.text)
     found = samples(Siblings(tmp_path, 1).text(Metrics().text()))
     assert found["rolecall_unshown_total", frozenset({("process", "0")})] == 7
+
+
+def test_one_that_ends_in_the_middle_of_a_number_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = Metrics()
+    other.requests.labels("/v1/search", "200").inc(1_234)
+    Siblings(tmp_path, 1).tell(lambda: other.text().partition(b"1234.0")[0] + b"12")
+    found = samples(Siblings(tmp_path, 0).text(Metrics().text()))
+    assert {dict(labels)["process"] for _, labels in found} == {"0"}
+    assert "in the middle of a line" in caplog.text
