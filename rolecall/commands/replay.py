@@ -161,6 +161,7 @@ def _asked(
     """Which requests, and how."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from beam_jobs.flags import check_runner
     from history.requests import Which
     from policy import load_policy
     from replay.runs.run import Asked
@@ -187,7 +188,7 @@ def _asked(
         policy=load_policy(policy_file or params.label.policy),
         market=market if (market / "truth").is_dir() else None,
         name=name,
-        options=PipelineOptions(context.args),
+        options=PipelineOptions(check_runner(context.args)),
     )
 
 

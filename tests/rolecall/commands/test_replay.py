@@ -54,6 +54,8 @@ def test_what_does_not_fit_is_refused(workspace: Workspace) -> None:
         said("run", "-w", root, "--from", "2026-03-02", "--to", "2026-03-01")
     with refused(BadInput, "2 runs", where="--name"):
         said("run", "-w", root, "--system", "served", "--system", "bm25", "--name", "x")
+    with refused(BadInput, "--windw"):
+        said("run", "-w", root, "--windw", "3")
     with refused(BadInput, "nothing"):
         said("diff", "nothing", "more", "-w", root)
 
