@@ -42,7 +42,8 @@ def rows(document: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], tuple[Fi
     if "action_name" in of:
         yield _of_event(of)
         return
-    hits: list[Any] = next((of[name] for name in HITS if isinstance(of.get(name), list)), [])
+    found: Any = next((of[name] for name in HITS if of.get(name) not in (None, "")), [])
+    hits: list[Any] = found if isinstance(found, list) else [found]  # one alone; what is no id is set aside as a row
     own = _own(of.get("query_attributes"))
     beside = own if isinstance(own, list) and len(own) == len(hits) else [{}] * len(hits)
     query = str(of.get("user_query") or "")

@@ -79,6 +79,15 @@ def test_a_dump_of_an_index_and_the_older_name_of_hits_are_read(tmp_path: Path) 
     assert isinstance(one, Event) and (one.job_id, one.action) == ("j7", "impression")
 
 
+def test_one_hit_without_a_list_is_an_impression_and_what_is_no_id_is_set_aside(tmp_path: Path) -> None:
+    alone = QUERY | {"query_response_object_ids": "j7"}
+    none = QUERY | {"query_id": "q2", "query_response_object_ids": {"hits": 3}}
+    write(tmp_path, "ubi_queries.ndjson", alone, none, QUERY | {"query_response_object_ids": []})
+    one, aside = read(tmp_path)
+    assert isinstance(one, Event) and (one.job_id, one.position) == ("j7", 1)
+    assert isinstance(aside, Reject)
+
+
 def test_what_is_done_with_no_job_is_set_aside_with_its_reason_and_not_lost(tmp_path: Path) -> None:
     write(tmp_path, "ubi_events.ndjson", CLICK, {"action_name": "login", "query_id": "q1", "timestamp": "2026-02-01"})
     kept, aside = read(tmp_path)
