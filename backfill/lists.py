@@ -24,6 +24,7 @@ from backfill.product import Maker
 from backfill.versions import Plan, finished_parts, read_manifest
 from contracts.activity import Activity
 from contracts.arrow import TIME
+from contracts.bundle import read_manifest as read_bundle
 from contracts.erased import ErasedMembers
 from contracts.errors import BadInput, NotReady, NotWritten
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT
@@ -32,6 +33,7 @@ from contracts.time.as_of import newest_rows
 from contracts.versions import content_hash, json_hash, require_current, staged_file
 from contracts.workspace import Workspace
 from feature_repo.online import MemberRow, OnlineMembers
+from retrieval.index.manifest import read_index_manifest
 from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
 from serving.config import CacheConfig, ServeConfig
@@ -107,17 +109,22 @@ class Lists:
 
         Raises:
             NotReady: There is no bundle or index.
+            BundleMismatch, IndexMismatch: One of them was altered, or is of another format.
             BadInput: There is no such surface, or it does not ask for a member.
         """
         bundle, index = self._config.folders(workspace)
         surfaces = self._asked(workspace)
         return {
             "format": FORMAT,
-            "bundle": bundle.name,
-            "index": index.name,
+            "bundle": read_bundle(bundle).version,
+            "index": read_index_manifest(index).version,
             "rules": find_rules(workspace, self._config.rules).version,
             "surfaces": {name: json_hash(surface.model_dump(mode="json")) for name, surface in surfaces.items()},
             "trials": json_hash(self._config.trials.model_dump(mode="json")),
+            "arms": [
+                [read_bundle(of_arm).version, read_index_manifest(its_index).version]
+                for of_arm, its_index in self._config.trials.folders
+            ],
             "k": self._k,
         }
 
@@ -128,7 +135,11 @@ class Lists:
         return sorted(member for member in known[MEMBER_KEY].to_list() if member not in erased)
 
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
-        """Loads the bundle and the index that the plan names."""
+        """Loads the bundle and the index that the plan names.
+
+        Raises:
+            NotReady: What else decides a list is another now than when it was planned.
+        """
         bundle, index = workspace.bundles / plan.inputs["bundle"], workspace.indexes / plan.inputs["index"]
         config = self._config.model_copy(
             update={
@@ -145,6 +156,10 @@ class Lists:
                 served[arm.name] = load_servable(workspace, of_arm, members=cast(OnlineMembers, members))
         rules = find_rules(workspace, config.rules)
         unclicked = read_unclicked(workspace, rules.enabled, plan.time, until=plan.time)
+        pinned = Lists(config, self._surfaces, self._k).inputs(workspace)
+        if changed := [name for name, value in pinned.items() if plan.inputs.get(name) != value]:
+            what = f"{', '.join(changed)} changed since version {plan.version} was planned"
+            raise NotReady(what, where=str(self.folder(workspace)), cure="run again, which begins a new version")
         answerer = Answerer(rules, unclicked, Metrics(), math.inf, trials=config.trials, at=plan.time)
         surfaces, k, erased = self._asked(workspace), self._k, ErasedMembers(workspace)
 

@@ -46,6 +46,7 @@ def load_online(workspace: Workspace, per_second: float = PER_SECOND) -> tuple[s
         BadInput: The rate is none.
         OtherWriter: Another load is at work.
         NotAFeatureRepo: The workspace has no online store.
+        StoreDown: It does not answer, or takes nothing; it uses what it used before.
     """
     if not per_second > 0:
         raise BadInput(f"{per_second:g} members a second", where="per_second", cure="a number above 0")

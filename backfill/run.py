@@ -32,6 +32,7 @@ from backfill.versions import (
     prune,
     read_manifest,
     read_plan,
+    require_version,
     switch,
     unfinished,
     versions,
@@ -193,9 +194,11 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
         A line a problem; empty where there is none.
 
     Raises:
-        NotReady: The version is unfinished.
+        BadInput: There is no such version.
+        NotReady: It is unfinished.
         NotWritten: As on a full disk.
     """
+    require_version(product.folder(workspace), version)
     folder = product.folder(workspace) / version
     manifest = read_manifest(folder)
     if problems := list(damage(folder, manifest)):
@@ -204,8 +207,7 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
     keys = product.keys(workspace, plan.time)
     if not plan.keys - ErasedMembers(workspace).since(plan.time) <= len(keys) <= plan.keys:
         problems.append(f"{plan.keys:,} keys were planned, the workspace has {len(keys):,} as of then")
-    if product.inputs(workspace) != dict(plan.inputs):
-        names = [name for name, value in product.inputs(workspace).items() if plan.inputs.get(name) != value]
+    if names := [name for name, value in product.inputs(workspace).items() if plan.inputs.get(name) != value]:
         return [*problems, f"not made again, since another is in use now: {', '.join(names)}"]
     drawn = random.Random(version).sample(keys, min(sample, len(keys)))
     make = product.open(workspace, plan, None)

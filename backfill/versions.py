@@ -211,6 +211,13 @@ def damage(version: Path, manifest: Manifest) -> Iterator[str]:
         yield f"{name}: no part of this version"
 
 
+def require_version(folder: Path, version: str) -> None:
+    """Raise BadInput where there is no version of a name, finished or not."""
+    if not (folder / version / PLAN).is_file():
+        known = ", ".join(path.name for path in versions(folder) if is_finished(path)) or "there is none"
+        raise BadInput(f"no version {version!r}", where=str(folder), cure=f"one of {known}")
+
+
 def switch(folder: Path, version: str) -> Manifest:
     """Make a finished version the one in use, at once: a reader has the old one or this one.
 
@@ -221,9 +228,7 @@ def switch(folder: Path, version: str) -> Manifest:
         OtherWriter: Somebody switches at this moment.
         NotWritten: As on a full disk; the old version is still in use.
     """
-    if not (folder / version / PLAN).is_file():
-        known = ", ".join(path.name for path in versions(folder) if is_finished(path)) or "there is none"
-        raise BadInput(f"no version {version!r}", where=str(folder), cure=f"one of {known}")
+    require_version(folder, version)
     with locked(folder / SWITCHING, f"switch to {version}"):
         manifest = read_manifest(folder / version)
         finished_parts(folder / version)

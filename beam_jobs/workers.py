@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 
-from contracts.errors import WorkspaceNotSeen
+from contracts.errors import NotWritten, WorkspaceNotSeen
 from contracts.machine import cores
 from contracts.workspace import Workspace
 
@@ -46,10 +46,19 @@ class Mark(NamedTuple):
 
 @contextmanager
 def marked(workspace: Workspace) -> Iterator[Mark]:
-    """The mark of one run, as long as the block lasts."""
-    workspace.root.mkdir(parents=True, exist_ok=True)
+    """The mark of one run, as long as the block lasts.
+
+    Raises:
+        NotWritten: The workspace takes no file, as on a full disk or without leave to write.
+    """
     mark = Mark(workspace.root / f".run-{uuid.uuid4().hex}")
-    mark.path.touch()
+    try:
+        workspace.root.mkdir(parents=True, exist_ok=True)
+        mark.path.touch()
+    except OSError as error:
+        what = f"no run can begin here: {error.strerror}"
+        cure = "make room, or give leave to write, then run again"
+        raise NotWritten(what, where=str(workspace.root), cure=cure) from error
     try:
         yield mark
     finally:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from contracts.errors import OtherWriter
+from contracts.errors import NotWritten, OtherWriter
 
 
 @contextmanager
@@ -24,9 +24,14 @@ def locked(path: Path, doing: str) -> Iterator[None]:
 
     Raises:
         OtherWriter: Somebody else holds it; the error names who, where and since when.
+        NotWritten: Its folder takes no file, as on a full disk or without leave to write.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        what = f"no lock for {doing}: {error.strerror}"
+        raise NotWritten(what, where=str(path), cure="make room, or give leave to write, then run again") from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

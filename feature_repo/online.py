@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY
+from contracts.validation import first_line
 from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
-from feature_repo.guard import STATES, Guard, State
+from feature_repo.guard import STATES, Guard, State, StoreDown
 from feature_repo.pushed import PushedRows
 from feature_repo.rows import Pushed, Rows
 from feature_repo.store import CONFIG, check_service, open_store
@@ -166,7 +167,7 @@ class OnlineMembers:
 def erase_online(workspace: Workspace, member_ids: Sequence[str]) -> None:
     """Take members' rows, and what services told each other of them, out of the online store, where there is one.
 
-    Raises what `open_store` raises, and what the store raises.
+    Raises what `patient_rows` raises.
     """
     if not (workspace.feature_repo / CONFIG).is_file():
         return
@@ -177,10 +178,17 @@ def erase_online(workspace: Workspace, member_ids: Sequence[str]) -> None:
 
 @contextmanager
 def patient_rows(workspace: Workspace) -> Iterator[Rows]:
-    """The rows of a workspace's online store for a command, for whom no request waits. Raises as `open_store`."""
+    """The rows of a workspace's online store for a command, for whom no request waits.
+
+    Raises as `open_store`, and:
+        StoreDown: It does not answer, or takes nothing.
+    """
     rows = _rows(open_store(workspace), StoreConfig(read_seconds=_PATIENT, write_seconds=_PATIENT))
     try:
         yield rows
+    except rows.failures as error:
+        cure = "see whether it runs and has room, then run again"
+        raise StoreDown(first_line(error), where=str(workspace.feature_repo / CONFIG), cure=cure) from error
     finally:
         rows.close()
 

@@ -35,9 +35,11 @@ class RedisRows:
 
     def __init__(self, store: FeatureStore, config: StoreConfig) -> None:
         from feast.infra.online_stores.helpers import compute_versioned_name
+        from redis.exceptions import RedisError
 
         from feature_repo.redis_store import KeepNewerRedisOnlineStore
 
+        self.failures: tuple[type[Exception], ...] = (RedisError,)
         feast = store.config
         self._project, self._version = feast.project, feast.entity_key_serialization_version
         self._names = {view: compute_versioned_name(store.get_feature_view(view)) for view in READ}

@@ -37,6 +37,8 @@ class Rows(Protocol):
 
     writers: int
     """Threads on which writing pays."""
+    failures: tuple[type[Exception], ...]
+    """What its methods raise where the store is down, full or broken."""
 
     def read(self, member_ids: Sequence[str]) -> list[dict[str, str]]:
         """Feature -> value of each member, of `READ`; without what the store lacks."""

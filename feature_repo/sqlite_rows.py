@@ -39,6 +39,7 @@ class SqliteRows:
     """A connection a thread, so that no thread waits for another's statement."""
 
     writers = 1  # SQLite has one writer at a time anyway
+    failures: tuple[type[Exception], ...] = (sqlite3.Error,)
 
     def __init__(self, store: FeatureStore, config: StoreConfig) -> None:
         from feast.infra.online_stores.helpers import compute_table_id

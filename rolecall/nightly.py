@@ -227,8 +227,10 @@ class Night:
                 end="export",
                 runner=self._asked.runner,
             )
-        except RolecallError as error:
+        except Exception as error:
             set_current(self._workspace.bundles, before)
+            if not isinstance(error, RolecallError):
+                raise
             what = f"trained since {reason}, and bundle {before} stays: {error.what}"
             raise type(error)(what, where=error.where, cure=error.cure) from error
         return f"since {reason}: bundle {before} -> {self._workspace.bundle.name}"

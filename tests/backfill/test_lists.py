@@ -232,6 +232,18 @@ def test_a_run_goes_on_only_with_what_is_of_its_time(copied: Workspace, product:
     assert plan_of(copied, product).time >= now, "a day later another night's lists are wanted"
 
 
+def test_a_run_makes_what_was_planned_or_nothing(copied: Workspace, product: Lists, tmp_path: Path):
+    bundle, index = tmp_path / "latest", tmp_path / "newest"
+    shutil.copytree(copied.bundle, bundle)
+    shutil.copytree(copied.index, index)
+    plan = plan_of(copied, Lists(ServeConfig(bundle=bundle, index=index), k=5))
+    assert plan.inputs["bundle"] == copied.bundle.name and plan.inputs["index"] == copied.index.name, "by content"
+    plan = plan_of(copied, product)
+    copied.rules.write_text("rules: []\n")
+    with refused(NotReady, "rules changed", plan.version, "begins a new version"):
+        product.open(copied, plan, None)
+
+
 def test_a_part_that_a_power_cut_left_empty_is_made_again(copied: Workspace, product: Lists):
     (version,) = versions(copied.root / "lists")
     before = contents(version)
@@ -286,8 +298,9 @@ def test_rollback_goes_to_the_version_before_and_old_ones_go(copied: Workspace, 
         roll_back(folder)
     third = bring(copied, product, NOW + timedelta(minutes=2), keep=2).plan.version
     assert [path.name for path in versions(folder)] == [second, third]
-    with refused(BadInput, "never", third, where=folder):
-        switch(folder, "never")
+    for asked in (lambda: switch(folder, "never"), lambda: verify(copied, product, "never")):
+        with refused(BadInput, "never", third, where=folder):
+            asked()
 
 
 def test_readers_read_one_version_and_say_it_and_no_erased_member(copied: Workspace, member_ids, tmp_path: Path):

@@ -11,6 +11,7 @@ from backfill.run import bring
 from contracts.errors import BadInput, NotReady, OtherWriter
 from contracts.lock import locked
 from contracts.workspace import Workspace
+from feature_repo.guard import StoreDown
 from feature_repo.online import erase_online, patient_rows
 from feature_repo.store import apply, materialize
 from serving.config import ServeConfig
@@ -75,6 +76,22 @@ def test_a_load_that_was_broken_off_changes_nothing_and_no_answer_is_a_mixture(s
         assert rows.lists(member_ids[0])[1], "also where one is used again"
         rows.use_lists(first)
         assert rows.lists(member_ids[0]) == (first, None), "older ones are gone"
+
+
+def test_a_store_that_goes_down_is_a_typed_error_and_uses_what_it_used(stored, member_ids, monkeypatch):
+    first, _ = load_online(stored, FAST)
+    bring(stored, Lists(ServeConfig(), k=2), NOW + timedelta(minutes=1))
+    with patient_rows(stored) as rows:
+        kind, (failure,) = type(rows), rows.failures
+    down = failure("Error 111 connecting to localhost:6379. Connection refused.")
+
+    def put_lists(*_: object) -> None:
+        raise down
+
+    monkeypatch.setattr(kind, "put_lists", put_lists)
+    with refused(StoreDown, "Connection refused", "see whether it runs", where=stored.feature_repo):
+        load_online(stored, FAST)
+    assert online_lists(stored, member_ids[0])[0] == first
 
 
 def test_a_load_keeps_to_its_rate_and_to_one_at_a_time(workspace, member_ids, monkeypatch):

@@ -5,7 +5,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import workers
 from beam_jobs.workers import Share, marked
-from contracts.errors import WorkspaceNotSeen
+from contracts.errors import NotWritten, WorkspaceNotSeen
 from contracts.workspace import Workspace
 from tests.make import refused
 
@@ -36,3 +36,9 @@ def test_a_mark_is_there_while_a_run_lasts_and_no_longer(tmp_path):
     with refused(WorkspaceNotSeen, "the same folder", where=workspace.root):
         mark.checked("element")
     assert not list(workspace.root.iterdir())
+
+
+def test_a_workspace_that_takes_no_file_is_a_typed_error(tmp_path):
+    (tmp_path / "w").write_text("a file")
+    with refused(NotWritten, "no run can begin", where=tmp_path / "w"), marked(Workspace(tmp_path / "w")):
+        raise AssertionError("it began")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from contracts.errors import OtherWriter
+from contracts.errors import NotWritten, OtherWriter
 from contracts.lock import locked
 from tests.make import refused
 
@@ -36,3 +36,9 @@ def test_the_holder_is_named_and_a_dead_one_holds_nothing(tmp_path: Path) -> Non
             raise AssertionError("both hold it")
     with locked(path, "mine"):
         pass
+
+
+def test_a_folder_that_takes_no_lock_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "w").write_text("a file")
+    with refused(NotWritten, "the work", where=tmp_path / "w"), locked(tmp_path / "w" / ".lock", "the work"):
+        raise AssertionError("it is held")
