@@ -180,7 +180,7 @@ def _progress(dealt: dict[int, list[str]], todo: Sequence[int], options: Pipelin
 
 
 def verify(workspace: Workspace, product: Product, version: str, sample: int = SAMPLE_KEYS) -> list[str]:
-    """What is wrong with a finished version: counts, hashes, keys that lack, and a sample that is made again.
+    """What is wrong with a finished version: counts, hashes, keys that lack, no row, and a sample that is made again.
 
     One in which nothing is wrong is noted as verified.
 
@@ -203,6 +203,8 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
     manifest = read_manifest(folder)
     if problems := list(damage(folder, manifest)):
         return problems
+    if not manifest.rows:
+        problems.append(f"no row for any of {manifest.plan.keys:,} keys")
     plan = manifest.plan
     keys = product.keys(workspace, plan.time)
     if not plan.keys - ErasedMembers(workspace).since(plan.time) <= len(keys) <= plan.keys:

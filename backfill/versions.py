@@ -12,6 +12,7 @@ once and read that version to the end.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ from contracts.tables import parts, reading
 from contracts.validation import typed
 from contracts.values import FrozenModel
 from contracts.versions import current, file_hash, json_hash, set_current, sync, write_text
+
+log = logging.getLogger("rolecall")
 
 PLAN, MANIFEST, VERIFIED = "plan.json", "manifest.json", "verified"
 SWITCHING = ".switching"
@@ -250,7 +253,7 @@ def roll_back(folder: Path) -> Manifest:
 
 def prune(folder: Path, keep: int) -> list[str]:
     """Remove the verified versions but the newest `keep` and the one in use, and the finished ones before it that were
-    not verified. Gives the names of those removed.
+    not verified. Gives the names of those removed; one that cannot be removed is said, and is no version any more.
     """
     now = current(folder)
     verified = [path for path in versions(folder) if is_verified(path)]
@@ -258,9 +261,12 @@ def prune(folder: Path, keep: int) -> list[str]:
     gone = [path for path in verified[: max(0, len(verified) - keep)] if path != now]
     gone += [path for path in failed if now is not None and path.name < now.name]
     for path in gone:
-        (path / MANIFEST).unlink()  # first, so that a broken removal is no version
-        shutil.rmtree(path)
-    return [path.name for path in gone]
+        try:
+            (path / MANIFEST).unlink()  # first, so that a broken removal is no version
+            shutil.rmtree(path)
+        except OSError as error:  # what was made is in use all the same
+            log.warning("%s could not be removed: %s", path, error)
+    return [path.name for path in gone if not path.exists()]
 
 
 def _is_whole(path: Path) -> bool:

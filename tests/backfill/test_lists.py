@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -216,6 +217,17 @@ def test_what_was_not_verified_or_did_not_hold_is_never_switched_to(copied: Work
     assert roll_back(folder).plan.version == first.name
 
 
+def test_lists_without_a_job_for_anybody_are_not_switched_to(copied: Workspace, product: Lists, monkeypatch):
+    folder = copied.root / "lists"
+    (first,) = versions(folder)
+    switch(folder, first.name)
+    with monkeypatch.context() as patched:
+        patched.setattr("backfill.lists._rows", lambda *_: iter(()))
+        with refused(NotVerified, "no row", where=folder):
+            bring(copied, product, NOW + timedelta(minutes=1))
+    assert current(folder) == first
+
+
 def test_a_run_goes_on_only_with_what_is_of_its_time(copied: Workspace, product: Lists):
     folder = copied.root / "lists"
     now = datetime.now(UTC).replace(microsecond=0)
@@ -287,7 +299,7 @@ def test_a_member_who_is_erased_while_lists_are_made_is_in_none_and_ends_no_nigh
     assert ids == set(member_ids[1:])
 
 
-def test_rollback_goes_to_the_version_before_and_old_ones_go(copied: Workspace, product: Lists):
+def test_rollback_goes_to_the_version_before_and_old_ones_go(copied: Workspace, product: Lists, monkeypatch):
     folder = copied.root / "lists"
     (first,) = versions(folder)
     second = bring(copied, product, NOW + timedelta(minutes=1), keep=2).plan.version
@@ -296,7 +308,16 @@ def test_rollback_goes_to_the_version_before_and_old_ones_go(copied: Workspace, 
     assert current(folder) == first
     with refused(NotReady, "no earlier version", where=folder):
         roll_back(folder)
-    third = bring(copied, product, NOW + timedelta(minutes=2), keep=2).plan.version
+
+    def held(path: Path) -> None:
+        raise OSError(16, "Device or resource busy", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("backfill.versions.shutil", SimpleNamespace(rmtree=held))
+        third = bring(copied, product, NOW + timedelta(minutes=2), keep=2).plan.version
+    assert current(folder) == folder / third, "a version that cannot be removed holds nothing up"
+    assert not is_finished(first)
+    shutil.rmtree(first)
     assert [path.name for path in versions(folder)] == [second, third]
     for asked in (lambda: switch(folder, "never"), lambda: verify(copied, product, "never")):
         with refused(BadInput, "never", third, where=folder):
