@@ -30,8 +30,19 @@ TRADES = ("nurse", "welder", "baker", "pilot", "lawyer", "farmer")
 PLACES = ("Dayton", "Boise", "Tampa")
 
 
-ONE_WORKER = ("serving", "beam_jobs", "replay", "models", "policy", "simulator", "feature_repo", "retrieval")
-"""Rooms whose tests share a market or a model that takes seconds to make: one worker makes it once. Largest first."""
+ONE_WORKER = (
+    "serving",
+    "serving/http",
+    "beam_jobs",
+    "replay",
+    "models",
+    "policy",
+    "simulator",
+    "feature_repo",
+    "retrieval",
+)
+"""Rooms whose tests share a market or a model that takes seconds to make: one worker makes it once. Largest first; the
+service's tests are two rooms, since together they take longer than half of all."""
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -61,7 +72,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _room(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).parts[0]
+    parts = item.path.relative_to(Path(__file__).parent).parts
+    return "/".join(parts[:2]) if parts[:2] == ("serving", "http") else parts[0]
 
 
 @pytest.fixture(autouse=True)
