@@ -319,7 +319,9 @@ class Engine:
         if slate is None or kept is None or slate.member_id in self._erasure:
             cure = "ask over the connection of the answer where several processes serve, or anew, without its jobs"
             raise UnknownAnswer(f"no recent answer {message.request_id!r} is kept", where="request_id", cure=cure)
-        with self._current.use() as servable:
+        name = (slate.trial or {}).get("arm", "")
+        arm = next((arm for arm in self.config.trials.arms if arm.name == name), None)
+        with self._arms.use(arm) as servable:
             answer, page, whole = next_page(servable, slate, kept, message)
         self._remember(whole)
         return answer, page

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,9 @@ from serving import arms
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
-from serving.schemas import RecommendRequest, SearchRequest
+from serving.pages import next_page
+from serving.schemas import NextRequest, RecommendRequest, SearchRequest
+from serving.servable import Servable
 from serving.trials.config import Arm, Explore, TrialsConfig
 from tests.make import refused
 
@@ -81,6 +84,25 @@ def test_members_of_the_arm_get_its_bundle_and_all_say_which(
     }
     lines = [json.loads(line) for path in (logs / "trials").glob("*.jsonl") for line in path.open()]
     assert {line["served"] for line in lines if line["arm"]} == {"/".join(versions["candidate"])}
+
+
+def test_further_pages_are_of_the_index_that_answered(
+    tried: Engine, member_ids: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+
+    def noted(servable: Servable, *given: Any) -> Any:
+        asked.append(servable.index.version)
+        return next_page(servable, *given)
+
+    monkeypatch.setattr("serving.engine.next_page", noted)
+    arms_seen = set()
+    for member in member_ids[:12]:
+        answer = tried.recommend(RecommendRequest(member_id=member, k=3))
+        page, _ = tried.next(NextRequest(request_id=answer.request_id, member_id=member, k=3))
+        assert asked.pop() == page.index_version == answer.index_version
+        arms_seen.add(answer.arm)
+    assert arms_seen == {"", "candidate"}
 
 
 def test_readiness_says_what_the_arms_are(tried: Engine, candidate: Candidate) -> None:
