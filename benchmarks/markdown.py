@@ -42,7 +42,9 @@ def with_interval(row: Mapping[str, Any]) -> str:
 
 def with_unit(row: Mapping[str, Any]) -> str:
     unit = row.get("unit") or ""
-    return number(row["value"]) + (f" {unit}" if unit not in ("", "ratio", "x", "1/s") else "")
+    return number(row["value"]) + (
+        f" {unit}" if unit not in ("", "ratio", "x", "1/s", "share", "requests", "candidates") else ""
+    )
 
 
 def number(value: float) -> str:

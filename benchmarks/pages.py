@@ -324,7 +324,7 @@ SOURCES = {
     "docs/benchmarks/embeddings.md": Source(("embeddings",), embeddings_tables),
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
-    "docs/benchmarks/serving.md": Source(("serving",), serving_tables),
+    "docs/benchmarks/serving.md": Source(("serving", "overload", "replicas"), serving_tables),
     "docs/benchmarks/replay.md": Source(("replay_scale",), as_of_tables),
     "docs/benchmarks/estimators.md": Source(("estimators", "open_bandit"), estimators_tables),
     "docs/benchmarks/intake.md": Source(("intake",), intake_tables),

@@ -1,4 +1,4 @@
-"""The tables of docs/benchmarks/serving.md and the plot of depth, from the rows of the result file `serving`."""
+"""The tables of docs/benchmarks/serving.md and the plot of depth, from `serving`, `overload` and `replicas`."""
 
 from __future__ import annotations
 
@@ -24,16 +24,45 @@ ONCE = {
     "operations_a_request": "operations a request",
     "operations_per_s": "operations a second, products alone",
 }
+OVERLOAD = {
+    "sent_per_second": "requests sent a second",
+    "goodput_share": "answers of 200 within the deadline, of the capacity",
+    "full_depth_share": "of these, with all 200 candidates ranked",
+    "mean_depth": "candidates ranked of these, in the mean",
+    "p50_ms": "median of these",
+    "p99_ms": "99th percentile of these",
+    "late_answers": "answers later than the deadline and 100 ms",
+    "refused_share": "share refused with 429",
+    "refused_in_50ms_share": "of these, within 50 ms",
+    "other_answers": "answers of any other kind",
+    "healthz_p99_ms": "99th percentile of /healthz",
+    "resident_before_mb": "memory before",
+    "resident_most_mb": "memory at most",
+    "recovery_s": "until 95% of half the capacity's requests are answered in time again",
+}
+REPLICAS = {
+    "known_at_next_request": "share of applications that the other's next answer knows",
+    "p50_known_ms": "until it has come, median",
+    "p99_known_ms": "until it has come, 99th percentile",
+    "p50_ms": "median of a request",
+    "p99_ms": "99th percentile of a request",
+    "late_answers": "share of answers after the deadline and 100 ms",
+    "degraded_answers": "share degraded",
+    "recovery_s": "from letting Redis go on until features are there again",
+    "read_ms": "one read",
+}
 DEPTH = re.compile(r"depth of ranking (\d+)$")
 
 
 def serving_tables(rows: Rows) -> dict[str, str]:
-    """Throughput by connections, the stages of a request, what is measured once, and depth."""
+    """Throughput by connections, the stages of a request, what is measured once, depth, overload, and replicas."""
     return {
         "throughput": _throughput(rows),
         "stages": stages_table(rows),
         "once": _once(rows),
         "depth": _depth(rows),
+        "overload": _overload(rows),
+        "replicas": _replicas(rows),
         "made": made_by(rows),
     }
 
@@ -69,7 +98,28 @@ def _once(rows: Rows) -> str:
     lines = [
         [row["case"], row["system"], ONCE[row["metric"]], with_unit(row)]
         for row in rows
-        if row["metric"] in ONCE and "connections" not in row["case"]
+        if row["metric"] in ONCE and "connections" not in row["case"] and "capacity" not in row["case"]
+    ]
+    return markdown_table(["case", "system", "measure", "value"], lines)
+
+
+def _overload(rows: Rows) -> str:
+    """Measures down, times of the capacity across; the capacity is in the head."""
+    capacity = {row["metric"]: row for row in rows if row["case"].startswith("capacity, ")}
+    cases = list(dict.fromkeys(row["case"] for row in rows if "times capacity" in row["case"]))
+    found = {(row["case"], row["metric"]): row for row in rows}
+    rate = with_unit(capacity["requests_per_second"]) if capacity else ""
+    head = [f"capacity: {rate} whole answers a second", *(case.partition(",")[0] for case in cases)]
+    lines = [[label, *(with_unit(found[case, metric]) for case in cases)] for metric, label in OVERLOAD.items()]
+    return markdown_table(head, lines)
+
+
+def _replicas(rows: Rows) -> str:
+    cases = ("two services, ", "Redis ")
+    lines = [
+        [row["case"], row["system"], REPLICAS[row["metric"]], with_interval(row)]
+        for row in rows
+        if row["case"].startswith(cases)
     ]
     return markdown_table(["case", "system", "measure", "value"], lines)
 

@@ -27,6 +27,8 @@ log = logging.getLogger("rolecall")
 
 ALL = "all requests"
 MINUS = "\N{MINUS SIGN}"
+_NAMED = 3
+"""Slices that the sentence names."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +154,13 @@ def sentence(line: Line, said: Said, slices: Sequence[Slice], simulated: bool, n
     else:
         sure = f"{signed(apart.value)}, between {signed(apart.low)} and {signed(apart.high)}"
     over = f"{apart.requests:,} requests of {apart.members:,} members"
-    worse = [f"{one.kind} {one.name} ({signed(one.difference.value)})" for one in slices if one.said == "worse"]
+    lost = sorted((one for one in slices if one.said == "worse"), key=lambda one: -abs(one.difference.value))
+    worse = [f"{one.kind} {one.name} ({signed(one.difference.value)})" for one in lost[:_NAMED]]
     if not slices:
         tail = "No group of requests is large enough to be judged by itself."
     elif worse:
-        tail = f"It is worse for {', '.join(worse)}."
+        most = f"{len(lost)} of {len(slices)} slices, most for " if len(lost) > _NAMED else ""
+        tail = f"It is worse for {most}{', '.join(worse)}."
     else:
         tail = f"Of {len(slices)} slices it is clearly worse for none."
     return f"{where}{names[1]} {verdict[said]} {names[0]}: {by} ({sure}; {over}). {tail}"
@@ -277,6 +281,11 @@ def gate_sentence(gate: Gate) -> str:
     if gate.says == "pass":
         return f"Gate passed: of {gate.slices} slices none can {bound}."
     if gate.says == "worse":
-        return f"Gate failed: {', '.join(gate.worse)} {bound}."
-    few = ", ".join(gate.unknown[:4]) + (f" and {len(gate.unknown) - 4} more" if len(gate.unknown) > 4 else "")
-    return f"Gate not known: that {few or 'anything'} may {bound}, cannot be ruled out; ask more requests."
+        return f"Gate failed: {_few(gate.worse)} {bound}."
+    return (
+        f"Gate not known: that {_few(gate.unknown) or 'anything'} may {bound}, cannot be ruled out; ask more requests."
+    )
+
+
+def _few(names: Sequence[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more slices" if len(names) > most else "")

@@ -111,9 +111,12 @@ def _of(rows: pl.DataFrame, reward: str, places: int, alpha: float) -> Iterator[
             adder = Adder(ESTIMATORS[name](), most=float(places))
             adder.add(lists)
             estimates.append(adder.result(alpha))
-        difference = _place_difference(log, estimates, alpha) if name == "iips" else _difference(log, alpha)
+        difference = _difference(log, alpha) if name == "snips" else _own_difference(name, log, estimates, alpha)
         base = estimates[0].value
-        known = np.isfinite([difference.low, difference.high, base]).all() and base > 0
+        known = difference.verdict.says != "do not use" and base > 0
+        known = (
+            known and bool(np.isfinite([difference.low, difference.high]).all()) and difference.high > difference.low
+        )
         yield Value(
             estimator=name,
             assumes=ESTIMATORS[name].assumes,
@@ -123,24 +126,23 @@ def _of(rows: pl.DataFrame, reward: str, places: int, alpha: float) -> Iterator[
             first=_estimated(estimates[0]),
             second=_estimated(estimates[1]),
             difference=_estimated(difference),
-            needed=requests_needed(difference, GAIN * base, alpha)
-            if known and difference.high > difference.low
-            else None,
+            needed=requests_needed(difference, GAIN * base, alpha) if known else None,
         )
 
 
 def _difference(log: _Log, alpha: float) -> Estimate:
+    """The difference with the control variate of least variance, which normalises as `snips` does."""
     adder = DifferenceAdder()
     adder.add(log.second, log.first)
     return adder.result(alpha)
 
 
-def _place_difference(log: _Log, estimates: Sequence[Estimate], alpha: float) -> Estimate:
-    """The difference of two `iips`, request by request, so that what both have in common cancels."""
+def _own_difference(name: str, log: _Log, estimates: Sequence[Estimate], alpha: float) -> Estimate:
+    """The difference of an estimator's two means, request by request, so that what both have in common cancels."""
     worse = max(estimates, key=lambda one: one.verdict.rank)
     if worse.verdict.refuses:
         return worse
-    estimator = ESTIMATORS["iips"]()
+    estimator = ESTIMATORS[name]()
     apart = estimator.columns(log.second) - estimator.columns(log.first)
     apart[:, 1] = 1.0
     value, low, high = resampled(bucket_sums(log.first.members, apart), estimator.value, alpha, 0)

@@ -71,6 +71,19 @@ def test_a_slice_that_loses_is_named_and_fails_the_gate_though_all_together_win(
     assert EXIT_CODES[found.gate.says] == 20 and "occupation nursing" in gate_sentence(found.gate)
 
 
+def test_of_many_slices_that_lose_the_sentence_counts_all_and_names_the_worst(
+    make_run: MakeRun, say: Callable[..., Diff]
+) -> None:
+    first, second = rising(-0.1)
+    kind = np.arange(N) % 5
+    second = second - 0.02 * kind
+    slices = {"occupation": [f"work{one}" for one in kind.tolist()]}
+    found = say(make_run("a", first, slices=slices), make_run("b", second, slices=slices), worst_slice=-0.01)
+    tail = found.sentence.partition("It is worse for ")[2]
+    assert tail.startswith("5 of 5 slices, most for occupation work4") and tail.count("occupation") == 3
+    assert found.gate is not None and "and 2 more slices lose" in gate_sentence(found.gate)
+
+
 def test_a_gate_that_too_few_requests_can_answer_says_that_it_does_not_know(
     make_run: MakeRun, say: Callable[..., Diff]
 ) -> None:

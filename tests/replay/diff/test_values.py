@@ -70,6 +70,8 @@ def test_values_and_their_difference_are_those_of_the_market(
     assert whole.difference.low is not None and whole.difference.high is not None
     assert whole.difference.low < truth < whole.difference.high
     assert whole.second.value == pytest.approx(WORTH[:2].sum(), rel=0.15)
+    assert whole.first.value is not None and whole.second.value is not None
+    assert whole.difference.value == pytest.approx(whole.second.value - whole.first.value)
     assert agreement(found)["view", 1] == "more"
 
 

@@ -136,8 +136,8 @@ def test_what_people_typed_is_text_and_no_markup(diff: Diff) -> None:
 
 def test_fewer_poor_fits_are_shown_as_better_and_age_as_neither(diff: Diff) -> None:
     rows = {re.sub("<.*?>", "", row.split("</th>")[0]): row for row in render(diff).split("<tr")}
-    assert 'class="up"' in next(row for row in rows.values() if "poor_fits@10</th>" in row)
-    aged = next(row for row in rows.values() if "age@10</th>" in row)
+    assert 'class="up"' in next(row for row in rows.values() if "poor_fits@10<small>" in row)
+    aged = next(row for row in rows.values() if "age@10<small>" in row)
     assert 'class="up"' not in aged and 'class="down"' not in aged
 
 
