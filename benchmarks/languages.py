@@ -29,8 +29,8 @@ from contracts.machine import cores
 from contracts.records import Job, Member
 from contracts.text.verbalizer import Verbalizer
 from models.encoder.export import PooledEncoder, export_encoder
-from models.encoder.unpack import unpack
 from models.layers.backbone import Backbone
+from models.packaged.unpack import unpack
 from replay.measures import mean_estimates
 from retrieval.encoder import TextEncoder
 from retrieval.engines.hits import top_k

