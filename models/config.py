@@ -13,7 +13,7 @@ from contracts.encoder import Prompts
 from contracts.examples import PAIR_FEATURES
 from contracts.text.parts import PartWeights
 from contracts.values import FrozenModel
-from models.registry import TEACHERS
+from models.registry import DEFAULT_TEACHERS, TEACHERS
 
 MODEL_FORMAT = 3
 """Part of every model's version: raise it with any change to what the models compute."""
@@ -171,9 +171,14 @@ class StudentConfig(FrozenModel):
         description="What learns; with the head (and the match table) alone, a base's item tokens stay as they are.",
     )
     distil: tuple[TeacherName, ...] = Field(
-        default_factory=TEACHERS.names,
-        description="The teachers, all that are installed where none is named; a task that several answer is learned "
-        "from the last, one that none answers from its labels.",
+        DEFAULT_TEACHERS,
+        description="The teachers; those of `teachers` where none is named. A task that none answers is learned from "
+        "its labels.",
+    )
+    mix: Mapping[str, Mapping[str, Annotated[float, Field(ge=0)]]] = Field(
+        {},
+        description="Task to teacher to weight: shares of their logits in a task that several teachers answer; equal "
+        "where the task is not named.",
     )
     relevance_epochs: int = Field(0, ge=0, description="Epochs with relevance alone, before the other tasks join.")
     align: float = Field(

@@ -12,6 +12,9 @@ TEACHERS: Registry[Any] = Registry(
 )
 """Classes of `models.teachers.base.Teacher` in the order in which they are trained: one may start from earlier ones."""
 
+DEFAULT_TEACHERS = ("policy", "click")
+"""Those that are on where the knob `teachers` names none; the others wait to be named."""
+
 
 def teacher_config(name: str) -> Any:
     """The pydantic class of a teacher's knobs, section `<name>_teacher` of the parameters."""

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, Self, cast, get_args
 
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource
@@ -23,8 +23,8 @@ from contracts.plugins import load_plugin
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
 from contracts.versions import write_text
-from models.config import EncoderConfig, ExportConfig, StudentConfig
-from models.registry import TEACHERS, teacher_config
+from models.config import EncoderConfig, ExportConfig, StudentConfig, TeacherName
+from models.registry import DEFAULT_TEACHERS, TEACHERS, teacher_config
 from policy.judges.base import JudgeConfig
 from policy.judges.registry import JUDGES
 from replay.config import ServedConfig
@@ -77,6 +77,12 @@ class Params(FrozenModel):
         description="Hugging Face folder of the encoder for retrieval, teachers and student, where a section names "
         "none of its own; the embedded MiniLM where null.",
     )
+    teachers: tuple[TeacherName, ...] = Field(
+        DEFAULT_TEACHERS,
+        min_length=1,
+        description="The teachers that are on: each is a stage of the recipe, and the student is distilled from it. "
+        "Another that is registered is trained by `rolecall train NAME` alone, and nothing waits for it.",
+    )
     simulate: Simulate = Simulate()
     ingest: IngestConfig = IngestConfig()
     verbalize: VerbalizeConfig = VerbalizeConfig()
@@ -91,6 +97,12 @@ class Params(FrozenModel):
     rules: Rules = Rules()
     replay: Replay = Replay()
     serve: ServeConfig = ServeConfig()
+
+    @model_validator(mode="after")
+    def _distils_what_is_on(self) -> Self:
+        if off := [name for name in self.student.distil if name not in self.teachers]:
+            raise ValueError(f"student.distil names {', '.join(off)}: not of teachers ({', '.join(self.teachers)})")
+        return self
 
     def as_yaml(self) -> str:
         return to_yaml(self.model_dump(mode="json"))
@@ -140,7 +152,7 @@ def load_params(path: Path | None = None) -> Params:
     for plugin in plugins if isinstance(plugins, list) else ():
         load_plugin(str(plugin), source.parent if source else Path())  # it may add the section of a teacher
     _check_variables()
-    content = _with_backbone(_merged(file, _Environment()()))
+    content = _with_teachers(_with_backbone(_merged(file, _Environment()())))
     try:
         return params_model().model_validate(content)
     except ValidationError as error:
@@ -158,6 +170,14 @@ def _with_backbone(content: dict[str, Any]) -> dict[str, Any]:
         if isinstance(own, dict) and "backbone" in getattr(field.annotation, "model_fields", {}):
             found[name] = {"backbone": content["backbone"]} | {k: v for k, v in own.items() if k != "backbone" or v}
     return found
+
+
+def _with_teachers(content: dict[str, Any]) -> dict[str, Any]:
+    """The knobs with a student that is distilled from the teachers that are on, unless it names some of them."""
+    student = content.get("student", {})
+    if "teachers" not in content or not isinstance(student, dict):
+        return content
+    return content | {"student": {"distil": content["teachers"]} | student}
 
 
 def write_shares(path: Path | None, shares: Mapping[str, Mapping[str, float]]) -> Path:

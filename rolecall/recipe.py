@@ -20,7 +20,7 @@ from pathlib import Path
 from contracts.documents import to_yaml
 from contracts.errors import BadInput, NotReady, RolecallError
 from contracts.workspace import RAW, Workspace
-from models.registry import TEACHERS, teacher_config
+from models.registry import DEFAULT_TEACHERS, TEACHERS, teacher_config
 from rolecall.costs import read_costs, write_costs
 from rolecall.interrupt import OF_RUN
 from rolecall.params import Params
@@ -68,8 +68,10 @@ class Stage:
     grows: bool = False
 
 
-def stages() -> tuple[Stage, ...]:
-    """All stages in order, with one for each teacher that is registered by now."""
+def stages(teachers: Sequence[str] = DEFAULT_TEACHERS) -> tuple[Stage, ...]:
+    """All stages in order, with one for each teacher that is on, trained as `TEACHERS` orders them."""
+    teachers = [name for name in TEACHERS.names() if name in teachers]
+    taught = (*_below("teachers", teachers), *_below("scores", teachers))
     return (
         Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
         Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
@@ -107,18 +109,18 @@ def stages() -> tuple[Stage, ...]:
             ("examples", "features/member_text", "features/job_text", "features/member_activity"),
             ("training",),
         ),
-        *_teacher_stages(),
+        *_teacher_stages(teachers),
         Stage(
             "student",
             "train student",
-            ("training", *_of_teachers("teachers"), *_of_teachers("scores")),
+            ("training", *taught),
             ("student",),
-            ("backbone", "student"),
+            ("backbone", "teachers", "student"),
         ),
         Stage(
             "export",
             "export",
-            ("student", "training", "records", "grades", *_of_teachers("teachers")),
+            ("student", "training", "records", "grades", *_below("teachers", teachers)),
             ("bundles",),
             ("export",),
             metrics=("metrics/export.json",),
@@ -144,8 +146,7 @@ def stages() -> tuple[Stage, ...]:
             "replay",
             (
                 *("bundles", "indexes", "items", "records", "features", "training", "grades"),
-                *_of_teachers("teachers"),
-                *_of_teachers("scores"),
+                *taught,
             ),
             ("replay", "report.html"),
             ("replay", "label.judge"),
@@ -155,13 +156,12 @@ def stages() -> tuple[Stage, ...]:
     )
 
 
-def _of_teachers(folder: str) -> tuple[str, ...]:
-    return tuple(f"{folder}/{name}" for name in TEACHERS.names())
+def _below(folder: str, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{folder}/{name}" for name in names)
 
 
-def _teacher_stages() -> tuple[Stage, ...]:
+def _teacher_stages(names: Sequence[str]) -> tuple[Stage, ...]:
     """One a teacher; it may start from those before it."""
-    names = TEACHERS.names()
     return tuple(
         Stage(
             f"{name}_teacher",
@@ -213,7 +213,7 @@ def run_recipe(
 
     simulates = data is None and is_simulated(workspace) is not False
     source = data or (workspace.root / RAW if simulates else own_source(workspace))
-    to_run = [stage for stage in stages() if simulates or stage.name != "simulate"]
+    to_run = [stage for stage in stages(knobs.teachers) if simulates or stage.name != "simulate"]
     names = [stage.name for stage in to_run]
     for name in (start, end):
         if name is not None and name not in names:
@@ -260,9 +260,9 @@ def run_recipe(
     log.info("%s", possible_share(results))
 
 
-def as_dvc() -> str:
-    """The recipe as the text of a `dvc.yaml` over the demo workspace."""
-    document = {stage.name: _dvc_stage(stage) for stage in stages()}
+def as_dvc(teachers: Sequence[str] = DEFAULT_TEACHERS) -> str:
+    """The recipe with the teachers that are on as the text of a `dvc.yaml` over the demo workspace."""
+    document = {stage.name: _dvc_stage(stage) for stage in stages(teachers)}
     head = "# Printed by `rolecall recipe`; a test holds the two together. Edit rolecall/recipe.py, not this file.\n"
     return head + to_yaml({"stages": document})
 

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from contracts.errors import NotReady, TrainingFailed
+from contracts.errors import BadInput, NotReady, TrainingFailed
 from contracts.tasks import TASKS
 from contracts.text.work import Vocabulary, read_vocabulary
 from contracts.versions import file_hash, json_hash, set_current
@@ -75,7 +75,7 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         log.info("student: version %s is up to date", version)
         set_current(workspace.student, version)
         return out
-    tasks, scores, teachers = _tasks(stores, rows)
+    tasks, scores, teachers = _tasks(stores, rows, config.mix)
     about = {
         "tasks": tasks,
         "config": config.model_dump(mode="json"),
@@ -284,24 +284,40 @@ def _batches(rows: Rows, lists: list[np.ndarray], config: StudentConfig, epoch: 
         yield ListBatch(rows, [rng.permutation(lists[i])[: config.list_size] for i in chosen], epoch)
 
 
-def _tasks(stores: Mapping[str, Path], rows: Rows) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
+def _tasks(
+    stores: Mapping[str, Path], rows: Rows, mix: Mapping[str, Mapping[str, float]]
+) -> tuple[tuple[str, ...], np.ndarray, dict[str, str]]:
     """The tasks that teachers answer or labels tell, the teachers' logits (n, tasks) float32 of all n rows, and the
-    teacher of each task that has one.
+    teacher of each task that has one, or all of them joined by "+".
 
-    A logit is NaN where a pair was not scored or no teacher answers the task.
+    A logit is NaN where a pair was not scored or no teacher answers the task; of several teachers it is their weighted
+    mean. Raises BadInput where `mix` names a task or a teacher that does not answer it, or leaves none with a weight.
     """
     needed = scored_rows(rows)
-    by_task: dict[str, np.ndarray] = {}
-    teachers: dict[str, str] = {}
+    of_teachers: dict[str, dict[str, np.ndarray]] = {}
     for name, path in stores.items():
         answered, logits = read_scores(path, rows, needed)
-        by_task |= dict(zip(answered, logits.T, strict=True))
-        teachers |= dict.fromkeys(answered, name)
+        for task, column in zip(answered, logits.T, strict=True):
+            of_teachers.setdefault(task, {})[name] = column
+    by_task: dict[str, np.ndarray] = {}
+    teachers: dict[str, str] = {}
+    for task in {**dict.fromkeys(mix), **of_teachers}:
+        columns = of_teachers.get(task, {})
+        weights = mix.get(task, dict.fromkeys(columns, 1.0))
+        if unknown := [name for name in weights if name not in columns]:
+            what = f"{task}: {', '.join(unknown)} does not answer it" if columns else f"no teacher answers {task!r}"
+            raise BadInput(what, where="student.mix", cure=f"name of {', '.join(of_teachers)} and their teachers")
+        shares = {name: weight / sum(weights.values()) for name, weight in weights.items() if weight}
+        if not shares:
+            raise BadInput(f"{task}: no teacher has a weight", where="student.mix", cure="give one a weight above 0")
+        mixed = [share * columns[name] for name, share in shares.items()]
+        by_task[task] = np.asarray(np.sum(mixed, axis=0), np.float32)
+        teachers[task] = "+".join(shares)
     labels = masked_targets(rows, rows.tasks)[rows.of_splits("train")]
     learned = told_apart(rows.tasks, labels)
     tasks = tuple(task for task in TASKS if task in by_task or task in learned)
-    unknown = np.full(len(rows), np.nan, np.float32)
-    return tasks, np.stack([by_task.get(task, unknown) for task in tasks], axis=1), teachers
+    nothing = np.full(len(rows), np.nan, np.float32)
+    return tasks, np.stack([by_task.get(task, nothing) for task in tasks], axis=1), teachers
 
 
 def _version(

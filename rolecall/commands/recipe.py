@@ -82,7 +82,7 @@ def print_recipe(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
         from rolecall.recipe import as_dvc
 
-        typer.echo(as_dvc(), nl=False)
+        typer.echo(as_dvc(params_of(context).teachers), nl=False)
 
 
 @recipe.command("diff")

@@ -16,12 +16,12 @@ from contracts.plugins import load_plugin
 from contracts.workspace import Workspace
 from models.config import StudentConfig, TeacherConfig
 from models.registry import TEACHERS
-from models.student.distil import load_student, train_student
+from models.student.distil import _tasks, load_student, train_student
 from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import train_teacher
 from models.training.rows import read_rows
 from rolecall.params import load_params
-from rolecall.recipe import stages
+from rolecall.recipe import as_dvc, stages
 from tests.make import refused
 
 TOY = '''
@@ -84,14 +84,65 @@ def test_scores_of_a_teacher_from_outside_reach_the_students_training(toy: str, 
     assert "ndcg@10_by_toy_teacher" in metrics and "policy" not in metrics
 
 
-def test_a_plugin_has_a_section_a_stage_and_a_place_in_the_default_of_distil(toy: str, tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(f"plugins: [{toy}]\ntoy_teacher: {{slope: 3.0}}\n")
+def test_a_plugin_that_is_on_has_a_section_a_stage_and_a_place_in_the_default_of_distil(
+    toy: str, tmp_path: Path
+) -> None:
+    text = f"plugins: [{toy}]\ntoy_teacher: {{slope: 3.0}}\n"
+    (tmp_path / "params.yaml").write_text(text + "teachers: [policy, click, toy]\n")
     knobs = load_params(tmp_path / "params.yaml")
     assert knobs.teacher("toy").slope == 3.0 and knobs.teacher("policy") == TeacherConfig()
     assert knobs.student.distil == ("policy", "click", "toy")
-    stage = next(stage for stage in stages() if stage.name == "toy_teacher")
+    stage = next(stage for stage in stages(knobs.teachers) if stage.name == "toy_teacher")
     assert stage.command == "train toy --or-none" and stage.writes == ("teachers/toy", "scores/toy")
-    assert "scores/toy" in next(stage for stage in stages() if stage.name == "student").reads
+    assert "scores/toy" in next(stage for stage in stages(knobs.teachers) if stage.name == "student").reads
+    (tmp_path / "params.yaml").write_text(text)
+    knobs = load_params(tmp_path / "params.yaml")
+    assert knobs.teacher("toy").slope == 3.0 and knobs.student.distil == ("policy", "click")
+    assert "toy" not in as_dvc(knobs.teachers)
+
+
+def test_a_teacher_that_is_off_is_not_distilled_from(toy: str, tmp_path: Path) -> None:
+    for text in ("student: {distil: [policy, toy]}", "teachers: [policy]\nstudent: {distil: [click]}"):
+        (tmp_path / "params.yaml").write_text(f"plugins: [{toy}]\n{text}\n")
+        with refused(BadInput, "student.distil", "teachers"):
+            load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("teachers: [policy, astrology]\n")
+    with refused(BadInput, "astrology", "policy, click"):
+        load_params(tmp_path / "params.yaml")
+
+
+def test_a_task_of_several_teachers_is_mixed_by_the_stated_weights_and_one_that_is_replaced_runs_its_branch_alone(
+    toy: str, market: Workspace, tiny: Path
+) -> None:
+    load_plugin(toy)
+    train_teacher(market, "policy", TeacherConfig(backbone=tiny, epochs=1, frozen_layers=0, match=False))
+    train_teacher(market, "toy", TEACHERS.get("toy").Config())
+    rows, names = read_rows(market.training), ("policy", "toy")
+
+    def mixed(mix: dict[str, dict[str, float]]) -> np.ndarray:
+        return _tasks({name: current_scores(market, name) for name in names}, rows, mix)[1][:, 0]
+
+    chosen = rows.of_splits("test")
+    policy, other = (read_scores(current_scores(market, name), rows, chosen)[1][:, 0] for name in names)
+    for mix, expected in (
+        ({}, (policy + other) / 2),
+        ({"relevance": {"policy": 3, "toy": 1}}, 0.75 * policy + 0.25 * other),
+        ({"relevance": {"policy": 2, "toy": 0}}, policy),
+    ):
+        np.testing.assert_allclose(mixed(mix)[chosen], expected[chosen], rtol=1e-5)
+    for wrong, word in ((({"view": {"toy": 1}}), "view"), ({"relevance": {"click": 1}}, "click")):
+        with refused(BadInput, word, "student.mix"):
+            mixed(wrong)
+    with refused(BadInput, "no teacher has a weight"):
+        mixed({"relevance": {"toy": 0}})
+
+    knobs: dict[str, Any] = {"backbone": tiny, "frozen_layers": 0, "epochs": 1, "distil": names, "item_tokens": 1}
+    first, policy_file = train_student(market, StudentConfig(**knobs)), current_scores(market, "policy")
+    train_teacher(market, "toy", TEACHERS.get("toy").Config(slope=3.0))
+    second = train_student(market, StudentConfig(**knobs))
+    before, after = (load_student(folder)[1]["teachers"] for folder in (first, second))
+    assert first != second and current_scores(market, "policy") == policy_file
+    assert before["policy"] == after["policy"] and before["toy"] != after["toy"]
 
 
 def test_a_teacher_that_nobody_registered_is_refused(market: Workspace) -> None:
