@@ -73,6 +73,11 @@ class VerbalizeConfig(FrozenModel):
         description="Where events lie before the first record of their member or job, take that record as known by "
         "then; a job not before it was posted.",
     )
+    form: Path | None = Field(
+        None,
+        description="File of the form of all texts (fields, their order and budgets), such as `rolecall text trial` "
+        "wrote; the built-in form where null. Another form is another text version.",
+    )
 
 
 class EmbedFlags(FrozenModel):

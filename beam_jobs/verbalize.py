@@ -44,8 +44,9 @@ from contracts.progress import Progress
 from contracts.reading.pay import all_yearly
 from contracts.records import Job, Member
 from contracts.tables import parts, read_table, write_part
+from contracts.text.fitted import keep_verbalizer, open_verbalizer
+from contracts.text.form import TextForm, read_form
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
-from contracts.versions import write_text
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -80,7 +81,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     """Bring the text features of a workspace up to its records. Raises NotReady where there are no jobs."""
     workspace, config, options = read_flags("verbalize", __doc__, VerbalizeConfig, argv)
     started = time.monotonic()
-    verbalizer = Verbalizer(fitted_percentiles(workspace))
+    verbalizer = fitted_verbalizer(workspace, None if config.form is None else read_form(config.form))
     name, now = run_id(), datetime.now(UTC)
     chunks: list[PendingRows] = []
     counts: dict[str, Counts] = {}
@@ -101,17 +102,22 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     return finish("verbalize", f"text version {verbalizer.version}", counts, started)
 
 
-def fitted_percentiles(workspace: Workspace) -> Percentiles:
-    """The workspace's break points; fitted on its jobs and written where it has none yet."""
-    path = workspace.percentiles
-    if path.is_file():
-        stored = path.read_bytes()
-        if b"currency" in stored:  # else they were fitted across currencies
-            return Percentiles.model_validate_json(stored)
+def fitted_verbalizer(workspace: Workspace, form: TextForm | None = None) -> Verbalizer:
+    """The workspace's verbaliser in a form, with its break points; these are fitted on its jobs where it has none yet.
+
+    It is kept in the workspace.
+    """
+    verbalizer = Verbalizer(_percentiles(workspace), form)
+    if not workspace.percentiles.is_file() or open_verbalizer(workspace).version != verbalizer.version:
+        keep_verbalizer(workspace, verbalizer)
+    return verbalizer
+
+
+def _percentiles(workspace: Workspace) -> Percentiles:
+    if workspace.percentiles.is_file() and b"currency" in workspace.percentiles.read_bytes():
+        return open_verbalizer(workspace).percentiles  # without a currency they were fitted across currencies
     ingested(workspace, "jobs")
-    fitted = Percentiles.fit_pay(_yearly_amounts(workspace.records / "jobs"))
-    write_text(path, fitted.model_dump_json())
-    return fitted
+    return Percentiles.fit_pay(_yearly_amounts(workspace.records / "jobs"))
 
 
 def _yearly_amounts(jobs: Path) -> dict[str, list[float]]:

@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def measure_verbalize(workspace: Workspace, repeats: int) -> list[dict]:
     """Rows of the result for `verbalize`, over all records of the workspace."""
-    verbalizer = Verbalizer(verbalize.fitted_percentiles(workspace))
+    verbalizer = verbalize.fitted_verbalizer(workspace)
     argv = ["--workspace", str(workspace.root)]
     size = sum(read_table(workspace.records / table, ["id"]).num_rows for table in VIEWS)
     loop, beam, again = [], [], []

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from contracts.records import Workplace
-from contracts.text.verbalizer import MEMBER_BUDGET, Percentiles, limit_tokens
+from contracts.text.form import MEMBER_BUDGET
+from contracts.text.verbalizer import Percentiles, limit_tokens
 
 _WISHED_PLACES = re.compile(r"(?:^|, )in (.+)$")
 _CUT = re.compile(r"(?:^|, )in$|,$")

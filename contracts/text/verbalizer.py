@@ -23,35 +23,13 @@ from pydantic import BaseModel, ConfigDict
 from contracts.cleaning import clean_text
 from contracts.records import Education, Job, Member, Position
 from contracts.text.adverts.sections import told_of_work
+from contracts.text.form import MEMBER_BUDGET, TextForm
 from contracts.text.sentences import sentences
+from contracts.text.words import words
 
 TEXT_FORMAT = 6
 """To be raised with any change that alters one byte of a stored text: text and vectors are then made again."""
 
-MEMBER_BUDGET: Mapping[str, int] = {
-    "headline": 16,
-    "seniority": 2,
-    "location": 8,
-    "wants": 24,
-    "workplace": 4,
-    "pay": 4,
-    "skills": 40,
-    "worked": 60,
-    "education": 16,
-    "summary": 48,
-}
-JOB_BUDGET: Mapping[str, int] = {
-    "title": 16,
-    "company": 8,
-    "location": 8,
-    "workplace": 2,
-    "employment": 3,
-    "seniority": 2,
-    "industry": 6,
-    "pay": 6,
-    "skills": 40,
-    "description": 480,
-}
 SNIPPET_BUDGET = 16
 READ_WHOLE = 400
 """Characters of a description up to which it is read as it is: an encoder of 128 tokens reads all of it."""
@@ -151,22 +129,23 @@ class Percentiles(BaseModel):
 
 
 class Verbalizer:
-    """Turns records into text with a workspace's percentile break points."""
+    """Turns records into text with a workspace's percentile break points, in its form."""
 
-    def __init__(self, percentiles: Percentiles | None = None) -> None:
-        self.percentiles = percentiles or Percentiles()
-        self.version = f"{TEXT_FORMAT}-{self.percentiles.digest}"
-        """The text version: the format and the break points. Bundles, indexes and feature rows carry it."""
+    def __init__(self, percentiles: Percentiles | None = None, form: TextForm | None = None) -> None:
+        self.percentiles, self.form = percentiles or Percentiles(), form or TextForm()
+        self.version = "-".join(filter(None, (str(TEXT_FORMAT), self.percentiles.digest, self.form.digest)))
+        """The text version: the format, the break points and a form that was chosen. Bundles, indexes and feature rows
+        carry it."""
 
     def member(self, member: Member) -> str:
-        """The text of a member: "headline: ... | location: ... | ...", each field within MEMBER_BUDGET.
+        """The text of a member: "headline: ... | location: ... | ...", each field within the form's budget.
 
         Of a member without a headline the summary begins as one, and goes on behind.
         """
         wish = member.preferences
         headline = member.headline or limit_tokens(next(iter(sentences(member.summary)), ""), MEMBER_BUDGET["headline"])
         return _join(
-            MEMBER_BUDGET,
+            self.form.member,
             headline=headline,
             seniority=member.seniority or "",
             location=member.location,
@@ -180,10 +159,10 @@ class Verbalizer:
         )
 
     def job(self, job: Job) -> str:
-        """The text of a job, each field within JOB_BUDGET; of a long description what tells of the work."""
+        """The text of a job, each field within the form's budget; of a long description what tells of the work."""
         low, high = (self.percentiles.pay_tag(job.currency, amount) for amount in job.yearly_pay)
         return _join(
-            JOB_BUDGET,
+            self.form.job,
             title=job_title(job),
             company=job.company,
             location=job.location,
@@ -193,8 +172,28 @@ class Verbalizer:
             industry=job.industry,
             pay=f"{low} to {high}" if low and high and low != high else low or high,
             skills=_list(job.skills),
-            description=job.description if len(job.description) <= READ_WHOLE else told_of_work(job.description),
+            description=self._description(job.description),
         )
+
+    def _description(self, description: str) -> str:
+        if self.form.telling:
+            return most_telling_first(description, self.form.telling)
+        return description if len(description) <= READ_WHOLE else told_of_work(description)
+
+
+def most_telling_first(description: str, telling: Mapping[str, float]) -> str:
+    """The sentences of a description, those with the most telling words first: the mean weight of a sentence's words.
+
+    Args:
+        description: Of a job.
+        telling: Word -> weight (`TextForm.telling`); other words weigh 0.
+    """
+
+    def weight(sentence: str) -> float:
+        said = words(sentence)
+        return sum(telling.get(word, 0.0) for word in said) / max(1, len(said))
+
+    return " ".join(sorted(sentences(description), key=weight, reverse=True))
 
 
 def job_title(job: Job) -> str:
@@ -251,7 +250,8 @@ def content_hash(text: str, version: str = "") -> str:
 
 
 def _join(budgets: Mapping[str, int], **fields: str) -> str:
-    return " | ".join(f"{name}: {limit_tokens(text, budgets[name])}" for name, text in fields.items() if text)
+    kept = ((name, limit_tokens(fields[name], budget)) for name, budget in budgets.items())
+    return " | ".join(f"{name}: {text}" for name, text in kept if text)
 
 
 def _list(items: Iterable[str], *more: str, separator: str = ", ") -> str:

@@ -27,7 +27,8 @@ from contracts.records import (
     Preferences,
     Reason,
 )
-from contracts.text.verbalizer import JOB_BUDGET, MEMBER_BUDGET, Percentiles, Verbalizer, limit_tokens
+from contracts.text.form import JOB_BUDGET, MEMBER_BUDGET
+from contracts.text.verbalizer import Percentiles, Verbalizer, limit_tokens
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
 TEXT = st.text(max_size=40)
