@@ -108,8 +108,7 @@ def fitted_verbalizer(workspace: Workspace, form: TextForm | None = None) -> Ver
     It is kept in the workspace.
     """
     verbalizer = Verbalizer(_percentiles(workspace), form)
-    if not workspace.percentiles.is_file() or open_verbalizer(workspace).version != verbalizer.version:
-        keep_verbalizer(workspace, verbalizer)
+    keep_verbalizer(workspace, verbalizer)
     return verbalizer
 
 

@@ -50,6 +50,11 @@ class Workspace:
         return self.root / "percentiles.json"
 
     @property
+    def text_trial(self) -> Path:
+        """What `rolecall text trial` found: `trial.json`, and a file for each form of texts that it tried."""
+        return self.root / "text_trial"
+
+    @property
     def features(self) -> Path:
         """One folder a view of `contracts.features.VIEWS`: what Feast's offline store reads."""
         return self.root / "features"

@@ -28,6 +28,7 @@ from rolecall.commands import (
     replay,
     rules,
     serve,
+    text,
     train,
 )
 from rolecall.console import show_progress
@@ -92,6 +93,7 @@ app.add_typer(rules.rules, name="rules")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(golden.golden, name="golden")
 app.add_typer(keys.keys, name="keys")
+app.add_typer(text.text, name="text")
 
 
 def main() -> None:

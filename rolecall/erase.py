@@ -45,6 +45,7 @@ REMAINS: Mapping[str, str] = {
     "report.html": "figures of many members; until the next `rolecall replay`",
     "summary.json": "as report.html",
     "replay_runs": "means of many members in summary.json; until the next `rolecall replay run`",
+    "text_trial": "figures of many members; until the next `rolecall text trial`",
     "skills.json": "how many members list a skill; until the next `rolecall ingest`",
     "percentiles.json": "places of values among all members'; until the next `rolecall verbalize`",
 }

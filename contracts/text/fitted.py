@@ -38,8 +38,10 @@ def open_verbalizer(workspace: Workspace) -> Verbalizer:
 
 
 def keep_verbalizer(workspace: Workspace, verbalizer: Verbalizer) -> None:
-    """Write what `open_verbalizer` reads."""
+    """Write what `open_verbalizer` reads, where it is not there already."""
     content = verbalizer.percentiles.model_dump(mode="json")
     if verbalizer.form.digest:
         content |= {_FORM: verbalizer.form.model_dump(mode="json")}
-    write_text(workspace.percentiles, json.dumps(content))
+    text = json.dumps(content, separators=(",", ":"))
+    if not workspace.percentiles.is_file() or workspace.percentiles.read_text("utf-8") != text:
+        write_text(workspace.percentiles, text)

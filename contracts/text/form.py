@@ -51,9 +51,9 @@ class TextForm(FrozenModel):
         member: Holds all of `FACTS`, with their own budgets. A summary comes last: what a member writes there could
             else be read as one of those fields.
         job: Begins with the title, of its own budget, from which vectors of titles are made.
-        telling: Word (`contracts.text.words`) -> how far a sentence that has it moves a teacher (`models.teachers.telling`). A job's
-            description is then its sentences with the most telling words first; where empty, those that tell of the
-            work come first and boilerplate is left out.
+        telling: Word (`contracts.text.words`) -> how far a sentence that has it moves a teacher
+            (`models.text_trial.telling`). A job's description is then its sentences with the most telling words first;
+            where empty, those that tell of the work come first and boilerplate is left out.
     """
 
     member: Mapping[str, int] = Field(default_factory=lambda: dict(MEMBER_BUDGET))
