@@ -32,6 +32,11 @@ class ByteCache(Generic[V]):
         self._values: OrderedDict[bytes, V] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __contains__(self, key: bytes) -> bool:
+        """Whether a key is kept; it does not count as a look-up."""
+        with self._lock:
+            return key in self._values
+
     def get(self, key: bytes) -> V | None:
         """The value of a key; None where it is not kept."""
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +11,8 @@ import numpy as np
 
 from contracts.bundle import Manifest
 from ranking.byte_cache import ByteCache, text_key
-from ranking.scorer import BundleScorer, ScoredIndex
+from ranking.scorer import ALONE, BundleScorer, ScoredIndex
 from retrieval.onnx_session import Opener, open_session
-
-ALONE = ("int8_static", "float32")
-"""Precisions of a bundle whose scores of a candidate are the same bits whichever others are scored with it."""
 
 
 class KeptScores(NamedTuple):
@@ -69,18 +68,29 @@ class CachingScorer(BundleScorer):
         read = super().prefix
         return self._caches.prefixes.get_or_make(self._key(request_text), lambda: _fixed(read(request_text)))
 
+    def prefix_ahead(self, request_text: str) -> Callable[[], np.ndarray]:
+        if self._key(request_text) in self._caches.scores:  # then it may never be asked for
+            return partial(self.prefix, request_text)
+        return super().prefix_ahead(request_text)
+
     def scores(
-        self, request_text: str, index: ScoredIndex, rows: np.ndarray, match: np.ndarray | None = None
+        self,
+        request_text: str,
+        index: ScoredIndex,
+        rows: np.ndarray,
+        match: np.ndarray | None = None,
+        prefix: Callable[[], np.ndarray] | None = None,
     ) -> np.ndarray:
         if self.manifest.precision not in ALONE or not self._caches.scores.most:
-            return super().scores(request_text, index, rows, match)
+            return super().scores(request_text, index, rows, match, prefix)
         key, lineage = self._key(request_text), index.lineage
         bins = np.zeros((len(rows), 0), np.uint8) if match is None else match
         logits = np.empty((len(rows), len(self.tasks)), np.float32)
         known = _known(self._caches.scores.get(key), lineage, rows, bins, logits)
         if not known.all():
             new = np.flatnonzero(~known)
-            logits[new] = super().scores(request_text, index, rows[new], None if match is None else match[new])
+            bins_of_new = None if match is None else match[new]
+            logits[new] = super().scores(request_text, index, rows[new], bins_of_new, prefix)
             order = np.argsort(rows)
             kept = KeptScores(lineage, _fixed(rows[order]), _fixed(bins[order]), _fixed(logits[order]))
             self._caches.scores.put(key, kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -189,6 +189,7 @@ def rank(
     top: int,
     titles: RequestTitles | None = None,
     objective: Objective | None = None,
+    prefix: Callable[[], np.ndarray] | None = None,
 ) -> Ranked:
     """The first candidates by an objective, the others after them in the order of retrieval.
 
@@ -203,12 +204,13 @@ def rank(
         top: How many of the candidates the student scores.
         titles: Of `ranking.match.encode_titles`, for a bundle that reads a match; None where no title is known.
         objective: Of `ranking.objective.objective_of`; None: the bundle's own for the request's surface.
+        prefix: Of the scorer's `prefix_ahead` for the request's text; None: it is read here.
     """
     manifest = scorer.manifest
     objective = objective or manifest.objective(request.surface)
     rows = candidates.rows[:top]
     match = bins_read(index, scorer, request, rows, titles)
-    logits = scorer.scores(request.request_text, index, rows, match)
+    logits = scorer.scores(request.request_text, index, rows, match, prefix)
     if not np.isfinite(logits).all():
         raise NotFinite(
             f"bundle {manifest.version} scored {int((~np.isfinite(logits)).any(1).sum())} jobs as no number"

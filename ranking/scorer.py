@@ -5,7 +5,8 @@ Source of the shape: MixLM (arXiv 2512.07846), item tokens made offline and a pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -13,15 +14,22 @@ import numpy as np
 
 from contracts.bundle import Manifest, read_manifest
 from contracts.errors import ShapeMismatch
+from contracts.machine import cores
 from contracts.match import COMPARISONS
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
 from contracts.text.work import WorkReader
 from retrieval.encoder import batches_by_length
+from retrieval.engines.side_by_side import ahead, at_once, spare
+from retrieval.engines.vectors import blocks
 from retrieval.onnx_session import Opener, open_session
 
 BATCH_TOKENS = 4_096
 SCORED_AT_ONCE = 1_024
 """Candidates a call of the graph; more are scored in turns, so that memory is bounded."""
+SHARED_FROM = 50
+"""Candidates that are worth a call of their own: a candidate costs the same from there on."""
+ALONE = ("int8_static", "float32")
+"""Precisions of a bundle whose scores of a candidate are the same bits whichever others are scored with it."""
 
 
 class ScoredIndex(Protocol):
@@ -39,7 +47,8 @@ class BundleScorer:
     def __init__(
         self, folder: Path, threads: int | None = None, manifest: Manifest | None = None, opened: Opener = open_session
     ) -> None:
-        """folder: a bundle. threads: cores that one call may use; None: all.
+        """folder: a bundle. threads: cores that one call of a graph may use; where it leaves others, and scores are the
+        same bits for it, candidates are scored in several calls at once; None: all.
 
         manifest: of graphs that are not a bundle yet; None: the folder's own, verified with every file's hash.
         opened: what runs the graphs, ONNX Runtime unless another is measured.
@@ -51,17 +60,30 @@ class BundleScorer:
         self._tokenizer = open_tokenizer(folder, self.manifest.max_prefix_tokens)
         self._prefix = opened(folder / "prefix.onnx", threads)
         self._score = opened(folder / "score.onnx", threads)
+        self._leaves_cores = threads is not None and threads < cores()
 
     def prefix(self, request_text: str) -> np.ndarray:
         """(L, 2, A, len, D) float32 keys and values of a request's text (`contracts.text.verbalizer.request_text`)."""
         ids, mask = pad([self._tokenizer.encode(request_text).ids])
         return self._prefix.run(["prefix_kv"], {"input_ids": ids, "attention_mask": mask})[0]
 
+    def prefix_ahead(self, request_text: str) -> Callable[[], np.ndarray]:
+        """`prefix`, begun on a core that nothing needs before it is asked for; the function gives it, once."""
+        return ahead(partial(self.prefix, request_text))
+
     def scores(
-        self, request_text: str, index: ScoredIndex, rows: np.ndarray, match: np.ndarray | None = None
+        self,
+        request_text: str,
+        index: ScoredIndex,
+        rows: np.ndarray,
+        match: np.ndarray | None = None,
+        prefix: Callable[[], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """(n, tasks) float32 `logits` of (n,) rows of an index for the text of a request. Raises what `logits` does."""
-        return self.logits(self.prefix(request_text), index.items(rows), match)
+        """(n, tasks) float32 `logits` of (n,) rows of an index for the text of a request. Raises what `logits` does.
+
+        prefix: of `prefix_ahead` for the same text; None: it is read here.
+        """
+        return self.logits((prefix or partial(self.prefix, request_text))(), index.items(rows), match)
 
     def logits(self, prefix_kv: np.ndarray, items: np.ndarray, match: np.ndarray | None = None) -> np.ndarray:
         """(n, tasks) float32; row i depends on the prefix, items[i] and match[i] alone.
@@ -81,17 +103,25 @@ class BundleScorer:
         inputs: dict[str, np.ndarray] = {"items": np.asarray(items, np.float32)}
         if self.manifest.match_version:
             inputs["match"] = _bins(match, len(items))
-        found = [np.zeros((0, len(self.tasks)), np.float32)]
-        for start in range(0, len(items), SCORED_AT_ONCE):
-            part = slice(start, start + SCORED_AT_ONCE)
-            size = len(inputs["items"][part])
-            # A single row is multiplied in another order, and its last bit may differ: it is scored twice.
-            batch = {
-                name: np.repeat(values[part], 2, 0) if size == 1 else values[part] for name, values in inputs.items()
-            }
-            batch = {name: np.ascontiguousarray(values) for name, values in batch.items()}
-            found.append(self._score.run(["logits"], {"prefix_kv": prefix_kv, **batch})[0][:size])
-        return np.concatenate(found)
+        logits = np.empty((len(items), len(self.tasks)), np.float32)
+
+        def score(share: slice) -> None:
+            for part in blocks(share, SCORED_AT_ONCE):
+                size = part.stop - part.start
+                # A single row is multiplied in another order, and its last bit may differ: it is scored twice.
+                batch = {
+                    name: np.repeat(values[part], 2, 0) if size == 1 else values[part]
+                    for name, values in inputs.items()
+                }
+                batch = {name: np.ascontiguousarray(values) for name, values in batch.items()}
+                logits[part] = self._score.run(["logits"], {"prefix_kv": prefix_kv, **batch})[0][:size]
+
+        if self._leaves_cores and self.manifest.precision in ALONE:
+            share = -(-len(items) // max(1, min(1 + spare(), len(items) // SHARED_FROM)))
+            at_once([partial(score, part) for part in blocks(slice(0, len(items)), max(1, share))])
+        else:
+            score(slice(0, len(items)))
+        return logits
 
 
 def _bins(match: np.ndarray | None, n: int) -> np.ndarray:

@@ -8,14 +8,17 @@ knows a folder and nothing of workspaces. Parts of like length share a batch, so
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from contracts.encoder import Side, read_encoder
 from contracts.errors import NotReady, UnreadableFile
+from contracts.machine import cores
 from contracts.text.parts import KINDS, PartWeights, parts_of
 from contracts.text.token_ids import open_tokenizer, pad, token_ids
+from retrieval.engines.side_by_side import at_once
 from retrieval.onnx_session import Opener, open_session
 
 BATCH_TOKENS = 4_096
@@ -33,7 +36,7 @@ class TextEncoder:
         Args:
             folder: `encoder.onnx` (input_ids, attention_mask int64 (n, len) -> vectors (n, dim) float32),
                 `tokenizer.json`, `encoder.json` (`EncoderManifest`) and, where that names one, a head.
-            threads: Cores that one call may use. None: all.
+            threads: Cores that one call may use; where some are left, unlike texts are read at once. None: all.
             opened: Opens the graph.
 
         Raises:
@@ -47,6 +50,7 @@ class TextEncoder:
         self.head = _read_head(folder / manifest.head, self.dim) if manifest.head else None
         self._tokenizer = open_tokenizer(folder, self.max_tokens)
         self._session = opened(folder / "encoder.onnx", threads)
+        self._leaves_cores = threads is not None and threads < cores()
 
     def encode(self, texts: Sequence[str], side: Side) -> np.ndarray:
         """(n, dim) float32 unit vectors, row i of texts[i]; an empty text has a vector too. Any n, 0 included.
@@ -67,9 +71,17 @@ class TextEncoder:
         prompt = self.prompts.of(side)
         vectors = np.zeros((len(texts), self.dim), np.float32)
         tokens = token_ids(self._tokenizer, [prompt + text for text in texts] if prompt else texts)
-        for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS):
+
+        def read(chosen: np.ndarray) -> None:
             ids, mask = pad([tokens[i] for i in chosen])
             vectors[chosen] = self._session.run(["vectors"], {"input_ids": ids, "attention_mask": mask})[0]
+
+        batches = [partial(read, chosen) for chosen in batches_by_length([len(ids) for ids in tokens], BATCH_TOKENS)]
+        if self._leaves_cores:
+            at_once(batches)
+        else:
+            for batch in batches:
+                batch()
         return vectors
 
     def by_kind(self, texts: Sequence[str], weights: PartWeights, side: Side) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -25,6 +26,7 @@ from ranking.objective import Wish
 from ranking.popular import NO_CANDIDATES, popular_candidates
 from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
+from retrieval.engines.side_by_side import ahead
 from retrieval.filters.commute import point_of
 from retrieval.filters.facets import FacetValue, check_facets, facet_counts
 from retrieval.filters.filters import Filter
@@ -192,11 +194,12 @@ class Answerer:
         now = self.at or datetime.now(UTC)
         reading = reading_of(index, message, now, stages)
         request = jobs_request(servable, message, reading, row or MemberRow(known=False), self.unclicked, now)
+        top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
+        prefix = servable.scorer.prefix_ahead(request.request_text) if top and request.request_text else None
         vector, titles = _encoded(servable, request, stages)
         found = self._candidates(servable, surface, message, request, reading, vector, stages)
         candidates, request, reading = found
-        top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
-        ranked = _ranked(servable, request, vector, titles, candidates, top, objective, stages)
+        ranked = _ranked(servable, request, vector, titles, candidates, top, objective, prefix, stages)
         return LookedUp(row, request, reading, candidates, ranked)
 
     def _candidates(
@@ -259,8 +262,8 @@ def _encoded(servable: Servable, request: Request, stages: Stages) -> tuple[np.n
     encoder, match_version = servable.encoder, servable.manifest.match_version
 
     def encode() -> Encoded:
-        titles = encode_titles(encoder, request) if match_version else None
-        return encoder.encode([request.request_text], "request")[0], titles
+        titles = ahead(lambda: encode_titles(encoder, request) if match_version else None)
+        return encoder.encode([request.request_text], "request")[0], titles()
 
     def encoded() -> tuple[np.ndarray | None, RequestTitles | None]:
         return servable.caches.vectors.get_or_make(encoding_key((encoder.version, match_version), request), encode)
@@ -276,6 +279,7 @@ def _ranked(
     candidates: Candidates,
     top: int,
     objective: Objective,
+    prefix: Callable[[], np.ndarray] | None,
     stages: Stages,
 ) -> Ranked:
     """The candidates by the objective; in that of retrieval without a text or without the student."""
@@ -286,7 +290,7 @@ def _ranked(
         return as_retrieved(candidates)
     return stages.run(
         "student",
-        lambda: rank(servable.index, servable.scorer, request, candidates, vector, top, titles, objective),
+        lambda: rank(servable.index, servable.scorer, request, candidates, vector, top, titles, objective, prefix),
         instead=lambda: as_retrieved(candidates),
     )
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from contracts.machine import cores
 from contracts.values import FrozenModel
 from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
@@ -15,6 +16,10 @@ from serving.event_log_config import LogConfig
 from serving.limits import FencesConfig, LimitsConfig
 from serving.tracing import Telemetry
 from serving.trials.config import TrialsConfig
+
+CALLS_AT_ONCE = 4
+"""Calls of models that a request has for cores that nothing else needs: its text and titles are read for retrieval
+while the student reads it, and candidates are scored in parts."""
 
 
 class ConsoleConfig(FrozenModel):
@@ -52,7 +57,11 @@ class ServeConfig(FrozenModel):
     index: Path | None = Field(None, description="Folder of an index; none: the workspace's current one.")
     rules: Path | None = Field(None, description="File of rules; none: the workspace's own, else the built-in ones.")
     deadline: float = Field(1.0, description="Seconds after a request's arrival past which no further stage begins.")
-    threads: int | None = Field(None, ge=1, description="Cores that one model call may use; none: all.")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="Cores that one model call may use; none: a quarter, since a request makes several at once.",
+    )
     providers: tuple[str, ...] | None = Field(
         None,
         description="ONNX Runtime providers of the models, first tried first; none: a GPU's if there is one.",
@@ -74,6 +83,16 @@ class ServeConfig(FrozenModel):
 
     console: ConsoleConfig = ConsoleConfig()
 
+    @property
+    def call_threads(self) -> int:
+        """Cores that one model call may use."""
+        return self.threads or threads_of(cores())
+
     def folders(self, workspace: Workspace) -> tuple[Path, Path]:
         """The bundle and the index to serve from. Raises NotReady where the workspace has none yet."""
         return self.bundle or workspace.bundle, self.index or workspace.index
+
+
+def threads_of(own: int) -> int:
+    """Cores that one model call may use where the process has so many of its own."""
+    return max(1, own // CALLS_AT_ONCE)

@@ -78,7 +78,7 @@ def load_servable(
     caches = former.caches if former else Caches(config.cache)
     scorer = same.scorer if same else None
     if scorer is None:
-        scorer = CachingScorer(folders[0], config.threads, opened=opened, caches=caches.of_scorer)
+        scorer = CachingScorer(folders[0], config.call_threads, opened=opened, caches=caches.of_scorer)
     manifest = scorer.manifest
     if manifest.text_version != verbalizer.version:
         raise BundleMismatch(
@@ -91,12 +91,12 @@ def load_servable(
         log.warning("no_canaries", bundle=manifest.version)  # of an export before there were any
     encoder = former.encoder if former else None
     if encoder is None or encoder.version != read_encoder(workspace.encoder).version:
-        encoder = TextEncoder(workspace.encoder, config.threads, opened)
+        encoder = TextEncoder(workspace.encoder, config.call_threads, opened)
     # The cheap check comes before the slow loading.
     check_index(read_index_manifest(folders[1]), manifest, encoder)
     item_encoder = None
     if config.changes:
-        item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.threads, manifest, opened)
+        item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.call_threads, manifest, opened)
     service = manifest.feature_service, manifest.version
     own = members is None and same is None
     if members is None:

@@ -15,6 +15,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from contracts.errors import NotReady
+from retrieval.engines.side_by_side import one_core
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.admit import Lanes
@@ -37,6 +38,13 @@ class ContextPool(ThreadPoolExecutor):
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         context = copy_context()
         return super().submit(lambda: context.run(fn, *args, **kwargs))
+
+
+class RankingPool(ContextPool):
+    """Such threads whose work takes a core each."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return super().submit(one_core()(fn), *args, **kwargs)
 
 
 def give_way() -> None:
@@ -62,7 +70,7 @@ class ServiceState:
     ) -> None:
         self._promise, self.config, self._siblings = promise, config, siblings
         self.lanes = lanes = Lanes(config, workers)
-        self._pool = ContextPool(lanes.threads, thread_name_prefix="request", initializer=give_way)
+        self._pool = RankingPool(lanes.threads, thread_name_prefix="request", initializer=give_way)
         self._events_pool = ContextPool(lanes.event_threads, thread_name_prefix="events")
 
     def engine(self) -> Engine:

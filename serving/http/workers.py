@@ -24,7 +24,7 @@ from pathlib import Path
 from contracts.errors import NotReady, RolecallError
 from contracts.machine import cores
 from contracts.workspace import Workspace
-from serving.config import ServeConfig
+from serving.config import ServeConfig, threads_of
 from serving.http.listening import WORKER
 
 log = logging.getLogger("rolecall")
@@ -54,10 +54,11 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
     """
     from serving.http.listening import listen
 
-    config = config.model_copy(update={"threads": config.threads or max(1, cores() // workers)})
+    own = max(1, cores() // workers)
+    config = config.model_copy(update={"threads": config.threads or threads_of(own)})
     listener = listen(host, port)
     folder = tempfile.mkdtemp(prefix="rolecall-")  # nobody else's to read
-    service = _Service(workspace, config, host, listener, max(1, cores() // workers), Path(folder))
+    service = _Service(workspace, config, host, listener, own, Path(folder))
     stopped = False
 
     def stop(*_: object) -> None:
@@ -99,7 +100,8 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
 
 
 class _Service:
-    """What a process is told to serve. requests: worked on at once in each; folder: where they meet."""
+    """What a process is told to serve. cores: of each, as many requests are worked on at once; folder: where they
+    meet."""
 
     def __init__(
         self,
@@ -107,11 +109,11 @@ class _Service:
         config: ServeConfig,
         host: str,
         listener: socket.socket,
-        requests: int,
+        cores: int,
         folder: Path,
     ) -> None:
         self.workspace, self.config, self.host = workspace, config, host
-        self.listener, self.requests, self.folder = listener, requests, folder
+        self.listener, self.cores, self.folder = listener, cores, folder
 
 
 class _Worker:
@@ -146,15 +148,17 @@ class _Worker:
 def _work(service: _Service, place: int, ready: Event) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells when to stop
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does a terminal's end; the parent tells when to look
+    from retrieval.engines.side_by_side import keep_to
     from serving.http.run import serve
     from serving.http.siblings import Siblings
 
+    keep_to(service.cores)
     try:
         serve(
             service.workspace,
             service.config,
             host=service.host,
-            workers=service.requests,
+            workers=service.cores,
             listener=service.listener,
             on_ready=ready.set,
             siblings=Siblings(service.folder, place),

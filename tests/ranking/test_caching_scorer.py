@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from contracts.match import SIZES
 from ranking.caching_scorer import CachingScorer, score_caches
 from ranking.scorer import BundleScorer
+from retrieval.engines.side_by_side import one_core
 
 TEXTS = ("nurse austin", "driver", "python developer")
 MEGABYTE = 1_000_000
@@ -79,3 +83,40 @@ def test_a_lone_candidate_has_the_score_that_it_has_among_others(bundle: Path) -
     together = scorer.scores("nurse", index, rows)
     alone = np.concatenate([scorer.scores("nurse", index, rows[i : i + 1]) for i in range(40)])
     assert np.array_equal(together, alone)
+
+
+def test_candidates_scored_on_two_cores_at_once_have_the_same_scores(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.engines.side_by_side.cores", lambda: 2)
+    monkeypatch.setattr("ranking.scorer.cores", lambda: 2)
+    manifest = BundleScorer(bundle, 1).manifest.model_copy(update={"precision": "float32"})
+    scorer = BundleScorer(bundle, 1, manifest)
+    prefix, items = scorer.prefix("nurse"), np.random.default_rng(0).standard_normal((130, 2, 4)).astype(np.float32)
+    calls: list[int] = []
+    graph = scorer._score
+    monkeypatch.setattr(scorer, "_score", SimpleNamespace(run=lambda names, feeds: _run(graph, names, feeds, calls)))
+    alone = scorer.logits(prefix, items)
+    assert calls == [130]
+    with one_core():
+        assert np.array_equal(scorer.logits(prefix, items), alone)
+    assert sorted(calls[1:]) == [65, 65]
+
+
+def _run(graph: Any, names: list[str], feeds: dict[str, np.ndarray], calls: list[int]) -> Any:
+    calls.append(len(feeds["items"]))
+    return graph.run(names, feeds)
+
+
+def test_a_prefix_is_not_begun_where_the_scores_of_its_text_are_kept(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.engines.side_by_side.cores", lambda: 2)
+    manifest = BundleScorer(bundle, 1).manifest.model_copy(update={"precision": "int8_static"})
+    caches = score_caches(0, MEGABYTE)
+    caching = CachingScorer(bundle, 1, manifest, caches=caches)
+    with one_core():
+        first = caching.scores("nurse", Index(0), np.array([3]), prefix=caching.prefix_ahead("nurse"))
+        reading = caching.prefix_ahead("nurse")
+    assert isinstance(reading, partial)
+    assert np.array_equal(caching.scores("nurse", Index(0), np.array([3]), prefix=reading), first)

@@ -11,6 +11,7 @@ from contracts.encoder import ENCODER, Prompts, read_encoder
 from contracts.errors import NotReady, UnreadableFile
 from contracts.text.parts import PartWeights
 from retrieval.encoder import TextEncoder, batches_by_length
+from retrieval.engines.side_by_side import one_core
 from tests.make import refused
 
 
@@ -30,6 +31,17 @@ def test_vectors_have_unit_length_and_the_order_of_the_texts(encoder: TextEncode
 
 def test_no_texts_give_no_vectors(encoder: TextEncoder) -> None:
     assert encoder.encode([], "job").shape == (0, encoder.dim)
+
+
+def test_texts_of_unlike_length_read_at_once_have_the_same_vectors(
+    encoder_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.engines.side_by_side.cores", lambda: 2)
+    monkeypatch.setattr("retrieval.encoder.cores", lambda: 2)
+    encoder, texts = TextEncoder(encoder_folder, threads=1), ["nurse", "driver " * 60, "nurse austin", "python " * 30]
+    alone = encoder.encode(texts, "job")
+    with one_core():
+        assert np.array_equal(encoder.encode(texts, "job"), alone)
 
 
 def test_an_empty_text_has_a_vector(encoder: TextEncoder) -> None:

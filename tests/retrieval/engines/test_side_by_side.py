@@ -3,11 +3,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from retrieval.engines import side_by_side as module
-from retrieval.engines.side_by_side import side_by_side
+from retrieval.engines.side_by_side import ahead, at_once, keep_to, one_core, side_by_side
 
 
 def parts_of(m: int, least: int) -> list[tuple[int, int]]:
@@ -70,3 +71,63 @@ def test_work_that_is_done_side_by_side_may_do_so_itself(monkeypatch: pytest.Mon
     asked.start()
     asked.join(10)
     assert not asked.is_alive() and sorted(done) == sorted([*range(8), *range(8)])
+
+
+def test_where_requests_take_all_cores_each_works_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    with one_core():
+        assert len(parts_of(100, 1)) == 2, "the other core is free"
+        with one_core():
+            assert parts_of(100, 1) == [(0, 100)]
+            assert at_once([threading.get_ident] * 3) == [threading.get_ident()] * 3
+        assert len(parts_of(100, 1)) == 2
+    keep_to(1)
+    try:
+        assert parts_of(100, 1) == [(0, 100)], "other processes need the others"
+    finally:
+        module._kept_to.clear()
+
+
+def test_outside_of_requests_nothing_is_begun_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    assert at_once([threading.get_ident] * 2) == [threading.get_ident()] * 2
+
+
+def test_what_is_begun_ahead_runs_before_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    begun = threading.Event()
+    with one_core():
+        value = ahead(lambda: begun.set() or threading.get_ident())
+        assert begun.wait(30)
+        assert value() != threading.get_ident()
+
+
+@pytest.fixture
+def request_on_two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(module, "cores", lambda: 2)
+    module._threads.cache_clear()
+    with one_core():
+        yield
+
+
+def _fail() -> None:
+    raise ValueError("no vectors")
+
+
+@pytest.mark.usefixtures("request_on_two_cores")
+def test_what_no_core_has_begun_the_caller_does_itself() -> None:
+    started, done = threading.Event(), threading.Event()
+    busy = ahead(lambda: started.set() or done.wait(30))
+    assert started.wait(30)
+    assert ahead(threading.get_ident)() == threading.get_ident()
+    done.set()
+    assert busy()
+
+
+@pytest.mark.usefixtures("request_on_two_cores")
+def test_an_error_is_raised_where_the_value_is_asked_for() -> None:
+    failing = ahead(_fail)
+    with pytest.raises(ValueError, match="no vectors"):
+        failing()
+    with pytest.raises(ValueError, match="no vectors"):
+        at_once([lambda: None, _fail])
