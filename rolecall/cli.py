@@ -17,6 +17,7 @@ from rolecall.commands import (
     erase,
     features,
     golden,
+    graph,
     index,
     keys,
     links,
@@ -86,6 +87,7 @@ app.add_typer(train.train, name="train")
 app.add_typer(models.models, name="models")
 app.add_typer(recipe.recipe, name="recipe")
 app.add_typer(links.links, name="links")
+app.add_typer(graph.graph, name="graph")
 app.add_typer(replay.replay, name="replay")
 app.add_typer(lists.lists, name="lists")
 app.add_typer(backfill.backfill, name="backfill")
