@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -126,6 +125,8 @@ def latest(table: pa.Table, key: str, *order: str) -> pa.Table:
         key: the column whose values name what a row is a version of.
         *order: the columns that say which row is newer, the most important first; among equals the later row wins.
     """
+    import polars as pl
+
     return table.take(newest_rows(pl.DataFrame(table.select([key, *order])), [key], order).to_arrow())
 
 
@@ -155,6 +156,8 @@ def read_as_of(
         return [None] * len(moments)
     keys = pa.array(sorted({name for name, _ in moments}), pa.string())
     table = read_table(folder, list(dict.fromkeys((key, *columns, *order))), pc.field(key).isin(keys))
+    import polars as pl
+
     asked = pl.DataFrame(moments, {key: pl.String, "__at": pl.Datetime("us", "UTC")}, orient="row")
     history = pl.DataFrame(table.select(list(dict.fromkeys((key, *order)))))
     rows = rows_as_of(history, asked, [key], "__at", order, else_first=else_first)

@@ -63,7 +63,7 @@ from serving.schemas import (
     SearchRequest,
     surface_of,
 )
-from serving.servable import Servable, load_servable
+from serving.servable import Loaded, Servable, load_servable
 from serving.shadow import ShadowAsker
 from serving.slates import RecentSlates, Slate
 from serving.stages import StageTimes
@@ -100,8 +100,8 @@ class UnknownSurface(BadInput):
 class Engine:
     """Answers for one workspace. Safe to call from several threads; `close` writes out the log."""
 
-    def __init__(self, workspace: Workspace, config: ServeConfig | None = None) -> None:
-        """Load and warm everything.
+    def __init__(self, workspace: Workspace, config: ServeConfig | None = None, loaded: Loaded | None = None) -> None:
+        """Load and warm everything. loaded: as `load_servable` takes it.
 
         Raises what `load_servable`, `find_rules`, `find_surfaces` and `sources.feeds.open.open_feed` raise.
         """
@@ -110,7 +110,7 @@ class Engine:
         self.rules = find_rules(workspace, config.rules)
         self.surfaces = find_surfaces(workspace)
         feed = open_feed(config.changes) if config.changes else None
-        servable = load_servable(workspace, config)
+        servable = load_servable(workspace, config, loaded=loaded)
         self._current = Current(servable)
         self.metrics = Metrics()
         self.tracing = Tracing(config.telemetry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +26,8 @@ from serving.logger import log
 
 
 @dataclass(frozen=True)
-class Servable:
-    """One bundle and what fits it. All of it may be shared between threads.
+class Loaded:
+    """One bundle and what fits it, but for the store of features. All of it may be shared between threads.
 
     folders: of the bundle and of the index; item_encoder: None where jobs are not encoded while it serves.
     """
@@ -37,7 +37,6 @@ class Servable:
     scorer: CachingScorer
     encoder: TextEncoder
     index: JobIndex
-    members: OnlineMembers
     verbalizer: Verbalizer
     item_encoder: ItemEncoder | None
     caches: Caches
@@ -52,9 +51,25 @@ class Servable:
         """Versions of the bundle and of the index as it was built, and how many jobs it holds now."""
         return self.manifest.version, self.index.manifest.version, self.index.jobs.current
 
+    def is_current(self, workspace: Workspace, config: ServeConfig) -> bool:
+        """Whether `load` would load the same. Raises what finding that out raises."""
+        of_now = open_verbalizer(workspace).version, read_encoder(workspace.encoder).version
+        return (self.folders, *of_now) == (config.folders(workspace), self.verbalizer.version, self.encoder.version)
+
+
+@dataclass(frozen=True)
+class Servable(Loaded):
+    """What answers requests: one bundle, what fits it, and who reads members."""
+
+    members: OnlineMembers
+
 
 def load_servable(
-    workspace: Workspace, config: ServeConfig, former: Servable | None = None, members: OnlineMembers | None = None
+    workspace: Workspace,
+    config: ServeConfig,
+    former: Servable | None = None,
+    members: OnlineMembers | None = None,
+    loaded: Loaded | None = None,
 ) -> Servable:
     """Open a bundle, an index, the encoder and the feature store.
 
@@ -63,13 +78,30 @@ def load_servable(
         config: Which bundle and index, on how many threads and which device; with a feed the bundle's item encoder too.
         former: What is served now; the parts that did not change are shared with it.
         members: Who reads members, in place of the online store.
+        loaded: What was loaded before; it is taken where it is still what would be loaded.
+
+    Raises what `load` raises, and:
+        BundleMismatch: The repository lacks the feature service that the bundle reads.
+        NotAFeatureRepo: The workspace has no feature repository.
+    """
+    if loaded is None or not loaded.is_current(workspace, config):
+        loaded = load(workspace, config, former)
+    if members is None and former and former.folders[0] == loaded.folders[0]:
+        members = former.members
+    if members is None:
+        service = loaded.manifest.feature_service, loaded.manifest.version
+        members = OnlineMembers(workspace, *service, config.store.within(config.deadline))
+    return Servable(**{part.name: getattr(loaded, part.name) for part in fields(Loaded)}, members=members)
+
+
+def load(workspace: Workspace, config: ServeConfig, former: Loaded | None = None) -> Loaded:
+    """Open a bundle, an index and the encoder. The arguments are those of `load_servable`.
 
     Raises:
         NotReady: A part is missing.
         BundleMismatch: The bundle was altered, scores its canaries otherwise than at its export, or reads text of
-            another version than the workspace writes, or a feature service that the repository lacks.
+            another version than the workspace writes.
         IndexMismatch: The index was built with another bundle, text version or encoder.
-        NotAFeatureRepo: The workspace has no feature repository.
     """
     verbalizer = open_verbalizer(workspace)
     folders = config.folders(workspace)
@@ -97,14 +129,5 @@ def load_servable(
     item_encoder = None
     if config.changes:
         item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.call_threads, manifest, opened)
-    service = manifest.feature_service, manifest.version
-    own = members is None and same is None
-    if members is None:
-        members = same.members if same else OnlineMembers(workspace, *service, config.store.within(config.deadline))
-    try:
-        index = JobIndex.load(folders[1], config.device)
-    except BaseException:
-        if own:
-            members.close()
-        raise
-    return Servable(folders, manifest, scorer, encoder, index, members, verbalizer, item_encoder, caches)
+    index = JobIndex.load(folders[1], config.device)
+    return Loaded(folders, manifest, scorer, encoder, index, verbalizer, item_encoder, caches)

@@ -7,10 +7,12 @@ here for one job, for NumPy arrays and for Polars columns; a property test holds
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import polars as pl
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def why_closed(
@@ -57,6 +59,8 @@ def is_open(
 
 def open_at(t: datetime | pl.Expr) -> pl.Expr:
     """Which rows with the columns posted_at, expires_at and hidden of a job record are open at t, as bool."""
+    import polars as pl
+
     late = (pl.col("posted_at") > t).fill_null(False)
     ended = (pl.col("expires_at") <= t).fill_null(False)
     return ~(pl.col("hidden") | late | ended)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from contracts.values import FrozenModel
 from retrieval.links.graph import LinkGraph
-from retrieval.links.then import Pairs
+
+if TYPE_CHECKING:
+    from retrieval.links.then import Pairs
 
 DRAWN = 10.0
 """Jobs drawn by lot a held-out hire."""

@@ -18,7 +18,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import bm25s
 import numpy as np
 
 from contracts.errors import BadInput, IndexMismatch
@@ -36,8 +35,6 @@ MAX_EXPANSIONS = 16
 QUERIES_KEPT, SCORES_KEPT = 64, 4
 """Queries whose reading, and whose jobs' scores, are kept: those of the requests that are answered now."""
 K1, B = 1.2, 0.75
-
-logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
 
 
 class Collected(NamedTuple):
@@ -295,6 +292,9 @@ def build_terms(
         return TermIndex(n, (), Collected(n, 0.0), synonyms, languages)
     ends = tokens.starts.tolist()
     words = [[w for w in tokens.flat[start:stop].tolist() if w != NO_WORD] for start, stop in pairwise(ends)]
+    import bm25s  # an index that is loaded needs none of its 11 MB
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # it sets itself to DEBUG
     engine = bm25s.BM25(method="lucene", k1=K1, b=B)
     engine.index((words, dict(tokens.vocabulary)), create_empty_token=False, show_progress=False)
     made = engine.scores

@@ -25,6 +25,7 @@ from serving.http.listening import listen
 from serving.http.siblings import Siblings
 from serving.http.state import ServiceState
 from serving.logger import log_to_stderr
+from serving.servable import Loaded
 
 log = logging.getLogger("rolecall")
 
@@ -42,6 +43,7 @@ def serve(
     listener: socket.socket | None = None,
     on_ready: Callable[[], None] | None = None,
     siblings: Siblings | None = None,
+    loaded: Loaded | None = None,
 ) -> None:
     """Listen until the process is told to stop; SIGHUP makes it look at CURRENT.
 
@@ -55,6 +57,7 @@ def serve(
         on_ready: Called when everything is loaded, before which nothing is answered. None: until then it is answered
             that it is not.
         siblings: The processes that answer at the same socket; None: there are no others.
+        loaded: As `Engine` takes it.
 
     Raises:
         BadInput: The address cannot be listened on, or is reached by others and there are no keys; and what `Engine`
@@ -70,16 +73,16 @@ def serve(
     listener = listener or listen(host, port)
     log.info("serving: http://%s:%d/console", host, listener.getsockname()[1])
     with ThreadPoolExecutor(1, thread_name_prefix="load") as loader:
-        engine = loader.submit(Engine, workspace, config)
+        engine = loader.submit(Engine, workspace, config, loaded)
         server = _server(engine, workers, config, host, siblings)
 
-        def loaded(promise: Future[Engine]) -> None:
+        def done(promise: Future[Engine]) -> None:
             if promise.exception() is None:
                 log.info("serving: ready, %s jobs", f"{promise.result().servable.index.jobs.current:,}")
             else:
                 server.should_exit = True  # and never False: it may have been told to stop meanwhile
 
-        engine.add_done_callback(loaded)
+        engine.add_done_callback(done)
         _look_on_hangup(engine)
         if on_ready is not None:
             loaded_engine = engine.result()

@@ -1,9 +1,10 @@
 """Several processes behind one port: each a whole service that listens at the same socket.
 
-They share the memory of what is mapped of the index (vectors, their bytes, item tokens, words), and what members did
-through the online store, as services on several machines do. Each remembers its own answers; what they count, /metrics
-gives of all (`serving.http.siblings`). One answers when it is ready, so that nobody is told that the service is not
-while another process could answer.
+Index, models and libraries are loaded once and shared by all: the processes are forked from the one that has loaded
+them, which serves nobody (`serving.preload`). Where that cannot be each loads for itself, and shares what is mapped of
+the index. What members did they share through the online store, as services on several machines do. Each remembers its
+own answers; what they count, /metrics gives of all (`serving.http.siblings`). One answers when it is ready, so that
+nobody is told that the service is not while another process could answer.
 """
 
 from __future__ import annotations
@@ -17,15 +18,23 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contracts.errors import NotReady, RolecallError
 from contracts.machine import cores
 from contracts.workspace import Workspace
 from serving.config import ServeConfig, threads_of
 from serving.http.listening import WORKER
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkContext, SpawnContext
+
+    from serving.servable import Loaded
 
 log = logging.getLogger("rolecall")
 
@@ -51,14 +60,17 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
     Raises:
         BadInput: The address cannot be listened on.
         NotReady: One of the first processes ended before it was ready; it has said why.
+
+    Raises what `serving.preload.preload` raises, too.
     """
     from serving.http.listening import listen
 
     own = max(1, cores() // workers)
     config = config.model_copy(update={"threads": config.threads or threads_of(own)})
     listener = listen(host, port)
+    loaded = _preloaded(workspace, config)
     folder = tempfile.mkdtemp(prefix="rolecall-")  # nobody else's to read
-    service = _Service(workspace, config, host, listener, own, Path(folder))
+    service = _Service(workspace, config, host, listener, own, Path(folder), loaded)
     stopped = False
 
     def stop(*_: object) -> None:
@@ -101,7 +113,7 @@ def serve_by(workers: int, workspace: Workspace, config: ServeConfig, *, host: s
 
 class _Service:
     """What a process is told to serve. cores: of each, as many requests are worked on at once; folder: where they
-    meet."""
+    meet; loaded: what they inherit, None where each loads for itself."""
 
     def __init__(
         self,
@@ -111,23 +123,27 @@ class _Service:
         listener: socket.socket,
         cores: int,
         folder: Path,
+        loaded: Loaded | None,
     ) -> None:
         self.workspace, self.config, self.host = workspace, config, host
-        self.listener, self.cores, self.folder = listener, cores, folder
+        self.listener, self.cores, self.folder, self.loaded = listener, cores, folder, loaded
 
 
 class _Worker:
-    """A process that serves; a fresh interpreter, since threads and models do not survive a fork.
+    """A process that serves: forked from this one where it has loaded what is served, else a fresh interpreter.
 
     replaces: whether another was ready in its place; started: by `time.monotonic`; is_told: whether its end is logged.
     """
 
     def __init__(self, service: _Service, place: int, replaces: bool = False) -> None:
-        context = multiprocessing.get_context("spawn")
+        context: ForkContext | SpawnContext = multiprocessing.get_context("spawn")
+        if service.loaded:
+            context = multiprocessing.get_context("fork")
         self.replaces, self.started, self.is_told = replaces, time.monotonic(), False
         self.ready, self._has_to_look = context.Event(), False
         self.process = context.Process(target=_work, args=(service, place, self.ready), name=WORKER)
-        self.process.start()
+        with _signals_held():  # one that comes before the process has its own handlers would be lost
+            self.process.start()
 
     def look(self) -> None:
         """Let it look at CURRENT: now, or when it is ready, since before that the signal may end it."""
@@ -145,9 +161,31 @@ class _Worker:
             os.kill(self.process.pid, number)
 
 
+def _preloaded(workspace: Workspace, config: ServeConfig) -> Loaded | None:
+    """What processes that are forked from this one share; None where they load for themselves."""
+    import serving.http.run  # noqa: F401  # the libraries of those that serve are shared too
+    from serving.preload import preload, survives_fork
+
+    return preload(workspace, config) if survives_fork(config) else None
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Signals that a process is told to stop and look with wait until it ends."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
 def _work(service: _Service, place: int, ready: Event) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until it serves; that of the parent came along with a fork
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells when to stop
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does a terminal's end; the parent tells when to look
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    # The parent may have read texts on several threads, of which a fork has none. One is enough where models have one.
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
     from retrieval.engines.side_by_side import keep_to
     from serving.http.run import serve
     from serving.http.siblings import Siblings
@@ -162,6 +200,7 @@ def _work(service: _Service, place: int, ready: Event) -> None:
             listener=service.listener,
             on_ready=ready.set,
             siblings=Siblings(service.folder, place),
+            loaded=service.loaded,
         )
     except RolecallError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from contracts.errors import NotReady
+from contracts.errors import BundleMismatch
 from contracts.workspace import Workspace
 from tests.serving.test_administration import another_pair, named
 
@@ -31,10 +31,10 @@ def until(holds: Callable[[], object], what: str) -> None:
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The processes that serve, without the one that keeps multiprocessing's books."""
-    found = []
-    for child in psutil.Process(process.pid).children():
+    parent, found = psutil.Process(process.pid), []
+    for child in parent.children():
         try:
-            if "spawn_main" in " ".join(child.cmdline()):
+            if child.cmdline() == parent.cmdline():
                 found.append(child)
         except psutil.Error:  # it ended meanwhile
             continue
@@ -113,7 +113,7 @@ def test_where_one_cannot_get_ready_all_end_and_say_why(workspace: Workspace) ->
     (workspace.bundle / "score.onnx").write_bytes(b"x")
     command = [sys.executable, "-m", "rolecall", "serve", "--workspace", str(workspace.root), "--port", "0"]
     done = subprocess.run([*command, "--workers", "2"], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == NotReady.exit_code
+    assert done.returncode == BundleMismatch.exit_code
     assert "score.onnx" in done.stderr
     assert "Traceback" not in done.stderr
 
