@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from backfill.product import Maker
+from backfill.product import Maker, Piece
 from backfill.versions import Plan, finished_parts, read_manifest
 from contracts.activity import Activity
 from contracts.arrow import TIME
@@ -80,7 +80,12 @@ _OF_A_LIST = (
 class Lists:
     """The first k jobs of each member on each surface that asks for a member."""
 
-    name, key = "lists", MEMBER_KEY
+    name = "lists"
+    key: Mapping[str, str] = {"": MEMBER_KEY}
+    order: Sequence[str] = (MEMBER_KEY,)
+    time = ""
+    part_rows = 256
+    alone, exact = True, False
 
     def __init__(self, config: ServeConfig, surfaces: Sequence[str] = (), k: int | None = None) -> None:
         """Set what is made.
@@ -103,6 +108,10 @@ class Lists:
     def folder(self, workspace: Workspace) -> Path:
         """`lists` of the workspace."""
         return workspace.root / "lists"
+
+    def in_place(self, workspace: Workspace) -> Sequence[Path]:
+        """None: nothing else writes lists."""
+        return ()
 
     def inputs(self, workspace: Workspace) -> dict[str, Any]:
         """Bundle, index, rules, surfaces and what else decides a list.
@@ -128,11 +137,23 @@ class Lists:
             "k": self._k,
         }
 
-    def keys(self, workspace: Workspace, time: datetime) -> list[str]:
-        """The members who have a text as of a time and were not erased. Raises NotReady without a table of texts."""
+    def pieces(self, workspace: Workspace, time: datetime) -> list[Piece]:
+        """The members who have a text as of a time and were not erased, as one piece."""
         known = _as_of(workspace.features / MEMBER_TEXT, time, [])
         erased = ErasedMembers(workspace)
-        return sorted(member for member in known[MEMBER_KEY].to_list() if member not in erased)
+        members = sorted(member for member in known[MEMBER_KEY].to_list() if member not in erased)
+        return [Piece(json_hash(members), "", {"": len(members)}, members)] if members else []
+
+    def read(self, workspace: Workspace, piece: Piece) -> Iterator[pa.Table]:
+        """The ids of the members."""
+        yield pa.table({MEMBER_KEY: pa.array(piece.what, pa.string())})
+
+    def prefix(self, plan_inputs: Mapping[str, Any], table: str) -> str:
+        """None: nothing else writes lists."""
+        return ""
+
+    def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
+        """Nothing goes with them."""
 
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """Loads the bundle and the index that the plan names.
@@ -163,7 +184,8 @@ class Lists:
         answerer = Answerer(rules, unclicked, Metrics(), math.inf, trials=config.trials, at=plan.time)
         surfaces, k, erased = self._asked(workspace), self._k, ErasedMembers(workspace)
 
-        def make(keys: Sequence[str]) -> pa.Table:
+        def make(table: str, of: pa.Table) -> pa.Table:
+            keys = of[MEMBER_KEY].to_pylist()
             members.load(keys)
             rows: list[dict[str, Any]] = []
             for member in keys:
@@ -186,7 +208,7 @@ class Lists:
 
         return make
 
-    def touches(self, workspace: Workspace) -> Sequence[str]:
+    def touches(self, workspace: Workspace, plan: Plan) -> Sequence[str]:
         """Lists are read by those who send or show them; the service does not."""
         return (f"readers of {self.folder(workspace)}: the next read gives the new version whole",)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import random
 import time
-import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,13 +12,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from backfill.product import Maker, Product
+from backfill.deal import DealtRows, clear, deal, deal_pieces, groups_of, in_order
+from backfill.product import Maker, Piece, Product
 from backfill.versions import (
     MANIFEST,
+    Cell,
     Manifest,
     Plan,
     damage,
@@ -28,7 +30,6 @@ from backfill.versions import (
     is_verified,
     missing,
     note_verified,
-    part_name,
     prune,
     read_manifest,
     read_plan,
@@ -51,19 +52,17 @@ from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
 
-BUCKET_KEYS = 256
-"""Keys a part, about: what a run that is killed loses of each worker's work at most."""
 SAMPLE_KEYS = 12
 LOCK = ".running"
 
 
 class Estimate(NamedTuple):
-    """What a run would take. rows: known of a sample; seconds: on one worker process; again: buckets that lack."""
+    """What a run would take. rows: known of a sample; seconds: on one worker process; parts_left: that lack."""
 
     plan: Plan
     rows: int
     seconds: float
-    buckets_left: int
+    parts_left: int
 
 
 def plan_of(workspace: Workspace, product: Product, time: datetime | None = None) -> Plan:
@@ -78,27 +77,35 @@ def plan_of(workspace: Workspace, product: Product, time: datetime | None = None
         NotReady: Something that it is made from is not there.
     """
     at = time or datetime.now(UTC).replace(microsecond=0)
-    inputs, keys = product.inputs(workspace), product.keys(workspace, at)
-    if not keys:
-        raise NotReady(
-            f"{product.name}: there is no key to make", where=str(workspace.root), cure="ingest members first"
-        )
-    fresh = Plan(what=product.name, time=at, inputs=inputs, buckets=-(-len(keys) // BUCKET_KEYS), keys=len(keys))
+    inputs = product.inputs(workspace)
+    groups = groups_of(product, product.pieces(workspace, at), inputs)
+    if not groups:
+        what = f"{product.name}: there is nothing to make it from"
+        raise NotReady(what, where=str(workspace.root), cure="ingest members and jobs first, and verbalize them")
+    fresh = Plan(what=product.name, time=at, inputs=inputs, groups=groups)
     return unfinished(product.folder(workspace), fresh, time is not None) or fresh
 
 
 def estimate(workspace: Workspace, product: Product, plan: Plan) -> Estimate:
-    """Measure a sample of the keys, on one process with all cores. Nothing is written."""
-    keys = product.keys(workspace, plan.time)
-    sample = random.Random(plan.version).sample(keys, min(SAMPLE_KEYS, len(keys)))
+    """Measure a sample of the rows of each table, on one process with all cores. Nothing is written."""
     make = product.open(workspace, plan, None)
-    make(sample[:1])  # what is loaded at the first call is no cost of a key
-    started = time.monotonic()
-    rows = make(sample).num_rows
-    seconds = time.monotonic() - started
+    pieces = product.pieces(workspace, plan.time)
     left = missing(product.folder(workspace) / plan.version, plan)
-    share = len(keys) / len(sample)
-    return Estimate(plan, round(rows * share), seconds * share * len(left) / plan.buckets, len(left))
+    rows, seconds = 0.0, 0.0
+    for table in plan.tables:
+        of_table = [piece for piece in pieces if piece.table == table]
+        sampled = next(product.read(workspace, random.Random(plan.version).choice(of_table)))
+        drawn = random.Random(plan.version).sample(range(sampled.num_rows), min(SAMPLE_KEYS, sampled.num_rows))
+        sample = sampled.take(drawn)
+        make(table, sample[:1])  # what is loaded at the first call is no cost of a row
+        started = time.monotonic()
+        made = make(table, sample).num_rows
+        took = time.monotonic() - started
+        groups = [group for group in plan.groups if group.table == table]
+        share = sum(group.rows for group in groups) / sample.num_rows
+        lacking = sum(cell.table == table for cell in left) / sum(group.buckets for group in groups)
+        rows, seconds = rows + made * share, seconds + took * share * lacking
+    return Estimate(plan, round(rows), seconds, len(left))
 
 
 def run(workspace: Workspace, product: Product, plan: Plan, options: PipelineOptions) -> Manifest:
@@ -122,61 +129,54 @@ def run(workspace: Workspace, product: Product, plan: Plan, options: PipelineOpt
         if is_finished(version):
             log.info("backfill: %s %s is done already", product.name, plan.version)
             return read_manifest(version)
+        product.begin(workspace, plan, version)
         todo = missing(version, plan)
-        dealt = deal(product.keys(workspace, plan.time), plan.buckets)
         log.info(
             "backfill: %s %s: %s keys, %s of %s parts to make",
             *(product.name, plan.version, f"{plan.keys:,}", len(todo), plan.buckets),
         )
         if todo:
-            worker = MakeParts(workspace, product, plan, Share.of(options), _progress(dealt, todo, options))
-            elements = [(bucket, dealt.get(bucket, [])) for bucket in todo]
+            dealt = deal_pieces(workspace, product, plan, version, options)
+            keys = plan.keys * len(todo) // plan.buckets
+            progress = Progress("backfill", "keys", keys // min(processes(options), len(todo)))
+            worker = MakeParts(workspace, product, plan, Share.of(options), progress)
+            elements = [(cell, dealt.of(cell)) for cell in todo]
 
             def build(pipeline: beam.Pipeline, mark: Mark) -> None:
                 (
                     pipeline
-                    | "buckets" >> beam.Create(elements)
+                    | "parts" >> beam.Create(elements)
                     | "spread" >> beam.Reshuffle()
                     | "on the workspace" >> beam.Map(mark.checked)
                     | "make" >> beam.ParDo(worker)
                 )
 
             run_pipeline(options, workspace, build)
-        return finish(version, plan, time.monotonic() - started)
-
-
-def deal(keys: Sequence[str], buckets: int) -> dict[int, list[str]]:
-    """The keys by a hash that is the same in every process, each bucket in the order of `keys`."""
-    dealt: dict[int, list[str]] = defaultdict(list)
-    for key in keys:
-        dealt[zlib.crc32(key.encode()) % buckets].append(key)
-    return dealt
+        manifest = finish(version, plan, time.monotonic() - started)
+        clear(version)
+        return manifest
 
 
 class MakeParts(beam.DoFn):
-    """(bucket, its keys) -> a part of the version."""
+    """(cell, its rows) -> a part of the version."""
 
     def __init__(self, workspace: Workspace, product: Product, plan: Plan, share: Share, progress: Progress) -> None:
         self._workspace, self._product, self._plan = workspace, product, plan
         self._share, self._progress = share, progress
         self._make: Maker | None = None
+        self._names = plan.cells
 
-    def process(self, element: tuple[int, list[str]]) -> Iterator[Any]:
-        bucket, keys = element
+    def process(self, element: tuple[Cell, DealtRows]) -> Iterator[Any]:
+        cell, dealt = Cell(*element[0]), DealtRows(*element[1])
         if self._make is None:  # not in `setup`: a worker that does not see the workspace opens nothing
             self._make = self._product.open(self._workspace, self._plan, self._share.threads())
         self._progress.start()
-        rows = self._make(keys)
-        version = self._product.folder(self._workspace) / self._plan.version
-        write_part(version, rows, part_name(bucket))
-        count("keys", len(keys))
-        self._progress.add(len(keys))
+        rows = in_order(dealt.read(), self._product)
+        path = self._product.folder(self._workspace) / self._plan.version / self._names[cell]
+        write_part(path.parent, self._make(cell.table, rows), path.name.removeprefix("part-"))
+        count("keys", rows.num_rows)
+        self._progress.add(rows.num_rows)
         yield from ()
-
-
-def _progress(dealt: dict[int, list[str]], todo: Sequence[int], options: PipelineOptions) -> Progress:
-    keys = sum(len(dealt.get(bucket, ())) for bucket in todo)
-    return Progress("backfill", "keys", keys // min(processes(options), len(todo)))
 
 
 def verify(workspace: Workspace, product: Product, version: str, sample: int = SAMPLE_KEYS) -> list[str]:
@@ -188,7 +188,8 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
         workspace: Whose product.
         product: What was made.
         version: Its name.
-        sample: Keys that are made again and held against what stands there.
+        sample: Rows that are made again and held against what stands there; where what is made of a row hangs on its
+            part, a part of each table.
 
     Returns:
         A line a problem; empty where there is none.
@@ -203,27 +204,57 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
     manifest = read_manifest(folder)
     if problems := list(damage(folder, manifest)):
         return problems
-    if not manifest.rows:
-        problems.append(f"no row for any of {manifest.plan.keys:,} keys")
     plan = manifest.plan
-    keys = product.keys(workspace, plan.time)
-    if not plan.keys - ErasedMembers(workspace).since(plan.time) <= len(keys) <= plan.keys:
-        problems.append(f"{plan.keys:,} keys were planned, the workspace has {len(keys):,} as of then")
+    if not manifest.rows:
+        problems.append(f"no row for any of {plan.keys:,} keys")
+    pieces = product.pieces(workspace, plan.time)
+    erased = ErasedMembers(workspace).since(plan.time)
+    now = sum(sum(piece.counts.values()) for piece in pieces)
+    least = plan.keys - erased
+    if product.exact:
+        least = 0 if erased else plan.keys  # a member has any number of rows
+    if not least <= now <= plan.keys:
+        problems.append(f"{plan.keys:,} keys were planned, the workspace has {now:,} as of then")
+    if product.exact and not now <= manifest.rows <= plan.keys:
+        problems.append(f"{plan.keys:,} rows were planned, {manifest.rows:,} are there")
     if names := [name for name, value in product.inputs(workspace).items() if plan.inputs.get(name) != value]:
         return [*problems, f"not made again, since another is in use now: {', '.join(names)}"]
-    drawn = random.Random(version).sample(keys, min(sample, len(keys)))
-    make = product.open(workspace, plan, None)
-    for bucket, of_bucket in deal(drawn, plan.buckets).items():
-        path = folder / f"part-{part_name(bucket)}.parquet"
-        with reading(path):
-            stored = pq.read_table(path)
-        for key in of_bucket:
-            there = stored.filter(pc.equal(stored[product.key], key))
-            if not there.equals(make([key])):
-                problems.append(f"{product.key} {key}: made again it is another")
+    problems += _differing(workspace, product, plan, pieces, folder, sample)
     if not problems:
         note_verified(folder)
     return problems
+
+
+def _differing(
+    workspace: Workspace, product: Product, plan: Plan, pieces: Sequence[Piece], folder: Path, sample: int
+) -> Iterator[str]:
+    """Parts, or keys of them, that are otherwise when they are made again, a line each."""
+    draw, names = random.Random(plan.version), plan.cells
+    tables = {table: [cell for cell in names if cell.table == table] for table in plan.tables}
+    number = sample if product.alone else 1
+    drawn = {cell for cells in tables.values() for cell in draw.sample(cells, min(number, len(cells)))}
+    found: dict[Cell, list[pa.Table]] = defaultdict(list)
+    for piece in pieces:
+        for rows in product.read(workspace, piece):
+            for cell, of_cell in deal(rows, product, plan, piece.table):
+                if cell in drawn:
+                    found[cell].append(of_cell)
+    make = product.open(workspace, plan, None)
+    each = -(-sample // max(1, len(found)))
+    for cell, of_cell in sorted(found.items()):
+        path = folder / f"{names[cell]}.parquet"
+        with reading(path):
+            stored = pq.read_table(path)
+        rows, key = in_order(of_cell, product), product.key[cell.table]
+        if not product.alone:
+            if not stored.equals(make(cell.table, rows)):
+                yield f"{names[cell]}: made again it is another"
+            continue
+        for row in draw.sample(range(rows.num_rows), min(each, rows.num_rows)):
+            one = rows.slice(row, 1)
+            there = stored.filter(pc.equal(stored[key], one[key][0]))
+            if not there.equals(make(cell.table, one)):
+                yield f"{key} {one[key][0]}: made again it is another"
 
 
 def bring(

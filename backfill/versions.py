@@ -1,41 +1,75 @@
-"""Versions of a product on disk: a plan, parts by a hash of their keys, and a manifest once all parts are there.
+"""Versions of a product on disk: a plan, parts by date range and hash of keys, and a manifest once all parts are there.
 
-    <folder>/<version>/plan.json        what it is made from; written first
-    <folder>/<version>/part-*.parquet   a bucket of keys each; there whole or not at all
-    <folder>/<version>/manifest.json    rows and hash of each part; written once all are there
-    <folder>/<version>/verified         that it was verified and held; without it nobody switches to it
-    <folder>/CURRENT                    the version in use
+    <folder>/<version>/plan.json                 what it is made from; written first
+    <folder>/<version>/[table/]part-*.parquet    a bucket of keys of one date range; there whole or not at all
+    <folder>/<version>/manifest.json             rows and hash of each part; written once all are there
+    <folder>/<version>/verified                  that it was verified and held; without it nobody switches to it
+    <folder>/CURRENT                             the version in use, of all its tables at once
 
 So a version without a manifest is unfinished, and a run that goes on makes the parts that lack. Readers take CURRENT
-once and read that version to the end.
+once and read that version to the end (`contracts.tables.in_use`). What the incremental jobs add to a table in use
+stands beside the parts of its manifest.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from contracts.errors import BadInput, NotReady, NotVerified, NotWritten, UnreadableFile
+from contracts.errors import BadInput, NotReady, NotVerified, UnreadableFile
 from contracts.lock import locked
 from contracts.tables import parts, reading
 from contracts.validation import typed
 from contracts.values import FrozenModel
-from contracts.versions import current, file_hash, json_hash, set_current, sync, write_text
+from contracts.versions import current, file_hash, json_hash, set_current, sync, unset_current, write_text, writing
 
 log = logging.getLogger("rolecall")
 
 PLAN, MANIFEST, VERIFIED = "plan.json", "manifest.json", "verified"
 SWITCHING = ".switching"
+IN_PLACE = "the parts that the jobs wrote in place"
+"""What is in use of a product before any version of it was switched to."""
 GOES_ON = timedelta(days=1)
 """Age from which an unfinished version is gone on with only by a run that names its time: it is as of that time."""
+
+
+class Cell(NamedTuple):
+    """What becomes one part: the rows of one table and date range whose keys have one hash."""
+
+    table: str
+    range: str
+    bucket: int
+
+
+class Group(FrozenModel):
+    """One date range of one table.
+
+    Attributes:
+        table: Its name; empty: the version's only one.
+        range: A month, such as "202609"; empty: all time.
+        rows: How many rows it is made from.
+        buckets: Into how many parts they are dealt by a hash of their keys.
+        prefix: What the names of its parts begin with.
+    """
+
+    table: str = ""
+    range: str = ""
+    rows: int
+    buckets: int
+    prefix: str = ""
+
+    def part(self, bucket: int) -> str:
+        """The name of a bucket's part, as `contracts.tables.write_part` takes it."""
+        of_range = f"{self.range}-" if self.range else ""
+        return f"{self.prefix}{of_range}{bucket:05d}"
 
 
 class Plan(FrozenModel):
@@ -45,15 +79,37 @@ class Plan(FrozenModel):
         what: The product.
         time: As of when, in UTC: nothing that came to be known later is read.
         inputs: Name -> version or setting of all that decides the content.
-        buckets: Into how many parts the keys are dealt.
-        keys: How many keys there are.
+        groups: The date ranges of its tables.
     """
 
     what: str
     time: datetime
     inputs: Mapping[str, Any]
-    buckets: int
-    keys: int
+    groups: tuple[Group, ...]
+
+    @property
+    def keys(self) -> int:
+        """How many rows it is made from."""
+        return sum(group.rows for group in self.groups)
+
+    @property
+    def buckets(self) -> int:
+        """How many parts it has."""
+        return sum(group.buckets for group in self.groups)
+
+    @property
+    def cells(self) -> dict[Cell, str]:
+        """Each part and where it stands in the version, without its suffix."""
+        return {
+            Cell(group.table, group.range, bucket): (Path(group.table) / f"part-{group.part(bucket)}").as_posix()
+            for group in self.groups
+            for bucket in range(group.buckets)
+        }
+
+    @property
+    def tables(self) -> list[str]:
+        """The names of its tables."""
+        return sorted({group.table for group in self.groups})
 
     @property
     def version(self) -> str:
@@ -69,7 +125,7 @@ class Part(FrozenModel):
 
 
 class Manifest(FrozenModel):
-    """A finished version. parts: by file name; seconds: that the runs which made it took together."""
+    """A finished version. parts: by their path in it; seconds: that the last run which made it took."""
 
     plan: Plan
     parts: Mapping[str, Part]
@@ -81,19 +137,10 @@ class Manifest(FrozenModel):
         return sum(part.rows for part in self.parts.values())
 
 
-def part_name(bucket: int) -> str:
-    """The name of a bucket's part, as `contracts.tables.write_part` takes it."""
-    return f"{bucket:05d}"
-
-
 def write_plan(folder: Path, plan: Plan) -> Path:
     """Begin a version. Gives its folder. Raises NotWritten as on a full disk."""
     version = folder / plan.version
-    try:
-        version.mkdir(parents=True, exist_ok=True)
-        write_text(version / PLAN, plan.model_dump_json(indent=1))
-    except OSError as error:
-        raise NotWritten(f"no plan was written: {error}", where=str(version), cure="make room, try again") from error
+    write_text(version / PLAN, plan.model_dump_json(indent=1))
     return version
 
 
@@ -119,10 +166,7 @@ def is_finished(version: Path) -> bool:
 
 def note_verified(version: Path) -> None:
     """Note that a version was verified and held. Raises NotWritten as on a full disk."""
-    try:
-        write_text(version / VERIFIED, "")
-    except OSError as error:
-        raise NotWritten(f"not noted as verified: {error}", where=str(version), cure="make room, verify") from error
+    write_text(version / VERIFIED, "")
 
 
 def is_verified(version: Path) -> bool:
@@ -156,10 +200,16 @@ def unfinished(folder: Path, plan: Plan, time_named: bool) -> Plan | None:
     return None
 
 
-def missing(version: Path, plan: Plan) -> list[int]:
-    """The buckets whose parts are not there, or broken, as a machine may leave them that goes down."""
-    there = {path.stem.removeprefix("part-") for path in parts(version) if _is_whole(path)}
-    return [bucket for bucket in range(plan.buckets) if part_name(bucket) not in there]
+def all_parts(version: Path, plan: Plan) -> dict[str, Path]:
+    """The parts of all tables of a version that are there, by their path in it."""
+    found = [path for table in plan.tables for path in parts(version / table)]
+    return {path.relative_to(version).as_posix(): path for path in found}
+
+
+def missing(version: Path, plan: Plan) -> list[Cell]:
+    """The parts that are not there, or broken, as a machine may leave them that goes down."""
+    there = {name for name, path in all_parts(version, plan).items() if _is_whole(path)}
+    return [cell for cell, name in plan.cells.items() if f"{name}.parquet" not in there]
 
 
 def finished_parts(version: Path) -> list[Path]:
@@ -186,23 +236,19 @@ def finish(version: Path, plan: Plan, seconds: float) -> Manifest:
     if lacking := missing(version, plan):
         what = f"{len(lacking)} of {plan.buckets} parts are not there"
         raise NotReady(what, where=str(version), cure="run the backfill again, which makes them")
-    made = {path.name: _part(path) for path in parts(version)}
-    manifest = Manifest(plan=plan, parts=made, seconds=round(seconds, 1))
-    try:
-        for path in parts(version):
+    there = all_parts(version, plan)
+    manifest = Manifest(plan=plan, parts={name: _part(path) for name, path in there.items()}, seconds=round(seconds, 1))
+    with writing(version, "the manifest"):
+        for path in there.values():
             sync(path)
         write_text(version / MANIFEST, manifest.model_dump_json(indent=1))
         sync(version)
-    except OSError as error:
-        raise NotWritten(
-            f"no manifest was written: {error}", where=str(version), cure="make room, run again"
-        ) from error
     return manifest
 
 
 def damage(version: Path, manifest: Manifest) -> Iterator[str]:
     """What differs between the parts on disk and the manifest, a line each."""
-    there = {path.name: path for path in parts(version)}
+    there = all_parts(version, manifest.plan)
     for name, noted in manifest.parts.items():
         if name not in there:
             yield f"{name}: not there"
@@ -242,13 +288,30 @@ def switch(folder: Path, version: str) -> Manifest:
     return manifest
 
 
-def roll_back(folder: Path) -> Manifest:
-    """Switch to the newest verified version before the one in use. Raises NotReady where there is none."""
+def roll_back(folder: Path, in_place: Sequence[Path] = ()) -> str:
+    """Switch to the newest verified version before the one in use.
+
+    Args:
+        folder: The product's.
+        in_place: The folders of its tables, whose own parts were in use before there was any version.
+
+    Returns:
+        What is in use now: the version, or `IN_PLACE`.
+
+    Raises:
+        NotReady: There is none before it.
+        OtherWriter: Somebody switches at this moment.
+        NotWritten: As on a full disk; what was in use still is.
+    """
     now = current(folder)
     earlier = [path for path in versions(folder) if is_verified(path) and now is not None and path.name < now.name]
-    if not earlier:
+    if earlier:
+        return switch(folder, earlier[-1].name).plan.version
+    if now is None or not any(True for table in in_place for _ in table.glob("part-*.parquet")):
         raise NotReady("no earlier version to go back to", where=str(folder), cure="see `rolecall backfill list`")
-    return switch(folder, earlier[-1].name)
+    with locked(folder / SWITCHING, f"switch to {IN_PLACE}"), writing(folder, "the pointer"):
+        unset_current(folder)
+    return IN_PLACE
 
 
 def prune(folder: Path, keep: int) -> list[str]:

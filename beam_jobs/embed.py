@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -48,7 +48,7 @@ from contracts.features import (
     MEMBER_VECTOR,
 )
 from contracts.progress import Progress
-from contracts.tables import parts, write_part
+from contracts.tables import in_use, parts, write_part
 from contracts.text.verbalizer import title_of_text
 from contracts.workspace import Workspace
 
@@ -115,13 +115,7 @@ class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, "TextEncoder | ItemEn
         self._what, self._folder, self._share, self._progress = what, folder, share, progress
 
     def load_model(self) -> TextEncoder | ItemEncoder:
-        if self._what == "items":
-            from ranking.scorer import ItemEncoder
-
-            return ItemEncoder(self._folder, threads=self._share.threads())
-        from retrieval.encoder import TextEncoder
-
-        return TextEncoder(self._folder, threads=self._share.threads())
+        return open_encoder(self._what, self._folder, self._share.threads())
 
     def batch_elements_kwargs(self) -> Mapping[str, Any]:
         return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a chunk of texts already
@@ -131,33 +125,54 @@ class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, "TextEncoder | ItemEn
     ) -> Iterator[EncodedChunk]:
         for chunk in batch:
             texts = pq.read_table(chunk.path, columns=["text"])["text"].take(pa.array(chunk.rows)).to_pylist()
-            values = [self._encode(partial(_encoded, model, chunk.target.side), texts)]
-            if len(chunk.target.values) > 1:
-                titles, place = np.unique([title_of_text(text) for text in texts], return_inverse=True)
-                values.append(cast("TextEncoder", model).titles(titles.tolist())[place])
-            yield EncodedChunk(chunk, values)
-
-    def _encode(self, encode: Callable[[list[str]], np.ndarray], texts: list[str]) -> np.ndarray:
-        self._progress.start()
-        order = np.argsort([len(text) for text in texts], kind="stable")[::-1]
-        values: np.ndarray | None = None
-        for start in range(0, len(texts), SLICE_TEXTS):
-            rows = order[start : start + SLICE_TEXTS]
-            encoded = encode([texts[i] for i in rows]).reshape(len(rows), -1)
-            if values is None:
-                dtype = np.float16 if self._what == "items" else np.float32
-                values = np.empty((len(texts), encoded.shape[1]), dtype)
-            values[rows] = encoded
-            self._progress.add(len(rows))
-        assert values is not None  # a chunk has at least one text
-        return values
+            self._progress.start()
+            yield EncodedChunk(chunk, encode_texts(model, chunk.target, texts, self._progress.add))
 
 
-def _encoded(model: TextEncoder | ItemEncoder, side: Side | None, texts: list[str]) -> np.ndarray:
-    """Vectors of the texts of one side; item tokens without a side."""
-    if side is None:
-        return cast("ItemEncoder", model).encode(texts)
-    return cast("TextEncoder", model).encode(texts, side)
+def open_encoder(what: str, folder: Path, threads: int | None) -> TextEncoder | ItemEncoder:
+    """What makes item tokens ("items") or vectors, from the folder of a bundle or of an encoder."""
+    if what == "items":
+        from ranking.scorer import ItemEncoder
+
+        return ItemEncoder(folder, threads=threads)
+    from retrieval.encoder import TextEncoder
+
+    return TextEncoder(folder, threads=threads)
+
+
+def encode_texts(
+    model: TextEncoder | ItemEncoder, target: Target, texts: Sequence[str], done: Callable[[int], object]
+) -> list[np.ndarray]:
+    """The target's values of n texts, which are encoded in slices of like length.
+
+    Args:
+        model: Of `open_encoder`.
+        target: Says whose texts they are and which values are made.
+        texts: n texts, one at least.
+        done: Is told how many texts were encoded, as they are.
+
+    Returns:
+        (n, width) of each column: float32 vectors of the texts and of their titles, or float16 item tokens.
+    """
+    order = np.argsort([len(text) for text in texts], kind="stable")[::-1]
+    values: np.ndarray | None = None
+    for start in range(0, len(texts), SLICE_TEXTS):
+        rows = order[start : start + SLICE_TEXTS]
+        some = [texts[i] for i in rows]
+        if target.side is None:
+            encoded = cast("ItemEncoder", model).encode(some)
+        else:
+            encoded = cast("TextEncoder", model).encode(some, target.side)
+        encoded = encoded.reshape(len(rows), -1)
+        if values is None:
+            values = np.empty((len(texts), encoded.shape[1]), np.float16 if target.side is None else np.float32)
+        values[rows] = encoded
+        done(len(rows))
+    assert values is not None  # there is at least one text
+    if len(target.values) == 1:
+        return [values]
+    titles, place = np.unique([title_of_text(text) for text in texts], return_inverse=True)
+    return [values, cast("TextEncoder", model).titles(titles.tolist())[place]]
 
 
 def run(argv: Sequence[str] | None = None) -> Counts:
@@ -175,13 +190,13 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     """
     workspace, config, options = read_flags("embed", __doc__, EmbedFlags, argv)
     started = time.monotonic()
-    folder, targets = _targets(workspace, config)
+    folder, targets = targets_of(workspace, config)
     name = run_id()
     chunks: list[TextChunk] = []
     counts: dict[str, Counts] = {}
     for table, target in targets.items():
         newest = config.what == "items" or (table == "members" and not config.history)
-        rows = _text_rows(target, newest)
+        rows = text_rows(target, newest)
         todo = _pending(target, rows)
         new = _copy_encoded(target, todo, name)
         chunks += _chunks(target, new, name)
@@ -195,8 +210,14 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     return finish("embed", f"{config.what} of {folder.name}; {texts:,} texts encoded", counts, started)
 
 
-def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, Target]]:
-    """The folder of the encoder, and a target for each table that has text."""
+def targets_of(workspace: Workspace, config: EmbedFlags, encoder: Path | None = None) -> tuple[Path, dict[str, Target]]:
+    """The folder of the encoder or bundle, and a target for each table that has text. Raises as `run`.
+
+    Args:
+        workspace: With text.
+        config: What is made of which tables.
+        encoder: Of vectors; None: that of the workspace.
+    """
     tables = [table.strip() for table in config.tables.split(",")]
     unknown = [table for table in tables if table not in VIEWS]
     if unknown:
@@ -204,8 +225,8 @@ def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, 
     if config.what == "items":
         folder = config.bundle or workspace.bundle
         manifest = read_manifest(folder)
-        out = workspace.items / manifest.version
-        text = workspace.features / JOB_TEXT
+        out = in_use(workspace.items / manifest.version)
+        text = in_use(workspace.features / JOB_TEXT)
         version = _text_version(workspace, text)
         if version != manifest.text_version:
             raise BundleMismatch(
@@ -214,10 +235,11 @@ def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, 
                 cure="train and export a bundle on this text",
             )
         return folder, {"jobs": Target(text, out, JOB_KEY, ("tokens",), "text_hash", version)}
-    encoder_version = read_encoder(workspace.encoder).version  # from its file: a run with nothing to do loads no model
+    encoder = encoder or workspace.encoder
+    encoder_version = read_encoder(encoder).version  # from its file: a run with nothing to do loads no model
     targets = {}
     for table in tables:
-        text, out = (workspace.features / view for view in VIEWS[table])
+        text, out = (in_use(workspace.features / view) for view in VIEWS[table])
         if table == "members" and not parts(text):
             continue  # jobs alone can be searched
         version = f"{_text_version(workspace, text)}.{encoder_version}"
@@ -226,7 +248,7 @@ def _targets(workspace: Workspace, config: EmbedFlags) -> tuple[Path, dict[str, 
         if table == "jobs":
             values, version = ("vector", "title_vector"), f"{version}.titles"
         targets[table] = Target(text, out, KEYS[VIEWS[table][0]], values, "vector_hash", version, side, encoder_version)
-    return workspace.encoder, targets
+    return encoder, targets
 
 
 def _text_version(workspace: Workspace, folder: Path) -> str:
@@ -240,9 +262,14 @@ def _text_version(workspace: Workspace, folder: Path) -> str:
     return versions.pop()
 
 
-def _text_rows(target: Target, newest: bool) -> pl.DataFrame:
-    """The text rows to look at: key, text_hash, the two times, PART and ROW; of a key its newest version or all."""
+def text_rows(target: Target, newest: bool, until: datetime | None = None) -> pl.DataFrame:
+    """The text rows to look at: key, text_hash, the two times, PART and ROW; of a key its newest version or all.
+
+    until: rows that came to be known later are left out; None: none is.
+    """
     rows = feature_tables.places(parts(target.text), [target.key, "text_hash", EVENT_TIME, CREATED_TIME])
+    if until is not None and not rows.is_empty():
+        rows = rows.filter(pl.col(CREATED_TIME) <= until)
     if not newest:
         return rows
     ordered = rows.sort(EVENT_TIME, CREATED_TIME, PART, ROW)
@@ -272,7 +299,7 @@ def _copy_encoded(target: Target, todo: pl.DataFrame, name: str) -> pl.DataFrame
         of_columns = zip(*(_matrix(values[name]) for name in target.values), strict=True)
         by_hash |= dict(zip(places[target.hash], of_columns, strict=True))
     of_rows = zip(*(by_hash[text_hash] for text_hash in copies["text_hash"]), strict=True)
-    table = _rows(target, _fan_out(target, copies), [np.stack(values) for values in of_rows])
+    table = with_values(target, fan_out(target, copies), [np.stack(values) for values in of_rows])
     write_part(target.out, table, f"{feature_tables.part_name(target.version, name, 0)}-copied")
     return feature_tables.without(todo, have, ["text_hash"], [target.hash])
 
@@ -288,14 +315,14 @@ def _chunks(target: Target, todo: pl.DataFrame, name: str) -> list[TextChunk]:
         for start in range(0, len(rows), CHUNK_TEXTS):
             texts = rows.slice(start, CHUNK_TEXTS)
             places = texts.select("text_hash").with_row_index("place")
-            fan_out = todo.join(places, on="text_hash", how="inner", maintain_order="left")
-            table = _fan_out(target, fan_out).append_column("place", fan_out["place"].to_arrow())
+            spread = todo.join(places, on="text_hash", how="inner", maintain_order="left")
+            table = fan_out(target, spread).append_column("place", spread["place"].to_arrow())
             part_name = feature_tables.part_name(target.version, name, len(chunks))
             chunks.append(TextChunk(target, paths[part], texts[ROW].to_numpy(), table, part_name))
     return chunks
 
 
-def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
+def fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
     """Every column of the target but its values."""
     columns = {
         target.key: rows[target.key].to_arrow().cast(pa.string()),
@@ -310,12 +337,12 @@ def _fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
 def _write(encoded: EncodedChunk) -> None:
     chunk, values = encoded
     places = chunk.fan_out["place"].to_numpy()
-    table = _rows(chunk.target, chunk.fan_out.drop(["place"]), [column[places] for column in values])
+    table = with_values(chunk.target, chunk.fan_out.drop(["place"]), [column[places] for column in values])
     write_part(chunk.target.out, table, chunk.name)
     count(f"{chunk.target.key}.written", len(places))
 
 
-def _rows(target: Target, columns: pa.Table, values: Sequence[np.ndarray]) -> pa.Table:
+def with_values(target: Target, columns: pa.Table, values: Sequence[np.ndarray]) -> pa.Table:
     """The columns, and for each of the target's values a list column of (rows, width) numbers."""
     for name, numbers in zip(target.values, values, strict=True):
         offsets = np.arange(len(numbers) + 1, dtype=np.int32) * numbers.shape[1]

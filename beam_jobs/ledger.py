@@ -80,8 +80,7 @@ def was_loaded(features: Path) -> bool:
 
 def note_loaded(features: Path) -> None:
     """Note that a table's first load came to its end."""
-    features.mkdir(parents=True, exist_ok=True)
-    (features / _LOADED).touch()
+    write_text(features / _LOADED, "")
 
 
 def _read(path: Path) -> dict[str, Any]:

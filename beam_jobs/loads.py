@@ -188,4 +188,4 @@ def _keep(folder: Path, columns: list[str], known: pl.DataFrame | None) -> None:
         if kept.is_empty():
             path.unlink()
         elif len(kept) < table.num_rows:
-            write_part(folder, table.take(kept["row"].sort().to_arrow()), path.stem.removeprefix("part-"))
+            write_part(path.parent, table.take(kept["row"].sort().to_arrow()), path.stem.removeprefix("part-"))

@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +43,7 @@ from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_
 from contracts.progress import Progress
 from contracts.reading.pay import all_yearly
 from contracts.records import Job, Member
-from contracts.tables import parts, read_table, write_part
+from contracts.tables import in_use, parts, read_table, write_part
 from contracts.text.fitted import keep_verbalizer, open_verbalizer
 from contracts.text.form import TextForm, read_form
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
@@ -83,19 +83,19 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     started = time.monotonic()
     verbalizer = fitted_verbalizer(workspace, None if config.form is None else read_form(config.form))
     name, now = run_id(), datetime.now(UTC)
+    folders = {view: in_use(workspace.features / view) for view in VIEWS.values()}
     chunks: list[PendingRows] = []
     counts: dict[str, Counts] = {}
-    for table in VIEWS:
-        pending, rows = _pending(workspace, table, verbalizer.version, name, now)
+    for table, view in VIEWS.items():
+        pending, rows = _pending(workspace, table, folders[view], verbalizer.version, name, now)
         counts[table] = Counts(rows, skipped=rows - sum(chunk.size for chunk in pending))
         chunks += pending
-    done = _run(workspace, chunks, verbalizer, options) if chunks else Counter[str]()
+    done = _run(workspace, chunks, folders, verbalizer, options) if chunks else Counter[str]()
     for table, view in VIEWS.items():
-        folder = workspace.features / view
-        for path in feature_tables.made_by_others(folder, verbalizer.version):
+        for path in feature_tables.made_by_others(folders[view], verbalizer.version):
             path.unlink()
-        if parts(folder):
-            ledger.note_loaded(folder)
+        if parts(folders[view]):
+            ledger.note_loaded(workspace.features / view)
         counts[table] += Counts(written=done[f"{view}.written"])
         if config.trust_first_record and (trusted := trust_first_records(workspace, table)):
             log.info("%s: the first record of %s is trusted back to its first event", table, f"{trusted:,}")
@@ -108,13 +108,18 @@ def fitted_verbalizer(workspace: Workspace, form: TextForm | None = None) -> Ver
     It is kept in the workspace.
     """
     verbalizer = Verbalizer(_percentiles(workspace), form)
-    keep_verbalizer(workspace, verbalizer)
+    keep_verbalizer(workspace.percentiles, verbalizer)
     return verbalizer
 
 
 def _percentiles(workspace: Workspace) -> Percentiles:
     if workspace.percentiles.is_file() and b"currency" in workspace.percentiles.read_bytes():
         return open_verbalizer(workspace).percentiles  # without a currency they were fitted across currencies
+    return fit_percentiles(workspace)
+
+
+def fit_percentiles(workspace: Workspace) -> Percentiles:
+    """Break points of what the jobs of a workspace pay now; nothing is written. Raises NotReady without jobs."""
     ingested(workspace, "jobs")
     return Percentiles.fit_pay(_yearly_amounts(workspace.records / "jobs"))
 
@@ -186,23 +191,24 @@ class VerbalizeRows(beam.DoFn):
         yield VIEWS[chunk.table], chunk.name, pa.concat_tables(done).combine_chunks()
 
 
-def _write(element: tuple[str, str, pa.Table], features: Path) -> None:
+def _write(element: tuple[str, str, pa.Table], folders: Mapping[str, Path]) -> None:
     view, name, table = element
-    write_part(features / view, table, name)
+    write_part(folders[view], table, name)
     count(f"{view}.written", table.num_rows)
 
 
-def _pending(workspace: Workspace, table: str, version: str, name: str, now: datetime) -> tuple[list[PendingRows], int]:
-    """The chunks of a table that have no text in this version, and how many rows the table has."""
+def _pending(
+    workspace: Workspace, table: str, folder: Path, version: str, name: str, now: datetime
+) -> tuple[list[PendingRows], int]:
+    """The chunks of a table that have no text of this version in a folder, and how many rows the table has."""
     paths = parts(workspace.records / table)
     if not paths:
         return [], 0
-    folder = workspace.features / VIEWS[table]
     match = [KEYS[VIEWS[table]], "row_hash"]
     rows = feature_tables.places(paths, ["id", "row_hash"])
     done = feature_tables.places(feature_tables.made_by(folder, version), match)
     todo = feature_tables.without(rows, done, ["id", "row_hash"], match)
-    default = now if ledger.was_loaded(folder) else None
+    default = now if ledger.was_loaded(workspace.features / VIEWS[table]) else None
     before = feature_tables.places(feature_tables.made_by_others(folder, version), [*match, CREATED_TIME])
     if before.is_empty():
         todo = todo.with_columns(pl.lit(default, pl.Datetime("us", "UTC")).alias(CREATED_TIME))
@@ -212,7 +218,7 @@ def _pending(workspace: Workspace, table: str, version: str, name: str, now: dat
         todo = todo.with_columns(pl.col(CREATED_TIME).fill_null(default))
     chunks: list[PendingRows] = []
     for part, of_part in feature_tables.by_part(todo):
-        for group, start, size in _row_groups(paths[part]):
+        for group, start, size in row_groups(paths[part]):
             inside = of_part.filter(pl.col(ROW).is_between(start, start + size, closed="left"))
             if len(inside):
                 places = None if len(inside) == size else inside[ROW].to_numpy().astype(np.int64) - start
@@ -223,7 +229,7 @@ def _pending(workspace: Workspace, table: str, version: str, name: str, now: dat
     return chunks, len(rows)
 
 
-def _row_groups(path: Path) -> Iterator[tuple[int, int, int]]:
+def row_groups(path: Path) -> Iterator[tuple[int, int, int]]:
     """(row group, its first row, its rows) of a part."""
     metadata, start = pq.read_metadata(path), 0
     for group in range(metadata.num_row_groups):
@@ -233,7 +239,11 @@ def _row_groups(path: Path) -> Iterator[tuple[int, int, int]]:
 
 
 def _run(
-    workspace: Workspace, chunks: list[PendingRows], verbalizer: Verbalizer, options: PipelineOptions
+    workspace: Workspace,
+    chunks: list[PendingRows],
+    folders: Mapping[str, Path],
+    verbalizer: Verbalizer,
+    options: PipelineOptions,
 ) -> Counter[str]:
     rows = sum(chunk.size for chunk in chunks)
     progress = Progress("verbalize", "rows", rows // min(processes(options), len(chunks)))
@@ -244,7 +254,7 @@ def _run(
             | "pending rows" >> beam.Create(chunks)
             | "on the workspace" >> beam.Map(mark.checked)
             | "verbalize" >> beam.ParDo(VerbalizeRows(verbalizer, progress))
-            | "write" >> beam.Map(_write, workspace.features)
+            | "write" >> beam.Map(_write, folders)
         )
 
     return run_pipeline(options, workspace, build)

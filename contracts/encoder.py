@@ -11,6 +11,8 @@ from contracts.errors import NotReady, UnreadableFile
 from contracts.text.parts import PartWeights
 from contracts.validation import typed
 from contracts.values import FrozenModel
+from contracts.workspace import ENCODER as FOLDER
+from contracts.workspace import Workspace
 
 ENCODER = "encoder.json"
 
@@ -62,3 +64,15 @@ def read_encoder(folder: Path) -> EncoderManifest:
     except ValidationError as error:
         cure = "delete it and run `rolecall train encoder`"
         raise typed(error, UnreadableFile, where=str(path), cure=cure) from error
+
+
+def encoder_of(workspace: Workspace, version: str) -> Path:
+    """The folder of an encoder by its version, as an index names that which made its vectors.
+
+    Where no encoder of the workspace has it, that of the vectors in use, which `check_index` then refuses. Raises as
+    `read_encoder`.
+    """
+    if read_encoder(workspace.encoder).version == version:
+        return workspace.encoder
+    others = workspace.versions_with("vectors", FOLDER)
+    return next((folder for folder in others if read_encoder(folder).version == version), workspace.encoder)

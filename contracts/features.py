@@ -36,6 +36,14 @@ KEYS: dict[str, str] = {
     JOB_STATS: JOB_KEY,
 }
 
+PRODUCTS: dict[str, str] = {
+    MEMBER_TEXT: "text",
+    JOB_TEXT: "text",
+    MEMBER_VECTOR: "vectors",
+    JOB_VECTOR: "vectors",
+}
+"""View -> what it is switched with, where it was made anew beside what is in use (`contracts.tables.in_use`)."""
+
 TRAINING_SERVICE = "training"
 """The feature service with everything that a training row may see."""
 

@@ -1,4 +1,8 @@
-"""Tables as folders of Parquet files: write a part, read a table, and take rows that are the newest or were then."""
+"""Tables as folders of Parquet files: write a part, read a table, and take rows that are the newest or were then.
+
+A table may have versions beside the parts that the jobs write to its folder: a backfill makes one, and a pointer names
+that in use (`in_use`). Whoever reads or writes a table more than once takes its folder first and stays there.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +20,18 @@ import pyarrow.parquet as pq
 
 from contracts.arrow import arrow_schema
 from contracts.errors import NotReady, NotWritten, UnreadableFile
+from contracts.features import PRODUCTS
 from contracts.records import RECORDS
 from contracts.time.as_of import newest_rows, rows_as_of
 from contracts.validation import first_line
-from contracts.versions import staged_file
+from contracts.versions import current, staged_file
 
 
 def write_part(folder: Path, table: pa.Table, name: str | None = None) -> Path:
     """Write one part of a table; a reader never sees half a file.
 
     Args:
-        folder: The table.
+        folder: Of the table, as `in_use` gives it where the table may have versions.
         table: The part's rows.
         name: The part's name without suffix: the part of that name is replaced. None makes a new part.
 
@@ -46,9 +51,23 @@ def write_part(folder: Path, table: pa.Table, name: str | None = None) -> Path:
     return path
 
 
+def in_use(folder: Path) -> Path:
+    """Where the parts of a table stand now: in its folder, or in the version of it that was switched to.
+
+    Feature tables of one product are switched by one pointer: `features/text/CURRENT` is that of members' and jobs'
+    texts, which lie in `features/text/<version>/job_text`. Any other table has its own: `<folder>/CURRENT`. A folder
+    that this gave gives itself.
+    """
+    product = PRODUCTS.get(folder.name)
+    if product is None:
+        return current(folder) or folder
+    version = current(folder.parent / product)
+    return version / folder.name if version is not None else folder
+
+
 def parts(folder: Path) -> list[Path]:
-    """The finished parts of a table, by name; empty where the table does not exist."""
-    return sorted(folder.glob("part-*.parquet"))
+    """The finished parts of a table, of the version in use, by name; empty where the table does not exist."""
+    return sorted(in_use(folder).glob("part-*.parquet"))
 
 
 @contextmanager

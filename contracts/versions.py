@@ -77,9 +77,19 @@ def staged_file(path: Path) -> Iterator[Path]:
         staged.unlink(missing_ok=True)
 
 
+@contextmanager
+def writing(where: Path, what: str) -> Iterator[None]:
+    """Raise NotWritten where the block cannot write, as on a full disk or without leave to. what: that is written."""
+    try:
+        yield
+    except OSError as error:
+        said = f"{what} could not be written: {error.strerror or error}"
+        raise NotWritten(said, where=str(where), cure="make room, or give leave to write, then try again") from error
+
+
 def write_text(path: Path, text: str, encoding: str = "utf-8", newline: str | None = None) -> None:
-    """Write a text file whole or not at all."""
-    with staged_file(path) as staged:
+    """Write a text file whole or not at all. Raises NotWritten as on a full disk; what stood there still stands."""
+    with writing(path, path.name), staged_file(path) as staged:
         staged.write_text(text, encoding, newline=newline)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.versions import require_current
+from contracts.versions import current, require_current
 
 RAW = "raw"
 """The folder of a workspace that its own simulated market is written to."""
+PERCENTILES, ENCODER = "percentiles.json", "encoder"
+"""What texts and vectors are made with; a version of them that was made with another one holds it."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,8 @@ class Workspace:
 
     @property
     def percentiles(self) -> Path:
-        return self.root / "percentiles.json"
+        """The break points of the text in use."""
+        return self._switched_with("text", PERCENTILES)
 
     @property
     def text_trial(self) -> Path:
@@ -65,8 +68,8 @@ class Workspace:
 
     @property
     def encoder(self) -> Path:
-        """The retrieval encoder: `encoder.onnx`, `tokenizer.json`, `encoder.json`."""
-        return self.root / "encoder"
+        """The retrieval encoder of the vectors in use: `encoder.onnx`, `tokenizer.json`, `encoder.json`."""
+        return self._switched_with("vectors", ENCODER)
 
     @property
     def towers(self) -> Path:
@@ -232,6 +235,17 @@ class Workspace:
     def examples_staged(self) -> Path:
         """Parts of `examples` and `grades` that an unfinished `label` has made."""
         return self.root / "examples.staged"
+
+    def _switched_with(self, product: str, name: str) -> Path:
+        """What is switched with feature tables: in their version in use where it has its own, else in the root."""
+        version = current(self.features / product)
+        own = self.root / name if version is None else version / name
+        return own if own.exists() else self.root / name
+
+    def versions_with(self, product: str, name: str) -> list[Path]:
+        """What is switched with feature tables, of every version that has its own and of the root."""
+        of_versions = sorted(self.features.glob(f"{product}/*/{name}"), reverse=True)
+        return [*of_versions, *([self.root / name] if (self.root / name).exists() else [])]
 
     def _current(self, folder: Path, command: str) -> Path:
         return require_current(folder, "current version", f"run `{command} --workspace {self.root}` first")

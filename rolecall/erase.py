@@ -102,6 +102,8 @@ def erase_rows(folder: Path, member_ids: Iterable[str]) -> Erased:
         name = path.relative_to(folder).as_posix()
         if path.suffix == ".parquet":
             done.rows[name] += _from_parquet(path, ids, done)
+        elif path.suffix == ".arrow":
+            done.rows[name] += _from_dealt(path, ids)
         elif path.suffix in (".jsonl", ".ndjson"):
             done.rows[name] += _blank_lines(path, lambda line: _is_line_of(line, ids, hashes, done))
     for path in files:
@@ -180,6 +182,29 @@ def _from_parquet(path: Path, ids: set[str], done: Erased) -> int:
             left = table.filter(kept(table))
             removed += table.num_rows - left.num_rows
             writer.write_table(left)
+    return removed
+
+
+def _from_dealt(path: Path, ids: set[str]) -> int:
+    """Write rows that wait for a run, batch by batch, without those of members; returns how many there were."""
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+        schema, batches = reader.schema, [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    is_members = "id" in schema.names and any(name in schema.names for name in ROWS_OF_MEMBERS)
+    column = "id" if is_members else MEMBER
+    if column not in schema.names:
+        return 0
+    gone = pa.array(sorted(ids), pa.string())
+    left = [batch.filter(pc.invert(pc.is_in(batch[column], gone))) for batch in batches]
+    removed = sum(batch.num_rows for batch in batches) - sum(batch.num_rows for batch in left)
+    if removed:
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with (
+            staged_file(path) as staged,
+            pa.OSFile(str(staged), "wb") as sink,
+            pa.ipc.new_file(sink, schema, options=options) as writer,
+        ):
+            for batch in left:
+                writer.write_batch(batch)
     return removed
 
 

@@ -108,12 +108,7 @@ class Night:
             "exit_code": code,
             "stages": [outcome._asdict() for outcome in self.outcomes],
         }
-        path = self._workspace.root / NOTE
-        try:
-            write_text(path, json.dumps(note, indent=1))
-        except OSError as error:
-            what = f"what the night did was not noted: {error.strerror}"
-            raise NotWritten(what, where=str(path), cure="make room; the next night notes its own") from error
+        write_text(self._workspace.root / NOTE, json.dumps(note, indent=1))
         return code
 
     def _all(self) -> bool:

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from contracts.bundle import Manifest
-from contracts.encoder import read_encoder
+from contracts.encoder import encoder_of, read_encoder
 from contracts.errors import BundleMismatch
 from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Verbalizer
@@ -103,7 +103,6 @@ def load(workspace: Workspace, config: ServeConfig, former: Loaded | None = None
             another version than the workspace writes.
         IndexMismatch: The index was built with another bundle, text version or encoder.
     """
-    verbalizer = open_verbalizer(workspace)
     folders = config.folders(workspace)
     opened = partial(open_session, providers=config.providers)
     same = former if former and former.folders[0] == folders[0] else None
@@ -112,6 +111,8 @@ def load(workspace: Workspace, config: ServeConfig, former: Loaded | None = None
     if scorer is None:
         scorer = CachingScorer(folders[0], config.call_threads, opened=opened, caches=caches.of_scorer)
     manifest = scorer.manifest
+    # A backfill may have switched texts or vectors: what is served goes on with those that it was made with.
+    verbalizer = open_verbalizer(workspace, manifest.text_version)
     if manifest.text_version != verbalizer.version:
         raise BundleMismatch(
             f"bundle {manifest.version} reads text version {manifest.text_version}, the workspace writes "
@@ -122,10 +123,11 @@ def load(workspace: Workspace, config: ServeConfig, former: Loaded | None = None
     if same is None and not check_canaries(folders[0], scorer):
         log.warning("no_canaries", bundle=manifest.version)  # of an export before there were any
     encoder = former.encoder if former else None
-    if encoder is None or encoder.version != read_encoder(workspace.encoder).version:
-        encoder = TextEncoder(workspace.encoder, config.call_threads, opened)
-    # The cheap check comes before the slow loading.
-    check_index(read_index_manifest(folders[1]), manifest, encoder)
+    built = read_index_manifest(folders[1])
+    made_by = encoder_of(workspace, built.encoder_version)
+    if encoder is None or encoder.version != read_encoder(made_by).version:
+        encoder = TextEncoder(made_by, config.call_threads, opened)
+    check_index(built, manifest, encoder)  # cheap, so it comes before the slow loading
     item_encoder = None
     if config.changes:
         item_encoder = same.item_encoder if same else ItemEncoder(folders[0], config.call_threads, manifest, opened)

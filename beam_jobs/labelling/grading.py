@@ -17,6 +17,7 @@ from contracts.errors import NotReady
 from contracts.examples import SERVED
 from contracts.records import Grade, Member
 from contracts.tables import read_table
+from contracts.versions import write_text
 from contracts.workspace import Workspace
 from history.as_of import JobVersions
 from history.requests import PastRequest
@@ -154,10 +155,9 @@ def write_report(
         "pairs": len(graded) - graded["grade"].null_count(),
         "ungraded": graded["grade"].null_count(),
     }
-    workspace.grades.mkdir(parents=True, exist_ok=True)
-    workspace.judge_report.write_text(json.dumps(report, indent=1) + "\n")
+    write_text(workspace.judge_report, json.dumps(report, indent=1) + "\n")
     if cost:
-        workspace.judge_cost.write_text(json.dumps(cost, indent=1) + "\n")
+        write_text(workspace.judge_cost, json.dumps(cost, indent=1) + "\n")
 
 
 def grading_cost(

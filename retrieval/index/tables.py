@@ -22,7 +22,7 @@ from contracts.encoder import read_encoder
 from contracts.errors import IndexMismatch, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.records import Event
-from contracts.tables import latest, parts, read_records, read_table
+from contracts.tables import in_use, latest, parts, read_records, read_table
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
@@ -64,7 +64,8 @@ def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> Index
     """The newest jobs of a workspace that have a vector and, with a bundle, item tokens. Raises as `build_index`."""
     encoder = read_encoder(workspace.encoder)
     jobs = latest(read_records(workspace.records, "jobs"), "id", "updated_at").sort_by("id")
-    texts = latest(_keys(workspace.features / JOB_TEXT, "text_hash", "text_version"), JOB_KEY, EVENT_TIME, CREATED_TIME)
+    text_folder, vector_folder = (in_use(workspace.features / view) for view in (JOB_TEXT, JOB_VECTOR))
+    texts = latest(_keys(text_folder, "text_hash", "text_version"), JOB_KEY, EVENT_TIME, CREATED_TIME)
     text_version = one_text_version(texts)
     manifest = read_manifest(bundle) if bundle else None
     if manifest and manifest.text_version != text_version:
@@ -75,8 +76,11 @@ def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> Index
 
     hash_of = dict(zip(texts[JOB_KEY].to_pylist(), texts["text_hash"].to_pylist(), strict=True))
     keys = [(job_id, hash_of.get(job_id)) for job_id in jobs["id"].to_pylist()]
-    vector_rows = _vector_rows(workspace, keys, encoder.version)
-    item_rows = _item_rows(workspace, manifest, keys) if manifest else np.zeros(jobs.num_rows, np.int64)
+    vector_rows = _vector_rows(vector_folder, keys, encoder.version)
+    item_folder = in_use(workspace.items / manifest.version) if manifest else None
+    item_rows = np.zeros(jobs.num_rows, np.int64)
+    if manifest and item_folder:
+        item_rows = _item_rows(workspace, item_folder, manifest, keys)
     left_out = {
         "no vector": int((vector_rows < 0).sum()),
         "no item tokens": int(((vector_rows >= 0) & (item_rows < 0)).sum()),
@@ -88,12 +92,12 @@ def read_index_tables(workspace: Workspace, bundle: Path | None = None) -> Index
     vectors = np.zeros((len(complete), encoder.dim), np.float32)
     title_vectors = np.zeros(vectors.shape, np.float16)
     for column, values in (("vector", vectors), ("title_vector", title_vectors)):
-        _fill(values, workspace.features / JOB_VECTOR, column, vector_rows[complete])
+        _fill(values, vector_folder, column, vector_rows[complete])
 
     def write_items(path: Path) -> None:
-        assert manifest is not None
+        assert manifest is not None and item_folder is not None
         shape = (len(complete), manifest.item_tokens, manifest.hidden)
-        _write_items(path, shape, _items_folder(workspace, manifest), item_rows[complete])
+        _write_items(path, shape, item_folder, item_rows[complete])
 
     return IndexTables(
         jobs=jobs.take(complete),
@@ -127,22 +131,19 @@ def _keys(folder: Path, *columns: str) -> pa.Table:
     return table.append_column(_PLACE, pa.array(np.arange(table.num_rows)))
 
 
-def _vector_rows(workspace: Workspace, job_keys: Sequence[tuple[str, str | None]], encoder_version: str) -> np.ndarray:
+def _vector_rows(folder: Path, job_keys: Sequence[tuple[str, str | None]], encoder_version: str) -> np.ndarray:
     """(jobs,) int64: the place of the vector of each (job, text hash), -1 where this encoder made none."""
-    table = _keys(workspace.features / JOB_VECTOR, "vector_hash", "encoder_version")
+    table = _keys(folder, "vector_hash", "encoder_version")
     table = table.filter(pc.equal(table["encoder_version"], encoder_version))
     keys = zip(table[JOB_KEY].to_pylist(), table["vector_hash"].to_pylist(), strict=True)
     stored = dict(zip(keys, table[_PLACE].to_pylist(), strict=True))
     return np.array([stored.get(key, -1) for key in job_keys], np.int64)
 
 
-def _items_folder(workspace: Workspace, manifest: Manifest) -> Path:
-    return workspace.items / manifest.version
-
-
-def _item_rows(workspace: Workspace, manifest: Manifest, job_keys: Sequence[tuple[str, str | None]]) -> np.ndarray:
+def _item_rows(
+    workspace: Workspace, folder: Path, manifest: Manifest, job_keys: Sequence[tuple[str, str | None]]
+) -> np.ndarray:
     """(jobs,) int64: the place of the item tokens of each (job, text hash), -1 where there are none."""
-    folder = _items_folder(workspace, manifest)
     if not parts(folder):
         raise NotReady(
             f"no item tokens of bundle {manifest.version} in {folder}",

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import functools
+import inspect
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 
 import typer
 
 from contracts.workspace import Workspace
-from rolecall.commands.lists import SizeOption, SurfacesOption, TimeOption, lists_product, utc
-from rolecall.options import DEFAULT, WorkspaceOption
+from rolecall.commands.lists import SizeOption, SurfacesOption, TimeOption, serve_config, utc
+from rolecall.options import DEFAULT, WorkspaceOption, params_of
 
 if TYPE_CHECKING:
     from backfill.product import Product
@@ -22,55 +27,93 @@ backfill = typer.Typer(
     `verify` holds them against their manifest and makes a sample again, `switch` and `rollback` move one pointer.""",
 )
 
-WhatOption = Annotated[str, typer.Option(help="Which product.")]
 VersionOption = Annotated[str, typer.Option("--version", help="The newest finished one if none.")]
 
 
-def _product(context: typer.Context, what: str, surfaces: list[str] | None = None, k: int | None = None) -> Product:
-    from contracts.errors import BadInput
+class _Chosen(NamedTuple):
+    """What a command is about."""
 
-    if what != "lists":
-        raise BadInput(f"no product {what!r}", where="--what", cure="one of lists")
-    return lists_product(context, surfaces, k)
+    place: Workspace
+    product: Product
+
+    @property
+    def folder(self) -> Path:
+        return self.product.folder(self.place)
 
 
-@backfill.command("plan")
-def plan(
+def _chosen(
     context: typer.Context,
-    what: WhatOption = "lists",
+    what: Annotated[str, typer.Option(help="Which product: lists, text, vectors or items.")] = "lists",
     workspace: WorkspaceOption = DEFAULT,
     surfaces: SurfacesOption = None,
     k: SizeOption = None,
-    time: TimeOption = None,
-) -> None:
+    since: Annotated[
+        datetime | None, typer.Option("--from", help="Of text: as of then (UTC), and all later ones; all if none.")
+    ] = None,
+    refit: Annotated[
+        bool, typer.Option("--refit", help="Of text: fit the break points of pay to today's jobs.")
+    ] = False,
+    encoder: Annotated[Path | None, typer.Option(help="Of vectors: the folder of another encoder.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Of items: the folder of a bundle; the current one if none.")
+    ] = None,
+) -> _Chosen:
+    from backfill.products import Asked, open_product
+    from contracts.text.form import read_form
+
+    chosen = params_of(context).verbalize.form
+    form = None if chosen is None else read_form(chosen)
+    asked = Asked(serve_config(context), surfaces or (), k, utc(since), refit, form, encoder, bundle)
+    return _Chosen(Workspace(workspace), open_product(what, asked))
+
+
+def _of_product(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options of `_chosen` before its own; it is called with what these choose."""
+
+    @functools.wraps(command)
+    def called(context: typer.Context, **options: Any) -> None:
+        about = {name: options.pop(name) for name in list(common)[1:]}
+        command(context, _chosen(context, **about), **options)
+
+    common = inspect.signature(_chosen).parameters
+    own = list(inspect.signature(command).parameters.values())[2:]
+    hints = get_type_hints(_chosen, {**globals(), "Product": Any}, include_extras=True)
+    hints |= get_type_hints(command, {**globals(), "Product": Any}, include_extras=True)
+    both = [parameter.replace(annotation=hints[parameter.name]) for parameter in (*common.values(), *own)]
+    called.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in both}
+    del called.__wrapped__
+    return called
+
+
+@backfill.command("plan")
+@_of_product
+def plan(context: typer.Context, chosen: _Chosen, time: TimeOption = None) -> None:
     """Say what a run would make, how long it takes here, measured on a sample, and what a switch touches."""
     from backfill.run import estimate, plan_of
     from contracts.machine import cores
 
-    place, product = Workspace(workspace), _product(context, what, surfaces, k)
+    place, product = chosen
     found = estimate(place, product, plan_of(place, product, utc(time)))
     of = found.plan
     typer.echo(f"{product.name} {of.version}, as of {of.time.isoformat()}")
     for name, value in of.inputs.items():
         typer.echo(f"  {name}: {value}")
+    for group in of.groups:
+        where = " ".join(part for part in (group.table, group.range) if part) or "all"
+        typer.echo(f"  {where}: {group.rows:,} keys in {group.buckets:,} parts")
     typer.echo(
-        f"  {of.keys:,} keys in {of.buckets:,} parts, {found.buckets_left:,} of which lack; about {found.rows:,} rows"
+        f"  {of.keys:,} keys in {of.buckets:,} parts, {found.parts_left:,} of which lack; about {found.rows:,} rows"
     )
     hours = found.seconds / 3600
     typer.echo(f"  about {found.seconds:,.0f} s in one process with {cores()} cores ({hours * cores():.2f} core hours)")
-    for sentence in product.touches(place):
+    for sentence in product.touches(place, of):
         typer.echo(f"  touches {sentence}")
 
 
 @backfill.command("run", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run(
-    context: typer.Context,
-    what: WhatOption = "lists",
-    workspace: WorkspaceOption = DEFAULT,
-    surfaces: SurfacesOption = None,
-    k: SizeOption = None,
-    time: TimeOption = None,
-) -> None:
+@_of_product
+def run(context: typer.Context, chosen: _Chosen, time: TimeOption = None) -> None:
     """Make the parts that lack; nothing is switched. Flags that it does not know go to the Beam runner."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -79,26 +122,20 @@ def run(
     from beam_jobs.flags import check_runner
 
     options = PipelineOptions(check_runner(context.args))
-    place, product = Workspace(workspace), _product(context, what, surfaces, k)
+    place, product = chosen
     made = make(place, product, plan_of(place, product, utc(time)), options)
     typer.echo(f"{product.name} {made.plan.version}: {made.rows:,} rows in {len(made.parts):,} parts")
 
 
 @backfill.command("verify")
-def verify(
-    context: typer.Context,
-    what: WhatOption = "lists",
-    workspace: WorkspaceOption = DEFAULT,
-    version: VersionOption = "",
-    surfaces: SurfacesOption = None,
-    k: SizeOption = None,
-) -> None:
+@_of_product
+def verify(context: typer.Context, chosen: _Chosen, version: VersionOption = "") -> None:
     """Check counts and hashes and make a sample again. Ends with 1 where something does not hold."""
     from backfill.run import newest
     from backfill.run import verify as check
 
-    place, product = Workspace(workspace), _product(context, what, surfaces, k)
-    name = version or newest(product.folder(place)).name
+    place, product = chosen
+    name = version or newest(chosen.folder).name
     problems = check(place, product, name)
     for problem in problems:
         typer.echo(f"problem: {problem}")
@@ -108,34 +145,31 @@ def verify(
 
 
 @backfill.command("switch")
-def switch(
-    context: typer.Context,
-    what: WhatOption = "lists",
-    workspace: WorkspaceOption = DEFAULT,
-    version: VersionOption = "",
-) -> None:
+@_of_product
+def switch(context: typer.Context, chosen: _Chosen, version: VersionOption = "") -> None:
     """Make a verified version the one in use."""
     from backfill.run import newest
     from backfill.versions import switch as move
 
-    folder = _product(context, what).folder(Workspace(workspace))
-    made = move(folder, version or newest(folder).name)
-    typer.echo(f"in use now: {what} {made.plan.version}")
+    made = move(chosen.folder, version or newest(chosen.folder).name)
+    typer.echo(f"in use now: {chosen.product.name} {made.plan.version}")
 
 
 @backfill.command("rollback")
-def rollback(context: typer.Context, what: WhatOption = "lists", workspace: WorkspaceOption = DEFAULT) -> None:
+@_of_product
+def rollback(context: typer.Context, chosen: _Chosen) -> None:
     """Go back to the newest verified version before the one in use; `switch --version` names another."""
     from backfill.versions import roll_back
 
-    made = roll_back(_product(context, what).folder(Workspace(workspace)))
-    typer.echo(f"in use now: {what} {made.plan.version}")
+    now = roll_back(chosen.folder, chosen.product.in_place(chosen.place))
+    typer.echo(f"in use now: {chosen.product.name} {now}")
 
 
 @backfill.command("list")
-def listed(context: typer.Context, what: WhatOption = "lists", workspace: WorkspaceOption = DEFAULT) -> None:
+@_of_product
+def listed(context: typer.Context, chosen: _Chosen) -> None:
     """Name all versions, the oldest first."""
     from backfill.run import listing
 
-    for line in listing(Workspace(workspace), _product(context, what)):
+    for line in listing(chosen.place, chosen.product):
         typer.echo(line)

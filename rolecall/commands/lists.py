@@ -13,7 +13,7 @@ from contracts.workspace import Workspace
 from rolecall.options import DEFAULT, WorkspaceOption, params_of
 
 if TYPE_CHECKING:
-    from backfill.lists import Lists
+    from serving.config import ServeConfig
 
 lists = typer.Typer(
     no_args_is_help=True,
@@ -34,15 +34,12 @@ TimeOption = Annotated[
 ]
 
 
-def lists_product(context: typer.Context, surfaces: list[str] | None, k: int | None) -> Lists:
-    """The product as the knobs and the options set it."""
-    from backfill.lists import Lists
-
+def serve_config(context: typer.Context) -> ServeConfig:
+    """The knobs of the service, with the rules that are in force."""
     knobs = params_of(context)
-    config = knobs.serve
-    if config.rules is None and knobs.rules.file is not None:
-        config = config.model_copy(update={"rules": knobs.rules.file})
-    return Lists(config, surfaces or (), k)
+    if knobs.serve.rules is None and knobs.rules.file is not None:
+        return knobs.serve.model_copy(update={"rules": knobs.rules.file})
+    return knobs.serve
 
 
 def utc(time: datetime | None) -> datetime | None:
@@ -65,9 +62,11 @@ def make(
 
     Flags that it does not know go to the Beam runner: --direct_running_mode=multi_processing --direct_num_workers=2.
     """
+    from backfill.lists import Lists
     from backfill.run import bring
 
-    made = bring(Workspace(workspace), lists_product(context, surfaces, k), utc(time), context.args, keep)
+    product = Lists(serve_config(context), surfaces or (), k)
+    made = bring(Workspace(workspace), product, utc(time), context.args, keep)
     typer.echo(f"in use now: lists {made.plan.version}, {made.rows:,} rows for {made.plan.keys:,} members")
 
 

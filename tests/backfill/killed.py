@@ -34,7 +34,7 @@ def main(root: str, time: str, point: str) -> None:
 
     run.write_part = write_part  # type: ignore[assignment]
     run.finish = killed if point == "before the manifest" else finish  # type: ignore[assignment]
-    run.BUCKET_KEYS = 16
+    Lists.part_rows = 16
     workspace, product = Workspace(Path(root)), Lists(ServeConfig(), k=5)
     assert tables.parts is versions.parts
     run.run(workspace, product, run.plan_of(workspace, product, datetime.fromisoformat(time)), PipelineOptions([]))

@@ -64,9 +64,8 @@ async def save(service: Service, request: Request) -> Response:
         path = _file(engine)
         try:
             write_text(path, fields["rules"].replace("\r\n", "\n"))
-        except OSError as error:
-            cure = "keep them as a file, and put it there"
-            raise NotWritten(f"{path.name} cannot be written: {error.strerror}", cure=cure) from error
+        except NotWritten as error:
+            raise NotWritten(error.what, cure="keep them as a file, and put it there") from error
         note = f"Rules {book.version} are in {path.name}; they hold from the next start of the service."
         return _page(engine, fields, token, note)
 

@@ -1,0 +1,271 @@
+"""Text, vectors and item tokens made anew beside those in use, switched to and back."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from backfill import deal as dealing
+from backfill.encoded import Items, Vectors
+from backfill.product import Product
+from backfill.run import estimate, listing, plan_of, run, verify
+from backfill.text import Text
+from backfill.versions import (
+    IN_PLACE,
+    Manifest,
+    all_parts,
+    finish,
+    is_finished,
+    read_manifest,
+    roll_back,
+    switch,
+    versions,
+)
+from beam_jobs import embed, verbalize
+from contracts.encoder import read_encoder
+from contracts.erased import note_erased
+from contracts.errors import IndexMismatch, NotReady, NotWritten
+from contracts.tables import in_use, parts, read_table
+from contracts.text.fitted import open_verbalizer
+from contracts.text.verbalizer import Percentiles
+from contracts.versions import current
+from contracts.workspace import Workspace
+from retrieval.index.build import build_index
+from rolecall.erase import erase_rows
+from serving.config import ServeConfig
+from serving.servable import load_servable
+from tests.make import refused
+
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+"""Later than all that the market's making wrote."""
+IN_PROCESS = PipelineOptions([])
+SMALL = 40
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for product in (Text, Vectors, Items):
+        monkeypatch.setattr(product, "part_rows", SMALL)
+
+
+def made(workspace: Workspace, product: Product, at: datetime | None = NOW) -> Manifest:
+    manifest = run(workspace, product, plan_of(workspace, product, at), IN_PROCESS)
+    assert verify(workspace, product, manifest.plan.version) == []
+    return manifest
+
+
+def contents(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    return {name: path.read_bytes() for name, path in all_parts(folder, manifest.plan).items()}
+
+
+def as_rows(folder: Path, *keys: str) -> pl.DataFrame:
+    return pl.DataFrame(read_table(folder)).sort(*keys)
+
+
+def other_pay(workspace: Workspace) -> None:
+    """Break points of another board: what `--refit` then takes today's in place of."""
+    told = Percentiles.model_validate_json(workspace.percentiles.read_bytes())
+    breaks = {name: tuple(value * 2 for value in values) for name, values in told.breaks.items()}
+    workspace.percentiles.write_text(told.model_copy(update={"breaks": breaks}).model_dump_json())
+
+
+@pytest.mark.parametrize("product", [Text(), Vectors(), Items()], ids=lambda product: product.name)
+def test_what_is_made_beside_equals_what_the_job_made_in_place(workspace: Workspace, product: Product):
+    views = {"text": ["member_text", "job_text"], "vectors": ["job_vector"], "items": []}[product.name]
+    folders = [workspace.features / view for view in views] or [product.folder(workspace)]
+    keys = {"text": ("row_hash",), "vectors": ("job_id", "event_timestamp"), "items": ("job_id",)}[product.name]
+    before = [as_rows(folder, *keys) for folder in folders]
+    manifest = made(workspace, product)
+    assert [as_rows(folder, *keys).equals(was) for folder, was in zip(folders, before, strict=True)], "not in use yet"
+    switch(product.folder(workspace), manifest.plan.version)
+    for folder, was in zip(folders, before, strict=True):
+        assert in_use(folder) != folder
+        now = as_rows(folder, *keys).select(was.columns)
+        assert now.drop("vector", "title_vector", "tokens", strict=False).equals(
+            was.drop("vector", "title_vector", "tokens", strict=False)
+        )
+        for name in {"vector", "title_vector", "tokens"} & set(was.columns):
+            assert np.allclose(now[name].to_list(), was[name].to_list(), atol=0.1), "but for what shares a batch"
+    assert roll_back(product.folder(workspace), product.in_place(workspace)) == IN_PLACE
+    assert all(as_rows(folder, *keys).equals(was) for folder, was in zip(folders, before, strict=True))
+
+
+def test_parts_are_of_a_month_and_a_hash_and_the_plan_says_what_it_touches(workspace: Workspace):
+    product = Text()
+    plan = plan_of(workspace, product, NOW)
+    found = estimate(workspace, product, plan)
+    rows = sum(read_table(workspace.features / view).num_rows for view in ("member_text", "job_text"))
+    assert plan.keys == found.rows == rows and found.parts_left == plan.buckets > 4
+    assert not product.folder(workspace).exists(), "a plan writes nothing"
+    manifest = made(workspace, product)
+    for name in manifest.parts:
+        version, _, place = name.removesuffix(".parquet").partition("/part-")[2].rpartition(".")
+        of_month, _, _ = place.partition("-")
+        table = pq.read_table(product.folder(workspace) / plan.version / name)
+        assert set(table["text_version"].to_pylist()) == {version}
+        assert {time.strftime("%Y%m") for time in table["event_timestamp"].to_pylist()} == {of_month}
+
+
+def test_a_new_text_is_switched_with_its_break_points_at_once_while_the_service_goes_on(workspace: Workspace):
+    made_before = open_verbalizer(workspace).version
+    as_it_was = load_servable(workspace, ServeConfig())
+    as_it_was.members.close()
+    other_pay(workspace)
+    verbalize.run(["--workspace", str(workspace.root)])
+    assert open_verbalizer(workspace).version != made_before
+    product = Text(refit=True)
+    plan = plan_of(workspace, product, NOW)
+    assert any("is served on" in line for line in product.touches(workspace, plan))
+    version = made(workspace, product).plan.version
+    assert open_verbalizer(workspace).version != made_before, "the text in use is that of before"
+    switch(product.folder(workspace), version)
+    assert open_verbalizer(workspace).version == made_before
+    for view in ("member_text", "job_text"):
+        assert set(read_table(workspace.features / view)["text_version"].to_pylist()) == {made_before}
+    counts = verbalize.run(["--workspace", str(workspace.root)])
+    assert (counts.written, counts.skipped) == (0, plan.keys), "the incremental job goes on where it stands"
+    roll_back(product.folder(workspace), product.in_place(workspace))
+    serves = load_servable(workspace, ServeConfig())
+    serves.members.close()
+    assert serves.verbalizer.version == made_before, "what a bundle reads is found by its version"
+
+
+def test_another_encoder_is_switched_with_its_vectors_and_an_index_keeps_its_own(
+    workspace: Workspace, tiny: Path, tmp_path: Path
+):
+    from models.encoder.export import export_encoder
+
+    export_encoder(tmp_path / "other", tiny)
+    old, new = read_encoder(workspace.encoder).version, read_encoder(tmp_path / "other").version
+    assert old != new
+    product = Vectors(tmp_path / "other")
+    manifest = made(workspace, product)
+    assert any("search for members" in line for line in product.touches(workspace, manifest.plan))
+    assert read_encoder(workspace.encoder).version == old
+    switch(product.folder(workspace), manifest.plan.version)
+    shutil.rmtree(tmp_path / "other")
+    assert read_encoder(workspace.encoder).version == new
+    assert set(read_table(workspace.features / "job_vector")["encoder_version"].to_pylist()) == {new}
+    serves = load_servable(workspace, ServeConfig())
+    serves.members.close()
+    assert serves.encoder.version == old, "the index in use keeps the encoder that it was made by"
+    counts = embed.run(["--workspace", str(workspace.root)])
+    assert counts.written == 0
+    build_index(workspace, workspace.bundle)
+    serves = load_servable(workspace, ServeConfig())
+    serves.members.close()
+    assert serves.encoder.version == new
+    assert roll_back(product.folder(workspace), product.in_place(workspace)) == IN_PLACE
+    serves = load_servable(workspace, ServeConfig())
+    serves.members.close()
+    assert serves.encoder.version == new, "also after the vectors were rolled back"
+
+
+def test_a_run_killed_in_a_part_or_while_dealing_ends_in_the_same_bytes(market: Workspace, tmp_path: Path):
+    places = [Workspace(tmp_path / name) for name in ("whole", "killed")]
+    for place in places:
+        shutil.copytree(market.root, place.root)
+    whole = made(places[0], Text())
+    for point in ("dealing", "part 3"):
+        command = [sys.executable, "-m", "tests.backfill.killed_text", str(places[1].root), NOW.isoformat(), point]
+        ended = subprocess.run(command, capture_output=True, text=True)
+        assert ended.returncode == -9, ended.stderr
+        (version,) = versions(Text().folder(places[1]))
+        assert not is_finished(version)
+    later = plan_of(places[1], Text())
+    assert later.version == version.name, "it goes on with what was begun"
+    killed = run(places[1], Text(), later, IN_PROCESS)
+    assert contents(version, killed) == contents(Text().folder(places[0]) / version.name, whole)
+    assert killed.parts == whole.parts and not (version / "dealt").exists()
+
+
+def test_a_version_of_part_of_the_time_holds_each_key_as_of_then_and_later(workspace: Workspace):
+    rows = as_rows(workspace.features / "job_text", "row_hash")
+    since = rows["event_timestamp"].median()
+    product = Text(since=since)
+    switch(product.folder(workspace), made(workspace, product).plan.version)
+    now = as_rows(workspace.features / "job_text", "row_hash")
+    wanted = rows.filter(
+        (pl.col("event_timestamp") > since)
+        | (
+            pl.col("event_timestamp")
+            == pl.col("event_timestamp").filter(pl.col("event_timestamp") <= since).max().over("job_id")
+        )
+    )
+    assert now["row_hash"].to_list() == wanted["row_hash"].to_list()
+    assert now["job_id"].n_unique() == rows["job_id"].n_unique()
+
+
+def test_a_changed_row_is_found_by_a_sample_that_is_made_again(workspace: Workspace):
+    product = Text()
+    version = run(workspace, product, plan_of(workspace, product, NOW), IN_PROCESS).plan.version
+    folder = product.folder(workspace) / version
+    manifest = read_manifest(folder)
+    for path in all_parts(folder, manifest.plan).values():
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("text")
+        worse = [f"{text}!" for text in table["text"].to_pylist()]
+        pq.write_table(table.set_column(at, "text", [worse]), path)
+    (folder / "manifest.json").unlink()
+    finish(folder, manifest.plan, 0.0)
+    assert any("made again it is another" in problem for problem in verify(workspace, product, version))
+
+
+def dealt_ids(version: Path) -> set[str]:
+    found: set[str] = set()
+    for path in (version / "dealt").glob("*.arrow"):
+        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+            found.update(reader.read_all()["id"].to_pylist())
+    return found
+
+
+def test_an_erased_member_is_in_no_version_and_nothing_that_was_dealt(workspace: Workspace, member_ids: list[str]):
+    product, gone = Text(), member_ids[0]
+    plan = plan_of(workspace, product, datetime.now(UTC).replace(microsecond=0))
+    version = product.folder(workspace) / plan.version
+    version.mkdir(parents=True)
+    dealing.deal_pieces(workspace, product, plan, version, IN_PROCESS)
+    assert gone in dealt_ids(version)
+    note_erased(workspace, [gone], datetime.now(UTC))
+    erase_rows(workspace.root, [gone])
+    assert gone not in dealt_ids(version)
+    manifest = run(workspace, product, plan, IN_PROCESS)
+    assert gone not in read_table(version / "member_text")["member_id"].to_pylist()
+    assert verify(workspace, product, manifest.plan.version) == []
+
+
+def test_a_full_disk_while_dealing_is_said_and_what_was_dealt_is_kept(workspace: Workspace, monkeypatch):
+    product = Text()
+    plan = plan_of(workspace, product, NOW)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(NotWritten, match="No space left"):
+        patched.setattr(dealing, "staged_file", full)
+        run(workspace, product, plan, IN_PROCESS)
+    assert current(product.folder(workspace)) is None
+    assert made(workspace, product).plan == plan
+    assert any("unfinished" not in line for line in listing(workspace, product))
+
+
+def test_vectors_of_another_text_are_not_mixed_into_a_run_that_goes_on(workspace: Workspace):
+    product = Vectors()
+    plan = plan_of(workspace, product, NOW)
+    other_pay(workspace)
+    verbalize.run(["--workspace", str(workspace.root)])
+    with pytest.raises(NotReady, match="texts changed since"):
+        run(workspace, product, plan, IN_PROCESS)
+    with refused(IndexMismatch, "text version"):
+        build_index(workspace, workspace.bundle)
+    assert parts(workspace.features / "job_vector"), "what is in use stays"
