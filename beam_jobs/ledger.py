@@ -79,8 +79,9 @@ def was_loaded(features: Path) -> bool:
 
 
 def note_loaded(features: Path) -> None:
-    """Note that a table's first load came to its end."""
-    write_text(features / _LOADED, "")
+    """Note that a table's first load came to its end. Raises NotWritten as on a full disk."""
+    if not was_loaded(features):  # a folder that nothing is written to says that nothing is new
+        write_text(features / _LOADED, "")
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ RolecallError
   x JudgeFailed
   x TrainingFailed
   x ExportRefused
+  x GateRefused
 
 "x": raised as it is or as one of the types below it. The command line prints `str(error)` on one line and exits with
 `exit_code`; the service answers with `http_status` and `reason`. Any other exception is a bug and keeps its traceback.
@@ -206,6 +207,12 @@ class TrainingFailed(RolecallError):
     """A loss became NaN, or a ranker's scores collapsed to a constant."""
 
     reason, exit_code = "training_failed", 6
+
+
+class GateRefused(RolecallError):
+    """A bundle may do worse than that which is served, by a replay of the log; that of before stays."""
+
+    reason, exit_code = "gate_refused", 20
 
 
 class ExportRefused(RolecallError):

@@ -114,7 +114,7 @@ def current(folder: Path) -> Path | None:
     """The path that `folder/CURRENT` names: a version's folder or file; None where there is no current version."""
     try:
         return folder / (folder / CURRENT).read_text("utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 

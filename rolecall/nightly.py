@@ -15,7 +15,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from contracts.errors import NotReady, NotWritten, RolecallError, TooFewHires
+from pydantic import Field
+
+from contracts.errors import NotWritten, RolecallError, TooFewHires
 from contracts.lock import locked
 from contracts.tables import parts
 from contracts.validation import first_line
@@ -45,6 +47,8 @@ class Nightly(FrozenModel):
         retrain_days: Age in days of the bundle from which models are trained again; None: age is no reason.
         retrain_grades: Grades taken in since the bundle from which they are; None: grades are no reason.
         retrain_drift: Whether a problem that `rolecall drift` finds is a reason.
+        gate: Share of what the bundle of before reaches that a new one may lose in no slice, at most 0, shown by a
+            replay of the log's held-out requests; None: every bundle that was exported is served.
     """
 
     data: str | None = None
@@ -56,6 +60,7 @@ class Nightly(FrozenModel):
     retrain_days: float | None = None
     retrain_grades: int | None = None
     retrain_drift: bool = False
+    gate: float | None = Field(None, ge=-1, le=0)
 
 
 class Outcome(NamedTuple):
@@ -205,6 +210,7 @@ class Night:
         return str(embed.run([*self._place, *self._asked.runner]))
 
     def _train(self) -> str:
+        from rolecall.bundle_gate import require_no_worse
         from rolecall.recipe import run_recipe
 
         before = self._workspace.bundle.name
@@ -222,13 +228,16 @@ class Night:
                 end="export",
                 runner=self._asked.runner,
             )
+            after, gated = self._workspace.bundle.name, ""
+            if self._asked.gate is not None and after != before:
+                gated = f"; {require_no_worse(self._workspace, before, after, self._asked.gate, self._asked.runner)}"
         except Exception as error:
             set_current(self._workspace.bundles, before)
             if not isinstance(error, RolecallError):
                 raise
             what = f"trained since {reason}, and bundle {before} stays: {error.what}"
             raise type(error)(what, where=error.where, cure=error.cure) from error
-        return f"since {reason}: bundle {before} -> {self._workspace.bundle.name}"
+        return f"since {reason}: bundle {before} -> {after}{gated}"
 
     def _reason_to_train(self) -> tuple[str, str]:
         """Why models are to be trained; or "" and why they are not."""
@@ -256,13 +265,14 @@ class Night:
         return sum(load.written.get("grades", 0) for load in read_loads(self._workspace) if load.time > time)
 
     def _drift(self) -> list[str] | None:
-        """What `rolecall drift` finds; None where nothing is sampled."""
-        from serving.drift import Limits, measure
+        """What `rolecall drift` finds; None where nothing is sampled. Raises what `measure` does otherwise."""
+        from serving.drift import DAYS, Limits, measure
+        from serving.drift_sample import read_sample
 
-        try:
-            return list(measure(self._workspace, self._knobs.serve, Limits()).problems)
-        except NotReady:
+        now = datetime.now(UTC)
+        if all(one.time > now for one in read_sample(self._workspace, now - timedelta(days=DAYS))):
             return None
+        return list(measure(self._workspace, self._knobs.serve, Limits(), now=now).problems)
 
     def _index(self) -> str:
         from retrieval.index.build import build_index

@@ -36,6 +36,10 @@ GOOD_MATCH = "good_match"
 EQUAL, NOT_KNOWN = "equal", "not known offline"
 
 
+DAYS = 7
+"""How far back answers are compared, unless stated."""
+
+
 class Moved(FrozenModel):
     """Population stability index of one probability, lately against before.
 
@@ -96,7 +100,7 @@ def measure(
     config: ServeConfig,
     limits: Limits,
     *,
-    days: int = 7,
+    days: int = DAYS,
     lately: timedelta = timedelta(days=1),
     now: datetime | None = None,
     seed: int = 0,

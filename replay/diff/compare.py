@@ -96,7 +96,9 @@ def compare(workspace: Workspace, first: RunFolder, second: RunFolder, wanted: W
     gate = None
     if wanted.worst_slice is not None:
         judged = {ALL: (left, right, members), **judged}
-        gate = judge(judged, measure, wanted.worst_slice, wanted.level, measure in LOWER_IS_BETTER)
+        gate = judge(judged, measure, wanted.worst_slice, wanted.level, measure in LOWER_IS_BETTER).model_copy(
+            update={"suppressed": sum(one.slices for one in suppressed), "least_members": wanted.least_members}
+        )
     found, no_value = values(first, second, wanted.level)
     known = ~np.isnan(left) & ~np.isnan(right)
     said = _said(sign * chosen.difference.value, chosen.difference.low, chosen.difference.high)
@@ -276,15 +278,17 @@ def _said(better_by: float, low: float | None, high: float | None) -> Said:
 
 
 def gate_sentence(gate: Gate) -> str:
-    """The gate's verdict in a sentence."""
+    """The gate's verdict, and what it does not judge."""
     bound = f"lose more than {-gate.worst:.1%} of {gate.measure}, {gate.confidence:.0%} confidence"
-    if gate.says == "pass":
-        return f"Gate passed: of {gate.slices} slices none can {bound}."
+    says = f"Gate passed: of {gate.slices} slices none can {bound}."
     if gate.says == "worse":
-        return f"Gate failed: {_few(gate.worse)} {bound}."
-    return (
-        f"Gate not known: that {_few(gate.unknown) or 'anything'} may {bound}, cannot be ruled out; ask more requests."
-    )
+        says = f"Gate failed: {_few(gate.worse)} {bound}."
+    elif gate.says == "not known":
+        which = _few(gate.unknown) or "anything"
+        says = f"Gate not known: that {which} may {bound}, cannot be ruled out; ask more requests."
+    if gate.suppressed:
+        says += f" Not judged: {gate.suppressed} slices of fewer than {gate.least_members} members."
+    return says
 
 
 def _few(names: Sequence[str], most: int = 4) -> str:

@@ -121,6 +121,8 @@ class Gate(FrozenModel):
     says: Literal["pass", "worse", "not known"]
     worse: tuple[str, ...] = Field((), description="Slices that certainly lose more.")
     unknown: tuple[str, ...] = Field((), description="Slices of which that cannot be ruled out.")
+    suppressed: int = Field(0, description="Slices of too few members, which were not judged.")
+    least_members: int = Field(0, description="Members that a slice needs to be judged.")
 
 
 class Diff(FrozenModel):

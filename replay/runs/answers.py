@@ -12,11 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.arrow import TIME
-from contracts.tables import parts, read_records
 from contracts.text.fitted import open_verbalizer
 from contracts.versions import staged_folder
 from contracts.workspace import Workspace
@@ -24,10 +22,11 @@ from history.as_of import JobVersions
 from history.requests import PastRequest, gains
 from policy.judges.base import JudgeConfig
 from policy.types import Policy
+from ranking.caching_scorer import CachingScorer, score_caches
 from ranking.calibrate import probabilities
 from ranking.match import RequestTitles, encode_all_titles
 from ranking.rank import RANKED, as_retrieved, bins_read, rank
-from ranking.scorer import BundleScorer, ItemEncoder
+from ranking.scorer import ItemEncoder
 from replay.cohorts import cohorts
 from replay.fits import UNGRADED, good_fits, poor_fits
 from replay.graded import ListGrades, judge_grades, open_served_judge, true_grades
@@ -48,6 +47,8 @@ TABLES = ("requests", "answers", "shown", "measures")
 OWN = "this run"
 """The name of the contender's own order in the table of measures, beside `BEST` and `POPULARITY`."""
 WHY_PLACES = 10
+PREFIX_BYTES, SCORE_BYTES = 64 << 20, 16 << 20
+"""Of what a worker remembers of the requests of one part."""
 SLICES = ("surface", "query", "occupation", "seniority", "region", "language", "history")
 TASKS = ("view", "apply")
 
@@ -93,8 +94,10 @@ class _Answer(NamedTuple):
     why: list[tuple[str, ...]]
 
 
-def answer_part(task: Task, number: int, asked: Sequence[PastRequest]) -> None:
+def answer_part(task: Task, number: int, asked: Sequence[PastRequest], logged_by: Sequence[str]) -> None:
     """Answer some past requests and write their part of a run; a part that is there is left as it is.
+
+    logged_by: of each request the bundle and index versions of what showed it, empty where the log does not say.
 
     Raises:
         BadInput: A score is not a number, or the contender's knobs do not fit its bundle.
@@ -103,7 +106,7 @@ def answer_part(task: Task, number: int, asked: Sequence[PastRequest]) -> None:
     """
     if task.part(number).is_dir():
         return
-    tables = _tables(task, asked)
+    tables = _tables(task, asked, logged_by)
     with staged_folder(task.part(number)) as staged:
         for name, table in zip(TABLES, tables, strict=True):
             pq.write_table(table, staged / f"{name}.parquet", compression="zstd")
@@ -113,7 +116,9 @@ def answer_part(task: Task, number: int, asked: Sequence[PastRequest]) -> None:
 def _opened(root: Path, bundle: str, index: Path) -> Ranker:
     workspace = Workspace(root)
     folder = workspace.bundles / bundle
-    return Ranker(JobIndex.load(index), TextEncoder(workspace.encoder), BundleScorer(folder), ItemEncoder(folder))
+    # What is said of a shown job is scored a second time where it was put in order; of a text the prefix is read once.
+    scorer = CachingScorer(folder, caches=score_caches(PREFIX_BYTES, SCORE_BYTES))
+    return Ranker(JobIndex.load(index), TextEncoder(workspace.encoder), scorer, ItemEncoder(folder))
 
 
 @lru_cache(1)
@@ -121,7 +126,7 @@ def _foreign(path: str) -> Mapping[str, RankedList]:
     return read_run(Path(path))
 
 
-def _tables(task: Task, asked: Sequence[PastRequest]) -> tuple[pa.Table, ...]:
+def _tables(task: Task, asked: Sequence[PastRequest], logged_by: Sequence[str]) -> tuple[pa.Table, ...]:
     workspace = Workspace(task.root)
     ranker = _opened(task.root, task.contender.bundle, task.index)
     held = [
@@ -136,7 +141,7 @@ def _tables(task: Task, asked: Sequence[PastRequest]) -> tuple[pa.Table, ...]:
     own = [by_system[OWN] for by_system in systems]
     shown = _shown(task, ranker, asked, requests, own)
     return (
-        _requests(workspace, asked, kinds),
+        _requests(asked, logged_by, kinds),
         _answers(asked, own),
         shown,
         _measures(task, ranker, asked, held, requests, systems, shown),
@@ -240,8 +245,7 @@ def _only(index: JobIndex, request: Request, candidates: Candidates, rows: np.nd
     )
 
 
-def _requests(workspace: Workspace, asked: Sequence[PastRequest], kinds: Mapping[str, Sequence[str]]) -> pa.Table:
-    about = _logged_by(workspace, [one.list_id for one in asked])
+def _requests(asked: Sequence[PastRequest], logged_by: Sequence[str], kinds: Mapping[str, Sequence[str]]) -> pa.Table:
     none = [""] * len(asked)
     columns: dict[str, Any] = {
         "request_id": [one.list_id for one in asked],
@@ -250,19 +254,10 @@ def _requests(workspace: Workspace, asked: Sequence[PastRequest], kinds: Mapping
         "time": pa.array([one.time for one in asked], TIME),
         "split": [one.split for one in asked],
         "complete": [one.complete for one in asked],
-        "logged_by": [about.get(one.list_id, "") for one in asked],
+        "logged_by": list(logged_by),
         **{f"slice_{kind}": list(kinds.get(kind, none)) for kind in SLICES},
     }
     return pa.table(columns)
-
-
-def _logged_by(workspace: Workspace, ids: list[str]) -> dict[str, str]:
-    """Request -> bundle and index versions of what showed it."""
-    if not parts(workspace.records / "events"):
-        return {}
-    wanted = pc.field("request_id").isin(ids) & (pc.field("action") == "impression")
-    table = read_records(workspace.records, "events", ["request_id", "logged_by"], wanted).sort_by("request_id")
-    return dict(zip(table["request_id"].to_pylist(), (by or "" for by in table["logged_by"].to_pylist()), strict=True))
 
 
 def _answers(asked: Sequence[PastRequest], own: Sequence[_Answer]) -> pa.Table:

@@ -19,6 +19,7 @@ import apache_beam as beam
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -26,7 +27,7 @@ from beam_jobs.pipeline import run_pipeline
 from beam_jobs.workers import Mark
 from contracts.encoder import read_encoder
 from contracts.errors import BadInput, NotReady
-from contracts.tables import latest, parts, read_records
+from contracts.tables import latest, parts, read_parts, read_records
 from contracts.versions import json_hash, row_hash, write_text
 from contracts.workspace import Workspace
 from history.requests import EVENT_COLUMNS, PastRequest, Which, requests_again
@@ -115,7 +116,12 @@ def run(workspace: Workspace, contender: Contender, asked: Asked) -> RunFolder:
     write_text(folder / MANIFEST, _text(manifest))
     dealt = _dealt(requests, manifest.parts)
     task = _task(workspace, contender, asked, folder, requests)
-    todo = [(number, of) for number, of in sorted(dealt.items()) if not task.part(number).is_dir()]
+    about = _logged_by(workspace, requests)
+    todo = [
+        (number, of, [about.get(one.list_id, "") for one in of])
+        for number, of in sorted(dealt.items())
+        if not task.part(number).is_dir()
+    ]
     log.info("replay: %s asks %s requests, %s of %s parts", manifest.name, f"{len(requests):,}", len(todo), len(dealt))
     if todo:
         run_pipeline(asked.options, workspace, partial(_build, task=task, todo=todo))
@@ -124,7 +130,7 @@ def run(workspace: Workspace, contender: Contender, asked: Asked) -> RunFolder:
 
 
 def _build(
-    pipeline: beam.Pipeline, mark: Mark, task: Task, todo: Sequence[tuple[int, Sequence[PastRequest]]]
+    pipeline: beam.Pipeline, mark: Mark, task: Task, todo: Sequence[tuple[int, Sequence[PastRequest], Sequence[str]]]
 ) -> object:
     dealt = pipeline | "parts" >> beam.Create(todo) | "spread" >> beam.Reshuffle() | "seen" >> beam.Map(mark.checked)
     return dealt | "answer" >> beam.Map(lambda part: answer_part(task, *part))
@@ -144,6 +150,17 @@ def _requests(workspace: Workspace, asked: Asked) -> tuple[list[PastRequest], Ma
         cure = "ask for other dates, or for the whole log: `--from` and `--to`"
         raise NotReady(what, where=str(workspace.records / "events"), cure=cure)
     return found, {**odd, **late}
+
+
+def _logged_by(workspace: Workspace, requests: Sequence[PastRequest]) -> dict[str, str]:
+    """Request -> bundle and index versions of what showed it. The log is read once, a part of it at a time."""
+    wanted, found = pl.DataFrame({"request_id": [one.list_id for one in requests]}), dict[str, str]()
+    shown = (pc.field("action") == "impression") & pc.is_valid(pc.field("logged_by"))
+    for path in parts(workspace.records / "events"):
+        if "logged_by" in pq.read_schema(path).names:  # not of before there was that field
+            rows = pl.DataFrame(read_parts([path], ["request_id", "logged_by"], shown))
+            found |= dict(rows.join(wanted, on="request_id", how="semi").unique().sort("request_id").iter_rows())
+    return found
 
 
 def _manifest(

@@ -32,6 +32,12 @@ def nightly(
     retrain_drift: Annotated[
         bool, typer.Option("--retrain-drift", help="Train when `rolecall drift` finds a problem.")
     ] = False,
+    gate: Annotated[
+        float | None,
+        typer.Option(
+            min=-1, max=0, help="Serve a new bundle only if a replay shows that no slice loses more, such as -0.01."
+        ),
+    ] = None,
 ) -> None:
     """Take in what is new, bring all that hangs on it up to date, and switch; where a stage fails nothing is switched.
 
@@ -54,6 +60,7 @@ def nightly(
         retrain_days=retrain_days,
         retrain_grades=retrain_grades,
         retrain_drift=retrain_drift,
+        gate=gate,
     )
     night = Night(Workspace(workspace), params_of(context), context.find_root().params.get("params"), asked)
     code = night.run()

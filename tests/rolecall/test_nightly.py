@@ -5,13 +5,14 @@ import os
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from backfill.lists import lists_of
 from beam_jobs.loads import Load, note_load, read_loads
-from contracts.errors import BadInput, ExportRefused, IndexMismatch, NotReady, NotWritten, OtherWriter
+from contracts.errors import BadInput, ExportRefused, GateRefused, IndexMismatch, NotReady, NotWritten, OtherWriter
 from contracts.lock import locked
 from contracts.tables import read_table
 from contracts.versions import current, set_current, unset_current
@@ -23,6 +24,7 @@ from rolecall.cli import app
 from rolecall.nightly import Night, Nightly
 from rolecall.params import Params
 from tests.make import refused
+from tests.serving.conftest import write_untrained_bundle
 
 LATELY = (datetime.now(UTC) - timedelta(minutes=10)).isoformat()
 
@@ -229,6 +231,34 @@ def test_a_bundle_that_is_refused_leaves_that_of_before_brought_up_to_date(board
     assert board.bundle == bundle
     assert read_index_manifest(board.index).bundle_version == bundle.name
     assert JobIndex.load(board.index).rows(["fresh"])[0] >= 0
+
+
+@pytest.mark.parametrize(("gate", "passes"), [(-1.0, True), (0.0, False)])
+def test_a_new_bundle_is_served_only_where_the_gate_lets_it(board, backbone, monkeypatch, gate, passes):
+    before = board.bundle.name
+    monkeypatch.setattr(
+        "rolecall.recipe.run_recipe", lambda *_, **__: write_untrained_bundle(board, backbone, "float32")
+    )
+    code, told = night_of(board, retrain_days=0, lists=False, gate=gate)
+    assert (code == 0) == passes, told["train"]
+    assert (board.bundle.name != before) == passes
+    assert read_index_manifest(board.index).bundle_version == board.bundle.name
+    (page,) = (board.replay_runs / "diffs").glob("*/diff.html")
+    assert str(page) in told["train"].said
+    if not passes:
+        assert code == GateRefused.exit_code and f"bundle {before} stays" in told["train"].said
+
+
+def test_drift_that_cannot_be_measured_is_a_failure_and_no_silence(board, monkeypatch):
+    lately = SimpleNamespace(time=datetime.now(UTC) - timedelta(hours=1))
+    monkeypatch.setattr("serving.drift_sample.read_sample", lambda *_: iter([lately]))
+
+    def lacks(*_: object, **__: object) -> None:
+        raise NotReady("the index is not there", cure="build it")
+
+    monkeypatch.setattr("serving.drift.measure", lacks)
+    code, told = night_of(board, lists=False, retrain_drift=True)
+    assert code == NotReady.exit_code and "the index is not there" in told["train"].said
 
 
 def test_two_nights_at_once_and_a_night_before_the_first_run_are_refused(board, tmp_path):

@@ -100,6 +100,7 @@ def test_small_slices_are_counted_and_not_shown(make_run: MakeRun, say: Callable
     [hidden] = found.suppressed
     assert (hidden.kind, hidden.slices, hidden.requests) == ("region", 2, 12)
     assert found.gate is not None and found.gate.slices == 2
+    assert gate_sentence(found.gate).endswith("Not judged: 2 slices of fewer than 20 members.")
 
 
 def test_many_requests_of_few_members_are_a_small_slice(make_run: MakeRun, say: Callable[..., Diff]) -> None:

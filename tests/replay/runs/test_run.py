@@ -60,11 +60,11 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     whole = content(ask(two, seed=3))
     done: list[int] = []
 
-    def dies_at_the_third(task: Task, number: int, asked: object) -> None:
+    def dies_at_the_third(task: Task, number: int, asked: object, logged_by: object) -> None:
         if len(done) == 2:
             raise BadInput("killed", cure="go on")
         done.append(number)
-        answer_part(task, number, asked)  # type: ignore[arg-type]
+        answer_part(task, number, asked, logged_by)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(running, "answer_part", dies_at_the_third)
@@ -76,8 +76,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     asked: list[list[int]] = []
     build = running._build
 
-    def notes(pipeline: object, mark: object, task: Task, todo: list[tuple[int, object]]) -> object:
-        asked.append([number for number, _ in todo])
+    def notes(pipeline: object, mark: object, task: Task, todo: list[tuple[int, object, object]]) -> object:
+        asked.append([number for number, *_ in todo])
         assert before == {path: (path / "answers.parquet").stat().st_ino for path in kept}
         return build(pipeline, mark, task, todo)  # type: ignore[arg-type]
 
