@@ -60,9 +60,7 @@ class Text:
     part_rows = 1_024
     alone, exact = False, True
 
-    def __init__(
-        self, refit: bool = False, since: datetime | None = None, form: TextForm | None = None
-    ) -> None:
+    def __init__(self, refit: bool = False, since: datetime | None = None, form: TextForm | None = None) -> None:
         """Set what is made.
 
         Args:
