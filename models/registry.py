@@ -8,7 +8,11 @@ from contracts.plugins import Registry
 
 TEACHERS: Registry[Any] = Registry(
     "rolecall.teachers",
-    {"policy": "models.teachers.policy:PolicyTeacher", "click": "models.teachers.click:ClickTeacher"},
+    {
+        "policy": "models.teachers.policy:PolicyTeacher",
+        "click": "models.teachers.click:ClickTeacher",
+        "decoder": "models.teachers.decoder:DecoderTeacher",
+    },
 )
 """Classes of `models.teachers.base.Teacher` in the order in which they are trained: one may start from earlier ones."""
 

@@ -41,7 +41,7 @@ def taught(
     Raises:
         NotReady: A teacher's folder is incomplete.
     """
-    names = [name for name in TEACHERS.names() if issubclass(TEACHERS.get(name), TextTeacher)]
+    names = _of_both_texts()
     folders = {
         name: require_current(workspace.teachers / name, f"{name} teacher", f"run `rolecall train {name}` first")
         for name in names
@@ -58,9 +58,15 @@ def taught(
 
 def answering_relevance(workspace: Workspace) -> tuple[str, ...]:
     """The systems of the text teachers whose first task is relevance."""
-    names = [name for name in TEACHERS.names() if TEACHERS.get(name).tasks[0] == "relevance"]
+    names = [name for name in _of_both_texts() if TEACHERS.get(name).tasks[0] == "relevance"]
     there = [name for name in names if (workspace.teachers / name).is_dir() and not is_left_out(workspace, name)]
     return tuple(map(teacher_name, there))
+
+
+def _of_both_texts() -> list[str]:
+    """The teachers that read nothing of a pair but both texts and their match."""
+    kinds = {name: TEACHERS.get(name) for name in TEACHERS.names()}
+    return [name for name, kind in kinds.items() if issubclass(kind, TextTeacher) and not kind.reads_more]
 
 
 def _scores(folder: Path, rows: Rows) -> np.ndarray:

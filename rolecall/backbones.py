@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from contracts.errors import RolecallError
-from models.config import TeacherConfig
-from models.layers.folder import backbone_folder, complete_folder
+from models.config import DecoderConfig, TeacherConfig
+from models.layers.folder import backbone_folder, complete_folder, decoder_folder
 from models.layers.sentences import EncoderOverrides, reading_of
 from rolecall.params import Params
 
@@ -29,7 +29,11 @@ def checks(knobs: Params) -> Iterator[Check]:
         yield "encoder.train.backbone", start, lambda: backbone_folder(start)
     yield "student.backbone", student.backbone, lambda: backbone_folder(student.backbone)
     for name, config in sorted(knobs):
-        if isinstance(config, TeacherConfig):
+        if isinstance(config, DecoderConfig):
+            if name.removesuffix("_teacher") in knobs.teachers:  # it needs one, where others have the embedded encoder
+                chosen = config.backbone
+                yield f"{name}.backbone", chosen or Path(), lambda chosen=chosen: decoder_folder(chosen)  # type: ignore[misc]
+        elif isinstance(config, TeacherConfig):
             check = backbone_folder if config.architecture == "joint" else complete_folder
             yield f"{name}.backbone", config.backbone, lambda check=check, folder=config.backbone: check(folder)  # type: ignore[misc]
 

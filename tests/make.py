@@ -271,3 +271,20 @@ def write_word_tokenizer(path: Path, words: Sequence[str]) -> Path:
     )
     tokenizer.save(str(path))
     return path
+
+
+def tiny_decoder(folder: Path, longest: int = 1_024, template: str | None = None) -> Path:
+    """A Llama of two layers of 32 numbers, random weights (seed 0), with the embedded model's tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder.mkdir(parents=True, exist_ok=True)
+    size = write_tokenizer(folder, "words")
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = LlamaConfig(vocab_size=size, num_key_value_heads=1, max_position_embeddings=longest, **shape)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    if template is not None:
+        about = {"tokenizer_class": "PreTrainedTokenizerFast", "chat_template": template}
+        (folder / "tokenizer_config.json").write_text(json.dumps(about))
+    return folder

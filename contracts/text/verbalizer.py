@@ -50,7 +50,7 @@ LEAST_AMOUNTS = 20
 """Amounts of pay in a currency that make break points: one for each step of 5%."""
 
 _TOKEN = re.compile(r"[^\W_]+|[^\w\s]|_")
-_ACTION_WORDS = {
+ACTION_WORDS = {
     "hire": "hired",
     "offer": "offered",
     "interview": "interviewed",
@@ -225,7 +225,7 @@ def activity_text(entries: Iterable[tuple[str, str]]) -> str:
         group = groups.get(action)
         if group is not None and snippet not in group and len(group) < ACTIVITY_PER_ACTION[action]:
             group.append(snippet)
-    return " | ".join(f"{_ACTION_WORDS[a]}: {'; '.join(snippets)}" for a, snippets in groups.items() if snippets)
+    return " | ".join(f"{ACTION_WORDS[a]}: {'; '.join(snippets)}" for a, snippets in groups.items() if snippets)
 
 
 def request_text(member_text: str = "", activity: str = "", query: str = "") -> str:

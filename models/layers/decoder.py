@@ -81,13 +81,18 @@ def answer_margin(model: PreTrainedModel, ids: Tensor, mask: Tensor, answers: tu
     """
     inner: Any = model
     hidden = inner.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-    last = hidden[torch.arange(len(ids), device=ids.device), mask.sum(1) - 1].float()
-    vocabulary: Any = model.get_output_embeddings()
-    first, second = (vocabulary.weight[token].float() for token in answers)
-    margin = (last * (first - second)).sum(-1)  # a matrix product would be rounded under autocast
-    if vocabulary.bias is not None:
-        margin = margin + vocabulary.bias[answers[0]] - vocabulary.bias[answers[1]]
-    return margin
+    return margin(model, hidden[torch.arange(len(ids), device=ids.device), mask.sum(1) - 1], answers)
+
+
+def margin(model: PreTrainedModel, states: Tensor, answers: tuple[int, int]) -> Tensor:
+    """The difference (n,) float32 of the logits of two answers, of last states (n, H) of any precision."""
+    states = states.float()
+    output: Any = model.get_output_embeddings()
+    first, second = (output.weight[token].float() for token in answers)
+    difference: Tensor = (states * (first - second)).sum(-1)  # a matrix product would be rounded under autocast
+    if output.bias is not None:
+        difference = difference + output.bias[answers[0]] - output.bias[answers[1]]
+    return difference
 
 
 class Decoder:

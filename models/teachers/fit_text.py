@@ -17,14 +17,16 @@ from contracts.errors import BadInput, NothingToLearn
 from contracts.progress import Progress
 from contracts.tasks import ENGAGEMENT_TASKS
 from models.config import Architecture, Arithmetic, TeacherConfig
-from models.layers.folder import backbone_folder, complete_folder, read_config, runs_by_layer
+from models.layers.folder import backbone_folder, complete_folder, generates, runs_by_layer
 from models.layers.lora import merge_adapters
 from models.teachers.base import Teacher
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
 from models.teachers.full_text import ARCHITECTURES, load_full_text
-from models.teachers.pairs import JointPairs, TeacherPairs, read_pairs
+from models.teachers.packed_decoder import PackedDecoder, load_packed
+from models.teachers.pairs import JointPairs, TeacherPairs
 from models.teachers.reading import learn_reading
 from models.teachers.teacher_model import POSITIONS, TeacherModel, save_teacher
+from models.teachers.text import TextTeacher
 from models.training.device import autocast, choose_device, device_of, to_device
 from models.training.distributed import full_state_dict, mean_of, rank, shard, shard_of, world_size
 from models.training.lists import served_training_lists, told_apart, training_lists
@@ -36,7 +38,7 @@ log = logging.getLogger("rolecall")
 
 
 def fit_text(
-    teacher: Teacher, parent: Path | None, rows: Rows, targets: np.ndarray, stopped: Path
+    teacher: TextTeacher, parent: Path | None, rows: Rows, targets: np.ndarray, stopped: Path
 ) -> tuple[TeacherPairs, int]:
     """Train a text teacher.
 
@@ -55,7 +57,6 @@ def fit_text(
         TrainingFailed: A loss or gradient was not finite.
     """
     config: TeacherConfig = teacher.config
-    folder, architecture = _backbone(config)
     torch.manual_seed(config.seed)
     lists = training_lists(rows, np.isfinite(targets).any(1), config.max_pairs, config.seed)
     if "relevance" in teacher.tasks:
@@ -64,7 +65,7 @@ def fit_text(
     tasks = _learnable(targets[trained_on], teacher)
     targets = targets[:, [teacher.tasks.index(task) for task in tasks]]
 
-    model = _untrained(folder, tasks, architecture, config)
+    model, folder = teacher.untrained(tasks)
     if parent is None or not _started(model, parent):
         model.init_bias_to_prior(*_rates(targets[trained_on]))
     frozen = min(config.frozen_layers, len(model.layers()))
@@ -78,7 +79,7 @@ def fit_text(
 
     if isinstance(model, CrossEncoder) and model.reading is not None:
         model.reading.leave_out()  # its turn comes when the texts' vectors stay as they are
-    pairs = read_pairs(rows, model, folder, config, frozen)
+    pairs = teacher.read_pairs(rows, model, folder, frozen)
     loss = Loss(pairs, targets, _weights(rows, tasks, targets, trained_on, config), config)
     shard(loss, model.units())
     hyper = Hyper(
@@ -107,7 +108,7 @@ def fit_text(
     )
     last = _finished(model, whole, config)
     if whole is not model or (isinstance(last, CrossEncoder) and frozen < last.split):
-        pairs = read_pairs(rows, last, folder, config, len(last.layers()))  # no layer moves any more
+        pairs = teacher.read_pairs(rows, last, folder, len(last.layers()))  # no layer moves any more
     if isinstance(pairs, JointPairs) and pairs.model.reading is not None:
         learn_reading(pairs, pairs.model.reading, targets[:, tasks.index("relevance")], trained_on, config)
     return pairs, len(trained_on)
@@ -130,7 +131,10 @@ def score_pairs(pairs: TeacherPairs, chosen: np.ndarray, precision: Arithmetic, 
 def open_teacher(folder: Path) -> tuple[TeacherModel, TeacherConfig]:
     """A trained text teacher of any architecture and its knobs, from the folder of its version."""
     about = json.loads((folder / "teacher.json").read_text())
-    return load_full_text(folder) if about.get("architecture") in ARCHITECTURES else load_teacher(folder)
+    architecture = about.get("architecture")
+    if architecture == PackedDecoder.architecture:
+        return load_packed(folder)
+    return load_full_text(folder) if architecture in ARCHITECTURES else load_teacher(folder)
 
 
 class Loss(nn.Module):
@@ -184,6 +188,12 @@ def _finished(model: TeacherModel, whole: TeacherModel, config: TeacherConfig) -
     return whole.eval()
 
 
+def untrained(tasks: tuple[str, ...], config: TeacherConfig) -> tuple[TeacherModel, Path]:
+    """The model of a teacher of both texts that is to learn some tasks, and the folder of its backbone."""
+    folder, architecture = _backbone(config)
+    return _untrained(folder, tasks, architecture, config), folder
+
+
 def _backbone(config: TeacherConfig) -> tuple[Path, Architecture]:
     """The backbone's folder, checked, and how it is to read a pair."""
     folder = complete_folder(config.backbone)
@@ -193,10 +203,7 @@ def _backbone(config: TeacherConfig) -> tuple[Path, Architecture]:
         return folder, config.architecture
     if runs_by_layer(folder):
         return folder, "joint"
-    generates = any(
-        name.endswith(("ForCausalLM", "LMHeadModel")) for name in read_config(folder).get("architectures") or ()
-    )
-    return folder, "decoder" if generates else "encoder"
+    return folder, "decoder" if generates(folder) else "encoder"
 
 
 def _untrained(folder: Path, tasks: tuple[str, ...], architecture: Architecture, config: TeacherConfig) -> TeacherModel:

@@ -29,38 +29,18 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-class FullText(TeacherModel):
-    """A teacher over the joined text of request and job.
-
-    Attributes:
-        frame: Token ids before, between and after the two texts.
-    """
+class WholeBackbone(TeacherModel):
+    """A teacher on a backbone that transformers runs as one."""
 
     backbone: PreTrainedModel
-    frame: Frame
 
     @property
     def longest(self) -> int | None:
-        """Most tokens of a pair; None where there is no limit."""
+        """Most tokens of a prompt; None where there is no limit."""
         return longest_text(self.backbone.config)
 
-    @abstractmethod
-    def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
-        """Score n pairs.
-
-        Args:
-            ids: Token ids, from `prompts.PromptTexts.batch` with this model's frame, as are the other two.
-            mask: Of the shape of `ids`, 1 for a token, 0 for padding.
-            segments: Of the shape of `ids`, 1 in the request, 2 in the job, 0 elsewhere.
-
-        Returns:
-            (n, tasks) float32 logits.
-        """
-
     def layers(self) -> list[nn.Module]:
-        depth = self.backbone.config.num_hidden_layers
-        stacks = (part for part in self.backbone.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
-        return list(next(stacks))
+        return list(layer_stack(self.backbone))
 
     def units(self) -> list[nn.Module]:
         return self.layers()
@@ -75,10 +55,33 @@ class FullText(TeacherModel):
         self.backbone.activation_checkpointing_enable({"use_reentrant": False})
 
     def start_from(self, other: TeacherModel, where: str) -> None:
-        own, others = _sizes(self.backbone), _sizes(other.backbone) if isinstance(other, FullText) else ""
+        own, others = _sizes(self.backbone), _sizes(other.backbone) if isinstance(other, WholeBackbone) else ""
         if other.architecture != self.architecture or own != others:
             raise other_shape(f"{others} ({other.architecture})".strip(), own, where)
         self.backbone.load_state_dict(other.backbone.state_dict())
+
+
+class FullText(WholeBackbone):
+    """A teacher over the joined text of request and job.
+
+    Attributes:
+        frame: Token ids before, between and after the two texts.
+    """
+
+    frame: Frame
+
+    @abstractmethod
+    def forward(self, ids: Tensor, mask: Tensor, segments: Tensor) -> Tensor:
+        """Score n pairs.
+
+        Args:
+            ids: Token ids, from `prompts.PromptTexts.batch` with this model's frame, as are the other two.
+            mask: Of the shape of `ids`, 1 for a token, 0 for padding.
+            segments: Of the shape of `ids`, 1 in the request, 2 in the job, 0 elsewhere.
+
+        Returns:
+            (n, tasks) float32 logits.
+        """
 
 
 class FullTextEncoder(FullText):
@@ -205,6 +208,13 @@ def load_full_text(folder: Path) -> tuple[FullText, TeacherConfig]:
         model = FullTextEncoder(folder, tasks, ordinal, trained=False)
     load_model(model, str(folder / "model.safetensors"))
     return model.eval(), config
+
+
+def layer_stack(backbone: PreTrainedModel) -> nn.ModuleList:
+    """The layers of a backbone, lowest first, as the backbone holds them."""
+    depth = backbone.config.num_hidden_layers
+    stacks = (part for part in backbone.modules() if isinstance(part, nn.ModuleList) and len(part) == depth)
+    return next(stacks)
 
 
 def _types(segments: Tensor, mask: Tensor) -> Tensor:

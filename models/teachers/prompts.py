@@ -133,7 +133,7 @@ def _longest_bin(bins: Sequence[str]) -> int:
 
 def encoder_frame(folder: Path) -> Frame:
     """The frame that the tokenizer itself adds to a pair of texts, such as [CLS] request [SEP] job [SEP]."""
-    pair = _opened(folder).encode("a", "b")
+    pair = whole_tokenizer(folder).encode("a", "b")
     first, second = ([i for i, side in enumerate(pair.sequence_ids) if side == which] for which in (0, 1))
     if not first or not second:
         raise BadInput("the tokenizer joins no pair of texts", where=str(folder), cure="give an encoder's tokenizer")
@@ -146,30 +146,36 @@ def decoder_frame(folder: Path, tasks: Sequence[str]) -> Frame:
 
     By the folder's chat template where it has one, without a thinking part; else as plain text.
     """
-    prompts = [_prompt(folder, f"{FRAME}{TASKS[task]} Answer yes or no.") for task in tasks]
+    prompts = [chat_prompt(folder, f"{FRAME}{TASKS[task]} Answer yes or no.") for task in tasks]
     parts = [(prompt.partition(MEMBER)[0], *prompt.partition(MEMBER)[2].partition(JOB)[::2]) for prompt in prompts]
-    tokenizer = _opened(folder)
+    tokenizer = whole_tokenizer(folder)
     before, between, *endings = (
         tokenizer.encode(text, add_special_tokens=False).ids
         for text in (parts[0][0], parts[0][1], *(ending for _, _, ending in parts))
     )
+    return Frame(begun(folder, before), between, endings)
+
+
+def begun(folder: Path, ids: list[int]) -> list[int]:
+    """A prompt's ids after the token with which the folder's tokenizer begins a text, where it has one."""
     start = json.loads((folder / "config.json").read_text()).get("bos_token_id")
-    if start is not None and start in tokenizer.encode("a").ids[:1] and before[:1] != [start]:
-        before = [start, *before]
-    return Frame(before, between, endings)
+    if start is not None and start in whole_tokenizer(folder).encode("a").ids[:1] and ids[:1] != [start]:
+        return [start, *ids]
+    return ids
 
 
 def answer_ids(folder: Path) -> tuple[int, int]:
     """The tokens that begin the answers yes and no. Raises BadInput where they are one."""
     space = "" if _chats(folder) else " "
-    tokenizer = _opened(folder)
+    tokenizer = whole_tokenizer(folder)
     yes, no = (tokenizer.encode(f"{space}{word}", add_special_tokens=False).ids[0] for word in ("yes", "no"))
     if yes == no:
         raise BadInput("yes and no begin with one token", where=str(folder), cure="give another decoder")
     return yes, no
 
 
-def _prompt(folder: Path, question: str) -> str:
+def chat_prompt(folder: Path, question: str) -> str:
+    """A question as the folder's model is asked it, up to where the answer begins."""
     if not _chats(folder):
         return question + ANSWER
     return chat_text(open_chat_tokenizer(folder), [{"role": "user", "content": question}], answer="")
@@ -182,14 +188,20 @@ def _chats(folder: Path) -> bool:
     return about.is_file() and bool(json.loads(about.read_text()).get("chat_template"))
 
 
-def _opened(folder: Path) -> Tokenizer:
+def whole_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a folder, which cuts no text."""
     tokenizer = open_tokenizer(folder, 1)
     tokenizer.no_truncation()
     return tokenizer
 
 
-def _data_ids(folder: Path, texts: Sequence[str], limit: int) -> list[list[int]]:
+def data_tokenizer(folder: Path, limit: int) -> Tokenizer:
+    """The tokenizer for what members and jobs say, cut at `limit` tokens; no part of a text is a control token."""
     tokenizer = open_tokenizer(folder, limit)
     tokenizer.post_processor = None  # what is around the text is the frame's
     tokenizer.encode_special_tokens = True  # "<|im_end|>" in a text stays text
-    return token_ids(tokenizer, texts)
+    return tokenizer
+
+
+def _data_ids(folder: Path, texts: Sequence[str], limit: int) -> list[list[int]]:
+    return token_ids(data_tokenizer(folder, limit), texts)

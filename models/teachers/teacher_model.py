@@ -14,7 +14,7 @@ from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from contracts.errors import BadInput
-from models.config import Architecture, LoraConfig, TeacherConfig
+from models.config import LoraConfig, TeacherConfig
 from models.layers.lora import add_adapters
 from models.training.losses import GRADE_STEPS
 
@@ -35,7 +35,7 @@ class TeacherModel(nn.Module, ABC):
     Raschka 2020 (arXiv 1901.07884).
     """
 
-    architecture: ClassVar[Architecture]
+    architecture: ClassVar[str]
     backbone: nn.Module
     position: nn.Embedding
     thresholds: nn.Parameter | None

@@ -15,6 +15,7 @@ from models.teachers.base import Teacher
 
 if TYPE_CHECKING:
     from models.teachers.pairs import TeacherPairs
+    from models.teachers.teacher_model import TeacherModel
     from models.training.rows import Rows
 
 
@@ -23,6 +24,7 @@ class TextTeacher(Teacher):
 
     Attributes:
         starts_from: The teacher that it begins as where `warm_start` is set; None: as the backbone.
+        reads_more: Whether it reads more of a pair than both texts and their match, such as a history.
     """
 
     unversioned = frozenset(
@@ -30,6 +32,7 @@ class TextTeacher(Teacher):
     )
     starts_student = True
     starts_from: ClassVar[str | None] = None
+    reads_more: ClassVar[bool] = False
     _pairs: TeacherPairs
 
     def depends_on(self) -> list[Any]:
@@ -64,6 +67,18 @@ class TextTeacher(Teacher):
         yield self
         for number in range(1, self.config.seeds):
             yield type(self)(self.workspace, self.config.model_copy(update={"seed": self.config.seed + number}))
+
+    def untrained(self, tasks: tuple[str, ...]) -> tuple[TeacherModel, Path]:
+        """The model that is to learn some tasks, and the folder of its backbone."""
+        from models.teachers.fit_text import untrained
+
+        return untrained(tasks, self.config)
+
+    def read_pairs(self, rows: Rows, model: TeacherModel, folder: Path, frozen: int) -> TeacherPairs:
+        """The pairs for its model; frozen: number of lowest layers that are not trained."""
+        from models.teachers.pairs import read_pairs
+
+        return read_pairs(rows, model, folder, self.config, frozen)
 
     def fit(self, rows: Rows, targets: np.ndarray, stopped: Path) -> int:
         from models.teachers.fit_text import fit_text

@@ -66,6 +66,11 @@ class Rows:
     def target(self, task: str) -> np.ndarray:
         return self.targets[:, self.tasks.index(task)]
 
+    @property
+    def views(self) -> np.ndarray:
+        """(n,) float32: how often each pair's job was opened in the week before, as known then."""
+        return self.features[:, PAIR_FEATURES.index("views_7d")]
+
     def only(self, chosen: np.ndarray) -> Rows:
         """The chosen rows, with the texts that they have."""
         kept_requests, request = np.unique(self.request[chosen], return_inverse=True)
