@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,14 +19,12 @@ from contracts.tasks import ENGAGEMENT_TASKS
 from models.config import Architecture, Arithmetic, TeacherConfig
 from models.layers.folder import backbone_folder, complete_folder, generates, runs_by_layer
 from models.layers.lora import merge_adapters
-from models.teachers.base import Teacher
 from models.teachers.cross_encoder import CrossEncoder, load_teacher
 from models.teachers.full_text import ARCHITECTURES, load_full_text
 from models.teachers.packed_decoder import PackedDecoder, load_packed
 from models.teachers.pairs import JointPairs, TeacherPairs
 from models.teachers.reading import learn_reading
 from models.teachers.teacher_model import POSITIONS, TeacherModel, save_teacher
-from models.teachers.text import TextTeacher
 from models.training.device import autocast, choose_device, device_of, to_device
 from models.training.distributed import full_state_dict, mean_of, rank, shard, shard_of, world_size
 from models.training.lists import served_training_lists, told_apart, training_lists
@@ -37,8 +35,27 @@ from models.training.rows import Rows
 log = logging.getLogger("rolecall")
 
 
+class Learner(Protocol):
+    """What is asked of a text teacher; `models.teachers.text.TextTeacher` says the rest."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tasks(self) -> tuple[str, ...]: ...
+
+    @property
+    def config(self) -> Any: ...
+
+    def untrained(self, tasks: tuple[str, ...]) -> tuple[TeacherModel, Path]:
+        """The model that is to learn some tasks, and the folder of its backbone."""
+
+    def read_pairs(self, rows: Rows, model: TeacherModel, folder: Path, frozen: int) -> TeacherPairs:
+        """The pairs for its model; frozen: number of lowest layers that are not trained."""
+
+
 def fit_text(
-    teacher: TextTeacher, parent: Path | None, rows: Rows, targets: np.ndarray, stopped: Path
+    teacher: Learner, parent: Path | None, rows: Rows, targets: np.ndarray, stopped: Path
 ) -> tuple[TeacherPairs, int]:
     """Train a text teacher.
 
@@ -250,7 +267,7 @@ def _weights(
     return weights
 
 
-def _learnable(targets: np.ndarray, teacher: Teacher) -> tuple[str, ...]:
+def _learnable(targets: np.ndarray, teacher: Learner) -> tuple[str, ...]:
     """The teacher's tasks whose targets differ among the pairs (n, tasks) that it trains on: `hire` where one was."""
     names = teacher.tasks
     tasks = told_apart(names, targets)
