@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from contracts.arrow import TIME
+from contracts.errors import RolecallError
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_KEY
 from contracts.tables import write_part
 
@@ -71,7 +72,9 @@ class PushedRows:
             try:
                 write_part(self._folder, pa.Table.from_pylist(waiting, schema=pa.schema(columns)))
             except Exception as error:  # whatever a disk or a value may raise: the thread goes on
-                log.error("%d pushed rows wait: %s cannot be written: %s", len(waiting), self._folder, error)
+                # Of another error the type alone: its message may hold a member's text.
+                cause = str(error) if isinstance(error, RolecallError) else type(error).__name__
+                log.error("%d pushed rows wait: %s cannot be written: %s", len(waiting), self._folder, cause)
                 with self._lock:
                     self._waiting = waiting + self._waiting
                     self._any.set()

@@ -181,17 +181,23 @@ class EventBuffer:
         while not self._closed:
             self._wake.wait(self._seconds)
             self._wake.clear()
-            if not self._closed:
-                self.flush()
+            if not self._closed and self.flush() and self._closed:
+                self._give_up_rest()  # of a post that hung when the buffer was closed
 
     def close(self, seconds: float = 10.0) -> None:
-        """Post what waits for at most so many seconds; what is left is lost, and `lost` is told."""
+        """Post what waits for at most so many seconds; what is left is lost, and `lost` is told.
+
+        A post that hangs then is left to its end, which says what became of its events.
+        """
         self._closed = True
         self._wake.set()
-        self._thread.join()
         until = time.monotonic() + seconds
-        while self.flush() and time.monotonic() < until:
+        self._thread.join(seconds)
+        while not self._thread.is_alive() and self.flush() and time.monotonic() < until:
             time.sleep(min(0.1, seconds))
+        self._give_up_rest()
+
+    def _give_up_rest(self) -> None:
         with self._lock:
             if self._waiting.events:
                 self._waiting.give_up(list(self._waiting.events), "the buffer was closed")

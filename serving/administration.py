@@ -76,7 +76,10 @@ class Versions(FrozenModel):
 class SwapReply(FrozenModel):
     """What is served now."""
 
-    served: Versions
+    served: Versions = Field(
+        description="By the process that answers. The others of the service load it too, each in about as many seconds "
+        "more; what each serves /metrics says (`rolecall_jobs`)."
+    )
     former: Versions = Field(description="What was served before.")
     changed: bool = Field(description="False where it was served already.")
     jobs: int

@@ -17,6 +17,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import ConfigDict, FailFast, Field
 
+from contracts.errors import NotReady
 from contracts.features import MEMBER_VECTOR
 from contracts.records import Identifier
 from contracts.values import FrozenModel
@@ -26,7 +27,7 @@ from ranking.blend import RELEVANCE
 from ranking.calibrate import probabilities
 from ranking.match import encode_all_titles
 from ranking.objective import good_matches
-from ranking.rank import bins_read
+from ranking.rank import NotFinite, bins_read
 from ranking.reasons import member_reasons
 from retrieval.engines.hits import NO_HITS
 from retrieval.filters.filters import Filter
@@ -96,6 +97,12 @@ class _Scored(NamedTuple):
     match: np.ndarray | None
 
 
+class NoRelevance(NotReady):
+    """The bundle that is served does not say how well a member and a job fit."""
+
+    reason = "no_relevance"
+
+
 class MemberSearch:
     """Answers from a workspace's member vectors, which are read at the first request and when they have changed.
 
@@ -121,7 +128,14 @@ class MemberSearch:
         Raises:
             UnknownJob: The index has no such job.
             NotReady: No member has a vector of the encoder.
+            NoRelevance: The bundle does not score what members are ordered by.
         """
+        if RELEVANCE not in servable.manifest.tasks:
+            raise NoRelevance(
+                f"bundle {servable.manifest.version} scores {', '.join(servable.manifest.tasks)}, and members are "
+                f"ordered by {RELEVANCE}",
+                cure="serve a bundle of a student that learned from grades",
+            )
         surface = surface.asked_by(message)
         row = row_of(servable.index, message.job_id)
         vectors = self._read_vectors(servable)
@@ -193,7 +207,10 @@ class MemberSearch:
                 if stages.late("student"):
                     break
                 bins = bins_read(index, scorer, member.request, rows, titles[place] if titles else None)
-                logits.append(scorer.logits(scorer.prefix(member.request.request_text), items, bins))
+                of_member = scorer.logits(scorer.prefix(member.request.request_text), items, bins)
+                if not np.isfinite(of_member).all():
+                    raise NotFinite(f"bundle {scorer.manifest.version} scored a member as no number")
+                logits.append(of_member)
                 ids.append(member.member_id)
                 if bins is not None:
                     match.append(bins)

@@ -1687,6 +1687,7 @@ export interface components {
          * @description What is served now.
          */
         SwapReply: {
+            /** @description By the process that answers. The others of the service load it too, each in about as many seconds more; what each serves /metrics says (`rolecall_jobs`). */
             served: components["schemas"]["Versions"];
             /** @description What was served before. */
             former: components["schemas"]["Versions"];

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import httpx
 import pytest
 
 from rolecall_client import AsyncClient, AsyncEventBuffer, Client, EventBuffer, Retries
@@ -127,6 +128,27 @@ def test_a_lost_that_raises_is_counted_and_the_thread_goes_on(caplog: pytest.Log
         until(lambda: buffer.counts.accepted == 1)
     assert (buffer.counts.lost, buffer.counts.untold) == (1, 1)
     assert "no disk" in caplog.text and "body_too_large" in caplog.text
+
+
+def test_a_service_that_hangs_does_not_keep_a_buffer_that_is_closed() -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    class Hanging(Client):
+        def events(self, events: Any) -> Any:
+            asked.set()
+            answered.wait(60)
+            raise httpx.ConnectError("the service is gone")
+
+    lost: list[str] = []
+    with Hanging("http://127.0.0.1:9") as client:
+        buffer = EventBuffer(client, seconds=0.01, lost=lambda e, _: lost.extend(x["job_id"] for x in e))
+        buffer.add(views(["j1"], "m1")[0])
+        assert asked.wait(60)
+        buffer.close(seconds=0.05)
+        assert not answered.is_set()
+        answered.set()
+        buffer._thread.join(60)
+    assert lost == ["j1"] and buffer.counts.lost == 1
 
 
 def test_a_closed_buffer_takes_nothing() -> None:

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,6 +122,27 @@ def test_without_the_feature_store_nobody_is_shown(
     monkeypatch.setattr(engine.servable.members, "read", None)
     answer = post(client, job_id=engine.servable.index.ids[0])
     assert (answer["results"], answer["degraded"]) == ([], ["features"])
+
+
+def test_scores_that_are_no_numbers_put_nobody_in_a_list(
+    recruiting: tuple[Engine, httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, client = recruiting
+    tasks = len(engine.servable.scorer.tasks)
+    monkeypatch.setattr(engine.servable.scorer, "logits", lambda *_: np.full((1, tasks), np.nan, np.float32))
+    answer = post(client, job_id=engine.servable.index.ids[0])
+    assert (answer["results"], answer["degraded"]) == ([], ["student"])
+
+
+def test_a_bundle_without_what_members_are_ordered_by_is_named(
+    recruiting: tuple[Engine, httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, client = recruiting
+    manifest = engine.servable.manifest.model_copy(update={"tasks": ("apply", "view")})
+    monkeypatch.setattr(engine._current, "_servable", replace(engine.servable, manifest=manifest))
+    reply = client.post("/v1/candidates", json={"job_id": engine.servable.index.ids[0]})
+    assert (reply.status_code, reply.json()["reason"]) == (503, "no_relevance")
+    assert manifest.version in reply.json()["message"]
 
 
 def test_where_the_scan_fails_nobody_is_shown_and_the_answer_says_so(
