@@ -58,8 +58,8 @@ def eligible_jobs(
     removed: Counter[str] = Counter()
 
     def read(places: Sequence[int]) -> None:
-        unread = [place for place in places if place not in records]
-        records.update(zip(unread, index.displays(rows[unread].tolist()), strict=True))
+        if unread := [place for place in places if place not in records]:
+            records.update(zip(unread, index.displays(rows[unread].tolist()), strict=True))
 
     def ineligible(place: int) -> str:
         read((place,))

@@ -67,7 +67,7 @@ def choose(index: JobIndex, request: Request, surface: Surface, ranked: Ranked, 
         vectors = index.vectors[ranked.rows[places]]
         places = diversified(ranked, places, vectors, surface.diversity, 2 * k)
     rows = ranked.rows[places]
-    demoted = {int(ranked.rows[place]) for place in places.tolist() if ranked.demoted_by(place)}
+    demoted = ranked.candidates.demoted.keys()
     found, removed = eligible_jobs(index, request, rows, k, demoted, surface.per_company, surface.sort == "best")
     jobs = [job._replace(place=int(places[job.place])) for job in found]
     return Chosen(jobs, removed, tuple(notes))

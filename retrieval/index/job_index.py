@@ -147,6 +147,7 @@ class JobIndex:
         k: int = CANDIDATES,
         rules: Sequence[Rule] = (),
         shares: Mapping[str, float] | None = None,
+        opened: searching.Opened | None = None,
     ) -> Candidates:
         """The best candidates of those that `mask` passes.
 
@@ -156,26 +157,33 @@ class JobIndex:
             k: Candidates at most; fewer where fewer exist.
             rules: Those in force.
             shares: Source to its share, of those that are asked; None: as the index was built.
+            opened: Of `open_to` for this request, whatever its filter was then; None: it is looked up here.
 
         Raises:
             BadInput: k is below 1, the index was built without a source, or the filter does not fit.
             UnknownAttribute: The filter names an attribute that the index lacks.
             ShapeMismatch: The vector has another width.
         """
-        return searching.search(self, request, vector, k, rules, shares)
+        return searching.search(self, request, vector, k, rules, shares, opened)
 
     def mask(self, request: Request, rules: Sequence[Rule] = ()) -> np.ndarray:
         """(n,) bool: the jobs that may be returned, as `allowed`."""
         return self.allowed(request, rules)[0]
 
-    def allowed(self, request: Request, rules: Sequence[Rule] = ()) -> tuple[np.ndarray, dict[str, int]]:
-        """The jobs that may be returned, and how many each rule removed.
+    def open_to(self, request: Request, rules: Sequence[Rule] = ()) -> searching.Opened:
+        """What a request may be given whatever its filter, for `search` and `allowed`."""
+        return searching.open_to(self, request, rules)
+
+    def allowed(
+        self, request: Request, rules: Sequence[Rule] = (), opened: searching.Opened | None = None
+    ) -> tuple[np.ndarray, dict[str, int]]:
+        """The jobs that may be returned, and how many each rule removed. opened: as `search` takes it.
 
         Returns:
             (n,) bool: open at the request's time, in its filter, with every phrase that the query puts in quotes,
             neither excluded nor removed by a rule; and rule to number of jobs.
         """
-        return searching.allowed(self, request, rules)
+        return searching.allowed(self, request, rules, opened)
 
     def alive(self, rows: np.ndarray | slice, time: datetime) -> np.ndarray:
         """(m,) bool: which jobs are open at `time` (`contracts.time.open`) and were not deleted since the build."""

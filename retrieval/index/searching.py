@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -17,12 +17,24 @@ from retrieval.merge import linear_scores, merge
 from retrieval.popularity import popular_nearby
 from retrieval.request import OF_WORDS, OTHER_WORDS, Request
 from retrieval.rules.conditions import Jobs
-from retrieval.rules.rules import Rule, demoted, demoted_by, without_removed
+from retrieval.rules.rules import Rule, demoted, demoted_by, removing, without_removed
 from retrieval.sources.source import SearchedIndex, Source, SourceQuery, VectorSource, by_place
 from retrieval.words.terms import TermIndex
 
 NEWEST = "newest"
 """What finds jobs where no source has anything to go by, as for a place alone on a board that nobody looked at yet."""
+
+
+class Opened(NamedTuple):
+    """What a request may be given whatever its filter.
+
+    Attributes:
+        mask: (n,) bool, without what rules remove.
+        removing: Rule -> (n,) bool, what it removes.
+    """
+
+    mask: np.ndarray
+    removing: Mapping[str, np.ndarray]
 
 
 class Index(SearchedIndex, Jobs, Protocol):
@@ -50,11 +62,12 @@ def search(
     k: int,
     rules: Sequence[Rule],
     asked: Mapping[str, float] | None = None,
+    opened: Opened | None = None,
 ) -> Candidates:
     """`JobIndex.search`."""
     if k < 1:
         raise BadInput(f"k is {k}", cure="ask for at least one job")
-    mask, removed = allowed(index, request, rules)
+    mask, removed = allowed(index, request, rules, opened)
     config = index.manifest.retrieval
     shares = config.shares(request.query) if asked is None else {name: asked[name] for name in asked if asked[name]}
     if lacking := [name for name in shares if name not in index.sources]:
@@ -92,18 +105,26 @@ def search(
     )
 
 
-def allowed(index: Index, request: Request, rules: Sequence[Rule]) -> tuple[np.ndarray, dict[str, int]]:
+def allowed(
+    index: Index, request: Request, rules: Sequence[Rule], opened: Opened | None = None
+) -> tuple[np.ndarray, dict[str, int]]:
     """`JobIndex.allowed`."""
-    mask = index.alive(slice(0, len(index)), request.time)
+    mask, removing_ = opened or open_to(index, request, rules)
     if request.filter:
-        mask &= request.filter.mask(index.attributes)
+        mask = mask & request.filter.mask(index.attributes)
+    return without_removed(removing_, mask)
+
+
+def open_to(index: Index, request: Request, rules: Sequence[Rule]) -> Opened:
+    """`JobIndex.open_to`."""
+    mask = index.alive(slice(0, len(index)), request.time)
     quoted = index.terms.holding(request.words)
     if quoted is not None:
         mask &= quoted
     for text in request.not_titled:
         mask &= ~index.titles.holding(text)
     mask[index.known_rows(request.exclude)] = False
-    return without_removed(rules, index, request, mask)
+    return Opened(mask, removing(rules, index, request))
 
 
 def _hits(sources: Mapping[str, Source], query: SourceQuery) -> dict[str, Hits]:

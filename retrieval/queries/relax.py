@@ -12,6 +12,7 @@ import numpy as np
 from retrieval.candidates import Candidates
 from retrieval.filters.filters import Filter
 from retrieval.index.job_index import JobIndex
+from retrieval.index.searching import Opened
 from retrieval.queries.chips import Reading
 from retrieval.request import OF_WORDS, Request
 from retrieval.rules.rules import Rule
@@ -51,10 +52,11 @@ def search_read(
         rules: Those in force.
         sources: As there.
     """
-    softer = relaxed(index, request, reading, given, rules)
+    opened = index.open_to(request, rules)
+    softer = relaxed(index, request, reading, given, opened)
     if softer is not None:
         reading, request = softer, replace(asked(request, softer, given), words_first=bool(request.words))
-    return Found(index.search(request, vector, k, rules, sources), request, reading)
+    return Found(index.search(request, vector, k, rules, sources, opened), request, reading)
 
 
 def asked(request: Request, reading: Reading, given: Filter) -> Request:
@@ -62,9 +64,7 @@ def asked(request: Request, reading: Reading, given: Filter) -> Request:
     return replace(request, filter=given & reading.filter, demotions=reading.demotions, not_titled=reading.not_titled)
 
 
-def relaxed(
-    index: JobIndex, request: Request, reading: Reading, given: Filter, rules: Sequence[Rule]
-) -> Reading | None:
+def relaxed(index: JobIndex, request: Request, reading: Reading, given: Filter, opened: Opened) -> Reading | None:
     """The reading with as few of its filters as demotions as it takes for `FEW` jobs of its words to pass, or all there
     are.
 
@@ -75,7 +75,7 @@ def relaxed(
         request: As `asked` made it.
         reading: Of the query.
         given: The filter beside the query.
-        rules: Those in force.
+        opened: Of the index for the request (`JobIndex.open_to`).
 
     Returns:
         None where enough pass as it is, or nothing that gives way would help.
@@ -83,7 +83,7 @@ def relaxed(
     fields = tuple(dict.fromkeys(one.chip.field for one in reading.filters))
     if not fields:
         return None
-    open_to_all = index.mask(asked(request, reading.relaxed(fields), given), rules)
+    open_to_all, _ = index.allowed(asked(request, reading.relaxed(fields), given), (), opened)
     of_words = open_to_all & (index.term_shares(request) >= OF_WORDS) if request.words else open_to_all
     most = int(of_words.sum())
     open_to_all, enough = (of_words, min(FEW, most)) if most and request.words else (open_to_all, 1)

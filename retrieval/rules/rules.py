@@ -97,15 +97,18 @@ def find_rules(workspace: Workspace, path: Path | None = None) -> RuleBook:
     return load_rules(path or (workspace.rules if workspace.rules.is_file() else None))
 
 
-def without_removed(
-    rules: Iterable[Rule], jobs: Jobs, request: Request, mask: np.ndarray
-) -> tuple[np.ndarray, dict[str, int]]:
-    """The jobs of `mask` ((n,) bool) that no rule removes, and how many each rule took, in the order of the rules."""
+def removing(rules: Iterable[Rule], jobs: Jobs, request: Request) -> dict[str, np.ndarray]:
+    """Rule -> (n,) bool: the jobs that it removes, in the order of the rules; those that do not apply are left out."""
+    met = {rule.name: rule.met(jobs, request) for rule in rules if rule.action == "remove"}
+    return {name: rows for name, rows in met.items() if rows is not None}
+
+
+def without_removed(removing: Mapping[str, np.ndarray], mask: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """The jobs of `mask` ((n,) bool) that no rule removes, and how many each rule took. removing: of that function."""
     removed: dict[str, int] = {}
-    for rule in rules:
-        met = rule.met(jobs, request) if rule.action == "remove" else None
-        if met is not None and (count := int((met & mask).sum())):
-            removed[rule.name] = count
+    for name, met in removing.items():
+        if count := int((met & mask).sum()):
+            removed[name] = count
             mask = mask & ~met
     return mask, removed
 

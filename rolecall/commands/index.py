@@ -59,10 +59,11 @@ def _tell_removed(index: Path, workspace: Workspace, rules: Path | None) -> None
     from retrieval.filters.filters import Filter
     from retrieval.index.job_index import JobIndex
     from retrieval.request import build_request
-    from retrieval.rules.rules import find_rules, without_removed
+    from retrieval.rules.rules import find_rules, removing, without_removed
 
     jobs, nobody = JobIndex.load(index), build_request("", Activity(), "", "", Filter(), datetime.now(UTC))
-    _, removed = without_removed(find_rules(workspace, rules).enabled, jobs, nobody, np.ones(len(jobs), bool))
+    rows = removing(find_rules(workspace, rules).enabled, jobs, nobody)
+    _, removed = without_removed(rows, np.ones(len(jobs), bool))
     for rule, count in removed.items():
         log.info("index: rule %s keeps %s jobs from everybody (`rolecall rules show`)", rule, f"{count:,}")
 

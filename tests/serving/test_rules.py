@@ -19,7 +19,7 @@ EVERYTHING = {"k": 500}
 @pytest.fixture
 def unmasked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """A service whose index lets every job through."""
-    everything = lambda index, request, rules=(): (np.ones(len(index), dtype=bool), {})  # noqa: E731
+    everything = lambda index, *_: (np.ones(len(index), dtype=bool), {})  # noqa: E731
     monkeypatch.setattr("retrieval.index.searching.allowed", everything)
     return engine
 

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from contracts.activity import Activity
 from contracts.workspace import Workspace
 from retrieval.filters.filters import Filter, any_of
+from retrieval.index import searching
 from retrieval.index.job_index import JobIndex
+from retrieval.index.searching import open_to
 from retrieval.queries import relax
 from retrieval.queries.read import read_query
 from retrieval.queries.relax import Found, asked, relaxed_note, search_read
 from retrieval.request import build_request
+from retrieval.rules.rules import load_rules
 from retrieval.search import search
 from tests.make import NOW
 from tests.retrieval.queries.conftest import read_cases
@@ -38,6 +41,22 @@ def titles(board: JobIndex, one: Found) -> list[str]:
 def one_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """The board has few jobs of any words: filters give way where none of them passes, and not where nine do."""
     monkeypatch.setattr(relax, "FEW", 1)
+
+
+@pytest.mark.parametrize(
+    "query", ["part time nurse in Denver", "night truck driver in Boston", "nurse", "-junior nurse"]
+)
+def test_what_may_be_returned_is_looked_up_once_and_as_for_the_request_in_the_end(
+    board: JobIndex, query: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules, looked = load_rules().enabled, list[object]()
+    monkeypatch.setattr(searching, "open_to", lambda *given: looked.append(given) or open_to(*given))
+    reading = read_query(query, board, NOW)
+    request = build_request("", Activity(), reading.query, "", Filter(), NOW, words=reading.words)
+    one = search_read(board, asked(request, reading, Filter()), reading, Filter(), None, 50, rules)
+    assert len(looked) == 1
+    again = board.search(one.request, None, 50, rules)
+    assert (one.candidates.ids, one.candidates.removed) == (again.ids, again.removed)
 
 
 @pytest.mark.usefixtures("one_is_enough")
