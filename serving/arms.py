@@ -110,6 +110,10 @@ class Arms:
                     return
         yield None
 
+    def hold(self, job_id: str) -> bool:
+        """Whether the index of an arm has a job, or had it until it was deleted."""
+        return any(loaded.current.servable.index.rows([job_id], ended=True)[0] >= 0 for loaded in self._loaded)
+
     @property
     def told(self) -> dict[str, str]:
         """Arm -> the versions of its bundle and index, and why it does not follow where that is so."""

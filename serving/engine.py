@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -43,7 +44,7 @@ from serving.event_log import EventLog
 from serving.feed import FeedConsumer
 from serving.freshness import tell_freshness
 from serving.health import problem
-from serving.intake import Intake
+from serving.intake import AnswersElsewhere, Intake
 from serving.log_files import Position
 from serving.member_search import CandidatesAnswer, CandidatesRequest, MemberSearch
 from serving.metrics import Metrics
@@ -65,7 +66,7 @@ from serving.schemas import (
 )
 from serving.servable import Loaded, Servable, load_servable
 from serving.shadow import ShadowAsker
-from serving.slates import RecentSlates, Slate
+from serving.slates import RecentSlates, ShownAnswer, Slate
 from serving.stages import StageTimes
 from serving.suggesting import SuggestionsAnswer, suggest
 from serving.surfaces.surface import Surface, find_surfaces
@@ -105,22 +106,32 @@ class Engine:
 
         Raises what `load_servable`, `find_rules`, `find_surfaces` and `sources.feeds.open.open_feed` raise.
         """
-        self.config = config = config or ServeConfig()
-        self.workspace, self.beside = workspace, Beside(workspace, config)
+        with ExitStack() as started:
+            self._start(started, workspace, config or ServeConfig(), loaded)
+            started.pop_all()
+
+    def _start(self, started: ExitStack, workspace: Workspace, config: ServeConfig, loaded: Loaded | None) -> None:
+        """Make all parts; what has threads or files of its own is noted in `started`, by which a start that fails ends
+        it."""
+        self.config, self.workspace, self.beside = config, workspace, Beside(workspace, config)
         self.rules = find_rules(workspace, config.rules)
         self.surfaces = find_surfaces(workspace)
         feed = open_feed(config.changes) if config.changes else None
         servable = load_servable(workspace, config, loaded=loaded)
         self._current = Current(servable)
+        started.callback(self._current.close)
         self.metrics = Metrics()
         self.tracing = Tracing(config.telemetry)
+        started.callback(self.tracing.close)
         self._drift_sample = DriftSample(workspace, config.drift, self.metrics)
+        started.callback(self._drift_sample.close)
         self.metrics.serves(*servable.served)
         tell_freshness(self.metrics, workspace, servable.folders[1])
         self.metrics.breaker.labels("features").set_function(lambda: STATES.index(self.features_state))
         self.metrics.add(servable.caches)
         self._slates = RecentSlates()
         self._log = EventLog(workspace, self.metrics, config.log, partial(ingested_until, workspace), config.deadline)
+        started.callback(self._log.close)
         self._unclicked = Unclicked(unclicked_days(self.rules.enabled))
         self._counts = Counts(self._current, self._unclicked, config.security.counted_per_minute)
         built = built_at(servable.folders[1])
@@ -128,6 +139,7 @@ class Engine:
             workspace, self._unclicked, built, datetime.now(UTC), partial(self._counts.add_logged, servable)
         )
         self._near_line = NearLine(self._current, self._counts, self.metrics, self._log.origin, built)
+        started.callback(self._near_line.close)
         for path in known.files:
             self._near_line.fold_later(Position(path, 0))
         self._erasure = Erasure(workspace, self._slates, self._counts, self.metrics, config.security.erase_within_days)
@@ -140,6 +152,7 @@ class Engine:
             self.metrics,
             self._erasure,
             known.event_ids,
+            lambda job_id: self._arms.hold(job_id),
         )
         self._reranker = Reranker(config, self.metrics)
         self._members = MemberSearch(workspace, self.metrics, config.deadline, self._erasure)
@@ -147,6 +160,7 @@ class Engine:
         self._trial_log = TrialLog(
             workspace.logs / "trials", self.metrics, config.trials.log_bytes, config.trials.keep_days
         )
+        started.callback(self._trial_log.close)
 
         def warm(servable: Servable) -> set[str]:
             return warm_up(self._answerer, servable, self._slates.sample(REPLAYED))
@@ -160,10 +174,13 @@ class Engine:
         self._answerers = {name: replace(self._answerer, times=StageTimes()) for name in apart}
         warm_served(servable)
         self._arms = Arms(workspace, config, self._current, self.surfaces, warm, self.metrics)
+        started.callback(self._arms.close)
         log = self._trial_log
         shadowed = config.trials.shadow.bundle is not None
         self._shadow = ShadowAsker(workspace, config, self._answerer, log, self.metrics) if shadowed else None
+        started.callback(self._shadow.close if self._shadow else lambda: None)
         self._swapper = Swapper(workspace, config, self._current, self.metrics, warm_served)
+        started.callback(self._swapper.close)
         self.administration = Administration(workspace, config, self._current, self._swapper, lambda: self.arms)
         self.feed = FeedConsumer(workspace, self._current, feed, self.metrics) if feed else None
 
@@ -303,7 +320,7 @@ class Engine:
         """The slate of a recent answer that holds a job. Raises UnknownAnswer."""
         slate = self._slates.get(request_id)
         if slate is None or job_id not in slate.job_ids or slate.member_id in self._erasure:
-            cure = "ask soon, with the ids of the answer; over its connection where several processes serve"
+            cure = "ask soon, with the ids of the answer"
             raise UnknownAnswer(f"no job {job_id!r} in a recent answer {request_id!r}", cure=cure)
         return slate
 
@@ -317,7 +334,7 @@ class Engine:
         """
         slate, kept = self._slates.get(message.request_id), self._slates.ranking(message.request_id)
         if slate is None or kept is None or slate.member_id in self._erasure:
-            cure = "ask over the connection of the answer where several processes serve, or anew, without its jobs"
+            cure = "ask anew, without its jobs"
             raise UnknownAnswer(f"no recent answer {message.request_id!r} is kept", where="request_id", cure=cure)
         name = (slate.trial or {}).get("arm", "")
         arm = next((arm for arm in self.config.trials.arms if arm.name == name), None)
@@ -386,6 +403,15 @@ class Engine:
             return []
         rows = read_table(folder, filter=pc.field("id").isin(list(ids)), schema=arrow_schema(model))
         return list(to_records(latest(rows, "id", "updated_at"), model)) if rows.num_rows else []
+
+    def ask_elsewhere(self, answers: AnswersElsewhere) -> None:
+        """From now on events take of answers that another process has made what it tells of them."""
+        self._intake.answers_elsewhere = answers
+
+    def shown_answers(self, request_ids: Sequence[str]) -> dict[str, ShownAnswer]:
+        """What events take of answers: id to those that are remembered here."""
+        slates = {request_id: self._slates.get(request_id) for request_id in request_ids}
+        return {request_id: ShownAnswer.of(slate) for request_id, slate in slates.items() if slate}
 
     def record(self, events: Any, only_member: str | None = None) -> EventsReply:
         """Take in events (one mapping or a list of them): the members' next answers know of them. See `Intake`."""

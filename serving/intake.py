@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,8 +29,10 @@ from serving.near_line import NearLine
 from serving.recovery import MAX_EVENT_DAYS
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.servable import Servable
-from serving.slates import RecentSlates, Slate
+from serving.slates import RecentSlates, ShownAnswer, Slate
 
+AnswersElsewhere = Callable[[Sequence[str]], Mapping[str, ShownAnswer]]
+"""Ids of answers to those that another process of the service remembers."""
 MAX_EVENT_IDS = 200_000
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a client's clock may run ahead."""
@@ -51,11 +53,17 @@ class Intake:
         metrics: Metrics,
         erased: Container[str] = (),
         seen: Sequence[str] = (),
+        held_elsewhere: Callable[[str], bool] = lambda job_id: False,
     ) -> None:
-        """Take in nothing yet. seen: ids that were taken in before, oldest first, as the log has them."""
+        """Take in nothing yet.
+
+        seen: ids that were taken in before, oldest first, as the log has them; held_elsewhere: whether a job that what
+        is served lacks is shown all the same, by an arm's own index.
+        """
         self._current, self._counts, self._near_line, self._slates = current, counts, near_line, slates
         self._log, self._metrics = event_log, metrics
-        self._erased = erased
+        self._erased, self._held_elsewhere = erased, held_elsewhere
+        self.answers_elsewhere: AnswersElsewhere = lambda request_ids: {}
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(seen[-MAX_EVENT_IDS:])
 
@@ -78,8 +86,9 @@ class Intake:
     def _record(self, servable: Servable, posted: Sequence[Any], now: datetime, only_member: str | None) -> EventsReply:
         good: list[Event] = []
         rejected: list[Rejected] = []
+        answers = self._answers(posted)
         for index, raw in enumerate(posted):
-            event = self._check(servable, index, raw, now)
+            event = self._check(servable, index, raw, now, answers)
             if isinstance(event, Event) and only_member not in (None, event.member_id):
                 message = "member_id is another than that of the token"
                 event = Rejected(index=index, reason="other_member", message=message)
@@ -113,11 +122,13 @@ class Intake:
             degraded=() if folded else ("features",),
         )
 
-    def _check(self, servable: Servable, index: int, raw: Any, now: datetime) -> Event | Rejected:
+    def _check(
+        self, servable: Servable, index: int, raw: Any, now: datetime, answers: Mapping[str, Slate | ShownAnswer]
+    ) -> Event | Rejected:
         if not isinstance(raw, Mapping):
             return Rejected(index=index, reason="bad_event", message="an event is a JSON object")
         value = {name: field for name, field in raw.items() if field is not None and name not in OF_THE_ANSWER}
-        slate = self._slate(value)
+        slate = answers.get(_named(value))
         if slate is not None and slate.member_id and value.get("member_id", slate.member_id) != slate.member_id:
             message = "request_id is of an answer that another member got; leave it out, or post that member's id"
             return Rejected(index=index, reason="not_their_request", message=message)
@@ -136,16 +147,20 @@ class Intake:
             )
             return Rejected(index=index, reason="too_old", message=message)
         # An answer may name jobs that what is served lacks: of an arm with its own index, or from before a swap.
+        # After a restart no answer is remembered, but the arms are there again.
         was_shown = slate is not None and event.job_id in slate.job_ids
-        if not was_shown and servable.index.rows([event.job_id], ended=True)[0] < 0:
+        is_held = was_shown or servable.index.rows([event.job_id], ended=True)[0] >= 0
+        if not is_held and not self._held_elsewhere(event.job_id):
             message = f"no job {event.job_id!r} in the index"
             return Rejected(index=index, reason="unknown_job", message=message)
         return event
 
-    def _slate(self, value: Mapping[str, Any]) -> Slate | None:
-        """The answer that an event names, where it is remembered."""
-        request_id = value.get("request_id")
-        return self._slates.get(request_id) if isinstance(request_id, str) else None
+    def _answers(self, posted: Sequence[Any]) -> dict[str, Slate | ShownAnswer]:
+        """The answers that events name, where they are remembered, here or by another process of the service."""
+        named = {request_id for raw in posted if isinstance(raw, Mapping) and (request_id := _named(raw))}
+        own = {request_id: slate for request_id in named if (slate := self._slates.get(request_id))}
+        others = sorted(named - own.keys())
+        return {**(self.answers_elsewhere(others) if others else {}), **own}
 
     def _unseen(self, events: Iterable[Event]) -> list[Event]:
         """The events whose id was not seen, each id once."""
@@ -192,7 +207,13 @@ class Intake:
         log.warning("degraded", stage="features", cause=type(error).__name__)
 
 
-def _context(value: Mapping[str, Any], slate: Slate | None) -> dict[str, Any]:
+def _named(value: Mapping[str, Any]) -> str:
+    """The id of the answer that an event names; empty where it names none."""
+    request_id = value.get("request_id")
+    return request_id if isinstance(request_id, str) else ""
+
+
+def _context(value: Mapping[str, Any], slate: Slate | ShownAnswer | None) -> dict[str, Any]:
     """The fields of an event that follow from the answer that it names."""
     if slate is None:
         return {}

@@ -1,7 +1,7 @@
 """The further pages of a recent answer: its ranking is kept for a while, so that no model is asked for them.
 
 The order is that of the first page, whatever became of index, bundle and member since; jobs that have closed or left
-since are left out. A ranking is kept by one process: of several, the one that answered has to be asked for its pages.
+since are left out. A ranking is kept by the process that answered.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import numpy as np
 
 from contracts import records
 from contracts.bundle import Blend
+from contracts.values import FrozenModel
 from ranking.rank import Ranked
 from retrieval.index.job_index import JobIndex
 from retrieval.request import Request
@@ -140,6 +141,29 @@ _OF_A_JOB = (
     "inputs",
     "match",
 )
+
+
+class ShownAnswer(FrozenModel):
+    """What an event takes of the answer that it names.
+
+    job_ids: as they stood; propensities: of the first of them, where the list was drawn by chance.
+    """
+
+    surface: records.Surface
+    member_id: str
+    query: str
+    logged_by: str
+    job_ids: tuple[str, ...]
+    propensities: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, slate: Slate) -> Self:
+        """That of a slate."""
+        return cls(**{name: getattr(slate, name) for name in cls.model_fields})
+
+    def propensity(self, i: int) -> float | None:
+        """As `Slate.propensity`."""
+        return self.propensities[i] if i < len(self.propensities) else None
 
 
 class RecentSlates:

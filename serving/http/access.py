@@ -20,7 +20,9 @@ from serving.access.caller import Askers, Buckets, Caller
 from serving.access.config import SecurityConfig
 from serving.access.keys import KeyRing, Scope
 from serving.access.tokens import BadToken, member_of, read_secret
+from serving.http.call import is_of_sibling
 from serving.http.problems import problem_answer
+from serving.http.siblings import ANSWERS
 from serving.metrics import Metrics
 
 MEMBER_TOKEN = "X-Member-Token"
@@ -45,6 +47,7 @@ RULES = (
     Rule("GET", "/console.css", OPEN),
     Rule("GET", "/console.js", OPEN),
     Rule("GET", "/metrics", ("admin",)),
+    Rule("POST", ANSWERS, ("admin",)),
     Rule("*", "/v1/members", ("admin",)),
     Rule("POST", "/console/grade", ("grade",)),
     Rule("POST", "/console/agreement", ("grade",)),
@@ -52,6 +55,8 @@ RULES = (
     Rule("*", "/console", ("console", "grade")),
 )
 """The first rule that fits holds, then what the route says of itself (`x-scope`); all else is for administrators."""
+TOLD_TO_SIBLINGS = ("/metrics", ANSWERS)
+"""To another process of the service, which has looked at the key of whoever asks it."""
 FRONT = "/"
 """It only leads to the console."""
 Tagged = tuple[tuple[str, re.Pattern[str], Scope], ...]
@@ -115,7 +120,10 @@ class Access:
             return await self._app(scope, receive, send)
         headers = Headers(scope=scope)
         path, method = scope["path"], scope["method"]
-        scopes = OPEN if path == "/metrics" and self._locks.open_metrics else needed(method, path, self._locks.tagged)
+        is_open = (path == "/metrics" and self._locks.open_metrics) or (
+            path in TOLD_TO_SIBLINGS and is_of_sibling(scope)
+        )
+        scopes = OPEN if is_open else needed(method, path, self._locks.tagged)
         key = None
         if self._locks.ring is not None and scopes:
             key = self._locks.ring.find(_presented(headers.get("authorization", "")))

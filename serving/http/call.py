@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,14 @@ class ShownResponse(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await super().__call__(scope, receive, send)
         self._sent(not self._call.gone)
+
+
+def is_of_sibling(scope: Scope) -> bool:
+    """Whether another process of this service asks (`serving.http.siblings`): it has let in whoever asks, and counts
+    the request."""
+    transport = scope.get(TRANSPORT_KEY)
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    return connection is not None and connection.family == socket.AF_UNIX
 
 
 def is_hung_up(scope: Scope) -> bool:

@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from contracts.errors import BadInput
 from serving.access.config import SecurityConfig
+from serving.http.call import is_of_sibling
 from serving.http.problems import problem_answer
 from serving.metrics import Metrics
 
@@ -97,7 +98,7 @@ class Guard:
         await self._app(scope, receive, send_guarded)
 
     def _is_known(self, scope: Scope) -> bool:
-        return _name(Headers(scope=scope).get("host", "")) in self._hosts
+        return is_of_sibling(scope) or _name(Headers(scope=scope).get("host", "")) in self._hosts
 
 
 def _name(host: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.http.access import KEY_ID
+from serving.http.call import is_of_sibling
 from serving.logger import log
 from serving.metrics import Metrics
 
@@ -25,7 +26,7 @@ class RequestMetrics:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or is_of_sibling(scope):
             return await self._app(scope, receive, send)
         started, status = time.perf_counter(), 0
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from fastapi import APIRouter, Body, HTTPException, Request, Response
+from pydantic import BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import CoreSchema, any_schema
 
@@ -18,8 +19,9 @@ from contracts.values import FrozenModel
 from serving.access.caller import J
 from serving.engine import Engine
 from serving.http.admit import Overloaded
-from serving.http.call import Call, Called
+from serving.http.call import Call, Called, is_of_sibling
 from serving.http.problems import NO_SUCH_ANSWER, NO_SUCH_JOB, NO_SUCH_SURFACE, NOT_THEIR_ANSWER, validated
+from serving.http.siblings import ANSWERS
 from serving.http.state import Service
 from serving.member_search import CandidatesAnswer, CandidatesRequest
 from serving.rerank import RerankAnswer, RerankRequest
@@ -38,13 +40,14 @@ from serving.schemas import (
     ShapedPage,
     SimilarRequest,
 )
-from serving.slates import Slate
+from serving.slates import ShownAnswer, Slate
 from serving.suggesting import SuggestionsAnswer
 
 jobs_router = APIRouter(prefix="/v1", tags=["jobs"])
 events_router = APIRouter(prefix="/v1", tags=["events"])
 operation_router = APIRouter(tags=["operation"])
 
+_SHOWN = TypeAdapter(dict[str, ShownAnswer])
 SERVE: Mapping[str, Any] = {"x-scope": "serve"}
 """What a key must be allowed to do for a route, told in the API's description."""
 
@@ -204,14 +207,14 @@ async def suggestions(
     openapi_extra=dict(SERVE),
 )
 async def next_jobs(
-    service: Service, call: Called, posted: Annotated[Any, Documented(NextRequest), Body()]
+    service: Service, call: Called, request: Request, posted: Annotated[Any, Documented(NextRequest), Body()]
 ) -> Response:
     def page(engine: Engine) -> tuple[NextAnswer, Slate]:
         message = call.caller.asks(validated(NextRequest, posted))
         call.caller.require_own(message.request_id)
         return engine.next(message)
 
-    return await service.show(call, page)
+    return await service.or_elsewhere(request, posted, service.show(call, page))
 
 
 @jobs_router.post(
@@ -244,9 +247,12 @@ async def candidates(
     responses=NO_SUCH_ANSWER,
     openapi_extra=dict(SERVE),
 )
-async def explain(service: Service, call: Called, request_id: str, job_id: str) -> Response:
-    call.caller.require_own(request_id)
-    return await service.run(lambda engine: engine.explain(request_id, job_id))
+async def explain(service: Service, call: Called, request: Request, request_id: str, job_id: str) -> Response:
+    def explained(engine: Engine) -> ExplainReply:
+        call.caller.require_own(request_id)
+        return engine.explain(request_id, job_id)
+
+    return await service.or_elsewhere(request, None, service.run(explained))
 
 
 @events_router.post(
@@ -268,6 +274,14 @@ async def events(service: Service, call: Called, posted: Annotated[Any, Body()])
         return reply
 
     return await service.take_in(taken)
+
+
+@operation_router.post(ANSWERS, include_in_schema=False)
+async def shown_answers(service: Service, request: Request, posted: Annotated[list[str], Body()]) -> Response:
+    """What events take of answers, told to the other processes of the service alone."""
+    if not is_of_sibling(request.scope):
+        raise HTTPException(404, "Not Found")
+    return Response(_SHOWN.dump_json(service.engine().shown_answers(posted)), media_type="application/json")
 
 
 @operation_router.get("/healthz", summary="Is the process alive?")
@@ -296,6 +310,7 @@ async def readyz(service: Service) -> dict[str, str | int | dict[str, str]]:
 
 
 @operation_router.get("/metrics", summary="Counters in Prometheus' text format", response_class=Response)
-async def metrics(service: Service) -> Response:
+async def metrics(service: Service, request: Request) -> Response:
     """Of all processes that answer at the port (`rolecall serve --workers`), by the label `process`."""
-    return Response(await service.metrics_text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    text = await asyncio.to_thread(service.metrics_text, is_of_sibling(request.scope))
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -85,26 +85,28 @@ def serve(
         engine.add_done_callback(done)
         _look_on_hangup(engine)
         if on_ready is not None:
-            loaded_engine = engine.result()
-            if siblings is not None:
-                siblings.tell(loaded_engine.metrics.text)
+            engine.result()
             on_ready()
-        server.run(sockets=[listener])
+        server.run(sockets=[listener, *([siblings.listen()] if siblings else ())])
         if engine.done() and (problem := engine.exception()):
             raise problem
 
 
 @contextmanager
 def running(
-    engine: Engine | Future[Engine], workers: int | None = None, config: ServeConfig | None = None
+    engine: Engine | Future[Engine],
+    workers: int | None = None,
+    config: ServeConfig | None = None,
+    siblings: Siblings | None = None,
 ) -> Iterator[str]:
     """The service in a thread on a free port of this machine; gives its URL. The engine is closed at the end.
 
-    config: How it is served; None: as the engine has it.
+    config: How it is served; None: as the engine has it. siblings: As `serve` takes them.
     """
     listener = listen("127.0.0.1", 0)
-    server = _server(engine, workers, config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="server")
+    server = _server(engine, workers, config, siblings=siblings)
+    sockets = [listener, *([siblings.listen()] if siblings else ())]
+    thread = threading.Thread(target=server.run, kwargs={"sockets": sockets}, name="server")
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

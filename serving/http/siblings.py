@@ -1,27 +1,44 @@
-"""Counters of several processes behind one port: whoever answers /metrics gives those of all.
+"""Several processes behind one port: what one of them knows alone, whichever is asked.
 
-Each listens at a socket of its own in a folder that they share, and says its metrics to who connects. Every series gets
-the label `process`, the process's place from 0: a sum of rates is right though one is replaced and counts anew, which a
-sum of counters would not be.
+Each listens at a socket of its own in a folder that they share, beside the port, and answers there as at the port. So
+an answer is explained and continued by the process that made it, and whoever answers /metrics gives the numbers of all.
+Every series gets the label `process`, the process's place from 0: a sum of rates is right though one is replaced and
+counts anew, which a sum of counters would not be.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+from pydantic import TypeAdapter
 
+from contracts.errors import BadInput
+from contracts.validation import first_line
 from serving.logger import log
+from serving.slates import ShownAnswer
 
 SECONDS = 1.0
 """Longest wait for one process; who does not answer is left out, and `rolecall_processes` lacks it."""
+PROCESS = "process"
+ANSWERS = "/siblings/answers"
+"""Told to other processes of the service alone."""
+_IDS, _ANSWERS = TypeAdapter(list[str]), TypeAdapter(dict[str, ShownAnswer])
+
+
+class Reply(NamedTuple):
+    """What a process answered."""
+
+    status: int
+    body: bytes
 
 
 class Siblings:
@@ -36,37 +53,108 @@ class Siblings:
         """
         self._folder, self._path = folder, folder / str(place)
 
-    def tell(self, text: Callable[[], bytes]) -> None:
-        """Say this process's metrics to whoever asks, from a thread, until the process ends."""
-        self._path.unlink(missing_ok=True)  # of one that was killed
+    def listen(self) -> socket.socket:
+        """The socket at which the others ask this process. Raises BadInput where there can be none."""
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(self._path))
-        listener.listen()
-        threading.Thread(target=_tell, args=(listener, text), name="siblings", daemon=True).start()
+        try:
+            self._path.unlink(missing_ok=True)  # of one that was killed
+            listener.bind(str(self._path))
+            listener.listen()
+        except OSError as error:
+            listener.close()
+            cure = "set TMPDIR to a folder with a short path that can be written"
+            raise BadInput(f"no socket: {first_line(error)}", where=str(self._path), cure=cure) from error
+        return listener
 
-    def text(self, own: bytes) -> bytes:
+    def first(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply | None:
+        """The answer of the first other process that knows what is asked for; None where none does (404).
+
+        Args:
+            method: Of the request.
+            target: Its path and query.
+            headers: Its headers.
+            body: Its body; None: it has none.
+        """
+        replies = (self._asked(path, method, target, headers, body) for path in self._others())
+        return next((reply for reply in replies if reply is not None and reply.status != 404), None)
+
+    def answers(self, request_ids: Sequence[str]) -> dict[str, ShownAnswer]:
+        """What events take of answers that the other processes have made: id to those that one remembers."""
+        found: dict[str, ShownAnswer] = {}
+        for path in self._others():
+            body = _IDS.dump_json(list(request_ids))
+            reply = self._asked(path, "POST", ANSWERS, {"Content-Type": "application/json"}, body)
+            if reply is not None and reply.status == 200:
+                found |= _ANSWERS.validate_json(reply.body)
+        return found
+
+    def metrics(self, own: bytes) -> bytes:
         """The metrics of all processes that answer, in Prometheus' text format. own: those of this one."""
         texts = {self._path.name: own}
-        for path in sorted(self._folder.iterdir()):
-            if path != self._path:
-                try:
-                    texts[path.name] = _asked(path)
-                except OSError as error:  # it ended, or hangs
-                    log.warning("sibling_not_asked", process=path.name, error=error.strerror or type(error).__name__)
+        for path in self._others():
+            reply = self._asked(path, "GET", "/metrics", {})
+            if reply is not None and reply.status == 200:
+                texts[path.name] = reply.body
         return labelled(texts)
 
+    def _others(self) -> list[Path]:
+        return [path for path in sorted(self._folder.iterdir()) if path != self._path]
 
-def labelled(texts: dict[str, bytes]) -> bytes:
+    def _asked(
+        self, path: Path, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Reply | None:
+        """What a process answers; None where it ended, hangs, or does not say all."""
+        connection = _Connection(path)
+        try:
+            connection.request(method, target, body, {**headers, "Connection": "close"})
+            reply = connection.getresponse()
+            return Reply(reply.status, reply.read())
+        except (OSError, HTTPException) as error:
+            log.warning("sibling_not_asked", process=path.name, error=type(error).__name__)
+            return None
+        finally:
+            connection.close()
+
+
+class _Connection(HTTPConnection):
+    """HTTP over the socket of a path."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def labelled(texts: Mapping[str, bytes]) -> bytes:
     """Metrics of several processes as one text. texts: by the value of their label `process`."""
     families: dict[str, Metric] = {}
     for process, text in texts.items():
         for family in text_string_to_metric_families(text.decode()):
             whole = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
             for sample in family.samples:
-                whole.add_sample(sample.name, {**sample.labels, "process": process}, sample.value)
+                whole.add_sample(sample.name, {**sample.labels, PROCESS: process}, sample.value)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Families(families))
     return generate_latest(registry)
+
+
+def summed(text: bytes) -> list[Metric]:
+    """The metrics of a text of `labelled`, counters and histograms added up over the processes; a gauge is that of each
+    process."""
+    found = []
+    for family in text_string_to_metric_families(text.decode()):
+        whole, values = Metric(family.name, family.documentation, family.type), defaultdict[tuple, float](float)
+        for sample in family.samples:
+            kept = {k: v for k, v in sample.labels.items() if k != PROCESS or family.type == "gauge"}
+            values[sample.name, tuple(kept.items())] += sample.value
+        for (name, labels), value in values.items():
+            whole.add_sample(name, dict(labels), value)
+        found.append(whole)
+    return found
 
 
 class _Families(Collector):
@@ -75,23 +163,3 @@ class _Families(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from self._families.values()
-
-
-def _tell(listener: socket.socket, text: Callable[[], bytes]) -> None:
-    while True:
-        with contextlib.suppress(OSError), listener.accept()[0] as asking:  # one that hangs up is nobody's concern
-            asking.settimeout(SECONDS)
-            asking.sendall(text())
-
-
-def _asked(path: Path) -> bytes:
-    with socket.socket(socket.AF_UNIX) as asking:
-        asking.settimeout(SECONDS)
-        asking.connect(str(path))
-        parts = list[bytes]()
-        while part := asking.recv(1 << 16):
-            parts.append(part)
-    text = b"".join(parts)
-    if not text.endswith(b"\n"):
-        raise ConnectionAbortedError(0, "it ended in the middle of a line")
-    return text

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
+from urllib.parse import quote
 
 from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from contracts.errors import NotReady
 from retrieval.engines.side_by_side import one_core
+from serving.access.caller import NotTheirAnswer
 from serving.config import ServeConfig
-from serving.engine import Engine
+from serving.engine import Engine, UnknownAnswer
 from serving.http.admit import Lanes
-from serving.http.call import Call, ShownResponse
+from serving.http.call import Call, ShownResponse, is_of_sibling
 from serving.http.siblings import Siblings
 from serving.logger import log
 from serving.metrics import Metrics
 from serving.slates import Slate
 from serving.tracing import Tracing
 
+PASSED_ON = ("authorization", "x-member-token", "x-request-id", "host", "content-type")
+"""Headers with which another process is asked in turn."""
 GIVE_WAY = 5
 """Steps of niceness."""
 P = ParamSpec("P")
@@ -72,6 +77,10 @@ class ServiceState:
         self.lanes = lanes = Lanes(config, workers)
         self._pool = RankingPool(lanes.threads, thread_name_prefix="request", initializer=give_way)
         self._events_pool = ContextPool(lanes.event_threads, thread_name_prefix="events")
+        if siblings is not None:
+            promise.add_done_callback(
+                lambda done: done.result().ask_elsewhere(siblings.answers) if _succeeded(done) else None
+            )
 
     def engine(self) -> Engine:
         """The engine. Raises NotReady while it is loading, and what loading raised."""
@@ -83,12 +92,32 @@ class ServiceState:
         """The engine's metrics; None without an engine."""
         return self._promise.result().metrics if _succeeded(self._promise) else None
 
-    async def metrics_text(self) -> bytes:
-        """The metrics of all processes of the service. Raises what `engine` raises."""
-        metrics = self.engine().metrics
-        if self._siblings is None:
-            return metrics.text()
-        return await asyncio.to_thread(lambda: self._siblings.text(metrics.text()) if self._siblings else b"")
+    def metrics_text(self, alone: bool = False) -> bytes:
+        """The metrics of all processes of the service, or of this one alone. Raises what `engine` raises."""
+        own = self.engine().metrics.text()
+        return own if alone or self._siblings is None else self._siblings.metrics(own)
+
+    async def or_elsewhere(self, request: Request, body: Any, answer: Awaitable[Response]) -> Response:
+        """An answer of this process or, where it has not made what is asked for, that of the process that has.
+
+        Args:
+            request: What is asked.
+            body: As it was posted; None: there is none.
+            answer: Raises UnknownAnswer or NotTheirAnswer where it was made elsewhere, or by nobody.
+        """
+        try:
+            return await answer
+        except (UnknownAnswer, NotTheirAnswer):
+            siblings = self._siblings
+            if siblings is None or is_of_sibling(request.scope):
+                raise
+            headers = {name: value for name, value in request.headers.items() if name in PASSED_ON}
+            target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            content = None if body is None else json.dumps(body).encode()
+            reply = await asyncio.to_thread(siblings.first, request.method, quote(target, "/?&=%"), headers, content)
+            if reply is None:
+                raise
+        return Response(reply.body, reply.status, media_type="application/json")
 
     def tracing(self) -> Tracing | None:
         """The engine's tracing; None without an engine."""

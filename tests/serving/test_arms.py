@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -18,6 +21,7 @@ from contracts.versions import set_current
 from contracts.workspace import Workspace
 from feature_repo.store import apply, materialize
 from retrieval.index.build import build_index
+from retrieval.index.changes import Upsert
 from serving import arms
 from serving.config import ServeConfig
 from serving.engine import Engine
@@ -180,8 +184,26 @@ def test_a_stage_that_fails_with_an_arm_alone_stops_the_start(
 ) -> None:
     fails = {candidate[0].name: {"student"}}
     monkeypatch.setattr("serving.engine.warm_up", lambda _, of, __: fails.get(of.manifest.version, set()))
+    before = set(threading.enumerate())
     with refused(NotReady, "student fails with bundle"):
         Engine(workspace, trying(candidate))
+    for thread in set(threading.enumerate()) - before:  # it had begun to read, write and tell
+        thread.join(30)
+        assert not thread.is_alive(), thread.name
+
+
+def test_events_of_jobs_of_an_arm_alone_are_taken_in_after_a_restart(tried: Engine, member_ids: list[str]) -> None:
+    job = tried.advert(tried.servable.index.ids[0]).model_copy(update={"id": "of-the-arm"})
+
+    def with_it(servable: Servable) -> Servable:
+        index = servable.index
+        new = Upsert(job, index.vectors[0], index.items(np.array([0]))[0], "hash", index.title_vectors[0])
+        return replace(servable, index=index.changed([new], {}, "1"))
+
+    tried._arms._loaded[0].current.change(with_it)
+    viewed = {"member_id": member_ids[0], "action": "view"}
+    reply = tried.record([viewed | {"job_id": job_id} for job_id in ("of-the-arm", "nowhere")])
+    assert (reply.accepted, [rejected.reason for rejected in reply.reasons]) == (1, ["unknown_job"])
 
 
 def test_so_many_are_loaded_beside_and_no_more() -> None:

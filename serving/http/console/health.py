@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from fastapi import APIRouter, Response
 from prometheus_client.metrics_core import Metric
-from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.tables import parts
 from retrieval.index.manifest import built_at
@@ -17,6 +16,7 @@ from serving.engine import Engine
 from serving.http.console.charts import quantile
 from serving.http.console.compare import policy_of
 from serving.http.console.page import render, shown
+from serving.http.siblings import summed
 from serving.http.state import Service
 
 router = APIRouter(include_in_schema=False)
@@ -50,7 +50,7 @@ class Family(NamedTuple):
 
 @router.get("/console/health")
 async def health(service: Service) -> Response:
-    return await shown(service, _page)
+    return await shown(service, lambda engine: _page(engine, service.metrics_text()))
 
 
 def timed(family: Metric, label: str) -> list[Timed]:
@@ -78,8 +78,8 @@ def counted(family: Metric) -> list[Counted]:
     return sorted(values, key=lambda one: -one.value)
 
 
-def _page(engine: Engine) -> str:
-    families = {family.name.removeprefix(PREFIX): family for family in _families(engine)}
+def _page(engine: Engine, text: bytes) -> str:
+    families = {family.name.removeprefix(PREFIX): family for family in summed(text)}
     tables = {
         name: timed(families.pop(name), label)
         for name, label in (("stage_seconds", "stage"), ("request_seconds", "path"))
@@ -110,7 +110,3 @@ def _page(engine: Engine) -> str:
         events=[one for one in named.get("events", []) if one.value],
         others=others,
     )
-
-
-def _families(engine: Engine) -> Iterable[Metric]:
-    return text_string_to_metric_families(engine.metrics.text().decode())

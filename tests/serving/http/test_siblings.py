@@ -1,34 +1,84 @@
-"""Metrics of several processes are one text, whichever is asked; one that is gone or hangs is left out and said."""
+"""What one process knows is told by whichever is asked; one that is gone or hangs is left out and said."""
 
 from __future__ import annotations
 
+import json
 import math
 import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingUnixStreamServer
 
+import httpx
 import pytest
 
+from contracts.errors import BadInput
+from contracts.workspace import Workspace
+from serving.access.keys import new_key
+from serving.config import ServeConfig
+from serving.engine import Engine
 from serving.http import siblings
-from serving.http.siblings import Siblings, labelled
+from serving.http.run import running
+from serving.http.siblings import Siblings, labelled, summed
 from serving.metrics import Metrics
+from tests.make import refused
 from tests.serving.test_metrics import samples
 
+Tell = Callable[[int, Callable[[], bytes]], None]
 
-def test_each_gives_the_numbers_of_all(tmp_path: Path) -> None:
+
+@pytest.fixture
+def tell(tmp_path: Path) -> Iterator[Tell]:
+    """Starts a process of a place, as far as the others see it: every request is answered with one text."""
+    with ExitStack() as stack:
+
+        def started(place: int, text: Callable[[], bytes]) -> None:
+            class Answer(BaseHTTPRequestHandler):
+                def do_GET(self) -> None:
+                    content = text()
+                    self.send_response(200)
+                    self.send_header("content-length", str(len(content) + (b"cut" in content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+
+                def log_message(self, *_: object) -> None:
+                    return
+
+            server = ThreadingUnixStreamServer(str(tmp_path / str(place)), Answer, bind_and_activate=False)
+            server.socket.close()
+            server.socket = Siblings(tmp_path, place).listen()
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            stack.callback(server.server_close)
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+
+        yield started
+
+
+def test_each_gives_the_numbers_of_all(tell: Tell, tmp_path: Path) -> None:
     two = Metrics(), Metrics()
     two[0].requests.labels("/v1/search", "200").inc(3)
     two[1].requests.labels("/v1/search", "200").inc(4)
     two[1].request_seconds.labels("/v1/search").observe(0.03)
     two[1].features_materialized.set(math.nan)
-    places = [Siblings(tmp_path, place) for place in (0, 1)]
-    for place, metrics in zip(places, two, strict=True):
-        place.tell(metrics.text)
-    for place, metrics in zip(places, two, strict=True):
-        found = samples(place.text(metrics.text()))
+    for place, metrics in enumerate(two):
+        tell(place, metrics.text)
+    for place, metrics in enumerate(two):
+        text = Siblings(tmp_path, place).metrics(metrics.text())
+        found = samples(text)
         of = {process: frozenset({("path", "/v1/search"), ("status", "200"), ("process", process)}) for process in "01"}
         assert [found["rolecall_requests_total", of[process]] for process in "01"] == [3, 4]
         assert found["rolecall_request_seconds_count", frozenset({("path", "/v1/search"), ("process", "1")})] == 1
         assert math.isnan(found["rolecall_features_materialized_timestamp_seconds", frozenset({("process", "1")})])
+        [requests] = [family for family in summed(text) if family.name == "rolecall_requests"]
+        totals = [sample for sample in requests.samples if sample.name.endswith("_total")]
+        assert [(sample.labels, sample.value) for sample in totals] == [({"path": "/v1/search", "status": "200"}, 7)]
+        [processes] = [family for family in summed(text) if family.name == "rolecall_processes"]
+        assert sorted(sample.labels["process"] for sample in processes.samples) == ["0", "1"]
 
 
 def test_one_process_keeps_all_that_it_says_but_for_its_label() -> None:
@@ -53,24 +103,93 @@ def test_one_that_is_gone_or_hangs_is_left_out_and_said(
         gone.bind(str(tmp_path / "1"))
         hangs.bind(str(tmp_path / "2"))
         hangs.listen()
-        found = samples(Siblings(tmp_path, 0).text(Metrics().text()))
+        found = samples(Siblings(tmp_path, 0).metrics(Metrics().text()))
+        assert Siblings(tmp_path, 0).first("GET", "/v1/explain/a/b", {}) is None
     assert [labels for name, labels in found if name == "rolecall_processes"] == [frozenset({("process", "0")})]
-    assert caplog.text.count("sibling_not_asked") == 2
+    assert caplog.text.count("sibling_not_asked") == 4
 
 
-def test_one_that_replaces_another_takes_its_place(tmp_path: Path) -> None:
-    Siblings(tmp_path, 0).tell(Metrics().text)
-    after = Metrics()
+def test_one_that_replaces_another_takes_its_place(tell: Tell, tmp_path: Path) -> None:
+    with Siblings(tmp_path, 0).listen():
+        after = Metrics()
     after.unshown.inc(7)
-    Siblings(tmp_path, 0).tell(after.text)
-    found = samples(Siblings(tmp_path, 1).text(Metrics().text()))
+    tell(0, after.text)
+    found = samples(Siblings(tmp_path, 1).metrics(Metrics().text()))
     assert found["rolecall_unshown_total", frozenset({("process", "0")})] == 7
 
 
-def test_one_that_ends_in_the_middle_of_a_number_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    other = Metrics()
-    other.requests.labels("/v1/search", "200").inc(1_234)
-    Siblings(tmp_path, 1).tell(lambda: other.text().partition(b"1234.0")[0] + b"12")
-    found = samples(Siblings(tmp_path, 0).text(Metrics().text()))
+def test_one_that_ends_in_the_middle_of_a_text_is_left_out(
+    tell: Tell, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tell(1, lambda: b"rolecall_unshown_total 12 # cut")
+    found = samples(Siblings(tmp_path, 0).metrics(Metrics().text()))
     assert {dict(labels)["process"] for _, labels in found} == {"0"}
-    assert "in the middle of a line" in caplog.text
+    assert "IncompleteRead" in caplog.text
+
+
+def test_a_folder_with_too_long_a_path_is_named_with_its_cure(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 120)
+    folder.mkdir()
+    with refused(BadInput, "too long", "TMPDIR", where=folder):
+        Siblings(folder, 0).listen()
+
+
+def test_an_answer_is_explained_and_continued_by_whichever_process_is_asked(
+    workspace: Workspace, member_ids: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("s")
+    keys = folder.parent / f"{folder.name}.json"
+    one, other = (new_key(keys, name, ["serve"])[1] for name in ("one", "other"))
+    operator = new_key(keys, "operator", ["admin", "console"])[1]
+    config = ServeConfig(deadline=60, poll=0, security={"keys": keys})
+    mine, theirs = ({"Authorization": f"Bearer {key}"} for key in (one, other))
+    with ExitStack() as stack:
+        urls = [
+            stack.enter_context(running(Engine(workspace, config), siblings=Siblings(folder, place)))
+            for place in (0, 1)
+        ]
+        body = {"member_id": member_ids[0], "k": 3}
+        answer = httpx.post(f"{urls[0]}/v1/recommend", json=body, headers=mine, timeout=60).json()
+        path = f"/v1/explain/{answer['request_id']}"
+        told = [httpx.get(f"{url}{path}/{answer['results'][0]['job_id']}", headers=mine, timeout=60) for url in urls]
+        assert [reply.status_code for reply in told] == [200, 200]
+        assert told[0].json() == told[1].json()
+        asked = {"request_id": answer["request_id"], "member_id": member_ids[0], "k": 2}
+        page = httpx.post(f"{urls[1]}/v1/next", json=asked, headers=mine, timeout=60)
+        assert page.status_code == 200, page.text
+        jobs = [job["job_id"] for job in page.json()["results"]]
+        assert len(jobs) == 2 and not set(jobs) & {job["job_id"] for job in answer["results"]}
+        assert httpx.get(f"{urls[0]}{path}/{jobs[0]}", headers=mine, timeout=60).status_code == 200
+        event = {"request_id": answer["request_id"], "job_id": answer["results"][2]["job_id"], "action": "view"}
+        poster = {"Authorization": f"Bearer {new_key(keys, 'poster', ['events'])[1]}"}
+        assert httpx.post(f"{urls[1]}/v1/events", json=event, headers=poster, timeout=60).json()["accepted"] == 1
+        [line] = [
+            line
+            for path_of_log in (workspace.logs / "events").glob("*.jsonl")
+            for line in map(json.loads, path_of_log.read_text().splitlines())
+            if line["action"] == "view"
+        ]
+        assert (line["position"], line["member_id"]) == (3, member_ids[0])
+        assert line["logged_by"] == f"{answer['bundle_version']}/{answer['index_version']}"
+        strange = httpx.post(f"{urls[1]}/siblings/answers", json=[answer["request_id"]], headers=mine, timeout=60)
+        assert strange.status_code == 403, "it is told to processes alone"
+        for wrong in (
+            httpx.get(f"{urls[1]}/v1/explain/nothing/{jobs[0]}", headers=mine, timeout=60),
+            httpx.get(f"{urls[1]}{path}/{jobs[0]}", headers=theirs, timeout=60),
+            httpx.post(f"{urls[1]}/v1/next", json=asked, headers=theirs, timeout=60),
+        ):
+            assert (wrong.status_code, wrong.json()["reason"]) == (404, "unknown_answer")
+        not_a_number = httpx.post(f"{urls[1]}/v1/next", json=asked | {"after": 99}, headers=mine, timeout=60)
+        assert (not_a_number.status_code, not_a_number.json()["field"]) == (422, "after")
+        operating = {"Authorization": f"Bearer {operator}"}
+        found = samples(httpx.get(f"{urls[1]}/metrics", headers=operating, timeout=60).content)
+        assert (
+            sum(
+                value
+                for (name, labels), value in found.items()
+                if name == "rolecall_requests_total" and ("path", "/v1/next") in labels
+            )
+            == 3
+        ), "each request counts once, though two processes worked on it"
+        health = httpx.get(f"{urls[1]}/console/health", headers=operating, timeout=60)
+        assert health.status_code == 200 and "/v1/recommend" in health.text, "it was asked of the other process"
