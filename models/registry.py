@@ -12,6 +12,7 @@ TEACHERS: Registry[Any] = Registry(
         "policy": "models.teachers.policy:PolicyTeacher",
         "click": "models.teachers.click:ClickTeacher",
         "decoder": "models.teachers.decoder:DecoderTeacher",
+        "graph": "models.teachers.graph.teacher:GraphTeacher",
     },
 )
 """Classes of `models.teachers.base.Teacher` in the order in which they are trained: one may start from earlier ones."""

@@ -44,6 +44,9 @@ class Simulate(FrozenModel):
     jobs: int = Field(1_500, ge=1, description="Jobs.")
     events: int = Field(40_000, ge=1, description="Events, about: impressions and what follows them.")
     days: int = Field(60, ge=2, description="Days of the log.")
+    effects: bool = Field(
+        False, description="Plant effects of companies and of what others open, which no text tells and a graph does."
+    )
     language: str = Field("en", description="Of its words: en, de, es or pt, or another of simulator/languages.")
 
 

@@ -166,7 +166,7 @@ def _teacher_stages(names: Sequence[str]) -> tuple[Stage, ...]:
         Stage(
             f"{name}_teacher",
             f"train {name} --or-none",
-            ("training", "grades", *(f"teachers/{earlier}" for earlier in names[:i])),
+            ("training", "grades", *(f"teachers/{earlier}" for earlier in names[:i]), *TEACHERS.get(name).reads),
             (f"teachers/{name}", f"scores/{name}"),
             (f"{name}_teacher", *(("backbone",) if "backbone" in teacher_config(name).model_fields else ())),
         )
@@ -301,7 +301,7 @@ def _simulated_before(folder: Path, knobs: Params) -> bool:
     there = read_params(folder)
     if there is None:
         return False
-    there = {"language": "en"} | there  # of one from before there were others
+    there = {"language": "en"} | there | {"effects": bool(there.get("effects"))}  # of one from before there were others
     asked_for = knobs.simulate.model_dump() | {"seed": knobs.seed}
     asked_for["about_events"] = asked_for.pop("events")
     differing = [

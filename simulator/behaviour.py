@@ -19,6 +19,8 @@ EXAMINATION_POWER = 0.6
 
 Source: Joachims, Swaminathan, Schnabel, Unbiased learning-to-rank with biased feedback (arXiv 1608.04468).
 """
+COMPANY, TOGETHER = 1.5, 2.0
+"""Logits of the planted effects (`simulator.effects`), in a market that has them."""
 BASE, SCORE, FIT, CURIOUS, INDUSTRY, FAME, FRESH, PAY = -4.45, 2.0, 1.0, 3.2, 0.7, 0.35, 0.3, 0.4
 APPLY_BASE, APPLY_FIT, APPLY_TASTE = -3.4, 0.85, 0.25
 SAVE, DISMISS = 0.12, 0.10

@@ -24,6 +24,7 @@ from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from simulator import behaviour, logging_policy, truth
 from simulator.catalogue import Catalogue
+from simulator.effects import Effects
 from simulator.graders import write_golden
 from simulator.logging_policy import RELATED, Requests, Shelves
 from simulator.phrases import LANGUAGE
@@ -69,6 +70,7 @@ def simulate(
     start: datetime | None = None,
     days: int = 60,
     language: str = LANGUAGE,
+    effects: bool = False,
 ) -> dict[str, Any]:
     """Write a market to `out` in Rolecall's layout, with `golden/` and `truth/`, and return its parameters and counts.
 
@@ -84,6 +86,8 @@ def simulate(
         start: when the market begins; None: so that it ends at today's midnight and its newest jobs are open now.
         days: length of the market.
         language: of Rolecall's own catalogue, such as "de"; another catalogue brings its own words.
+        effects: whether members like what `simulator.effects` plants: without, the bytes are those of a market that
+            knows of no effects.
 
     Raises:
         BadInput: there are no words of that language, a number is below 1, or `out` holds something that is not a
@@ -115,6 +119,8 @@ def simulate(
         "fit_weights": truth.WEIGHTS,
         "fit_cuts": truth.CUTS,
     }
+    if effects:
+        params["effects"] = {"company": behaviour.COMPANY, "together": behaviour.TOGETHER}
     truth.write_truth(out / "truth", people, adverts, catalogue, {**params, "complete": False})
     for part, rows in enumerate(_chunks(members)):
         draws = np.random.default_rng([seed, 3, part]).random((len(rows), DRAWS))
@@ -125,7 +131,7 @@ def simulate(
         records = job_rows(adverts, rows, catalogue, draws, end)
         _write(out / "jobs", part, to_table(map(Job.model_validate, records), Job))
     requests = max(round(events / EVENTS_PER_REQUEST), 1)
-    counts = _write_events(out / "events", people, adverts, catalogue, seed, began, days, requests)
+    counts = _write_events(out / "events", people, adverts, catalogue, seed, began, days, requests, effects)
     if counts["impression"]:
         write_golden(out, truth.Truth(people, adverts, catalogue), seed, end)
     params |= {"requests": requests, "events": counts}
@@ -157,10 +163,18 @@ is the true fit, 0 to 4. Nothing of this folder may be shown to a model.
 
 
 def _write_events(
-    folder: Path, members: Members, jobs: Jobs, catalogue: Catalogue, seed: int, began: int, days: int, requests: int
+    folder: Path,
+    members: Members,
+    jobs: Jobs,
+    catalogue: Catalogue,
+    seed: int,
+    began: int,
+    days: int,
+    requests: int,
+    effects: bool,
 ) -> dict[str, int]:
     """Stream the events to parts of PART_ROWS rows, in order of time. Returns the count of each action."""
-    market = _Market(members, jobs, catalogue)
+    market = _Market(members, jobs, catalogue, Effects(len(members), jobs.company) if effects else None)
     waiting: list[np.ndarray] = []  # sorted and complete, not yet a full part
     later = np.empty(0, _EVENT)  # happen after the block that caused them
     counts, number, part, done = np.zeros(len(_ACTIONS), np.int64), 0, 0, 0
@@ -188,7 +202,8 @@ def _write_events(
 class _Market:
     """The market's constants, the queries so far, and the pairs of member and job that applied."""
 
-    def __init__(self, members: Members, jobs: Jobs, catalogue: Catalogue) -> None:
+    def __init__(self, members: Members, jobs: Jobs, catalogue: Catalogue, effects: Effects | None) -> None:
+        self.effects = effects
         self.members, self.jobs, self.catalogue = members, jobs, catalogue
         self.shelves: Shelves = logging_policy.shelves(jobs, catalogue)
         self.steps = related_steps(catalogue)
@@ -220,7 +235,12 @@ class _Market:
         relatedness = np.where(searches[row], asked[row, jobs.occupation[j]], np.nan)
         fit = truth.dimensions(people, jobs, member[row], j, self.catalogue, relatedness, asked_city[row])
         tastes = behaviour.taste(people, jobs, member[row], j, times[row])
+        if self.effects is not None:
+            planted = self.effects.of(member[row], j)
+            tastes = tastes + behaviour.COMPANY * planted.company + behaviour.TOGETHER * planted.together
         outcomes = behaviour.outcomes(rng, fit, tastes, place + 1)
+        if self.effects is not None:
+            self.effects.add(member[row][outcomes.view], j[outcomes.view])
         return self._act(rng, shown, outcomes, fit)
 
     def events(self, rows: np.ndarray, first: int) -> pa.Table:

@@ -82,7 +82,10 @@ def versions(workspace: Workspace, table: str) -> pl.DataFrame:
     Returns:
         The record's columns that edges are read from, `id`, and `since` and `until` in microseconds.
     """
-    columns = {"members": ["id", "skills", "positions", "preferences"], "jobs": ["id", "title", "company", "skills"]}
+    columns = {
+        "members": ["id", "skills", "positions", "preferences"],
+        "jobs": ["id", "title", "company", "skills", "workplace"],
+    }
     if not parts(workspace.records / table):
         return pl.DataFrame(schema={"id": pl.String, "since": pl.Int64, "until": pl.Int64})
     rows = pl.DataFrame(read_records(workspace.records, table, [*columns[table], "updated_at"]))

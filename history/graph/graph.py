@@ -1,4 +1,6 @@
-"""The market graph: nodes of five kinds, and typed edges that say since when and until when they were known.
+"""The market graph: members, jobs, companies, families of titles, skills and ways of working, and typed edges between.
+
+An edge says since when and until when it was known.
 
 Edges are columns, sorted by where they start and when they begin, so that all that is known of a node at a moment is a
 run of rows: no snapshot is kept, and what is later than a request cannot be read. An edge at the very time of a request
@@ -24,7 +26,7 @@ from history.graph.edges import FOREVER, SCHEMA, TIME, company_name, of_events, 
 
 log = logging.getLogger("rolecall")
 
-KINDS = ("member", "job", "company", "title", "skill")
+KINDS = ("member", "job", "company", "title", "skill", "way")
 
 
 class Relation(NamedTuple):
@@ -44,6 +46,8 @@ RELATIONS: Mapping[str, Relation] = {
     "posted_by": Relation("job", "company"),
     "has_title": Relation("job", "title"),
     "asks_skill": Relation("job", "skill"),
+    "wants_way": Relation("member", "way"),
+    "has_way": Relation("job", "way"),
     "like_member": Relation("member", "member"),
     "like_job": Relation("job", "job"),
 }
@@ -136,6 +140,7 @@ def build_graph(workspace: Workspace, titles_until: datetime | None = None) -> G
     positions = pl.col("positions").list.eval(pl.element().struct.field("company"))
     held = pl.col("positions").list.eval(pl.element().struct.field("title"))
     wanted = pl.col("preferences").struct.field("titles")
+    ways = pl.col("preferences").struct.field("workplace")
     tables = of_events(workspace) | {
         "worked_at": of_records(members, positions, company_name),
         "held_title": of_records(members, held, family),
@@ -143,6 +148,8 @@ def build_graph(workspace: Workspace, titles_until: datetime | None = None) -> G
         "has_skill": of_records(members, pl.col("skills"), title_name),
         "posted_by": of_records(jobs, pl.col("company"), company_name),
         "has_title": of_records(jobs, pl.col("title"), family),
+        "wants_way": of_records(members, ways, str),
+        "has_way": of_records(jobs, pl.col("workplace"), str),
         "asks_skill": of_records(jobs, pl.col("skills"), title_name),
     }
     if members.is_empty() and jobs.is_empty() and all(edges.is_empty() for edges in tables.values()):

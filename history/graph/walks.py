@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from pydantic import Field
 
-from contracts.values import FrozenModel
+from history.graph.config import WalkConfig
 from history.graph.graph import RELATIONS, Graph
 
 DAY = 86_400_000_000
@@ -49,19 +48,6 @@ JOB_PATHS: Mapping[str, tuple[str, ...]] = {
     "opened by, of like jobs": ("like_job", "~opened"),
 }
 """Metapaths from a member and from a job: their name -> the relations that are walked, one or two."""
-
-
-class WalkConfig(FrozenModel):
-    """Knobs of how neighbourhoods are read."""
-
-    fanout: int = Field(16, ge=1, le=1_000, description="Latest known edges of a node that a step takes.")
-    half_life: float = Field(30.0, gt=0, description="Days after which an event weighs half.")
-    sampling: Literal["recency", "pagerank"] = Field(
-        "recency",
-        description="By what the neighbours of a pair are picked: recency takes each metapath's heaviest, pagerank the "
-        "heaviest of all metapaths together (personalised PageRank of two steps).",
-    )
-    restart: float = Field(0.15, ge=0, lt=1, description="Chance that a walk of pagerank starts anew at each step.")
 
 
 @dataclass(frozen=True)
@@ -107,11 +93,12 @@ def walk(graph: Graph, path: Sequence[str], queries: Queries, config: WalkConfig
     query = np.flatnonzero(queries.origins >= 0)
     reached = Reached(query, queries.origins[query], np.ones(len(query)), np.ones(len(query)))
     for relation in path:
-        reached = _step(graph, relation, queries, reached, config)
+        reached = step(graph, relation, queries, reached, config)
     return _merged(reached, len(graph))
 
 
-def _step(graph: Graph, relation: str, queries: Queries, at: Reached, config: WalkConfig) -> Reached:
+def step(graph: Graph, relation: str, queries: Queries, at: Reached, config: WalkConfig) -> Reached:
+    """One step of walks by a relation, from where they are; as `Reached`, but a node may stand there several times."""
     adjacency = graph.adjacency[relation]
     if not len(adjacency.target) or not len(at.node):
         none = np.zeros(0, np.int64)

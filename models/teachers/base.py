@@ -32,6 +32,7 @@ class Teacher(ABC):
         unversioned: Knobs that change nothing of the result.
         starts_student: Whether a student may start as its weights: its folder is one that
             `models.teachers.cross_encoder.load_teacher` reads.
+        reads: Paths below the workspace that it reads beside the training set, the grades and the earlier teachers.
         answered: Tasks that it answers after `fit`, in the order of the columns of `scores`.
     """
 
@@ -40,6 +41,7 @@ class Teacher(ABC):
     Config: ClassVar[type[BaseModel]] = TeacherConfig
     unversioned: ClassVar[frozenset[str]] = frozenset()
     starts_student: ClassVar[bool] = False
+    reads: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, workspace: Workspace, config: Any) -> None:
         """Take the knobs; nothing is loaded.

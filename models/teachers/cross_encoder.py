@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_model
@@ -131,6 +131,7 @@ class CrossEncoder(TeacherModel):
         job: Tensor,
         first: int = 0,
         match: Tensor | None = None,
+        beside: Any = None,
     ) -> Tensor:
         """Score n pairs.
 
@@ -141,6 +142,7 @@ class CrossEncoder(TeacherModel):
             job: (n,) int64 index of each pair's job in `jobs`.
             first: At most `split`.
             match: (n, C) bins of each pair, None where nothing is known; not read by a teacher without a match.
+            beside: What else is known of the pairs, for a subclass.
 
         Returns:
             (n, tasks) float32 logits.
@@ -148,7 +150,7 @@ class CrossEncoder(TeacherModel):
         states = self.backbone.run(*jobs, first, self.split)
         vectors = self.encode_item(states, jobs[1])
         prefix = self.encode_prefix(*requests, first)
-        return self.score(prefix, states[job], jobs[1][job], vectors[job], request, match)
+        return self.score(prefix, states[job], jobs[1][job], vectors[job], request, match, beside)
 
     def encode_prefix(self, states: Tensor, mask: Tensor, first: int = 0) -> RequestStates:
         """Encode b requests from the states (b, len, H) that enter layer `first` and their mask (b, len)."""
@@ -171,6 +173,7 @@ class CrossEncoder(TeacherModel):
         vectors: Tensor,
         request: Tensor,
         match: Tensor | None = None,
+        beside: Any = None,
     ) -> Tensor:
         """Score n pairs of encoded requests and jobs.
 
@@ -181,16 +184,17 @@ class CrossEncoder(TeacherModel):
             vectors: (n, H) of the jobs, from `encode_item`.
             request: (n,) int64 index of each pair's request in `requests`.
             match: As in `forward`.
+            beside: As in `forward`.
 
         Returns:
             (n, tasks) float32 logits.
         """
         hidden = states + self.segment
         bias = torch.cat((requests.bias[request], mask_bias(mask, hidden.dtype)), -1)
-        for layer, (keys, values) in zip(self.backbone.layers[self.split :], requests.keys_values, strict=True):
-            own_keys, own_values = keys_values(layer, hidden)
+        for number, (keys, values) in enumerate(requests.keys_values, self.split):
+            own_keys, own_values = keys_values(self.backbone.layers[number], hidden)
             both = torch.cat((keys[request], own_keys), 2), torch.cat((values[request], own_values), 2)
-            hidden = self.backbone.step(layer, hidden, *both, bias)
+            hidden = self.joint_step(number, hidden, *both, bias, beside)
         logits: Tensor = self.head(mean_pool(hidden, mask), requests.vector[request] * vectors)
         if self.reading is None:
             return logits
@@ -198,6 +202,12 @@ class CrossEncoder(TeacherModel):
         column = self.tasks.index("relevance")
         mixed = self.reading.mixed(logits[:, column], self.reading(requests.vector[request], vectors, bins))
         return torch.cat((logits[:, :column], mixed[:, None], logits[:, column + 1 :]), 1)
+
+    def joint_step(
+        self, number: int, hidden: Tensor, keys: Tensor, values: Tensor, bias: Tensor, beside: Any
+    ) -> Tensor:
+        """Run layer `number` over the jobs' states (n, len, H), which attend to both texts; the rest as `run_layer`."""
+        return self.backbone.step(self.backbone.layers[number], hidden, keys, values, bias)
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
         yield from self.head.parameters()

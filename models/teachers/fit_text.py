@@ -7,7 +7,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ def fit_text(
     if "relevance" in teacher.tasks:
         lists += served_training_lists(rows, config.served_pairs, config.served_list_size, config.seed)
     trained_on = np.concatenate([np.zeros(0, np.int64), *lists])
-    tasks = _learnable(targets[trained_on], teacher)
+    tasks = learnable(targets[trained_on], teacher)
     targets = targets[:, [teacher.tasks.index(task) for task in tasks]]
 
     model, folder = teacher.untrained(tasks)
@@ -97,11 +97,11 @@ def fit_text(
     if isinstance(model, CrossEncoder) and model.reading is not None:
         model.reading.leave_out()  # its turn comes when the texts' vectors stay as they are
     pairs = teacher.read_pairs(rows, model, folder, frozen)
-    loss = Loss(pairs, targets, _weights(rows, tasks, targets, trained_on, config), config)
+    loss = Loss(pairs, targets, outcome_weights(rows, tasks, targets, trained_on, config), config)
     shard(loss, model.units())
     hyper = Hyper(
         epochs=config.epochs,
-        steps=config.epochs * len(list(_batches(rows, lists, config.batch_pairs, (0,)))),
+        steps=config.epochs * len(list(list_batches(rows, lists, config.batch_pairs, (0,)))),
         learning_rate=config.learning_rate,
         head_rate=config.head_rate,
         precision=config.precision,
@@ -118,7 +118,7 @@ def fit_text(
         f"{teacher.name} teacher",
         loss,
         lambda batch: loss(batch.lists),
-        lambda epoch: _batches(rows, lists, config.batch_pairs, (config.seed, epoch)),
+        lambda epoch: list_batches(rows, lists, config.batch_pairs, (config.seed, epoch)),
         hyper,
         model.head_parameters(),
         keep,
@@ -131,13 +131,14 @@ def fit_text(
     return pairs, len(trained_on)
 
 
-def score_pairs(pairs: TeacherPairs, chosen: np.ndarray, precision: Arithmetic, name: str) -> np.ndarray:
+def score_pairs(pairs: ScoringPairs, chosen: np.ndarray, precision: Arithmetic, name: str) -> np.ndarray:
     """(len(chosen), tasks) float32 logits of rows by number. name: of the progress in the log."""
     logits = np.zeros((len(pairs.rows), len(pairs.model.tasks)), np.float32)
     progress = Progress(name, "pairs", len(chosen))
     progress.start()
-    pairs.model.eval()
-    with torch.inference_mode(), autocast(device_of(pairs.model), precision):
+    model = cast(nn.Module, pairs.model)
+    model.eval()
+    with torch.inference_mode(), autocast(device_of(model), precision):
         for batch, answers in pairs.scores(chosen):
             logits[batch] = answers.float().cpu().numpy()
             progress.add(len(batch))
@@ -154,12 +155,53 @@ def open_teacher(folder: Path) -> tuple[TeacherModel, TeacherConfig]:
     return load_full_text(folder) if architecture in ARCHITECTURES else load_teacher(folder)
 
 
+class LossConfig(Protocol):
+    """The knobs of a loss."""
+
+    @property
+    def ranking(self) -> str: ...
+
+    @property
+    def ranking_weight(self) -> float: ...
+
+    @property
+    def position(self) -> str: ...
+
+    @property
+    def least_propensity(self) -> float: ...
+
+
+class Answering(Protocol):
+    """What a loss asks of a model; as in `TeacherModel`."""
+
+    tasks: tuple[str, ...]
+    position: nn.Embedding
+    thresholds: nn.Parameter | None
+
+
+class LearningPairs(Protocol):
+    """What a loss asks of pairs; as in `TeacherPairs`."""
+
+    rows: Rows
+
+    @property
+    def model(self) -> Answering: ...
+
+    def logits(self, chosen: np.ndarray) -> Tensor: ...
+
+
+class ScoringPairs(LearningPairs, Protocol):
+    """What scoring asks of pairs; as in `TeacherPairs`."""
+
+    def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]: ...
+
+
 class Loss(nn.Module):
     """The loss of some lists. A module, so that all that uses weights runs inside its forward (FSDP gathers there)."""
 
-    model: TeacherModel
+    model: Answering
 
-    def __init__(self, pairs: TeacherPairs, targets: np.ndarray, weights: np.ndarray, config: TeacherConfig) -> None:
+    def __init__(self, pairs: LearningPairs, targets: np.ndarray, weights: np.ndarray, config: LossConfig) -> None:
         """Take what is learned.
 
         Args:
@@ -250,8 +292,8 @@ def _rates(targets: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.nanmean(targets, axis=0)), torch.from_numpy(above)
 
 
-def _weights(
-    rows: Rows, tasks: tuple[str, ...], targets: np.ndarray, trained_on: np.ndarray, config: TeacherConfig
+def outcome_weights(
+    rows: Rows, tasks: tuple[str, ...], targets: np.ndarray, trained_on: np.ndarray, config: LossConfig
 ) -> np.ndarray:
     """(n, tasks) float32 weights of positives: inverse propensities for what members did, where they are asked for."""
     weights = np.ones_like(targets)
@@ -267,7 +309,7 @@ def _weights(
     return weights
 
 
-def _learnable(targets: np.ndarray, teacher: Learner) -> tuple[str, ...]:
+def learnable(targets: np.ndarray, teacher: Learner) -> tuple[str, ...]:
     """The teacher's tasks whose targets differ among the pairs (n, tasks) that it trains on: `hire` where one was."""
     names = teacher.tasks
     tasks = told_apart(names, targets)
@@ -280,7 +322,7 @@ def _learnable(targets: np.ndarray, teacher: Learner) -> tuple[str, ...]:
     return tasks
 
 
-def _batches(rows: Rows, lists: list[np.ndarray], pairs: int, seed: tuple[int, ...]) -> Iterator[ListBatch]:
+def list_batches(rows: Rows, lists: list[np.ndarray], pairs: int, seed: tuple[int, ...]) -> Iterator[ListBatch]:
     """Lists in an order drawn by seed (the last number is the epoch), in batches of at most `pairs` pairs."""
     batch: list[np.ndarray] = []
     for i in np.random.default_rng(seed).permutation(len(lists)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -87,7 +87,12 @@ class JointPairs:
             to_device(job, device_of(self.model)),
             self._first,
             to_device(self.rows.match[chosen], device_of(self.model)),
+            self.beside(chosen),
         )
+
+    def beside(self, chosen: np.ndarray) -> Any:
+        """What else the model reads of rows: nothing of texts alone."""
+        return None
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """As `TeacherPairs.scores`: each job's vector is computed once, and a request is encoded once in a batch."""
@@ -102,7 +107,8 @@ class JointPairs:
             states, mask = self._job_states(jobs[job[batch]])
             match = to_device(self.rows.match[chosen[batch]], device_of(model))
             asked = to_device(request, device_of(model))
-            logits = model.score(requests, states, mask, vectors[job[batch]], asked, match)
+            beside = self.beside(chosen[batch])
+            logits = model.score(requests, states, mask, vectors[job[batch]], asked, match, beside)
             yield chosen[batch], model.answers(logits)
 
     def vectors(self, requests: np.ndarray, jobs: np.ndarray) -> tuple[Tensor, Tensor]:

@@ -3,15 +3,19 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+import numpy as np
 import polars as pl
 import pytest
 
 from contracts.errors import BadInput
 from contracts.records import Job, Reason
+from contracts.tables import read_table
 from contracts.text.verbalizer import Verbalizer
 from simulator import market, simulate
+from simulator.effects import Effects, Moments, planted
+from simulator.truth import Truth
 from sources import Reject, open_source
 from sources.check import check
 from sources.validate import validate
@@ -170,3 +174,33 @@ def test_about_half_of_those_who_dismiss_a_job_say_why(events: pl.DataFrame) -> 
     assert said["action"].unique().to_list() == ["dismiss"]
     assert set(said["reason"]) <= set(get_args(Reason))
     assert 0.35 < len(said) / len(events.filter(action="dismiss")) < 0.6
+
+
+def test_planted_effects_are_read_off_the_log_and_without_them_the_bytes_are_as_before(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"members": 40, "jobs": 60, "events": 6_000, "seed": 3, "days": 12, "start": START}
+    for name, more in (("plain", {}), ("off", {"effects": False}), ("on", {"effects": True})):
+        simulate(tmp_path / name, **sizes, **more)
+    plain, off, on = (_bytes(tmp_path / name) for name in ("plain", "off", "on"))
+    assert plain == off != on and "effects" not in json.loads(plain["truth/params.json"])
+    truth = Truth.load(tmp_path / "on")
+    events = pl.DataFrame(read_table(tmp_path / "on" / "events"))
+    number = [pl.col(name).str.slice(1).cast(pl.Int64).alias(name) for name in ("member_id", "job_id")]
+    days = (pl.col("time").dt.epoch("d")).alias("day")
+    shown, opened = (
+        Moments(*(column.to_numpy() for column in events.filter(pl.col("action") == action).select(*number, days)))
+        for action in ("impression", "view")
+    )
+    found = planted(len(truth.members), truth.jobs.company, opened, shown)
+    assert 0.05 < found.company.mean() < 0.9 and 0.05 < found.together.mean() < 0.9
+    keys = {(m, j, d) for m, j, d in zip(*opened, strict=True)}
+    viewed = np.array([key in keys for key in zip(*shown, strict=True)])
+    for effect in found:
+        assert viewed[effect > 0].mean() > 1.2 * viewed[effect == 0].mean()
+
+
+def test_the_effects_count_what_others_opened_alone() -> None:
+    effects = Effects(3, np.array([0, 0, 1, 2]))
+    effects.add(np.array([0, 0, 1, 1, 2]), np.array([0, 2, 2, 3, 3]))
+    found = effects.of(np.array([0, 0, 0, 2]), np.array([1, 3, 2, 2]))
+    assert found.company.tolist() == [1, 0, 1, 0]  # by what the member opened alone
+    assert found.together.tolist() == [0, 0.25, 0, 0.25]  # 0 -job 2- 1 -job 3; nobody else leads 0 to job 2

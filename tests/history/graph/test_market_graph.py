@@ -18,11 +18,12 @@ from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from contracts.time.as_of import rows_as_of
 from contracts.workspace import Workspace
+from history.graph.config import WalkConfig
 from history.graph.density import degrees, densify
 from history.graph.edges import FOREVER, SCHEMA, company_name, versions
 from history.graph.graph import KINDS, RELATIONS, Graph, build_graph, make_graph, without
 from history.graph.report import degree_report
-from history.graph.walks import JOB_PATHS, MEMBER_PATHS, Queries, WalkConfig, sample, walk
+from history.graph.walks import JOB_PATHS, MEMBER_PATHS, Queries, sample, walk
 from rolecall.cli import app
 from tests.make import refused
 

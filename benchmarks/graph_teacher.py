@@ -1,0 +1,244 @@
+"""What the graph of the market tells beside the texts, on lists of held-out requests.
+
+`python -m benchmarks.graph_teacher [--jobviews FOLDER]` takes a simulated market in which what members like depends on
+companies and on what others open (`simulator.effects`), and the job-views data where it is named, up to the text
+teacher, and trains each rung of the graph teacher on it. Beside them stand item-kNN and, in the market, an oracle that
+reads what was planted off the log. Measured on the candidates of each held-out request that something was opened of,
+with 95% intervals over members, by how many jobs the member had opened before.
+
+The text teacher's own time is that of its stage in the recipe. With `--student` two students are distilled, from the
+text teacher alone and with the graph's scores.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import result_file
+from benchmarks.embeddings_data import recipe_workspace
+from contracts.tables import read_table
+from contracts.workspace import Workspace
+from models.registry import TEACHERS
+from models.student.distil import float_logits, train_student
+from models.teachers.graph.config import GraphConfig, Rung
+from models.teachers.graph.market import Market
+from models.teachers.graph.structure import MEETINGS, Neighbourhood
+from models.teachers.graph.teacher import GraphTeacher
+from models.teachers.scores import current_scores, read_scores
+from models.teachers.train import train_teacher
+from models.training.lists import scored_rows
+from models.training.rows import Rows, read_rows
+from ranking.listwise import fit_listwise
+from rolecall.costs import read_costs
+from rolecall.params import Params, load_params
+from simulator.effects import Moments, planted
+from simulator.truth import Truth
+
+COMMAND = "python -m benchmarks.graph_teacher --student"
+MARKET, JOB_VIEWS = "simulated market with planted effects", "job views"
+RUNGS: tuple[Rung, ...] = ("G0", "G1", "G2")
+TEXT, ORACLE, KNN = "text teacher", "oracle", "item-kNN"
+DEGREES = (("no opened job", 0, 1), ("1 to 4 opened jobs", 1, 5), ("5 or more opened jobs", 5, 10**9))
+K, RESAMPLES, TASK = 10, 1_000, "view"
+DAY = 86_400_000_000
+
+
+def list_figures(rows: Rows, logits: np.ndarray, lists: Sequence[np.ndarray]) -> np.ndarray:
+    """(lists, 2) float64: recall@10 and NDCG@10 of what was opened; jobs of equal score share their places' mean."""
+    opened, found = np.nan_to_num(rows.target(TASK)), np.zeros((len(lists), 2))
+    gains = np.where(np.arange(10_000) < K, 1 / np.log2(np.arange(10_000) + 2), 0.0)
+    for i, of_list in enumerate(lists):
+        scores, good = logits[of_list], opened[of_list] > 0
+        above = (scores[:, None] < scores).sum(axis=1)
+        equal = (scores[:, None] == scores).sum(axis=1)
+        places = [slice(a, a + e) for a, e in zip(above[good], equal[good], strict=True)]
+        within = np.minimum(np.maximum(K - above[good], 0) / equal[good], 1)
+        found[i, 0] = within.sum() / good.sum()
+        found[i, 1] = sum(gains[place].mean() for place in places) / gains[: good.sum()].sum()
+    return found
+
+
+def resampled(members: np.ndarray, seed: int = 0) -> np.ndarray:
+    """(RESAMPLES, lists) float64 weights of lists, of samples of members with replacement."""
+    distinct, of_list = np.unique(members, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(len(distinct), np.full(len(distinct), 1 / len(distinct)), RESAMPLES)
+    return drawn[:, of_list].astype(np.float64)
+
+
+def interval(values: np.ndarray) -> dict[str, float]:
+    low, high = np.nanpercentile(values, (2.5, 97.5))
+    return {"low": float(low), "high": float(high)}
+
+
+def figure_rows(
+    case: str, figures: dict[str, np.ndarray], members: np.ndarray, degrees: np.ndarray
+) -> list[dict[str, Any]]:
+    """Rows of all systems: figures, what each is above the text teacher, by degree, and shares of the oracle's gain."""
+    rows = []
+    for group, low, high in (("all", 0, 10**9), *DEGREES):
+        chosen = (degrees >= low) & (degrees < high)
+        if chosen.sum() < 10:
+            continue
+        weights = resampled(members[chosen])
+        total = np.maximum(weights.sum(axis=1), 1)
+        name = case if group == "all" else f"{case}, {group}"
+        for system, values in figures.items():
+            for column, metric in enumerate((f"recall@{K}", f"ndcg@{K}")):
+                own, text = values[chosen, column], figures[TEXT][chosen, column]
+                of_samples = weights @ own / total
+                rows.append(
+                    {"case": name, "system": system, "metric": metric, "value": own.mean()} | interval(of_samples)
+                )
+                if system == TEXT:
+                    continue
+                gain = weights @ (own - text) / total
+                above = {"value": (own - text).mean()} | interval(gain)
+                rows.append({"case": name, "system": system, "metric": f"{metric}, above the text teacher's"} | above)
+                if ORACLE in figures and system != ORACLE and group == "all":
+                    best = figures[ORACLE][chosen, column] - text
+                    share = {"value": (own - text).mean() / best.mean()} | interval(gain / (weights @ best / total))
+                    rows.append(
+                        {"case": name, "system": system, "metric": f"{metric}, share of the oracle's gain"} | share
+                    )
+        rows.append({"case": name, "system": "requests", "metric": "number", "value": int(chosen.sum())})
+    return rows
+
+
+def oracle_features(workspace: Workspace, rows: Rows, market: Market) -> np.ndarray:
+    """(n, 2) float64: what the market planted on each pair; zeros where nobody in particular asked."""
+    truth = Truth.load(workspace.root / "raw")
+    asked = pl.DataFrame(read_table(workspace.training, ["list_id", "member_id"])).unique("list_id")
+    ids = pl.DataFrame({"list_id": rows.list_ids}).join(asked, on="list_id", how="left", maintain_order="left")
+    number = [pl.col(name).str.slice(1).cast(pl.Int64) for name in ("member_id", "job_id")]
+    events = pl.DataFrame(read_table(workspace.root / "raw" / "events", ["member_id", "job_id", "time", "action"]))
+    views = events.filter((pl.col("action") == "view") & (pl.col("member_id") != ""))
+    opened = Moments(*(c.to_numpy() for c in views.select(*number, pl.col("time").dt.epoch("d").cast(pl.Int64))))
+    known = np.flatnonzero((ids["member_id"] != "").to_numpy())
+    who = ids["member_id"].str.slice(1).cast(pl.Int64, strict=False).fill_null(0).to_numpy()
+    job = pl.Series(rows.job_ids).str.slice(1).cast(pl.Int64).to_numpy()
+    effects = planted(
+        len(truth.members), truth.jobs.company, opened, Moments(who[known], job[known], market.time[known] // DAY)
+    )
+    found = np.zeros((len(rows), 2))
+    found[known] = np.stack(effects, axis=1)
+    return found
+
+
+def measure(case: str, workspace: Workspace, knobs: Params, simulated: bool, student: bool) -> list[dict[str, Any]]:
+    """The rows of one workspace."""
+    rows = read_rows(workspace.training)
+    scored = scored_rows(rows)
+    text = _view(workspace, "click", rows)
+    first = GraphTeacher(workspace, GraphConfig())
+    first.version(rows)
+    market = first.market(rows)
+    test = rows.of_splits("test")
+    lists = [of_list for of_list in rows.lists(test) if np.nansum(rows.target(TASK)[of_list]) > 0]
+    heads = np.array([of_list[0] for of_list in lists])
+    degrees = _opened_before(market, heads)
+    logits = {TEXT: text, KNN: _item_knn(market, rows, scored)}
+    seconds = {}
+    for rung in RUNGS:
+        config = knobs.teacher("graph").model_copy(update={"rung": rung})
+        started = time.perf_counter()
+        train_teacher(workspace, "graph", config)
+        seconds[rung] = time.perf_counter() - started
+        logits[rung] = _view(workspace, "graph", rows)
+    if simulated:
+        effects = oracle_features(workspace, rows, market)
+        inputs = np.column_stack([np.nan_to_num(text), effects])
+        train = rows.of_splits("train")
+        linear = fit_listwise(inputs[train], rows.list_ids[train], np.nan_to_num(rows.target(TASK)[train]), 0.01)
+        logits[ORACLE] = inputs @ (linear.weights / linear.scales)
+    figures = {name: list_figures(rows, values, lists) for name, values in logits.items()}
+    if student:
+        figures |= _students(workspace, knobs, rows, lists)
+    made = figure_rows(case, figures, market.member[heads], degrees)
+    if student:
+        made += _arrived(case, figures, market.member[heads])
+    click = next((cost["seconds"] for cost in read_costs(workspace) if cost["name"] == "click_teacher"), None)
+    for rung, value in seconds.items():
+        made.append({"case": case, "system": rung, "metric": "training and scoring", "value": value, "unit": "s"})
+        if click:
+            made.append({"case": case, "system": rung, "metric": "times the text teacher's", "value": value / click})
+    return [{**row, "simulated": simulated, "value": float(row["value"])} for row in made]
+
+
+def _students(workspace: Workspace, knobs: Params, rows: Rows, lists: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Figures of students of the text teacher alone, and of it and G0, which answers the tasks of both."""
+    train_teacher(workspace, "graph", knobs.teacher("graph").model_copy(update={"rung": "G0"}))
+    chosen, found = rows.of_splits("test"), {}
+    for name, distil in (("student of the text teacher", ("click",)), ("student of G0", ("graph",))):
+        folder = train_student(workspace, knobs.student.model_copy(update={"distil": distil}))
+        logits = np.full(len(rows), np.nan)
+        answered = float_logits(folder, rows, chosen)
+        logits[chosen] = answered[:, _tasks(folder).index(TASK)]
+        found[name] = list_figures(rows, logits, lists)
+    return found
+
+
+def _arrived(case: str, figures: dict[str, np.ndarray], members: np.ndarray) -> list[dict[str, Any]]:
+    """What the student gains by the graph, of what the graph teacher does."""
+    weights, found = resampled(members), []
+    for column, metric in enumerate((f"recall@{K}", f"ndcg@{K}")):
+        gain = figures["student of G0"][:, column] - figures["student of the text teacher"][:, column]
+        whole = figures["G0"][:, column] - figures[TEXT][:, column]
+        share = {"value": gain.mean() / whole.mean()} | interval((weights @ gain) / (weights @ whole))
+        found.append({"case": case, "system": "student of G0", "metric": f"{metric}, share_of_gain_in_student"} | share)
+    return found
+
+
+def _tasks(folder: Path) -> list[str]:
+    from models.student.distil import load_student
+
+    return list(load_student(folder)[1]["tasks"])
+
+
+def _view(workspace: Workspace, teacher: str, rows: Rows) -> np.ndarray:
+    tasks, logits = read_scores(current_scores(workspace, teacher), rows, scored_rows(rows))
+    return logits[:, tasks.index(TASK)]
+
+
+def _opened_before(market: Market, rows: np.ndarray) -> np.ndarray:
+    """(m,) int64: jobs that the member of each row had opened before its request."""
+    opened, member = market.graph.adjacency["opened"], market.member[rows]
+    known = opened.known(np.maximum(member, 0), market.time[rows]) - opened.starts[np.maximum(member, 0)]
+    return np.where(member >= 0, known, 0)
+
+
+def _item_knn(market: Market, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    """(n,) float64: cosine of the jobs that the member opened with those that the job was opened with, as of then."""
+    hood = Neighbourhood(market, chosen, GraphConfig().walks.model_copy(update={"fanout": 100, "half_life": 1e6}))
+    found = np.full(len(rows), np.nan)
+    found[chosen] = hood.meetings()[:, 2 * MEETINGS.index(("opened", "opened with"))]
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = result_file.parser(__doc__)
+    parser.add_argument("--params", type=Path, default=Path(__file__).with_suffix(".yaml"))
+    parser.add_argument("--out", type=Path, default=Path("artifacts/graph_teacher"), help="where workspaces are kept")
+    parser.add_argument("--jobviews", type=Path, help="the folder that holds Job_Views.csv")
+    parser.add_argument("--workspace", type=Path, help="a simulated market that has been through the recipe")
+    parser.add_argument("--student", action="store_true", help="distil the students too")
+    options = parser.parse_args(argv)
+    assert "graph" in TEACHERS.names()
+    knobs = load_params(options.params)
+    market = Workspace(options.workspace) if options.workspace else None
+    market = market or recipe_workspace(options.out, "simulated", options.params, None)
+    made = measure(MARKET, market, knobs, True, options.student)
+    if options.jobviews is not None:
+        real = recipe_workspace(options.out, "jobviews", options.params, options.jobviews)
+        made += measure(JOB_VIEWS, real, knobs, False, False)
+    result_file.write("graph_teacher", COMMAND, made, simulated=True, publish=options.publish)
+
+
+if __name__ == "__main__":
+    main()
