@@ -7,7 +7,7 @@ reads what was planted off the log. Measured on the candidates of each held-out 
 with 95% intervals over members, by how many jobs the member had opened before.
 
 The text teacher's own time is that of its stage in the recipe. With `--student` two students are distilled, from the
-text teacher alone and with the graph's scores.
+text teacher alone and with the graph's scores in place of its own.
 """
 
 from __future__ import annotations
@@ -175,8 +175,10 @@ def _students(workspace: Workspace, knobs: Params, rows: Rows, lists: list[np.nd
     """Figures of students of the text teacher alone, and of it and G0, which answers the tasks of both."""
     train_teacher(workspace, "graph", knobs.teacher("graph").model_copy(update={"rung": "G0"}))
     chosen, found = rows.of_splits("test"), {}
-    for name, distil in (("student of the text teacher", ("click",)), ("student of G0", ("graph",))):
-        folder = train_student(workspace, knobs.student.model_copy(update={"distil": distil}))
+    tasks, _ = read_scores(current_scores(workspace, "graph"), rows, scored_rows(rows))
+    by_graph = {"distil": ("click", "graph"), "mix": {task: {"graph": 1.0} for task in tasks}}
+    for name, taught in (("student of the text teacher", {"distil": ("click",)}), ("student of G0", by_graph)):
+        folder = train_student(workspace, knobs.student.model_copy(update=taught))  # both start as the text teacher
         logits = np.full(len(rows), np.nan)
         answered = float_logits(folder, rows, chosen)
         logits[chosen] = answered[:, _tasks(folder).index(TASK)]

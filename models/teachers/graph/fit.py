@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from torch import Tensor
 
 from contracts.errors import BadInput, NothingToLearn
 from models.layers.folder import complete_folder
+from models.teachers.base import Teacher
 from models.teachers.fit_text import Loss, list_batches, open_teacher, outcome_weights
 from models.teachers.graph.correction import CorrectedPairs
+from models.teachers.graph.market import Market
 from models.teachers.graph.reader import GraphPairs, GraphReader
 from models.teachers.graph.sage import Sage, SagePairs
 from models.teachers.graph.sign import Sign, SignPairs
@@ -25,17 +27,16 @@ from models.training.lists import scored_rows, told_apart, training_lists
 from models.training.loop import Hyper, ListBatch, fit
 from models.training.rows import Rows
 
-if TYPE_CHECKING:
-    from models.teachers.graph.teacher import GraphTeacher
-
 
 def fit_graph(
-    teacher: GraphTeacher, rows: Rows, targets: np.ndarray, stopped: Path
+    teacher: Teacher, text_teacher: Path, market: Market, rows: Rows, targets: np.ndarray, stopped: Path
 ) -> tuple[CorrectedPairs | GraphPairs, int]:
     """Train a graph teacher.
 
     Args:
-        teacher: With its knobs, the text teacher that it corrects, and the market.
+        teacher: Whose name, tasks and knobs are taken.
+        text_teacher: The folder of the text teacher that it corrects, which has scored the rows.
+        market: Of the rows.
         rows: The training set.
         targets: (n, tasks) float32 of its tasks, NaN where unknown.
         stopped: A folder for the last good state of a run that fails.
@@ -48,11 +49,10 @@ def fit_graph(
         BadInput: G2 is to read a text teacher of another architecture.
         TrainingFailed: A loss or gradient was not finite.
     """
-    config, folder, market = teacher.config, teacher.text(), teacher.market(rows)
+    config, folder = teacher.config, text_teacher
     torch.manual_seed(config.seed)
-    store = current_scores(teacher.workspace, teacher.starts_from)
     needed = scored_rows(rows)
-    tasks, text = read_scores(store, rows, needed)
+    tasks, text = read_scores(current_scores(teacher.workspace, folder.parent.name), rows, needed)
     targets = targets[:, [teacher.tasks.index(task) for task in tasks]]
     lists = training_lists(rows, np.isfinite(targets).any(1), config.pairs, config.seed)
     trained_on = np.concatenate([np.zeros(0, np.int64), *lists])
@@ -63,7 +63,7 @@ def fit_graph(
     if config.rung == "G2":
         if model.architecture != GraphReader.architecture:
             raise BadInput(
-                f"G2 reads a joint text teacher, and the {teacher.starts_from} teacher is of the architecture "
+                f"G2 reads a joint text teacher, and the {folder.parent.name} teacher is of the architecture "
                 f"{model.architecture}",
                 where=str(folder),
                 cure="set graph_teacher: {rung: G0}, or another backbone",

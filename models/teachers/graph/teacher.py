@@ -76,7 +76,7 @@ class GraphTeacher(Teacher):
     def fit(self, rows: Rows, targets: np.ndarray, stopped: Path) -> int:
         from models.teachers.graph.fit import fit_graph
 
-        self._pairs, learned = fit_graph(self, rows, targets, stopped)
+        self._pairs, learned = fit_graph(self, self.text(), self.market(rows), rows, targets, stopped)
         self.answered = self._pairs.model.tasks
         return learned
 
