@@ -166,7 +166,10 @@ def _preloaded(workspace: Workspace, config: ServeConfig) -> Loaded | None:
     import serving.http.run  # noqa: F401  # the libraries of those that serve are shared too
     from serving.preload import preload, survives_fork
 
-    return preload(workspace, config) if survives_fork(config) else None
+    if not survives_fork(config):
+        log.info("each process loads for itself: its models run on several threads, or not on CPUs of Linux alone")
+        return None
+    return preload(workspace, config)
 
 
 @contextmanager
