@@ -76,6 +76,9 @@ def main() -> None:
     parser.add_argument("--frozen", type=int, default=2, help="lowest layers that are not trained")
     parser.add_argument("--pairs", type=int, default=128, help="training pairs of a task")
     parser.add_argument("--most", type=int, default=96, help="test pairs of a task")
+    parser.add_argument(
+        "--as-it-comes", action="store_true", help="the whole decoder, untrained, on the tasks of T2 alone"
+    )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     workspace = market(options.workspace)
@@ -90,7 +93,8 @@ def main() -> None:
         batch_pairs=8,
         epochs=1,
     )
-    rows = measured(workspace, config, options.onet, options.pairs, options.most)
+    measure = as_it_comes if options.as_it_comes else measured
+    rows = measure(workspace, config, options.onet, options.pairs, options.most)
     result_file.write(NAME, result_file.command_line("benchmarks.decoder_teacher"), rows, True, options.publish)
 
 
@@ -167,6 +171,21 @@ def measured(
         under = [n for n in LABELS if auc(values[_with(n)], target) <= auc(ours, target)]
         saved_labels = {"metric": "labels saved", "value": float(max(under, default=0)), "unit": "labels"}
         yield {"case": f"{T2}, {task}", "system": "decoder, never trained on it"} | saved_labels
+
+
+def as_it_comes(
+    workspace: Workspace, config: DecoderConfig, onet: Path, pairs: int, most: int
+) -> Iterator[dict[str, Any]]:
+    """Rows of the whole decoder without training, on the pairs of the tasks that are never trained."""
+    rng = np.random.default_rng(0)
+    every = read_rows(workspace.training)
+    askers = DecoderTeacher(workspace, config).askers(every)
+    trained_tasks(workspace, every, askers, pairs, most, rng)  # draws first, so that the pairs are those of `measured`
+    assert config.backbone is not None
+    model = PackedDecoder.begin(config.backbone, SENTENCES, config.model_copy(update={"depth": None}))
+    for task, (_, held) in untrained_tasks(workspace, every, askers, onet, most, rng).items():
+        scores = decoder_scores(model, held, config, task)
+        yield {"case": f"{T2}, {task}", "system": "decoder as it comes", "metric": "auc"} | estimate(scores, held.rows)
 
 
 def trained_tasks(

@@ -156,7 +156,10 @@ class PackedPairs:
             prompts.append(self._prompt(chosen[[row for row, _ in asked]], [of for _, of in asked], style, shots))
             order += [row for row, of_row in asked for _ in of_row]
             tasks += [int(task) for _, of_row in asked for task in of_row]
-        return self._answered(prompts, order, tasks, len(chosen))
+        if prompts:
+            return self._answered(prompts, order, tasks, len(chosen))
+        # Nothing is asked here, yet the model runs, since processes that share its weights gather them together.
+        return self._answered([self._prompt(chosen[:1], [np.zeros(1, np.int64)], 0, 0)], [0], [0], len(chosen)) * 0.0
 
     def scores(self, chosen: np.ndarray) -> Iterator[tuple[np.ndarray, Tensor]]:
         """As `TeacherPairs.scores`: in the first style, with all `shots`."""
@@ -200,11 +203,9 @@ class PackedPairs:
         """(n, tasks) logits, of which those in the order of the questions come from the model, the others are 0."""
         device = device_of(self.model)
         logits = torch.zeros(n, len(self.model.tasks), device=device)
-        if not prompts:
-            return logits + self.model.bias.sum() * 0.0
-        number = torch.tensor(tasks, device=device)
+        number = torch.tensor(tasks, dtype=torch.long, device=device)
         found = self.model(pack(prompts).to(device), number)
-        return logits.index_put((torch.tensor(order, device=device), number), found)
+        return logits.index_put((torch.tensor(order, dtype=torch.long, device=device), number), found)
 
 
 def keep_layers(backbone: PreTrainedModel, depth: int | None, where: str) -> None:
