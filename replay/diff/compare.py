@@ -15,6 +15,7 @@ from contracts.workspace import Workspace
 from replay.clustered import Mean, clustered_mean, holm
 from replay.diff.examples import worst
 from replay.diff.gate import judge
+from replay.diff.interleaving import interleaved
 from replay.diff.parity import parity, read_groups
 from replay.diff.results import Diff, Gate, Line, Said, Slice, Suppressed
 from replay.diff.values import values
@@ -133,6 +134,7 @@ def compare(workspace: Workspace, first: RunFolder, second: RunFolder, wanted: W
         values=found,
         no_value=no_value,
         parity=groups,
+        interleaved=interleaved(first, second, ids, members, wanted.level),
         examples=worst(
             workspace,
             first,

@@ -125,6 +125,17 @@ class Gate(FrozenModel):
     least_members: int = Field(0, description="Members that a slice needs to be judged.")
 
 
+class Interleaved(FrozenModel):
+    """Lists made of both runs in turns (team-draft), and whose picks the log says were chosen."""
+
+    first: float = Field(description="Share of the lists of which more was chosen of the first run's picks.")
+    ties: float
+    second: float
+    difference: Mean = Field(description="`second` less `first`, by request.")
+    places: int = Field(description="Jobs of a list.")
+    draws: int = Field(description="Lists of a request.")
+
+
 class Diff(FrozenModel):
     """Two runs over the same requests."""
 
@@ -152,5 +163,6 @@ class Diff(FrozenModel):
     values: tuple[Value, ...]
     no_value: str = Field(description="Why nothing is estimated from propensities; empty where something is.")
     parity: Parity | None
+    interleaved: Interleaved | None = Field(None, description="Null where no request led to anything.")
     examples: tuple[Example, ...]
     gate: Gate | None

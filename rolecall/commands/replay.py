@@ -262,6 +262,14 @@ def _compared(place: Workspace, first: str, second: str, wanted: Wanted, as_json
             ceiling = f", at most {line.ceiling.value:.3f}" if line.ceiling else ""
             simplest = f", popularity {line.baseline.value:.3f}" if line.baseline else ""
             typer.echo(f"  {line.measure}: {line.first.value:.3f} -> {line.second.value:.3f}{ceiling}{simplest}")
+    if found.interleaved is not None:
+        of = found.interleaved
+        apart = of.difference
+        said = f"{apart.low:+.3f} to {apart.high:+.3f}" if apart.low is not None else "no interval"
+        typer.echo(
+            f"  interleaved: of lists of both the second is preferred in {of.second:.1%}, the first in {of.first:.1%} "
+            f"({apart.value:+.3f}, {said}; simulated from what the log says was chosen)"
+        )
     if found.learned_from:
         typer.echo(f"  {found.learned_from:,} of {found.requests:,} requests are no hold-out: a bundle may know them")
     if found.gate is not None:
