@@ -91,6 +91,9 @@ class _Encoded:
         """Versions of the text and of what encodes it."""
         return f"{plan_inputs['texts'][table]}."
 
+    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
+        """Nothing: whatever lacks is made by the next job."""
+
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """Loads what encodes.
 

@@ -155,6 +155,9 @@ class Lists:
     def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
         """Nothing goes with them."""
 
+    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
+        """Nothing: whatever lacks is made by the next job."""
+
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """Loads the bundle and the index that the plan names.
 

@@ -75,6 +75,12 @@ class Product(Protocol):
     def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
         """Write what is switched with the version beside its tables. Done again where a run goes on."""
 
+    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
+        """Take over what others wrote to what is in use and no run makes. now: the version in use; None: in place.
+
+        Called before a switch to the version and after it, with what was in use before.
+        """
+
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """What makes rows, in a worker. threads: that a model may use; None: all cores."""
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from backfill.activity import Activity
 from backfill.encoded import Items, Vectors
 from backfill.lists import Lists
 from backfill.product import Product
@@ -44,6 +45,7 @@ PRODUCTS: Mapping[str, Callable[[Asked], Product]] = {
     "lists": lambda asked: Lists(asked.config, asked.surfaces, asked.k),
     "text": lambda asked: Text(asked.refit, asked.since, asked.form),
     "vectors": lambda asked: Vectors(asked.encoder),
+    "activity": lambda asked: Activity(),
     "items": lambda asked: Items(asked.bundle),
 }
 

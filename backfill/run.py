@@ -34,6 +34,7 @@ from backfill.versions import (
     read_manifest,
     read_plan,
     require_version,
+    roll_back,
     switch,
     unfinished,
     versions,
@@ -202,7 +203,8 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
     require_version(product.folder(workspace), version)
     folder = product.folder(workspace) / version
     manifest = read_manifest(folder)
-    if problems := list(damage(folder, manifest)):
+    grows = bool(product.in_place(workspace))
+    if problems := list(damage(folder, manifest, grows)):
         return problems
     plan = manifest.plan
     if not manifest.rows:
@@ -211,7 +213,7 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
     erased = ErasedMembers(workspace).since(plan.time)
     now = sum(sum(piece.counts.values()) for piece in pieces)
     least = plan.keys - erased
-    if product.exact:
+    if not product.alone:
         least = 0 if erased else plan.keys  # a member has any number of rows
     if not least <= now <= plan.keys:
         problems.append(f"{plan.keys:,} keys were planned, the workspace has {now:,} as of then")
@@ -283,10 +285,40 @@ def bring(
     if problems := verify(workspace, product, plan.version):
         cure = "nothing was switched; run again, which begins a new version"
         raise NotVerified("; ".join(problems[:3]), where=str(folder / plan.version), cure=cure)
-    switch(folder, plan.version)
+    switch_to(workspace, product, plan.version)
     for gone in prune(folder, keep):
         log.info("backfill: %s %s is removed", product.name, gone)
     return manifest
+
+
+def switch_to(workspace: Workspace, product: Product, version: str) -> Manifest:
+    """Make a verified version of a product the one in use, with what others wrote to that of before.
+
+    Raises what `backfill.versions.switch` raises.
+    """
+    folder = product.folder(workspace)
+    require_version(folder, version)
+    before = current(folder)
+    product.carry(workspace, before, folder / version)
+    manifest = switch(folder, version)
+    product.carry(workspace, before, folder / version)  # what was written meanwhile
+    return manifest
+
+
+def back(workspace: Workspace, product: Product) -> str:
+    """Go back to the verified version of a product before the one in use, or to what its job wrote in place.
+
+    Returns:
+        What is in use now.
+
+    Raises what `backfill.versions.roll_back` raises.
+    """
+    folder = product.folder(workspace)
+    before = current(folder)
+    now = roll_back(folder, product.in_place(workspace))
+    if before is not None:
+        product.carry(workspace, before, current(folder) or workspace.features)
+    return now
 
 
 def newest(folder: Path) -> Path:

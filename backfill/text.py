@@ -119,6 +119,9 @@ class Text:
             raise NotReady("the text version is another than when it was planned", where=str(version), cure=cure)
         keep_verbalizer(version / PERCENTILES, verbalizer)
 
+    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
+        """Nothing: whatever lacks is made by the next job."""
+
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """The verbaliser of the plan."""
         verbalizer, erased = self._verbalizer(workspace), ErasedMembers(workspace)

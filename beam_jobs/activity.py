@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ from contracts.arrow import TIME
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
 from contracts.progress import Progress
 from contracts.records import Event, Job
-from contracts.tables import parts, reading, write_part
+from contracts.tables import in_use, parts, reading, write_part
 from contracts.text.verbalizer import job_snippet
 from contracts.time.as_of import rows_as_of
 from contracts.workspace import Workspace
@@ -53,7 +53,8 @@ STATS_DAYS = 7
 
 _EVENT_COLUMNS = ["id", "time", MEMBER_KEY, JOB_KEY, "action", "reason"]
 _JOB_COLUMNS = ["id", "updated_at", "title", "company", "location"]
-_PREFIX = "fold."
+FOLDED_BY = "fold."
+"""What the names of parts begin with that this job folded, before their run; others were pushed."""
 _JOB_MISSING = "of unknown jobs"
 
 
@@ -78,9 +79,10 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     started = time.monotonic()
     ingested(workspace, "jobs")
     paths = {path.name: path for path in parts(workspace.records / "events")}
-    features = workspace.features / MEMBER_ACTIVITY
-    for view in (MEMBER_ACTIVITY, JOB_STATS):  # DVC looks for both, on a board without a log too
-        (workspace.features / view).mkdir(parents=True, exist_ok=True)
+    folders = {view: in_use(workspace.features / view) for view in (MEMBER_ACTIVITY, JOB_STATS)}
+    features = folders[MEMBER_ACTIVITY]
+    for folder in folders.values():  # DVC looks for both, on a board without a log too
+        folder.mkdir(parents=True, exist_ok=True)
     folded = ledger.folded_events(features, paths)
     fresh = [path for name, path in paths.items() if name not in folded.events]
     scope, sizes = _scope(fresh, first=not folded.events)
@@ -89,9 +91,9 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         name = run_id()
         created = datetime.now(UTC) if folded.events else None
         buckets = 1 + (written + (skipped if scope else 0)) // BUCKET_EVENTS
-        fold = _Fold(workspace, name, scope, created, buckets)
+        fold = _Fold(workspace, folders, name, scope, created, buckets)
         if written:
-            chunks = [chunk for path in paths.values() for chunk in _row_groups(path, path.name not in folded.events)]
+            chunks = [chunk for path in paths.values() for chunk in row_groups(path, path.name not in folded.events)]
             progress = Progress("activity", "events", (written + skipped) // processes(options))
             counters = run_pipeline(
                 options, workspace, lambda pipeline, mark: _build(pipeline, mark, chunks, fold, progress)
@@ -101,7 +103,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         folded = FoldedEvents(folded.events | sizes, [*folded.runs, name])
         ledger.note_folded_events(features, folded)
     if fresh or not paths:
-        _remove_unfinished(workspace, folded.runs)
+        _remove_unfinished(folders, folded.runs)
     counts = Counts(read=written + skipped, written=written, skipped=skipped)
     log.info("activity: %s (impressions are not counted)", counts)
     return replace(counts, seconds=time.monotonic() - started)
@@ -111,17 +113,18 @@ class _Fold(NamedTuple):
     """The values that every step of one run needs. scope None: all; created None: each row's event time."""
 
     workspace: Workspace
+    folders: Mapping[str, Path]
     run: str
     scope: Scope | None
     created: datetime | None
     buckets: int
 
     def write(self, view: str, table: pa.Table, bucket: int, number: int) -> None:
-        write_part(self.workspace.features / view, table, f"{_PREFIX}{self.run}-{bucket:05d}-{number:03d}")
+        write_part(self.folders[view], table, f"{FOLDED_BY}{self.run}-{bucket:05d}-{number:03d}")
 
 
 def _build(pipeline: beam.Pipeline, mark: Mark, chunks: list[RowGroup], fold: _Fold, progress: Progress) -> None:
-    jobs = [chunk for path in parts(fold.workspace.records / "jobs") for chunk in _row_groups(path, new=True)]
+    jobs = [chunk for path in parts(fold.workspace.records / "jobs") for chunk in row_groups(path, new=True)]
     events = (
         pipeline
         | "event parts" >> beam.Create(chunks)
@@ -148,7 +151,7 @@ def _build(pipeline: beam.Pipeline, mark: Mark, chunks: list[RowGroup], fold: _F
 def _read_events(chunk: RowGroup, fold: _Fold, progress: Progress) -> Iterator[tuple[int, pa.Table]]:
     """A chunk's events but impressions, by bucket of their job, with the column `new`."""
     progress.start()
-    table = _read(chunk.path, _EVENT_COLUMNS, chunk.row_group)
+    table = read_group(chunk.path, _EVENT_COLUMNS, chunk.row_group)
     table = table.filter(pc.not_equal(table["action"], "impression"))
     progress.add(table.num_rows)
     if fold.scope:
@@ -163,7 +166,7 @@ def _read_events(chunk: RowGroup, fold: _Fold, progress: Progress) -> Iterator[t
 
 
 def _read_jobs(chunk: RowGroup, fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
-    yield from by_bucket(_read(chunk.path, _JOB_COLUMNS, chunk.row_group), "id", fold.buckets)
+    yield from by_bucket(read_group(chunk.path, _JOB_COLUMNS, chunk.row_group), "id", fold.buckets)
 
 
 def _join_jobs(element: tuple[int, dict[str, Iterable[pa.Table]]], fold: _Fold) -> Iterator[tuple[int, pa.Table]]:
@@ -244,14 +247,30 @@ def fold_member(events: Iterable[tuple[Event, str, bool]]) -> Iterator[tuple[dat
 def _write_statistics(events: pl.DataFrame, fold: _Fold, bucket: int) -> None:
     if fold.scope:
         events = events.filter(pl.col(JOB_KEY).is_in(pl.Series(fold.scope.jobs).implode()))
+    rows = statistics_of_jobs(events)
+    if rows.num_rows:
+        fold.write(JOB_STATS, rows.append_column(CREATED_TIME, _created(rows[EVENT_TIME], fold)), bucket, 0)
+
+
+def statistics_of_jobs(events: pl.DataFrame) -> pa.Table:
+    """`job_statistics` as rows of JOB_STATS without their created time. events: as there."""
     rows = job_statistics(events).filter("new").drop("new").to_arrow()
-    if not rows.num_rows:
-        return
     columns = {JOB_KEY: rows[JOB_KEY].cast(pa.string())}
     columns |= {name: rows[name] for name in ("views_7d", "views_total", "applies_total")}
     columns |= {name: rows[name].cast(TIME) for name in ("last_view", EVENT_TIME)}
-    columns[CREATED_TIME] = _created(columns[EVENT_TIME], fold)
-    fold.write(JOB_STATS, pa.table(columns), bucket, 0)
+    return pa.table(columns)
+
+
+def activity_of_members(events: pl.DataFrame) -> pa.Table:
+    """Rows of MEMBER_ACTIVITY, without their created time, after each event of some members.
+
+    events: those of all of them, with `snippet` and `new` (`with_snippets`); members come in order of their ids.
+    """
+    ordered = events.sort(MEMBER_KEY, "time", "id")
+    rows: list[tuple[str, datetime, Activity]] = []
+    for (member_id,), group in ordered.group_by(MEMBER_KEY, maintain_order=True):
+        rows += [(str(member_id), holds, activity) for holds, activity in fold_member(_events(group))]
+    return _activity_rows(rows)
 
 
 def _fold_members(element: tuple[int, Iterable[pa.Table]], fold: _Fold) -> None:
@@ -262,10 +281,15 @@ def _fold_members(element: tuple[int, Iterable[pa.Table]], fold: _Fold) -> None:
     for (member_id,), group in events.group_by(MEMBER_KEY, maintain_order=True):
         rows += [(str(member_id), holds, activity) for holds, activity in fold_member(_events(group))]
         if len(rows) >= PART_ROWS:
-            fold.write(MEMBER_ACTIVITY, _activity_rows(rows, fold), bucket, number)
+            _write_activity(rows, fold, bucket, number)
             rows, number = [], number + 1
     if rows:
-        fold.write(MEMBER_ACTIVITY, _activity_rows(rows, fold), bucket, number)
+        _write_activity(rows, fold, bucket, number)
+
+
+def _write_activity(rows: list[tuple[str, datetime, Activity]], fold: _Fold, bucket: int, number: int) -> None:
+    made = _activity_rows(rows)
+    fold.write(MEMBER_ACTIVITY, made.append_column(CREATED_TIME, _created(made[EVENT_TIME], fold)), bucket, number)
 
 
 def _events(rows: pl.DataFrame) -> Iterator[tuple[Event, str, bool]]:
@@ -274,15 +298,13 @@ def _events(rows: pl.DataFrame) -> Iterator[tuple[Event, str, bool]]:
         yield Event.model_construct(**row), snippet, new  # a record already: it was validated as it came in
 
 
-def _activity_rows(rows: list[tuple[str, datetime, Activity]], fold: _Fold) -> pa.Table:
-    holds = pa.array([row[1] for row in rows], TIME)
+def _activity_rows(rows: list[tuple[str, datetime, Activity]]) -> pa.Table:
     return pa.table(
         {
             MEMBER_KEY: pa.array([row[0] for row in rows], pa.string()),
             "activity": pa.array([row[2].to_json() for row in rows], pa.string()),
             "activity_text": pa.array([row[2].text() for row in rows], pa.string()),
-            EVENT_TIME: holds,
-            CREATED_TIME: _created(holds, fold),
+            EVENT_TIME: pa.array([row[1] for row in rows], TIME),
         }
     )
 
@@ -297,7 +319,7 @@ def _scope(fresh: list[Path], first: bool) -> tuple[Scope | None, dict[str, int]
     members: list[pa.ChunkedArray] = []
     jobs: list[pa.ChunkedArray] = []
     for path in fresh:
-        table = _read(path, ["action"] if first else ["action", MEMBER_KEY, JOB_KEY])
+        table = read_group(path, ["action"] if first else ["action", MEMBER_KEY, JOB_KEY])
         table = table.filter(pc.not_equal(table["action"], "impression"))
         sizes[path.name] = table.num_rows
         if not first:
@@ -308,21 +330,21 @@ def _scope(fresh: list[Path], first: bool) -> tuple[Scope | None, dict[str, int]
     return Scope(pc.unique(pa.concat_arrays(members)), pc.unique(pa.concat_arrays(jobs))), sizes
 
 
-def _remove_unfinished(workspace: Workspace, runs: Collection[str]) -> None:
+def _remove_unfinished(folders: Mapping[str, Path], runs: Collection[str]) -> None:
     """Remove the parts of runs that were broken off or are void."""
-    for view in (MEMBER_ACTIVITY, JOB_STATS):
-        for path in parts(workspace.features / view):
+    for folder in folders.values():
+        for path in parts(folder):
             name = path.name.removeprefix("part-")
-            if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).partition("-")[0] not in runs:
+            if name.startswith(FOLDED_BY) and name.removeprefix(FOLDED_BY).partition("-")[0] not in runs:
                 path.unlink()
 
 
-def _row_groups(path: Path, new: bool) -> list[RowGroup]:
+def row_groups(path: Path, new: bool) -> list[RowGroup]:
     with reading(path), pq.ParquetFile(path) as file:
         return [RowGroup(path, group, new) for group in range(file.num_row_groups)]
 
 
-def _read(path: Path, columns: list[str], row_group: int | None = None) -> pa.Table:
+def read_group(path: Path, columns: list[str], row_group: int | None = None) -> pa.Table:
     """Columns of a part; one that it was written without, before events had reasons, is null."""
     with reading(path), pq.ParquetFile(path) as file:
         here = [name for name in columns if name in file.schema_arrow.names]

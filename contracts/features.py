@@ -41,6 +41,8 @@ PRODUCTS: dict[str, str] = {
     JOB_TEXT: "text",
     MEMBER_VECTOR: "vectors",
     JOB_VECTOR: "vectors",
+    MEMBER_ACTIVITY: "activity",
+    JOB_STATS: "activity",
 }
 """View -> what it is switched with, where it was made anew beside what is in use (`contracts.tables.in_use`)."""
 

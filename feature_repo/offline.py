@@ -30,7 +30,7 @@ from feast.utils import _get_requested_feature_views_to_features_dict
 
 from contracts.errors import BadInput
 from contracts.features import EVENT_TIME
-from contracts.tables import parts, reading, write_part
+from contracts.tables import in_use, parts, reading, write_part
 from contracts.time.as_of import newest_rows, rows_as_of
 
 _ROW = "__row"
@@ -129,7 +129,7 @@ class PartsOfflineStore(DaskOfflineStore):
         config: RepoConfig, feature_view: FeatureView, table: pa.Table, progress: Callable[[int], Any] | None
     ) -> None:
         """Append the rows as one more part, never touching the others."""
-        write_part(_folder(feature_view.batch_source, config), table)
+        write_part(in_use(_folder(feature_view.batch_source, config)), table)
         if progress:
             progress(table.num_rows)
 

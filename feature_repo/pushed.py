@@ -13,7 +13,7 @@ import pyarrow as pa
 from contracts.arrow import TIME
 from contracts.errors import RolecallError
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_KEY
-from contracts.tables import write_part
+from contracts.tables import in_use, write_part
 
 log = logging.getLogger("rolecall")
 
@@ -70,7 +70,7 @@ class PushedRows:
                 pa.field(name, TIME if name in (EVENT_TIME, CREATED_TIME) else pa.string()) for name in waiting[0]
             ]
             try:
-                write_part(self._folder, pa.Table.from_pylist(waiting, schema=pa.schema(columns)))
+                write_part(in_use(self._folder), pa.Table.from_pylist(waiting, schema=pa.schema(columns)))
             except Exception as error:  # whatever a disk or a value may raise: the thread goes on
                 # Of another error the type alone: its message may hold a member's text.
                 cause = str(error) if isinstance(error, RolecallError) else type(error).__name__

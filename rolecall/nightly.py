@@ -19,7 +19,7 @@ from pydantic import Field
 
 from contracts.errors import NotWritten, RolecallError, TooFewHires
 from contracts.lock import locked
-from contracts.tables import parts
+from contracts.tables import in_use, parts
 from contracts.validation import first_line
 from contracts.values import FrozenModel
 from contracts.versions import current, set_current, unset_current, write_text
@@ -372,5 +372,6 @@ def _written(path: Path) -> float:
 def _changed(*folders: Path) -> float:
     """When something in some folders was last written; 0 where there is none of them."""
     return max(
-        (_written(path) for folder in folders if folder.is_dir() for path in (folder, *parts(folder))), default=0
+        (_written(path) for folder in map(in_use, folders) if folder.is_dir() for path in (folder, *parts(folder))),
+        default=0,
     )

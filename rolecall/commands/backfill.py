@@ -43,7 +43,7 @@ class _Chosen(NamedTuple):
 
 def _chosen(
     context: typer.Context,
-    what: Annotated[str, typer.Option(help="Which product: lists, text, vectors or items.")] = "lists",
+    what: Annotated[str, typer.Option(help="Which product: lists, text, vectors, items or activity.")] = "lists",
     workspace: WorkspaceOption = DEFAULT,
     surfaces: SurfacesOption = None,
     k: SizeOption = None,
@@ -148,10 +148,9 @@ def verify(context: typer.Context, chosen: _Chosen, version: VersionOption = "")
 @_of_product
 def switch(context: typer.Context, chosen: _Chosen, version: VersionOption = "") -> None:
     """Make a verified version the one in use."""
-    from backfill.run import newest
-    from backfill.versions import switch as move
+    from backfill.run import newest, switch_to
 
-    made = move(chosen.folder, version or newest(chosen.folder).name)
+    made = switch_to(chosen.place, chosen.product, version or newest(chosen.folder).name)
     typer.echo(f"in use now: {chosen.product.name} {made.plan.version}")
 
 
@@ -159,10 +158,9 @@ def switch(context: typer.Context, chosen: _Chosen, version: VersionOption = "")
 @_of_product
 def rollback(context: typer.Context, chosen: _Chosen) -> None:
     """Go back to the newest verified version before the one in use; `switch --version` names another."""
-    from backfill.versions import roll_back
+    from backfill.run import back
 
-    now = roll_back(chosen.folder, chosen.product.in_place(chosen.place))
-    typer.echo(f"in use now: {chosen.product.name} {now}")
+    typer.echo(f"in use now: {chosen.product.name} {back(chosen.place, chosen.product)}")
 
 
 @backfill.command("list")

@@ -27,11 +27,33 @@ def materialize(
     profile: ProfileOption = None,
     end: Annotated[datetime | None, typer.Option(help="Load values up to this UTC time; now where absent.")] = None,
 ) -> None:
-    """Register the bundles' feature services and load the newest values into the online store."""
+    """Register the bundles' feature services and load the newest values into the online store.
+
+    Text of another version than the bundle in use reads is refused: its members would have no text online.
+    """
     from feature_repo.store import apply, materialize
 
-    apply(Workspace(workspace), profile=profile)
-    materialize(Workspace(workspace), end=end.replace(tzinfo=UTC) if end else None)
+    place = Workspace(workspace)
+    _require_text_of_bundle(place)
+    apply(place, profile=profile)
+    materialize(place, end=end.replace(tzinfo=UTC) if end else None)
+
+
+def _require_text_of_bundle(place: Workspace) -> None:
+    from contracts.bundle import read_manifest
+    from contracts.errors import BundleMismatch
+    from contracts.text.fitted import open_verbalizer
+    from contracts.versions import current
+
+    if current(place.bundles) is None:
+        return  # a first run: nothing is served yet
+    bundle, text = read_manifest(place.bundle), open_verbalizer(place).version
+    if bundle.text_version != text:
+        raise BundleMismatch(
+            f"bundle {bundle.version} reads text {bundle.text_version}, the text in use is {text}",
+            where=str(place.features),
+            cure="train and export a bundle on it, or `rolecall backfill rollback --what text`",
+        )
 
 
 @features.command("training-set")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -14,11 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
+from typer.testing import CliRunner
 
 from backfill import deal as dealing
+from backfill.activity import Activity
 from backfill.encoded import Items, Vectors
 from backfill.product import Product
-from backfill.run import estimate, listing, plan_of, run, verify
+from backfill.run import back, estimate, listing, plan_of, run, switch_to, verify
 from backfill.text import Text
 from backfill.versions import (
     IN_PLACE,
@@ -31,16 +34,17 @@ from backfill.versions import (
     switch,
     versions,
 )
-from beam_jobs import embed, verbalize
+from beam_jobs import activity, embed, ingest, verbalize
 from contracts.encoder import read_encoder
 from contracts.erased import note_erased
-from contracts.errors import IndexMismatch, NotReady, NotWritten
-from contracts.tables import in_use, parts, read_table
+from contracts.errors import BundleMismatch, IndexMismatch, NotReady, NotWritten
+from contracts.tables import in_use, parts, read_table, write_part
 from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Percentiles
 from contracts.versions import current
 from contracts.workspace import Workspace
 from retrieval.index.build import build_index
+from rolecall.cli import app
 from rolecall.erase import erase_rows
 from serving.config import ServeConfig
 from serving.servable import load_servable
@@ -56,6 +60,7 @@ SMALL = 40
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     for product in (Text, Vectors, Items):
         monkeypatch.setattr(product, "part_rows", SMALL)
+    monkeypatch.setattr(Activity, "part_rows", 300)
 
 
 def made(workspace: Workspace, product: Product, at: datetime | None = NOW) -> Manifest:
@@ -100,6 +105,63 @@ def test_what_is_made_beside_equals_what_the_job_made_in_place(workspace: Worksp
     assert all(as_rows(folder, *keys).equals(was) for folder, was in zip(folders, before, strict=True))
 
 
+ACTIVITY = {"member_activity": "member_id", "job_stats": "job_id"}
+
+
+def test_activity_is_folded_to_the_same_rows_and_what_was_pushed_is_carried_over(workspace: Workspace, member_ids):
+    product, features = Activity(), workspace.features
+    before = {view: as_rows(features / view, key, "event_timestamp") for view, key in ACTIVITY.items()}
+    manifest = made(workspace, product)
+
+    def pushed(number: int) -> None:
+        at = NOW - timedelta(minutes=number)
+        row = {"member_id": member_ids[0], "activity": "{}", "activity_text": f"pushed {number}"}
+        table = pa.Table.from_pylist([row | {"event_timestamp": at, "created_timestamp": at}])
+        write_part(in_use(features / "member_activity"), table)
+
+    pushed(1)
+    switch_to(workspace, product, manifest.plan.version)
+    for view, key in ACTIVITY.items():
+        rows = as_rows(features / view, key, "event_timestamp")
+        if view == "member_activity":
+            assert rows.filter(pl.col("activity_text") == "pushed 1").height == 1
+            rows = rows.filter(pl.col("activity_text") != "pushed 1")
+        assert rows.select(before[view].columns).equals(before[view])
+    counts = activity.run(["--workspace", str(workspace.root)])
+    assert counts.written == 0 and counts.skipped == counts.read > 0, "the job goes on where the version stands"
+    pushed(2)
+    assert verify(workspace, product, manifest.plan.version) == [], "what was added beside its parts is no damage"
+    assert back(workspace, product) == IN_PLACE
+    told = as_rows(features / "member_activity", "member_id", "event_timestamp")["activity_text"].to_list()
+    assert "pushed 1" in told and "pushed 2" in told
+
+
+def test_an_event_that_came_late_is_not_known_earlier_for_being_folded_again(
+    workspace: Workspace, member_ids: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("beam_jobs.loads.require_one_world", lambda *_: True)
+    old = read_table(workspace.records / "events")
+    job, first = old["job_id"][0].as_py(), min(old["time"].to_pylist())
+    (tmp_path / "late" / "events").mkdir(parents=True)
+    event = {"id": "late", "time": (first + timedelta(hours=1)).isoformat(), "member_id": member_ids[0], "job_id": job}
+    (tmp_path / "late" / "events" / "a.jsonl").write_text(json.dumps(event | {"action": "apply"}))
+    ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path / "late")])
+    activity.run(["--workspace", str(workspace.root)])
+    before = as_rows(workspace.features / "member_activity", "event_timestamp", "created_timestamp").filter(
+        pl.col("member_id") == member_ids[0]
+    )
+    product = Activity()
+    switch_to(workspace, product, made(workspace, product).plan.version)
+    now = as_rows(workspace.features / "member_activity", "event_timestamp", "created_timestamp").filter(
+        pl.col("member_id") == member_ids[0]
+    )
+    late = now.filter(pl.col("event_timestamp") > first + timedelta(hours=1)).head(1)
+    was = before.filter(pl.col("event_timestamp") == late["event_timestamp"][0])
+    assert (
+        late["created_timestamp"][0] == was["created_timestamp"].min() > late["event_timestamp"][0] + timedelta(days=1)
+    )
+
+
 def test_parts_are_of_a_month_and_a_hash_and_the_plan_says_what_it_touches(workspace: Workspace):
     product = Text()
     plan = plan_of(workspace, product, NOW)
@@ -134,7 +196,11 @@ def test_a_new_text_is_switched_with_its_break_points_at_once_while_the_service_
         assert set(read_table(workspace.features / view)["text_version"].to_pylist()) == {made_before}
     counts = verbalize.run(["--workspace", str(workspace.root)])
     assert (counts.written, counts.skipped) == (0, plan.keys), "the incremental job goes on where it stands"
-    roll_back(product.folder(workspace), product.in_place(workspace))
+    command = ["features", "materialize", "--workspace", str(workspace.root)]
+    assert CliRunner().invoke(app, command).exit_code != BundleMismatch.exit_code
+    back(workspace, product)
+    refusal = CliRunner().invoke(app, command)
+    assert refusal.exit_code == BundleMismatch.exit_code and made_before in str(refusal.exception)
     serves = load_servable(workspace, ServeConfig())
     serves.members.close()
     assert serves.verbalizer.version == made_before, "what a bundle reads is found by its version"

@@ -1,0 +1,169 @@
+"""What members did and how often jobs were viewed, folded again from the log.
+
+A row is known from when the row of before was known: an event that came late is not known earlier for being folded
+again. Rows that a service pushed are carried over as they are: they say what was served.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from backfill.product import Maker, Piece
+from backfill.versions import Plan
+from beam_jobs.activity import (
+    FOLDED_BY,
+    RowGroup,
+    activity_of_members,
+    read_group,
+    row_groups,
+    statistics_of_jobs,
+    with_snippets,
+)
+from beam_jobs.ledger import FoldedEvents, note_folded_events
+from contracts.arrow import TIME
+from contracts.erased import ErasedMembers
+from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
+from contracts.tables import in_use, parts, read_table
+from contracts.versions import json_hash, writing
+from contracts.workspace import Workspace
+
+FORMAT = 1
+"""Version of the rows: raise it when the same events fold to other ones."""
+RUN = "backfill"
+"""What the names of parts say of who folded them, as the job's say the run."""
+_EVENTS = ["id", "time", MEMBER_KEY, JOB_KEY, "action", "reason"]
+_LOAD = re.compile(r"part-(\d{13})-")
+_TIMES = pl.Datetime("us", "UTC")
+_JOBS = ["id", "updated_at", "title", "company", "location"]
+
+
+class Activity:
+    """Activity of members and statistics of jobs, which one job folds and one pointer switches."""
+
+    name = "activity"
+    key: Mapping[str, str] = {MEMBER_ACTIVITY: MEMBER_KEY, JOB_STATS: JOB_KEY}
+    order: Sequence[str] = ("time", "id")
+    time = ""
+    part_rows = 20_000
+    alone, exact = False, False
+
+    def folder(self, workspace: Workspace) -> Path:
+        """`features/activity`: both tables are switched by its pointer."""
+        return workspace.features / "activity"
+
+    def in_place(self, workspace: Workspace) -> Sequence[Path]:
+        """What `rolecall activity` wrote."""
+        return [workspace.features / view for view in self.key]
+
+    def inputs(self, workspace: Workspace) -> dict[str, Any]:
+        """The format of the rows: all else is the log as of the plan's time."""
+        return {"format": FORMAT}
+
+    def pieces(self, workspace: Workspace, time: datetime) -> list[Piece]:
+        """The events that had come in by a time, a row group each, once for members and once for jobs."""
+        found, erased = [], ErasedMembers(workspace)
+        for path in _known(workspace.records / "events", time):
+            for group in row_groups(path, new=True):
+                rows = _acts(group)
+                people = Counter(rows[MEMBER_KEY].to_pylist())
+                gone = sum(number for member, number in people.items() if not member or member in erased)
+                for table, number in ((MEMBER_ACTIVITY, rows.num_rows - gone), (JOB_STATS, rows.num_rows)):
+                    name = json_hash([table, path.name, group.row_group, number])
+                    found.append(Piece(name, table, {"": number}, group))
+        return found
+
+    def read(self, workspace: Workspace, piece: Piece) -> Iterator[pa.Table]:
+        """Events but impressions; of members without those of nobody and of the erased."""
+        rows = _acts(piece.what)
+        if piece.table == MEMBER_ACTIVITY:
+            erased = ErasedMembers(workspace)
+            kept = [bool(member) and member not in erased for member in rows[MEMBER_KEY].to_pylist()]
+            rows = rows.filter(pa.array(kept, pa.bool_()))
+        yield rows
+
+    def prefix(self, plan_inputs: Mapping[str, Any], table: str) -> str:
+        """The job's, which removes what no finished run folded."""
+        return f"{FOLDED_BY}{RUN}-"
+
+    def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
+        """The note of what is folded, by which the job goes on from there."""
+        sizes = {
+            path.name: sum(_acts(group).num_rows for group in row_groups(path, new=True))
+            for path in _known(workspace.records / "events", plan.time)
+        }
+        note_folded_events(version / MEMBER_ACTIVITY, FoldedEvents(sizes, [RUN]))
+
+    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
+        """The rows that a service pushed to what is in use. now: the version in use; None: what the job wrote."""
+        there, here = (now or workspace.features) / MEMBER_ACTIVITY, version / MEMBER_ACTIVITY
+        with writing(here, "rows that a service pushed"):
+            for path in there.glob("part-*.parquet"):
+                if not path.name.startswith(f"part-{FOLDED_BY}") and not (here / path.name).exists():
+                    staged = here / f"{path.name}.staged"
+                    shutil.copyfile(path, staged)
+                    staged.replace(here / path.name)
+
+    def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
+        """Reads what jobs say in a few words, and since when rows of before were known."""
+        jobs = pl.DataFrame(pa.concat_tables(map(_read_jobs, _known(workspace.records / "jobs", plan.time))))
+        before = {table: _created(workspace, table, key, plan.time) for table, key in self.key.items()}
+        erased = ErasedMembers(workspace)
+
+        def make(table: str, rows: pa.Table) -> pa.Table:
+            if table == MEMBER_ACTIVITY:
+                kept = [member not in erased for member in rows[MEMBER_KEY].to_pylist()]
+                rows = rows.filter(pa.array(kept, pa.bool_()))
+            events = pl.DataFrame(rows).with_columns(pl.lit(True).alias("new"))
+            if table == MEMBER_ACTIVITY:
+                made = activity_of_members(with_snippets(events, jobs))
+            else:
+                made = statistics_of_jobs(events)
+            key = self.key[table]
+            times = pl.DataFrame(made.select([key, EVENT_TIME]))
+            known = times.join(before[table], on=[key, EVENT_TIME], how="left", maintain_order="left")[CREATED_TIME]
+            created = pl.select(known.fill_null(plan.time)).to_series().to_arrow().cast(TIME)
+            return made.append_column(CREATED_TIME, created)
+
+        return make
+
+    def touches(self, workspace: Workspace, plan: Plan) -> Sequence[str]:
+        """Who reads them."""
+        return (
+            "labelling, training, replay and lists: they read the new rows from their next start on",
+            "the online store: it holds what it holds until `rolecall features materialize`",
+            "the next `rolecall index`: how popular a job was of late comes from the log itself",
+        )
+
+
+def _known(folder: Path, time: datetime) -> list[Path]:
+    """The parts of records whose load began by a time: names of `ingest` begin with its milliseconds."""
+    limit = int(time.timestamp() * 1_000) + 999
+    return [path for path in parts(folder) if not (named := _LOAD.match(path.name)) or int(named[1]) <= limit]
+
+
+def _acts(group: RowGroup) -> pa.Table:
+    rows = read_group(group.path, _EVENTS, group.row_group)
+    return rows.filter(pc.not_equal(rows["action"], "impression"))
+
+
+def _read_jobs(path: Path) -> pa.Table:
+    return read_group(path, _JOBS)
+
+
+def _created(workspace: Workspace, table: str, key: str, time: datetime) -> pl.DataFrame:
+    """Since when the rows in use are known, by key and event time; of rows that were pushed too the first counts."""
+    folder = in_use(workspace.features / table)
+    if not parts(folder):
+        return pl.DataFrame(schema={key: pl.String, EVENT_TIME: _TIMES, CREATED_TIME: _TIMES})
+    rows = pl.DataFrame(read_table(folder, [key, EVENT_TIME, CREATED_TIME])).filter(pl.col(CREATED_TIME) <= time)
+    return rows.group_by(key, EVENT_TIME).agg(pl.col(CREATED_TIME).min())
