@@ -197,10 +197,10 @@ def test_a_new_text_is_switched_with_its_break_points_at_once_while_the_service_
     counts = verbalize.run(["--workspace", str(workspace.root)])
     assert (counts.written, counts.skipped) == (0, plan.keys), "the incremental job goes on where it stands"
     command = ["features", "materialize", "--workspace", str(workspace.root)]
-    assert CliRunner().invoke(app, command).exit_code != BundleMismatch.exit_code
+    assert not isinstance(CliRunner().invoke(app, command).exception, BundleMismatch)
     back(workspace, product)
     refusal = CliRunner().invoke(app, command)
-    assert refusal.exit_code == BundleMismatch.exit_code and made_before in str(refusal.exception)
+    assert isinstance(refusal.exception, BundleMismatch) and made_before in str(refusal.exception)
     serves = load_servable(workspace, ServeConfig())
     serves.members.close()
     assert serves.verbalizer.version == made_before, "what a bundle reads is found by its version"
