@@ -70,7 +70,7 @@ def interleaved(
     Returns:
         None where no request led to anything.
     """
-    answers = [_answers(run, ids) for run in (first, second)]
+    theirs, others = (_answers(run, ids) for run in (first, second))
     chosen = _chosen(first)
     values = np.full(len(ids), np.nan)
     wins = np.zeros(3)
@@ -80,7 +80,7 @@ def interleaved(
         draw = np.random.default_rng([i, 0])
         of = np.zeros(3)
         for _ in range(DRAWS):
-            jobs, teams = team_draft(*(answer.get(request, ()) for answer in answers), PLACES, draw)
+            jobs, teams = team_draft(theirs.get(request, ()), others.get(request, ()), PLACES, draw)
             credit = [0, 0]
             for job, team in zip(jobs, teams, strict=True):
                 credit[team] += job in liked
