@@ -28,6 +28,7 @@ from contracts.bundle import read_manifest as read_bundle
 from contracts.erased import ErasedMembers
 from contracts.errors import BadInput, NotReady, NotWritten
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT
+from contracts.machine import cores
 from contracts.tables import parts, read_table, reading
 from contracts.time.as_of import newest_rows
 from contracts.versions import content_hash, json_hash, require_current, staged_file
@@ -169,7 +170,7 @@ class Lists:
             update={
                 "bundle": self._config.bundle or bundle,
                 "index": self._config.index or index,
-                "threads": threads or self._config.threads,
+                "threads": threads or self._config.threads or cores(),  # no request is answered meanwhile
             }
         )
         members = _OfflineMembers(workspace, plan.time)

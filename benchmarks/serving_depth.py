@@ -22,6 +22,7 @@ from ranking.eligibility import display_order
 from ranking.match import encode_titles
 from ranking.rank import as_retrieved, rank
 from replay.fits import DEPTH, good_fits
+from retrieval.engines.side_by_side import one_core
 from retrieval.filters.filters import Filter
 from retrieval.index.job_index import CANDIDATES
 from retrieval.request import Request, build_request
@@ -54,7 +55,8 @@ def depth_rows(workspace: Workspace, system: str) -> list[dict[str, Any]]:
                 started = time.perf_counter()
                 ranked = as_retrieved(candidates)
                 if depth:
-                    ranked = rank(servable.index, servable.scorer, request, candidates, vector, depth, titles)
+                    with one_core():  # as a request that is alone
+                        ranked = rank(servable.index, servable.scorer, request, candidates, vector, depth, titles)
                 walls[depth].append((time.perf_counter() - started) * 1_000)
                 order = display_order(servable.index, ranked.rows, demoted=candidates.demoted)
                 shown = [servable.index.ids[ranked.rows[place]] for place in islice(order, DEPTH)]

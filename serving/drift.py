@@ -20,6 +20,7 @@ import numpy as np
 
 from contracts.errors import NotReady
 from contracts.features import MEMBER_KEY, MEMBER_TEXT
+from contracts.machine import cores
 from contracts.tables import read_table
 from contracts.text.verbalizer import content_hash, request_text
 from contracts.values import FrozenModel
@@ -130,7 +131,8 @@ def measure(
     causes = Counter(_cause(one) for one in found)
     compared = sum(count for cause, count in causes.items() if cause != NOT_KNOWN)
     equal = causes[EQUAL] / compared if compared else None
-    servable = load_servable(workspace, config)
+    alone = config.model_copy(update={"threads": config.threads or cores()})  # no request is answered meanwhile
+    servable = load_servable(workspace, alone)
     try:
         differences = _score_differences(servable, found)
     finally:

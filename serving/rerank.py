@@ -96,7 +96,7 @@ class Reranker:
 
     def __init__(self, config: ServeConfig, metrics: Metrics) -> None:
         self._opened = partial(open_session, providers=config.providers)
-        self._threads, self._metrics, self._deadline = config.call_threads, metrics, config.deadline
+        self._threads, self._metrics, self._deadline = config.threads, metrics, config.deadline
         self._encoder: tuple[Path, ItemEncoder] | None = None
         self._lock = threading.Lock()
 
