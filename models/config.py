@@ -200,7 +200,7 @@ class StudentConfig(FrozenModel):
         description="The teachers; those of `teachers` where none is named. A task that none answers is learned from "
         "its labels.",
     )
-    mix: Mapping[str, Mapping[str, Annotated[float, Field(ge=0)]]] = Field(
+    mix: Mapping[str, Mapping[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]] = Field(
         {},
         description="Task to teacher to weight: shares of their logits in a task that several teachers answer; equal "
         "where the task is not named.",

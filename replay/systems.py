@@ -6,6 +6,7 @@ orders the same labelled candidates. Both use the very functions that answer req
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import CANDIDATES, JobIndex
 from retrieval.request import Request
 from retrieval.rules.rules import Rule
+
+log = logging.getLogger("rolecall")
 
 DEPTH = 100
 """Jobs of a request that a run holds; later ones count as not found."""
@@ -193,7 +196,7 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
 
     Raises:
         NotReady: No teacher has scored.
-        BadInput: A teacher's scores lack a pair.
+        BadInput: The scores of a teacher from which the bundle is made lack a pair.
     """
     features = np.stack([table[name].to_numpy() for name in PAIR_FEATURES], axis=1)
     logits, tasks, manifest = _student(table, ranker), ranker.scorer.tasks, ranker.scorer.manifest
@@ -203,7 +206,13 @@ def score_pairs(workspace: Workspace, table: pa.Table, ranker: Ranker, requests:
     scores[RETRIEVAL] = _retrieved(table, ranker, requests)
     events = {BM25: _same(words), ENCODER_ALONE: _same(dense)}
     for teacher in _teachers(workspace):
-        by_task = _teacher_scores(workspace, teacher, table)
+        try:
+            by_task = _teacher_scores(workspace, teacher, table)
+        except BadInput as error:
+            if teacher in manifest.lineage.get("teachers", {}):
+                raise
+            log.warning("replay: without the %s teacher, from which the bundle is not made: %s", teacher, error.what)
+            continue
         name = teacher_name(teacher)
         engagement = [_sigmoid(by_task[task]) for task in GAINS if task in by_task]
         scores[name] = np.sum(engagement, axis=0) if engagement else by_task["relevance"]

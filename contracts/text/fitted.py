@@ -56,5 +56,5 @@ def _read(path: Path) -> Verbalizer:
         return Verbalizer(Percentiles.model_validate(content), form and TextForm.model_validate(form))
     except ValidationError as error:
         raise typed(error, UnreadableFile, where=str(path), cure=_CURE) from error
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError) as error:
         raise UnreadableFile(first_line(error), where=str(path), cure=_CURE) from error

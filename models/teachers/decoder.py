@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from contracts.activity import Activity
+from contracts.errors import BadInput
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT
 from contracts.tables import parts, read_as_of, read_table
 from contracts.tasks import ENGAGEMENT_TASKS, TASKS
@@ -41,6 +42,7 @@ class DecoderTeacher(TextTeacher):
     Config = DecoderConfig
     starts_student = False
     reads_more = True
+    reads = (f"features/{MEMBER_TEXT}", f"features/{MEMBER_ACTIVITY}")
     sentences: ClassVar[Mapping[str, str]] = TASKS
     _asked: np.ndarray | None = None
     _read: tuple[Rows, Mapping[str, Asker]] | None = None
@@ -53,7 +55,7 @@ class DecoderTeacher(TextTeacher):
 
     def version(self, rows: Rows) -> str:
         told = [[str(part) for part in asker] for asker in self.askers(rows).values()]
-        return json_hash([super().version(rows), told])
+        return json_hash([super().version(rows), told, rows.views.tolist()])
 
     def fit(self, rows: Rows, targets: np.ndarray, stopped: Path) -> int:
         self._asked = np.isfinite(targets)  # what is not known is not asked in training
@@ -103,6 +105,9 @@ def read_askers(workspace: Workspace, rows: Rows, asked: Mapping[str, set[str]])
         workspace: With the training set and the members' features.
         rows: The training set.
         asked: List id -> ids of the jobs that are asked about, which stand in no history.
+
+    Raises:
+        BadInput: The members' texts are of another version than the jobs'.
     """
     from models.teachers.verbal import Asker
 
@@ -110,8 +115,12 @@ def read_askers(workspace: Workspace, rows: Rows, asked: Mapping[str, set[str]])
     found = {row["list_id"]: row for row in read_table(workspace.training, columns).to_pylist()}
     first = dict(zip(rows.list_ids[::-1].tolist(), rows.request[::-1].tolist(), strict=True))
     moments = [(found[name][MEMBER_KEY], found[name][EVENT_TIME]) for name in first]
-    texts = read_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, moments, ["text"], KNOWN)
+    texts = read_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, moments, ["text", "text_version"], KNOWN)
     activities = read_as_of(workspace.features / MEMBER_ACTIVITY, MEMBER_KEY, moments, ["activity"], KNOWN)
+    if others := {text["text_version"] for text in texts if text} - {rows.text_version}:
+        what = f"members' text is of version {', '.join(sorted(others))}, that of the training set {rows.text_version}"
+        cure = "run `rolecall label`, then `rolecall features training-set`"
+        raise BadInput(what, where=str(workspace.features / MEMBER_TEXT), cure=cure)
     if not parts(workspace.features / MEMBER_ACTIVITY):
         log.warning("decoder teacher: no table %s, so its prompts have no history", MEMBER_ACTIVITY)
     askers = {}

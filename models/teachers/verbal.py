@@ -162,9 +162,10 @@ class Verbalized:
         }
         if longest is None:
             return
+        wanted = sum(self.budgets.values())
         around = len(frame.before) + max(len(ending) for style in frame.endings for ending in style)
         around += max(len(self._ids(_numbers_text("p100", LONGEST_MATCH, style))) for style in range(len(STYLES)))
-        over = around + sum(self.budgets.values()) - longest
+        over = around + wanted - longest
         for field, least in (("history", 0), ("member", LEAST_TOKENS), ("job", LEAST_TOKENS)):
             given = min(max(0, over), self.budgets[field] - least)
             self.budgets[field] -= given
@@ -175,7 +176,7 @@ class Verbalized:
                 where=str(folder),
                 cure="give a decoder that reads more",
             )
-        if self.budgets["job"] < config.max_job_tokens or self.budgets["history"] < config.max_history_tokens:
+        if sum(self.budgets.values()) < wanted:
             budgets = ", ".join(f"{field} {tokens}" for field, tokens in self.budgets.items())
             log.warning("decoder teacher: the model reads %s tokens; a field is cut at: %s", longest, budgets)
 

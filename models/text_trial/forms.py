@@ -13,6 +13,8 @@ from contracts.text.form import FACTS, TextForm
 from contracts.values import FrozenModel
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+IN_FORCE, CONTROL = "in-force", "in-force-again"
+"""Names of the form that the workspace has, as it is and trained again."""
 
 
 class FormsFile(FrozenModel):
@@ -27,6 +29,8 @@ class FormsFile(FrozenModel):
             raise wrong("it names no form", "give one at least")
         if odd := [name for name in forms if not _NAME.fullmatch(name)]:
             raise wrong(f"{odd[0]!r} names no form", "use small letters, digits and '-': it becomes a file's name")
+        if taken := [name for name in (IN_FORCE, CONTROL) if name in forms]:
+            raise wrong(f"{taken[0]!r} is the form that the workspace has", "give it another name")
         return forms
 
 

@@ -66,7 +66,8 @@ def retell(rows: Rows, origins: Origins, verbalizer: Verbalizer) -> Rows:
     """The same pairs, their texts made by another verbaliser; what is not of the records stays as it is."""
     requests = list(rows.requests)
     for number, (part, member) in origins.members.items():
-        requests[number] = requests[number].removesuffix(part) + verbalizer.member(member)
+        rest, text = requests[number].removesuffix(part), verbalizer.member(member)
+        requests[number] = rest + text if text else rest.removesuffix(_SEPARATOR)
     jobs = [verbalizer.job(job) for job in origins.jobs]
     return replace(rows, requests=requests, jobs=jobs, text_version=verbalizer.version)
 

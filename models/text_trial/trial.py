@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from contracts.documents import to_yaml
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NothingToLearn, NotReady
 from contracts.text.form import TextForm
 from contracts.text.verbalizer import Verbalizer
 from contracts.values import FrozenModel
 from contracts.versions import require_current, write_text
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
-from models.text_trial.forms import near_forms
+from models.text_trial.forms import CONTROL, IN_FORCE, near_forms
 from models.text_trial.retell import Origins, read_origins, retell
 from models.text_trial.telling import telling_words
 from models.training.lists import served_lists
@@ -33,8 +33,6 @@ from models.training.rows import Rows, read_rows
 
 log = logging.getLogger("rolecall")
 
-IN_FORCE = "in-force"
-CONTROL = "in-force-again"
 TELLING = "job-telling-first"
 SPLITS = ("valid", "test")
 
@@ -101,13 +99,14 @@ def try_forms(
         most: Requests of each split at most, the first ones.
 
     Raises:
-        BadInput: The teacher reads no text, or the texts are of another version.
-        NothingToLearn: No task can be learned from the training lists.
+        BadInput: The teacher does not read the texts of the training set alone, or they are of another version.
+        NothingToLearn: The teacher's first task cannot be learned from the training lists.
         NotReady: There is no training set, or no held-out request has jobs of different labels.
     """
     kind = TEACHERS.get(name)
-    if "max_pairs" not in type(config).model_fields:
-        raise BadInput(f"the {name} teacher reads no texts", cure="name one that does, such as policy")
+    if "max_pairs" not in type(config).model_fields or kind.reads:  # tables, which no form changes
+        what = f"the {name} teacher reads no texts, or not those of the training set alone"
+        raise BadInput(what, cure="name one that does, such as policy")
     rows = read_rows(workspace.training)
     origins = read_origins(workspace, rows)
     lists = {split: _held_out(rows, kind.tasks[0], split, most) for split in SPLITS}
@@ -176,6 +175,9 @@ def _ndcgs(
         teacher = kind(workspace, config.model_copy(update={"seed": seed}))
         with TemporaryDirectory() as folder:
             teacher.fit(rows, teacher.targets(rows), Path(folder) / "stopped")
+        if kind.tasks[0] not in teacher.answered:
+            what = f"no training pairs tell {kind.tasks[0]} apart, by which the {kind.name} teacher orders jobs"
+            raise NothingToLearn(what, cure="run `rolecall label` with more lists")
         column = teacher.answered.index(kind.tasks[0])
         for split, of_split in lists.items():
             chosen = np.unique(np.concatenate(of_split))

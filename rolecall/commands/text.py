@@ -76,7 +76,9 @@ def trial(
         raise BadInput(f"no teacher {teacher!r}", cure=f"one of {', '.join(TEACHERS.names())}")
     place = Workspace(workspace)
     knobs = params_of(context).teacher(teacher)
-    small = {"max_pairs": pairs, "seeds": 1} if "max_pairs" in type(knobs).model_fields else {}
+    # A teacher to start from has learned from the form in force, which would win by that.
+    changed = {"max_pairs": pairs, "seeds": 1, "warm_start": False, "base": None}
+    small = {name: value for name, value in changed.items() if name in type(knobs).model_fields}
     given = None if forms is None else read_forms(forms)
     outcome = try_forms(place, teacher, knobs.model_copy(update=small), given, seeds, requests)
     if as_json:

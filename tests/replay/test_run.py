@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from contracts.errors import BadInput, IndexMismatch, NotReady
+from contracts.versions import set_current
 from contracts.workspace import Workspace
-from replay.results import END_TO_END, Results
+from replay.results import END_TO_END, Results, teacher_name
 from replay.run import replay
 from replay.summary import read_results, write_summary
 from tests.make import refused
@@ -195,6 +196,25 @@ def test_a_pair_that_a_teacher_did_not_score_is_an_error(make_market: Callable, 
     pq.write_table(pq.read_table(path).slice(1), path)
     with refused(BadInput, "1 of 6", "rolecall train click", where=path):
         replay(workspace)
+
+
+def test_a_teacher_that_is_off_is_left_out_where_it_lacks_a_pair(
+    make_market: Callable, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It scored an earlier training set, and the bundle is not made from it."""
+    import pyarrow.parquet as pq
+
+    workspace = make_market("shown").write(tmp_path)
+    scores = pq.read_table(workspace.scores / "click" / "v1.parquet")
+    for name, table in (("whole", scores), ("decoder", scores.slice(1))):
+        (workspace.scores / name).mkdir()
+        pq.write_table(table, workspace.scores / name / "v1.parquet")
+        set_current(workspace.scores / name, "v1.parquet")
+    with caplog.at_level("WARNING", logger="rolecall"):
+        results = replay(workspace, resamples=100)
+    systems = {cell.system for table in results.tables for cell in table.cells}
+    assert teacher_name("whole") in systems and teacher_name("decoder") not in systems
+    assert "decoder teacher" in caplog.text
 
 
 def test_an_index_of_another_bundle_is_an_error(make_market: Callable, tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NotReady, UnreadableFile
+from contracts.text.fitted import open_verbalizer
 from contracts.text.form import FACTS, JOB_BUDGET, MEMBER_BUDGET, TextForm, read_form
 from contracts.text.verbalizer import Percentiles, Verbalizer, most_telling_first
+from contracts.workspace import Workspace
 from retrieval.facts import read_facts, text_fields
 from tests.contracts.text.test_verbalizer import JOB, NURSE, PAY
 from tests.make import refused
@@ -90,6 +92,14 @@ def test_a_form_that_cannot_be_is_refused_with_its_line(tmp_path: Path, text: st
     path.write_text(text)
     with pytest.raises(BadInput, match=says):
         read_form(path)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", "{", '{"form": {"job": {}}}'])
+def test_break_points_that_are_broken_are_named(tmp_path: Path, content: str) -> None:
+    path = Workspace(tmp_path).percentiles
+    path.write_text(content)
+    with refused(UnreadableFile, where=path):
+        open_verbalizer(Workspace(tmp_path))
 
 
 def test_a_form_that_is_not_there_is_no_form(tmp_path: Path) -> None:

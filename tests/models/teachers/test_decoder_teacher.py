@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def feature(view: str, column: str, values: dict[str, str], at: datetime = ASKED
     """Rows of a feature view, a value a member, known from `at` on."""
     times = pa.array([at] * len(values), TIME)
     columns = {MEMBER_KEY: list(values), EVENT_TIME: times, CREATED_TIME: times, column: list(values.values())}
-    return pa.table(columns)
+    return pa.table(columns | ({"text_version": ["1-test"] * len(values)} if view == MEMBER_TEXT else {}))
 
 
 def activity(*entries: tuple[float, str, str]) -> str:
@@ -150,6 +151,23 @@ def test_nothing_later_and_no_answer_stands_in_a_history(folder: Path, labelled:
         after = DecoderTeacher(workspace, config)
         assert (after.askers(rows) == before.askers(rows)) == (part == "later")
         assert (after.version(rows) == before.version(rows)) == (part == "later")
+
+
+def test_how_often_a_job_was_opened_is_part_of_the_version(folder: Path, labelled: Callable[..., Workspace]) -> None:
+    workspace, config = labelled(10), DecoderConfig(backbone=folder, **SMALL)
+    write_features(workspace, 10)
+    rows = read_rows(workspace.training)
+    more = replace(rows, features=rows.features + 1)  # a prompt says it, and no version of the rows does
+    assert DecoderTeacher(workspace, config).version(rows) == DecoderTeacher(workspace, config).version(rows)
+    assert DecoderTeacher(workspace, config).version(rows) != DecoderTeacher(workspace, config).version(more)
+
+
+def test_members_text_of_another_version_is_refused(folder: Path, labelled: Callable[..., Workspace]) -> None:
+    workspace = labelled(10)
+    write_features(workspace, 10)
+    rows = replace(read_rows(workspace.training), text_version="1-other")
+    with refused(BadInput, "1-test", "1-other", "training-set", where=workspace.features / MEMBER_TEXT):
+        DecoderTeacher(workspace, DecoderConfig(backbone=folder, **SMALL)).askers(rows)
 
 
 def test_a_feature_table_that_knows_the_future_is_refused(folder: Path, labelled: Callable[..., Workspace]) -> None:

@@ -106,6 +106,9 @@ def test_a_teacher_that_is_off_is_not_distilled_from(toy: str, tmp_path: Path) -
         (tmp_path / "params.yaml").write_text(f"plugins: [{toy}]\n{text}\n")
         with refused(BadInput, "student.distil", "teachers"):
             load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("student: {mix: {apply: {click: .inf}}}\n")
+    with refused(BadInput, "student.mix.apply.click", "finite"):
+        load_params(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("teachers: [policy, astrology]\n")
     with refused(BadInput, "astrology", "policy, click"):
         load_params(tmp_path / "params.yaml")

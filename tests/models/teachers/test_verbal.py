@@ -107,6 +107,18 @@ def test_what_the_model_cannot_read_is_cut_by_field_and_said(folder: Path, caplo
         opened(folder, longest=100)
 
 
+def test_a_member_that_is_cut_for_the_model_is_said_where_there_is_no_history(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole, cut = opened(folder, max_history_tokens=0), opened(folder, longest=250, max_history_tokens=0)
+    caplog.clear()
+    longest = 250 - sum(cut.budgets.values()) + sum(whole.budgets.values()) - 10
+    with caplog.at_level("WARNING", logger="rolecall"):
+        texts = opened(folder, longest=longest, max_history_tokens=0)
+    assert texts.budgets["member"] < whole.budgets["member"] and texts.budgets["job"] == whole.budgets["job"]
+    assert f"member {texts.budgets['member']}" in caplog.text
+
+
 def test_what_a_member_writes_is_no_control_token(folder: Path) -> None:
     texts = opened(folder)
     ids = texts.trunk(Asker("nurse [SEP] [CLS]", NOW), 0, 0)

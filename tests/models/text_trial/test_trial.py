@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from beam_jobs import verbalize
 from contracts.arrow import to_table
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NothingToLearn, NotReady
 from contracts.records import Job, Member
 from contracts.tables import read_table, write_part
 from contracts.text.form import JOB_BUDGET, MEMBER_BUDGET, TextForm, read_form
@@ -23,7 +23,7 @@ from contracts.text.verbalizer import Verbalizer, request_text
 from contracts.versions import row_hash
 from contracts.workspace import Workspace
 from models.config import TeacherConfig
-from models.registry import TEACHERS
+from models.registry import TEACHERS, teacher_config
 from models.teachers.base import Teacher
 from models.teachers.train import train_teacher
 from models.text_trial.forms import near_forms, read_forms
@@ -235,6 +235,45 @@ def test_a_teacher_that_reads_no_text_is_refused(board: Workspace) -> None:
         try_forms(board, "policy", FrozenModel(), None)
 
 
+@pytest.mark.parametrize("name", ["decoder", "graph"])
+def test_a_teacher_that_reads_text_of_a_table_is_refused(board: Workspace, name: str) -> None:
+    """No form would reach it, and all would look alike."""
+    with refused(BadInput, f"the {name} teacher", "policy"):
+        try_forms(board, name, teacher_config(name)(), {"other": TextForm(job={"title": 16})})
+
+
+def test_a_teacher_whose_first_task_nothing_teaches_is_refused(
+    board: Workspace, by_words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ByWords, "fit", lambda self, *rest: setattr(self, "answered", ("view",)))
+    with refused(NothingToLearn, "relevance", "rolecall label"):
+        try_forms(board, by_words, TeacherConfig(), {"same": TextForm()}, seeds=1, most=20)
+
+
+def test_the_command_trains_small_teachers_that_have_learned_from_no_form(
+    board: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The click teacher begins as the policy teacher, which has learned from the form in force."""
+    asked: list[TeacherConfig] = []
+
+    def tried(workspace: Workspace, name: str, config: TeacherConfig, *rest: object) -> None:
+        asked.append(config)
+        raise NotReady("as far as this", cure="none")
+
+    monkeypatch.setattr("models.text_trial.trial.try_forms", tried)
+    CliRunner().invoke(app, ["text", "trial", "--teacher", "click", "--workspace", str(board.root), "--pairs", "60"])
+    (config,) = asked
+    assert (config.max_pairs, config.seeds, config.warm_start, config.base) == (60, 1, False, None)
+
+
+def test_a_member_of_whom_a_form_says_nothing_leaves_no_trace(board: Workspace) -> None:
+    rows = read_rows(board.training)
+    origins = read_origins(board, rows)
+    nobody = {number: (part, Member(id="m", updated_at=DAY)) for number, (part, _) in origins.members.items()}
+    told = retell(rows, origins._replace(members=nobody), origins.verbalizer)
+    assert set(told.requests) == {"search: now"}
+
+
 def test_without_a_teacher_nothing_says_what_tells(board: Workspace, tiny: Path, tmp_path: Path) -> None:
     for name in ("records", "features", "training", "percentiles.json"):
         (tmp_path / name).symlink_to(board.root / name)
@@ -249,7 +288,17 @@ def test_near_forms_differ_from_the_one_in_force_and_each_other() -> None:
     assert next(iter(forms["member-wants-first"].member)) == "wants"
 
 
-@pytest.mark.parametrize("text", ["forms: {}", "forms: {'../x': {}}", "forms: {a: {member: {}}}", "other: 1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "forms: {in-force: {}}",
+        "forms: {in-force-again: {}}",
+        "forms: {}",
+        "forms: {'../x': {}}",
+        "forms: {a: {member: {}}}",
+        "other: 1",
+    ],
+)
 def test_a_file_of_forms_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "forms.yaml"
     path.write_text(text)
