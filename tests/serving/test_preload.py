@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
-import os
-import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -16,7 +16,6 @@ from retrieval.engines import side_by_side
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.preload import preload, survives_fork
-from serving.schemas import RecommendRequest
 from tests.serving.test_administration import another_pair
 
 CONFIG = ServeConfig(deadline=60, threads=1, poll=0)
@@ -55,32 +54,38 @@ def test_a_service_takes_what_was_loaded_until_another_index_is_current(
             engine.close()
 
 
-def test_a_forked_process_answers_as_the_one_that_loaded(
-    workspace: Workspace, member_ids: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(threading, "active_count", lambda: 1)
-    loaded = preload(workspace, CONFIG)
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        signal.alarm(60)  # a thread or a lock that did not come along would be waited for, for ever
-        try:
-            os.write(writing, ",".join(_jobs(workspace, loaded, member_ids[0])).encode())
-            os._exit(0)
-        finally:
-            os._exit(1)
+FORKED = """
+import os, signal, sys
+from pathlib import Path
+from contracts.workspace import Workspace
+from serving.config import ServeConfig
+from serving.engine import Engine
+from serving.preload import preload
+from serving.schemas import RecommendRequest
+
+workspace, config = Workspace(Path(sys.argv[1])), ServeConfig(deadline=60, threads=1, poll=0)
+loaded = preload(workspace, config)
+assert loaded is not None
+child = os.fork()
+signal.alarm(120)  # a thread or a lock that did not come along would be waited for, for ever
+if child:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert os.read(reading, 65_536).decode().split(",") == _jobs(workspace, None, member_ids[0])
+engine = Engine(workspace, config, None if child else loaded)
+answer = engine.recommend(RecommendRequest(member_id=sys.argv[2], k=10))
+assert not answer.degraded and (engine.servable.index is loaded.index) == (not child)
+print([job.job_id for job in answer.results], flush=True)
+engine.close()
+os._exit(0)  # as a process of multiprocessing ends: libraries would wait for threads that did not come along
+"""
+"""In an interpreter of its own: the threads of other tests would not come along."""
 
 
-def _jobs(workspace: Workspace, loaded: object, member_id: str) -> list[str]:
-    engine = Engine(workspace, CONFIG, loaded)  # type: ignore[arg-type]
-    try:
-        answer = engine.recommend(RecommendRequest(member_id=member_id, k=10))
-        assert not answer.degraded
-        return [job.job_id for job in answer.results]
-    finally:
-        engine.close()
+def test_a_forked_process_answers_as_one_that_loads_for_itself(workspace: Workspace, member_ids: list[str]) -> None:
+    command = [sys.executable, "-c", FORKED, str(workspace.root), member_ids[0]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    of_child, of_parent = done.stdout.splitlines()
+    assert of_child == of_parent
 
 
 def test_nothing_is_shared_where_a_thread_runs(workspace: Workspace, caplog: pytest.LogCaptureFixture) -> None:
