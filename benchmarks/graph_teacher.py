@@ -1,10 +1,10 @@
 """What the graph of the market tells beside the texts, on lists of held-out requests.
 
-`python -m benchmarks.graph_teacher [--jobviews FOLDER]` takes a simulated market in which what members like depends on
-companies and on what others open (`simulator.effects`), and the job-views data where it is named, up to the text
-teacher, and trains each rung of the graph teacher on it. Beside them stand item-kNN and, in the market, an oracle that
-reads what was planted off the log. Measured on the candidates of each held-out request that something was opened of,
-with 95% intervals over members, by how many jobs the member had opened before.
+`python -m benchmarks.graph_teacher` takes a simulated market in which what members like depends on companies and on
+what others open (`simulator.effects`), or with `--jobviews FOLDER` the job-views data, up to the text teacher, and
+trains each rung of the graph teacher on it. Beside them stand item-kNN and, in the market, an oracle that reads what
+was planted off the log. Measured on the candidates of each held-out request of which something was opened, with 95%
+intervals over members, by how many jobs the member had opened before.
 
 The text teacher's own time is that of its stage in the recipe. With `--student` two students are distilled, from the
 text teacher alone and with the graph's scores in place of its own.
@@ -24,7 +24,6 @@ from benchmarks import result_file
 from benchmarks.embeddings_data import recipe_workspace
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from models.registry import TEACHERS
 from models.student.distil import float_logits, train_student
 from models.teachers.graph.config import GraphConfig, Rung
 from models.teachers.graph.market import Market
@@ -41,6 +40,7 @@ from simulator.effects import Moments, planted
 from simulator.truth import Truth
 
 COMMAND = "python -m benchmarks.graph_teacher --student"
+ON_VIEWS = "python -m benchmarks.graph_teacher --jobviews FOLDER"
 MARKET, JOB_VIEWS = "simulated market with planted effects", "job views"
 RUNGS: tuple[Rung, ...] = ("G0", "G1", "G2")
 TEXT, ORACLE, KNN = "text teacher", "oracle", "item-kNN"
@@ -131,7 +131,9 @@ def oracle_features(workspace: Workspace, rows: Rows, market: Market) -> np.ndar
     return found
 
 
-def measure(case: str, workspace: Workspace, knobs: Params, simulated: bool, student: bool) -> list[dict[str, Any]]:
+def measure(
+    case: str, workspace: Workspace, knobs: Params, simulated: bool, student: bool, rungs: Sequence[Rung] = RUNGS
+) -> list[dict[str, Any]]:
     """The rows of one workspace."""
     rows = read_rows(workspace.training)
     scored = scored_rows(rows)
@@ -145,7 +147,7 @@ def measure(case: str, workspace: Workspace, knobs: Params, simulated: bool, stu
     degrees = _opened_before(market, heads)
     logits = {TEXT: text, KNN: _item_knn(market, rows, scored)}
     seconds = {}
-    for rung in RUNGS:
+    for rung in rungs:
         config = knobs.teacher("graph").model_copy(update={"rung": rung})
         started = time.perf_counter()
         train_teacher(workspace, "graph", config)
@@ -227,19 +229,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = result_file.parser(__doc__)
     parser.add_argument("--params", type=Path, default=Path(__file__).with_suffix(".yaml"))
     parser.add_argument("--out", type=Path, default=Path("artifacts/graph_teacher"), help="where workspaces are kept")
-    parser.add_argument("--jobviews", type=Path, help="the folder that holds Job_Views.csv")
-    parser.add_argument("--workspace", type=Path, help="a simulated market that has been through the recipe")
+    parser.add_argument("--jobviews", type=Path, help="the folder that holds Job_Views.csv, in place of the market")
+    parser.add_argument("--workspace", type=Path, help="one that has been through the recipe with these knobs")
     parser.add_argument("--student", action="store_true", help="distil the students too")
+    parser.add_argument("--rungs", nargs="+", choices=RUNGS, default=list(RUNGS))
     options = parser.parse_args(argv)
-    assert "graph" in TEACHERS.names()
-    knobs = load_params(options.params)
-    market = Workspace(options.workspace) if options.workspace else None
-    market = market or recipe_workspace(options.out, "simulated", options.params, None)
-    made = measure(MARKET, market, knobs, True, options.student)
-    if options.jobviews is not None:
-        real = recipe_workspace(options.out, "jobviews", options.params, options.jobviews)
-        made += measure(JOB_VIEWS, real, knobs, False, False)
-    result_file.write("graph_teacher", COMMAND, made, simulated=True, publish=options.publish)
+    knobs, real = load_params(options.params), options.jobviews is not None
+    name, command = ("jobviews", ON_VIEWS) if real else ("simulated", COMMAND)
+    if options.rungs != list(RUNGS):
+        command += f" --rungs {' '.join(options.rungs)}"
+    workspace = Workspace(options.workspace) if options.workspace else None
+    workspace = workspace or recipe_workspace(options.out, name, options.params, options.jobviews)
+    made = measure(JOB_VIEWS if real else MARKET, workspace, knobs, not real, options.student, options.rungs)
+    result_file.write("graph_teacher", command, made, simulated=not real, publish=options.publish)
 
 
 if __name__ == "__main__":

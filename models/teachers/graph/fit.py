@@ -23,6 +23,7 @@ from models.teachers.graph.sage import Sage, SagePairs
 from models.teachers.graph.sign import Sign, SignPairs
 from models.teachers.scores import current_scores, read_scores
 from models.training.device import choose_device
+from models.training.distributed import world_size
 from models.training.lists import scored_rows, told_apart, training_lists
 from models.training.loop import Hyper, ListBatch, fit
 from models.training.rows import Rows
@@ -46,9 +47,11 @@ def fit_graph(
 
     Raises:
         NothingToLearn: No task can be learned from the training lists.
-        BadInput: G2 is to read a text teacher of another architecture.
+        BadInput: G2 is to read a text teacher of another architecture, or several processes train.
         TrainingFailed: A loss or gradient was not finite.
     """
+    if world_size() > 1:
+        raise BadInput(f"{world_size()} processes train it", where="graph_teacher", cure="train it without torchrun")
     config, folder = teacher.config, text_teacher
     torch.manual_seed(config.seed)
     needed = scored_rows(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +12,7 @@ import polars as pl
 import pyarrow.compute as pc
 from scipy.sparse import csr_matrix
 
-from contracts.encoder import read_encoder
-from contracts.errors import BadInput
+from contracts.errors import BadInput, NotReady
 from contracts.features import JOB_KEY, JOB_VECTOR, MEMBER_KEY, MEMBER_VECTOR
 from contracts.tables import parts, read_table
 from contracts.workspace import Workspace
@@ -23,6 +23,8 @@ from history.graph.graph import KINDS, Graph, build_graph, micros
 from history.graph.walks import Queries, walk
 from models.teachers.graph.config import GraphConfig
 from models.training.rows import Rows
+
+log = logging.getLogger("rolecall")
 
 NAMED = ("company", "title", "skill", "way")
 """Kinds whose nodes are names, which are read as titles are."""
@@ -132,17 +134,22 @@ def node_vectors(workspace: Workspace, graph: Graph) -> np.ndarray:
     companies, titles and skills that of the name. A member or job without a text has zeros.
 
     Raises:
-        NotReady: There is no encoder.
+        NotReady: There is no encoder, or none of the vectors is its own.
     """
     from retrieval.encoder import TextEncoder
 
     encoder = TextEncoder(workspace.encoder)
+    made_by = pc.field("encoder_version") == encoder.version
     vectors = np.zeros((len(graph), encoder.dim), np.float32)
     for kind, view, key in (("member", MEMBER_VECTOR, MEMBER_KEY), ("job", JOB_VECTOR, JOB_KEY)):
         if not parts(workspace.features / view):
+            log.warning("graph: no vectors of %ss, their texts are not read: run `rolecall embed`", kind)
             continue
-        made_by = pc.field("encoder_version") == read_encoder(workspace.encoder).version
-        table = first_known(read_table(workspace.features / view, [key, "vector", *KNOWN], filter=made_by), key, *KNOWN)
+        table = read_table(workspace.features / view, [key, "vector", *KNOWN], filter=made_by)
+        if not table.num_rows:
+            what = f"no vector of a {kind} is by the encoder {encoder.version}"
+            raise NotReady(what, where=str(workspace.features / view), cure="run `rolecall embed` first")
+        table = first_known(table, key, *KNOWN)
         nodes = graph.nodes(kind, table[key].to_numpy().astype(str))
         values = np.asarray(table["vector"].combine_chunks().flatten().to_numpy(), np.float32)
         vectors[nodes[nodes >= 0]] = values.reshape(len(nodes), -1)[nodes >= 0]

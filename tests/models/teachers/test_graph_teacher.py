@@ -19,6 +19,7 @@ from contracts.match import COMPARISONS
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
 from contracts.workspace import Workspace
+from history.as_of import KNOWN
 from history.graph.graph import RELATIONS, build_graph, without
 from models.config import StudentConfig, TeacherConfig
 from models.student.distil import load_student, train_student
@@ -259,6 +260,14 @@ def test_a_vector_that_is_not_a_number_is_named(learned) -> None:
     vectors[market.graph.nodes("company", np.array(["c3"]))[0], 2] = np.nan
     with refused(BadInput, "company", "c3", "embed"):
         checked(market.graph, vectors)
+
+
+def test_vectors_of_another_encoder_are_not_read(tmp_path: Path) -> None:
+    workspace = write_market(tmp_path / "w")
+    row = {"job_id": "j1", "vector": [0.0] * 8, "encoder_version": "other", **dict.fromkeys(KNOWN, START)}
+    write_part(workspace.features / "job_vector", pa.Table.from_pylist([row]), "0")
+    with refused(NotReady, "job", "0123456789ab", "rolecall embed"):
+        node_vectors(workspace, build_graph(workspace))
 
 
 def test_the_store_is_written_and_the_student_learns_from_three(told: Workspace, tiny: Path) -> None:

@@ -1,0 +1,58 @@
+"""Figures of the graph teacher's benchmark: ties, members, shares of a gain, and the page that shows them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks import graph_teacher as benchmark
+from benchmarks.graph_tables import graph_tables
+from benchmarks.graph_teacher import KNN, ORACLE, TEXT, figure_rows, list_figures, resampled
+from contracts.workspace import Workspace
+from models.training.rows import Rows, read_rows
+
+
+@pytest.fixture
+def rows(labelled: Any) -> Rows:
+    workspace: Workspace = labelled(8)
+    return read_rows(workspace.training)
+
+
+def test_the_best_order_has_all_and_equal_scores_share_their_places(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmark, "K", 2)
+    views = np.zeros((len(rows), len(rows.tasks)), np.float32)
+    lists = rows.lists(np.arange(len(rows)))
+    for of_list in lists:
+        views[of_list[1], rows.tasks.index("view")] = 1
+    told = replace(rows, targets=views)
+    best = list_figures(told, views[:, rows.tasks.index("view")], lists)
+    worst = list_figures(told, -views[:, rows.tasks.index("view")], lists)
+    same = list_figures(told, np.zeros(len(rows)), lists)
+    assert (best == 1).all() and (worst == 0).all()
+    np.testing.assert_allclose(same, [[2 / 6, (1 + 1 / np.log2(3)) / 6]] * len(lists))
+
+
+def test_all_requests_of_a_member_are_drawn_together() -> None:
+    weights = resampled(np.array([4, 4, 9, 7]))
+    assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 0] != weights[:, 2]).any()
+    assert np.isclose(weights[:, [0, 2, 3]].sum(axis=1), 3).all()
+
+
+def test_rows_say_what_is_above_the_text_teacher_and_the_share_of_what_is_possible() -> None:
+    rng = np.random.default_rng(0)
+    text = np.tile(rng.random(60)[:, None] / 4, 2)
+    figures = {TEXT: text, KNN: text, "G0": text + 0.3, ORACLE: text + 0.4}
+    made = figure_rows("market", figures, np.arange(60) // 3, np.repeat([0, 3, 50], 20))
+    of = {(row["case"], row["system"], row["metric"]): row for row in made}
+    share = of["market", "G0", "ndcg@10, share of the oracle's gain"]
+    assert share["value"] == pytest.approx(0.75) and share["low"] == pytest.approx(share["high"])
+    assert of["market", KNN, "recall@10, above the text teacher's"]["value"] == 0
+    assert of["market, no opened job", "requests", "number"]["value"] == 20
+    tables = graph_tables([{**row, "command": "c", "date": "2026-01-01T00:00:00", "machine": "m"} for row in made])
+    assert tables["figures"].count("| market |") == 4 and "0.75" in tables["shares"]
+    assert "no opened job" in tables["degrees"]
