@@ -66,7 +66,7 @@ def answering_relevance(workspace: Workspace) -> tuple[str, ...]:
 def _of_both_texts() -> list[str]:
     """The teachers that read nothing of a pair but both texts and their match."""
     kinds = {name: TEACHERS.get(name) for name in TEACHERS.names()}
-    return [name for name, kind in kinds.items() if issubclass(kind, TextTeacher) and not kind.reads_more]
+    return [name for name, kind in kinds.items() if issubclass(kind, TextTeacher) and not kind.reads]
 
 
 def _scores(folder: Path, rows: Rows) -> np.ndarray:

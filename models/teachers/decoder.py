@@ -41,7 +41,6 @@ class DecoderTeacher(TextTeacher):
     tasks = ("relevance", *ENGAGEMENT_TASKS)
     Config = DecoderConfig
     starts_student = False
-    reads_more = True
     reads = (f"features/{MEMBER_TEXT}", f"features/{MEMBER_ACTIVITY}")
     sentences: ClassVar[Mapping[str, str]] = TASKS
     _asked: np.ndarray | None = None

@@ -24,7 +24,6 @@ class TextTeacher(Teacher):
 
     Attributes:
         starts_from: The teacher that it begins as where `warm_start` is set; None: as the backbone.
-        reads_more: Whether it reads more of a pair than both texts and their match, such as a history.
     """
 
     unversioned = frozenset(
@@ -32,7 +31,6 @@ class TextTeacher(Teacher):
     )
     starts_student = True
     starts_from: ClassVar[str | None] = None
-    reads_more: ClassVar[bool] = False
     _pairs: TeacherPairs
 
     def depends_on(self) -> list[Any]:

@@ -31,8 +31,10 @@ from models.teachers.scores import current_scores, read_scores
 from models.teachers.train import train_teacher
 from models.teachers.verbal import verbal_frame
 from models.training.rows import Rows, read_rows
+from replay.taught import _of_both_texts
 from rolecall.backbones import check_backbones
 from rolecall.params import load_params
+from rolecall.recipe import stages
 from tests.make import refused, tiny_decoder, write_tokenizer
 
 ASKED_AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -101,6 +103,9 @@ def test_it_is_registered_and_waits_to_be_named(folder: Path, tiny: Path, tmp_pa
             check_backbones(load_params(path))
     path.write_text(f"teachers: [policy, click, decoder]\ndecoder_teacher: {{backbone: {folder}}}\n")
     check_backbones(load_params(path))
+    stage = next(stage for stage in stages(("policy", "click", "decoder")) if stage.name == "decoder_teacher")
+    assert {"features/member_text", "features/member_activity", "training"} <= set(stage.reads)
+    assert "decoder" not in _of_both_texts()  # a replay has no history of the pairs that it scores
 
 
 def test_it_trains_many_tasks_scores_and_is_opened_again(folder: Path, labelled: Callable[..., Workspace]) -> None:
