@@ -86,6 +86,10 @@ def run_pipeline(
             if typed is None:
                 raise
             raise typed from None
+    if not is_in_process(options):
+        log.info(
+            "counts are the runner's: rows of a bundle that it did again may count twice; the tables hold them once"
+        )
     counters: Counter[str] = Counter()
     for metric in result.metrics().query()["counters"]:
         if metric.key.metric.namespace == _NAMESPACE:
