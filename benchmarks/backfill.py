@@ -70,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if options.jobs:
             board = Path(folder) / "board"
             make_board(Workspace(board), options.jobs)
-            rows += measure_kills("text", board, Path(folder) / "text", Text.part_rows)
+            case = f"{options.jobs:,} jobs, killed ten times"
+            rows += measure_kills("text", board, Path(folder) / "text", Text.part_rows, case)
     command = result_file.command_line("benchmarks.backfill")
     result_file.write("backfill", command, rows, simulated=True, publish=options.publish)
 
@@ -127,8 +128,8 @@ def measure_lists(workspace: Workspace, members: int) -> list[dict[str, Any]]:
     return [*rows, {"case": case, "system": "rolecall lists", "metric": "share_of_student", **share}]
 
 
-def measure_kills(what: str, source: Path, scratch: Path, part: int) -> list[dict[str, Any]]:
-    """Whether a run that is killed ends in the same bytes, and what it did twice."""
+def measure_kills(what: str, source: Path, scratch: Path, part: int, case: str = "") -> list[dict[str, Any]]:
+    """Whether a run that is killed ends in the same bytes, and what it did twice. case: its name; empty: its parts."""
     whole, killed = (Workspace(scratch / name) for name in ("whole", "killed"))
     left_out = shutil.ignore_patterns("teachers", "student", "training", "lists", "raw")
     for copy in (whole, killed):
@@ -153,10 +154,7 @@ def measure_kills(what: str, source: Path, scratch: Path, part: int) -> list[dic
     same = list(made) == list(wanted) and all(made[name].read_bytes() == wanted[name].read_bytes() for name in made)
     begun = sum(int(line) for line in (killed.root / "begun").read_text().splitlines())
     rows = sum(int(line) for line in (whole.root / "begun").read_text().splitlines())
-    jobs = sum(group.rows for group in plan.groups if group.table == "job_text")
-    case = f"lists of {plan.keys} members in {plan.buckets} parts, killed ten times"
-    if what == "text":
-        case = f"{jobs:,} jobs, killed ten times"
+    case = case or f"{what} of {plan.keys} members in {plan.buckets} parts, killed ten times"
     values = {
         "identical": (float(same), ""),
         "extra_work": (begun / rows - 1, ""),
