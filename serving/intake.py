@@ -29,7 +29,7 @@ from serving.near_line import NearLine
 from serving.recovery import MAX_EVENT_DAYS
 from serving.schemas import MAX_EVENTS, EventsReply, Rejected
 from serving.servable import Servable
-from serving.slates import RecentSlates, ShownAnswer, Slate
+from serving.slates import MADE_ID, RecentSlates, ShownAnswer, Slate
 
 AnswersElsewhere = Callable[[Sequence[str]], Mapping[str, ShownAnswer]]
 """Ids of answers to those that another process of the service remembers."""
@@ -159,7 +159,7 @@ class Intake:
         """The answers that events name, where they are remembered, here or by another process of the service."""
         named = {request_id for raw in posted if isinstance(raw, Mapping) and (request_id := _named(raw))}
         own = {request_id: slate for request_id in named if (slate := self._slates.get(request_id))}
-        others = sorted(named - own.keys())
+        others = sorted(filter(MADE_ID.fullmatch, named - own.keys()))  # a client may name anything
         return {**(self.answers_elsewhere(others) if others else {}), **own}
 
     def _unseen(self, events: Iterable[Event]) -> list[Event]:

@@ -53,8 +53,11 @@ class Loaded:
 
     def is_current(self, workspace: Workspace, config: ServeConfig) -> bool:
         """Whether `load` would load the same. Raises what finding that out raises."""
-        of_now = open_verbalizer(workspace).version, read_encoder(workspace.encoder).version
-        return (self.folders, *of_now) == (config.folders(workspace), self.verbalizer.version, self.encoder.version)
+        if self.folders != config.folders(workspace):
+            return False
+        encoder = encoder_of(workspace, self.index.manifest.encoder_version)
+        of_now = open_verbalizer(workspace, self.manifest.text_version).version, read_encoder(encoder).version
+        return of_now == (self.verbalizer.version, self.encoder.version)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -21,6 +22,8 @@ from serving.schemas import ObjectiveUsed
 from serving.surfaces.shape import ALL_FIELDS, Shape
 from serving.surfaces.surface import Surface
 
+MADE_ID = re.compile(r"[0-9a-f]{32}")
+"""An id of an answer, as the service makes them."""
 MAX_SLATES = 2_000
 """At twenty jobs each about 10 MB."""
 MAX_RANKINGS = 500

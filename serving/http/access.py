@@ -132,7 +132,7 @@ class Access:
             scope.setdefault("state", {})[KEY_ID] = key.id
             if not set(key.scopes) & set(scopes):
                 return await self._refuse("scope", scope, receive, send, scopes)
-            if wait := self._buckets.wait(key):
+            if not is_of_sibling(scope) and (wait := self._buckets.wait(key)):
                 return await self._refuse("rate", scope, receive, send, wait=wait)
         try:
             member = self._member(headers.get(MEMBER_TOKEN.lower()))

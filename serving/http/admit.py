@@ -15,7 +15,7 @@ from serving.admission import Granted, Line, Refused, Waiter
 from serving.concurrency import ConcurrencyLimit
 from serving.config import ServeConfig
 from serving.http.body import MAX_BODY_BYTES, Body, BodyTooLarge
-from serving.http.call import SCOPE_KEY, Call, is_hung_up
+from serving.http.call import SCOPE_KEY, Call, is_hung_up, is_of_sibling
 from serving.http.problems import problem_answer
 from serving.logger import log
 from serving.metrics import Metrics
@@ -53,7 +53,8 @@ class Lane:
 class Lanes:
     """The lines of a service: of jobs, of posted events, of pages and swaps, so that none holds up another.
 
-    The API's health, readiness and metrics pass by all of them.
+    The API's health, readiness and metrics pass by all of them. Other processes of the service have a line of their
+    own: who asks them holds a place in that of jobs meanwhile, and two that ask each other must not wait for those.
     """
 
     def __init__(self, config: ServeConfig, workers: int | None = None) -> None:
@@ -66,7 +67,7 @@ class Lanes:
         limits = config.limits
         workers = workers or cores()
         most = limits.running or max(workers, CORE_THREADS * cores())
-        self.threads = most + limits.others_running
+        self.threads = most + 2 * limits.others_running
         self.event_threads = limits.events_running
         self.body_bytes = limits.bodies
         self._unready_share = limits.unready_share
@@ -82,9 +83,13 @@ class Lanes:
         self.jobs = Lane("jobs", ranking, config.deadline, bound=True)
         self.events = Lane("events", events, limits.events_wait)
         self.others = Lane("others", others, limits.others_wait)
+        siblings = Line(_fixed(limits.others_running), limits.waiting)
+        self.siblings = Lane("siblings", siblings, config.deadline)
 
-    def of(self, method: str, path: str) -> Lane | None:
+    def of(self, method: str, path: str, is_of_sibling: bool = False) -> Lane | None:
         """The lane of a request; None where it passes by."""
+        if is_of_sibling:
+            return self.siblings if _is_under("/v1", path) else None
         if _is_under("/v1/events", path):
             return self.events
         if (
@@ -126,7 +131,7 @@ class Admit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        lane, metrics = self._lanes.of(scope["method"], scope["path"]), self._metrics()
+        lane, metrics = self._lanes.of(scope["method"], scope["path"], is_of_sibling(scope)), self._metrics()
         if lane is None:
             return await self._app(scope, receive, send)
         if metrics is not None and lane.line.closed:

@@ -214,7 +214,7 @@ async def next_jobs(
         call.caller.require_own(message.request_id)
         return engine.next(message)
 
-    return await service.or_elsewhere(request, posted, service.show(call, page))
+    return await service.or_elsewhere(request, call, posted, service.show(call, page))
 
 
 @jobs_router.post(
@@ -252,7 +252,7 @@ async def explain(service: Service, call: Called, request: Request, request_id: 
         call.caller.require_own(request_id)
         return engine.explain(request_id, job_id)
 
-    return await service.or_elsewhere(request, None, service.run(explained))
+    return await service.or_elsewhere(request, call, None, service.run(explained))
 
 
 @events_router.post(

@@ -8,7 +8,9 @@ counts anew, which a sum of counters would not be.
 
 from __future__ import annotations
 
+import math
 import socket
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from http.client import HTTPConnection, HTTPException
@@ -23,11 +25,17 @@ from pydantic import TypeAdapter
 
 from contracts.errors import BadInput
 from contracts.validation import first_line
+from feature_repo.guard import Breaker, BreakerOpen
 from serving.logger import log
 from serving.slates import ShownAnswer
 
 SECONDS = 1.0
 """Longest wait for one process; who does not answer is left out, and `rolecall_processes` lacks it."""
+HANGS, LEFT_ALONE_SECONDS = 3, 5.0
+"""Waits in a row that one process let pass, after which it is left alone for a while: requests would wait in vain."""
+AGAIN = "Retry-After"
+BUSY = (429, 503)
+"""It refused without looking."""
 PROCESS = "process"
 ANSWERS = "/siblings/answers"
 """Told to other processes of the service alone."""
@@ -35,10 +43,11 @@ _IDS, _ANSWERS = TypeAdapter(list[str]), TypeAdapter(dict[str, ShownAnswer])
 
 
 class Reply(NamedTuple):
-    """What a process answered."""
+    """What a process answered. headers: those that matter to whoever asked."""
 
     status: int
     body: bytes
+    headers: Mapping[str, str]
 
 
 class Siblings:
@@ -52,6 +61,7 @@ class Siblings:
             place: Of this process, from 0; one that replaces another takes its place.
         """
         self._folder, self._path = folder, folder / str(place)
+        self._breakers: defaultdict[Path, Breaker] = defaultdict(lambda: Breaker(HANGS, LEFT_ALONE_SECONDS))
 
     def listen(self) -> socket.socket:
         """The socket at which the others ask this process. Raises BadInput where there can be none."""
@@ -66,24 +76,34 @@ class Siblings:
             raise BadInput(f"no socket: {first_line(error)}", where=str(self._path), cure=cure) from error
         return listener
 
-    def first(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply | None:
-        """The answer of the first other process that knows what is asked for; None where none does (404).
+    def first(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, seconds: float
+    ) -> Reply | None:
+        """The answer of the first other process that knows what is asked for, else of one that is too busy to say; None
+        where none does (404).
 
         Args:
             method: Of the request.
-            target: Its path and query.
+            target: Its path.
             headers: Its headers.
             body: Its body; None: it has none.
+            seconds: Longest wait for all of them.
         """
-        replies = (self._asked(path, method, target, headers, body) for path in self._others())
-        return next((reply for reply in replies if reply is not None and reply.status != 404), None)
+        until, busy = time.monotonic() + seconds, None
+        for path in self._others():
+            reply = self._asked(path, method, target, headers, body, until)
+            if reply is not None and reply.status in BUSY:
+                busy = busy or reply
+            elif reply is not None and reply.status != 404:
+                return reply
+        return busy
 
     def answers(self, request_ids: Sequence[str]) -> dict[str, ShownAnswer]:
         """What events take of answers that the other processes have made: id to those that one remembers."""
         found: dict[str, ShownAnswer] = {}
+        body, until = _IDS.dump_json(list(request_ids)), time.monotonic() + SECONDS
         for path in self._others():
-            body = _IDS.dump_json(list(request_ids))
-            reply = self._asked(path, "POST", ANSWERS, {"Content-Type": "application/json"}, body)
+            reply = self._asked(path, "POST", ANSWERS, {"Content-Type": "application/json"}, body, until)
             if reply is not None and reply.status == 200:
                 found |= _ANSWERS.validate_json(reply.body)
         return found
@@ -98,29 +118,54 @@ class Siblings:
         return labelled(texts)
 
     def _others(self) -> list[Path]:
-        return [path for path in sorted(self._folder.iterdir()) if path != self._path]
+        """Where the other processes listen; none where the folder is gone, as after a clean-up of old files."""
+        try:
+            return [path for path in sorted(self._folder.iterdir()) if path != self._path]
+        except OSError as error:
+            log.warning("siblings_not_found", error=type(error).__name__)
+            return []
 
     def _asked(
-        self, path: Path, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        path: Path,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        until: float = math.inf,
     ) -> Reply | None:
-        """What a process answers; None where it ended, hangs, or does not say all."""
-        connection = _Connection(path)
+        """What a process answers; None where it ended, hangs, hung of late, or does not say all.
+
+        until: by `time.monotonic`, after which nobody waits for it.
+        """
+        seconds = min(SECONDS, until - time.monotonic())
+        if seconds <= 0:
+            return None
+        breaker, hangs = self._breakers[path], False
+        try:
+            breaker.admit()
+        except BreakerOpen:
+            return None
+        connection = _Connection(path, seconds)
         try:
             connection.request(method, target, body, {**headers, "Connection": "close"})
             reply = connection.getresponse()
-            return Reply(reply.status, reply.read())
+            again = reply.getheader(AGAIN)
+            return Reply(reply.status, reply.read(), {AGAIN: again} if again else {})
         except (OSError, HTTPException) as error:
+            hangs = isinstance(error, TimeoutError) and seconds > SECONDS / 2  # one that ended says so at once
             log.warning("sibling_not_asked", process=path.name, error=type(error).__name__)
             return None
         finally:
+            breaker.note(not hangs)
             connection.close()
 
 
 class _Connection(HTTPConnection):
     """HTTP over the socket of a path."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=SECONDS)
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
         self._path = path
 
     def connect(self) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -23,14 +24,15 @@ from serving.config import ServeConfig
 from serving.engine import Engine, UnknownAnswer
 from serving.http.admit import Lanes
 from serving.http.call import Call, ShownResponse, is_of_sibling
+from serving.http.request_context import named
 from serving.http.siblings import Siblings
 from serving.logger import log
 from serving.metrics import Metrics
 from serving.slates import Slate
 from serving.tracing import Tracing
 
-PASSED_ON = ("authorization", "x-member-token", "x-request-id", "host", "content-type")
-"""Headers with which another process is asked in turn."""
+PASSED_ON = ("authorization", "x-member-token", "content-type")
+"""Headers with which another process is asked in turn, beside the name of the request."""
 GIVE_WAY = 5
 """Steps of niceness."""
 P = ParamSpec("P")
@@ -97,11 +99,12 @@ class ServiceState:
         own = self.engine().metrics.text()
         return own if alone or self._siblings is None else self._siblings.metrics(own)
 
-    async def or_elsewhere(self, request: Request, body: Any, answer: Awaitable[Response]) -> Response:
+    async def or_elsewhere(self, request: Request, call: Call, body: Any, answer: Awaitable[Response]) -> Response:
         """An answer of this process or, where it has not made what is asked for, that of the process that has.
 
         Args:
             request: What is asked.
+            call: Its deadline holds for the other process too, and one that is late is hung up on: it shows nobody.
             body: As it was posted; None: there is none.
             answer: Raises UnknownAnswer or NotTheirAnswer where it was made elsewhere, or by nobody.
         """
@@ -109,15 +112,17 @@ class ServiceState:
             return await answer
         except (UnknownAnswer, NotTheirAnswer):
             siblings = self._siblings
-            if siblings is None or is_of_sibling(request.scope):
+            if siblings is None or is_of_sibling(request.scope) or call.gone:
                 raise
-            headers = {name: value for name, value in request.headers.items() if name in PASSED_ON}
-            target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+            headers |= named(request.scope)
             content = None if body is None else json.dumps(body).encode()
-            reply = await asyncio.to_thread(siblings.first, request.method, quote(target, "/?&=%"), headers, content)
+            left = call.arrived + self.config.deadline - time.monotonic()
+            target = quote(request.scope["path"])
+            reply = await asyncio.to_thread(siblings.first, request.method, target, headers, content, left)
             if reply is None:
                 raise
-        return Response(reply.body, reply.status, media_type="application/json")
+        return Response(reply.body, reply.status, reply.headers, media_type="application/json")
 
     def tracing(self) -> Tracing | None:
         """The engine's tracing; None without an engine."""

@@ -204,6 +204,7 @@ def test_a_new_text_is_switched_with_its_break_points_at_once_while_the_service_
     serves = load_servable(workspace, ServeConfig())
     serves.members.close()
     assert serves.verbalizer.version == made_before, "what a bundle reads is found by its version"
+    assert serves.is_current(workspace, ServeConfig()), "so processes go on to share it"
 
 
 def test_another_encoder_is_switched_with_its_vectors_and_an_index_keeps_its_own(
@@ -225,6 +226,7 @@ def test_another_encoder_is_switched_with_its_vectors_and_an_index_keeps_its_own
     serves = load_servable(workspace, ServeConfig())
     serves.members.close()
     assert serves.encoder.version == old, "the index in use keeps the encoder that it was made by"
+    assert serves.is_current(workspace, ServeConfig()), "so processes go on to share it"
     counts = embed.run(["--workspace", str(workspace.root)])
     assert counts.written == 0
     build_index(workspace, workspace.bundle)

@@ -27,19 +27,24 @@ from serving.metrics import Metrics
 from tests.make import refused
 from tests.serving.test_metrics import samples
 
-Tell = Callable[[int, Callable[[], bytes]], None]
+Tell = Callable[..., list[tuple[str, str | None]]]
 
 
 @pytest.fixture
 def tell(tmp_path: Path) -> Iterator[Tell]:
-    """Starts a process of a place, as far as the others see it: every request is answered with one text."""
+    """Starts a process of a place, as far as the others see it: every request is answered with one text. Gives the
+    paths and the names of the requests that it gets."""
     with ExitStack() as stack:
 
-        def started(place: int, text: Callable[[], bytes]) -> None:
+        def started(place: int, text: Callable[[], bytes], status: int = 200) -> list[tuple[str, str | None]]:
+            asked: list[tuple[str, str | None]] = []
+
             class Answer(BaseHTTPRequestHandler):
                 def do_GET(self) -> None:
+                    asked.append((self.path, self.headers["x-request-id"]))
                     content = text()
-                    self.send_response(200)
+                    self.send_response(status)
+                    self.send_header("retry-after", "7")
                     self.send_header("content-length", str(len(content) + (b"cut" in content)))
                     self.end_headers()
                     self.wfile.write(content)
@@ -55,6 +60,7 @@ def tell(tmp_path: Path) -> Iterator[Tell]:
             stack.callback(server.server_close)
             stack.callback(thread.join)
             stack.callback(server.shutdown)
+            return asked
 
         yield started
 
@@ -104,9 +110,71 @@ def test_one_that_is_gone_or_hangs_is_left_out_and_said(
         hangs.bind(str(tmp_path / "2"))
         hangs.listen()
         found = samples(Siblings(tmp_path, 0).metrics(Metrics().text()))
-        assert Siblings(tmp_path, 0).first("GET", "/v1/explain/a/b", {}) is None
+        assert Siblings(tmp_path, 0).first("GET", "/v1/explain/a/b", {}, None, 60) is None
+        assert caplog.text.count("sibling_not_asked") == 4
+        one = Siblings(tmp_path, 0)
+        assert [one.answers(["0" * 32]) for _ in range(siblings.HANGS + 2)] == [{}] * (siblings.HANGS + 2)
     assert [labels for name, labels in found if name == "rolecall_processes"] == [frozenset({("process", "0")})]
-    assert caplog.text.count("sibling_not_asked") == 4
+    assert caplog.text.count('"process": "2"') == 2 + siblings.HANGS, "then it is left alone"
+
+
+def test_a_folder_that_was_cleaned_away_leaves_a_process_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    alone = Siblings(tmp_path / "gone", 0)
+    assert alone.first("GET", "/v1/explain/a/b", {}, None, 60) is None
+    assert alone.answers(["0" * 32]) == {}
+    assert b'rolecall_unshown_total{process="0"}' in alone.metrics(Metrics().text())
+    assert caplog.text.count("siblings_not_found") == 3
+
+
+def test_of_one_that_is_busy_and_one_that_knows_the_latter_is_heard(tell: Tell, tmp_path: Path) -> None:
+    tell(1, lambda: b"busy", 429)
+    tell(2, lambda: b"nothing", 404)
+    one = Siblings(tmp_path, 0)
+    busy = one.first("GET", "/v1/explain/a/b", {}, None, 60)
+    assert busy == (429, b"busy", {"Retry-After": "7"})
+    tell(3, lambda: b"known")
+    known = one.first("GET", "/v1/explain/a/b", {}, None, 60)
+    assert known is not None and (known.status, known.body) == (200, b"known")
+
+
+def test_whoever_asks_another_process_is_itself_answered_by_the_others(
+    workspace: Workspace, member_ids: list[str], tell: Tell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(siblings, "SECONDS", 20.0)
+    config = ServeConfig(deadline=60, poll=0, limits={"running": 1})
+    asked, may_tell = threading.Event(), threading.Event()
+
+    def told() -> bytes:
+        asked.set()
+        may_tell.wait(60)
+        return b"{}"
+
+    posted = list[str]()
+    engine = Engine(workspace, config)
+    with running(engine, workers=1, siblings=Siblings(tmp_path, 0)) as url, ExitStack() as stack:
+        answer = httpx.post(f"{url}/v1/recommend", json={"member_id": member_ids[0], "k": 3}, timeout=60).json()
+        got = tell(1, told)
+        replies = list[httpx.Response]()
+        job = f"{url}/v1/explain/elsewhere/100%2541%3F"
+        asks = threading.Thread(target=lambda: replies.append(httpx.get(job, timeout=60)))
+        asks.start()
+        stack.callback(asks.join)
+        stack.callback(may_tell.set)
+        assert asked.wait(60)
+        path = f"/v1/explain/{answer['request_id']}/{answer['results'][0]['job_id']}"
+        reply = Siblings(tmp_path, 2).first("GET", path, {}, None, 60)
+        assert reply is not None and reply.status == 200, (
+            "its only place is taken by one that waits for another process"
+        )
+        engine.ask_elsewhere(lambda ids: posted.extend(ids) or {})  # type: ignore[func-returns-value]
+        events = b'[{"request_id": "\\ud800", "job_id": "j", "action": "view"}, '
+        events += json.dumps({"request_id": "0" * 32, "job_id": "j", "action": "view"}).encode() + b"]"
+        taken = httpx.post(f"{url}/v1/events", content=events, headers={"content-type": "application/json"}, timeout=60)
+        assert [one["reason"] for one in taken.json()["reasons"]] == ["bad_event", "unknown_job"]
+    assert posted == ["0" * 32], "others are asked for what one of them may have made"
+    assert got == [("/v1/explain/elsewhere/100%2541%3F", replies[0].headers["x-request-id"])]
 
 
 def test_one_that_replaces_another_takes_its_place(tell: Tell, tmp_path: Path) -> None:
@@ -141,6 +209,7 @@ def test_an_answer_is_explained_and_continued_by_whichever_process_is_asked(
     keys = folder.parent / f"{folder.name}.json"
     one, other = (new_key(keys, name, ["serve"])[1] for name in ("one", "other"))
     operator = new_key(keys, "operator", ["admin", "console"])[1]
+    seldom = {"Authorization": f"Bearer {new_key(keys, 'seldom', ['serve'], per_second=0.01)[1]}"}
     config = ServeConfig(deadline=60, poll=0, security={"keys": keys})
     mine, theirs = ({"Authorization": f"Bearer {key}"} for key in (one, other))
     with ExitStack() as stack:
@@ -154,6 +223,10 @@ def test_an_answer_is_explained_and_continued_by_whichever_process_is_asked(
         told = [httpx.get(f"{url}{path}/{answer['results'][0]['job_id']}", headers=mine, timeout=60) for url in urls]
         assert [reply.status_code for reply in told] == [200, 200]
         assert told[0].json() == told[1].json()
+        once = httpx.post(f"{urls[0]}/v1/recommend", json=body, headers=seldom, timeout=60).json()
+        of_it = f"/v1/explain/{once['request_id']}/{once['results'][0]['job_id']}"
+        kept = [httpx.get(f"{url}{of_it}", headers=seldom, timeout=60).status_code for url in reversed(urls)]
+        assert kept == [200, 429], "a request counts against its key at the process that got it alone"
         asked = {"request_id": answer["request_id"], "member_id": member_ids[0], "k": 2}
         page = httpx.post(f"{urls[1]}/v1/next", json=asked, headers=mine, timeout=60)
         assert page.status_code == 200, page.text
