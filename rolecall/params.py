@@ -20,6 +20,7 @@ from beam_jobs.config import IngestConfig, LabelConfig, VerbalizeConfig
 from contracts.documents import read_text, read_yaml, to_yaml
 from contracts.errors import BadInput
 from contracts.plugins import load_plugin
+from contracts.tasks import TASKS
 from contracts.validation import field_path, first_problem, problem_text
 from contracts.values import FrozenModel
 from contracts.versions import write_text
@@ -105,6 +106,13 @@ class Params(FrozenModel):
     def _distils_what_is_on(self) -> Self:
         if off := [name for name in self.student.distil if name not in self.teachers]:
             raise ValueError(f"student.distil names {', '.join(off)}: not of teachers ({', '.join(self.teachers)})")
+        if unknown := [task for task in self.student.mix if task not in TASKS]:
+            raise ValueError(f"student.mix names the task {', '.join(unknown)}: not of {', '.join(TASKS)}")
+        mixed = dict.fromkeys(name for weights in self.student.mix.values() for name in weights)
+        if off := [name for name in mixed if name not in self.student.distil]:
+            raise ValueError(
+                f"student.mix names {', '.join(off)}: not of student.distil ({', '.join(self.student.distil)})"
+            )
         return self
 
     def as_yaml(self) -> str:

@@ -100,7 +100,14 @@ class TeacherModel(nn.Module, ABC):
         return []
 
     def adapt(self, knobs: LoraConfig, frozen: int) -> None:
-        """Freeze the backbone and add trainable adapters to its layers from `frozen` on, until `merge_adapters`."""
+        """Freeze the backbone and add trainable adapters to its layers from `frozen` on, until `merge_adapters`.
+
+        Raises:
+            BadInput: No layer is left for them, or none has a layer of such a name.
+        """
+        if frozen >= len(self.layers()):
+            what = f"all {frozen} layers stay as they are, and no adapter has a place"
+            raise BadInput(what, where="frozen_layers", cure="lower frozen_layers, or set lora: null")
         self.backbone.requires_grad_(False)
         add_adapters(nn.ModuleList(self.layers()[frozen:]), knobs)
 

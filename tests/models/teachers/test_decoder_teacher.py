@@ -211,6 +211,13 @@ def test_a_depth_that_the_model_lacks_is_refused(folder: Path, labelled: Callabl
         pairs_of(labelled(10), folder, depth=3)
 
 
+def test_adapters_without_a_layer_to_learn_in_are_refused(folder: Path, labelled: Callable[..., Workspace]) -> None:
+    workspace = labelled(20)
+    write_features(workspace, 20)
+    with refused(BadInput, "all 2 layers", "lower frozen_layers", where="frozen_layers"):
+        train_teacher(workspace, "decoder", DecoderConfig(backbone=folder, frozen_layers=2, **SMALL))
+
+
 def test_weights_that_are_no_numbers_are_refused_before_training(
     folder: Path, labelled: Callable[..., Workspace], tmp_path: Path
 ) -> None:

@@ -109,6 +109,10 @@ def test_a_teacher_that_is_off_is_not_distilled_from(toy: str, tmp_path: Path) -
     (tmp_path / "params.yaml").write_text("student: {mix: {apply: {click: .inf}}}\n")
     with refused(BadInput, "student.mix.apply.click", "finite"):
         load_params(tmp_path / "params.yaml")
+    for mix, name in (("{apply: {click: 1, toy: 1}}", "toy"), ("{aply: {click: 1}}", "aply")):
+        (tmp_path / "params.yaml").write_text(f"plugins: [{toy}]\nstudent: {{mix: {mix}}}\n")
+        with refused(BadInput, "student.mix", name):
+            load_params(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("teachers: [policy, astrology]\n")
     with refused(BadInput, "astrology", "policy, click"):
         load_params(tmp_path / "params.yaml")
