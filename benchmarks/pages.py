@@ -16,6 +16,7 @@ from benchmarks.branch import CASE as BRANCH
 from benchmarks.branch import FULL, PARTIAL
 from benchmarks.decoder_tables import decoder_tables
 from benchmarks.estimators_tables import estimators_tables
+from benchmarks.graph_tables import graph_tables
 from benchmarks.intake import intake_tables
 from benchmarks.jobviews import NAME as JOB_VIEWS
 from benchmarks.ladder_data import ONET, SIMULATED, SPEED, TEACHER, TEACHER_INT8
@@ -325,6 +326,7 @@ SOURCES = {
     "docs/benchmarks/embeddings.md": Source(("embeddings",), embeddings_tables),
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/decoder_teacher.md": Source(("decoder_teacher",), decoder_tables),
+    "docs/benchmarks/graph.md": Source(("graph_teacher",), graph_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
     "docs/benchmarks/serving.md": Source(("serving", "overload", "replicas"), serving_tables),
     "docs/benchmarks/replay.md": Source(("replay_scale",), as_of_tables),
