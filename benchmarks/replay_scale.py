@@ -168,6 +168,7 @@ def measure_pairs(workspace: Workspace, turns: int) -> list[dict[str, Any]]:
     if not found:
         raise NotReady("the log holds no request", cure="ask for more impressions")
     scratch = workspace.root / "turns"
+    shutil.rmtree(scratch, ignore_errors=True)  # a part that is there is not made again
     task = Task(workspace.root, scratch, contender, workspace.index, {}, rank_only=True)
     calls: dict[tuple[str, bytes], tuple[Any, ...]] = {}
     scores = BundleScorer.scores
