@@ -163,6 +163,15 @@ def measure(
     if student:
         figures |= _students(workspace, knobs, rows, lists)
     made = figure_rows(case, figures, market.member[heads], degrees)
+    if not simulated:
+        # In such a log a job is first known when somebody opens it, which tells candidates of the future apart.
+        opened = _opened_by_then(market, rows)
+        kept = [of_list[opened[of_list]] for of_list in lists]
+        chosen = np.array([np.nansum(rows.target(TASK)[of_list]) > 0 for of_list in kept])
+        kept = [of_list for of_list, take in zip(kept, chosen, strict=True) if take]
+        figures = {name: list_figures(rows, values, kept) for name, values in logits.items()}
+        name = f"{case}: jobs that somebody had opened by then"
+        made += figure_rows(name, figures, market.member[heads][chosen], degrees[chosen])
     if student:
         made += _arrived(case, figures, market.member[heads])
     click = next((cost["seconds"] for cost in read_costs(workspace) if cost["name"] == "click_teacher"), None)
@@ -215,6 +224,12 @@ def _opened_before(market: Market, rows: np.ndarray) -> np.ndarray:
     opened, member = market.graph.adjacency["opened"], market.member[rows]
     known = opened.known(np.maximum(member, 0), market.time[rows]) - opened.starts[np.maximum(member, 0)]
     return np.where(member >= 0, known, 0)
+
+
+def _opened_by_then(market: Market, rows: Rows) -> np.ndarray:
+    """(n,) bool: whether somebody had opened each row's job before its request."""
+    opened, job = market.graph.adjacency["~opened"], np.maximum(market.job, 0)
+    return (opened.known(job, market.time) > opened.starts[job]) & (market.job >= 0)
 
 
 def _item_knn(market: Market, rows: Rows, chosen: np.ndarray) -> np.ndarray:
