@@ -24,6 +24,7 @@ from contracts.values import FrozenModel
 from contracts.versions import require_current, write_text
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
+from models.teachers.text import TextTeacher
 from models.text_trial.forms import CONTROL, IN_FORCE, near_forms
 from models.text_trial.retell import Origins, read_origins, retell
 from models.text_trial.telling import telling_words
@@ -91,10 +92,12 @@ def try_forms(
     """Train small teachers of each form, compare them, and write the outcome and the forms to `workspace.text_trial`.
 
     Args:
-        workspace: With records, text and a training set; with a trained teacher of this name where `forms` is None.
+        workspace: With records, text and a training set; where `forms` is None and the teacher is a language model,
+            with a trained one of this name.
         name: Of the teacher whose kind is trained.
         config: Its knobs, `max_pairs` small.
-        forms: To try; None: those one step from the form in force, and the most telling sentences first.
+        forms: To try; None: those one step from the form in force and, where the teacher is a language model, the most
+            telling sentences first.
         seeds: Teachers of each form, whose figures are averaged.
         most: Requests of each split at most, the first ones.
 
@@ -111,7 +114,9 @@ def try_forms(
     origins = read_origins(workspace, rows)
     lists = {split: _held_out(rows, kind.tasks[0], split, most) for split in SPLITS}
     if forms is None:
-        forms = near_forms(origins.verbalizer.form) | _most_telling(workspace, name, rows, origins)
+        forms = near_forms(origins.verbalizer.form)
+        if issubclass(kind, TextTeacher):  # any other is asked in a training alone
+            forms |= _most_telling(workspace, name, rows, origins)
     in_force = origins.verbalizer.form
     values = {
         each: _ndcgs(workspace, kind, config, retell(rows, origins, _in(origins, form)), lists, first, seeds)

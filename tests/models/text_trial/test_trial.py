@@ -281,6 +281,13 @@ def test_without_a_teacher_nothing_says_what_tells(board: Workspace, tiny: Path,
         try_forms(Workspace(tmp_path), "policy", config(tiny), None)
 
 
+def test_a_teacher_that_is_no_language_model_says_of_no_sentence_what_it_tells(board: Workspace, by_words: str) -> None:
+    """It is tried on the near forms, untrained as it is."""
+    trial = try_forms(board, by_words, TeacherConfig(), None, seeds=1, most=10)
+    assert [one.name for one in trial.tried] == [IN_FORCE, CONTROL, *near_forms(TextForm())]
+    assert trial.winner == "member-skills-first"
+
+
 def test_near_forms_differ_from_the_one_in_force_and_each_other() -> None:
     forms = near_forms(TextForm())
     assert len({form.digest for form in forms.values()} | {""}) == len(forms) + 1
