@@ -7,6 +7,8 @@ A name below is imported when it is first used, so that reading the configuratio
 from importlib import import_module
 from typing import Any
 
+import contracts  # noqa: F401  # says what ONNX Runtime may tell, before it is imported
+
 _MODULES = {
     "AttributeTable": "filters.attributes",
     "DeltaEngine": "engines.delta",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import onnxruntime as ort
@@ -36,3 +39,12 @@ def test_a_session_starts_as_many_threads_as_the_container_has_cores(
     monkeypatch.setattr(machine, "cpu_quota", lambda: 1.0)
     session = open_session(encoder_folder / "encoder.onnx")
     assert session.get_session_options().intra_op_num_threads == 1
+
+
+def test_what_is_run_is_told_to_nobody_outside(encoder_folder: Path, tmp_path: Path) -> None:
+    own = {name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "CI")}
+    home = own | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    opens = "from retrieval.onnx_session import *; open_session(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", f"import sys; {opens}", str(encoder_folder / "encoder.onnx")]
+    subprocess.run(command, env=home, check=True, timeout=120)
+    assert list(tmp_path.iterdir()) == [], "ONNX Runtime keeps what it will send, and an id of the machine, at home"
