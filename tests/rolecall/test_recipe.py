@@ -12,6 +12,7 @@ from beam_jobs import ingest
 from contracts.documents import read_yaml, to_yaml
 from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
+from models.registry import DEFAULT_TEACHERS
 from policy import load_policy
 from rolecall import recipe
 from rolecall.params import Params, load_params
@@ -26,9 +27,10 @@ def test_the_dvc_file_is_the_recipe():
     assert (ROOT / "dvc.yaml").read_text() == as_dvc()
 
 
-def test_every_stage_reads_what_an_earlier_one_wrote():
+@pytest.mark.parametrize("teachers", [DEFAULT_TEACHERS, ("click", "graph")])
+def test_every_stage_reads_what_an_earlier_one_wrote(teachers):
     written: set[str] = set()
-    for stage in stages():
+    for stage in stages(teachers):
         missing = {
             path
             for path in stage.reads
