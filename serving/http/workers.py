@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -182,11 +183,20 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
+def _end_with_parent() -> None:
+    """Stop this process when its parent was killed: nobody would stop or replace it, and it would keep the port."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _work(service: _Service, place: int, ready: Event) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # until it serves; that of the parent came along with a fork
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells when to stop
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # so does a terminal's end; the parent tells when to look
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     # The parent may have read texts on several threads, of which a fork has none. One is enough where models have one.
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     from retrieval.engines.side_by_side import keep_to

@@ -118,7 +118,9 @@ def test_where_one_cannot_get_ready_all_end_and_say_why(workspace: Workspace) ->
     assert "Traceback" not in done.stderr
 
 
-def test_a_swap_of_one_reaches_the_other_at_once(workspace: Workspace, member_ids: list[str]) -> None:
+def test_a_swap_of_one_reaches_the_other_at_once_and_none_outlives_the_one_that_keeps_them(
+    workspace: Workspace, member_ids: list[str]
+) -> None:
     first, second = named(workspace), another_pair(workspace)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -139,6 +141,9 @@ def test_a_swap_of_one_reaches_the_other_at_once(workspace: Workspace, member_id
         reply = httpx.post(f"{url}/v1/admin/swap", json={"index": second[1]}, timeout=60)
         assert reply.status_code == 200, reply.text
         until(lambda: versions() == {second[1]}, "both serve it")
+        left = workers_of(process)
+        process.kill()
+        until(lambda: not any(of.is_running() for of in left), "no process keeps the port")
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(PATIENCE)
