@@ -98,10 +98,13 @@ class Siblings:
                 return reply
         return busy
 
-    def answers(self, request_ids: Sequence[str]) -> dict[str, ShownAnswer]:
-        """What events take of answers that the other processes have made: id to those that one remembers."""
+    def answers(self, request_ids: Sequence[str], seconds: float) -> dict[str, ShownAnswer]:
+        """What events take of answers that the other processes have made: id to those that one remembers.
+
+        seconds: longest wait for all of them.
+        """
         found: dict[str, ShownAnswer] = {}
-        body, until = _IDS.dump_json(list(request_ids)), time.monotonic() + SECONDS
+        body, until = _IDS.dump_json(list(request_ids)), time.monotonic() + seconds
         for path in self._others():
             reply = self._asked(path, "POST", ANSWERS, {"Content-Type": "application/json"}, body, until)
             if reply is not None and reply.status == 200:
@@ -153,7 +156,7 @@ class Siblings:
             again = reply.getheader(AGAIN)
             return Reply(reply.status, reply.read(), {AGAIN: again} if again else {})
         except (OSError, HTTPException) as error:
-            hangs = isinstance(error, TimeoutError) and seconds > SECONDS / 2  # one that ended says so at once
+            hangs = isinstance(error, TimeoutError) and seconds > SECONDS / 10  # one that ended says so at once
             log.warning("sibling_not_asked", process=path.name, error=type(error).__name__)
             return None
         finally:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from typing import Annotated, Any, ParamSpec, TypeVar
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from contracts.errors import NotReady
+from feature_repo.config import SHARE
 from retrieval.engines.side_by_side import one_core
 from serving.access.caller import NotTheirAnswer
 from serving.config import ServeConfig
@@ -80,9 +82,8 @@ class ServiceState:
         self._pool = RankingPool(lanes.threads, thread_name_prefix="request", initializer=give_way)
         self._events_pool = ContextPool(lanes.event_threads, thread_name_prefix="events")
         if siblings is not None:
-            promise.add_done_callback(
-                lambda done: done.result().ask_elsewhere(siblings.answers) if _succeeded(done) else None
-            )
+            answers = partial(siblings.answers, seconds=SHARE * config.deadline)  # as of a call of the store
+            promise.add_done_callback(lambda done: done.result().ask_elsewhere(answers) if _succeeded(done) else None)
 
     def engine(self) -> Engine:
         """The engine. Raises NotReady while it is loading, and what loading raised."""

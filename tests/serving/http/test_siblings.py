@@ -113,7 +113,7 @@ def test_one_that_is_gone_or_hangs_is_left_out_and_said(
         assert Siblings(tmp_path, 0).first("GET", "/v1/explain/a/b", {}, None, 60) is None
         assert caplog.text.count("sibling_not_asked") == 4
         one = Siblings(tmp_path, 0)
-        assert [one.answers(["0" * 32]) for _ in range(siblings.HANGS + 2)] == [{}] * (siblings.HANGS + 2)
+        assert [one.answers(["0" * 32], 60) for _ in range(siblings.HANGS + 2)] == [{}] * (siblings.HANGS + 2)
     assert [labels for name, labels in found if name == "rolecall_processes"] == [frozenset({("process", "0")})]
     assert caplog.text.count('"process": "2"') == 2 + siblings.HANGS, "then it is left alone"
 
@@ -123,7 +123,7 @@ def test_a_folder_that_was_cleaned_away_leaves_a_process_alone(
 ) -> None:
     alone = Siblings(tmp_path / "gone", 0)
     assert alone.first("GET", "/v1/explain/a/b", {}, None, 60) is None
-    assert alone.answers(["0" * 32]) == {}
+    assert alone.answers(["0" * 32], 60) == {}
     assert b'rolecall_unshown_total{process="0"}' in alone.metrics(Metrics().text())
     assert caplog.text.count("siblings_not_found") == 3
 
