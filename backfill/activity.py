@@ -1,7 +1,8 @@
 """What members did and how often jobs were viewed, folded again from the log.
 
-A row is known from when the row of before was known: an event that came late is not known earlier for being folded
-again. Rows that a service pushed are carried over as they are: they say what was served.
+Each event is known since the row of before that it led to, and a row since the last event that it holds: one that came
+late is not known earlier for being folded again, nor is what was known without it forgotten. Rows that a service pushed
+are carried over as they are: they say what was served.
 """
 
 from __future__ import annotations
@@ -30,14 +31,16 @@ from beam_jobs.activity import (
     with_snippets,
 )
 from beam_jobs.ledger import FoldedEvents, note_folded_events
+from contracts.activity import KNOWN_AFTER
 from contracts.arrow import TIME
 from contracts.erased import ErasedMembers
+from contracts.errors import NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
 from contracts.tables import in_use, parts, read_table
 from contracts.versions import json_hash, writing
 from contracts.workspace import Workspace
 
-FORMAT = 1
+FORMAT = 2
 """Version of the rows: raise it when the same events fold to other ones."""
 RUN = "backfill"
 """What the names of parts say of who folded them, as the job's say the run."""
@@ -66,7 +69,10 @@ class Activity:
         return [workspace.features / view for view in self.key]
 
     def inputs(self, workspace: Workspace) -> dict[str, Any]:
-        """The format of the rows: all else is the log as of the plan's time."""
+        """The format of the rows: all else is the log as of the plan's time. Raises NotReady before a first fold."""
+        if not any(parts(workspace.features / view) for view in self.key):
+            cure = "run `rolecall activity` first: of a first load it takes the times of the events themselves"
+            raise NotReady("no activity was folded yet", where=str(workspace.features), cure=cure)
         return {"format": FORMAT}
 
     def pieces(self, workspace: Workspace, time: datetime) -> list[Piece]:
@@ -114,25 +120,31 @@ class Activity:
                     staged.replace(here / path.name)
 
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
-        """Reads what jobs say in a few words, and since when rows of before were known."""
-        jobs = pl.DataFrame(pa.concat_tables(map(_read_jobs, _known(workspace.records / "jobs", plan.time))))
+        """Reads what jobs say in a few words, and since when rows of before were known.
+
+        Raises:
+            NotReady: No job was known at the plan's time.
+        """
+        of_jobs = _known(workspace.records / "jobs", plan.time)
+        if not of_jobs:
+            cure = "name a later --time"
+            raise NotReady(f"no jobs as of {plan.time.isoformat()}", where=str(workspace.records), cure=cure)
+        jobs = pl.DataFrame(pa.concat_tables(map(_read_jobs, of_jobs)))
         before = {table: _created(workspace, table, key, plan.time) for table, key in self.key.items()}
         erased = ErasedMembers(workspace)
 
         def make(table: str, rows: pa.Table) -> pa.Table:
+            key = self.key[table]
             if table == MEMBER_ACTIVITY:
                 kept = [member not in erased for member in rows[MEMBER_KEY].to_pylist()]
-                rows = rows.filter(pa.array(kept, pa.bool_()))
-            events = pl.DataFrame(rows).with_columns(pl.lit(True).alias("new"))
-            if table == MEMBER_ACTIVITY:
-                made = activity_of_members(with_snippets(events, jobs))
+                events = with_snippets(pl.DataFrame(rows.filter(pa.array(kept, pa.bool_()))), jobs)
+                fold = activity_of_members
             else:
-                made = statistics_of_jobs(events)
-            key = self.key[table]
-            times = pl.DataFrame(made.select([key, EVENT_TIME]))
-            known = times.join(before[table], on=[key, EVENT_TIME], how="left", maintain_order="left")[CREATED_TIME]
-            created = pl.select(known.fill_null(plan.time)).to_series().to_arrow().cast(TIME)
-            return made.append_column(CREATED_TIME, created)
+                events = pl.DataFrame(rows).filter(pl.col("action").is_in(["view", "apply"]))
+                fold = statistics_of_jobs
+            events = _with_generations(events, before[table], key, plan.time)
+            made = [_with_created(fold(some), some, key) for some in _folds(events, key)]
+            return pa.concat_tables(made).combine_chunks()
 
         return make
 
@@ -158,6 +170,45 @@ def _acts(group: RowGroup) -> pa.Table:
 
 def _read_jobs(path: Path) -> pa.Table:
     return read_group(path, _JOBS)
+
+
+def _with_generations(events: pl.DataFrame, before: pl.DataFrame, key: str, time: datetime) -> pl.DataFrame:
+    """Events with `known`, since when each of them was, and `generation`.
+
+    One that came to be known after a later one of its key begins a generation, with all that were known with it: what
+    was folded without it stays true of the time until then.
+
+    Args:
+        events: Of some keys, all of each.
+        before: Of `_created`.
+        key: Column of the keys.
+        time: Since when events are known that no row of before is of.
+    """
+    times = events.with_columns((pl.col("time") + KNOWN_AFTER).alias(EVENT_TIME))
+    known = times.join(before, on=[key, EVENT_TIME], how="left").rename({CREATED_TIME: "known"})
+    came = known.with_columns(pl.col("known").fill_null(time)).sort(key, "known", "time", "id")
+    late = pl.col("time") < pl.col("time").cum_max().over(key)
+    came = came.with_columns(pl.when(late).then("known").alias("late"))
+    first = pl.col("late").is_not_null() & pl.col("late").ne_missing(pl.col("late").forward_fill().shift(1).over(key))
+    return came.with_columns(first.cast(pl.Int64).cum_sum().over(key).alias("generation"))
+
+
+def _folds(events: pl.DataFrame, key: str) -> Iterator[pl.DataFrame]:
+    """Of each generation all events that were known by then, with `new` for its own, as the job would fold them."""
+    for generation in range(1 + max(events["generation"].to_list(), default=0)):
+        of_keys = events.filter(pl.col("generation").max().over(key) >= generation)
+        yield of_keys.filter(pl.col("generation") <= generation).with_columns(
+            (pl.col("generation") == generation).alias("new")
+        )
+
+
+def _with_created(made: pa.Table, events: pl.DataFrame, key: str) -> pa.Table:
+    """Rows that were folded from events, known since all events up to them are."""
+    ordered = events.sort(key, "time", "id").with_columns(pl.col("known").cum_max().over(key))
+    since = ordered.group_by(key, EVENT_TIME).agg(pl.col("known").max())
+    rows = pl.DataFrame(made.select([key, EVENT_TIME]))
+    known = rows.join(since, on=[key, EVENT_TIME], how="left", maintain_order="left")["known"]
+    return made.append_column(CREATED_TIME, known.to_arrow().cast(TIME))
 
 
 def _created(workspace: Workspace, table: str, key: str, time: datetime) -> pl.DataFrame:

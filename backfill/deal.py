@@ -106,7 +106,7 @@ def deal(rows: pa.Table, product: Product, plan: Plan, table: str) -> Iterator[t
 
 
 def deal_pieces(workspace: Workspace, product: Product, plan: Plan, version: Path, options: PipelineOptions) -> Dealt:
-    """Deal the rows of all pieces that were not dealt yet. Gives where those of each part lie.
+    """Deal the rows of all pieces that were not dealt yet, or whose file is broken. Gives where those of each part lie.
 
     Raises:
         NotWritten: As on a full disk; pieces that were dealt stay.
@@ -114,7 +114,7 @@ def deal_pieces(workspace: Workspace, product: Product, plan: Plan, version: Pat
     """
     folder = version / "dealt"
     pieces = product.pieces(workspace, plan.time)
-    todo = [piece for piece in pieces if not _path(folder, piece).is_file()]
+    todo = [piece for piece in pieces if not _is_whole(_path(folder, piece))]
     if todo:
 
         def build(pipeline: beam.Pipeline, mark: Mark) -> None:
@@ -139,14 +139,23 @@ def clear(version: Path) -> None:
 
 
 def in_order(tables: Sequence[pa.Table], product: Product) -> pa.Table:
-    """Rows of one part as one table, in the product's order."""
+    """Rows of one part as one table, in the product's order; equal ones as they were dealt."""
     rows, by = pa.concat_tables(tables).combine_chunks(), list(product.order)
-    places = pl.DataFrame(rows.select(by)).select(pl.arg_sort_by(by)).to_series()
+    places = pl.DataFrame(rows.select(by)).select(pl.arg_sort_by(by, maintain_order=True)).to_series()
     return rows.take(places.to_arrow()).combine_chunks()
 
 
 def _path(folder: Path, piece: Piece) -> Path:
     return folder / f"{piece.name}.arrow"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file is there and no machine that went down broke it."""
+    try:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source):
+            return True
+    except (pa.ArrowInvalid, OSError):
+        return False
 
 
 def _deal_piece(piece: Piece, workspace: Workspace, product: Product, plan: Plan, folder: Path) -> None:

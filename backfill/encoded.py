@@ -155,12 +155,14 @@ class Vectors(_Encoded):
         }
 
     def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
-        """A copy of the encoder, where it is another than that in use. Raises NotWritten as on a full disk."""
-        there = version / ENCODER
-        if self._encoder is None or (there.is_dir() and read_encoder(there).version == plan.inputs["encoder"]):
+        """A copy of the encoder, but of the workspace's own. Raises NotWritten as on a full disk."""
+        there, encoder = version / ENCODER, self._encoder or workspace.encoder  # this may be that of the version in use
+        if encoder == workspace.root / ENCODER:
+            return
+        if there.is_dir() and read_encoder(there).version == plan.inputs["encoder"]:
             return
         with writing(there, "the encoder"), staged_folder(there) as staged:
-            shutil.copytree(self._encoder, staged, dirs_exist_ok=True)
+            shutil.copytree(encoder, staged, dirs_exist_ok=True)
 
     def touches(self, workspace: Workspace, plan: Plan) -> Sequence[str]:
         """Indexes hold vectors of their own; what is built anew reads these."""

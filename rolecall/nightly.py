@@ -18,6 +18,7 @@ from typing import NamedTuple
 from pydantic import Field
 
 from contracts.errors import NotWritten, RolecallError, TooFewHires
+from contracts.features import PRODUCTS
 from contracts.lock import locked
 from contracts.tables import in_use, parts
 from contracts.validation import first_line
@@ -213,31 +214,46 @@ class Night:
         from rolecall.bundle_gate import require_no_worse
         from rolecall.recipe import run_recipe
 
-        before = self._workspace.bundle.name
+        stays = self._judged()
         reason, why_not = self._reason_to_train()
-        if not reason:
+        if reason:
+            begins = f"trained since {reason}"
+        elif stays == self._workspace.bundle.name:
             return f"not trained: {why_not}"
-        log.info("nightly: training, since %s", reason)
+        else:
+            begins = f"bundle {self._workspace.bundle.name} was trained before and not judged"
+        log.info("nightly: %s", f"training, since {reason}" if reason else begins)
         try:
-            run_recipe(
-                self._workspace,
-                None,
-                params=self._params,
-                knobs=self._knobs,
-                start="label",
-                end="export",
-                runner=self._asked.runner,
-            )
+            if reason:
+                run_recipe(
+                    self._workspace,
+                    None,
+                    params=self._params,
+                    knobs=self._knobs,
+                    start="label",
+                    end="export",
+                    runner=self._asked.runner,
+                )
             after, gated = self._workspace.bundle.name, ""
-            if self._asked.gate is not None and after != before:
-                gated = f"; {require_no_worse(self._workspace, before, after, self._asked.gate, self._asked.runner)}"
+            if self._asked.gate is not None and after != stays:
+                gated = f"; {require_no_worse(self._workspace, stays, after, self._asked.gate, self._asked.runner)}"
         except Exception as error:
-            set_current(self._workspace.bundles, before)
+            set_current(self._workspace.bundles, stays)
             if not isinstance(error, RolecallError):
                 raise
-            what = f"trained since {reason}, and bundle {before} stays: {error.what}"
+            what = f"{begins}, and bundle {stays} stays: {error.what}"
             raise type(error)(what, where=error.where, cure=error.cure) from error
-        return f"since {reason}: bundle {before} -> {after}{gated}"
+        return f"{f'since {reason}' if reason else begins}: bundle {stays} -> {after}{gated}"
+
+    def _judged(self) -> str:
+        """The bundle that stays where a new one is refused: the current one; where a gate is named that which is
+        served, since a night that was broken off may have left another that no replay judged.
+        """
+        from retrieval.index.manifest import read_index_manifest
+
+        place = self._workspace
+        served = read_index_manifest(place.index).bundle_version
+        return served if self._asked.gate is not None and (place.bundles / served).is_dir() else place.bundle.name
 
     def _reason_to_train(self) -> tuple[str, str]:
         """Why models are to be trained; or "" and why they are not."""
@@ -370,8 +386,10 @@ def _written(path: Path) -> float:
 
 
 def _changed(*folders: Path) -> float:
-    """When something in some folders was last written; 0 where there is none of them."""
-    return max(
-        (_written(path) for folder in map(in_use, folders) if folder.is_dir() for path in (folder, *parts(folder))),
-        default=0,
-    )
+    """When something in some folders was last written, or another version of them switched to; 0 where there is none.
+
+    What a backfill made is older than its switch, so that the folder of its pointer counts too.
+    """
+    pointers = (folder.parent / PRODUCTS.get(folder.name, folder.name) for folder in folders)
+    there = [path for folder in map(in_use, folders) for path in (folder, *parts(folder))]
+    return max((_written(path) for path in (*pointers, *there) if path.exists()), default=0)

@@ -159,7 +159,9 @@ def _logged_by(workspace: Workspace, requests: Sequence[PastRequest]) -> dict[st
     for path in parts(workspace.records / "events"):
         if "logged_by" in pq.read_schema(path).names:  # not of before there was that field
             rows = pl.DataFrame(read_parts([path], ["request_id", "logged_by"], shown))
-            found |= dict(rows.join(wanted, on="request_id", how="semi").unique().sort("request_id").iter_rows())
+            found |= dict(
+                rows.join(wanted, on="request_id", how="semi").unique().sort("request_id", "logged_by").iter_rows()
+            )
     return found
 
 

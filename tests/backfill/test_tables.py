@@ -160,6 +160,15 @@ def test_an_event_that_came_late_is_not_known_earlier_for_being_folded_again(
     assert (
         late["created_timestamp"][0] == was["created_timestamp"].min() > late["event_timestamp"][0] + timedelta(days=1)
     )
+    assert now["event_timestamp"].is_duplicated().any(), "rows after it are told without it and, since it came, with it"
+    assert now.select(before.columns).equals(before), "as the job folded them, load by load"
+
+
+def test_activity_that_no_job_folded_yet_is_not_told_as_of_today(workspace: Workspace):
+    for view in ACTIVITY:
+        shutil.rmtree(workspace.features / view)
+    with refused(NotReady, "rolecall activity"):
+        plan_of(workspace, Activity(), NOW)
 
 
 def test_parts_are_of_a_month_and_a_hash_and_the_plan_says_what_it_touches(workspace: Workspace):
@@ -229,6 +238,10 @@ def test_another_encoder_is_switched_with_its_vectors_and_an_index_keeps_its_own
     assert serves.is_current(workspace, ServeConfig()), "so processes go on to share it"
     counts = embed.run(["--workspace", str(workspace.root)])
     assert counts.written == 0
+    again = made(workspace, Vectors(), NOW + timedelta(seconds=1))
+    switch(product.folder(workspace), again.plan.version)
+    assert read_encoder(workspace.encoder).version == again.plan.inputs["encoder"] == new, "theirs went along"
+    assert roll_back(product.folder(workspace), product.in_place(workspace)) == manifest.plan.version
     build_index(workspace, workspace.bundle)
     serves = load_servable(workspace, ServeConfig())
     serves.members.close()
@@ -250,6 +263,7 @@ def test_a_run_killed_in_a_part_or_while_dealing_ends_in_the_same_bytes(market: 
         assert ended.returncode == -9, ended.stderr
         (version,) = versions(Text().folder(places[1]))
         assert not is_finished(version)
+    sorted((version / "dealt").iterdir())[0].write_bytes(b"")  # as a machine that goes down may leave it
     later = plan_of(places[1], Text())
     assert later.version == version.name, "it goes on with what was begun"
     killed = run(places[1], Text(), later, IN_PROCESS)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,6 +169,20 @@ def test_a_night_that_is_ended_by_its_scheduler_puts_back_and_says_so(board, new
     assert note["exit_code"] == 130 and "stopped" in {stage["stage"] for stage in note["stages"]}
 
 
+def test_a_switch_to_what_was_made_before_the_last_index_is_seen(board):
+    assert night_of(board, lists=False)[0] == 0
+    code, told = night_of(board, lists=False)
+    assert code == 0 and "holds all there is" in told["index"].said and "nothing is newer" in told["materialize"].said
+    version = board.features / "activity" / "v"
+    for view in ("member_activity", "job_stats"):
+        shutil.copytree(board.features / view, version / view)
+        for path in (*(version / view).iterdir(), version / view):
+            os.utime(path, (1, 1))
+    set_current(version.parent, "v")
+    code, told = night_of(board, lists=False)
+    assert code == 0 and " -> " in told["index"].said and "newest rows" in told["materialize"].said
+
+
 def test_another_online_store_is_loaded_though_nothing_is_newer(board, monkeypatch):
     code, told = night_of(board, lists=False)
     assert code == 0, told
@@ -247,6 +262,15 @@ def test_a_new_bundle_is_served_only_where_the_gate_lets_it(board, backbone, mon
     assert str(page) in told["train"].said
     if not passes:
         assert code == GateRefused.exit_code and f"bundle {before} stays" in told["train"].said
+
+
+def test_a_bundle_of_a_night_that_was_killed_before_its_gate_is_judged_by_the_next(board, backbone):
+    before = board.bundle.name
+    write_untrained_bundle(board, backbone, "float32")
+    assert board.bundle.name != before, "as the killed night left it"
+    code, told = night_of(board, lists=False, gate=0.0)
+    assert code == GateRefused.exit_code and "was trained before and not judged" in told["train"].said
+    assert board.bundle.name == read_index_manifest(board.index).bundle_version == before
 
 
 def test_drift_that_cannot_be_measured_is_a_failure_and_no_silence(board, monkeypatch):
