@@ -2,12 +2,14 @@
 
 `python -m benchmarks.graph_teacher` takes a simulated market in which what members like depends on companies and on
 what others open (`simulator.effects`), or with `--jobviews FOLDER` the job-views data, up to the text teacher, and
-trains each rung of the graph teacher on it. Beside them stand item-kNN and, in the market, an oracle that reads what
-was planted off the log. Measured on the candidates of each held-out request of which something was opened, with 95%
-intervals over members, by how many jobs the member had opened before.
+trains each rung of the graph teacher on it. Beside them stand item-kNN, a control that puts first what nobody has
+opened yet, and, in the market, an oracle that reads what was planted off the log. Measured on the candidates of each
+held-out request of which something was opened, with 95% intervals over members, by how many jobs the member had opened
+before; in the market also on the candidates that were shown, since the log cannot say whether others were liked.
 
 The text teacher's own time is that of its stage in the recipe. With `--student` two students are distilled, from the
-text teacher alone and with the graph's scores in place of its own.
+text teacher alone and with the graph's scores in place of its own. A rung that is trained already costs nothing, and
+nothing is said of its time.
 """
 
 from __future__ import annotations
@@ -39,13 +41,15 @@ from rolecall.params import Params, load_params
 from simulator.effects import Moments, planted
 from simulator.truth import Truth
 
-COMMAND = "python -m benchmarks.graph_teacher --student"
+ON_MARKET = "python -m benchmarks.graph_teacher"
+COMMAND = f"{ON_MARKET} --student"
 ON_VIEWS = "python -m benchmarks.graph_teacher --jobviews FOLDER"
 MARKET, JOB_VIEWS = "simulated market with planted effects", "job views"
 RUNGS: tuple[Rung, ...] = ("G0", "G1", "G2")
-TEXT, ORACLE, KNN = "text teacher", "oracle", "item-kNN"
+TEXT, ORACLE, KNN, UNOPENED = "text teacher", "oracle", "item-kNN", "what nobody opened yet"
 DEGREES = (("no opened job", 0, 1), ("1 to 4 opened jobs", 1, 5), ("5 or more opened jobs", 5, 10**9))
 K, RESAMPLES, TASK = 10, 1_000, "view"
+METRICS = (f"recall@{K}", f"ndcg@{K}")
 DAY = 86_400_000_000
 
 
@@ -78,7 +82,11 @@ def interval(values: np.ndarray) -> dict[str, float]:
 
 
 def figure_rows(
-    case: str, figures: dict[str, np.ndarray], members: np.ndarray, degrees: np.ndarray
+    case: str,
+    figures: dict[str, np.ndarray],
+    members: np.ndarray,
+    degrees: np.ndarray,
+    metrics: Sequence[str] = METRICS,
 ) -> list[dict[str, Any]]:
     """Rows of all systems: figures, what each is above the text teacher, by degree, and shares of the oracle's gain."""
     rows = []
@@ -90,7 +98,8 @@ def figure_rows(
         total = np.maximum(weights.sum(axis=1), 1)
         name = case if group == "all" else f"{case}, {group}"
         for system, values in figures.items():
-            for column, metric in enumerate((f"recall@{K}", f"ndcg@{K}")):
+            for metric in metrics:
+                column = METRICS.index(metric)
                 own, text = values[chosen, column], figures[TEXT][chosen, column]
                 of_samples = weights @ own / total
                 rows.append(
@@ -145,13 +154,15 @@ def measure(
     lists = [of_list for of_list in rows.lists(test) if np.nansum(rows.target(TASK)[of_list]) > 0]
     heads = np.array([of_list[0] for of_list in lists])
     degrees = _opened_before(market, heads)
-    logits = {TEXT: text, KNN: _item_knn(market, rows, scored)}
+    opened = _opened_by_then(market, rows)
+    logits = {TEXT: text, KNN: _item_knn(market, rows, scored), UNOPENED: -opened.astype(np.float64)}
     seconds = {}
     for rung in rungs:
         config = knobs.teacher("graph").model_copy(update={"rung": rung})
+        trained = set((workspace.teachers / "graph").glob("*/metrics.json"))
         started = time.perf_counter()
-        train_teacher(workspace, "graph", config)
-        seconds[rung] = time.perf_counter() - started
+        if train_teacher(workspace, "graph", config) / "metrics.json" not in trained:
+            seconds[rung] = time.perf_counter() - started
         logits[rung] = _view(workspace, "graph", rows)
     if simulated:
         effects = oracle_features(workspace, rows, market)
@@ -163,15 +174,12 @@ def measure(
     if student:
         figures |= _students(workspace, knobs, rows, lists)
     made = figure_rows(case, figures, market.member[heads], degrees)
-    if not simulated:
-        # In such a log a job is first known when somebody opens it, which tells candidates of the future apart.
-        opened = _opened_by_then(market, rows)
-        kept = [of_list[opened[of_list]] for of_list in lists]
-        chosen = np.array([np.nansum(rows.target(TASK)[of_list]) > 0 for of_list in kept])
-        kept = [of_list for of_list, take in zip(kept, chosen, strict=True) if take]
-        figures = {name: list_figures(rows, values, kept) for name, values in logits.items()}
-        name = f"{case}: jobs that somebody had opened by then"
-        made += figure_rows(name, figures, market.member[heads][chosen], degrees[chosen])
+    # A job of a log without adverts exists because it is opened at some time: what nobody opened yet, somebody will.
+    name, counts = f"{case}: jobs that somebody had opened by then", opened
+    metrics: Sequence[str] = METRICS
+    if simulated:  # what was not shown counts as not opened above; a list that was shown is hardly longer than ten
+        name, counts, metrics = f"{case}: jobs that were shown", np.isfinite(rows.target(TASK)), METRICS[1:]
+    made += of_some(name, rows, lists, counts, logits, market.member[heads], degrees, metrics)
     if student:
         made += _arrived(case, figures, market.member[heads])
     click = next((cost["seconds"] for cost in read_costs(workspace) if cost["name"] == "click_teacher"), None)
@@ -180,6 +188,24 @@ def measure(
         if click:
             made.append({"case": case, "system": rung, "metric": "times the text teacher's", "value": value / click})
     return [{**row, "simulated": simulated, "value": float(row["value"])} for row in made]
+
+
+def of_some(
+    case: str,
+    rows: Rows,
+    lists: Sequence[np.ndarray],
+    counts: np.ndarray,
+    logits: dict[str, np.ndarray],
+    members: np.ndarray,
+    degrees: np.ndarray,
+    metrics: Sequence[str],
+) -> list[dict[str, Any]]:
+    """As `figure_rows`, of lists without the candidates that do not count (n,); those in which nothing is left go."""
+    kept = [of_list[counts[of_list]] for of_list in lists]
+    chosen = np.array([np.nansum(rows.target(TASK)[of_list]) > 0 for of_list in kept])
+    kept = [of_list for of_list, take in zip(kept, chosen, strict=True) if take]
+    figures = {name: list_figures(rows, values, kept) for name, values in logits.items()}
+    return figure_rows(case, figures, members[chosen], degrees[chosen], metrics)
 
 
 def _students(workspace: Workspace, knobs: Params, rows: Rows, lists: list[np.ndarray]) -> dict[str, np.ndarray]:
@@ -200,7 +226,7 @@ def _students(workspace: Workspace, knobs: Params, rows: Rows, lists: list[np.nd
 def _arrived(case: str, figures: dict[str, np.ndarray], members: np.ndarray) -> list[dict[str, Any]]:
     """What the student gains by the graph, of what the graph teacher does."""
     weights, found = resampled(members), []
-    for column, metric in enumerate((f"recall@{K}", f"ndcg@{K}")):
+    for column, metric in enumerate(METRICS):
         gain = figures["student of G0"][:, column] - figures["student of the text teacher"][:, column]
         whole = figures["G0"][:, column] - figures[TEXT][:, column]
         share = {"value": gain.mean() / whole.mean()} | interval((weights @ gain) / (weights @ whole))
@@ -250,9 +276,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--rungs", nargs="+", choices=RUNGS, default=list(RUNGS))
     options = parser.parse_args(argv)
     knobs, real = load_params(options.params), options.jobviews is not None
-    name, command = ("jobviews", ON_VIEWS) if real else ("simulated", COMMAND)
+    name, command = ("jobviews", ON_VIEWS) if real else ("simulated", COMMAND if options.student else ON_MARKET)
     if options.rungs != list(RUNGS):
         command += f" --rungs {' '.join(options.rungs)}"
+    if options.workspace:
+        command += " --workspace FOLDER"
     workspace = Workspace(options.workspace) if options.workspace else None
     workspace = workspace or recipe_workspace(options.out, name, options.params, options.jobviews)
     made = measure(JOB_VIEWS if real else MARKET, workspace, knobs, not real, options.student, options.rungs)

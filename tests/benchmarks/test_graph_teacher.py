@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import graph_teacher as benchmark
 from benchmarks.graph_tables import graph_tables
-from benchmarks.graph_teacher import KNN, ORACLE, TEXT, figure_rows, list_figures, resampled
+from benchmarks.graph_teacher import KNN, METRICS, ORACLE, TEXT, figure_rows, list_figures, of_some, resampled
 from contracts.workspace import Workspace
 from models.training.rows import Rows, read_rows
 
@@ -56,3 +56,22 @@ def test_rows_say_what_is_above_the_text_teacher_and_the_share_of_what_is_possib
     tables = graph_tables([{**row, "command": "c", "date": "2026-01-01T00:00:00", "machine": "m"} for row in made])
     assert tables["figures"].count("| market |") == 4 and "0.75" in tables["shares"]
     assert "no opened job" in tables["degrees"]
+
+
+def test_what_was_not_shown_is_left_out_of_the_figures_of_what_was(rows: Rows) -> None:
+    views = np.full((len(rows), len(rows.tasks)), np.nan, np.float32)
+    lists = [of_list for of_list in rows.lists(np.arange(len(rows))) if len(of_list) > 2] * 10
+    logits = np.ones(len(rows))  # whatever was not shown comes first
+    for of_list in lists:
+        views[of_list[:2], rows.tasks.index("view")] = 1, 0
+        logits[of_list[:2]] = 0, -1
+    told = replace(rows, targets=views)
+    shown, members = np.isfinite(told.target("view")), np.arange(len(lists))
+    assert (list_figures(told, logits, lists)[:, 1] < 1).all()
+    made = of_some("shown", told, lists, shown, {TEXT: logits}, members, members, METRICS[1:])
+    of = {(row["case"], row["metric"]): row["value"] for row in made}
+    assert of["shown", "ndcg@10"] == 1 and of["shown", "number"] == len(lists) and ("shown", "recall@10") not in of
+    none = np.zeros(len(rows), bool)
+    assert of_some("none", told, lists, none, {TEXT: logits}, members, members, METRICS) == []
+    tables = graph_tables([{**row, "command": "c", "date": "2026-01-01T00:00:00", "machine": "m"} for row in made])
+    assert "| shown | text teacher |  | 1.000" in tables["figures"]
