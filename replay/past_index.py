@@ -16,7 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from contracts.errors import NotReady
+from contracts.errors import IndexMismatch, NotReady
 from contracts.features import JOB_KEY, JOB_TEXT, JOB_VECTOR
 from contracts.tables import parts, read_records, read_table
 from contracts.text.verbalizer import title_of_text
@@ -79,8 +79,17 @@ def find_past_index(
 
     Raises:
         NotReady: Jobs were never encoded.
+        IndexMismatch: The bundle reads another text than that in use, as after a backfill of text: requests would be
+            told in that one, whatever the index holds.
     """
     jobs, texts = read_records(workspace.records, "jobs"), read_table(workspace.features / JOB_TEXT)
+    if (text := one_text_version(texts)) != item_encoder.manifest.text_version:
+        of = item_encoder.manifest
+        raise IndexMismatch(
+            f"bundle {of.version} reads text {of.text_version}, the text in use is {text}",
+            where=str(workspace.features),
+            cure="ask a bundle that was trained on it, or `rolecall backfill rollback --what text`",
+        )
     records = _versions_at(jobs, "id", ["updated_at"], cut)
     of_texts = _versions_at(texts, JOB_KEY, KNOWN, cut)
     # The text says since when a job counts as known: a first record may be trusted back (`beam_jobs.verbalize`).

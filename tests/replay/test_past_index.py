@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from contracts.errors import IndexMismatch
+from contracts.tables import parts, write_part
 from contracts.workspace import Workspace
 from ranking.scorer import ItemEncoder
 from replay.holdout import held_out, requests_as_of
 from replay.past_index import past_index
 from retrieval.encoder import TextEncoder
+from tests.make import refused
 
 
 def test_a_request_holds_the_activity_before_it_and_excludes_what_was_applied_to(shown: Workspace) -> None:
@@ -46,3 +53,19 @@ def test_a_job_that_came_later_is_no_candidate_before(make_market: Callable, job
         first, second = requests_as_of(workspace, held, jobs.known_from)
         assert "j9" in first.exclude
         assert "j9" not in second.exclude
+
+
+def test_a_bundle_that_reads_another_text_than_that_in_use_is_refused(viewed: Workspace, tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path / "copy")
+    shutil.copytree(viewed.root, workspace.root, symlinks=True)
+    (path,) = parts(workspace.features / "job_text")
+    texts = pq.read_table(path)
+    at = texts.schema.get_field_index("text_version")
+    write_part(
+        path.parent,
+        texts.set_column(at, "text_version", pa.array(["another"] * texts.num_rows)),
+        path.stem.removeprefix("part-"),
+    )
+    cut, items = held_out(workspace, 10)[0].time, ItemEncoder(workspace.bundle)
+    with refused(IndexMismatch, "another"), past_index(workspace, cut, items, TextEncoder(workspace.encoder)):
+        pass
