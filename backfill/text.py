@@ -22,6 +22,7 @@ from backfill.product import Maker, Piece
 from backfill.versions import Plan
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import ROW
+from beam_jobs.ledger import note_text_from
 from beam_jobs.verbalize import VIEWS, fit_percentiles, row_groups, verbalize_batch
 from contracts.arrow import arrow_schema
 from contracts.bundle import read_manifest
@@ -112,12 +113,15 @@ class Text:
         return f"{plan_inputs['text']}."
 
     def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
-        """Break points and form. Raises NotReady where they are others now."""
+        """Break points, form, and from when it holds all. Raises NotReady where the text version is another now."""
         verbalizer = self._verbalizer(workspace)
         if verbalizer.version != plan.inputs["text"]:
             cure = "run again, which begins a new version"
             raise NotReady("the text version is another than when it was planned", where=str(version), cure=cure)
         keep_verbalizer(version / PERCENTILES, verbalizer)
+        if self._since is not None:
+            for view in TABLES:
+                note_text_from(version / view, self._since)
 
     def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
         """Nothing: whatever lacks is made by the next job."""

@@ -1,16 +1,18 @@
 """Notes that earlier runs left beside their tables, so that a run does only what is new. Each is replaced atomically.
 
-There are three, because three jobs skip by different things:
+There are four, because jobs skip by different things:
 
 - `_sources.json` of `ingest`: units of raw data, which are not opened again while their content is the same.
 - `_folded.json` of `activity`: parts of the event records, and the runs whose parts of features count.
 - `_LOADED` of `verbalize`: that a first load came to its end. Which rows are done the text itself says.
+- `_FROM` of a text that a backfill made of part of the time: what was superseded before then has none.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +21,7 @@ from contracts.versions import file_hash, row_hash, write_text
 from sources.layout import Layout
 from sources.rows import Shard, Source
 
-_SOURCES, _FOLDED, _LOADED = "_sources.json", "_folded.json", "_LOADED"
+_SOURCES, _FOLDED, _LOADED, _FROM = "_sources.json", "_folded.json", "_LOADED", "_FROM"
 
 
 class Unit(NamedTuple):
@@ -82,6 +84,17 @@ def note_loaded(features: Path) -> None:
     """Note that a table's first load came to its end. Raises NotWritten as on a full disk."""
     if not was_loaded(features):  # a folder that nothing is written to says that nothing is new
         write_text(features / _LOADED, "")
+
+
+def text_from(features: Path) -> datetime | None:
+    """The time before which a table of text leaves superseded records out; None: it has all."""
+    path = features / _FROM
+    return datetime.fromisoformat(path.read_text()) if path.is_file() else None
+
+
+def note_text_from(features: Path, since: datetime) -> None:
+    """Note that a table of text leaves out what was superseded before a time. Raises NotWritten as on a full disk."""
+    write_text(features / _FROM, since.isoformat())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -205,9 +205,10 @@ def _pending(
     if not paths:
         return [], 0
     match = [KEYS[VIEWS[table]], "row_hash"]
-    rows = feature_tables.places(paths, ["id", "row_hash"])
+    rows = feature_tables.places(paths, ["id", "row_hash", "updated_at"])
+    wanted = _not_superseded(rows, ledger.text_from(folder))
     done = feature_tables.places(feature_tables.made_by(folder, version), match)
-    todo = feature_tables.without(rows, done, ["id", "row_hash"], match)
+    todo = feature_tables.without(wanted, done, ["id", "row_hash"], match)
     default = now if ledger.was_loaded(workspace.features / VIEWS[table]) else None
     before = feature_tables.places(feature_tables.made_by_others(folder, version), [*match, CREATED_TIME])
     if before.is_empty():
@@ -227,6 +228,14 @@ def _pending(
                 part_name = feature_tables.part_name(version, name, len(chunks))
                 chunks.append(PendingRows(table, paths[part], group, len(inside), places, times, part_name))
     return chunks, len(rows)
+
+
+def _not_superseded(rows: pl.DataFrame, since: datetime | None) -> pl.DataFrame:
+    """Of each key the newest record as of a time, and all later ones; all where there is no time."""
+    if since is None:
+        return rows
+    newest = pl.col("updated_at").filter(pl.col("updated_at") <= since).max().over("id")
+    return rows.filter(newest.is_null() | (pl.col("updated_at") >= newest))
 
 
 def row_groups(path: Path) -> Iterator[tuple[int, int, int]]:

@@ -286,6 +286,8 @@ def test_a_version_of_part_of_the_time_holds_each_key_as_of_then_and_later(works
     )
     assert now["row_hash"].to_list() == wanted["row_hash"].to_list()
     assert now["job_id"].n_unique() == rows["job_id"].n_unique()
+    counts = verbalize.run(["--workspace", str(workspace.root)])
+    assert counts.written == 0 < len(rows) - len(wanted), "the job does not bring back what was left out"
 
 
 def test_a_changed_row_is_found_by_a_sample_that_is_made_again(workspace: Workspace):
