@@ -84,8 +84,9 @@ class Activity:
                 people = Counter(rows[MEMBER_KEY].to_pylist())
                 gone = sum(number for member, number in people.items() if not member or member in erased)
                 for table, number in ((MEMBER_ACTIVITY, rows.num_rows - gone), (JOB_STATS, rows.num_rows)):
-                    name = json_hash([table, path.name, group.row_group, number])
-                    found.append(Piece(name, table, {"": number}, group))
+                    if number:  # a log of impressions alone has none
+                        name = json_hash([table, path.name, group.row_group, number])
+                        found.append(Piece(name, table, {"": number}, group))
         return found
 
     def read(self, workspace: Workspace, piece: Piece) -> Iterator[pa.Table]:

@@ -132,12 +132,23 @@ def _keys(folder: Path, *columns: str) -> pa.Table:
 
 
 def _vector_rows(folder: Path, job_keys: Sequence[tuple[str, str | None]], encoder_version: str) -> np.ndarray:
-    """(jobs,) int64: the place of the vector of each (job, text hash), -1 where this encoder made none."""
+    """(jobs,) int64: the place of the vector of each (job, text hash), -1 where this encoder made none.
+
+    Raises IndexMismatch where there are vectors and none of them is a job's, as after a switch of one of both alone.
+    """
     table = _keys(folder, "vector_hash", "encoder_version")
+    made = table.num_rows
     table = table.filter(pc.equal(table["encoder_version"], encoder_version))
     keys = zip(table[JOB_KEY].to_pylist(), table["vector_hash"].to_pylist(), strict=True)
     stored = dict(zip(keys, table[_PLACE].to_pylist(), strict=True))
-    return np.array([stored.get(key, -1) for key in job_keys], np.int64)
+    places = np.array([stored.get(key, -1) for key in job_keys], np.int64)
+    if made and len(places) and (places < 0).all():
+        raise IndexMismatch(
+            f"{made:,} vectors, and none is of the text of one of {len(places):,} jobs by encoder {encoder_version}",
+            where=str(folder),
+            cure="run `rolecall embed`, which makes those of the text in use",
+        )
+    return places
 
 
 def _item_rows(

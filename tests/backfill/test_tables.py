@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -162,6 +163,13 @@ def test_an_event_that_came_late_is_not_known_earlier_for_being_folded_again(
     )
     assert now["event_timestamp"].is_duplicated().any(), "rows after it are told without it and, since it came, with it"
     assert now.select(before.columns).equals(before), "as the job folded them, load by load"
+
+
+def test_a_log_of_impressions_alone_is_no_piece_of_activity(workspace: Workspace):
+    events = workspace.records / "events"
+    write_part(events, read_table(events, filter=pc.field("action") == "impression"), "impressions")
+    pieces = Activity().pieces(workspace, NOW)
+    assert pieces and all(sum(piece.counts.values()) for piece in pieces), "an estimate measures a row of any"
 
 
 def test_activity_that_no_job_folded_yet_is_not_told_as_of_today(workspace: Workspace):

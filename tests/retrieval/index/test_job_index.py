@@ -179,6 +179,16 @@ def test_a_vector_of_another_text_or_encoder_does_not_stand_for_the_job(
     assert index.ids == [job.id for job in JOBS[1:]] and index.manifest.left_out == {"no vector": 1}
 
 
+def test_where_all_vectors_are_of_another_text_no_empty_index_is_built(tmp_path: Path) -> None:
+    workspace = write_workspace(tmp_path)
+    [part] = parts(workspace.features / "job_vector")
+    table = pq.read_table(part)
+    column = table.schema.get_field_index("vector_hash")
+    pq.write_table(table.set_column(column, "vector_hash", pa.array(["another"] * table.num_rows)), part)
+    with refused(IndexMismatch, "rolecall embed"):
+        build_index(workspace)
+
+
 def test_jobs_without_a_vector_are_left_out_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     workspace = write_workspace(tmp_path)
     [part] = parts(workspace.features / "job_vector")
