@@ -23,15 +23,23 @@ def degrees(graph: Graph, time: int, relations: Sequence[str] = tuple(RELATIONS)
 
 
 def densify(
-    graph: Graph, vectors: np.ndarray, moments: Sequence[int], near: int = 10, low: float = 0.3, high: float = 0.9
+    graph: Graph,
+    vectors: np.ndarray,
+    known: np.ndarray,
+    moments: Sequence[int],
+    near: int = 10,
+    low: float = 0.3,
+    high: float = 0.9,
 ) -> Graph:
     """The graph with edges from each cold node to the nearest well-connected ones of its kind.
 
-    Degrees are those of each moment, and the edges hold from it to the next one: no request knows degrees of later.
+    Degrees are those of each moment, and the edges hold from it to the next one, or from when both vectors are known:
+    no request knows degrees or texts of later.
 
     Args:
         graph: Without such edges, or with older ones, which are replaced.
         vectors: (nodes, dim) float32 of unit length, zeros where a node has none.
+        known: (nodes,) int64 microseconds since when each vector is known.
         moments: Ascending microseconds at which degrees are taken.
         near: Edges of a cold node at most.
         low: A node below this quantile of its kind's degrees, or at it, is cold.
@@ -57,9 +65,10 @@ def densify(
                 cosines = vectors[some] @ vectors[warm].T
                 most = min(near, len(warm))
                 nearest = np.argpartition(-cosines, most - 1, axis=1)[:, :most]
-                target = warm[nearest].ravel()
-                times = (np.full(len(target), value, np.int64) for value in (moment, until))
-                made[name].append([np.repeat(some, most), target, *times])
+                source, target = np.repeat(some, most), warm[nearest].ravel()
+                since = np.maximum(np.maximum(known[source], known[target]), moment)
+                columns_made = source, target, since, np.full(len(target), until, np.int64)
+                made[name].append([column[since < until] for column in columns_made])
     none = np.zeros(0, np.int64)
     for name, blocks in made.items():
         columns[name] = tuple(np.concatenate(column) for column in zip(*blocks, strict=True)) if blocks else (none,) * 4

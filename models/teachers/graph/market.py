@@ -49,16 +49,27 @@ class Market:
     Attributes:
         graph: As of all that is known; walks see what was known before each pair's request.
         vectors: (nodes, dim) float32 of unit length, zeros where a node has no text.
+        known: (nodes,) int64 microseconds since when each vector is known; before, zeros are read in its place.
         member: (n,) int64 node of each row's member; -1 where nobody in particular asked, or nothing is known of them.
         job: (n,) int64 node of each row's job; -1 where nothing is known of it.
         time: (n,) int64 microseconds of each row's request.
     """
 
     def __init__(
-        self, graph: Graph, vectors: np.ndarray, member: np.ndarray, job: np.ndarray, time: np.ndarray
+        self,
+        graph: Graph,
+        vectors: np.ndarray,
+        known: np.ndarray,
+        member: np.ndarray,
+        job: np.ndarray,
+        time: np.ndarray,
     ) -> None:
-        self.graph, self.vectors = graph, checked(graph, vectors)
+        self.graph, self.vectors, self.known = graph, checked(graph, vectors), known
         self.member, self.job, self.time = member, job, time
+
+    def told(self, nodes: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Whether the vectors of nodes were known at some times, of one shape; False where a node is -1."""
+        return (nodes >= 0) & (self.known[np.maximum(nodes, 0)] <= times)
 
     @cached_property
     def _met(self) -> np.ndarray:
@@ -95,9 +106,14 @@ class Walked:
         place = (found.query, found.node)
         return cls(csr_matrix((found.weight, place), shape), csr_matrix((found.ways, place), shape))
 
-    def means(self, vectors: np.ndarray) -> np.ndarray:
-        """(q, dim) float32 weighted means of the vectors that are reached; zeros where nothing is."""
-        return np.asarray(self.weight @ vectors, np.float32)
+    def means(self, vectors: np.ndarray, market: Market, times: np.ndarray) -> np.ndarray:
+        """(q, dim) float32 weighted means of the vectors that are reached; zeros where nothing is.
+
+        vectors: (nodes, dim); one that was not known at the query's time (q,) counts as zeros.
+        """
+        found = self.weight.tocoo()
+        weight = np.where(market.told(found.col, times[found.row]), found.data, 0.0)
+        return np.asarray(csr_matrix((weight, (found.row, found.col)), found.shape) @ vectors, np.float32)
 
     @property
     def found(self) -> np.ndarray:
@@ -118,20 +134,21 @@ def open_market(workspace: Workspace, rows: Rows, config: GraphConfig) -> Market
     time = micros(asked["event_timestamp"])
     later = lists.filter(pl.col("split") != "train")["event_timestamp"].min()
     graph = build_graph(workspace, later)  # type: ignore[arg-type]
-    vectors = node_vectors(workspace, graph)
+    vectors, known = node_vectors(workspace, graph)
     if config.densify:
         shares = np.arange(config.snapshots) / config.snapshots
         moments = np.unique(np.quantile(np.unique(time), shares, method="lower")).astype(np.int64)
-        graph = densify(graph, vectors, moments.tolist(), config.near)
+        graph = densify(graph, vectors, known, moments.tolist(), config.near)
     members = np.where(asked["member_id"] == "", -1, graph.nodes("member", asked["member_id"].to_numpy().astype(str)))
-    return Market(graph, vectors, members, graph.nodes("job", rows.job_ids.astype(str)), time)
+    return Market(graph, vectors, known, members, graph.nodes("job", rows.job_ids.astype(str)), time)
 
 
-def node_vectors(workspace: Workspace, graph: Graph) -> np.ndarray:
-    """(nodes, dim) float32: the frozen text vectors of all nodes, by the workspace's encoder.
+def node_vectors(workspace: Workspace, graph: Graph) -> tuple[np.ndarray, np.ndarray]:
+    """The frozen text vectors of all nodes (nodes, dim) float32, by the workspace's encoder, and when each came.
 
-    Of members and jobs the vector of the first text that was known of them, so that no later edit is read; of
-    companies, titles and skills that of the name. A member or job without a text has zeros.
+    Of members and jobs the vector of the first text that was known of them and has one (of a member often the newest
+    text alone); of companies, titles and skills that of the name. A member or job without a text has zeros. Times are
+    (nodes,) int64 microseconds since when each is known; a name is known as soon as an edge leads to it.
 
     Raises:
         NotReady: There is no encoder, or none of the vectors is its own.
@@ -141,6 +158,7 @@ def node_vectors(workspace: Workspace, graph: Graph) -> np.ndarray:
     encoder = TextEncoder(workspace.encoder)
     made_by = pc.field("encoder_version") == encoder.version
     vectors = np.zeros((len(graph), encoder.dim), np.float32)
+    known = np.full(len(graph), np.iinfo(np.int64).min)
     for kind, view, key in (("member", MEMBER_VECTOR, MEMBER_KEY), ("job", JOB_VECTOR, JOB_KEY)):
         if not parts(workspace.features / view):
             log.warning("graph: no vectors of %ss, their texts are not read: run `rolecall embed`", kind)
@@ -153,11 +171,13 @@ def node_vectors(workspace: Workspace, graph: Graph) -> np.ndarray:
         nodes = graph.nodes(kind, table[key].to_numpy().astype(str))
         values = np.asarray(table["vector"].combine_chunks().flatten().to_numpy(), np.float32)
         vectors[nodes[nodes >= 0]] = values.reshape(len(nodes), -1)[nodes >= 0]
+        since = pl.DataFrame(table.select(KNOWN)).select(pl.max_horizontal(*KNOWN).alias("known"))["known"]
+        known[nodes[nodes >= 0]] = micros(since)[nodes >= 0]
     for kind in NAMED:
         names = graph.keys.get(kind, np.zeros(0, str))
         if len(names):
             vectors[graph.first[kind] : graph.first[kind] + len(names)] = encoder.titles(names.tolist())
-    return vectors
+    return vectors, known
 
 
 def checked(graph: Graph, vectors: np.ndarray) -> np.ndarray:

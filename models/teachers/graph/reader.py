@@ -231,8 +231,9 @@ class GraphPairs(JointPairs):
         places = np.searchsorted(self.needed, chosen)
         nodes = self.nodes[places]
         there = np.maximum(nodes, 0)
+        told = self.market.told(nodes, self.market.time[chosen][:, None])
         columns = (
-            self.market.vectors[there],
+            np.where(told[..., None], self.market.vectors[there], np.float32(0)),
             self.kinds[there].astype(np.int64),
             self.paths[places].astype(np.int64),
             self.hops[places].astype(np.int64),

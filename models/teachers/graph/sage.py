@@ -40,7 +40,7 @@ class Hop(NamedTuple):
     Attributes:
         relation: Its name, with "~" where it is walked backwards.
         parent: (i,) int64, which node each is a neighbour of.
-        node: (i,) int64.
+        node: (i,) int64; the number after the last node, of zeros, where the node's vector is not known yet.
         share: (i,) float32, weights that sum to 1 over a node's neighbours.
         below: Their own neighbours, whose `parent` counts these.
     """
@@ -68,10 +68,18 @@ def hops(market: Market, queries: Queries, kind: str, config: GraphConfig) -> tu
         knobs = config.walks.model_copy(update={"fanout": SECOND})
         below = [(name, step(market.graph, name, around, start, knobs)) for name, _ in _leaving(then)]
         lower = tuple(
-            Hop(name, two.query, two.node, two.weight.astype(np.float32)) for name, two in below if len(two.node)
+            Hop(name, two.query, told(market, two.node, around.times[two.query]), two.weight.astype(np.float32))
+            for name, two in below
+            if len(two.node)
         )
-        found.append(Hop(relation, one.query, one.node, one.weight.astype(np.float32), lower))
+        node = told(market, one.node, queries.times[one.query])
+        found.append(Hop(relation, one.query, node, one.weight.astype(np.float32), lower))
     return tuple(found)
+
+
+def told(market: Market, nodes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Nodes (n,) as their vectors are read at times (n,): the number after the last where one is not known yet."""
+    return np.where((nodes < 0) | market.told(nodes, times), nodes, len(market.graph))
 
 
 def _leaving(kind: str) -> list[tuple[str, str]]:
@@ -129,7 +137,8 @@ class SagePairs(CorrectedPairs):
     model: Sage
 
     def take(self, hood: Neighbourhood) -> None:
-        self._read = self.model.read(self.market.vectors)
+        read = self.model.read(self.market.vectors)
+        self._read = np.concatenate([read, np.zeros((1, read.shape[1]), np.float32)])  # the last: not known yet
         self._kept: dict[bytes, tuple] = {}
         self._last: tuple[Tensor, Tensor, np.ndarray] | None = None
         skills = np.diff(self.market.graph.adjacency["~has_skill"].starts)
@@ -151,7 +160,8 @@ class SagePairs(CorrectedPairs):
         nodes = self.model.enter(read)
         states = []
         for side, found in self._kept[key]:
-            of_side = self.model.states(nodes, side.queries.origins, found)
+            origins = told(self.market, side.queries.origins, side.queries.times)
+            of_side = self.model.states(nodes, origins, found)
             states.append(of_side[to_device(side.of_pair, device)])
         member, job = states
         self._last = member, job, places

@@ -51,8 +51,9 @@ class SignPairs(CorrectedPairs):
         self._inputs = []
         for side, walks, paths in ((hood.members, hood.of_members, MEMBER_PATHS), (hood.jobs, hood.of_jobs, JOB_PATHS)):
             origins = side.queries.origins
-            own = np.where(origins[:, None] >= 0, read[origins], 0).astype(np.float32)
-            means = np.concatenate([own, *(walks[name].means(read) for name in paths)], axis=1)
+            times = side.queries.times
+            own = np.where(self.market.told(origins, times)[:, None], read[origins], 0).astype(np.float32)
+            means = np.concatenate([own, *(walks[name].means(read, self.market, times) for name in paths)], axis=1)
             self._inputs.append((means, side.of_pair))
 
     def around(self, places: np.ndarray) -> Tensor:

@@ -49,7 +49,11 @@ class GraphTeacher(Teacher):
     def depends_on(self) -> list[Any]:
         market = self._market
         assert market is not None
-        return [self.text().name, market.graph.version, content_hash(market.vectors.tobytes())]
+        return [
+            self.text().name,
+            market.graph.version,
+            content_hash([market.vectors.tobytes(), market.known.tobytes()]),
+        ]
 
     def market(self, rows: Rows) -> Market:
         """The rows in the market graph, read once."""

@@ -215,7 +215,13 @@ def test_cold_nodes_are_joined_to_like_well_connected_ones_by_degrees_of_then() 
     vectors = np.zeros((len(graph), 2), np.float32)
     members = graph.first["member"] + np.arange(10)
     vectors[members] = [[1, 0] if i % 2 else [0, 1] for i in range(10)]
-    dense = densify(graph, vectors, [at(5), at(9)], near=1)
+    known = np.full(len(graph), at(0))
+    known[members[7]] = at(6)
+    dense = densify(graph, vectors, known, [at(5), at(9)], near=1)
+    assert reached(dense, "member", "m5", ("like_member",), 5.9) == {"m0"}
+    assert reached(dense, "member", "m7", ("like_member",), 5.9) == set()  # its text is not known yet
+    assert reached(dense, "member", "m7", ("like_member",), 6.1) == {"m0"}
+    assert reached(dense, "member", "m7", ("like_member",), 10) == {"m1"}
     assert reached(dense, "member", "m4", ("like_member",), 4) == set()
     assert reached(dense, "member", "m4", ("like_member", "opened"), 6) <= {f"j{i}" for i in range(6)}
     assert reached(dense, "member", "m4", ("like_member",), 6) == {"m0"}  # m1 is unknown by then

@@ -153,8 +153,9 @@ def in_market(market: Market, workspace: Workspace, drop: tuple[str, ...] = ()) 
         keys = names[kind][np.maximum(nodes - market.graph.first[kind], 0)]
         return np.where(nodes >= 0, graph.nodes(kind, keys), -1)
 
-    vectors = node_vectors(workspace, graph)
-    return Market(graph, vectors, node("member", market.member), node("job", market.job), market.time)
+    return Market(
+        graph, *node_vectors(workspace, graph), node("member", market.member), node("job", market.job), market.time
+    )
 
 
 @pytest.mark.parametrize("rung", RUNGS)
@@ -228,6 +229,24 @@ def test_an_advert_of_a_company_that_nobody_knew_is_read_untrained(learned, tmp_
     assert np.isfinite(met).all() and met > scores(teacher, rows, of_member, market)
 
 
+@pytest.mark.parametrize("rung", RUNGS)
+def test_a_text_that_is_known_later_than_the_request_is_not_read(learned, rung: str) -> None:
+    teacher, rows, _ = learned[rung]
+    test, market = rows.of_splits("test"), teacher._market
+    texts = np.flatnonzero(np.isin(market.graph.kinds(), [0, 1]))
+    vectors = market.vectors.copy()
+    vectors[texts] = np.random.default_rng(0).normal(size=(len(texts), vectors.shape[1]))
+    found = []
+    for values, time in ((market.vectors, at(0)), (vectors, at(40)), (vectors, at(0))):
+        known = market.known.copy()
+        known[texts] = int(time.timestamp() * 1_000_000)
+        told = Market(market.graph, values, known, market.member, market.job, market.time)
+        found.append(scores(teacher, rows, test, told))
+    assert not market.vectors[texts].any()
+    np.testing.assert_allclose(found[1], found[0], atol=1e-5)
+    assert np.abs(found[2] - found[0]).max() > 1e-4
+
+
 def test_the_order_of_node_tokens_changes_nothing_and_what_they_are_told_to_be_does(learned) -> None:
     teacher, rows, _ = learned["G2"]
     pairs, test = teacher._pairs, rows.of_splits("test")
@@ -268,6 +287,21 @@ def test_vectors_of_another_encoder_are_not_read(tmp_path: Path) -> None:
     write_part(workspace.features / "job_vector", pa.Table.from_pylist([row]), "0")
     with refused(NotReady, "job", "0123456789ab", "rolecall embed"):
         node_vectors(workspace, build_graph(workspace))
+
+
+def test_a_vector_is_known_since_its_first_row_is_true_and_written(tmp_path: Path) -> None:
+    workspace = write_market(tmp_path / "w")
+    dim = node_vectors(workspace, graph := build_graph(workspace))[0].shape[1]
+    rows = [
+        {"job_id": "j1", "vector": [float(day)] * dim, "encoder_version": "0123456789ab"}
+        | dict(zip(KNOWN, (at(day), at(day + 2)), strict=True))
+        for day in (5, 3)
+    ]
+    write_part(workspace.features / "job_vector", pa.Table.from_pylist(rows), "0")
+    vectors, known = node_vectors(workspace, graph)
+    node = graph.nodes("job", np.array(["j1"]))[0]
+    assert (vectors[node] == 3).all() and known[node] == int(at(5).timestamp() * 1_000_000)
+    assert (np.delete(known, node) < 0).all()
 
 
 def test_the_store_is_written_and_the_student_learns_from_three(told: Workspace, tiny: Path) -> None:
