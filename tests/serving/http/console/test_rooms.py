@@ -103,7 +103,7 @@ def test_rules_that_cannot_be_saved_are_said_to_be(
     def full(*_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("serving.http.console.rules.write_text", full)
+    monkeypatch.setattr("contracts.versions.staged_file", full)
     answer = send(room[1], "/console/rules", "/console/rules/save", rules="rules: []")
     assert "Read-only file system" in answer.text and "next start;" not in answer.text
     assert answer.status_code == 503
