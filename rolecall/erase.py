@@ -15,6 +15,7 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.shown import unfolded
-from contracts.versions import content_hash, file_hash, staged_file, write_text
+from contracts.versions import STAGED, content_hash, file_hash, staged_file, write_text
 from contracts.workspace import Workspace
 
 MEMBER = "member_id"
@@ -34,6 +35,8 @@ REQUESTS = ("list_id", "request_id")
 """Columns that name a member's request."""
 ROWS_OF_MEMBERS = ("headline", "positions", "preferences")
 """A table with one of these and an `id` holds members."""
+LEFT_SECONDS = 3_600
+"""Age from which a file that was being written is what a killed process left of it."""
 REMAINS: Mapping[str, str] = {
     "bundles": "models, which hold no row; trained with the member's rows until the next `rolecall run` replaces them",
     "teachers": "as bundles",
@@ -104,6 +107,9 @@ def erase_rows(folder: Path, member_ids: Iterable[str]) -> Erased:
             done.rows[name] += _from_parquet(path, ids, done)
         elif path.suffix == ".arrow":
             done.rows[name] += _from_dealt(path, ids)
+        elif path.suffix == STAGED and time.time() - path.stat().st_mtime > LEFT_SECONDS:
+            path.unlink()  # half a file of a process that was killed: nobody gives it its name any more
+            done.removed.append(name)
         elif path.suffix in (".jsonl", ".ndjson"):
             done.rows[name] += _blank_lines(path, lambda line: _is_line_of(line, ids, hashes, done))
     for path in files:
@@ -187,8 +193,12 @@ def _from_parquet(path: Path, ids: set[str], done: Erased) -> int:
 
 def _from_dealt(path: Path, ids: set[str]) -> int:
     """Write rows that wait for a run, batch by batch, without those of members; returns how many there were."""
-    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
-        schema, batches = reader.schema, [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    try:
+        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+            schema, batches = reader.schema, [reader.get_batch(i) for i in range(reader.num_record_batches)]
+    except pa.ArrowInvalid:  # as a machine that went down left it: the run that goes on deals these anew
+        path.unlink()
+        return 0
     is_members = "id" in schema.names and any(name in schema.names for name in ROWS_OF_MEMBERS)
     column = "id" if is_members else MEMBER
     if column not in schema.names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -328,9 +329,14 @@ def test_an_erased_member_is_in_no_version_and_nothing_that_was_dealt(workspace:
     version.mkdir(parents=True)
     dealing.deal_pieces(workspace, product, plan, version, IN_PROCESS)
     assert gone in dealt_ids(version)
+    broken, left = sorted((version / "dealt").iterdir())[0], version / "dealt" / "killed.arrow.staged"
+    left.write_bytes(broken.read_bytes()[:1_000])
+    os.utime(left, (1, 1))
+    broken.write_bytes(b"")
     note_erased(workspace, [gone], datetime.now(UTC))
     erase_rows(workspace.root, [gone])
     assert gone not in dealt_ids(version)
+    assert not left.exists(), "what a killed run was writing goes"
     manifest = run(workspace, product, plan, IN_PROCESS)
     assert gone not in read_table(version / "member_text")["member_id"].to_pylist()
     assert verify(workspace, product, manifest.plan.version) == []
