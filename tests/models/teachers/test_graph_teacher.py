@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from contracts.examples import PAIR_FEATURES, TRAINING
 from contracts.match import COMPARISONS
 from contracts.records import Event, Job, Member
 from contracts.tables import write_part
+from contracts.versions import set_current
 from contracts.workspace import Workspace
 from history.as_of import KNOWN
 from history.graph.graph import RELATIONS, build_graph, without
@@ -334,5 +336,18 @@ def test_without_a_click_teacher_it_says_so(tmp_path: Path) -> None:
 def test_an_event_changes_the_version_and_so_does_the_text_teacher(told: Workspace, tmp_path: Path) -> None:
     rows = read_rows(told.training)
     before = GraphTeacher(told, knobs("G0")).version(rows)
+    assert GraphTeacher(told, knobs("G0", device="cpu")).version(rows) == before
     assert GraphTeacher(told, knobs("G0", dropout=0.1)).version(rows) != before
+    assert GraphTeacher(told, knobs("G0", walks={"fanout": 3})).version(rows) != before
     assert GraphTeacher(told, knobs("G0")).version(replace(rows, version="other")) != before
+    copy = Workspace(tmp_path / "copy")
+    shutil.copytree(told.root, copy.root)
+    assert GraphTeacher(copy, knobs("G0")).version(rows) == before
+    event = Event(id="x", member_id="m0", job_id="j1", action="view", time=at(3))
+    write_part(copy.records / "events", to_table([event], Event), "more")
+    assert GraphTeacher(copy, knobs("G0")).version(rows) != before
+    other = Workspace(tmp_path / "other")
+    shutil.copytree(told.root, other.root)
+    (other.teachers / "click" / "another").mkdir()
+    set_current(other.teachers / "click", "another")
+    assert GraphTeacher(other, knobs("G0")).version(rows) != before
