@@ -52,7 +52,7 @@ from serving.config import ServeConfig
 from serving.servable import load_servable
 from tests.make import refused
 
-NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=12)
 """Later than all that the market's making wrote."""
 IN_PROCESS = PipelineOptions([])
 SMALL = 40

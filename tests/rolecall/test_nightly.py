@@ -153,6 +153,7 @@ def test_what_was_not_in_use_is_not_in_use_again(board, monkeypatch):
 def test_a_night_that_is_ended_by_its_scheduler_puts_back_and_says_so(board, news, monkeypatch):
     before = board.index
     handler = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    of_keys = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process ignores Ctrl-C
 
     def ended(*_: object, **__: object) -> None:
         assert board.index != before
@@ -164,6 +165,7 @@ def test_a_night_that_is_ended_by_its_scheduler_puts_back_and_says_so(board, new
         assert CliRunner().invoke(app, flags).exit_code
     finally:
         signal.signal(signal.SIGTERM, handler)
+        signal.signal(signal.SIGINT, of_keys)
     assert board.index == before
     note = json.loads((board.root / nightly.NOTE).read_text())
     assert note["exit_code"] == 130 and "stopped" in {stage["stage"] for stage in note["stages"]}
