@@ -28,7 +28,7 @@ from models.teachers.text import TextTeacher
 from models.text_trial.forms import CONTROL, IN_FORCE, near_forms
 from models.text_trial.retell import Origins, read_origins, retell
 from models.text_trial.telling import telling_words
-from models.training.lists import served_lists
+from models.training.lists import held_served
 from models.training.metrics import grouped_mean, list_ndcgs
 from models.training.rows import Rows, read_rows
 
@@ -156,7 +156,7 @@ def _most_telling(workspace: Workspace, name: str, rows: Rows, origins: Origins)
 def _held_out(rows: Rows, task: str, split: str, most: int) -> list[np.ndarray]:
     """Row numbers of the requests of a split whose jobs have different labels; served ones where those are graded."""
     gains = rows.target(task)
-    lists = served_lists(rows, split) if task == "relevance" else []
+    lists = held_served(rows, split) if task == "relevance" else []
     lists = lists or rows.lists(rows.of_splits(split))
     known = [of_list[np.isfinite(gains[of_list])] for of_list in lists]
     differing = [of_list for of_list in known if len(np.unique(gains[of_list])) > 1][:most]
