@@ -7,6 +7,7 @@ hang on what shares their batch, so that a part is made as a whole, in one order
 from __future__ import annotations
 
 import shutil
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +39,7 @@ TABLES = {MEMBER_VECTOR: "members", JOB_VECTOR: "jobs"}
 PIECE_ROWS = 20_000
 
 
-class _Encoded:
+class _Encoded(ABC):
     """What both have in common. `_targets` of the next versions, by table; `_what` is made by `_folder`."""
 
     name: str
@@ -49,18 +50,18 @@ class _Encoded:
     alone, exact = False, True
     _what: Literal["vectors", "items"]
 
-    def _targets(self, workspace: Workspace) -> tuple[Path, dict[str, Target]]:
-        raise NotImplementedError
+    @abstractmethod
+    def _targets(self, workspace: Workspace) -> tuple[Path, dict[str, Target]]: ...
 
-    def folder(self, workspace: Workspace) -> Path:
-        raise NotImplementedError
+    @abstractmethod
+    def folder(self, workspace: Workspace) -> Path: ...
 
-    def inputs(self, workspace: Workspace) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def inputs(self, workspace: Workspace) -> dict[str, Any]: ...
 
+    @abstractmethod
     def _newest(self, table: str) -> bool:
         """Whether the newest text of a key is all that is encoded of it."""
-        raise NotImplementedError
 
     def pieces(self, workspace: Workspace, time: datetime) -> list[Piece]:
         """The texts that were known at a time, some of one part each."""
@@ -93,6 +94,7 @@ class _Encoded:
 
     def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
         """Nothing: whatever lacks is made by the next job."""
+        return
 
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """Loads what encodes.

@@ -54,7 +54,13 @@ DAY = 86_400_000_000
 
 
 def list_figures(rows: Rows, logits: np.ndarray, lists: Sequence[np.ndarray]) -> np.ndarray:
-    """(lists, 2) float64: recall@10 and NDCG@10 of what was opened; jobs of equal score share their places' mean."""
+    """(lists, 2) float64: recall@10 and NDCG@10 of what was opened; jobs of equal score share their places' mean.
+
+    Raises:
+        ValueError: A score is no number: it would count as above all.
+    """
+    if not np.isfinite(logits[np.concatenate([np.zeros(0, np.int64), *lists])]).all():
+        raise ValueError("a system scored a job of these lists as no number")
     opened, found = np.nan_to_num(rows.target(TASK)), np.zeros((len(lists), 2))
     gains = np.where(np.arange(10_000) < K, 1 / np.log2(np.arange(10_000) + 2), 0.0)
     for i, of_list in enumerate(lists):

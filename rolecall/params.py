@@ -115,6 +115,16 @@ class Params(FrozenModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _start_from_what_is_on(self) -> Self:
+        for place, name in enumerate(self.teachers):
+            start, knobs = getattr(TEACHERS.get(name), "starts_from", None), self.teacher(name)
+            alone = not getattr(knobs, "warm_start", True) or getattr(knobs, "base", None) is not None
+            if start is not None and not alone and start not in self.teachers[:place]:
+                own = "" if not hasattr(knobs, "warm_start") else f", or set {name}_teacher: {{warm_start: false}}"
+                raise ValueError(f"teachers: {name} builds on {start}, which is to stand before it{own}")
+        return self
+
     def as_yaml(self) -> str:
         return to_yaml(self.model_dump(mode="json"))
 

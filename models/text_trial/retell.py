@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
@@ -18,6 +19,8 @@ from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Verbalizer
 from contracts.workspace import Workspace
 from models.training.rows import Rows
+
+log = logging.getLogger("rolecall")
 
 R = TypeVar("R", Member, Job)
 
@@ -50,7 +53,7 @@ def read_origins(workspace: Workspace, rows: Rows) -> Origins:
         rows: The training set.
 
     Raises:
-        BadInput: The texts are of another version than the workspace's, or a job's record is not there.
+        BadInput: The texts are of another version than the workspace's, or the record of a job or member is not there.
         NotReady: A table is absent.
     """
     verbalizer = open_verbalizer(workspace)
@@ -86,11 +89,12 @@ def _members(workspace: Workspace, rows: Rows, asked_by: dict[str, str]) -> dict
             text, row_hash = max(parts, key=lambda part: len(part[0]))
             found[number] = text, member_id, row_hash
     records = _records(workspace, Member, [row for *_, row in found.values()])
-    return {
-        number: (text, records[member_id, row_hash])
-        for number, (text, member_id, row_hash) in found.items()
-        if (member_id, row_hash) in records
-    }
+    for _, member_id, row_hash in found.values():
+        if (member_id, row_hash) not in records:
+            what = f"no record behind the text of member {member_id}"
+            raise BadInput(what, where=str(workspace.records), cure=_CURE)
+    log.info("texts: %d of %d requests have a member's part, which is made again", len(found), len(rows.requests))
+    return {number: (text, records[member_id, row_hash]) for number, (text, member_id, row_hash) in found.items()}
 
 
 def _jobs(workspace: Workspace, rows: Rows) -> list[Job]:

@@ -73,8 +73,9 @@ class Trial(FrozenModel):
         requests: Split -> requests that the figures are of.
         seeds: Teachers of each form.
         tried: The form in force first, then the control, then the others.
-        winner: The form that won on validation requests, by its interval and by more than the control; "" if none.
-        confirmed: Whether the interval of its gain on test requests is above 0.
+        winner: The form that won on validation requests: the interval of its gain is above 0, and the gain above the
+            control's; "" if none.
+        confirmed: Whether both hold on test requests too.
     """
 
     teacher: str
@@ -136,7 +137,7 @@ def try_forms(
         seeds=seeds,
         tried=tried,
         winner=winner,
-        confirmed=any(one.name == winner and one.gain["test"].low > 0 for one in tried),
+        confirmed=any(one.name == winner and _gains(one, tried, "test") for one in tried),
     )
     _write(workspace.text_trial, trial, all_forms)
     return trial
@@ -221,10 +222,14 @@ def _mean_words(texts: list[str]) -> float:
 
 
 def _winner(tried: tuple[Tried, ...]) -> str:
-    by_chance = next(one.gain["valid"].value for one in tried if one.name == CONTROL)
-    better = [one for one in tried if one.gain["valid"].low > 0 and one.gain["valid"].value > abs(by_chance)]
-    better = [one for one in better if one.name not in (IN_FORCE, CONTROL)]
+    better = [one for one in tried if one.name not in (IN_FORCE, CONTROL) and _gains(one, tried, "valid")]
     return max(better, key=lambda one: one.gain["valid"].value).name if better else ""
+
+
+def _gains(form: Tried, tried: tuple[Tried, ...], split: str) -> bool:
+    """Whether a form's gain is neither chance of the requests nor, as the control's is, of the training."""
+    by_chance = next(one.gain[split].value for one in tried if one.name == CONTROL)
+    return form.gain[split].low > 0 and form.gain[split].value > abs(by_chance)
 
 
 def _write(folder: Path, trial: Trial, forms: Mapping[str, TextForm]) -> None:

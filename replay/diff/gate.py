@@ -4,7 +4,7 @@ A loss is bounded request by request: of a loss of at most one per cent the mean
 negative. The gate passes where each slice's one-sided lower bound of that mean is not below zero; as all bounds have to
 hold, none of them needs an adjustment for their number (an intersection-union test). It says "worse" where a slice's
 upper bound lies below zero after Holm's adjustment, since of many slices one is below by chance. Between both it says
-"not known": more requests are needed.
+"not known": more requests are needed; so it does of a slice in which neither run reached anything.
 
 Source: Berger, Multiparameter hypothesis testing and acceptance sampling (Technometrics 1982).
 """
@@ -40,13 +40,18 @@ def judge(
     """
     sign, alpha = (-1.0 if lower_is_better else 1.0), 1.0 - confidence
     means: dict[str, Mean] = {}
+    silent = []
     for name, (first, second, members) in slices.items():
+        if not lower_is_better and not np.nan_to_num(np.concatenate([first, second])).any():
+            silent.append(name)  # neither run found anything: that neither lost tells nothing
         mean = clustered_mean(sign * (second - first) - worst * first, members)
         if mean is not None:
             means[name] = mean
     lost = dict(zip(means, holm([mean.below() for mean in means.values()]), strict=True))
     worse = tuple(name for name in means if lost[name] < alpha)
-    unknown = tuple(name for name, mean in means.items() if name not in worse and not _kept(mean, alpha))
+    unknown = tuple(
+        name for name, mean in means.items() if name not in worse and (name in silent or not _kept(mean, alpha))
+    )
     says = "worse" if worse else "not known" if unknown or not means else "pass"
     return Gate(
         measure=measure,

@@ -37,6 +37,13 @@ def test_the_best_order_has_all_and_equal_scores_share_their_places(
     np.testing.assert_allclose(same, [[2 / 6, (1 + 1 / np.log2(3)) / 6]] * len(lists))
 
 
+def test_a_score_that_is_no_number_is_no_figure(rows: Rows) -> None:
+    lists, scores = rows.lists(np.arange(len(rows))), np.zeros(len(rows))
+    scores[lists[0][0]] = np.nan
+    with pytest.raises(ValueError, match="no number"):
+        list_figures(rows, scores, lists)
+
+
 def test_all_requests_of_a_member_are_drawn_together() -> None:
     weights = resampled(np.array([4, 4, 9, 7]))
     assert (weights[:, 0] == weights[:, 1]).all() and (weights[:, 0] != weights[:, 2]).any()

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from contracts.errors import BadInput
 from history.graph.graph import KINDS
 from history.graph.walks import JOB_PATHS, MEMBER_PATHS, sample
 from models.config import TeacherConfig
@@ -116,7 +117,11 @@ class GraphReader(CrossEncoder):
         """A reader that says what the text teacher in a folder says."""
         teacher, knobs = load_teacher(text)
         model = cls(text, teacher.tasks, knobs, dim, config)
-        model.load_state_dict(teacher.state_dict(), strict=False)
+        found = model.load_state_dict(teacher.state_dict(), strict=False)
+        absent = [name for name in found.missing_keys if not name.startswith(("nodes.", "structure."))]
+        if absent or found.unexpected_keys:
+            what = f"its weights are not those of the text teacher: {', '.join((absent + found.unexpected_keys)[:3])}"
+            raise BadInput(what, where=str(text), cure="train the text teacher again")
         return model.only_nodes()
 
     def only_nodes(self) -> GraphReader:

@@ -118,6 +118,19 @@ def test_a_teacher_that_is_off_is_not_distilled_from(toy: str, tmp_path: Path) -
         load_params(tmp_path / "params.yaml")
 
 
+def test_a_teacher_that_builds_on_one_that_is_off_or_stands_behind_it_is_refused(tmp_path: Path) -> None:
+    for text, name, start in (
+        ("teachers: [click]", "click", "policy"),
+        ("teachers: [click, policy]", "click", "policy"),
+        ("teachers: [policy, graph]", "graph", "click"),
+    ):
+        (tmp_path / "params.yaml").write_text(text + "\n")
+        with refused(BadInput, f"{name} builds on {start}"):
+            load_params(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("teachers: [click, graph]\nclick_teacher: {warm_start: false}\n")
+    assert load_params(tmp_path / "params.yaml").teachers == ("click", "graph")
+
+
 def test_a_task_of_several_teachers_is_mixed_by_the_stated_weights_and_one_that_is_replaced_runs_its_branch_alone(
     toy: str, market: Workspace, tiny: Path
 ) -> None:

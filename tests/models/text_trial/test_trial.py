@@ -29,7 +29,7 @@ from models.teachers.train import train_teacher
 from models.text_trial.forms import near_forms, read_forms
 from models.text_trial.retell import read_origins, retell
 from models.text_trial.telling import SHRINK, _weights, telling_words
-from models.text_trial.trial import CONTROL, IN_FORCE, try_forms
+from models.text_trial.trial import CONTROL, IN_FORCE, SPLITS, Figure, Tried, _gains, try_forms
 from models.training.rows import Rows, read_rows
 from rolecall.cli import app
 from tests.conftest import TRADES, training_table
@@ -174,6 +174,17 @@ def test_a_job_without_its_record_is_named(board: Workspace, tmp_path: Path) -> 
         read_origins(poor, read_rows(poor.training))
 
 
+def test_a_member_without_their_record_is_named(board: Workspace, tmp_path: Path) -> None:
+    for name in ("features", "training", "percentiles.json"):
+        (tmp_path / name).symlink_to(board.root / name)
+    poor = Workspace(tmp_path)
+    poor.records.mkdir()
+    (poor.records / "jobs").symlink_to(board.records / "jobs")
+    write_records(poor, "members", [Member(id="m-else", headline="Baker", updated_at=DAY)])
+    with refused(BadInput, "no record behind the text of member"):
+        read_origins(poor, read_rows(poor.training))
+
+
 def test_the_form_that_shows_the_trade_wins(board: Workspace, by_words: str) -> None:
     """The teacher reads 12 words: no skill stands there, unless skills come first."""
     forms = {
@@ -210,6 +221,17 @@ def test_a_gain_that_the_control_has_too_is_chance(board: Workspace, by_chance: 
     control = next(one for one in trial.tried if one.name == CONTROL)
     assert control.gain["valid"].value != 0
     assert not trial.confirmed
+
+
+def test_what_the_control_gains_on_test_requests_confirms_nothing() -> None:
+    def tried(name: str, valid: float, test: float) -> Tried:
+        gains = dict(zip(SPLITS, (valid, test), strict=True))
+        figure = {split: Figure(value=gain, low=gain / 2, high=gain * 2) for split, gain in gains.items()}
+        return Tried(name=name, digest="", ndcg=figure, gain=figure, words=(1, 1))
+
+    control, form = tried(CONTROL, 0.01, 0.03), tried("form", 0.02, 0.02)
+    assert _gains(form, (control, form), "valid")
+    assert not _gains(form, (control, form), "test")
 
 
 def test_words_are_weighed_by_how_far_their_sentences_move_the_logit() -> None:

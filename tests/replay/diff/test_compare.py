@@ -299,3 +299,12 @@ def test_a_group_that_the_second_run_hardly_shows_and_anonymous_requests_are_cou
     assert [one.members for one in parity(left, left, ids, "job_id", groups, 20).groups] == [n, n]
     found = parity(left, right, ids, "job_id", groups, 20)
     assert ([one.name for one in found.groups], found.suppressed) == (["x"], 1)
+
+
+def test_a_slice_in_which_neither_run_reached_anything_is_not_known():
+    nothing, some = np.zeros(60), np.linspace(0.1, 1, 60)
+    members = [f"m{i}" for i in range(60)]
+    found = judge({"a": (nothing, nothing, members), "b": (some, some, members)}, "nDCG@10", -0.01, 0.95, False)
+    assert (found.says, found.unknown) == ("not known", ("a",))
+    found = judge({"a": (nothing, nothing, members)}, "poor fits@10", -0.01, 0.95, True)
+    assert found.says == "pass", "no poor fits are what is wanted"
