@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
@@ -15,8 +13,6 @@ from serving.schemas import JobsRequest, NextRequest
 
 J = TypeVar("J", bound=JobsRequest | NextRequest)
 
-BURST_SECONDS = 10
-"""Seconds' worth of requests that a key may send at once."""
 MAX_REMEMBERED = 20_000
 """Answers whose asker is remembered; the service explains fewer (`serving.slates`)."""
 
@@ -111,23 +107,3 @@ class Caller:
             raise NotTheirAnswer(
                 "no such recent answer of yours", cure="ask soon, with the key and token of the answer"
             )
-
-
-class Buckets:
-    """A token bucket a key: requests a second, some seconds' worth at once. Safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._levels: dict[str, tuple[float, float]] = {}
-        self._lock = threading.Lock()
-
-    def wait(self, key: Key, now: float | None = None) -> int:
-        """Whole seconds until the key may ask again; 0: now, and this request is counted."""
-        if not key.per_second:
-            return 0
-        moment, most = time.monotonic() if now is None else now, max(1.0, key.per_second * BURST_SECONDS)
-        with self._lock:
-            level, at = self._levels.get(key.id, (most, moment))
-            level = min(most, level + max(0.0, moment - at) * key.per_second)
-            allowed = level >= 1.0
-            self._levels[key.id] = (level - 1.0 if allowed else level), moment
-        return 0 if allowed else max(1, math.ceil((1.0 - level) / key.per_second))

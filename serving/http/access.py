@@ -16,7 +16,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as Connection
 
-from serving.access.caller import Askers, Buckets, Caller
+from serving.access.buckets import Buckets
+from serving.access.caller import Askers, Caller
 from serving.access.config import SecurityConfig
 from serving.access.keys import KeyRing, Scope
 from serving.access.tokens import BadToken, member_of, read_secret
@@ -104,16 +105,19 @@ class Locks(NamedTuple):
 class Access:
     """ASGI middleware: refuses who has no key, not the scope, or asks too often; notes the caller of all others."""
 
-    def __init__(self, app: ASGIApp, locks: Locks, metrics: Callable[[], Metrics | None]) -> None:
+    def __init__(
+        self, app: ASGIApp, locks: Locks, metrics: Callable[[], Metrics | None], buckets: Buckets | None = None
+    ) -> None:
         """Wrap an application.
 
         Args:
             app: What answers.
             locks: What a caller has to show.
             metrics: Returns the service's metrics, None while it is loading.
+            buckets: How often keys may ask; None: as counted by this process alone.
         """
         self._app, self._locks, self._metrics = app, locks, metrics
-        self._buckets, self._askers = Buckets(), Askers()
+        self._buckets, self._askers = buckets or Buckets(), Askers()
 
     async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

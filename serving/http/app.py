@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
+from serving.access.buckets import Buckets
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.access import Access, Locks
@@ -46,7 +47,8 @@ def create_app(
         workers: Requests ranked at once at first; None: one a core. Others wait in line, and their deadline runs.
         config: Who may ask, and its bounds; None: those of the engine where it is ready, else the defaults.
         host: Address that the service listens on.
-        siblings: Further processes of the service, whose metrics are given too; None: there are none.
+        siblings: Further processes of the service, whose metrics are given too, and with whom the requests of a key are
+            counted; None: there are none.
 
     Raises what the files of keys and secrets raise.
     """
@@ -82,7 +84,12 @@ def create_app(
                 metrics=state.metrics,
                 any_name=PROBED if config.security.hosts else (),
             ),
-            Middleware(Access, locks=Locks.of(config.security, ROUTERS), metrics=state.metrics),
+            Middleware(
+                Access,
+                locks=Locks.of(config.security, ROUTERS),
+                metrics=state.metrics,
+                buckets=Buckets(siblings.rates if siblings else None),
+            ),
             Middleware(Admit, lanes=state.lanes, metrics=state.metrics),
         ],
     )

@@ -61,6 +61,8 @@ class Siblings:
             place: Of this process, from 0; one that replaces another takes its place.
         """
         self._folder, self._path = folder, folder / str(place)
+        self.rates = folder / "rates"
+        """The file in which the processes count how often keys ask."""
         self._breakers: defaultdict[Path, Breaker] = defaultdict(lambda: Breaker(HANGS, LEFT_ALONE_SECONDS))
 
     def listen(self) -> socket.socket:
@@ -123,7 +125,7 @@ class Siblings:
     def _others(self) -> list[Path]:
         """Where the other processes listen; none where the folder is gone, as after a clean-up of old files."""
         try:
-            return [path for path in sorted(self._folder.iterdir()) if path != self._path]
+            return [path for path in sorted(self._folder.iterdir()) if path not in (self._path, self.rates)]
         except OSError as error:
             log.warning("siblings_not_found", error=type(error).__name__)
             return []

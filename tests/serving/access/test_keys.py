@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from contracts.errors import BadInput, NotReady
-from serving.access.caller import Buckets
 from serving.access.keys import KeyRing, limit_key, new_key, read_keys, revoke_key
 from serving.access.tokens import BadToken, member_of, member_token, new_secret, read_secret
 from tests.make import refused
@@ -101,13 +100,6 @@ def test_what_is_no_scope_no_name_and_no_file_of_keys_is_refused(tmp_path: Path)
     with pytest.raises(BadInput) as caught:
         read_keys(path)
     assert "secret words" not in str(caught.value)
-
-
-def test_a_bucket_lets_ten_seconds_worth_through_and_then_so_many_a_second(tmp_path: Path) -> None:
-    key, _ = new_key(tmp_path / "keys.json", "site", ["serve"], per_second=2)
-    buckets = Buckets()
-    assert [buckets.wait(key, 0.0) for _ in range(21)] == [0] * 20 + [1]
-    assert buckets.wait(key, 0.5) == 0 and buckets.wait(key, 0.6) == 1
 
 
 def test_a_token_names_its_member_until_it_ends() -> None:
