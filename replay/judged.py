@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -38,12 +38,14 @@ class Judging:
         truth: True grades of a simulated market; None where there are none.
         judge: The judge's knobs; None: no judge is asked.
         policy: What it grades by.
+        teachers: Those that are on, of which some read what is served too; None: all that are there.
     """
 
     config: ServedConfig
     truth: TrueGrades | None = None
     judge: JudgeConfig | None = None
     policy: Policy | None = None
+    teachers: Collection[str] | None = None
 
     @property
     def asks(self) -> bool:
@@ -127,8 +129,9 @@ def judge_served(
     tables = list(_tables(graded, found, (), people, seed, resamples))
     if judging.config.teacher_requests:
         trained = ranker.scorer.manifest.lineage.get("student")
-        sample = _taught(workspace, judging.config, requests, graded, workspace.student / trained if trained else None)
-        tables += _tables(sample, _fits(sample), answering_relevance(workspace), people, seed, resamples)
+        sample = _taught(workspace, judging, requests, graded, workspace.student / trained if trained else None)
+        names = answering_relevance(workspace, judging.teachers)
+        tables += _tables(sample, _fits(sample), names, people, seed, resamples)
     first = next(iter(found.values()), None)
     kinds = cohorts(workspace, held, requests, judging.policy)
     shown = () if first is None else cohort_results(first, kinds, seed, resamples)
@@ -174,18 +177,19 @@ def _people(workspace: Workspace, judge: str, policy: str) -> Cell | None:
 
 
 def _taught(
-    workspace: Workspace, config: ServedConfig, requests: Sequence[Request], graded: GradedLists, student: Path | None
+    workspace: Workspace, judging: Judging, requests: Sequence[Request], graded: GradedLists, student: Path | None
 ) -> GradedLists:
     """The first candidates of some of the lists, with the scores of the teachers and of the student as it was trained.
 
     student: its folder; None where the bundle does not name it.
     """
+    config = judging.config
     chosen, k = sampled(len(graded.lists), config.teacher_requests).tolist(), config.teacher_candidates
 
     def first(grades: Sequence[ListGrades] | None) -> list[ListGrades] | None:
         return None if grades is None else [ListGrades(grades[i].candidates[:k]) for i in chosen]
 
-    lists = taught(workspace, requests, [graded.lists[i].first(k) for i in chosen], student)
+    lists = taught(workspace, requests, [graded.lists[i].first(k) for i in chosen], student, judging.teachers)
     what = f", the first {k} of {len(lists)} requests that the teachers read"
     return GradedLists(lists, first(graded.truth), first(graded.judge), what)
 

@@ -9,7 +9,7 @@ import json
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -66,6 +66,7 @@ def replay(
     served: ServedConfig | None = None,
     judge: JudgeConfig | None = None,
     policy: Policy | None = None,
+    teachers: Collection[str] | None = None,
 ) -> Results:
     """Measure every system on the same held-out requests; write the runs, the metrics and the report.
 
@@ -80,6 +81,7 @@ def replay(
         served: What is judged of the candidates that retrieval returns; None for the defaults.
         judge: Who judges them, beside the truth; None for nobody.
         policy: What the judge grades by.
+        teachers: Those that are on: what is served is read by none that was turned off. None: all that are there.
 
     Raises:
         NotReady: A step of the recipe is missing.
@@ -105,7 +107,7 @@ def replay(
         enabled = rules.enabled if rules else ()
         percentiles = open_verbalizer(workspace).percentiles if enabled or scorer.manifest.match_version else None
         asked = requests_as_of(workspace, held, past.known_from, percentiles)
-        judging = Judging(served or ServedConfig(), truth, judge, policy)
+        judging = Judging(served or ServedConfig(), truth, judge, policy, teachers)
         collector = Collector(judging, ranker, asked)
         runs = end_to_end_runs(ranker, held, asked, enabled, collector.add)
         impressions = has_impressions(workspace)

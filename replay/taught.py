@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,11 @@ from retrieval.request import Request
 
 
 def taught(
-    workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList], trained: Path | None = None
+    workspace: Workspace,
+    requests: Sequence[Request],
+    lists: Sequence[ServedList],
+    trained: Path | None = None,
+    teachers: Collection[str] | None = None,
 ) -> list[ServedList]:
     """The lists with the scores of each text teacher of the workspace, in the order in which teachers are trained, and
     of the student as it was trained, in float32.
@@ -37,15 +41,14 @@ def taught(
         requests: What retrieval was asked, in the order of the held-out requests.
         lists: Whose candidates are scored, with their matches.
         trained: The folder of the student that the bundle was made from; None to leave it out.
+        teachers: Those that are on: one that was turned off is not asked, though it is still there. None: all.
 
     Raises:
         NotReady: A teacher's folder is incomplete.
     """
-    names = _of_both_texts()
     folders = {
         name: require_current(workspace.teachers / name, f"{name} teacher", f"run `rolecall train {name}` first")
-        for name in names
-        if (workspace.teachers / name).is_dir() and not is_left_out(workspace, name)
+        for name in _asked(workspace, teachers)
     }
     rows = _rows(workspace, requests, lists)
     scores = {teacher_name(name): _scores(folder, rows) for name, folder in folders.items()}
@@ -56,11 +59,16 @@ def taught(
     return [served.scored_by({name: of[i] for name, of in parts.items()}) for i, served in enumerate(lists)]
 
 
-def answering_relevance(workspace: Workspace) -> tuple[str, ...]:
-    """The systems of the text teachers whose first task is relevance."""
-    names = [name for name in _of_both_texts() if TEACHERS.get(name).tasks[0] == "relevance"]
-    there = [name for name in names if (workspace.teachers / name).is_dir() and not is_left_out(workspace, name)]
-    return tuple(map(teacher_name, there))
+def answering_relevance(workspace: Workspace, teachers: Collection[str] | None = None) -> tuple[str, ...]:
+    """The systems of the text teachers whose first task is relevance. teachers: as `taught`."""
+    names = [name for name in _asked(workspace, teachers) if TEACHERS.get(name).tasks[0] == "relevance"]
+    return tuple(map(teacher_name, names))
+
+
+def _asked(workspace: Workspace, teachers: Collection[str] | None) -> list[str]:
+    """The text teachers that are there and on, in the order in which they are trained."""
+    there = [name for name in _of_both_texts() if (workspace.teachers / name).is_dir()]
+    return [name for name in there if not is_left_out(workspace, name) and (teachers is None or name in teachers)]
 
 
 def _of_both_texts() -> list[str]:

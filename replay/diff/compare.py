@@ -21,7 +21,7 @@ from replay.diff.results import Diff, Gate, Line, Said, Slice, Suppressed
 from replay.diff.values import values
 from replay.results import BEST, LOWER_IS_BETTER, POPULARITY
 from replay.runs.answers import OWN, SLICES
-from replay.runs.folder import RunFolder
+from replay.runs.folder import Manifest, RunFolder
 from replay.runs.measured import DESCRIBES, FITS, MEASURES
 
 log = logging.getLogger("rolecall")
@@ -124,6 +124,7 @@ def compare(workspace: Workspace, first: RunFolder, second: RunFolder, wanted: W
         simulated=simulated,
         graded_by=first.manifest.graded_by if graders[0] == graders[1] else "",
         set_apart=first.manifest.set_apart,
+        other_features=_other_features(first.manifest, second.manifest),
         least_members=wanted.least_members,
         level=wanted.level,
         lines=lines,
@@ -215,6 +216,22 @@ def _check_outcomes(first: RunFolder, second: RunFolder, ids: list[str]) -> None
             where=f"{first.manifest.name}, {second.manifest.name}",
             cure="ask both again, of the same log and with the same window",
         )
+
+
+_FEATURES = {"text": "texts of version", "encoder": "vectors of encoder", "activity": "activity as of"}
+"""What of `Manifest.versions` says which features a run read, and how a sentence calls it."""
+
+
+def _other_features(first: Manifest, second: Manifest) -> tuple[str, ...]:
+    """What the runs read differently, so that it may be this and not who answered that tells them apart."""
+    said = []
+    for name, what in _FEATURES.items():
+        one, other = first.versions.get(name), second.versions.get(name)
+        if one is not None and other is not None and one != other:
+            said.append(f"The first run read {what} {one or 'none'}, the second {other or 'none'}.")
+    for warning in said:
+        log.warning("replay: %s", warning)
+    return tuple(said)
 
 
 def _table(run: RunFolder, system: str, ids: list[str]) -> pl.DataFrame:

@@ -153,6 +153,7 @@ class Diff(FrozenModel):
     simulated: bool
     graded_by: str
     set_apart: Mapping[str, int]
+    other_features: tuple[str, ...] = Field((), description="What the runs read differently, a sentence each.")
     least_members: int
     level: float = Field(description="Of intervals.")
     lines: tuple[Line, ...]

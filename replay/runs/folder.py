@@ -36,7 +36,7 @@ class Manifest(FrozenModel):
         name: Of the folder.
         contender: Who answered.
         arguments: Which requests were asked, and how.
-        versions: Of encoder, text, policy and judge.
+        versions: Of encoder, text, policy and judge; and `activity`: the time up to which members' activity is known.
         records: Hash of the names and sizes of the parts that were read.
         as_of: Time of the first request, as of which the index stands; ISO 8601.
         requests: Asked.

@@ -27,6 +27,7 @@ from beam_jobs.pipeline import run_pipeline
 from beam_jobs.workers import Mark
 from contracts.encoder import read_encoder
 from contracts.errors import BadInput, NotReady
+from contracts.features import EVENT_TIME, MEMBER_ACTIVITY
 from contracts.tables import latest, parts, read_parts, read_records
 from contracts.versions import json_hash, row_hash, write_text
 from contracts.workspace import Workspace
@@ -188,6 +189,7 @@ def _manifest(
     versions = {
         "encoder": read_encoder(workspace.encoder).version,
         "text": scorer.manifest.text_version,
+        "activity": _known_until(workspace.features / MEMBER_ACTIVITY),
         "policy": asked.policy.version if asked.policy and graded_by else "",
         "judge": json_hash(judge.model_dump(mode="json")) if judge and not asked.market else "",
     }
@@ -223,6 +225,16 @@ def _records(workspace: Workspace) -> str:
     folders = [*sorted(workspace.records.glob("*")), *sorted(workspace.features.glob("*"))]
     found = [(path.relative_to(workspace.root).as_posix(), path.stat().st_size) for of in folders for path in parts(of)]
     return json_hash(found)
+
+
+def _known_until(folder: Path) -> str:
+    """The newest time of a feature table and, where it was made anew beside the first one, its version; empty: none."""
+    paths = parts(folder)
+    if not paths:
+        return ""
+    newest = pl.scan_parquet(paths).select(pl.col(EVENT_TIME).max()).collect().item()
+    version = paths[0].parent.parent.name if paths[0].parent != folder else ""
+    return " ".join(filter(None, (newest.isoformat() if newest else "", version)))
 
 
 def _dealt(requests: Sequence[PastRequest], number: int) -> dict[int, list[PastRequest]]:

@@ -48,6 +48,7 @@ def evaluate(
     market = truth or workspace / RAW
     params = params_of(context)
     knobs = dict(params.replay) | {"judge": params.label.judge, "policy": load_policy(params.label.policy)}
+    knobs |= {"teachers": params.teachers}
     if truth or (market / "truth").is_dir():
         from simulator.market import read_params
         from simulator.truth import Truth
@@ -257,6 +258,8 @@ def _compared(place: Workspace, first: str, second: str, wanted: Wanted, as_json
         typer.echo(found.model_dump_json(indent=1))
         return found
     typer.echo(found.sentence)
+    for warning in found.other_features:
+        typer.echo(f"  {warning}")
     for line in found.lines:
         if line.measure == found.measure or line.measure in ("good_fits@10", "poor_fits@10", "judged@10"):
             ceiling = f", at most {line.ceiling.value:.3f}" if line.ceiling else ""

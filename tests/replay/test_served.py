@@ -34,7 +34,7 @@ from replay.run import replay
 from replay.served import ServedList, sampled, served_list
 from replay.served_tables import GradedLists, fits
 from replay.systems import as_shown
-from replay.taught import taught
+from replay.taught import answering_relevance, taught
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 
@@ -290,6 +290,16 @@ def test_teachers_score_each_candidate_by_its_own_texts(market: Workspace, text_
     asked = [1_000 * len(request.request_text) for request in requests]
     found = [served.scores["policy teacher"].tolist() for served in taught(market, requests, lists)]
     assert found == [[asked[1] + lengths["j1"], asked[1] + lengths["j6"]], [asked[0] + lengths["j7"]]]
+
+
+def test_a_teacher_that_is_turned_off_reads_nothing_though_it_is_there(market: Workspace, text_lengths: None) -> None:
+    requests = requests_as_of(market, held_out(market, 10), {})
+    lists = [ServedList(1, ["j1", "j6"], {BM25: np.zeros(2)}), ServedList(0, ["j7"], {BM25: np.zeros(1)})]
+    assert "policy teacher" in taught(market, requests, lists)[0].scores
+    for served in taught(market, requests, lists, teachers=("click",)):
+        assert "policy teacher" not in served.scores and "click teacher" in served.scores
+    assert answering_relevance(market) == ("policy teacher",)
+    assert answering_relevance(market, ("click",)) == ()
 
 
 def test_teachers_are_set_beside_the_others_on_the_requests_that_they_read(

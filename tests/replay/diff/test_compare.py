@@ -308,3 +308,14 @@ def test_a_slice_in_which_neither_run_reached_anything_is_not_known():
     assert (found.says, found.unknown) == ("not known", ("a",))
     found = judge({"a": (nothing, nothing, members)}, "poor fits@10", -0.01, 0.95, True)
     assert found.says == "pass", "no poor fits are what is wanted"
+
+
+def test_runs_that_read_other_features_say_which(make_run: MakeRun, say: Callable[..., Diff]) -> None:
+    first, second = rising(0.1)
+    read = {"text": "t1", "encoder": "e1", "activity": "2026-03-01"}
+    one, other = make_run("a", first, versions=read), make_run("b", second, versions=read | {"activity": "2026-03-02"})
+    found = say(one, other)
+    [said] = found.other_features
+    assert "activity" in said and "2026-03-01" in said and "2026-03-02" in said and said in render(found)
+    assert not say(one, make_run("c", second, versions=read)).other_features
+    assert not say(one, make_run("d", second)).other_features, "a run of before it was noted says nothing of it"
