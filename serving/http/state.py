@@ -27,7 +27,7 @@ from serving.engine import Engine, UnknownAnswer
 from serving.http.admit import Lanes
 from serving.http.call import Call, ShownResponse, is_of_sibling
 from serving.http.request_context import named
-from serving.http.siblings import Siblings
+from serving.http.siblings import Reply, Siblings
 from serving.logger import log
 from serving.metrics import Metrics
 from serving.slates import Slate
@@ -112,18 +112,27 @@ class ServiceState:
         try:
             return await answer
         except (UnknownAnswer, NotTheirAnswer):
-            siblings = self._siblings
-            if siblings is None or is_of_sibling(request.scope) or call.gone:
-                raise
-            headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
-            headers |= named(request.scope)
-            content = None if body is None else json.dumps(body).encode()
-            left = call.arrived + self.config.deadline - time.monotonic()
-            target = quote(request.scope["path"])
-            reply = await asyncio.to_thread(siblings.first, request.method, target, headers, content, left)
+            reply = await self.elsewhere(request, call, body)
             if reply is None:
                 raise
         return Response(reply.body, reply.status, reply.headers, media_type="application/json")
+
+    async def elsewhere(self, request: Request, call: Call, body: Any = None) -> Reply | None:
+        """What another process answers to a request; None where none knows what is asked for.
+
+        Args:
+            request: What is asked.
+            call: As `or_elsewhere` takes it.
+            body: As it was posted; None: there is none.
+        """
+        if self._siblings is None or is_of_sibling(request.scope) or call.gone:
+            return None
+        headers = {name: request.headers[name] for name in PASSED_ON if name in request.headers}
+        headers |= named(request.scope)
+        content = None if body is None else json.dumps(body).encode()
+        left = call.arrived + self.config.deadline - time.monotonic()
+        target = quote(request.scope["path"])
+        return await asyncio.to_thread(self._siblings.first, request.method, target, headers, content, left)
 
     def tracing(self) -> Tracing | None:
         """The engine's tracing; None without an engine."""

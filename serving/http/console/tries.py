@@ -7,15 +7,17 @@ from itertools import islice
 import numpy as np
 import pyarrow.parquet as pq
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 
 from contracts.errors import RolecallError
 from contracts.tables import parts
 from models.teachers.opinions import stored_opinions
-from serving.engine import Engine
+from serving.engine import Engine, UnknownAnswer
+from serving.http.call import Called
 from serving.http.console.asked import Asked
 from serving.http.console.charts import bars
 from serving.http.console.forms import fields_of
-from serving.http.console.page import render, shown
+from serving.http.console.page import HEADERS, render, shown
 from serving.http.state import Service
 from serving.schemas import JobsRequest, SearchRequest
 from serving.suggesting import Suggestion
@@ -38,8 +40,11 @@ async def job(service: Service, job_id: str) -> Response:
 
 
 @router.get("/console/why/{request_id}/{job_id}")
-async def why(service: Service, request_id: str, job_id: str) -> Response:
-    return await shown(service, lambda engine: _explained(engine, request_id, job_id))
+async def why(service: Service, call: Called, request: Request, request_id: str, job_id: str) -> Response:
+    page = await shown(service, lambda engine: _explained(engine, request_id, job_id))
+    if page.status_code == UnknownAnswer.http_status and (reply := await service.elsewhere(request, call)):
+        return HTMLResponse(reply.body, reply.status, HEADERS)
+    return page
 
 
 def _tried(engine: Engine, asked: Asked) -> str:

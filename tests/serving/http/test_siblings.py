@@ -255,6 +255,13 @@ def test_an_answer_is_explained_and_continued_by_whichever_process_is_asked(
         not_a_number = httpx.post(f"{urls[1]}/v1/next", json=asked | {"after": 99}, headers=mine, timeout=60)
         assert (not_a_number.status_code, not_a_number.json()["field"]) == (422, "after")
         operating = {"Authorization": f"Bearer {operator}"}
+        page = f"/console/why/{answer['request_id']}/{answer['results'][0]['job_id']}"
+        whys = [httpx.get(f"{url}{page}", headers=operating, timeout=60) for url in urls]
+        assert [reply.status_code for reply in whys] == [200, 200], "its page too"
+        assert answer["results"][0]["title"] in whys[1].text
+        assert whys[0].headers["content-security-policy"] == whys[1].headers["content-security-policy"]
+        unknown = httpx.get(f"{urls[1]}/console/why/nothing/j", headers=operating, timeout=60)
+        assert unknown.status_code == 404 and "<html" in unknown.text
         found = samples(httpx.get(f"{urls[1]}/metrics", headers=operating, timeout=60).content)
         assert (
             sum(
