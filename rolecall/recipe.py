@@ -161,17 +161,22 @@ def _below(folder: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _teacher_stages(names: Sequence[str]) -> tuple[Stage, ...]:
-    """One a teacher; it may start from those before it."""
+    """One a teacher; it reads the one that it builds on and no other, so that replacing one runs its branch alone."""
     return tuple(
         Stage(
             f"{name}_teacher",
             f"train {name} --or-none",
-            ("training", "grades", *(f"teachers/{earlier}" for earlier in names[:i]), *TEACHERS.get(name).reads),
+            ("training", "grades", *_built_on(name, names), *TEACHERS.get(name).reads),
             (f"teachers/{name}", f"scores/{name}"),
             (f"{name}_teacher", *(("backbone",) if "backbone" in teacher_config(name).model_fields else ())),
         )
-        for i, name in enumerate(names)
+        for name in names
     )
+
+
+def _built_on(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    start = TEACHERS.get(name).starts_from
+    return (f"teachers/{start}",) if start in names else ()
 
 
 def run_recipe(

@@ -32,7 +32,9 @@ class Teacher(ABC):
         unversioned: Knobs that change nothing of the result.
         starts_student: Whether a student may start as its weights: its folder is one that
             `models.teachers.cross_encoder.load_teacher` reads.
-        reads: Paths below the workspace that it reads beside the training set, the grades and the earlier teachers.
+        starts_from: The teacher that it builds on, which is trained before it; None: none. What it reads of any other
+            stands in `reads`.
+        reads: Paths below the workspace that it reads beside the training set, the grades and that teacher.
         answered: Tasks that it answers after `fit`, in the order of the columns of `scores`.
     """
 
@@ -41,6 +43,7 @@ class Teacher(ABC):
     Config: ClassVar[type[BaseModel]] = TeacherConfig
     unversioned: ClassVar[frozenset[str]] = frozenset()
     starts_student: ClassVar[bool] = False
+    starts_from: ClassVar[str | None] = None
     reads: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, workspace: Workspace, config: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,15 +22,13 @@ if TYPE_CHECKING:
 class TextTeacher(Teacher):
     """A language model over request and job, of the architecture that the backbone or the knobs name.
 
-    Attributes:
-        starts_from: The teacher that it begins as where `warm_start` is set; None: as the backbone.
+    It begins as the teacher of `starts_from` where `warm_start` is set, else as the backbone.
     """
 
     unversioned = frozenset(
         {"backbone", "base", "memory_mb", "checkpointing", "device", "least_kappa_share", "least_kappa", "least_graded"}
     )
     starts_student = True
-    starts_from: ClassVar[str | None] = None
     _pairs: TeacherPairs
 
     def depends_on(self) -> list[Any]:

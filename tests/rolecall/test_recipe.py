@@ -27,7 +27,7 @@ def test_the_dvc_file_is_the_recipe():
     assert (ROOT / "dvc.yaml").read_text() == as_dvc()
 
 
-@pytest.mark.parametrize("teachers", [DEFAULT_TEACHERS, ("click", "graph")])
+@pytest.mark.parametrize("teachers", [DEFAULT_TEACHERS, ("click", "graph"), ("policy", "click", "decoder", "graph")])
 def test_every_stage_reads_what_an_earlier_one_wrote(teachers):
     written: set[str] = set()
     for stage in stages(teachers):
@@ -113,6 +113,28 @@ def test_a_click_teacher_knob_does_not_run_the_policy_teacher_again(reproduced, 
         "training_set",
         "policy_teacher",
     }
+
+
+FOUR = ("policy", "click", "decoder", "graph")
+HANGS_ON = {
+    "policy": {"policy", "click", "graph"},
+    "click": {"click", "graph"},
+    "decoder": {"decoder"},
+    "graph": {"graph"},
+}
+"""Teacher -> those of `FOUR` that are trained again with it."""
+
+
+@pytest.mark.parametrize("replaced", FOUR)
+def test_replacing_one_of_four_teachers_runs_its_branch_alone(replaced):
+    changed = {f"teachers/{replaced}", f"scores/{replaced}"}
+    run = {f"{replaced}_teacher"}
+    for stage in stages(FOUR):
+        if any(f"{path}/".startswith(f"{out}/") for path in stage.reads for out in changed):
+            run.add(stage.name)
+            changed.update(stage.writes)
+    taught = {f"{name}_teacher" for name in HANGS_ON[replaced]}
+    assert run == taught | {"student", "export", "items", "index", "materialize", "replay"}
 
 
 def test_how_retrieval_is_asked_is_a_knob_of_labels_and_index(reproduced, tmp_path):

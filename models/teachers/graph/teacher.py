@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -31,7 +31,7 @@ class GraphTeacher(Teacher):
     tasks = ENGAGEMENT_TASKS
     Config = GraphConfig
     unversioned = frozenset({"device"})
-    starts_from = "click"
+    starts_from: ClassVar[str] = "click"
     reads = (
         "records",
         "encoder",
