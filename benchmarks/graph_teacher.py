@@ -5,7 +5,9 @@ what others open (`simulator.effects`), or with `--jobviews FOLDER` the job-view
 trains each rung of the graph teacher on it. Beside them stand item-kNN, a control that puts first what nobody has
 opened yet, and, in the market, an oracle that reads what was planted off the log. Measured on the candidates of each
 held-out request of which something was opened, with 95% intervals over members, by how many jobs the member had opened
-before; in the market also on the candidates that were shown, since the log cannot say whether others were liked.
+before; in the market also on the candidates that were shown, since the log cannot say whether others were liked. G1 is
+learned once more without its auxiliary tasks. Members who have opened nothing are few in a log, so the same requests
+are asked again as if their members had opened nothing before: what the graph then loses against the texts is a figure.
 
 The text teacher's own time is that of its stage in the recipe. With `--student` two students are distilled, from the
 text teacher alone and with the graph's scores in place of its own. A rung that is trained already costs nothing, and
@@ -24,6 +26,7 @@ import polars as pl
 
 from benchmarks import result_file
 from benchmarks.embeddings_data import recipe_workspace
+from benchmarks.graph_scores import as_if_new, tasks_and_config
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 from models.student.distil import float_logits, train_student
@@ -47,7 +50,10 @@ ON_VIEWS = "python -m benchmarks.graph_teacher --jobviews FOLDER"
 MARKET, JOB_VIEWS = "simulated market with planted effects", "job views"
 RUNGS: tuple[Rung, ...] = ("G0", "G1", "G2")
 TEXT, ORACLE, KNN, UNOPENED = "text teacher", "oracle", "item-kNN", "what nobody opened yet"
+PLAIN = "G1 without auxiliary tasks"
+"""The second of the rungs, learned without the masked neighbour and the member's skills."""
 DEGREES = (("no opened job", 0, 1), ("1 to 4 opened jobs", 1, 5), ("5 or more opened jobs", 5, 10**9))
+NEW = "members as if they had opened nothing"
 K, RESAMPLES, TASK = 10, 1_000, "view"
 METRICS = (f"recall@{K}", f"ndcg@{K}")
 DAY = 86_400_000_000
@@ -93,10 +99,14 @@ def figure_rows(
     members: np.ndarray,
     degrees: np.ndarray,
     metrics: Sequence[str] = METRICS,
+    alone: bool = False,
 ) -> list[dict[str, Any]]:
-    """Rows of all systems: figures, what each is above the text teacher, by degree, and shares of the oracle's gain."""
+    """Rows of all systems: figures, what each is above the text teacher, by degree, and shares of the oracle's gain.
+
+    alone: of all requests together alone, and not by degree.
+    """
     rows = []
-    for group, low, high in (("all", 0, 10**9), *DEGREES):
+    for group, low, high in (("all", 0, 10**9), *(() if alone else DEGREES)):
         chosen = (degrees >= low) & (degrees < high)
         if chosen.sum() < 10:
             continue
@@ -162,14 +172,17 @@ def measure(
     degrees = _opened_before(market, heads)
     opened = _opened_by_then(market, rows)
     logits = {TEXT: text, KNN: _item_knn(market, rows, scored), UNOPENED: -opened.astype(np.float64)}
-    seconds = {}
-    for rung in rungs:
-        config = knobs.teacher("graph").model_copy(update={"rung": rung})
+    seconds, new = {}, {TEXT: text}
+    for name, changed in variants(rungs).items():
+        config = knobs.teacher("graph").model_copy(update=changed)
         trained = set((workspace.teachers / "graph").glob("*/metrics.json"))
         started = time.perf_counter()
-        if train_teacher(workspace, "graph", config) / "metrics.json" not in trained:
-            seconds[rung] = time.perf_counter() - started
-        logits[rung] = _view(workspace, "graph", rows)
+        folder = train_teacher(workspace, "graph", config)
+        if folder / "metrics.json" not in trained:
+            seconds[name] = time.perf_counter() - started
+        logits[name] = _view(workspace, "graph", rows)
+        if name in ("G0", "G1"):
+            new[name] = _as_if_new(workspace, folder, market, rows, lists)
     if simulated:
         effects = oracle_features(workspace, rows, market)
         inputs = np.column_stack([np.nan_to_num(text), effects])
@@ -180,6 +193,9 @@ def measure(
     if student:
         figures |= _students(workspace, knobs, rows, lists)
     made = figure_rows(case, figures, market.member[heads], degrees)
+    # Few members have opened nothing, so the others' requests are asked as if nothing were known of what they did.
+    without = {name: list_figures(rows, values, lists) for name, values in new.items()}
+    made += figure_rows(f"{case}: {NEW}", without, market.member[heads], np.zeros_like(degrees), alone=True)
     # A job of a log without adverts exists because it is opened at some time: what nobody opened yet, somebody will.
     name, counts = f"{case}: jobs that somebody had opened by then", opened
     metrics: Sequence[str] = METRICS
@@ -194,6 +210,12 @@ def measure(
         if click:
             made.append({"case": case, "system": rung, "metric": "times the text teacher's", "value": value / click})
     return [{**row, "simulated": simulated, "value": float(row["value"])} for row in made]
+
+
+def variants(rungs: Sequence[Rung]) -> dict[str, dict[str, Any]]:
+    """Name -> knobs that differ, of each rung and of G1 without what it learns beside the lists."""
+    found: dict[str, dict[str, Any]] = {rung: {"rung": rung} for rung in rungs}
+    return found | ({PLAIN: {"rung": "G1", "masked": 0.0}} if "G1" in rungs else {})
 
 
 def of_some(
@@ -249,6 +271,19 @@ def _tasks(folder: Path) -> list[str]:
 def _view(workspace: Workspace, teacher: str, rows: Rows) -> np.ndarray:
     tasks, logits = read_scores(current_scores(workspace, teacher), rows, scored_rows(rows))
     return logits[:, tasks.index(TASK)]
+
+
+def _as_if_new(
+    workspace: Workspace, folder: Path, market: Market, rows: Rows, lists: Sequence[np.ndarray]
+) -> np.ndarray:
+    """(n,) float32 views of the lists' pairs by a rung that knows of their members what their records say alone."""
+    tasks, _ = tasks_and_config(folder)
+    chosen = np.unique(np.concatenate([np.zeros(0, np.int64), *lists]))
+    answered, text = read_scores(current_scores(workspace, "click"), rows, scored_rows(rows))
+    found = np.full(len(rows), np.nan, np.float32)
+    scored = as_if_new(folder, market, rows, text[:, [answered.index(task) for task in tasks]], chosen)
+    found[chosen] = scored[:, tasks.index(TASK)]
+    return found
 
 
 def _opened_before(market: Market, rows: np.ndarray) -> np.ndarray:

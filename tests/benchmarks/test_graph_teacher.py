@@ -10,7 +10,18 @@ import pytest
 
 from benchmarks import graph_teacher as benchmark
 from benchmarks.graph_tables import graph_tables
-from benchmarks.graph_teacher import KNN, METRICS, ORACLE, TEXT, figure_rows, list_figures, of_some, resampled
+from benchmarks.graph_teacher import (
+    KNN,
+    METRICS,
+    ORACLE,
+    PLAIN,
+    TEXT,
+    figure_rows,
+    list_figures,
+    of_some,
+    resampled,
+    variants,
+)
 from contracts.workspace import Workspace
 from models.training.rows import Rows, read_rows
 
@@ -82,3 +93,18 @@ def test_what_was_not_shown_is_left_out_of_the_figures_of_what_was(rows: Rows) -
     assert of_some("none", told, lists, none, {TEXT: logits}, members, members, METRICS) == []
     tables = graph_tables([{**row, "command": "c", "date": "2026-01-01T00:00:00", "machine": "m"} for row in made])
     assert "| shown | text teacher |  | 1.000" in tables["figures"]
+
+
+def test_g1_is_learned_with_and_without_its_auxiliary_tasks() -> None:
+    made = variants(("G0", "G1"))
+    assert made == {"G0": {"rung": "G0"}, "G1": {"rung": "G1"}, PLAIN: {"rung": "G1", "masked": 0.0}}
+    assert variants(("G0",)) == {"G0": {"rung": "G0"}}
+
+
+def test_requests_asked_as_if_of_new_members_are_not_told_apart_by_what_these_had_opened() -> None:
+    rng = np.random.default_rng(0)
+    text = np.tile(rng.random(40)[:, None] / 4, 2)
+    made = figure_rows("new", {TEXT: text, "G0": text - 0.001}, np.arange(40), np.repeat([0, 9], 20), alone=True)
+    assert {row["case"] for row in made} == {"new"}
+    (loss,) = (row for row in made if row["metric"] == "ndcg@10, above the text teacher's")
+    assert loss["value"] == pytest.approx(-0.001)
