@@ -50,7 +50,7 @@ def taught(
         name: require_current(workspace.teachers / name, f"{name} teacher", f"run `rolecall train {name}` first")
         for name in _asked(workspace, teachers)
     }
-    rows = _rows(workspace, requests, lists)
+    rows = pairs_of(workspace, requests, lists)
     scores = {teacher_name(name): _scores(folder, rows) for name, folder in folders.items()}
     if trained is not None:
         scores |= _student_scores(trained, rows)
@@ -108,7 +108,7 @@ def _student_scores(folder: Path, rows: Rows) -> dict[str, np.ndarray]:
     return {STUDENT_FLOAT: logits[:, about["tasks"].index("relevance")].astype(np.float64)}
 
 
-def _rows(workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList]) -> Rows:
+def pairs_of(workspace: Workspace, requests: Sequence[Request], lists: Sequence[ServedList]) -> Rows:
     """The pairs of all lists as teachers read them, with the job texts as known at each request's time."""
     pairs = [(requests[served.place], job) for served in lists for job in served.jobs]
     moments = [(job, request.time) for request, job in pairs]

@@ -97,13 +97,19 @@ class DecoderTeacher(TextTeacher):
         return self._read[1]
 
 
-def read_askers(workspace: Workspace, rows: Rows, asked: Mapping[str, set[str]]) -> dict[str, Asker]:
-    """Who asks, of each list of a training set.
+def read_askers(
+    workspace: Workspace,
+    rows: Rows,
+    asked: Mapping[str, set[str]],
+    requests: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Asker]:
+    """Who asks, of each list of a training set or of other requests.
 
     Args:
         workspace: With the training set and the members' features.
-        rows: The training set.
+        rows: The pairs, by list id.
         asked: List id -> ids of the jobs that are asked about, which stand in no history.
+        requests: List id -> who asked for what and when, in the columns of a training set; None: read from that.
 
     Raises:
         BadInput: The members' texts are of another version than the jobs'.
@@ -111,7 +117,7 @@ def read_askers(workspace: Workspace, rows: Rows, asked: Mapping[str, set[str]])
     from models.teachers.verbal import Asker
 
     columns = ["list_id", MEMBER_KEY, "query", EVENT_TIME]
-    found = {row["list_id"]: row for row in read_table(workspace.training, columns).to_pylist()}
+    found = requests or {row["list_id"]: row for row in read_table(workspace.training, columns).to_pylist()}
     first = dict(zip(rows.list_ids[::-1].tolist(), rows.request[::-1].tolist(), strict=True))
     moments = [(found[name][MEMBER_KEY], found[name][EVENT_TIME]) for name in first]
     texts = read_as_of(workspace.features / MEMBER_TEXT, MEMBER_KEY, moments, ["text", "text_version"], KNOWN)
