@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import polars as pl
@@ -24,18 +24,22 @@ from backfill.versions import Plan
 from beam_jobs import feature_tables
 from beam_jobs.config import EmbedFlags
 from beam_jobs.embed import Target, encode_texts, fan_out, open_encoder, targets_of, text_rows, with_values
+from beam_jobs.encodings import encoding_rows, newest_activity
 from beam_jobs.feature_tables import PART, ROW
 from contracts.bundle import read_manifest
 from contracts.encoder import read_encoder
 from contracts.erased import ErasedMembers
 from contracts.errors import NotReady
-from contracts.features import EVENT_TIME, JOB_KEY, JOB_VECTOR, MEMBER_KEY, MEMBER_VECTOR
+from contracts.features import EVENT_TIME, JOB_KEY, JOB_VECTOR, MEMBER_ENCODING, MEMBER_KEY, MEMBER_VECTOR
 from contracts.tables import parts, reading
 from contracts.versions import json_hash, staged_folder, writing
 from contracts.workspace import ENCODER, Workspace
 from retrieval.index.manifest import read_index_manifest
 
-TABLES = {MEMBER_VECTOR: "members", JOB_VECTOR: "jobs"}
+if TYPE_CHECKING:
+    from retrieval.encoder import TextEncoder
+
+TABLES = {MEMBER_VECTOR: "members", MEMBER_ENCODING: "members", JOB_VECTOR: "jobs"}
 PIECE_ROWS = 20_000
 
 
@@ -86,7 +90,10 @@ class _Encoded(ABC):
         target, path, rows = piece.what
         with reading(path):
             texts = pq.read_table(path, columns=["text"])["text"].take(rows[ROW])
-        yield fan_out(target, pl.DataFrame(rows)).append_column("text", texts)
+        columns = fan_out(target, pl.DataFrame(rows)).append_column("text", texts)
+        if piece.table == MEMBER_ENCODING:
+            columns = columns.append_column("activity_text", rows["activity_text"].cast(pa.string()))
+        yield columns
 
     def prefix(self, plan_inputs: Mapping[str, Any], table: str) -> str:
         """Versions of the text and of what encodes it."""
@@ -114,6 +121,10 @@ class _Encoded(ABC):
             if target.key == MEMBER_KEY:
                 kept = [member not in erased for member in rows[MEMBER_KEY].to_pylist()]
                 rows = rows.filter(pa.array(kept, pa.bool_()))
+            if table == MEMBER_ENCODING:
+                members = rows.rename_columns({target.hash: "text_hash"})
+                model_of_texts = cast("TextEncoder", model)
+                return encoding_rows(model_of_texts, members, rows["text"].to_pylist(), plan.time, lambda _: None)
             texts = dict(zip(rows[target.hash].to_pylist(), rows["text"].to_pylist(), strict=True))
             columns = rows.drop_columns(["text"])
             if not texts:
@@ -128,7 +139,7 @@ class _Encoded(ABC):
 
 
 class Vectors(_Encoded):
-    """Vectors of members' and jobs' texts by an encoder."""
+    """Vectors of members' and jobs' texts by an encoder, and what it makes of members who ask."""
 
     name = "vectors"
     key: Mapping[str, str] = dict.fromkeys(TABLES, "vector_hash")
@@ -147,6 +158,19 @@ class Vectors(_Encoded):
     def in_place(self, workspace: Workspace) -> Sequence[Path]:
         """What `rolecall embed` wrote."""
         return [workspace.features / view for view in TABLES]
+
+    def pieces(self, workspace: Workspace, time: datetime) -> list[Piece]:
+        """The texts that were known at a time, those of members' encodings with the activity of then."""
+        activity = newest_activity(workspace, time)
+
+        def with_activity(piece: Piece) -> Piece:
+            target, path, rows = piece.what
+            told = pl.DataFrame(rows).join(activity, on=MEMBER_KEY, how="left", maintain_order="left")
+            told = told.with_columns(pl.col("activity_text").fill_null(""))
+            return piece._replace(what=(target, path, told.to_arrow()))
+
+        found = super().pieces(workspace, time)
+        return [with_activity(piece) if piece.table == MEMBER_ENCODING else piece for piece in found]
 
     def inputs(self, workspace: Workspace) -> dict[str, Any]:
         """Encoder and text. Raises NotReady without one of them."""
@@ -182,7 +206,7 @@ class Vectors(_Encoded):
         ]
 
     def _newest(self, table: str) -> bool:
-        return table == MEMBER_VECTOR  # as the incremental job does
+        return table in (MEMBER_VECTOR, MEMBER_ENCODING)  # as the incremental job does
 
     def _targets(self, workspace: Workspace) -> tuple[Path, dict[str, Target]]:
         folder, targets = targets_of(workspace, EmbedFlags(), self._encoder)

@@ -27,7 +27,7 @@ from contracts.arrow import TIME
 from contracts.bundle import read_manifest as read_bundle
 from contracts.erased import ErasedMembers
 from contracts.errors import BadInput, NotReady, NotWritten
-from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT
+from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_ENCODING, MEMBER_KEY, MEMBER_TEXT
 from contracts.machine import cores
 from contracts.tables import parts, read_table, reading
 from contracts.time.as_of import newest_rows
@@ -240,7 +240,9 @@ class _OfflineMembers:
     def load(self, member_ids: Sequence[str]) -> None:
         texts = _as_of(self._features / MEMBER_TEXT, self._time, ["text", "text_version", "location"], member_ids)
         done = _as_of(self._features / MEMBER_ACTIVITY, self._time, ["activity"], member_ids)
+        made = _as_of(self._features / MEMBER_ENCODING, self._time, ["encoding"], member_ids)
         activities = dict(zip(done[MEMBER_KEY], done["activity"], strict=True)) if len(done) else {}
+        encodings = dict(zip(made[MEMBER_KEY], made["encoding"], strict=True)) if len(made) else {}
         self._rows = {
             row[MEMBER_KEY]: MemberRow(
                 known=True,
@@ -248,6 +250,7 @@ class _OfflineMembers:
                 text_version=row["text_version"],
                 location=row["location"] or "",
                 activity=Activity.from_json(activities.get(row[MEMBER_KEY])),
+                encoding=encodings.get(row[MEMBER_KEY], b""),
             )
             for row in texts.iter_rows(named=True)
         }

@@ -7,7 +7,8 @@ A text is encoded once, however many keys and versions share it, and never again
 every job version gets a vector but of a member the newest one alone, because nothing reads the older ones: a training
 row joins text, and retrieval for a past request encodes the text of that time. `--history` embeds them all. Items are
 of the newest job versions: they are what an index serves. A job's vector comes with that of its title alone, which the
-match compares titles by.
+match compares titles by. What the service would encode of a member who asks is made beforehand as well
+(`beam_jobs.encodings`): run `activity` before.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables
 from beam_jobs.config import EmbedFlags
+from beam_jobs.encodings import COUNTED, MemberChunk, chunks_to_encode, drop_outdated
 from beam_jobs.feature_tables import PART, ROW
 from beam_jobs.flags import read_flags
 from beam_jobs.pipeline import Counts, command, count, finish, run_id, run_pipeline
@@ -44,6 +46,7 @@ from contracts.features import (
     JOB_TEXT,
     JOB_VECTOR,
     KEYS,
+    MEMBER_ENCODING,
     MEMBER_TEXT,
     MEMBER_VECTOR,
 )
@@ -99,16 +102,36 @@ class TextChunk(NamedTuple):
     fan_out: pa.Table
     name: str
 
+    @property
+    def out(self) -> Path:
+        return self.target.out
 
-class EncodedChunk(NamedTuple):
-    """values: of each column (n texts, width), float32 vectors or float16 item tokens."""
+    @property
+    def counted(self) -> str:
+        return f"{self.target.key}.written"
 
-    chunk: TextChunk
-    values: list[np.ndarray]
+    def made(self, model: TextEncoder | ItemEncoder, done: Callable[[int], object]) -> pa.Table:
+        """The rows of these texts, which are encoded in slices of like length."""
+        texts = pq.read_table(self.path, columns=["text"])["text"].take(pa.array(self.rows)).to_pylist()
+        values = encode_texts(model, self.target, texts, done)
+        places = self.fan_out["place"].to_numpy()
+        return with_values(self.target, self.fan_out.drop(["place"]), [column[places] for column in values])
 
 
-class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, "TextEncoder | ItemEncoder"]):
-    """Loads one encoder a process; reads a chunk's texts and encodes them in slices of like length."""
+Chunk = TextChunk | MemberChunk
+
+
+class Made(NamedTuple):
+    """A chunk's rows, the part that they become, and what they are counted as."""
+
+    rows: pa.Table
+    out: Path
+    name: str
+    counted: str
+
+
+class EncoderHandler(ModelHandler[Chunk, Made, "TextEncoder | ItemEncoder"]):
+    """Loads one encoder a process; reads a chunk's texts and encodes them."""
 
     def __init__(self, what: str, folder: Path, share: Share, progress: Progress) -> None:
         super().__init__()
@@ -121,12 +144,11 @@ class EncoderHandler(ModelHandler[TextChunk, EncodedChunk, "TextEncoder | ItemEn
         return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a chunk of texts already
 
     def run_inference(
-        self, batch: Sequence[TextChunk], model: TextEncoder | ItemEncoder, inference_args: dict[str, Any] | None = None
-    ) -> Iterator[EncodedChunk]:
+        self, batch: Sequence[Chunk], model: TextEncoder | ItemEncoder, inference_args: dict[str, Any] | None = None
+    ) -> Iterator[Made]:
         for chunk in batch:
-            texts = pq.read_table(chunk.path, columns=["text"])["text"].take(pa.array(chunk.rows)).to_pylist()
             self._progress.start()
-            yield EncodedChunk(chunk, encode_texts(model, chunk.target, texts, self._progress.add))
+            yield Made(chunk.made(cast(Any, model), self._progress.add), chunk.out, chunk.name, chunk.counted)
 
 
 def open_encoder(what: str, folder: Path, threads: int | None) -> TextEncoder | ItemEncoder:
@@ -192,7 +214,7 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     started = time.monotonic()
     folder, targets = targets_of(workspace, config)
     name = run_id()
-    chunks: list[TextChunk] = []
+    chunks: list[Chunk] = []
     counts: dict[str, Counts] = {}
     for table, target in targets.items():
         newest = config.what == "items" or (table == "members" and not config.history)
@@ -201,11 +223,25 @@ def run(argv: Sequence[str] | None = None) -> Counts:
         new = _copy_encoded(target, todo, name)
         chunks += _chunks(target, new, name)
         counts[table] = Counts(len(rows), written=len(todo) - len(new), skipped=len(rows) - len(todo))
+    encodings = workspace.features / MEMBER_ENCODING
+    members = targets.get("members") if config.what == "vectors" else None
+    if members:
+        rows = text_rows(members, newest=True)
+        of_members = chunks_to_encode(
+            workspace, members.text, rows, in_use(encodings), members.version, members.encoder_version, name
+        )
+        chunks += of_members
+        counts["encodings"] = Counts(len(rows), skipped=len(rows) - sum(len(chunk.rows) for chunk in of_members))
     done = _run(workspace, config.what, folder, chunks, options) if chunks else Counter[str]()
     for table, target in targets.items():
         for path in feature_tables.made_by_others(target.out, target.version):
             path.unlink()
         counts[table] += Counts(written=done[f"{target.key}.written"])
+    if members:
+        for path in feature_tables.made_by_others(in_use(encodings), members.version):
+            path.unlink()
+        drop_outdated(in_use(encodings), members.version)
+        counts["encodings"] += Counts(written=done[COUNTED])
     texts = sum(len(chunk.rows) for chunk in chunks)
     return finish("embed", f"{config.what} of {folder.name}; {texts:,} texts encoded", counts, started)
 
@@ -334,12 +370,9 @@ def fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def _write(encoded: EncodedChunk) -> None:
-    chunk, values = encoded
-    places = chunk.fan_out["place"].to_numpy()
-    table = with_values(chunk.target, chunk.fan_out.drop(["place"]), [column[places] for column in values])
-    write_part(chunk.target.out, table, chunk.name)
-    count(f"{chunk.target.key}.written", len(places))
+def _write(made: Made) -> None:
+    write_part(made.out, made.rows, made.name)
+    count(made.counted, made.rows.num_rows)
 
 
 def with_values(target: Target, columns: pa.Table, values: Sequence[np.ndarray]) -> pa.Table:
@@ -355,9 +388,7 @@ def _matrix(lists: pa.ChunkedArray) -> np.ndarray:
     return lists.combine_chunks().flatten().to_numpy(zero_copy_only=False).reshape(len(lists), -1)
 
 
-def _run(
-    workspace: Workspace, what: str, folder: Path, chunks: list[TextChunk], options: PipelineOptions
-) -> Counter[str]:
+def _run(workspace: Workspace, what: str, folder: Path, chunks: list[Chunk], options: PipelineOptions) -> Counter[str]:
     texts = sum(len(chunk.rows) for chunk in chunks)
     progress = Progress("embed", "texts", texts // min(processes(options), len(chunks)))
     handler = EncoderHandler(what, folder, Share.of(options), progress)

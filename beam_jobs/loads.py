@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from beam_jobs import ledger
 from contracts.errors import BadInput
-from contracts.features import EVENT_TIME, JOB_TEXT, JOB_VECTOR, KEYS, MEMBER_TEXT, MEMBER_VECTOR
+from contracts.features import EVENT_TIME, JOB_TEXT, JOB_VECTOR, KEYS, MEMBER_ENCODING, MEMBER_TEXT, MEMBER_VECTOR
 from contracts.records import RECORDS
 from contracts.tables import parts, read_table, write_part
 from contracts.values import FrozenModel
@@ -166,9 +166,11 @@ def _forget_quarantined(workspace: Workspace, table: str, source: Path) -> None:
 def _drop_orphans(workspace: Workspace, table: str) -> None:
     """Take the text of records that are gone out of the features, and the vectors of that text."""
     text, vector = _VIEWS[table]
-    of_text = [KEYS[text], EVENT_TIME]
+    of_text, of_hash = [KEYS[text], EVENT_TIME], [KEYS[text], "text_hash"]
     _keep(workspace.features / text, [KEYS[text], "row_hash"], _keys(workspace.records / table, ["id", "row_hash"]))
     _keep(workspace.features / vector, of_text, _keys(workspace.features / text, of_text))
+    if table == "members":
+        _keep(workspace.features / MEMBER_ENCODING, of_hash, _keys(workspace.features / text, of_hash))
 
 
 def _keys(folder: Path, columns: list[str]) -> pl.DataFrame | None:

@@ -5,8 +5,9 @@
 
 `/v1/recommend` of `rolecall serve` over the bundle of `--workspace` and a market of `--jobs` jobs
 (`benchmarks.serving_market`): 500 candidates, 200 ranked, 20 returned. Without caches every request is of another
-member; with them members are drawn by Zipf's law. `benchmarks.obvious_stack` answers the same requests at the same
-depth in the same run, and `benchmarks.serving_limit` says what the cores could do at most.
+member; with them members are drawn by Zipf's law. Vectors of members come from the feature store, as where `embed` and
+`materialize` run every night; one case has none there and encodes every member. `benchmarks.obvious_stack` answers the
+same requests at the same depth in the same run, and `benchmarks.serving_limit` says what the cores could do at most.
 
 Value: the percentile over all requests; low and high: its 95% bootstrap interval.
 """
@@ -24,15 +25,15 @@ import numpy as np
 from benchmarks import result_file
 from benchmarks.serving_depth import depth_rows
 from benchmarks.serving_limit import limit_rows
-from benchmarks.serving_load import Asked, Running, ask, program, service
-from benchmarks.serving_market import market
+from benchmarks.serving_load import Asked, Running, ask, program, service, vectors_read
+from benchmarks.serving_market import market, without_vectors
 from contracts.features import MEMBER_TEXT
 from contracts.tables import read_table
 from contracts.workspace import Workspace
 
 log = logging.getLogger("rolecall")
 
-PARTS = ("serve", "caches", "obvious", "limit", "depth")
+PARTS = ("serve", "encoded", "caches", "obvious", "limit", "depth")
 OURS, OBVIOUS = "rolecall serve", "obvious stack"
 RETURNED = 20
 WARM_UPS = 30
@@ -66,6 +67,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if "serve" in options.parts:
             with service(workspace, *workers, settings=NO_CACHES) as running:
                 rows += served(running, name, asked)
+        if "encoded" in options.parts:
+            with without_vectors(workspace), service(workspace, *workers, settings=NO_CACHES) as running:
+                rows += asked.measured(running.port, name, asked.all_different(), ", members encoded")
         if "caches" in options.parts:
             with service(workspace, *workers) as running:
                 rows += asked.measured(running.port, name, asked.zipf(), ", caches, members by Zipf's law")
@@ -104,8 +108,12 @@ class Requests:
         ask(port, PATH, self.bodies[-WARM_UPS:], 1)
         rows = []
         for connections in self.connections:
-            log.info("%s%s, %s connections", name, kind, connections)
-            rows += measured(f"{name}, {connections} connections{kind}", ask(port, PATH, bodies, connections))
+            case = f"{name}, {connections} connections{kind}"
+            log.info("%s", case)
+            before = vectors_read(port)
+            rows += measured(case, ask(port, PATH, bodies, connections))
+            came = {outcome: count - before.get(outcome, 0.0) for outcome, count in vectors_read(port).items()}
+            rows.append(row(case, "vectors_stored_share", came["stored"] / max(1, sum(came.values())), ""))
         return rows
 
 

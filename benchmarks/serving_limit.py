@@ -2,7 +2,8 @@
 
 The rate is that of the feed-forward products of one layer as an INT8 graph (`benchmarks.ladder_speed.core_limit`) at
 the number of tokens that a request brings, on all cores; the scan reads each byte of the vectors once, at the rate at
-which memory is read. All that is no product (attention's softmax, norms, Python, HTTP, JSON) is left out.
+which memory is read. Retrieval reads a member's text where their vectors are not stored, which is a case of its own.
+All that is no product (attention's softmax, norms, Python, HTTP, JSON) is left out.
 """
 
 from __future__ import annotations
@@ -36,22 +37,29 @@ def limit_rows(workspace: Workspace, name: str, system: str) -> list[dict[str, A
     width = manifest.hidden
     of_layer = 2 * 12 * width * width
     scored = RANKED * manifest.item_tokens * of_layer * _score_layers(workspace)
-    operations = (encoded + read) * LAYERS * of_layer + scored
     scanned = VECTORS * len(JobIndex.load(workspace.index)) * width
-    rate = core_limit(width, int(encoded + read), cores())["int8"]
-    seconds = operations / rate + scanned / memory_limit()
-    case = f"{name}, {cores()} cores, arithmetic alone"
-    measures = {
-        "tokens_encoded": (encoded, ""),
-        "tokens_of_prefix": (read, ""),
-        "operations_a_request": (operations, ""),
-        "operations_per_s": (rate, "1/s"),
-        "requests_per_second": (1 / seconds, "1/s"),
-    }
-    return [
-        {"case": case, "system": f"limit of {system}", "metric": metric, "value": float(value), "unit": unit}
-        for metric, (value, unit) in measures.items()
-    ]
+    rate, bandwidth = core_limit(width, int(encoded + read), cores())["int8"], memory_limit()
+    rows = []
+    for kind, tokens in (("", 0.0), (", members encoded", encoded)):
+        operations = (tokens + read) * LAYERS * of_layer + scored
+        measures = {
+            "tokens_encoded": (tokens, ""),
+            "tokens_of_prefix": (read, ""),
+            "operations_a_request": (operations, ""),
+            "operations_per_s": (rate, "1/s"),
+            "requests_per_second": (1 / (operations / rate + scanned / bandwidth), "1/s"),
+        }
+        rows += [
+            {
+                "case": f"{name}, {cores()} cores, arithmetic alone{kind}",
+                "system": f"limit of {system}",
+                "metric": metric,
+                "value": float(value),
+                "unit": unit,
+            }
+            for metric, (value, unit) in measures.items()
+        ]
+    return rows
 
 
 def _tokens(workspace: Workspace, texts: list[str]) -> float:

@@ -18,9 +18,11 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 import numpy as np
 import psutil
+from prometheus_client.parser import text_string_to_metric_families
 
 from contracts.workspace import Workspace
 
@@ -76,6 +78,18 @@ def _is_ready(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def vectors_read(port: int) -> dict[str, float]:
+    """Where requests' vectors came from -> how many so far, of all processes of the service (`docs/operations.md`)."""
+    counts = {"stored": 0.0}
+    with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=ANSWER_SECONDS) as reply:
+        for family in text_string_to_metric_families(reply.read().decode()):
+            for sample in family.samples:
+                if sample.name == "rolecall_member_vectors_total":
+                    outcome = sample.labels["outcome"]
+                    counts[outcome] = counts.get(outcome, 0.0) + sample.value
+    return counts
 
 
 class Asked(NamedTuple):

@@ -7,9 +7,13 @@ whatever was encoded; the scan of vectors meets cosines that are more alike than
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,10 +21,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, JOB_VECTOR
+from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, JOB_VECTOR, MEMBER_ENCODING
 from contracts.tables import read_table, write_part
 from contracts.versions import current, set_current
 from contracts.workspace import Workspace
+from feature_repo.trusted import PROJECT
 
 log = logging.getLogger("rolecall")
 
@@ -31,9 +36,11 @@ PART_ROWS = 10_000
 
 
 def market(source: Workspace, jobs: int, encoded: int) -> Workspace:
-    """A workspace with the source's bundle and encoder over a simulated market; the one made before where there is."""
+    """A workspace with the source's bundle and encoder over a simulated market; the one made before where there is.
+
+    Its members are embedded and in the online store, as a deployment has them every night.
+    """
     from beam_jobs import activity, ingest, verbalize
-    from feature_repo.store import apply, materialize
     from retrieval.index.build import build_index
     from simulator.market import simulate
 
@@ -41,6 +48,7 @@ def market(source: Workspace, jobs: int, encoded: int) -> Workspace:
     workspace = Workspace(CACHE / f"{bundle}-{jobs}-{encoded}")
     if current(workspace.indexes):
         build_index(workspace, workspace.bundle)  # does nothing unless what an index is has changed since
+        load_members(workspace)
         return workspace
     shutil.rmtree(workspace.root, ignore_errors=True)
     workspace.root.mkdir(parents=True)
@@ -55,10 +63,31 @@ def market(source: Workspace, jobs: int, encoded: int) -> Workspace:
     verbalize.run(place)
     activity.run(place)
     write_encoded(workspace, encoded)
+    build_index(workspace, workspace.bundle)
+    load_members(workspace)
+    return workspace
+
+
+def load_members(workspace: Workspace) -> None:
+    """Members' vectors brought up to date and into the online store, with their text and activity."""
+    from beam_jobs import embed
+    from feature_repo.store import apply, materialize
+
+    embed.run(["--workspace", str(workspace.root), "--tables", "members"])
     apply(workspace)
     materialize(workspace)
-    build_index(workspace, workspace.bundle)
-    return workspace
+
+
+@contextmanager
+def without_vectors(workspace: Workspace) -> Iterator[None]:
+    """While it lasts the online store, which is SQLite's, has no member's vectors."""
+    store = workspace.feature_repo / "data" / "online_store.db"
+    with contextlib.closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute(f"DELETE FROM {PROJECT}_{MEMBER_ENCODING}")
+    try:
+        yield
+    finally:
+        load_members(workspace)
 
 
 def write_encoded(workspace: Workspace, encoded: int) -> None:

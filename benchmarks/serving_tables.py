@@ -14,6 +14,7 @@ THROUGHPUT = {
     "p99_ms": "99th percentile",
     "ranked": "ranked",
     "degraded_share": "share degraded",
+    "vectors_stored_share": "share of members' vectors from the store",
 }
 ONCE = {
     "ready_s": "from start to ready",

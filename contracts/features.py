@@ -12,6 +12,8 @@ CREATED_TIME = "created_timestamp"
 MEMBER_TEXT = "member_text"
 JOB_TEXT = "job_text"
 MEMBER_VECTOR = "member_vector"
+MEMBER_ENCODING = "member_encoding"
+"""What the retrieval encoder makes of a member who asks for nothing in particular (`ranking.encoding`)."""
 JOB_VECTOR = "job_vector"
 JOB_STATS = "job_stats"
 MEMBER_ACTIVITY = "member_activity"
@@ -21,6 +23,7 @@ VIEWS: dict[str, dict[str, str]] = {
     MEMBER_TEXT: {"text": "string", "text_hash": "string", "text_version": "string", "location": "string"},
     JOB_TEXT: {"text": "string", "text_hash": "string", "text_version": "string"},
     MEMBER_VECTOR: {"vector": "float32[]", "vector_hash": "string"},
+    MEMBER_ENCODING: {"encoding": "bytes"},
     JOB_VECTOR: {"vector": "float32[]", "title_vector": "float32[]", "vector_hash": "string"},
     JOB_STATS: {"views_7d": "int64", "views_total": "int64", "applies_total": "int64", "last_view": "timestamp"},
     MEMBER_ACTIVITY: {"activity": "string", "activity_text": "string"},
@@ -30,6 +33,7 @@ VIEWS: dict[str, dict[str, str]] = {
 KEYS: dict[str, str] = {
     MEMBER_TEXT: MEMBER_KEY,
     MEMBER_VECTOR: MEMBER_KEY,
+    MEMBER_ENCODING: MEMBER_KEY,
     MEMBER_ACTIVITY: MEMBER_KEY,
     JOB_TEXT: JOB_KEY,
     JOB_VECTOR: JOB_KEY,
@@ -40,6 +44,7 @@ PRODUCTS: dict[str, str] = {
     MEMBER_TEXT: "text",
     JOB_TEXT: "text",
     MEMBER_VECTOR: "vectors",
+    MEMBER_ENCODING: "vectors",
     JOB_VECTOR: "vectors",
     MEMBER_ACTIVITY: "activity",
     JOB_STATS: "activity",

@@ -37,6 +37,14 @@ def decoded(value: bytes | None) -> str:
     return Value.FromString(value).string_val if value else ""
 
 
+def value_of(value: bytes) -> str | bytes:
+    """The text or bytes of a value as Feast stores it."""
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    read = Value.FromString(value)
+    return bytes(read.bytes_val) if read.HasField("bytes_val") else read.string_val
+
+
 def quoted(member_id: str) -> bytes:
     """An id as it stands in an entry of the stream, which is JSON."""
     return orjson.dumps(member_id)

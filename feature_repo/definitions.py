@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, PushSource, ValueType
-from feast.types import Array, Float32, Int64, String, UnixTimestamp
+from feast.types import Array, Bytes, Float32, Int64, String, UnixTimestamp
 
 from contracts.bundle import MANIFEST
 from contracts.features import (
@@ -21,6 +21,7 @@ from contracts.features import (
     JOB_TEXT,
     KEYS,
     MEMBER_ACTIVITY,
+    MEMBER_ENCODING,
     MEMBER_KEY,
     MEMBER_TEXT,
     TRAINING_SERVICE,
@@ -30,10 +31,16 @@ from contracts.features import (
 
 NO_EXPIRY = timedelta(0)
 """How Feast says that a value stands until a newer one comes."""
-ONLINE = (MEMBER_TEXT, MEMBER_ACTIVITY)
+ONLINE = (MEMBER_TEXT, MEMBER_ACTIVITY, MEMBER_ENCODING)
 """Views that a request reads: one member. Job features stay offline; a request never reads hundreds of jobs."""
 
-_TYPES: dict[str, Any] = {"string": String, "int64": Int64, "timestamp": UnixTimestamp, "float32[]": Array(Float32)}
+_TYPES: dict[str, Any] = {
+    "string": String,
+    "bytes": Bytes,
+    "int64": Int64,
+    "timestamp": UnixTimestamp,
+    "float32[]": Array(Float32),
+}
 
 
 def declare(repo: Path, workspace: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from contracts.activity import KNOWN_AFTER, Activity
 from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_KEY
@@ -36,13 +36,18 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class MemberRow:
-    """The online features of a member. known: the store has text or activity of them."""
+    """The online features of a member.
+
+    known: the store has text or activity of them; encoding: what the encoder made of them (`ranking.encoding`), which
+    may be of an earlier text or activity; empty where it made none yet.
+    """
 
     known: bool
     text: str = ""
     text_version: str = ""
     location: str = ""
     activity: Activity = field(default_factory=Activity)
+    encoding: bytes = b""
 
 
 class OnlineMembers:
@@ -209,13 +214,14 @@ def _rows(store: FeatureStore, config: StoreConfig) -> Rows:
     return RedisRows(store, config)
 
 
-def _row(values: Mapping[str, str]) -> MemberRow:
+def _row(values: Mapping[str, Any]) -> MemberRow:
     return MemberRow(
         known="text" in values or "activity" in values,
         text=values.get("text", ""),
         text_version=values.get("text_version", ""),
         location=values.get("location", ""),
         activity=Activity.from_json(values.get("activity")),
+        encoding=values.get("encoding", b""),
     )
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from contracts.features import MEMBER_ACTIVITY
-from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted
+from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted, value_of
 from feature_repo.config import StoreConfig
 from feature_repo.guard import StoreSlow
-from feature_repo.rows import ID_DAYS, MAX_NEWS, READ, Change, Pushed
+from feature_repo.rows import ID_DAYS, MAX_NEWS, Change, Pushed, views_read
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -42,8 +42,9 @@ class RedisRows:
         self.failures: tuple[type[Exception], ...] = (RedisError,)
         feast = store.config
         self._project, self._version = feast.project, feast.entity_key_serialization_version
-        self._names = {view: compute_versioned_name(store.get_feature_view(view)) for view in READ}
-        self._fields = {(view, name): self._field(view, name) for view, names in READ.items() for name in names}
+        read = views_read(store)
+        self._names = {view: compute_versioned_name(store.get_feature_view(view)) for view in read}
+        self._fields = {(view, name): self._field(view, name) for view, names in read.items() for name in names}
         self._text = self._field(MEMBER_ACTIVITY, "activity_text")
         self._holds = f"_ts:{self._names[MEMBER_ACTIVITY]}"
         self._seconds = config.write_limit
@@ -51,12 +52,12 @@ class RedisRows:
             feast.online_store, min(config.read_limit, config.write_limit)
         )
 
-    def read(self, member_ids: Sequence[str]) -> list[dict[str, str]]:
+    def read(self, member_ids: Sequence[str]) -> list[dict[str, Any]]:
         pipeline = self._client.pipeline(transaction=False)
         for member_id in member_ids:
             pipeline.hmget(self._key(member_id), list(self._fields.values()))
         return [
-            {name: decoded(value) for (_, name), value in zip(self._fields, values, strict=True) if value is not None}
+            {name: value_of(value) for (_, name), value in zip(self._fields, values, strict=True) if value is not None}
             for values in pipeline.execute()
         ]
 

@@ -8,16 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from contracts.features import MEMBER_ACTIVITY, MEMBER_TEXT
+from contracts.features import MEMBER_ACTIVITY, MEMBER_ENCODING, MEMBER_TEXT
 
-READ = {MEMBER_TEXT: ("text", "text_version", "location"), MEMBER_ACTIVITY: ("activity",)}
-"""Features of a member that a request reads, by view."""
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+READ = {
+    MEMBER_TEXT: ("text", "text_version", "location"),
+    MEMBER_ACTIVITY: ("activity",),
+    MEMBER_ENCODING: ("encoding",),
+}
+"""Features of a member that a request reads, by view: text, but the encoding, which is bytes."""
 ID_DAYS = 2
 """For so many days at least the store remembers the ids of events."""
 MAX_NEWS = 50_000
 """Entries that the store's stream keeps, about: the oldest are dropped."""
+
+
+def views_read(store: FeatureStore) -> dict[str, tuple[str, ...]]:
+    """`READ` of the views that a repository has: one that was applied before there was a view lacks it until the next
+    `rolecall features materialize`."""
+    known = {view.name for view in store.list_feature_views()}
+    return {view: features for view, features in READ.items() if view in known}
 
 
 class Pushed(NamedTuple):
@@ -40,7 +54,7 @@ class Rows(Protocol):
     failures: tuple[type[Exception], ...]
     """What its methods raise where the store is down, full or broken."""
 
-    def read(self, member_ids: Sequence[str]) -> list[dict[str, str]]:
+    def read(self, member_ids: Sequence[str]) -> list[dict[str, Any]]:
         """Feature -> value of each member, of `READ`; without what the store lacks."""
 
     def update(self, changes: Mapping[str, Change]) -> dict[str, Pushed]:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from contracts.errors import NotAFeatureRepo
 from contracts.features import MEMBER_ACTIVITY
 from contracts.validation import first_line
-from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted
+from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted, value_of
 from feature_repo.config import StoreConfig
-from feature_repo.rows import ID_DAYS, MAX_NEWS, READ, Change, Pushed
+from feature_repo.rows import ID_DAYS, MAX_NEWS, Change, Pushed, views_read
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -47,7 +47,9 @@ class SqliteRows:
         feast = store.config
         self._path = (Path(str(feast.repo_path)) / feast.online_store.path).resolve()
         self._version = feast.entity_key_serialization_version
-        self._tables = {view: f'"{compute_table_id(feast.project, store.get_feature_view(view))}"' for view in READ}
+        self._read = views_read(store)
+        views = {view: store.get_feature_view(view) for view in self._read}
+        self._tables = {name: f'"{compute_table_id(feast.project, view)}"' for name, view in views.items()}
         self._write_seconds = config.write_limit
         self._own = threading.local()
         self._opened: list[sqlite3.Connection] = []
@@ -63,20 +65,20 @@ class SqliteRows:
         except sqlite3.DatabaseError as error:
             raise self._broken(error) from error
 
-    def read(self, member_ids: Sequence[str]) -> list[dict[str, str]]:
-        found: dict[bytes, dict[str, str]] = {key: {} for key in map(self._key, member_ids)}
+    def read(self, member_ids: Sequence[str]) -> list[dict[str, Any]]:
+        found: dict[bytes, dict[str, Any]] = {key: {} for key in map(self._key, member_ids)}
         connection, keys = self._connection(), list(found)
-        for view, features in READ.items():
+        for view, features in self._read.items():
             for key, name, value in self._select(connection, view, features, keys):
-                found[key][name] = value
+                found[key][name] = value_of(value)
         return [found[key] for key in map(self._key, member_ids)]
 
     def update(self, changes: Mapping[str, Change]) -> dict[str, Pushed]:
         now, keys = _naive(datetime.now(UTC)), {self._key(member_id): member_id for member_id in changes}
         written: dict[str, Pushed] = {}
         with self._transaction() as connection:
-            stored = self._select(connection, MEMBER_ACTIVITY, READ[MEMBER_ACTIVITY], list(keys))
-            activities = {key: value for key, _, value in stored}
+            stored = self._select(connection, MEMBER_ACTIVITY, self._read[MEMBER_ACTIVITY], list(keys))
+            activities = {key: decoded(value) for key, _, value in stored}
             lines: list[tuple[Any, ...]] = []
             for key, member_id in keys.items():
                 pushed = changes[member_id](activities.get(key, ""))
@@ -181,16 +183,16 @@ class SqliteRows:
 
     def _select(
         self, connection: sqlite3.Connection, view: str, features: Sequence[str], keys: Sequence[bytes]
-    ) -> Iterator[tuple[bytes, str, str]]:
+    ) -> Iterator[tuple[bytes, str, bytes]]:
+        """(key, feature, value as Feast stores it)."""
         names = ", ".join("?" * len(features))
         for start in range(0, len(keys), _SLICE):
             some = keys[start : start + _SLICE]
-            found = connection.execute(
+            yield from connection.execute(
                 f"SELECT entity_key, feature_name, value FROM {self._tables[view]} "
                 f"WHERE entity_key IN ({', '.join('?' * len(some))}) AND feature_name IN ({names})",
                 (*some, *features),
             )
-            yield from ((key, name, decoded(value)) for key, name, value in found)
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -6,7 +6,7 @@ are compared at once over the columns of the index.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -71,14 +71,25 @@ def encode_titles(encoder: _Encoder, request: Request) -> RequestTitles:
 
 def encode_all_titles(encoder: _Encoder, requests: Sequence[Request]) -> list[RequestTitles]:
     """The titles of many requests, each title encoded once, in one call of the encoder."""
-    named = [_titles(request) for request in requests]
-    distinct = list(dict.fromkeys(title for of_request in named for titles in of_request for title in titles))
-    place = {title: i for i, title in enumerate(distinct)}
+    distinct = list(dict.fromkeys(title for request in requests for title in titles_named(request)))
     vectors = encoder.titles(distinct) if distinct else np.zeros((0, encoder.dim), np.float32)
-    return [
-        RequestTitles(*(vectors[np.array([place[title] for title in titles], np.int64)] for titles in of_request))
-        for of_request in named
-    ]
+    by_title = dict(zip(distinct, vectors, strict=True))
+    return [titles_of(request, by_title, encoder.dim) for request in requests]
+
+
+def titles_named(request: Request) -> list[str]:
+    """Every title that a request names, in the order of the fields of `RequestTitles`; one may stand there twice."""
+    return [title for titles in _titles(request) for title in titles]
+
+
+def titles_of(request: Request, vectors: Mapping[str, np.ndarray], dim: int) -> RequestTitles:
+    """The titles of a request by their vectors: title -> (dim,) float32, of all that it names."""
+    return RequestTitles(
+        *(
+            np.stack([vectors[title] for title in titles]) if titles else np.zeros((0, dim), np.float32)
+            for titles in _titles(request)
+        )
+    )
 
 
 def _titles(request: Request) -> tuple[Sequence[str], Sequence[str], Sequence[str]]:

@@ -323,7 +323,7 @@ class Night:
 
         place = self._workspace
         until = materialized_until(place)
-        views = [place.features / view for view in ("member_text", "member_activity")]
+        views = [place.features / view for view in ("member_text", "member_activity", "member_encoding")]
         as_asked = self._asked.profile in (None, profile_of(place))
         if as_asked and until is not None and until.timestamp() > max(_changed(*views), _written(place.bundle)):
             return f"nothing is newer than {until.isoformat(timespec='seconds')}"

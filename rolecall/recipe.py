@@ -86,7 +86,12 @@ def stages(teachers: Sequence[str] = DEFAULT_TEACHERS) -> tuple[Stage, ...]:
             ("encoder", "towers"),
             ("seed", "backbone", "encoder"),
         ),
-        Stage("embed", "embed", ("encoder", *TEXTS), ("features/member_vector", "features/job_vector")),
+        Stage(
+            "embed",
+            "embed",
+            ("encoder", *TEXTS, "features/member_activity"),
+            ("features/member_vector", "features/job_vector", "features/member_encoding"),
+        ),
         Stage(
             "label",
             "label",
@@ -138,7 +143,7 @@ def stages(teachers: Sequence[str] = DEFAULT_TEACHERS) -> tuple[Stage, ...]:
         Stage(
             "materialize",
             "features materialize",
-            ("bundles", "features/member_text", "features/member_activity"),
+            ("bundles", "features/member_text", "features/member_activity", "features/member_encoding"),
             ("feature_repo",),
         ),
         Stage(

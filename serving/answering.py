@@ -21,12 +21,12 @@ from contracts.bundle import Objective
 from contracts.versions import content_hash
 from feature_repo.online import MemberRow
 from history.unclicked import Unclicked
-from ranking.match import RequestTitles, encode_titles
+from ranking.encoding import Encoded, encode_request, encoding_key, of_feature
+from ranking.match import RequestTitles
 from ranking.objective import Wish
 from ranking.popular import NO_CANDIDATES, popular_candidates
 from ranking.rank import RANKED, Ranked, as_retrieved, rank
 from retrieval.candidates import Candidates
-from retrieval.engines.side_by_side import ahead
 from retrieval.filters.commute import point_of
 from retrieval.filters.facets import FacetValue, check_facets, facet_counts
 from retrieval.filters.filters import Filter
@@ -36,11 +36,10 @@ from retrieval.queries.relax import Found, relaxed_note, search_read
 from retrieval.request import Request
 from retrieval.rules.rules import RuleBook
 from serving.asking import features, filter_of, jobs_request, reading_of
-from serving.caches import Encoded, encoding_key
 from serving.choosing import NONE_CHOSEN, Chosen, check_threshold, choose
 from serving.metrics import Metrics
 from serving.results import Shown
-from serving.schemas import Answer, Explored, JobsRequest, ObjectiveUsed
+from serving.schemas import Answer, Explored, JobsRequest, ObjectiveUsed, RecommendRequest
 from serving.servable import Servable
 from serving.slates import Ranking, Slate
 from serving.stages import Stages, StageTimes
@@ -196,11 +195,35 @@ class Answerer:
         request = jobs_request(servable, message, reading, row or MemberRow(known=False), self.unclicked, now)
         top = max(surface.ranked, surface.k) if depth >= RANKED else min(depth, surface.ranked)
         prefix = servable.scorer.prefix_ahead(request.request_text) if top and request.request_text else None
-        vector, titles = _encoded(servable, request, stages)
+        vector, titles = self._encoded(servable, message, row, request, stages)
         found = self._candidates(servable, surface, message, request, reading, vector, stages)
         candidates, request, reading = found
         ranked = _ranked(servable, request, vector, titles, candidates, top, objective, prefix, stages)
         return LookedUp(row, request, reading, candidates, ranked)
+
+    def _encoded(
+        self, servable: Servable, message: JobsRequest, row: MemberRow | None, request: Request, stages: Stages
+    ) -> tuple[np.ndarray | None, RequestTitles | None]:
+        """(dim,) float32 vector of the request's text, and its titles for a bundle that reads a match; None without a
+        text or an encoder.
+
+        Both are the member's feature where that was made of what is asked here, by the encoder that is served.
+        """
+        if not request.request_text:
+            return None, None
+        encoder, match_version = servable.encoder, servable.manifest.match_version
+
+        def encoded() -> tuple[np.ndarray | None, RequestTitles | None]:
+            stored = of_feature(row.encoding, encoder.version, encoder.dim, request) if row else None
+            self.metrics.member_vectors.labels(_came(message, row, stored)).inc()
+            key = encoding_key(encoder.version, request) + match_version.encode()
+            if stored:
+                return stored if match_version else stored._replace(titles=None)
+            return servable.caches.vectors.get_or_make(
+                key, lambda: encode_request(encoder, request, bool(match_version))
+            )
+
+        return stages.run("encoder", encoded, instead=lambda: (None, None))
 
     def _candidates(
         self,
@@ -253,22 +276,13 @@ class Answerer:
         return stages.run("facets", count, instead=lambda: nothing)
 
 
-def _encoded(servable: Servable, request: Request, stages: Stages) -> tuple[np.ndarray | None, RequestTitles | None]:
-    """(dim,) float32 vector of the request's text, and its titles for a bundle that reads a match; None without a text
-    or an encoder."""
-    if not request.request_text:
-        return None, None
-
-    encoder, match_version = servable.encoder, servable.manifest.match_version
-
-    def encode() -> Encoded:
-        titles = ahead(lambda: encode_titles(encoder, request) if match_version else None)
-        return encoder.encode([request.request_text], "request")[0], titles()
-
-    def encoded() -> tuple[np.ndarray | None, RequestTitles | None]:
-        return servable.caches.vectors.get_or_make(encoding_key((encoder.version, match_version), request), encode)
-
-    return stages.run("encoder", encoded, instead=lambda: (None, None))
+def _came(message: JobsRequest, row: MemberRow | None, stored: Encoded | None) -> str:
+    """Where a request's vectors came from, or why they had to be encoded."""
+    if stored:
+        return "stored"
+    if message.profile is not None or not isinstance(message, RecommendRequest):
+        return "asked"
+    return "outdated" if row and row.encoding else "missing"
 
 
 def _ranked(

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from ranking.byte_cache import ByteCache, text_key
+from ranking.byte_cache import ByteCache
 from ranking.caching_scorer import score_caches
-from ranking.match import RequestTitles
-from retrieval.request import Request
+from ranking.encoding import Encoded
 from serving.config import CacheConfig
-
-Encoded = tuple[np.ndarray, RequestTitles | None]
-"""(dim,) float32 vector of a request's text, and its titles for a bundle that reads a match."""
 
 
 class Caches(Collector):
@@ -52,12 +47,6 @@ class Caches(Collector):
             ("prefixes", self.of_scorer.prefixes),
             ("scores", self.of_scorer.scores),
         )
-
-
-def encoding_key(versions: tuple[str, str], request: Request) -> bytes:
-    """Of all that is encoded of a request: its text, and the titles in it. versions: of the encoder and the match."""
-    facts = request.facts
-    return text_key(*versions, request.request_text, request.query, *facts.own_titles, "", *facts.wished_titles)
 
 
 def _bytes(megabytes: float) -> int:

@@ -50,6 +50,12 @@ class Metrics:
         )
         self.fenced = self._counter("fenced", "Connections that were ended for what they took, by cause.", "cause")
         self.connections = self._gauge("connections", "Connections that are open.")
+        self.member_vectors = self._counter(
+            "member_vectors",
+            "Requests with a text, by where its vectors came from: stored with the member, or encoded, since those "
+            "are missing, outdated (of another text, activity or encoder), or not what is asked (a query, a profile).",
+            "outcome",
+        )
         self.removed_last = self._counter("removed_last", "Jobs that only the last step removed, by rule.", "rule")
         self.rule_jobs = self._counter("rule_jobs", "Jobs removed or demoted by a rule.", "rule", "action")
         self.events = self._counter("events", "Posted events by outcome.", "outcome")

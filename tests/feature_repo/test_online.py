@@ -7,13 +7,16 @@ import threading
 import time
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 
 from contracts.activity import KNOWN_AFTER, Activity
+from contracts.arrow import TIME
 from contracts.errors import BadInput, BundleMismatch, NotAFeatureRepo
-from contracts.features import MEMBER_ACTIVITY
-from contracts.tables import read_table
+from contracts.features import CREATED_TIME, EVENT_TIME, MEMBER_ACTIVITY, MEMBER_ENCODING, MEMBER_KEY, VIEWS
+from contracts.tables import read_table, write_part
 from contracts.workspace import Workspace
+from feature_repo import definitions
 from feature_repo import pushed as pushed_rows
 from feature_repo.online import MemberRow, OnlineMembers
 from feature_repo.store import apply, check_service, materialize, open_store
@@ -205,7 +208,7 @@ def test_the_newest_values_up_to_the_end_are_loaded(applied: Workspace) -> None:
 
 def test_job_views_are_not_online(applied: Workspace) -> None:
     online = {view.name for view in open_store(applied).list_feature_views() if view.online}
-    assert online == {"member_text", "member_activity"}
+    assert online == {"member_text", "member_activity", "member_encoding"}
 
 
 def test_a_bundle_that_came_later_has_its_service_after_apply(applied: Workspace) -> None:
@@ -279,3 +282,45 @@ def test_a_repository_keeps_its_profile_unless_another_is_asked_for(workspace: W
     assert "REDIS_URL" in applied_with("redis")
     assert "REDIS_URL" in applied_with(None)
     assert "type: sqlite" in applied_with("embedded")
+
+
+def put_encoding(workspace: Workspace, member: str, value: bytes, number: float) -> None:
+    times = pa.array([day(number)], TIME)
+    table = {MEMBER_KEY: [member], "encoding": pa.array([value], pa.binary()), EVENT_TIME: times, CREATED_TIME: times}
+    write_part(workspace.features / MEMBER_ENCODING, pa.table(table))
+
+
+def test_an_encoding_is_read_with_the_other_features_and_goes_with_them(applied: Workspace) -> None:
+    put_encoding(applied, "ann", b"\x00\xff older", 1)
+    put_encoding(applied, "ann", b"\x00\xff newer", 2)
+    materialize(applied)
+    members = OnlineMembers(applied, SERVICE)
+    assert [row.encoding for row in members.read_many(["ann", "bob"])] == [b"\x00\xff newer", b""]
+    assert members.read("ann").text == "a nurse"
+    members.erase("ann")
+    assert members.read("ann") == MemberRow(known=False)
+
+
+def test_an_encoding_is_read_from_redis_too(workspace: Workspace, live_redis: str) -> None:
+    apply(workspace, profile="redis")
+    put_encoding(workspace, "ann", b"\x00\xff", 1)
+    materialize(workspace)
+    members = OnlineMembers(workspace, SERVICE)
+    assert [row.encoding for row in members.read_many(["ann", "bob"])] == [b"\x00\xff", b""]
+    members.erase("ann")
+    assert members.read("ann") == MemberRow(known=False)
+
+
+def test_a_repository_of_before_there_were_encodings_is_read_without(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.delitem(VIEWS, MEMBER_ENCODING)
+        before.setattr(definitions, "ONLINE", ("member_text", "member_activity"))
+        apply(workspace)
+        materialize(workspace)
+    members = OnlineMembers(workspace, SERVICE)
+    assert members.read("ann").text == "a nurse"
+    push(members, "ann", viewed("j2", 2))
+    members.erase("ann")
+    assert not members.read("ann").known
