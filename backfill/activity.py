@@ -19,7 +19,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from backfill.product import Maker, Piece
+from backfill.product import Maker, Piece, Product
 from backfill.versions import Plan
 from beam_jobs.activity import (
     FOLDED_BY,
@@ -50,13 +50,12 @@ _TIMES = pl.Datetime("us", "UTC")
 _JOBS = ["id", "updated_at", "title", "company", "location"]
 
 
-class Activity:
+class Activity(Product):
     """Activity of members and statistics of jobs, which one job folds and one pointer switches."""
 
     name = "activity"
     key: Mapping[str, str] = {MEMBER_ACTIVITY: MEMBER_KEY, JOB_STATS: JOB_KEY}
     order: Sequence[str] = ("time", "id")
-    time = ""
     part_rows = 20_000
     alone, exact = False, False
 
@@ -110,9 +109,9 @@ class Activity:
         }
         note_folded_events(version / MEMBER_ACTIVITY, FoldedEvents(sizes, [RUN]))
 
-    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
-        """The rows that a service pushed to what is in use. now: the version in use; None: what the job wrote."""
-        there, here = (now or workspace.features) / MEMBER_ACTIVITY, version / MEMBER_ACTIVITY
+    def carry(self, workspace: Workspace, now: Path | None, then: Path | None) -> None:
+        """The rows that a service pushed to what is in use."""
+        there, here = ((of or workspace.features) / MEMBER_ACTIVITY for of in (now, then))
         with writing(here, "rows that a service pushed"):
             for path in there.glob("part-*.parquet"):
                 if not path.name.startswith(f"part-{FOLDED_BY}") and not (here / path.name).exists():
@@ -134,7 +133,7 @@ class Activity:
         before = {table: _created(workspace, table, key, plan.time) for table, key in self.key.items()}
         erased = ErasedMembers(workspace)
 
-        def make(table: str, rows: pa.Table) -> pa.Table:
+        def make(table: str, rows: pa.Table) -> Sequence[pa.Table]:
             key = self.key[table]
             if table == MEMBER_ACTIVITY:
                 kept = [member not in erased for member in rows[MEMBER_KEY].to_pylist()]
@@ -145,7 +144,7 @@ class Activity:
                 fold = statistics_of_jobs
             events = _with_generations(events, before[table], key, plan.time)
             made = [_with_created(fold(some), some, key) for some in _folds(events, key)]
-            return pa.concat_tables(made).combine_chunks()
+            return (pa.concat_tables(made).combine_chunks(),)
 
         return make
 

@@ -2,8 +2,8 @@
 
     <version>/dealt/<piece>.arrow    the rows of one piece, a record batch a part; there whole or not at all
 
-Rows are dealt by the month of their time and a hash of their key that is the same in every process. What is dealt goes
-when the version is finished.
+Rows are dealt by their range, such as the month of their time, and a hash of their key that is the same in every
+process. What is dealt goes when the version is finished.
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ class Dealt:
         return DealtRows(self._schemas[cell.table], self._batches.get(cell, []))
 
 
-def months(times: pl.Series) -> pl.Series:
-    """The date range of each time: "202609"."""
-    return times.dt.strftime("%Y%m")
+def ranges_of(column: pl.Series) -> pl.Series:
+    """The range of each row: "202609" of a time, a text as it is."""
+    return column if column.dtype == pl.String else column.dt.strftime("%Y%m")
 
 
 def groups_of(product: Product, pieces: Sequence[Piece], inputs: Mapping[str, Any]) -> tuple[Group, ...]:
-    """The date ranges of all pieces with the numbers of their rows and parts, in order of their names."""
+    """The ranges of all pieces with the numbers of their rows and parts, in order of their names."""
     rows: Counter[tuple[str, str]] = Counter()
     for piece in pieces:
         for of_range, number in piece.counts.items():
@@ -85,6 +85,7 @@ def groups_of(product: Product, pieces: Sequence[Piece], inputs: Mapping[str, An
             rows=number,
             buckets=-(-number // product.part_rows),
             prefix=product.prefix(inputs, table),
+            beside=tuple(product.beside),
         )
         for (table, of_range), number in sorted(rows.items())
         if number
@@ -92,11 +93,11 @@ def groups_of(product: Product, pieces: Sequence[Piece], inputs: Mapping[str, An
 
 
 def deal(rows: pa.Table, product: Product, plan: Plan, table: str) -> Iterator[tuple[Cell, pa.Table]]:
-    """The rows of each part; those of a date range that was not planned, as of a key that came since, are left out."""
+    """The rows of each part; those of a range that was not planned, as of a key that came since, are left out."""
     buckets = {group.range: group.buckets for group in plan.groups if group.table == table}
     if not rows.num_rows:
         return
-    ranges = months(pl.Series(rows[product.time])) if product.time else pl.Series([""] * rows.num_rows)
+    ranges = ranges_of(pl.Series(rows[product.range])) if product.range else pl.Series([""] * rows.num_rows)
     for of_range in ranges.unique().sort():
         if of_range not in buckets:
             continue

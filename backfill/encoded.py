@@ -7,8 +7,9 @@ hang on what shares their batch, so that a part is made as a whole, in one order
 from __future__ import annotations
 
 import shutil
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -18,8 +19,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backfill.deal import months
-from backfill.product import Maker, Piece
+from backfill.deal import ranges_of
+from backfill.product import Maker, Piece, Product
 from backfill.versions import Plan
 from beam_jobs import feature_tables
 from beam_jobs.config import EmbedFlags
@@ -29,7 +30,7 @@ from beam_jobs.feature_tables import PART, ROW
 from contracts.bundle import read_manifest
 from contracts.encoder import read_encoder
 from contracts.erased import ErasedMembers
-from contracts.errors import NotReady
+from contracts.errors import IndexMismatch, NotReady
 from contracts.features import EVENT_TIME, JOB_KEY, JOB_VECTOR, MEMBER_ENCODING, MEMBER_KEY, MEMBER_VECTOR
 from contracts.tables import parts, reading
 from contracts.versions import json_hash, staged_folder, writing
@@ -43,25 +44,15 @@ TABLES = {MEMBER_VECTOR: "members", MEMBER_ENCODING: "members", JOB_VECTOR: "job
 PIECE_ROWS = 20_000
 
 
-class _Encoded(ABC):
+class _Encoded(Product):
     """What both have in common. `_targets` of the next versions, by table; `_what` is made by `_folder`."""
 
-    name: str
-    key: Mapping[str, str]
-    order: Sequence[str]
-    time: str
     part_rows = 256
     alone, exact = False, True
     _what: Literal["vectors", "items"]
 
     @abstractmethod
     def _targets(self, workspace: Workspace) -> tuple[Path, dict[str, Target]]: ...
-
-    @abstractmethod
-    def folder(self, workspace: Workspace) -> Path: ...
-
-    @abstractmethod
-    def inputs(self, workspace: Workspace) -> dict[str, Any]: ...
 
     @abstractmethod
     def _newest(self, table: str) -> bool:
@@ -79,8 +70,8 @@ class _Encoded(ABC):
             for part, of_part in feature_tables.by_part(rows):
                 for some in of_part.iter_slices(PIECE_ROWS):
                     counts = {"": len(some)}
-                    if self.time:
-                        counts = dict(months(some[EVENT_TIME]).value_counts().iter_rows())
+                    if self.range:
+                        counts = dict(ranges_of(some[EVENT_TIME]).value_counts().iter_rows())
                     name = json_hash([table, paths[part].name, some[ROW].to_list()])
                     found.append(Piece(name, table, counts, (target, paths[part], some.drop(PART).to_arrow())))
         return found
@@ -99,24 +90,17 @@ class _Encoded(ABC):
         """Versions of the text and of what encodes it."""
         return f"{plan_inputs['texts'][table]}."
 
-    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
-        """Nothing: whatever lacks is made by the next job."""
-        return
-
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """Loads what encodes.
 
         Raises:
             NotReady: Text or encoder is another now than when it was planned.
         """
-        pinned = self.inputs(workspace)
-        if changed := [name for name, value in pinned.items() if plan.inputs.get(name) != value]:
-            what = f"{', '.join(changed)} changed since version {plan.version} was planned"
-            raise NotReady(what, where=str(self.folder(workspace)), cure="run again, which begins a new version")
+        self.require_pinned(workspace, plan)
         folder, targets = self._targets(workspace)
         model, erased = open_encoder(self._what, folder, threads), ErasedMembers(workspace)
 
-        def make(table: str, rows: pa.Table) -> pa.Table:
+        def make(table: str, rows: pa.Table) -> Sequence[pa.Table]:
             target = targets[table]
             if target.key == MEMBER_KEY:
                 kept = [member not in erased for member in rows[MEMBER_KEY].to_pylist()]
@@ -129,11 +113,11 @@ class _Encoded(ABC):
             columns = rows.drop_columns(["text"])
             if not texts:
                 nothing = np.empty((0, 1), np.float16 if target.side is None else np.float32)
-                return with_values(target, columns, [nothing] * len(target.values))
+                return (with_values(target, columns, [nothing] * len(target.values)),)
             values = encode_texts(model, target, list(texts.values()), lambda _: None)
             number = {text_hash: i for i, text_hash in enumerate(texts)}
             places = np.array([number[text_hash] for text_hash in rows[target.hash].to_pylist()])
-            return with_values(target, columns, [of_column[places] for of_column in values])
+            return (with_values(target, columns, [of_column[places] for of_column in values]),)
 
         return make
 
@@ -144,7 +128,7 @@ class Vectors(_Encoded):
     name = "vectors"
     key: Mapping[str, str] = dict.fromkeys(TABLES, "vector_hash")
     order: Sequence[str] = ("vector_hash", EVENT_TIME)
-    time = EVENT_TIME
+    range = EVENT_TIME
     _what = "vectors"
 
     def __init__(self, encoder: Path | None = None) -> None:
@@ -154,6 +138,22 @@ class Vectors(_Encoded):
     def folder(self, workspace: Workspace) -> Path:
         """`features/vectors`: both tables and the encoder are switched by its pointer."""
         return workspace.features / "vectors"
+
+    def as_made(self, version: Path, plan: Plan) -> Vectors:
+        """With the encoder that it holds, if it is not the workspace's own."""
+        there = version / ENCODER
+        return Vectors(there) if there.is_dir() else Vectors(version.parents[2] / ENCODER)
+
+    def pinned(self, workspace: Workspace, version: Path) -> str:
+        """An index of its vectors, which finds its encoder here."""
+        if not (version / ENCODER).is_dir():
+            return ""
+        encoder = read_encoder(version / ENCODER).version
+        for manifest in workspace.indexes.glob("*/index.json"):
+            with suppress(IndexMismatch):  # one that nothing serves
+                if read_index_manifest(manifest.parent).encoder_version == encoder:
+                    return f"index {manifest.parent.name} has its vectors"
+        return ""
 
     def in_place(self, workspace: Workspace) -> Sequence[Path]:
         """What `rolecall embed` wrote."""
@@ -219,7 +219,6 @@ class Items(_Encoded):
     name = "items"
     key: Mapping[str, str] = {"": "text_hash"}
     order: Sequence[str] = ("text_hash", JOB_KEY)
-    time = ""
     _what = "items"
 
     def __init__(self, bundle: Path | None = None) -> None:
@@ -243,9 +242,6 @@ class Items(_Encoded):
         """
         folder, targets = self._targets(workspace)
         return {"bundle": read_manifest(folder).version, "texts": {"": targets[""].version}}
-
-    def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
-        """Nothing goes with them."""
 
     def touches(self, workspace: Workspace, plan: Plan) -> Sequence[str]:
         """Indexes hold item tokens of their own."""

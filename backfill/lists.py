@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from backfill.product import Maker, Piece
+from backfill.product import Maker, Piece, Product
 from backfill.versions import Plan, finished_parts, read_manifest
 from contracts.activity import Activity
 from contracts.arrow import TIME
@@ -78,13 +78,12 @@ _OF_A_LIST = (
 )
 
 
-class Lists:
+class Lists(Product):
     """The first k jobs of each member on each surface that asks for a member."""
 
     name = "lists"
     key: Mapping[str, str] = {"": MEMBER_KEY}
     order: Sequence[str] = (MEMBER_KEY,)
-    time = ""
     part_rows = 256
     alone, exact = True, False
 
@@ -109,10 +108,6 @@ class Lists:
     def folder(self, workspace: Workspace) -> Path:
         """`lists` of the workspace."""
         return workspace.root / "lists"
-
-    def in_place(self, workspace: Workspace) -> Sequence[Path]:
-        """None: nothing else writes lists."""
-        return ()
 
     def inputs(self, workspace: Workspace) -> dict[str, Any]:
         """Bundle, index, rules, surfaces and what else decides a list.
@@ -149,16 +144,6 @@ class Lists:
         """The ids of the members."""
         yield pa.table({MEMBER_KEY: pa.array(piece.what, pa.string())})
 
-    def prefix(self, plan_inputs: Mapping[str, Any], table: str) -> str:
-        """None: nothing else writes lists."""
-        return ""
-
-    def begin(self, workspace: Workspace, plan: Plan, version: Path) -> None:
-        """Nothing goes with them."""
-
-    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
-        """Nothing: whatever lacks is made by the next job."""
-
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """Loads the bundle and the index that the plan names.
 
@@ -181,14 +166,11 @@ class Lists:
                 served[arm.name] = load_servable(workspace, of_arm, members=cast(OnlineMembers, members))
         rules = find_rules(workspace, config.rules)
         unclicked = read_unclicked(workspace, rules.enabled, plan.time, until=plan.time)
-        pinned = Lists(config, self._surfaces, self._k).inputs(workspace)
-        if changed := [name for name, value in pinned.items() if plan.inputs.get(name) != value]:
-            what = f"{', '.join(changed)} changed since version {plan.version} was planned"
-            raise NotReady(what, where=str(self.folder(workspace)), cure="run again, which begins a new version")
+        Lists(config, self._surfaces, self._k).require_pinned(workspace, plan)
         answerer = Answerer(rules, unclicked, Metrics(), math.inf, trials=config.trials, at=plan.time)
         surfaces, k, erased = self._asked(workspace), self._k, ErasedMembers(workspace)
 
-        def make(table: str, of: pa.Table) -> pa.Table:
+        def make(table: str, of: pa.Table) -> Sequence[pa.Table]:
             keys = of[MEMBER_KEY].to_pylist()
             members.load(keys)
             rows: list[dict[str, Any]] = []
@@ -208,7 +190,7 @@ class Lists:
                         raise NotReady(f"a list was made without {stages}", where=f"lists of {name}", cure=cure)
                     rows += _rows(list_id, name, member, plan.time, answer, slate)
             gone = {member for member in keys if member in erased}  # also those who went while these were made
-            return pa.Table.from_pylist([row for row in rows if row[MEMBER_KEY] not in gone], schema=SCHEMA)
+            return (pa.Table.from_pylist([row for row in rows if row[MEMBER_KEY] not in gone], schema=SCHEMA),)
 
         return make
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,21 +13,16 @@ import orjson
 from backfill.lists import each_list, in_use
 from backfill.versions import finished_parts
 from contracts.erased import ErasedMembers
-from contracts.errors import BadInput
 from contracts.features import MEMBER_KEY
 from contracts.lock import locked
 from contracts.workspace import Workspace
 from feature_repo.online import patient_rows
+from feature_repo.pace import BATCH, PER_SECOND, Pace
 
 log = logging.getLogger("rolecall")
 
-BATCH = 50
-"""Members a write."""
-PER_SECOND = 500.0
-"""Members a second, unless stated: between two writes the store is free for those who ask."""
 
-
-def load_online(workspace: Workspace, per_second: float = PER_SECOND) -> tuple[str, int]:
+def load_online(workspace: Workspace, rate: float = PER_SECOND) -> tuple[str, int]:
     """Write the version in use to the online store and let the store use it.
 
     A load that was killed is done again from its beginning, to the same end: until it is through, the store uses what
@@ -36,7 +30,7 @@ def load_online(workspace: Workspace, per_second: float = PER_SECOND) -> tuple[s
 
     Args:
         workspace: With lists in use and a feature repository.
-        per_second: Members a second at most.
+        rate: Members a second at most.
 
     Returns:
         The version, and how many members were written.
@@ -48,16 +42,14 @@ def load_online(workspace: Workspace, per_second: float = PER_SECOND) -> tuple[s
         NotAFeatureRepo: The workspace has no online store.
         StoreDown: It does not answer, or takes nothing; it uses what it used before.
     """
-    if not per_second > 0:
-        raise BadInput(f"{per_second:g} members a second", where="per_second", cure="a number above 0")
+    pace = Pace(rate)
     version, erased, written = in_use(workspace), ErasedMembers(workspace), 0
     with locked(version.parent / ".loading", "lists into the online store"), patient_rows(workspace) as rows:
-        began = time.monotonic()
         for batch in _batches(version):
             entries = {member: orjson.dumps(lists) for member, lists in batch.items() if member not in erased}
             rows.put_lists(version.name, entries)
             written += len(entries)
-            time.sleep(max(0.0, began + written / per_second - time.monotonic()))
+            pace.wrote(len(entries))
         rows.use_lists(version.name)
     log.info("lists: %s members of %s are in the online store", f"{written:,}", version.name)
     return version.name, written

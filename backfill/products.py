@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 from backfill.activity import Activity
 from backfill.encoded import Items, Vectors
+from backfill.grades import Grades
 from backfill.lists import Lists
 from backfill.product import Product
+from backfill.scores import Scores
 from backfill.text import Text
+from beam_jobs.config import LabelFlags
 from contracts.errors import BadInput
 from contracts.text.form import TextForm
 from serving.config import ServeConfig
@@ -29,6 +32,8 @@ class Asked(NamedTuple):
         form: Of text; None: that which nobody chose.
         encoder: Folder of the encoder of vectors; None: that in use.
         bundle: Folder of the bundle of item tokens; None: the current one.
+        label: The knobs of labelling, of grades.
+        teacher: Whose scores.
     """
 
     config: ServeConfig
@@ -39,6 +44,8 @@ class Asked(NamedTuple):
     form: TextForm | None = None
     encoder: Path | None = None
     bundle: Path | None = None
+    label: LabelFlags = LabelFlags()
+    teacher: str = "policy"
 
 
 PRODUCTS: Mapping[str, Callable[[Asked], Product]] = {
@@ -47,6 +54,8 @@ PRODUCTS: Mapping[str, Callable[[Asked], Product]] = {
     "vectors": lambda asked: Vectors(asked.encoder),
     "activity": lambda asked: Activity(),
     "items": lambda asked: Items(asked.bundle),
+    "grades": lambda asked: Grades(asked.label),
+    "scores": lambda asked: Scores(asked.teacher),
 }
 
 

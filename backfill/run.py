@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import random
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from backfill.deal import DealtRows, clear, deal, deal_pieces, groups_of, in_order
 from backfill.product import Maker, Piece, Product
+from backfill.prune import prune
 from backfill.versions import (
     MANIFEST,
+    RUNNING,
     Cell,
     Manifest,
     Plan,
@@ -30,7 +33,6 @@ from backfill.versions import (
     is_verified,
     missing,
     note_verified,
-    prune,
     read_manifest,
     read_plan,
     require_version,
@@ -54,7 +56,6 @@ from contracts.workspace import Workspace
 log = logging.getLogger("rolecall")
 
 SAMPLE_KEYS = 12
-LOCK = ".running"
 
 
 class Estimate(NamedTuple):
@@ -93,14 +94,15 @@ def estimate(workspace: Workspace, product: Product, plan: Plan) -> Estimate:
     pieces = product.pieces(workspace, plan.time)
     left = missing(product.folder(workspace) / plan.version, plan)
     rows, seconds = 0.0, 0.0
-    for table in plan.tables:
-        of_table = [piece for piece in pieces if piece.table == table]
+    for table in product.key:
+        if not (of_table := [piece for piece in pieces if piece.table == table]):
+            continue
         sampled = next(product.read(workspace, random.Random(plan.version).choice(of_table)))
-        drawn = random.Random(plan.version).sample(range(sampled.num_rows), min(SAMPLE_KEYS, sampled.num_rows))
+        drawn = random.Random(plan.version).sample(range(sampled.num_rows), min(product.sample, sampled.num_rows))
         sample = sampled.take(drawn)
         make(table, sample[:1])  # what is loaded at the first call is no cost of a row
         started = time.monotonic()
-        made = make(table, sample).num_rows
+        made = sum(table.num_rows for table in make(table, sample))
         took = time.monotonic() - started
         groups = [group for group in plan.groups if group.table == table]
         share = sum(group.rows for group in groups) / sample.num_rows
@@ -125,13 +127,13 @@ def run(workspace: Workspace, product: Product, plan: Plan, options: PipelineOpt
     """
     folder = product.folder(workspace)
     started = time.monotonic()
-    with locked(folder / LOCK, f"backfill of {product.name}"):
+    with locked(folder / RUNNING, f"backfill of {product.name}"):
         version = write_plan(folder, plan)
         if is_finished(version):
             log.info("backfill: %s %s is done already", product.name, plan.version)
             return read_manifest(version)
         product.begin(workspace, plan, version)
-        todo = missing(version, plan)
+        todo, counters = missing(version, plan), Counter[str]()
         log.info(
             "backfill: %s %s: %s keys, %s of %s parts to make",
             *(product.name, plan.version, f"{plan.keys:,}", len(todo), plan.buckets),
@@ -152,7 +154,8 @@ def run(workspace: Workspace, product: Product, plan: Plan, options: PipelineOpt
                     | "make" >> beam.ParDo(worker)
                 )
 
-            run_pipeline(options, workspace, build)
+            counters = run_pipeline(options, workspace, build)
+        product.end(workspace, version, counters)
         manifest = finish(version, plan, time.monotonic() - started)
         clear(version)
         return manifest
@@ -173,8 +176,10 @@ class MakeParts(beam.DoFn):
             self._make = self._product.open(self._workspace, self._plan, self._share.threads())
         self._progress.start()
         rows = in_order(dealt.read(), self._product)
-        path = self._product.folder(self._workspace) / self._plan.version / self._names[cell]
-        write_part(path.parent, self._make(cell.table, rows), path.name.removeprefix("part-"))
+        version = self._product.folder(self._workspace) / self._plan.version
+        for name, table in zip(self._names[cell], self._make(cell.table, rows), strict=True):
+            path = version / name
+            write_part(path.parent, table, path.stem.removeprefix("part-"))
         count("keys", rows.num_rows)
         self._progress.add(rows.num_rows)
         yield from ()
@@ -203,6 +208,7 @@ def verify(workspace: Workspace, product: Product, version: str, sample: int = S
     require_version(product.folder(workspace), version)
     folder = product.folder(workspace) / version
     manifest = read_manifest(folder)
+    product = product.as_made(folder, manifest.plan)
     grows = bool(product.in_place(workspace))
     if problems := list(damage(folder, manifest, grows)):
         return problems
@@ -232,7 +238,7 @@ def _differing(
 ) -> Iterator[str]:
     """Parts, or keys of them, that are otherwise when they are made again, a line each."""
     draw, names = random.Random(plan.version), plan.cells
-    tables = {table: [cell for cell in names if cell.table == table] for table in plan.tables}
+    tables = {table: [cell for cell in names if cell.table == table] for table in product.key}
     number = sample if product.alone else 1
     drawn = {cell for cells in tables.values() for cell in draw.sample(cells, min(number, len(cells)))}
     found: dict[Cell, list[pa.Table]] = defaultdict(list)
@@ -244,19 +250,24 @@ def _differing(
     make = product.open(workspace, plan, None)
     each = -(-sample // max(1, len(found)))
     for cell, of_cell in sorted(found.items()):
-        path = folder / f"{names[cell]}.parquet"
-        with reading(path):
-            stored = pq.read_table(path)
         rows, key = in_order(of_cell, product), product.key[cell.table]
         if not product.alone:
-            if not stored.equals(make(cell.table, rows)):
-                yield f"{names[cell]}: made again it is another"
+            made = make(cell.table, rows)
+            for name, table in zip(names[cell], made, strict=True):
+                if not _read(folder / name).equals(table):
+                    yield f"{name}: made again it is another"
             continue
+        (stored,) = (_read(folder / name) for name in names[cell])
         for row in draw.sample(range(rows.num_rows), min(each, rows.num_rows)):
             one = rows.slice(row, 1)
             there = stored.filter(pc.equal(stored[key], one[key][0]))
-            if not there.equals(make(cell.table, one)):
+            if not there.equals(make(cell.table, one)[0]):
                 yield f"{key} {one[key][0]}: made again it is another"
+
+
+def _read(path: Path) -> pa.Table:
+    with reading(path):
+        return pq.read_table(path)
 
 
 def bring(
@@ -286,7 +297,7 @@ def bring(
         cure = "nothing was switched; run again, which begins a new version"
         raise NotVerified("; ".join(problems[:3]), where=str(folder / plan.version), cure=cure)
     switch_to(workspace, product, plan.version)
-    for gone in prune(folder, keep):
+    for gone in prune(workspace, product, keep):
         log.info("backfill: %s %s is removed", product.name, gone)
     return manifest
 
@@ -298,11 +309,7 @@ def switch_to(workspace: Workspace, product: Product, version: str) -> Manifest:
     """
     folder = product.folder(workspace)
     require_version(folder, version)
-    before = current(folder)
-    product.carry(workspace, before, folder / version)
-    manifest = switch(folder, version)
-    product.carry(workspace, before, folder / version)  # what was written meanwhile
-    return manifest
+    return switch(folder, version, functools.partial(product.carry, workspace))
 
 
 def back(workspace: Workspace, product: Product) -> str:
@@ -313,12 +320,8 @@ def back(workspace: Workspace, product: Product) -> str:
 
     Raises what `backfill.versions.roll_back` raises.
     """
-    folder = product.folder(workspace)
-    before = current(folder)
-    now = roll_back(folder, product.in_place(workspace))
-    if before is not None:
-        product.carry(workspace, before, current(folder) or workspace.features)
-    return now
+    carry = functools.partial(product.carry, workspace)
+    return roll_back(product.folder(workspace), product.in_place(workspace), carry)
 
 
 def newest(folder: Path) -> Path:

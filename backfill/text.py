@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +18,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from backfill.deal import months
-from backfill.product import Maker, Piece
+from backfill.deal import ranges_of
+from backfill.product import Maker, Piece, Product
 from backfill.versions import Plan
 from beam_jobs import feature_tables
 from beam_jobs.feature_tables import ROW
@@ -27,11 +28,11 @@ from beam_jobs.verbalize import VIEWS, fit_percentiles, row_groups, verbalize_ba
 from contracts.arrow import arrow_schema
 from contracts.bundle import read_manifest
 from contracts.erased import ErasedMembers
-from contracts.errors import NotReady
+from contracts.errors import BundleMismatch, NotReady
 from contracts.features import CREATED_TIME, EVENT_TIME, KEYS, MEMBER_KEY
 from contracts.records import RECORDS
 from contracts.tables import parts, reading
-from contracts.text.fitted import keep_verbalizer, open_verbalizer
+from contracts.text.fitted import keep_verbalizer, open_verbalizer, read_verbalizer
 from contracts.text.form import TextForm
 from contracts.text.verbalizer import Verbalizer
 from contracts.versions import json_hash
@@ -51,13 +52,13 @@ class _Rows(NamedTuple):
     times: pa.Table
 
 
-class Text:
+class Text(Product):
     """A text for each record version that has one."""
 
     name = "text"
     key: Mapping[str, str] = dict.fromkeys(TABLES, "id")
     order: Sequence[str] = ("id", "row_hash")
-    time = EVENT_TIME
+    range = EVENT_TIME
     part_rows = 1_024
     alone, exact = False, True
 
@@ -70,6 +71,24 @@ class Text:
             form: Of the text; None: that which nobody chose. The incremental job has to be told the same.
         """
         self._refit, self._since, self._form = refit, since, form
+        self._kept: Verbalizer | None = None
+
+    def as_made(self, version: Path, plan: Plan) -> Text:
+        """With the break points, the form and the time that it was made with."""
+        since = plan.inputs["from"]
+        made = Text(since=datetime.fromisoformat(since) if since else None)
+        made._kept = read_verbalizer(version / PERCENTILES)
+        return made
+
+    def pinned(self, workspace: Workspace, version: Path) -> str:
+        """A bundle that reads its text, and finds its break points and form here."""
+        path = version / PERCENTILES
+        text = read_verbalizer(path).version if path.is_file() else None
+        for manifest in workspace.bundles.glob("*/bundle.json"):
+            with suppress(BundleMismatch):  # one that nothing serves
+                if read_manifest(manifest.parent).text_version == text:
+                    return f"bundle {manifest.parent.name} reads its text"
+        return ""
 
     def folder(self, workspace: Workspace) -> Path:
         """`features/text`: both tables are switched by its pointer."""
@@ -123,19 +142,16 @@ class Text:
             for view in TABLES:
                 note_text_from(version / view, self._since)
 
-    def carry(self, workspace: Workspace, now: Path | None, version: Path) -> None:
-        """Nothing: whatever lacks is made by the next job."""
-
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """The verbaliser of the plan."""
         verbalizer, erased = self._verbalizer(workspace), ErasedMembers(workspace)
 
-        def make(table: str, rows: pa.Table) -> pa.Table:
+        def make(table: str, rows: pa.Table) -> Sequence[pa.Table]:
             if KEYS[table] == MEMBER_KEY:
                 rows = rows.filter(pa.array([member not in erased for member in rows["id"].to_pylist()], pa.bool_()))
             made = verbalize_batch(rows, TABLES[table], rows[CREATED_TIME].combine_chunks(), verbalizer)
             at = made.schema.get_field_index(EVENT_TIME)
-            return made.set_column(at, made.schema.field(at), rows[EVENT_TIME])
+            return (made.set_column(at, made.schema.field(at), rows[EVENT_TIME]),)
 
         return make
 
@@ -157,6 +173,8 @@ class Text:
         ]
 
     def _verbalizer(self, workspace: Workspace) -> Verbalizer:
+        if self._kept is not None:
+            return self._kept
         percentiles = fit_percentiles(workspace) if self._refit else open_verbalizer(workspace).percentiles
         return Verbalizer(percentiles, self._form)
 
@@ -181,7 +199,7 @@ class Text:
                 inside = rows.filter(pl.col(ROW).is_between(start, start + size, closed="left"))
                 if inside.is_empty():
                     continue
-                counts = dict(months(inside[EVENT_TIME]).value_counts().iter_rows())
+                counts = dict(ranges_of(inside[EVENT_TIME]).value_counts().iter_rows())
                 places = inside[ROW].to_numpy().astype(np.int64) - start
                 times = inside.select(EVENT_TIME, CREATED_TIME).to_arrow()
                 name = json_hash([view, paths[part].name, group, places.tolist()])

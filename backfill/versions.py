@@ -1,7 +1,7 @@
 """Versions of a product on disk: a plan, parts by date range and hash of keys, and a manifest once all parts are there.
 
     <folder>/<version>/plan.json                 what it is made from; written first
-    <folder>/<version>/[table/]part-*.parquet    a bucket of keys of one date range; there whole or not at all
+    <folder>/<version>/[table/]part-*.parquet    a bucket of keys of one range; there whole or not at all
     <folder>/<version>/manifest.json             rows and hash of each part; written once all are there
     <folder>/<version>/verified                  that it was verified and held; without it nobody switches to it
     <folder>/CURRENT                             the version in use, of all its tables at once
@@ -13,9 +13,7 @@ stands beside the parts of its manifest.
 
 from __future__ import annotations
 
-import logging
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,16 +23,17 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from contracts.errors import BadInput, NotReady, NotVerified, UnreadableFile
-from contracts.lock import locked
+from contracts.lock import SWITCH_WAIT, SWITCHING, locked
 from contracts.tables import parts, reading
 from contracts.validation import typed
 from contracts.values import FrozenModel
 from contracts.versions import current, file_hash, json_hash, set_current, sync, unset_current, write_text, writing
 
-log = logging.getLogger("rolecall")
-
 PLAN, MANIFEST, VERIFIED = "plan.json", "manifest.json", "verified"
-SWITCHING = ".switching"
+RUNNING = ".running"
+"""The lock of the run of a product."""
+Carry = Callable[[Path | None, Path | None], None]
+"""From what is in use to what will be, the version of each; None: in place."""
 IN_PLACE = "the parts that the jobs wrote in place"
 """What is in use of a product before any version of it was switched to."""
 GOES_ON = timedelta(days=1)
@@ -42,7 +41,7 @@ GOES_ON = timedelta(days=1)
 
 
 class Cell(NamedTuple):
-    """What becomes one part: the rows of one table and date range whose keys have one hash."""
+    """What becomes one part: the rows of one table and range whose keys have one hash."""
 
     table: str
     range: str
@@ -50,14 +49,15 @@ class Cell(NamedTuple):
 
 
 class Group(FrozenModel):
-    """One date range of one table.
+    """One range of one table, such as a month.
 
     Attributes:
         table: Its name; empty: the version's only one.
-        range: A month, such as "202609"; empty: all time.
+        range: A month, such as "202609", or a name; empty: all.
         rows: How many rows it is made from.
         buckets: Into how many parts they are dealt by a hash of their keys.
         prefix: What the names of its parts begin with.
+        beside: Other tables that have a part of the same name for each of its parts, made with it.
     """
 
     table: str = ""
@@ -65,6 +65,7 @@ class Group(FrozenModel):
     rows: int
     buckets: int
     prefix: str = ""
+    beside: tuple[str, ...] = ()
 
     def part(self, bucket: int) -> str:
         """The name of a bucket's part, as `contracts.tables.write_part` takes it."""
@@ -79,7 +80,7 @@ class Plan(FrozenModel):
         what: The product.
         time: As of when, in UTC: nothing that came to be known later is read.
         inputs: Name -> version or setting of all that decides the content.
-        groups: The date ranges of its tables.
+        groups: The ranges of its tables.
     """
 
     what: str
@@ -98,10 +99,13 @@ class Plan(FrozenModel):
         return sum(group.buckets for group in self.groups)
 
     @property
-    def cells(self) -> dict[Cell, str]:
-        """Each part and where it stands in the version, without its suffix."""
+    def cells(self) -> dict[Cell, tuple[str, ...]]:
+        """Each part and where it stands in the version, then the parts that are made with it."""
         return {
-            Cell(group.table, group.range, bucket): (Path(group.table) / f"part-{group.part(bucket)}").as_posix()
+            Cell(group.table, group.range, bucket): tuple(
+                (Path(table) / f"part-{group.part(bucket)}.parquet").as_posix()
+                for table in (group.table, *group.beside)
+            )
             for group in self.groups
             for bucket in range(group.buckets)
         }
@@ -109,7 +113,7 @@ class Plan(FrozenModel):
     @property
     def tables(self) -> list[str]:
         """The names of its tables."""
-        return sorted({group.table for group in self.groups})
+        return sorted({table for group in self.groups for table in (group.table, *group.beside)})
 
     @property
     def version(self) -> str:
@@ -209,7 +213,7 @@ def all_parts(version: Path, plan: Plan) -> dict[str, Path]:
 def missing(version: Path, plan: Plan) -> list[Cell]:
     """The parts that are not there, or broken, as a machine may leave them that goes down."""
     there = {name for name, path in all_parts(version, plan).items() if _is_whole(path)}
-    return [cell for cell, name in plan.cells.items() if f"{name}.parquet" not in there]
+    return [cell for cell, names in plan.cells.items() if not there.issuperset(names)]
 
 
 def finished_parts(version: Path) -> list[Path]:
@@ -267,69 +271,68 @@ def require_version(folder: Path, version: str) -> None:
         raise BadInput(f"no version {version!r}", where=str(folder), cure=f"one of {known}")
 
 
-def switch(folder: Path, version: str) -> Manifest:
+def switch(folder: Path, version: str, carry: Carry = lambda now, then: None) -> Manifest:
     """Make a finished version the one in use, at once: a reader has the old one or this one.
+
+    Args:
+        folder: The product's.
+        version: To switch to.
+        carry: Takes over what is in use and no run makes: called right before the switch, and after it for what came
+            meanwhile from those who take no lock, with what was in use before (None: in place) and the version.
 
     Raises:
         BadInput: There is no such version.
         NotReady: It is unfinished, or lacks a part.
         NotVerified: Nobody verified it, or it did not hold.
-        OtherWriter: Somebody switches at this moment.
+        OtherWriter: Somebody switches at this moment, or a job writes to the version in use.
         NotWritten: As on a full disk; the old version is still in use.
     """
     require_version(folder, version)
-    with locked(folder / SWITCHING, f"switch to {version}"):
+    with locked(folder / SWITCHING, f"switch to {version}", wait=SWITCH_WAIT):
         manifest = read_manifest(folder / version)
         finished_parts(folder / version)
         if not is_verified(folder / version):
             cure = f"run `rolecall backfill verify --version {version}`; where it does not hold, run the backfill again"
             raise NotVerified(f"version {version} was not verified", where=str(folder / version), cure=cure)
+        before = current(folder)
+        carry(before, folder / version)
         set_current(folder, version)
+        carry(before, folder / version)
     return manifest
 
 
-def roll_back(folder: Path, in_place: Sequence[Path] = ()) -> str:
+def roll_back(folder: Path, in_place: Sequence[Path] = (), carry: Carry = lambda now, then: None) -> str:
     """Switch to the newest verified version before the one in use.
 
     Args:
         folder: The product's.
-        in_place: The folders of its tables, whose own parts were in use before there was any version.
+        in_place: What was in use before there was any version: the folders of tables whose own parts are read then, or
+            a file beside the versions that the pointer names.
+        carry: As `switch` takes it.
 
     Returns:
         What is in use now: the version, or `IN_PLACE`.
 
     Raises:
         NotReady: There is none before it.
-        OtherWriter: Somebody switches at this moment.
+        OtherWriter: Somebody switches at this moment, or a job writes to the version in use.
         NotWritten: As on a full disk; what was in use still is.
     """
-    now = current(folder)
-    earlier = [path for path in versions(folder) if is_verified(path) and now is not None and path.name < now.name]
+    now, known = current(folder), versions(folder)
+    earlier = [path for path in known if now in known and is_verified(path) and path.name < now.name]
     if earlier:
-        return switch(folder, earlier[-1].name).plan.version
-    if now is None or not any(True for table in in_place for _ in table.glob("part-*.parquet")):
+        return switch(folder, earlier[-1].name, carry).plan.version
+    file = next((path for path in in_place if path.is_file()), None)
+    if now is None or now == file or not (file or any(list(table.glob("part-*.parquet")) for table in in_place)):
         raise NotReady("no earlier version to go back to", where=str(folder), cure="see `rolecall backfill list`")
-    with locked(folder / SWITCHING, f"switch to {IN_PLACE}"), writing(folder, "the pointer"):
-        unset_current(folder)
+    with locked(folder / SWITCHING, f"switch to {IN_PLACE}", wait=SWITCH_WAIT), writing(folder, "the pointer"):
+        carry(now, None)
+        if file is None:
+            unset_current(folder)
+        else:
+            set_current(folder, file.name)
+        carry(now, None)
     return IN_PLACE
-
-
-def prune(folder: Path, keep: int) -> list[str]:
-    """Remove the verified versions but the newest `keep` and the one in use, and the finished ones before it that were
-    not verified. Gives the names of those removed; one that cannot be removed is said, and is no version any more.
-    """
-    now = current(folder)
-    verified = [path for path in versions(folder) if is_verified(path)]
-    failed = [path for path in versions(folder) if is_finished(path) and path not in verified]
-    gone = [path for path in verified[: max(0, len(verified) - keep)] if path != now]
-    gone += [path for path in failed if now is not None and path.name < now.name]
-    for path in gone:
-        try:
-            (path / MANIFEST).unlink()  # first, so that a broken removal is no version
-            shutil.rmtree(path)
-        except OSError as error:  # what was made is in use all the same
-            log.warning("%s could not be removed: %s", path, error)
-    return [path.name for path in gone if not path.exists()]
 
 
 def _is_whole(path: Path) -> bool:

@@ -28,6 +28,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import ledger
 from beam_jobs.flags import NoFlags, read_flags
@@ -39,7 +40,7 @@ from contracts.arrow import TIME
 from contracts.features import CREATED_TIME, EVENT_TIME, JOB_KEY, JOB_STATS, MEMBER_ACTIVITY, MEMBER_KEY
 from contracts.progress import Progress
 from contracts.records import Event, Job
-from contracts.tables import in_use, parts, reading, write_part
+from contracts.tables import adding, in_use, parts, reading, write_part
 from contracts.text.verbalizer import job_snippet
 from contracts.time.as_of import rows_as_of
 from contracts.workspace import Workspace
@@ -74,8 +75,18 @@ class Scope(NamedTuple):
 
 
 def run(argv: Sequence[str] | None = None) -> Counts:
-    """Bring activity and job statistics up to the events. Raises NotReady where there are no jobs."""
+    """Bring activity and job statistics up to the events.
+
+    Raises:
+        NotReady: There are no jobs.
+        OtherWriter: Somebody switches to another version of activity at this moment.
+    """
     workspace, _, options = read_flags("activity", __doc__, NoFlags, argv)
+    with adding(workspace.features / MEMBER_ACTIVITY, "activity"):
+        return _fold(workspace, options)
+
+
+def _fold(workspace: Workspace, options: PipelineOptions) -> Counts:
     started = time.monotonic()
     ingested(workspace, "jobs")
     paths = {path.name: path for path in parts(workspace.records / "events")}

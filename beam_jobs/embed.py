@@ -51,7 +51,7 @@ from contracts.features import (
     MEMBER_VECTOR,
 )
 from contracts.progress import Progress
-from contracts.tables import in_use, parts, write_part
+from contracts.tables import adding, in_use, parts, write_part
 from contracts.text.verbalizer import title_of_text
 from contracts.workspace import Workspace
 
@@ -209,8 +209,17 @@ def run(argv: Sequence[str] | None = None) -> Counts:
     Raises:
         NotReady: There is no text or no encoder.
         BundleMismatch: The bundle was altered, or made for another text version.
+        OtherWriter: Somebody switches to another version of them at this moment.
     """
     workspace, config, options = read_flags("embed", __doc__, EmbedFlags, argv)
+    table = workspace.features / MEMBER_VECTOR
+    if config.what == "items":
+        table = workspace.items / read_manifest(config.bundle or workspace.bundle).version
+    with adding(table, f"embed --what {config.what}"):
+        return _embed(workspace, config, options)
+
+
+def _embed(workspace: Workspace, config: EmbedFlags, options: PipelineOptions) -> Counts:
     started = time.monotonic()
     folder, targets = targets_of(workspace, config)
     name = run_id()

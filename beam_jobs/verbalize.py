@@ -43,7 +43,7 @@ from contracts.features import CREATED_TIME, EVENT_TIME, JOB_TEXT, KEYS, MEMBER_
 from contracts.progress import Progress
 from contracts.reading.pay import all_yearly
 from contracts.records import Job, Member
-from contracts.tables import in_use, parts, read_table, write_part
+from contracts.tables import adding, in_use, parts, read_table, write_part
 from contracts.text.fitted import keep_verbalizer, open_verbalizer
 from contracts.text.form import TextForm, read_form
 from contracts.text.verbalizer import Percentiles, Verbalizer, content_hash
@@ -78,8 +78,18 @@ class PendingRows(NamedTuple):
 
 
 def run(argv: Sequence[str] | None = None) -> Counts:
-    """Bring the text features of a workspace up to its records. Raises NotReady where there are no jobs."""
+    """Bring the text features of a workspace up to its records.
+
+    Raises:
+        NotReady: There are no jobs.
+        OtherWriter: Somebody switches to another version of the text at this moment.
+    """
     workspace, config, options = read_flags("verbalize", __doc__, VerbalizeConfig, argv)
+    with adding(workspace.features / MEMBER_TEXT, "verbalize"):
+        return _verbalize(workspace, config, options)
+
+
+def _verbalize(workspace: Workspace, config: VerbalizeConfig, options: PipelineOptions) -> Counts:
     started = time.monotonic()
     verbalizer = fitted_verbalizer(workspace, None if config.form is None else read_form(config.form))
     name, now = run_id(), datetime.now(UTC)

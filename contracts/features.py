@@ -48,8 +48,11 @@ PRODUCTS: dict[str, str] = {
     JOB_VECTOR: "vectors",
     MEMBER_ACTIVITY: "activity",
     JOB_STATS: "activity",
+    "examples": "grades",
+    "grades": "grades",
 }
-"""View -> what it is switched with, where it was made anew beside what is in use (`contracts.tables.in_use`)."""
+"""View, or table of labelled lists -> what it is switched with, where it was made anew beside what is in use
+(`contracts.tables.in_use`)."""
 
 TRAINING_SERVICE = "training"
 """The feature service with everything that a training row may see."""

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from contracts.arrow import arrow_schema
 from contracts.errors import NotReady, NotWritten, UnreadableFile
 from contracts.features import PRODUCTS
+from contracts.lock import SWITCH_WAIT, SWITCHING, locked
 from contracts.records import RECORDS
 from contracts.time.as_of import newest_rows, rows_as_of
 from contracts.validation import first_line
@@ -63,6 +64,25 @@ def in_use(folder: Path) -> Path:
         return current(folder) or folder
     version = current(folder.parent / product)
     return version / folder.name if version is not None else folder
+
+
+@contextmanager
+def adding(folder: Path, doing: str) -> Iterator[None]:
+    """Write to a table, and to those that are switched with it, as long as the block lasts: no switch comes between.
+
+    Whatever it is that the block adds stands in the version that is in use when it ends. Others may add meanwhile.
+
+    Args:
+        folder: The table, as `in_use` takes it.
+        doing: What is done, for a switch that is refused meanwhile.
+
+    Raises:
+        OtherWriter: Somebody switches at this moment, and takes longer than a few seconds.
+        NotWritten: As on a full disk.
+    """
+    pointer = folder.parent / PRODUCTS.get(folder.name, folder.name)
+    with locked(pointer / SWITCHING, doing, shared=True, wait=SWITCH_WAIT):
+        yield
 
 
 def parts(folder: Path) -> list[Path]:

@@ -12,6 +12,8 @@ from contracts.versions import current, require_current
 
 RAW = "raw"
 """The folder of a workspace that its own simulated market is written to."""
+JUDGE_REPORT, JUDGE_COST = "judge.json", "cost.json"
+"""Beside the grades."""
 PERCENTILES, ENCODER = "percentiles.json", "encoder"
 """What texts and vectors are made with; a version of them that was made with another one holds it."""
 
@@ -99,12 +101,12 @@ class Workspace:
     @property
     def judge_report(self) -> Path:
         """Who gave those grades, and how far it agrees with the golden set."""
-        return self.grades / "judge.json"
+        return self._beside_grades / JUDGE_REPORT
 
     @property
     def judge_cost(self) -> Path:
         """What a pair cost when pairs were last graded: seconds, calls, tokens, money."""
-        return self.grades / "cost.json"
+        return self._beside_grades / JUDGE_COST
 
     @property
     def curve(self) -> Path:
@@ -235,6 +237,12 @@ class Workspace:
     def examples_staged(self) -> Path:
         """Parts of `examples` and `grades` that an unfinished `label` has made."""
         return self.root / "examples.staged"
+
+    @property
+    def _beside_grades(self) -> Path:
+        """The folder of the grades in use, as `contracts.tables.in_use` gives it."""
+        version = current(self.grades)
+        return self.grades if version is None else version / self.grades.name
 
     def _switched_with(self, product: str, name: str) -> Path:
         """What is switched with feature tables: in their version in use where it has its own, else in the root."""

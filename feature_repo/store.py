@@ -21,13 +21,14 @@ import pyarrow.parquet as pq
 from contracts.errors import BadInput, BundleMismatch, MissingColumn, NotAFeatureRepo, NotReady
 from contracts.examples import EXAMPLES, TRAINING
 from contracts.features import EVENT_TIME, JOB_KEY, JOB_TEXT, MEMBER_ACTIVITY, MEMBER_KEY, MEMBER_TEXT, TRAINING_SERVICE
-from contracts.tables import parts, write_part
+from contracts.tables import in_use, parts, write_part
 from contracts.text.verbalizer import request_text
 from contracts.text.work import VOCABULARY
 from contracts.validation import first_line
 from contracts.versions import staged_file
 from contracts.workspace import Workspace
 from feature_repo.light import import_feast
+from feature_repo.pace import Pace, at_rate
 from feature_repo.trusted import CONFIG, REGISTRY, parsed_registry, require_trusted
 
 if TYPE_CHECKING:
@@ -125,18 +126,27 @@ def check_service(store: FeatureStore, service: str, bundle: str = "") -> None:
         )
 
 
-def materialize(workspace: Workspace, end: datetime | None = None) -> None:
+def materialize(workspace: Workspace, end: datetime | None = None, rate: float | None = None) -> None:
     """Load the newest values of every online view into the online store.
 
-    Memory holds the keys and times of the whole history, and the newest row of each key.
+    Memory holds the keys and times of the whole history, and the newest row of each key. All values of a member's row
+    are replaced at once, so that who reads meanwhile has one version of it.
 
     Args:
         workspace: with a feature repository.
         end: rows of a later event time are left out; None: now.
+        rate: rows of a view a second at most, for those who ask meanwhile; None: as fast as the store takes them.
+
+    Raises:
+        BadInput: the rate is none.
     """
+    pace = None if rate is None else Pace(rate)
     store = open_store(workspace)
     from feature_repo.definitions import ONLINE
 
+    if pace is not None:
+        online = store._get_provider().online_store
+        online.online_write_batch = at_rate(online.online_write_batch, pace)
     started = time.monotonic()
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints in colours
         store.materialize(BEGINNING, end or datetime.now(UTC), feature_views=list(ONLINE))
@@ -205,14 +215,15 @@ def training_set(workspace: Workspace) -> int:
         NotReady: there are no examples, or none is left.
         MissingColumn: the examples are of an older format.
     """
-    if not parts(workspace.examples):
+    examples = in_use(workspace.examples)
+    if not parts(examples):
         raise NotReady(f"no examples in {workspace.examples}", cure="run `rolecall label` first")
     store = open_store(workspace)
     service = store.get_feature_service(TRAINING_SERVICE)
     started = time.monotonic()
     written: list[Path] = []
     pairs = joined = 0
-    for path in parts(workspace.examples):
+    for path in parts(examples):
         with pq.ParquetFile(path) as file:
             missing = set(EXAMPLES.names) - set(file.schema_arrow.names)
             if missing:
@@ -228,9 +239,9 @@ def training_set(workspace: Workspace) -> int:
         raise NotReady("no pair has a job text known at its time", cure="run `rolecall verbalize`, then `label` again")
     for old in set(parts(workspace.training)) - set(written):
         old.unlink()
-    if (workspace.examples / VOCABULARY).is_file():
+    if (examples / VOCABULARY).is_file():
         with staged_file(workspace.training / VOCABULARY) as staged:
-            shutil.copyfile(workspace.examples / VOCABULARY, staged)
+            shutil.copyfile(examples / VOCABULARY, staged)
     if joined < pairs:
         log.warning("%d of %d pairs left out: the job had no text at that time", pairs - joined, pairs)
     log.info("training set: %d pairs in %.1f s", joined, time.monotonic() - started)

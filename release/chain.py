@@ -8,7 +8,7 @@ import numpy as np
 
 from contracts.values import FrozenModel
 from contracts.workspace import Workspace
-from models.teachers.scores import read_scores
+from models.teachers.scores import read_scores, scores_of
 from models.training.lists import scored_rows
 from models.training.metrics import mean_interval
 from models.training.rows import Rows
@@ -82,7 +82,7 @@ def policy_chain(
 def _teachers(workspace: Workspace, rows: Rows, teachers: Mapping[str, str]) -> Iterator[tuple[str, np.ndarray]]:
     """The teachers that answer for relevance, each with its logits (n,) float32, NaN where it scored no pair."""
     for kind, version in teachers.items():
-        tasks, logits = read_scores(workspace.scores / kind / f"{version}.parquet", rows, scored_rows(rows))
+        tasks, logits = read_scores(scores_of(workspace, kind, version, rows.version), rows, scored_rows(rows))
         if RELEVANCE in tasks:
             yield f"the {kind} teacher", logits[:, tasks.index(RELEVANCE)]
 

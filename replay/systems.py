@@ -22,6 +22,7 @@ from contracts.tasks import GAINS
 from contracts.versions import require_current
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
+from models.teachers.scores import score_files
 from ranking.calibrate import probabilities
 from ranking.eligibility import display_order
 from ranking.match import RequestTitles, encode_all_titles
@@ -287,7 +288,7 @@ def _teachers(workspace: Workspace) -> list[str]:
 def _teacher_scores(workspace: Workspace, teacher: str, table: pa.Table) -> dict[str, np.ndarray]:
     """task -> (n,) float64 logits in the order of the table's pairs."""
     path = require_current(workspace.scores / teacher, "scores", f"run `rolecall train {teacher}` first")
-    scores = pq.read_table(path)
+    scores = pa.concat_tables([pq.read_table(file) for file in score_files(path)])
     keys = [f"{a}\x00{b}" for a, b in zip(scores["list_id"].to_pylist(), scores["job_id"].to_pylist(), strict=True)]
     place = {key: row for row, key in enumerate(keys)}
     wanted = zip(table["list_id"].to_pylist(), table["job_id"].to_pylist(), strict=True)

@@ -15,7 +15,7 @@ from contracts.versions import require_current
 from contracts.workspace import Workspace
 from history.as_of import KNOWN
 from models.registry import TEACHERS
-from models.teachers.scores import is_left_out
+from models.teachers.scores import is_left_out, logits_of
 from models.teachers.text import TextTeacher
 from models.training.rows import Rows
 from replay.results import STUDENT_FLOAT, teacher_name
@@ -79,19 +79,8 @@ def _of_both_texts() -> list[str]:
 
 def _scores(folder: Path, rows: Rows) -> np.ndarray:
     """(n,) float64 that a teacher orders by."""
-    from models.teachers.fit_text import open_teacher, score_pairs
-    from models.teachers.pairs import read_pairs
-    from models.teachers.train import member_folders
-
-    of_members = []
-    for member in member_folders(folder):
-        model, config = open_teacher(member)
-        pairs = read_pairs(rows, model, member, config, len(model.layers()))
-        of_members.append(
-            score_pairs(pairs, np.arange(len(rows)), config.precision, f"replay, {folder.parent.name} teacher")
-        )
-    logits = np.stack(of_members).astype(np.float64).mean(axis=0)
-    by_task: Mapping[str, np.ndarray] = dict(zip(model.tasks, logits.T, strict=True))
+    tasks, logits = logits_of(folder, rows)
+    by_task: Mapping[str, np.ndarray] = dict(zip(tasks, logits.astype(np.float64).T, strict=True))
     if "relevance" in by_task:
         return by_task["relevance"]
     return np.sum([1 / (1 + np.exp(-by_task[task])) for task in GAINS if task in by_task], axis=0)

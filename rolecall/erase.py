@@ -55,6 +55,7 @@ REMAINS: Mapping[str, str] = {
 """What stays in the workspace, by its path, with why and until when."""
 OUTSIDE = (
     "the folders that the data came from (give each as --data)",
+    "what `rolecall backfill export` and `rolecall lists export` wrote",
     "the cache of DVC, where the recipe runs by it (`dvc gc --workspace`)",
     "backups, and what other programs read from the log",
 )

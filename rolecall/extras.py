@@ -6,6 +6,7 @@ from contracts.errors import NotReady
 
 EXTRAS = {
     "apache_beam": "jobs",
+    "deltalake": "delta",
     "fastapi": "serve",
     "faiss": "faiss",
     "feast": "store",

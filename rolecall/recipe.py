@@ -30,7 +30,7 @@ log = logging.getLogger("rolecall")
 DVC_WORKSPACE = "artifacts/demo"
 BEAM = ("ingest", "verbalize", "activity", "embed", "label")
 """Commands that run on Beam, and take the flags of its runner."""
-POLICY = "${label.policy}"
+POLICY, FORM = "${label.policy}", "${verbalize.form}"
 """DVC puts the knob's value there."""
 _STOP_SECONDS = 5.0
 """How long a stage may clean up when its run is stopped."""
@@ -76,7 +76,7 @@ def stages(teachers: Sequence[str] = DEFAULT_TEACHERS) -> tuple[Stage, ...]:
         Stage("simulate", "simulate {data}", (), (RAW,), ("seed", "simulate")),
         Stage("ingest", "ingest --data {data}", (RAW,), ("records", "quarantine"), ("ingest",)),
         Stage("golden", "golden import --data {data}", (RAW,), ("golden",), files=(POLICY,)),
-        Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json"), ("verbalize",)),
+        Stage("verbalize", "verbalize", ("records",), (*TEXTS, "percentiles.json"), ("verbalize",), files=(FORM,)),
         Stage("activity", "activity", ("records",), ("features/member_activity", "features/job_stats")),
         Stage("links", "links learn --or-none", ("records",), ("links",), ("links",), grows=True),
         Stage(

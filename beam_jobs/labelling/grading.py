@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -18,7 +19,7 @@ from contracts.examples import SERVED
 from contracts.records import Grade, Member
 from contracts.tables import read_table
 from contracts.versions import write_text
-from contracts.workspace import Workspace
+from contracts.workspace import JUDGE_COST, JUDGE_REPORT, Workspace
 from history.as_of import JobVersions
 from history.requests import PastRequest
 from policy import Judge, Judgement, Pair, Policy, Ungraded
@@ -134,18 +135,19 @@ def _pairs(to_label: ListRequest, job_ids: Sequence[str], jobs: JobVersions) -> 
 
 
 def write_report(
-    workspace: Workspace, judge: str, policy: Policy, measured: JudgeAgreement | None, cost: dict | None
+    examples: Path, folder: Path, judge: str, policy: Policy, measured: JudgeAgreement | None, cost: dict | None
 ) -> None:
     """Write who graded, its agreement with the golden set, and what a pair cost, beside the grades.
 
     Args:
-        workspace: With examples; a pair counts as ungraded if it has no grade and its list has some.
+        examples: The lists; a pair counts as ungraded if it has no grade and its list has some.
+        folder: Of the grades.
         judge: The judge's name.
         policy: What it graded by.
         measured: Its agreement with the golden set, if there is one.
         cost: Of this run, from `grading_cost`; None where nothing was graded.
     """
-    rows = pl.DataFrame(read_table(workspace.examples, ["list_id", "stratum", "grade"]))
+    rows = pl.DataFrame(read_table(examples, ["list_id", "stratum", "grade"]))
     served = pl.col("stratum") == SERVED  # graded whether the list is or not
     graded = rows.filter(pl.col("grade").is_not_null().any().over("list_id", served))
     report = {
@@ -155,9 +157,9 @@ def write_report(
         "pairs": len(graded) - graded["grade"].null_count(),
         "ungraded": graded["grade"].null_count(),
     }
-    write_text(workspace.judge_report, json.dumps(report, indent=1) + "\n")
+    write_text(folder / JUDGE_REPORT, json.dumps(report, indent=1) + "\n")
     if cost:
-        write_text(workspace.judge_cost, json.dumps(cost, indent=1) + "\n")
+        write_text(folder / JUDGE_COST, json.dumps(cost, indent=1) + "\n")
 
 
 def grading_cost(
@@ -187,6 +189,19 @@ def grading_cost(
         "ungraded": dict(ungraded),
         **dict(sorted(spent.items())),
     }
+
+
+def cost_of_pair(workspace: Workspace, judge: str) -> str:
+    """What a pair cost a judge when it graded those of the workspace, for a plan; empty where another one did."""
+    try:
+        report = json.loads(workspace.judge_report.read_text("utf-8"))
+        cost = json.loads(workspace.judge_cost.read_text("utf-8"))
+    except FileNotFoundError:
+        return ""
+    if report["grader"] != judge:
+        return ""
+    money = "no price given" if cost["money_per_pair"] is None else f"{cost['money_per_pair']:.6f} in money"
+    return f"{1e3 * cost['seconds_per_pair']:.2f} ms a pair and {money}"
 
 
 def cost_line(judge: str, cost: Mapping[str, Any]) -> str:

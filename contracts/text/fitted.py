@@ -32,10 +32,10 @@ def open_verbalizer(workspace: Workspace, text_version: str | None = None) -> Ve
     path = workspace.percentiles
     if not path.is_file():
         raise NotReady(f"no {path.name} in {workspace.root}", cure="run `rolecall verbalize` first")
-    found = _read(path)
+    found = read_verbalizer(path)
     if text_version is None or found.version == text_version:
         return found
-    others = map(_read, workspace.versions_with("text", PERCENTILES))
+    others = map(read_verbalizer, workspace.versions_with("text", PERCENTILES))
     return next((one for one in others if one.version == text_version), found)
 
 
@@ -49,7 +49,8 @@ def keep_verbalizer(path: Path, verbalizer: Verbalizer) -> None:
         write_text(path, text)
 
 
-def _read(path: Path) -> Verbalizer:
+def read_verbalizer(path: Path) -> Verbalizer:
+    """The verbaliser that `keep_verbalizer` wrote to a file. Raises UnreadableFile where it is broken."""
     try:
         content = json.loads(path.read_bytes())
         form = content.pop(_FORM, None)

@@ -31,7 +31,7 @@ from models.layers.folder import backbone_folder, backbone_version
 from models.layers.sentences import AS_THE_FOLDER, EncoderOverrides, SentenceReading, reading_of
 from models.layers.whole import pool
 from models.registry import TEACHERS
-from models.teachers.scores import current_scores, read_scores
+from models.teachers.scores import current_scores, read_scores, teacher_version
 from models.training.device import autocast, choose_device, device_of, to_device
 from models.training.lists import padded
 from models.training.loop import COLLAPSED, Hyper, fit
@@ -171,7 +171,7 @@ def read_judged(workspace: Workspace, config: EncoderTraining) -> JudgedLists:
         task = TEACHERS.get(config.teacher).tasks[0]  # by which it orders jobs
         if task not in tasks:
             raise BadInput(f"no answer to {task!r}", where=str(path), cure="name another teacher")
-        teacher, name = logits[:, tasks.index(task)], path.stem
+        teacher, name = logits[:, tasks.index(task)], teacher_version(path)
     return JudgedLists(rows.only(train), teacher[train], f"{rows.version}/{name}")
 
 

@@ -27,7 +27,7 @@ from models.student.served import ServedLists, learn_served
 from models.student.student import Student
 from models.student.texts import StudentTexts
 from models.teachers.cross_encoder import load_teacher
-from models.teachers.scores import current_scores, is_left_out, read_scores
+from models.teachers.scores import current_scores, is_left_out, read_scores, teacher_version
 from models.training.device import autocast, choose_device, device_of, to_device
 from models.training.lists import (
     held_out_metrics,
@@ -83,7 +83,7 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         "training": rows.version,
         "vocabulary": vocabulary.model_dump(mode="json"),
         "backbone": backbone_version(folder),
-        "teachers": {name: path.stem for name, path in stores.items()},
+        "teachers": {name: teacher_version(path) for name, path in stores.items()},
     }
     device = choose_device(config.device)
     student = _untrained(workspace, config, folder, rows, tasks, scores).to(device)
@@ -144,7 +144,7 @@ def _untrained(
     told = [name for name in config.distil if not is_left_out(workspace, name)]
     starts = [name for name in told if config.warm_start and TEACHERS.get(name).starts_student]
     if starts:
-        folders = (workspace.teachers / name / current_scores(workspace, name).stem for name in starts)
+        folders = (workspace.teachers / name / teacher_version(current_scores(workspace, name)) for name in starts)
         student.start_from(*(load_teacher(path)[0] for path in folders))
     train = rows.of_splits("train")
     known = np.where(np.isfinite(scores), 1 / (1 + np.exp(-scores)), masked_targets(rows, tasks))
@@ -331,7 +331,7 @@ def _version(
         knobs,
         file_hash(config.base / "student.safetensors") if config.base else "",
         backbone_version(folder),
-        {name: path.stem for name, path in stores.items()},
+        {name: teacher_version(path) for name, path in stores.items()},
     ]
     return json_hash(parts)
 

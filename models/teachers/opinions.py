@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from contracts.errors import UnreadableFile
 from contracts.tables import parts, read_table
 from contracts.versions import current
 from contracts.workspace import Workspace
+from models.teachers.scores import score_files, teacher_version
 from models.training.rows import KEYS
 
 
@@ -22,7 +24,7 @@ class Opinion(NamedTuple):
 
     Attributes:
         teacher: Its name.
-        version: Of its scores.
+        version: Its own.
         time: Of the request that it was asked about; the records were as they were then.
         probabilities: Task -> probability.
     """
@@ -59,15 +61,16 @@ def stored_opinions(workspace: Workspace, member_id: str, query: str, job_id: st
 
 def _opinion(folder: Path, row: dict) -> Opinion | None:
     path = current(folder)
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return None
     try:
         keep = (pc.field("list_id") == row["list_id"]) & (pc.field("job_id") == row["job_id"])
-        table = pq.read_table(path, filters=keep)
-    except (OSError, pa.ArrowInvalid):
+        table = pa.concat_tables([pq.read_table(file, filters=keep) for file in score_files(path)])
+        version = teacher_version(path)
+    except (OSError, pa.ArrowInvalid, UnreadableFile):
         return None  # it is being written again; who trains is told elsewhere
     if not table.num_rows:
         return None
     logits = {name: table[name][0].as_py() for name in table.column_names if name not in KEYS}
     probabilities = {task: float(1 / (1 + np.exp(-logit))) for task, logit in logits.items()}
-    return Opinion(folder.name, path.stem, row["event_timestamp"], probabilities)
+    return Opinion(folder.name, version, row["event_timestamp"], probabilities)

@@ -1,4 +1,7 @@
-"""The score store: what each teacher says of each pair, as files of its own, so that one can be replaced."""
+"""The score store: what each teacher says of each pair, as files of its own, so that one can be replaced.
+
+`<teacher>/CURRENT` names the file that was written when the teacher learned, or a version that it was asked for since.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts.errors import BadInput, UnreadableFile
+from contracts.errors import BadInput, NotReady, UnreadableFile
 from contracts.examples import scores_schema
+from contracts.tables import parts, reading
 from contracts.validation import first_line
 from contracts.versions import current, require_current, staged_file, unset_current, write_text
 from contracts.workspace import Workspace
@@ -17,20 +21,42 @@ from models.training.rows import KEYS, Rows
 
 _LEFT_OUT = "LEFT_OUT"
 """A file that says why there is no such teacher."""
+_TRAINING, _TEACHER = "training", "teacher"
+"""Versions in a file's metadata; one that lacks that of its teacher is named after it."""
 
 
 def write_scores(
     workspace: Workspace, teacher: str, version: str, rows: Rows, tasks: tuple[str, ...], logits: np.ndarray
 ) -> Path:
     """Store logits (n, tasks) float32 of n rows under the teacher's version; rows of NaN were not scored."""
+    path = workspace.scores / teacher / f"{version}.parquet"
+    with staged_file(path) as staged:
+        pq.write_table(scores_table(version, rows, tasks, logits), staged)
+    return path
+
+
+def scores_table(version: str, rows: Rows, tasks: tuple[str, ...], logits: np.ndarray) -> pa.Table:
+    """Logits (n, tasks) float32 of n rows as they are stored, with the versions of teacher and training set."""
     scored = np.flatnonzero(np.isfinite(logits).all(1))
     keys = [pa.array(rows.list_ids[scored]), pa.array(rows.job_ids[scored])]
     columns = [*keys, *(pa.array(column) for column in logits[scored].T)]
-    table = pa.table(columns, schema=scores_schema(tasks)).replace_schema_metadata({"training": rows.version})
-    path = workspace.scores / teacher / f"{version}.parquet"
-    with staged_file(path) as staged:
-        pq.write_table(table, staged)
-    return path
+    about = {_TRAINING: rows.version, _TEACHER: version}
+    return pa.table(columns, schema=scores_schema(tasks)).replace_schema_metadata(about)
+
+
+def logits_of(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
+    """The tasks of a trained text teacher, and its logits (n, tasks) float32 of all n rows: the mean of its members."""
+    from models.teachers.fit_text import open_teacher, score_pairs
+    from models.teachers.pairs import read_pairs
+    from models.teachers.train import member_folders
+
+    of_members = []
+    for member in member_folders(folder):
+        model, config = open_teacher(member)
+        pairs = read_pairs(rows, model, member, config, len(model.layers()))
+        name = f"{folder.parent.name} teacher"
+        of_members.append(score_pairs(pairs, np.arange(len(rows)), config.precision, name))
+    return model.tasks, np.mean(of_members, axis=0)
 
 
 def leave_out(workspace: Workspace, teacher: str, why: str) -> None:
@@ -48,9 +74,48 @@ def is_left_out(workspace: Workspace, teacher: str) -> bool:
 
 
 def current_scores(workspace: Workspace, teacher: str) -> Path:
-    """The current score file of a teacher. Raises NotReady where the teacher has not scored."""
+    """The current scores of a teacher: a file, or the folder of a version that a backfill made.
+
+    Raises:
+        NotReady: The teacher has not scored.
+    """
     cure = f"run `rolecall train {teacher}` first"
     return require_current(workspace.scores / teacher, f"scores of the {teacher} teacher", cure)
+
+
+def score_files(path: Path) -> list[Path]:
+    """The files of scores that `current_scores` gives."""
+    return parts(path) if path.is_dir() else [path]
+
+
+def teacher_version(path: Path) -> str:
+    """The version of the teacher that gave some scores. Raises UnreadableFile for a broken file."""
+    return _about(path)[0]
+
+
+def _about(path: Path) -> tuple[str, str]:
+    """The versions of teacher and training set."""
+    first = score_files(path)[0]
+    with reading(first):
+        about = pq.read_schema(first).metadata or {}
+    return about.get(_TEACHER.encode(), path.stem.encode()).decode(), about.get(_TRAINING.encode(), b"").decode()
+
+
+def scores_of(workspace: Workspace, teacher: str, version: str, training: str) -> Path:
+    """What a version of a teacher said of a training set, when it learned it or was asked again.
+
+    Raises:
+        NotReady: It was not asked about it, or its scores are gone.
+    """
+    folder = workspace.scores / teacher
+    for path in (
+        folder / f"{version}.parquet",
+        *sorted((one.parent for one in folder.glob("*/manifest.json")), reverse=True),
+    ):
+        if path.exists() and _about(path) == (version, training):
+            return path
+    cure = f"run `rolecall train {teacher}`, or `rolecall backfill run --what scores --teacher {teacher}`"
+    raise NotReady(f"no scores of teacher {version} of training set {training}", where=str(folder), cure=cure)
 
 
 def read_scores(path: Path, rows: Rows, needed: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
@@ -60,11 +125,11 @@ def read_scores(path: Path, rows: Rows, needed: np.ndarray) -> tuple[tuple[str, 
     are of another training set, a pair is unknown or there twice, or a needed row has none.
     """
     try:
-        table = pq.read_table(path)
+        table = pa.concat_tables([pq.read_table(file) for file in score_files(path)])
     except (OSError, pa.ArrowInvalid) as error:
         raise UnreadableFile(first_line(error), where=str(path), cure="let the teacher score again") from error
     tasks = tuple(name for name in table.column_names if name not in KEYS)
-    made_for = (table.schema.metadata or {}).get(b"training", b"").decode()
+    _, made_for = _about(path)
     if made_for != rows.version:
         raise BadInput(
             f"scores of training set {made_for or 'unknown'}, needed {rows.version}",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from contracts.tables import adding
 from contracts.versions import set_current
 from contracts.workspace import Workspace
 from models.registry import TEACHERS
@@ -42,6 +43,7 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
         BadInput: There is no such teacher, or a knob does not fit the data.
         NotReady: The training set is absent or teaches nothing.
         NotAgreed: The teacher follows its judge too little; it is stored, and does not become current.
+        OtherWriter: Somebody switches to other scores of it at this moment.
         TooFewGrades: A teacher of `relevance` has too few grades, or those of one kind of request alone.
         TrainingFailed: The scores collapsed, or a step failed: then `<version>.stopped` holds the last good state.
     """
@@ -76,8 +78,9 @@ def train_teacher(workspace: Workspace, name: str, config: Any = None) -> Path:
             log.info("%s teacher %s: %s", name, version, ", ".join(f"{k} {v:.3f}" for k, v in metrics.items()))
         require_teacher(workspace, teacher, metrics)
         if rank() == 0:
-            set_current(out.parent, version)
-            set_current(workspace.scores / name, f"{version}.parquet")
+            with adding(workspace.scores / name, f"train {name}"):
+                set_current(out.parent, version)
+                set_current(workspace.scores / name, f"{version}.parquet")
     return out
 
 

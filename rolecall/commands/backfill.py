@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 import typer
 
 from contracts.workspace import Workspace
-from rolecall.commands.lists import SizeOption, SurfacesOption, TimeOption, serve_config, utc
+from rolecall.commands.data import label_flags
+from rolecall.commands.lists import RateOption, SizeOption, SurfacesOption, TimeOption, serve_config, utc
 from rolecall.options import DEFAULT, WorkspaceOption, params_of
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ class _Chosen(NamedTuple):
 
 def _chosen(
     context: typer.Context,
-    what: Annotated[str, typer.Option(help="Which product: lists, text, vectors, items or activity.")] = "lists",
+    what: Annotated[
+        str, typer.Option(help="Which product: lists, text, vectors, items, activity, grades or scores.")
+    ] = "lists",
     workspace: WorkspaceOption = DEFAULT,
     surfaces: SurfacesOption = None,
     k: SizeOption = None,
@@ -57,13 +60,18 @@ def _chosen(
     bundle: Annotated[
         Path | None, typer.Option(help="Of items: the folder of a bundle; the current one if none.")
     ] = None,
+    teacher: Annotated[str, typer.Option(help="Of scores: whose.")] = "policy",
 ) -> _Chosen:
     from backfill.products import Asked, open_product
     from contracts.text.form import read_form
 
-    chosen = params_of(context).verbalize.form
-    form = None if chosen is None else read_form(chosen)
-    asked = Asked(serve_config(context), surfaces or (), k, utc(since), refit, form, encoder, bundle)
+    knobs = params_of(context)
+    form = None if knobs.verbalize.form is None else read_form(knobs.verbalize.form)
+    asked = Asked(
+        *(serve_config(context), surfaces or (), k, utc(since), refit, form, encoder, bundle),
+        label=label_flags(knobs),
+        teacher=teacher,
+    )
     return _Chosen(Workspace(workspace), open_product(what, asked))
 
 
@@ -79,7 +87,10 @@ def _of_product(command: Callable[..., None]) -> Callable[..., None]:
     own = list(inspect.signature(command).parameters.values())[2:]
     hints = get_type_hints(_chosen, {**globals(), "Product": Any}, include_extras=True)
     hints |= get_type_hints(command, {**globals(), "Product": Any}, include_extras=True)
-    both = [parameter.replace(annotation=hints[parameter.name]) for parameter in (*common.values(), *own)]
+    both = [  # by name, since one of a command's own may have to be given
+        parameter.replace(annotation=hints[parameter.name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in (*common.values(), *own)
+    ]
     called.__signature__ = inspect.Signature(both)  # type: ignore[attr-defined]
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in both}
     del called.__wrapped__
@@ -161,6 +172,65 @@ def rollback(context: typer.Context, chosen: _Chosen) -> None:
     from backfill.run import back
 
     typer.echo(f"in use now: {chosen.product.name} {back(chosen.place, chosen.product)}")
+
+
+@backfill.command("export")
+@_of_product
+def export(
+    context: typer.Context,
+    chosen: _Chosen,
+    out: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    kind: Annotated[str, typer.Option("--format", help="parquet, or delta: one commit a version.")] = "parquet",
+    version: Annotated[str, typer.Option("--version", help="The one in use if none.")] = "",
+) -> None:
+    """Write a version for other programs, once: what is there is not written again; erased members are not in it."""
+    from backfill.export import export as write
+
+    name, rows = write(chosen.place, chosen.product, kind, out, version)
+    typer.echo(f"{chosen.product.name} {name}: {f'{rows:,} rows' if rows else 'is there already'}: {out}")
+
+
+@backfill.command("load")
+@_of_product
+def load(context: typer.Context, chosen: _Chosen, rate: RateOption = 500) -> None:
+    """Write the version in use to the online store: lists, or text and activity, which it holds together."""
+    from backfill.online import load_online
+    from contracts.errors import BadInput
+    from rolecall.commands.features import load_features
+
+    what = chosen.product.name
+    if what == "lists":
+        version, members = load_online(chosen.place, rate)
+        typer.echo(f"the online store uses lists {version} of {members:,} members")
+    elif what in ("text", "activity"):
+        load_features(chosen.place, None, None, rate)
+        typer.echo("the online store holds the newest text and activity of all members")
+    else:
+        raise BadInput(f"the online store holds no {what}", where="--what", cure="one of lists, text, activity")
+
+
+@backfill.command("prune")
+@_of_product
+def prune(
+    context: typer.Context,
+    chosen: _Chosen,
+    keep: Annotated[int, typer.Option(min=1, help="Verified versions that stay.")] = 3,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; else they are only named.")] = False,
+) -> None:
+    """Remove versions that nothing needs: not that in use, that before it, or one that index or bundle were made with.
+
+    Without --yes it says what would go.
+    """
+    from backfill.prune import judged
+    from backfill.prune import prune as remove
+
+    for path, why in (found := judged(chosen.place, chosen.product, keep)):
+        typer.echo(f"{chosen.product.name} {path.name}: {f'stays, {why}' if why else 'goes'}")
+    free = [one for one in found if not one.why]
+    freed = sum(one.bytes for one in free)
+    gone = remove(chosen.place, chosen.product, keep) if yes else []
+    said = f"{len(gone)} removed" if yes else f"{len(free)} would go, --yes removes them"
+    typer.echo(f"{said}; {freed / 1e6:,.1f} MB")
 
 
 @backfill.command("list")

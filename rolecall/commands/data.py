@@ -9,13 +9,17 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from contracts.reading.times import TimeReading
 from contracts.workspace import Workspace
 from rolecall.options import DEFAULT, JsonOption, MappingOption, WorkspaceOption, params_of
+
+if TYPE_CHECKING:
+    from beam_jobs.config import LabelFlags
+    from rolecall.params import Params
 
 SHOWN_CHARS = 200
 """Of a row that was set aside."""
@@ -259,6 +263,11 @@ def label(context: typer.Context, workspace: WorkspaceOption = DEFAULT) -> None:
     from beam_jobs import label as job
     from beam_jobs.flags import as_flags
 
-    knobs = params_of(context)
-    flags = ["--seed", str(knobs.seed), "--retrieval", knobs.retrieval.model_dump_json(), *as_flags(knobs.label)]
-    job.run(["--workspace", str(workspace), *flags, *context.args])
+    job.run(["--workspace", str(workspace), *as_flags(label_flags(params_of(context))), *context.args])
+
+
+def label_flags(knobs: Params) -> LabelFlags:
+    """The flags of `label` that the knobs say."""
+    from beam_jobs.config import LabelFlags
+
+    return LabelFlags(**dict(knobs.label), seed=knobs.seed, retrieval=knobs.retrieval)

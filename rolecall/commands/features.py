@@ -26,17 +26,27 @@ def materialize(
     workspace: WorkspaceOption = DEFAULT,
     profile: ProfileOption = None,
     end: Annotated[datetime | None, typer.Option(help="Load values up to this UTC time; now where absent.")] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=1, help="Rows of a view a second at most, for those who ask meanwhile; as fast as can be if none."
+        ),
+    ] = None,
 ) -> None:
     """Register the bundles' feature services and load the newest values into the online store.
 
     Text of another version than the bundle in use reads is refused: its members would have no text online.
     """
+    load_features(Workspace(workspace), profile, end.replace(tzinfo=UTC) if end else None, rate)
+
+
+def load_features(place: Workspace, profile: str | None, end: datetime | None, rate: float | None) -> None:
+    """Load what a workspace's online store holds of its members. Raises BundleMismatch for text of another version."""
     from feature_repo.store import apply, materialize
 
-    place = Workspace(workspace)
     _require_text_of_bundle(place)
     apply(place, profile=profile)
-    materialize(place, end=end.replace(tzinfo=UTC) if end else None)
+    materialize(place, end, rate)
 
 
 def _require_text_of_bundle(place: Workspace) -> None:

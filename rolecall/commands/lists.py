@@ -28,6 +28,9 @@ SurfacesOption = Annotated[
     list[str] | None, typer.Option("--surface", help="Of this surface; of all that ask for a member if none.")
 ]
 SizeOption = Annotated[int | None, typer.Option("-k", min=1, help="Jobs a list; as the surface shows if none.")]
+RateOption = Annotated[
+    float, typer.Option("--rate", min=1, help="Members a second at most, for those who ask meanwhile.")
+]
 TimeOption = Annotated[
     datetime | None,
     typer.Option("--time", help="As of when (UTC); if none now, or the time of a run of the last day that was ended."),
@@ -83,24 +86,29 @@ def show(
 @lists.command("load")
 def load(
     workspace: WorkspaceOption = DEFAULT,
-    per_second: Annotated[
-        float, typer.Option(min=1, help="Members a second at most, for those who ask meanwhile.")
-    ] = 500,
+    rate: RateOption = 500,
 ) -> None:
     """Write the version in use to the online store, and let the store use it at once when all of it is there."""
     from backfill.online import load_online
 
-    version, members = load_online(Workspace(workspace), per_second)
+    version, members = load_online(Workspace(workspace), rate)
     typer.echo(f"the online store uses lists {version} of {members:,} members")
 
 
 @lists.command("export")
 def export(
-    out: Annotated[Path, typer.Argument(help="File of JSON lines to write, one a list.")],
+    context: typer.Context,
+    out: Annotated[Path, typer.Argument(help="File of JSON lines to write, one a list; of other formats a folder.")],
     workspace: WorkspaceOption = DEFAULT,
+    kind: Annotated[str, typer.Option("--format", help="jsonl, parquet, or delta: one commit a version.")] = "jsonl",
 ) -> None:
     """Write the version in use for a program that sends it; erased members are not in it."""
-    from backfill.lists import export_jsonl
+    from backfill.export import export as write
+    from backfill.lists import Lists, export_jsonl
 
-    version, number = export_jsonl(Workspace(workspace), out)
-    typer.echo(f"{number:,} lists of version {version}: {out}")
+    if kind == "jsonl":
+        version, number = export_jsonl(Workspace(workspace), out)
+        typer.echo(f"{number:,} lists of version {version}: {out}")
+        return
+    version, rows = write(Workspace(workspace), Lists(serve_config(context)), kind, out)
+    typer.echo(f"{f'{rows:,} rows' if rows else 'all rows, which are there already,'} of version {version}: {out}")

@@ -313,7 +313,7 @@ def test_rollback_goes_to_the_version_before_and_old_ones_go(copied: Workspace, 
         raise OSError(16, "Device or resource busy", str(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr("backfill.versions.shutil", SimpleNamespace(rmtree=held))
+        patched.setattr("backfill.prune.shutil", SimpleNamespace(rmtree=held))
         third = bring(copied, product, NOW + timedelta(minutes=2), keep=2).plan.version
     assert current(folder) == folder / third, "a version that cannot be removed holds nothing up"
     assert not is_finished(first)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
+import polars as pl
 import pytest
 
 from backfill import online
@@ -10,7 +12,9 @@ from backfill.online import load_online, online_lists
 from backfill.run import bring
 from contracts.errors import BadInput, NotReady, OtherWriter
 from contracts.lock import locked
+from contracts.tables import latest, read_table, write_part
 from contracts.workspace import Workspace
+from feature_repo import pace
 from feature_repo.guard import StoreDown
 from feature_repo.online import erase_online, patient_rows
 from feature_repo.store import apply, materialize
@@ -99,8 +103,8 @@ def test_a_load_keeps_to_its_rate_and_to_one_at_a_time(workspace, member_ids, mo
         load_online(workspace)
     bring(workspace, Lists(ServeConfig(), k=1), NOW)
     waited: list[float] = []
-    monkeypatch.setattr(online.time, "monotonic", lambda: 0.0)
-    monkeypatch.setattr(online.time, "sleep", waited.append)
+    monkeypatch.setattr(pace, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(pace, "sleep", waited.append)
     _, members = load_online(workspace, 100)
     assert waited[-1] == pytest.approx(members / 100)
     monkeypatch.undo()
@@ -109,5 +113,67 @@ def test_a_load_keeps_to_its_rate_and_to_one_at_a_time(workspace, member_ids, mo
         refused(OtherWriter, "lists into"),
     ):
         load_online(workspace)
-    with refused(BadInput, "0", where="per_second"):
+    with refused(BadInput, "0", where="rate"):
         load_online(workspace, 0)
+
+
+@pytest.mark.parametrize("profile", ["embedded", "redis"])
+def test_who_reads_while_features_are_loaded_has_one_version_of_a_member(
+    request, workspace, member_ids, monkeypatch, profile
+):
+    """Of the rows that two loads write, each says its version in every field; a reader has all of one load."""
+    if profile == "redis":
+        request.getfixturevalue("live_redis")
+    apply(workspace, profile)
+    folder, at = workspace.features / "member_text", NOW + timedelta(hours=1)
+
+    def told(number: int) -> None:
+        rows = pl.DataFrame(latest(read_table(folder), "member_id", "event_timestamp"))
+        said = {name: pl.lit(f"version {number}") for name in ("text", "text_version", "location")}
+        times = {name: pl.lit(at + timedelta(minutes=number)) for name in ("event_timestamp", "created_timestamp")}
+        table = rows.with_columns(**said, **times).select(rows.columns).to_arrow()
+        write_part(folder, table.cast(read_table(folder).schema))
+
+    told(1)
+    materialize(workspace, end=at + timedelta(days=1), rate=FAST)
+    told(2)
+    monkeypatch.setattr(pace, "BATCH", 5)
+    seen: set[str] = set()
+    half = threading.Event()
+
+    def wait(seconds: float) -> None:  # between two writes the reader looks, in place of time that passes
+        half.set()
+        looked.wait(5)
+        looked.clear()
+
+    looked = threading.Event()
+    monkeypatch.setattr(pace, "sleep", wait)
+    load = threading.Thread(target=materialize, args=(workspace, at + timedelta(days=1), 50.0))
+    load.start()
+    with patient_rows(workspace) as rows:
+        while load.is_alive():
+            half.wait(1)
+            half.clear()
+            found = rows.read(member_ids)
+            for member in found:
+                assert len({member["text"], member["text_version"], member["location"]}) == 1
+            seen.add(" ".join(sorted({member["text"] for member in found})))
+            looked.set()
+        load.join()
+    assert "version 1 version 2" in seen, "the load was in its midst"
+    with patient_rows(workspace) as rows:
+        assert {member["text"] for member in rows.read(member_ids)} == {"version 2"}
+
+
+def test_a_pace_makes_up_for_no_time_that_passed_and_is_a_number(monkeypatch):
+    clock, waited = [0.0], []
+    monkeypatch.setattr(pace, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pace, "sleep", waited.append)
+    kept = pace.Pace(10)
+    kept.wrote(5)
+    clock[0] = 100.0
+    kept.wrote(5)
+    kept.wrote(5)
+    assert waited == pytest.approx([0.5, 0.0, 0.5])
+    with refused(BadInput, "nan", where="rate"):
+        pace.Pace(float("nan"))

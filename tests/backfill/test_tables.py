@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from backfill import deal as dealing
 from backfill.activity import Activity
 from backfill.encoded import Items, Vectors
 from backfill.product import Product
+from backfill.prune import judged
 from backfill.run import back, estimate, listing, plan_of, run, switch_to, verify
 from backfill.text import Text
 from backfill.versions import (
@@ -39,7 +41,8 @@ from backfill.versions import (
 from beam_jobs import activity, embed, ingest, verbalize
 from contracts.encoder import read_encoder
 from contracts.erased import note_erased
-from contracts.errors import BundleMismatch, IndexMismatch, NotReady, NotWritten
+from contracts.errors import BundleMismatch, IndexMismatch, NotReady, NotWritten, OtherWriter
+from contracts.lock import SWITCHING, locked
 from contracts.tables import in_use, parts, read_table, write_part
 from contracts.text.fitted import open_verbalizer
 from contracts.text.verbalizer import Percentiles
@@ -251,7 +254,10 @@ def test_another_encoder_is_switched_with_its_vectors_and_an_index_keeps_its_own
     switch(product.folder(workspace), again.plan.version)
     assert read_encoder(workspace.encoder).version == again.plan.inputs["encoder"] == new, "theirs went along"
     assert roll_back(product.folder(workspace), product.in_place(workspace)) == manifest.plan.version
-    build_index(workspace, workspace.bundle)
+    version = product.folder(workspace) / manifest.plan.version
+    assert product.pinned(workspace, version) == ""
+    index = build_index(workspace, workspace.bundle)
+    assert product.pinned(workspace, version) == f"index {index.name} has its vectors"
     serves = load_servable(workspace, ServeConfig())
     serves.members.close()
     assert serves.encoder.version == new
@@ -367,3 +373,69 @@ def test_vectors_of_another_text_are_not_mixed_into_a_run_that_goes_on(workspace
     with refused(IndexMismatch, "text version"):
         build_index(workspace, workspace.bundle)
     assert parts(workspace.features / "job_vector"), "what is in use stays"
+
+
+def test_no_switch_comes_between_a_job_and_the_table_that_it_adds_to(workspace: Workspace, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("backfill.versions.SWITCH_WAIT", 0.1)
+    manifest, product = made(workspace, Text()), Text()
+    version = product.folder(workspace) / manifest.plan.version
+    jobs = tmp_path / "new" / "jobs"
+    jobs.mkdir(parents=True)
+    (jobs / "a.jsonl").write_text(json.dumps({"id": "late", "title": "Nurse", "posted_at": "2026-01-05T00:00:00Z"}))
+    monkeypatch.setattr("beam_jobs.loads.require_one_world", lambda *_: True)
+    ingest.run(["--workspace", str(workspace.root), "--source", str(tmp_path / "new")])
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "tests.backfill.slow_verbalize", str(workspace.root)]
+    job, mark = subprocess.Popen(command, env=environment), workspace.root / "in-the-midst"
+    while not mark.exists():
+        assert job.poll() is None
+        time.sleep(0.05)
+    with refused(OtherWriter, "verbalize", f"process {job.pid}"):
+        switch_to(workspace, product, version.name)
+    assert current(product.folder(workspace)) is None
+    mark.unlink()
+    assert job.wait() == 0
+    assert "late" in read_table(workspace.features / "job_text")["job_id"].to_pylist(), "where the job began"
+    switch_to(workspace, product, version.name)
+    with locked(product.folder(workspace) / SWITCHING, "a switch"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("contracts.tables.SWITCH_WAIT", 0.1)
+        with refused(OtherWriter, "a switch"):
+            verbalize.run(["--workspace", str(workspace.root)])
+    assert verbalize.run(["--workspace", str(workspace.root)]).written == 1, "of the version in use it lacks"
+    assert "late" in read_table(version / "job_text")["job_id"].to_pylist()
+
+
+def test_a_version_is_verified_by_the_break_points_and_the_time_that_it_was_made_with(workspace: Workspace):
+    other_pay(workspace)
+    since = datetime(2026, 1, 15, tzinfo=UTC)
+    product = Text(refit=True, since=since)
+    manifest = run(workspace, product, plan_of(workspace, product, NOW), IN_PROCESS)
+    assert manifest.plan.inputs["text"] != open_verbalizer(workspace).version
+    other_pay(workspace)
+    assert verify(workspace, Text(), manifest.plan.version) == [], "however one asks"
+    switch_to(workspace, Text(), manifest.plan.version)
+
+
+def test_what_nothing_needs_goes_and_a_dry_look_removes_nothing(workspace: Workspace):
+    product, folder = Text(), Text().folder(workspace)
+    made_at = [NOW + timedelta(minutes=i) for i in range(5)]
+    names = [made(workspace, product, at).plan.version for at in made_at[:4]]
+    unverified = run(workspace, product, plan_of(workspace, product, made_at[4]), IN_PROCESS).plan.version
+    switch_to(workspace, product, names[2])
+    told = {one.path.name: one.why for one in judged(workspace, product, 1)}
+    bundle = f"bundle {workspace.bundle.name} reads its text"  # all these versions have the same break points
+    assert told == {
+        names[0]: bundle,
+        names[1]: "before the one in use",
+        names[2]: "in use",
+        names[3]: "of the newest 1",
+        unverified: "may be verified yet",
+    }
+    shutil.rmtree(workspace.bundles)
+    asked = ["backfill", "prune", "--what", "text", "--keep", "1", "--workspace", str(workspace.root)]
+    dry = CliRunner().invoke(app, asked)
+    assert dry.exit_code == 0 and f"{names[0]}: goes" in dry.output and "1 would go" in dry.output
+    assert len(versions(folder)) == 5
+    assert "1 removed" in CliRunner().invoke(app, [*asked, "--yes"]).output
+    assert [path.name for path in versions(folder)] == [*names[1:], unverified]
+    assert back(workspace, product) == names[1]

@@ -16,7 +16,7 @@ import pytest
 
 from beam_jobs import label
 from beam_jobs.config import LabelConfig
-from beam_jobs.labelling import lists
+from beam_jobs.labelling import lists, making
 from contracts.activity import Activity
 from contracts.arrow import to_records, to_table
 from contracts.errors import BadInput, NotReady
@@ -436,7 +436,7 @@ def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
 ) -> None:
     workspace = copy(market)
     before = examples(workspace)
-    made = label.choose_jobs
+    made = making.choose_jobs
     monkeypatch.setattr(label, "BATCH_LISTS", 20)
     calls = 0
 
@@ -448,11 +448,11 @@ def test_a_broken_off_run_leaves_the_former_examples_and_is_taken_up(
         return made(*arguments)
 
     again = ["--workspace", str(workspace.root), *small_lists, "--seed", "7"]
-    monkeypatch.setattr(label, "choose_jobs", breaks_off)
+    monkeypatch.setattr(making, "choose_jobs", breaks_off)
     with pytest.raises(NotReady, match="the power is out"):
         label.run(again)
     assert examples(workspace).equals(before)
-    monkeypatch.setattr(label, "choose_jobs", made)
+    monkeypatch.setattr(making, "choose_jobs", made)
     counts = label.run(again)
     assert (counts.written, counts.skipped) == (22, 20)
     assert examples(workspace).select("list_id", "job_id").is_unique().all()

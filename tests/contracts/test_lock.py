@@ -42,3 +42,25 @@ def test_a_folder_that_takes_no_lock_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "w").write_text("a file")
     with refused(NotWritten, "the work", where=tmp_path / "w"), locked(tmp_path / "w" / ".lock", "the work"):
         raise AssertionError("it is held")
+
+
+def test_those_who_share_it_keep_out_who_wants_it_alone_and_one_that_is_through_is_not_named(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    sharing = HOLDER.replace('"the work of another")', '"the work of another", shared=True)')
+    holder = subprocess.Popen([sys.executable, "-c", sharing, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    with (
+        locked(path, "mine", shared=True),
+        refused(OtherWriter, "mine"),
+        locked(path, "alone", wait=0.2),
+    ):
+        raise AssertionError("one holds it alone that two share")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"pid": gone.pid}))
+    with refused(OtherWriter, "another process"), locked(path, "alone"):
+        raise AssertionError("the other one still shares it")
+    holder.kill()
+    holder.wait()
+    with locked(path, "alone"), refused(OtherWriter, "alone"), locked(path, "mine", shared=True):
+        raise AssertionError("shared while one holds it alone")

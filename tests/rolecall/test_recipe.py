@@ -11,6 +11,7 @@ import pytest
 from beam_jobs import ingest
 from contracts.documents import read_yaml, to_yaml
 from contracts.errors import BadInput, NotReady
+from contracts.text.form import read_form
 from contracts.workspace import Workspace
 from models.registry import DEFAULT_TEACHERS
 from policy import load_policy
@@ -44,8 +45,8 @@ def test_every_stage_reads_what_an_earlier_one_wrote(teachers):
 def reproduced(tmp_path_factory) -> Path:
     """A DVC project of the recipe in which every stage has run: real graph and lock file, outputs of one line each."""
     project = tmp_path_factory.mktemp("recipe")
-    for name in ("dvc.yaml", "params.yaml", "policy/policy.yaml"):
-        (project / name).parent.mkdir(exist_ok=True)
+    for name in ("dvc.yaml", "params.yaml", "policy/policy.yaml", "contracts/text/form.yaml"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, project / name)
     for stage in stages():
         for path in stage.writes:
@@ -176,6 +177,27 @@ def test_a_policy_of_ones_own_is_a_knob_and_an_edit_of_it_runs_what_follows(repr
     assert would_run(project) == set()
     own.write_text(own.read_text() + "# edited\n")
     assert would_run(project) == {"golden", "label", "replay"}
+
+
+def test_an_edit_of_the_form_that_the_knob_names_verbalizes_again(reproduced, tmp_path):
+    project = shutil.copytree(reproduced, tmp_path / "project")
+    form = project / "contracts" / "text" / "form.yaml"
+    form.write_text(form.read_text().replace("description: 480", "description: 240"))
+    assert would_run(project) == {"verbalize"}
+    own = project / "own.yaml"
+    own.write_text(form.read_text())
+    turn(project, "verbalize", "form", "own.yaml")
+    dvc(project, "commit", "--force", "--quiet")
+    form.write_text("# of no stage any more\n")
+    assert would_run(project) == set()
+    own.write_text(own.read_text().replace("summary: 48", "summary: 24"))
+    assert would_run(project) == {"verbalize"}
+
+
+def test_the_knob_names_the_form_that_nobody_chose():
+    """DVC needs a path; a form that strays from the built-in one would be another text version."""
+    knob = load_params(ROOT / "params.yaml").verbalize.form
+    assert knob is not None and read_form(ROOT / knob).digest == ""
 
 
 def test_the_knob_names_the_built_in_policy():
