@@ -108,7 +108,7 @@ class _Encoded(Product):
             if table == MEMBER_ENCODING:
                 members = rows.rename_columns({target.hash: "text_hash"})
                 model_of_texts = cast("TextEncoder", model)
-                return encoding_rows(model_of_texts, members, rows["text"].to_pylist(), plan.time, lambda _: None)
+                return (encoding_rows(model_of_texts, members, rows["text"].to_pylist(), plan.time, lambda _: None),)
             texts = dict(zip(rows[target.hash].to_pylist(), rows["text"].to_pylist(), strict=True))
             columns = rows.drop_columns(["text"])
             if not texts:

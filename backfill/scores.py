@@ -85,7 +85,8 @@ class Scores(Product):
         Raises:
             NotReady: Teacher or training set is another now than when it was planned.
         """
-        from models.teachers.scores import logits_of, scores_table
+        from models.teachers.scores import scores_table
+        from models.teachers.train import logits_of
 
         self.require_pinned(workspace, plan)
         rows, folder = self._rows(workspace), self._trained(workspace)

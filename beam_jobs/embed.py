@@ -1,4 +1,4 @@
-"""Text -> vectors for retrieval, or item tokens for a bundle, through Beam's RunInference; only what has none yet.
+"""Text -> vectors for retrieval, or item tokens for a bundle,; only what has none yet.
 
     python -m beam_jobs.embed --workspace W
     python -m beam_jobs.embed --workspace W --what items --bundle W/bundles/<version>
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -25,7 +25,6 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.ml.inference.base import ModelHandler, RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs import feature_tables
@@ -130,25 +129,21 @@ class Made(NamedTuple):
     counted: str
 
 
-class EncoderHandler(ModelHandler[Chunk, Made, "TextEncoder | ItemEncoder"]):
-    """Loads one encoder a process; reads a chunk's texts and encodes them."""
+class Encode(beam.DoFn):
+    """Chunk -> Made: reads a chunk's texts and encodes them.
+
+    Not Beam's `RunInference`, whose module takes PyTorch along wherever that is installed: two seconds of each run.
+    """
 
     def __init__(self, what: str, folder: Path, share: Share, progress: Progress) -> None:
-        super().__init__()
         self._what, self._folder, self._share, self._progress = what, folder, share, progress
+        self._model: TextEncoder | ItemEncoder | None = None
 
-    def load_model(self) -> TextEncoder | ItemEncoder:
-        return open_encoder(self._what, self._folder, self._share.threads())
-
-    def batch_elements_kwargs(self) -> Mapping[str, Any]:
-        return {"min_batch_size": 1, "max_batch_size": 1}  # an element is a chunk of texts already
-
-    def run_inference(
-        self, batch: Sequence[Chunk], model: TextEncoder | ItemEncoder, inference_args: dict[str, Any] | None = None
-    ) -> Iterator[Made]:
-        for chunk in batch:
-            self._progress.start()
-            yield Made(chunk.made(cast(Any, model), self._progress.add), chunk.out, chunk.name, chunk.counted)
+    def process(self, chunk: Chunk) -> Iterator[Made]:
+        if self._model is None:  # not in `setup`: a worker that does not see the workspace opens nothing
+            self._model = open_encoder(self._what, self._folder, self._share.threads())
+        self._progress.start()
+        yield Made(chunk.made(cast(Any, self._model), self._progress.add), chunk.out, chunk.name, chunk.counted)
 
 
 def open_encoder(what: str, folder: Path, threads: int | None) -> TextEncoder | ItemEncoder:
@@ -400,14 +395,14 @@ def _matrix(lists: pa.ChunkedArray) -> np.ndarray:
 def _run(workspace: Workspace, what: str, folder: Path, chunks: list[Chunk], options: PipelineOptions) -> Counter[str]:
     texts = sum(len(chunk.rows) for chunk in chunks)
     progress = Progress("embed", "texts", texts // min(processes(options), len(chunks)))
-    handler = EncoderHandler(what, folder, Share.of(options), progress)
+    worker = Encode(what, folder, Share.of(options), progress)
 
     def build(pipeline: beam.Pipeline, mark: Mark) -> None:
         (
             pipeline
             | "pending texts" >> beam.Create(chunks)
             | "on the workspace" >> beam.Map(mark.checked)
-            | "encode" >> RunInference(handler)
+            | "encode" >> beam.ParDo(worker)
             | "write" >> beam.Map(_write)
         )
 

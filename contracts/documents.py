@@ -124,10 +124,12 @@ def _yaml() -> YAML:
 def _read(text: str, where: str) -> tuple[Any, Lines]:
     lines: dict[tuple[str, ...], int] = {}
     try:
-        _note(_yaml().compose(text), (), lines, where)
+        yaml = _yaml()
+        node = yaml.compose(text)
+        _note(node, (), lines, where)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MantissaNoDotYAML1_1Warning)
-            return _yaml().load(text), lines
+            return None if node is None else yaml.constructor.construct_document(node), lines
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}" if error.problem_mark else "it"
         cure = "mind the indentation, and quote text with ':'"

@@ -25,7 +25,7 @@ from contracts.tables import in_use, parts, write_part
 from contracts.text.verbalizer import request_text
 from contracts.text.work import VOCABULARY
 from contracts.validation import first_line
-from contracts.versions import staged_file
+from contracts.versions import staged_file, write_text
 from contracts.workspace import Workspace
 from feature_repo.light import import_feast
 from feature_repo.pace import Pace, at_rate
@@ -41,6 +41,7 @@ BEGINNING = datetime(1900, 1, 1, tzinfo=UTC)
 SLICE_PAIRS = 50_000
 """Pairs joined at a time: about 100 MB of text."""
 
+_UNTIL = "data/loaded_until"
 _REPO = '''"""What Feast reads in this workspace."""
 
 from pathlib import Path
@@ -146,22 +147,28 @@ def materialize(workspace: Workspace, end: datetime | None = None, rate: float |
 
     if pace is not None:
         online = store._get_provider().online_store
-        online.online_write_batch = at_rate(online.online_write_batch, pace)
+        online.online_write_batch = at_rate(online.online_write_batch, pace)  # type: ignore[method-assign]
     started = time.monotonic()
     with contextlib.redirect_stdout(io.StringIO()):  # Feast prints in colours
-        store.materialize(BEGINNING, end or datetime.now(UTC), feature_views=list(ONLINE))
+        until = end or datetime.now(UTC)
+        store.materialize(BEGINNING, until, feature_views=list(ONLINE))
+    write_text(workspace.feature_repo / _UNTIL, until.isoformat())
     log.info("online: %s in %.1f s", ", ".join(ONLINE), time.monotonic() - started)
 
 
 def materialized_until(workspace: Workspace) -> datetime | None:
     """Until when the members' text is in the online store, as Feast's registry says; None: it never was loaded.
 
+    A note beside the registry says it without Feast, unless Feast's own command wrote the registry since.
+
     Raises:
         NotAFeatureRepo: The registry is there and cannot be read.
     """
-    registry = workspace.feature_repo / REGISTRY
+    registry, note = workspace.feature_repo / REGISTRY, workspace.feature_repo / _UNTIL
     if not registry.is_file():
         return None
+    if note.is_file() and note.stat().st_mtime_ns >= registry.stat().st_mtime_ns:
+        return datetime.fromisoformat(note.read_text("utf-8"))
     views = [view for view in parsed_registry(registry).feature_views if view.spec.name == MEMBER_TEXT]
     ends = [interval.end_time.ToDatetime(UTC) for view in views for interval in view.meta.materialization_intervals]
     return max(ends, default=None)

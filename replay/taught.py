@@ -15,7 +15,7 @@ from contracts.versions import require_current
 from contracts.workspace import Workspace
 from history.as_of import KNOWN
 from models.registry import TEACHERS
-from models.teachers.scores import is_left_out, logits_of
+from models.teachers.scores import is_left_out
 from models.teachers.text import TextTeacher
 from models.training.rows import Rows
 from replay.results import STUDENT_FLOAT, teacher_name
@@ -79,6 +79,8 @@ def _of_both_texts() -> list[str]:
 
 def _scores(folder: Path, rows: Rows) -> np.ndarray:
     """(n,) float64 that a teacher orders by."""
+    from models.teachers.train import logits_of
+
     tasks, logits = logits_of(folder, rows)
     by_task: Mapping[str, np.ndarray] = dict(zip(tasks, logits.astype(np.float64).T, strict=True))
     if "relevance" in by_task:

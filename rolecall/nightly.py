@@ -211,9 +211,6 @@ class Night:
         return str(embed.run([*self._place, *self._asked.runner]))
 
     def _train(self) -> str:
-        from rolecall.bundle_gate import require_no_worse
-        from rolecall.recipe import run_recipe
-
         stays = self._judged()
         reason, why_not = self._reason_to_train()
         if reason:
@@ -225,6 +222,8 @@ class Night:
         log.info("nightly: %s", f"training, since {reason}" if reason else begins)
         try:
             if reason:
+                from rolecall.recipe import run_recipe
+
                 run_recipe(
                     self._workspace,
                     None,
@@ -236,6 +235,8 @@ class Night:
                 )
             after, gated = self._workspace.bundle.name, ""
             if self._asked.gate is not None and after != stays:
+                from rolecall.bundle_gate import require_no_worse
+
                 gated = f"; {require_no_worse(self._workspace, stays, after, self._asked.gate, self._asked.runner)}"
         except Exception as error:
             set_current(self._workspace.bundles, stays)

@@ -44,21 +44,6 @@ def scores_table(version: str, rows: Rows, tasks: tuple[str, ...], logits: np.nd
     return pa.table(columns, schema=scores_schema(tasks)).replace_schema_metadata(about)
 
 
-def logits_of(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
-    """The tasks of a trained text teacher, and its logits (n, tasks) float32 of all n rows: the mean of its members."""
-    from models.teachers.fit_text import open_teacher, score_pairs
-    from models.teachers.pairs import read_pairs
-    from models.teachers.train import member_folders
-
-    of_members = []
-    for member in member_folders(folder):
-        model, config = open_teacher(member)
-        pairs = read_pairs(rows, model, member, config, len(model.layers()))
-        name = f"{folder.parent.name} teacher"
-        of_members.append(score_pairs(pairs, np.arange(len(rows)), config.precision, name))
-    return model.tasks, np.mean(of_members, axis=0)
-
-
 def leave_out(workspace: Workspace, teacher: str, why: str) -> None:
     """Leave the workspace without a teacher that has nothing to learn: a student is distilled from the others."""
     for folder in (workspace.teachers / teacher, workspace.scores / teacher):

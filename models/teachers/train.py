@@ -94,6 +94,20 @@ def member_folders(folder: Path) -> list[Path]:
     return [folder, *sorted(folder.glob("seed-*"))]
 
 
+def logits_of(folder: Path, rows: Rows) -> tuple[tuple[str, ...], np.ndarray]:
+    """The tasks of a trained text teacher, and its logits (n, tasks) float32 of all n rows: the mean of its members."""
+    from models.teachers.fit_text import open_teacher, score_pairs
+    from models.teachers.pairs import read_pairs
+
+    of_members = []
+    for member in member_folders(folder):
+        model, config = open_teacher(member)
+        pairs = read_pairs(rows, model, member, config, len(model.layers()))
+        name = f"{folder.parent.name} teacher"
+        of_members.append(score_pairs(pairs, np.arange(len(rows)), config.precision, name))
+    return model.tasks, np.mean(of_members, axis=0)
+
+
 def _score(teacher: Teacher, rows: Rows) -> np.ndarray:
     """(n, answered) float32 logits of all n rows, NaN outside `scored_rows`. Each process scores its share."""
     chosen = scored_rows(rows)

@@ -48,7 +48,7 @@ def exported(folder: Path) -> pl.DataFrame:
 
 
 def test_a_version_is_written_as_parquet_once_and_no_erased_member(place: Workspace, whole, tmp_path: Path, member_ids):
-    note_erased(place, [member_ids[0]])
+    note_erased(place, [member_ids[0]], NOW)
     version, rows = export(place, Text(), "parquet", tmp_path / "out")
     assert version == whole[1][1]
     own = [pl.DataFrame(read_table(place.features / view)) for view in ("member_text", "job_text")]

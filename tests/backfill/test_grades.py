@@ -26,7 +26,8 @@ from contracts.errors import BadInput, NotReady
 from contracts.tables import in_use, parts, read_table, write_part
 from contracts.versions import current
 from contracts.workspace import Workspace
-from models.teachers.scores import current_scores, logits_of, read_scores, teacher_version
+from models.teachers.scores import current_scores, read_scores, teacher_version
+from models.teachers.train import logits_of
 from models.training.lists import scored_rows
 from models.training.rows import read_rows
 from rolecall.cli import app
