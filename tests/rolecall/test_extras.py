@@ -34,7 +34,7 @@ def _imports(package: str) -> set[str]:
 def test_every_module_that_is_imported_comes_with_the_package_or_with_the_extra_that_is_named() -> None:
     base = {_name(requirement) for requirement in PROJECT["project"]["dependencies"]}
     distributions = packages_distributions()
-    brought = {"google", "markupsafe", "pydantic_core"}  # by Beam, Jinja2 and pydantic
+    brought = {"google", "markupsafe", "pydantic_core", "typeguard"}  # by Beam, Jinja2, pydantic and Feast
     for module in sorted(set().union(*map(_imports, PACKAGES)) - {*EXTRAS, *brought}):
         names = {_name(name) for name in distributions.get(module, [module])}
         assert names & base, f"{module} is imported, and no dependency or extra brings it"
