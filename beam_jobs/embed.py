@@ -1,4 +1,4 @@
-"""Text -> vectors for retrieval, or item tokens for a bundle,; only what has none yet.
+"""Text -> vectors for retrieval, or item tokens for a bundle; only what has none yet.
 
     python -m beam_jobs.embed --workspace W
     python -m beam_jobs.embed --workspace W --what items --bundle W/bundles/<version>

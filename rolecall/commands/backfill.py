@@ -193,7 +193,7 @@ def export(
 @backfill.command("load")
 @_of_product
 def load(context: typer.Context, chosen: _Chosen, rate: RateOption = 500) -> None:
-    """Write the version in use to the online store: lists, or text and activity, which it holds together."""
+    """Write what is in use to the online store: lists, or text, activity and members' vectors."""
     from backfill.online import load_online
     from contracts.errors import BadInput
     from rolecall.commands.features import load_features
@@ -202,11 +202,13 @@ def load(context: typer.Context, chosen: _Chosen, rate: RateOption = 500) -> Non
     if what == "lists":
         version, members = load_online(chosen.place, rate)
         typer.echo(f"the online store uses lists {version} of {members:,} members")
-    elif what in ("text", "activity"):
+    elif what in ("text", "activity", "vectors"):
         load_features(chosen.place, None, None, rate)
-        typer.echo("the online store holds the newest text and activity of all members")
+        typer.echo("the online store holds the newest text, activity and vectors of all members")
     else:
-        raise BadInput(f"the online store holds no {what}", where="--what", cure="one of lists, text, activity")
+        raise BadInput(
+            f"the online store holds no {what}", where="--what", cure="one of lists, text, activity, vectors"
+        )
 
 
 @backfill.command("prune")
