@@ -18,10 +18,10 @@ _IMPORTING = threading.Lock()
 def import_feast() -> None:
     """Import Feast; who imports PyTorch afterwards gets it."""
     with _IMPORTING:
-        if "feast" in sys.modules or "torch" in sys.modules:
+        if "feast" in sys.modules:
             return
         modules: dict[str, Any] = sys.modules
-        modules["torch"] = None  # as where it is not installed: importing it fails
+        modules.setdefault("torch", None)  # as where it is not installed: importing it fails
         import typeguard
 
         checked, typeguard.typechecked = typeguard.typechecked, _as_it_is
