@@ -21,26 +21,44 @@ def with_lists(events: pl.DataFrame) -> pl.DataFrame:
     Args:
         events: `history.requests.EVENT_COLUMNS`, each event once.
     """
+    return named_lists(own_lists(events))
+
+
+def own_lists(events: pl.DataFrame) -> pl.DataFrame:
+    """The events with the `list_id` that a member's own events tell, null for others: of all that are shown, and of
+    what names no request.
+
+    Args:
+        events: All of some members, and any of nobody in particular.
+    """
     impression = pl.col("action") == "impression"
     shown = pl.concat([_named(events.filter(impression)), _grouped(events.filter(impression))])
     others = events.filter(~impression)
-    lists = shown["list_id"].unique().implode()
-    named = pl.when(pl.col("request_id").is_in(lists)).then("request_id")
-    others = others.with_columns(named.alias("list_id"))
     is_untold = (pl.col("request_id") == "") & (pl.col("member_id") != "")
-    told, untold = others.filter(~is_untold), others.filter(is_untold)
-    if len(untold) and len(shown):
-        untold = (
-            untold.drop("list_id")
-            .sort("time", "id")
-            .join_asof(
-                shown.select("member_id", "job_id", "time", "list_id").sort("time"),
-                on="time",
-                by=["member_id", "job_id"],
-                check_sortedness=False,
-            )
+    none = pl.lit(None, pl.String).alias("list_id")
+    told, untold = others.filter(~is_untold).with_columns(none), others.filter(is_untold)
+    untold = (
+        untold.sort("time", "id")
+        .join_asof(
+            shown.sort("time", "id").select("member_id", "job_id", "time", "list_id"),
+            on="time",
+            by=["member_id", "job_id"],
+            check_sortedness=False,
         )
-    return pl.concat([shown, told, untold]).with_columns(pl.col("list_id").fill_null(""))
+        .select(told.columns)
+    )
+    return pl.concat([shown, told, untold])
+
+
+def named_lists(events: pl.DataFrame) -> pl.DataFrame:
+    """The events with the list that they name where they have none yet, "" where it was not shown.
+
+    Args:
+        events: Of `own_lists`, all that have or name some lists.
+    """
+    lists = events.filter(pl.col("action") == "impression")["list_id"].unique().implode()
+    named = pl.when(pl.col("request_id").is_in(lists)).then("request_id").otherwise(pl.lit(""))
+    return events.with_columns(pl.coalesce("list_id", named))
 
 
 def _named(impressions: pl.DataFrame) -> pl.DataFrame:

@@ -73,6 +73,9 @@ class PastRequest(NamedTuple):
         viewed: jobs that the member had opened before, where these are no candidates.
         other_views: jobs that the member opened on other occasions outside the test split; they are no negatives.
         profile: who asked, where that is nobody of the records (`history.made`).
+        surface: as logged, where requests are asked again (`history.dealt`), as are the next two.
+        acted: how many actions the member had done before.
+        logged_by: bundle and index versions of what showed the list, empty where the log does not say.
     """
 
     list_id: str
@@ -85,6 +88,9 @@ class PastRequest(NamedTuple):
     viewed: frozenset[str] = frozenset()
     other_views: frozenset[str] = frozenset()
     profile: Member | None = None
+    surface: str = ""
+    acted: int = 0
+    logged_by: str = ""
 
 
 def gains(request: PastRequest) -> dict[str, int]:
@@ -108,14 +114,15 @@ def past_requests(events: pl.DataFrame, lists: Mapping[str, int], seed: int) -> 
         The requests by split, each split in drawn order.
     """
     events = with_lists(events)
-    requests = _split(_shown_requests(events), _opened_requests(events))
+    requests = _split(shown_requests(events), opened_requests(events))
     rows = _outcomes(events, requests)
     led = rows.filter(pl.col("action").is_in(INTEREST))["list_id"].unique()
     requests = requests.with_columns((~pl.col("shown") | pl.col("list_id").is_in(led.implode())).alias("led"))
     drawn = _draw(requests, lists, seed)
-    jobs = _jobs(rows.join(drawn.select("list_id"), on="list_id", how="semi"), _told(events))
+    told = tasks_told(set(events["action"].unique()))
+    jobs = _jobs(rows.join(drawn.select("list_id"), on="list_id", how="semi"), told)
     of_members = requests.filter(~pl.col("shown")).join(drawn.select("person").unique(), on="person", how="semi")
-    history = _opened_by(of_members)
+    history = opened_by(of_members)
     return [_request(row, jobs[row["list_id"]], history.get(row["person"], [])) for row in drawn.iter_rows(named=True)]
 
 
@@ -146,42 +153,23 @@ EARLY, LATE = "before its impression", "later than the window"
 ABSENT = "requests that the log does not hold"
 
 
-def requests_again(events: pl.DataFrame, which: Which) -> tuple[list[PastRequest], Counter[str]]:
-    """Past requests to ask again, whatever came of them, with all outcomes that are known now.
+def wanted(which: Which) -> pl.Expr:
+    """Which requests (list_id, time, split) are of those, but for their number."""
+    conditions = [pl.lit(True)]
+    conditions += [pl.col("split").is_in(which.splits)] if which.splits else []
+    conditions += [pl.col("time") >= which.start] if which.start else []
+    conditions += [pl.col("time") < which.end] if which.end else []
+    conditions += [] if which.ids is None else [pl.col("list_id").is_in(list(which.ids))]
+    return pl.all_horizontal(conditions)
 
-    They are drawn evenly, regardless of what followed, so that means over them hold for all.
 
-    Args:
-        events: EVENT_COLUMNS, each event once.
-        which: Of them.
-
-    Returns:
-        The requests by time, and what is not counted, by cause: outcomes `EARLY`, as of clocks that differ, and `LATE`,
-        and ids that are `ABSENT`.
-    """
-    events = with_lists(events)
-    requests = _split(_shown_requests(events), _opened_requests(events))
-    wanted = [pl.lit(True)]
-    wanted += [pl.col("split").is_in(which.splits)] if which.splits else []
-    wanted += [pl.col("time") >= which.start] if which.start else []
-    wanted += [pl.col("time") < which.end] if which.end else []
-    wanted += [] if which.ids is None else [pl.col("list_id").is_in(list(which.ids))]
-    lot = pl.Series("lot", [_hash(f"{which.seed}/{name}") for name in requests["list_id"]], dtype=pl.Float64)
-    drawn = requests.with_columns(lot).filter(pl.all_horizontal(wanted)).sort("lot").head(which.most)
-    rows = _belonging(events, drawn)
+def counted(rows: pl.DataFrame, which: Which) -> tuple[pl.DataFrame, Counter[str]]:
+    """The events of `belonging` that count, and how many outcomes do not: `EARLY` (clocks that differ) and `LATE`."""
     acts, since = pl.col("action") != "impression", pl.col("time") - pl.coalesce("first", "asked")
     early = acts & (since < timedelta(0))
     late = acts & (since > which.within) if which.within is not None else pl.lit(False)
     apart = Counter({EARLY: len(rows.filter(early)), LATE: len(rows.filter(late))})
-    apart[ABSENT] = len(set(which.ids or ()) - set(requests["list_id"]))
-    jobs = _jobs(rows.filter(~early & ~late).select(events.columns), _told(events))
-    members = requests.filter(~pl.col("shown")).join(drawn.select("person").unique(), on="person", how="semi")
-    history = _opened_by(members)
-    found = [
-        _request(row, jobs.get(row["list_id"], ()), history.get(row["person"], []))
-        for row in drawn.sort("time", "list_id").iter_rows(named=True)
-    ]
-    return found, +apart
+    return rows.filter(~early & ~late), apart
 
 
 def end_of_training(events: pl.DataFrame) -> datetime | None:
@@ -194,22 +182,27 @@ def end_of_training(events: pl.DataFrame) -> datetime | None:
         The time of the first request outside the train split; None where all requests are of the train split.
     """
     events = with_lists(events)
-    requests = _split(_shown_requests(events), _opened_requests(events))
+    requests = _split(shown_requests(events), opened_requests(events))
     return requests.filter(pl.col("split") != "train")["time"].min()  # type: ignore[return-value]
 
 
-def _shown_requests(events: pl.DataFrame) -> pl.DataFrame:
+_ABOUT = ("surface", "acted", "logged_by")
+"""What else of a request's event goes with the request, where events have it."""
+
+
+def shown_requests(events: pl.DataFrame) -> pl.DataFrame:
     """Every list that was shown: list_id, time, member_id, query, and person, who is the member or else nobody else."""
+    about = [name for name in _ABOUT if name in events.columns]
     return (
         events.filter((pl.col("list_id") != "") & (pl.col("action") == "impression"))
         .sort("time", "id")
         .group_by("list_id")
-        .agg(pl.col("time", "member_id", "query").first())
+        .agg(pl.col("time", "member_id", "query", *about).first())
         .with_columns(_person("list_id"), pl.lit(None, pl.String).alias("job_id"), pl.lit(True).alias("shown"))
     )
 
 
-def _opened_requests(events: pl.DataFrame) -> pl.DataFrame:
+def opened_requests(events: pl.DataFrame) -> pl.DataFrame:
     """What each person first did with a job that no list had shown them: the same columns, with the job's id."""
     opened = (
         events.filter((pl.col("list_id") == "") & pl.col("action").is_in(INTEREST))
@@ -220,8 +213,9 @@ def _opened_requests(events: pl.DataFrame) -> pl.DataFrame:
     )
     taken = events.filter(pl.col("list_id") != "")["list_id"].unique().implode()
     named = (pl.col("request_id") != "") & pl.col("request_id").is_unique() & ~pl.col("request_id").is_in(taken)
+    about = [name for name in _ABOUT if name in events.columns]
     return opened.with_columns(pl.when(named).then("request_id").otherwise("id").alias("list_id")).select(
-        "list_id", "time", "member_id", "query", "person", "job_id", pl.lit(False).alias("shown")
+        "list_id", "time", "member_id", "query", *about, "person", "job_id", pl.lit(False).alias("shown")
     )
 
 
@@ -234,25 +228,31 @@ def _person(else_: str) -> pl.Expr:
 def _split(shown: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
     """All requests by time, with their split and `end`, before which an outcome of a training request is known."""
     requests = pl.concat([shown.select(opened.columns), opened]).sort("time", "list_id")
-    if len(shown) and len(shown) >= len(opened):
-        return _by_time(requests)
-    return _by_member(requests)
+    if not is_split_by_time(len(shown), len(opened)):
+        return by_member(requests)
+    requests = requests.with_columns(split_of(pl.int_range(pl.len()), len(requests)))
+    return requests.with_columns(pl.col("time").filter(pl.col("split") != "train").min().alias("end"))
 
 
-def _by_time(requests: pl.DataFrame) -> pl.DataFrame:
-    number, place = pl.len(), pl.int_range(pl.len())
-    split = (
+def is_split_by_time(shown: int, opened: int) -> bool:
+    """Whether a log of so many lists, and so many opened jobs without one, is split by time, and not by member."""
+    return 0 < shown >= opened
+
+
+def split_of(place: pl.Expr, number: int) -> pl.Expr:
+    """The split of the request at a place, from 0, of a number of requests by time."""
+    return (
         pl.when((place / number >= 1 - TEST_SHARE) | ((number > 1) & (place == number - 1)))
         .then(pl.lit("test"))
         .when(place / number >= 1 - TEST_SHARE - VALID_SHARE)
         .then(pl.lit("valid"))
         .otherwise(pl.lit("train"))
+        .alias("split")
     )
-    requests = requests.with_columns(split.alias("split"))
-    return requests.with_columns(pl.col("time").filter(pl.col("split") != "train").min().alias("end"))
 
 
-def _by_member(requests: pl.DataFrame) -> pl.DataFrame:
+def by_member(requests: pl.DataFrame) -> pl.DataFrame:
+    """All requests, in the order of their time, with their split and `end`, of a log that has few lists."""
     is_opened = ~pl.col("shown")
     last = pl.col("time").filter(is_opened).last().over("person")
     several = pl.col("job_id").count().over("person") > 1
@@ -272,7 +272,7 @@ def _by_member(requests: pl.DataFrame) -> pl.DataFrame:
     return requests.with_columns(pl.when(several).then("end").alias("end")).drop("_place_of_last")
 
 
-def _opened_by(opened: pl.DataFrame) -> dict[str, list[tuple[str, bool]]]:
+def opened_by(opened: pl.DataFrame) -> dict[str, list[tuple[str, bool]]]:
     """Person -> the jobs that they opened outside lists, by time, and whether each is held out."""
     history: dict[str, list[tuple[str, bool]]] = {}
     for person, job, where in opened.sort("time", "list_id").select("person", "job_id", "split").iter_rows():
@@ -285,7 +285,7 @@ def _outcomes(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
 
     A job that was not shown counts from its request's time on.
     """
-    rows = _belonging(events, requests)
+    rows = belonging(events, requests)
     impression = pl.col("action") == "impression"
     follows = impression | (pl.col("time") >= pl.coalesce("first", "asked"))
     end = pl.when(pl.col("split") == "train").then("end")
@@ -293,7 +293,7 @@ def _outcomes(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(follows & known).select(events.columns)
 
 
-def _belonging(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
+def belonging(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     """All events of requests, with `asked`, `split` and `end` of the request, and `first`: when the job was shown."""
     impression, keys = pl.col("action") == "impression", ["list_id", "job_id"]
     asked = requests.select("list_id", "shown", pl.col("time").alias("asked"), "split", "end")
@@ -309,20 +309,32 @@ def _belonging(events: pl.DataFrame, requests: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([named, loose.select(named.columns)])
 
 
-def _told(events: pl.DataFrame) -> frozenset[str]:
-    """The tasks of which a log of opened jobs tells, and of employers' outcomes that of shown ones too."""
-    actions = set(events["action"].unique())
+def tasks_told(actions: Collection[str]) -> frozenset[str]:
+    """The tasks of which a log of opened jobs tells, and of employers' outcomes that of shown ones too.
+
+    actions: all that are in the log.
+    """
     return frozenset(task for task in ENGAGEMENT_TASKS if task in actions or task == "view")
 
 
-def _jobs(rows: pl.DataFrame, told: frozenset[str]) -> dict[str, tuple[ShownJob, ...]]:
-    """Request -> its jobs with what was done to each, by position. rows: from `_outcomes`; told: from `_told`."""
+def job_rows(rows: pl.DataFrame, told: frozenset[str]) -> pl.DataFrame:
+    """The jobs of requests, by request and position: list_id and the fields of `ShownJob`.
+
+    Args:
+        rows: Events of requests, with the `list_id` of each.
+        told: From `tasks_told`.
+    """
     impression = pl.col("action") == "impression"
     # What was not done to a job that was shown is known, but of employers only where the log speaks of them at all; of
     # one that was opened a dismissal is not, for nobody dismisses what they went to.
     of_shown = [task for task in ENGAGEMENT_TASKS if task not in EMPLOYER_TASKS or task in told]
     of_opened = [task for task in ENGAGEMENT_TASKS if task in told and task != "dismiss"]
-    jobs = (
+
+    def label(task: str) -> pl.Expr:
+        known = pl.when("shown").then(task in of_shown).otherwise(task in of_opened)
+        return pl.when(known).then(pl.col(task).cast(pl.Int8)).alias(task)
+
+    return (
         rows.sort("time", "id")
         .with_columns(impression.any().over("list_id").alias("shown"))
         .group_by("list_id", "job_id")
@@ -333,12 +345,15 @@ def _jobs(rows: pl.DataFrame, told: frozenset[str]) -> dict[str, tuple[ShownJob,
             *(pl.col("action").is_in(TOLD_BY[task]).any().alias(task) for task in ENGAGEMENT_TASKS),
         )
         .sort("list_id", "position", "job_id", nulls_last=True)
+        .select("list_id", "job_id", "position", "propensity", *map(label, ENGAGEMENT_TASKS))
     )
+
+
+def _jobs(rows: pl.DataFrame, told: frozenset[str]) -> dict[str, tuple[ShownJob, ...]]:
+    """Request -> its jobs with what was done to each, by position. rows: from `_outcomes`; told: from `tasks_told`."""
     jobs_of: dict[str, list[ShownJob]] = {}
-    for row in jobs.iter_rows(named=True):
-        labels = {task: int(row[task]) for task in (of_shown if row["shown"] else of_opened)}
-        job = ShownJob(row["job_id"], row["position"], row["propensity"], **labels)
-        jobs_of.setdefault(row["list_id"], []).append(job)
+    for list_id, *fields in job_rows(rows, told).select("list_id", *ShownJob._fields).iter_rows():
+        jobs_of.setdefault(list_id, []).append(ShownJob(*fields))
     return {request: tuple(jobs) for request, jobs in jobs_of.items()}
 
 
@@ -346,19 +361,29 @@ def _request(row: dict[str, Any], jobs: tuple[ShownJob, ...], opened: list[tuple
     """A drawn request. opened: all jobs that its person opened outside lists, by time, and whether each is held out."""
     viewed, others = frozenset[str](), frozenset[str]()
     if not row["shown"]:
-        place = [job for job, _ in opened].index(row["job_id"])
-        viewed = frozenset(job for job, _ in opened[:place])
-        others = frozenset(job for job, test in opened if not test and job != row["job_id"])
+        viewed, others = opened_around(row["job_id"], opened)
     asked = {name: row[name] for name in ("list_id", "member_id", "query", "time", "split")}
     return PastRequest(**asked, shown=jobs, complete=row["shown"], viewed=viewed, other_views=others)
 
 
+def opened_around(job_id: str, opened: list[tuple[str, bool]]) -> tuple[frozenset[str], frozenset[str]]:
+    """`PastRequest.viewed` and `other_views` of a person who opened a job. opened: theirs, of `opened_by`."""
+    place = [job for job, _ in opened].index(job_id)
+    others = frozenset(job for job, test in opened if not test and job != job_id)
+    return frozenset(job for job, _ in opened[:place]), others
+
+
 def _draw(requests: pl.DataFrame, lists: Mapping[str, int], seed: int) -> pl.DataFrame:
     """The requests that are drawn, by split. requests: list_id, split and led (to an outcome), among others."""
-    lot = pl.Series("lot", [_hash(f"{seed}/{name}") for name in requests["list_id"]], dtype=pl.Float64)
+    lot = lots_of(requests["list_id"], seed)
     late = (pl.col("split") == "test") & ~pl.col("led")
     ordered = requests.with_columns(lot, late.alias("late")).sort("late", "lot")
     return pl.concat([ordered.filter(pl.col("split") == split).head(lists[split]) for split in SPLITS])
+
+
+def lots_of(list_ids: pl.Series, seed: int) -> pl.Series:
+    """(n,) Float64 in [0, 1): of so many requests as are drawn it is those of the lowest."""
+    return pl.Series("lot", [_hash(f"{seed}/{name}") for name in list_ids], dtype=pl.Float64)
 
 
 def _hash(text: str) -> float:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import polars as pl
@@ -46,12 +47,7 @@ def cohorts(
         requests: n requests to retrieval, in the same order.
         policy: Whose table of work says what occupation a title is of; None: occupations are not known.
     """
-    kinds = {
-        "query": [_step(len(words(request.query)), _QUERY) for request in held],
-        "seniority": [str((request.member or {}).get("seniority") or "") for request in requests],
-        "region": [_region(request) for request in requests],
-        "language": [_language(request) for request in requests],
-    }
+    kinds = dict(kinds_of(requests, policy))
     if parts(workspace.records / "events"):
         columns = ["id", "time", "request_id", "member_id", "surface", "action"]
         members, ids = list({one.member_id for one in held}), [one.request_id for one in held]
@@ -59,10 +55,26 @@ def cohorts(
         table = read_records(workspace.records, "events", columns, concerned)
         events = pl.DataFrame(latest(table, "id", "time"))
         kinds |= {"history": _history(events, held), "surface": _surfaces(events, held)}
+    return kinds
+
+
+def kinds_of(requests: Sequence[Request], policy: Policy | None) -> Mapping[str, list[str]]:
+    """Those of `cohorts` that a request itself tells. policy: as there."""
+    kinds = {
+        "query": [_step(len(words(request.query)), _QUERY) for request in requests],
+        "seniority": [str((request.member or {}).get("seniority") or "") for request in requests],
+        "region": [_region(request) for request in requests],
+        "language": [_language(request) for request in requests],
+    }
     if policy is not None:
         titles = TitleReader(policy)
         kinds["occupation"] = [_field_of_work(titles, request) for request in requests]
     return kinds
+
+
+def history_of(member_id: str, acted: int) -> str:
+    """The cohort of a member who had done so many actions before; empty for nobody in particular."""
+    return _step(acted, _HISTORY) if member_id else ""
 
 
 def cohort_results(found: Fits, kinds: Mapping[str, Sequence[str]], seed: int, resamples: int) -> tuple[Cohort, ...]:
@@ -103,8 +115,8 @@ def _history(events: pl.DataFrame, held: Sequence[HeldOut]) -> list[str]:
     """By the number of the member's actions before the request; empty for an anonymous one."""
     actions = events.filter(pl.col("action") != "impression").sort("time")
     times = {member: of["time"] for (member,), of in actions.group_by("member_id")}
-    before = [times[r.member_id].search_sorted(r.time) if r.member_id in times else 0 for r in held]
-    return [_step(int(count), _HISTORY) if r.member_id else "" for r, count in zip(held, before, strict=True)]
+    before = [times[r.member_id].search_sorted(r.time, "left") if r.member_id in times else 0 for r in held]
+    return [history_of(r.member_id, int(count)) for r, count in zip(held, before, strict=True)]
 
 
 def _surfaces(events: pl.DataFrame, held: Sequence[HeldOut]) -> list[str]:
@@ -125,7 +137,10 @@ def _language(request: Request) -> str:
     """Of the query, else of what the member writes; empty where neither says anything."""
     member = request.member or {}
     text = request.query or " ".join(str(member.get(name) or "") for name in ("headline", "summary"))
-    return language_of(text) if text.strip() else ""
+    return _language_of(text) if text.strip() else ""
+
+
+_language_of = lru_cache(10_000)(language_of)
 
 
 def _field_of_work(titles: TitleReader, request: Request) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 
 from contracts.activity import KNOWN_AFTER
 from contracts.records import Member
@@ -120,8 +121,8 @@ def first_views(workspace: Workspace, index: JobIndex) -> dict[str, datetime]:
     undated = [job for job, says in zip(index.ids, dated.tolist(), strict=True) if not says]
     if not undated:
         return {}
-    events = pl.DataFrame(read_table(workspace.records / "events", ["job_id", "time"]))
-    first = dict(events.group_by("job_id").agg(pl.col("time").min()).iter_rows())
+    events = pl.scan_parquet(parts(workspace.records / "events")).select("job_id", "time")
+    first = dict(events.group_by("job_id").agg(pl.col("time").min()).collect(engine="streaming").iter_rows())
     return {job: first[job] + KNOWN_AFTER if job in first else LATEST for job in undated}
 
 
@@ -143,6 +144,5 @@ def only_known(held: Sequence[HeldOut], known_from: Mapping[str, datetime]) -> l
 
 def has_impressions(workspace: Workspace) -> bool:
     """Whether the log tells what was shown, and so what was passed over."""
-    if not parts(workspace.records / "events"):
-        return False
-    return bool(read_table(workspace.records / "events", ["id"], pc.field("action") == "impression").num_rows)
+    paths = map(str, parts(workspace.records / "events"))
+    return any(ds.dataset(path).head(1, columns=["id"], filter=pc.field("action") == "impression") for path in paths)

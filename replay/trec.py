@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -68,24 +68,27 @@ def strictly_falling(scores: np.ndarray) -> np.ndarray:
     return np.sign(place).astype(np.float32) * magnitude
 
 
-def write_run(path: Path, run: Run, tag: str) -> None:
-    """`request Q0 job rank score tag` a line; ids are percent-encoded where they hold a blank or are not ASCII."""
+def write_run(path: Path, run: Run | Iterable[tuple[str, RankedList]], tag: str) -> None:
+    """`request Q0 job rank score tag` a line, of answers that may come one by one.
+
+    Ids are percent-encoded where they hold a blank or are not ASCII.
+    """
     lines = (
         f"{name} Q0 {_encode(job)} {rank} {score:.9g} {tag}\n"
-        for request, (jobs, scores) in run.items()
+        for request, (jobs, scores) in (run.items() if isinstance(run, Mapping) else run)
         for name in [_encode(request)]
         for rank, (job, score) in enumerate(zip(jobs, scores.tolist(), strict=True), start=1)
     )
     _write(path, lines)
 
 
-def write_qrels(path: Path, qrels: Qrels) -> None:
-    """`request 0 job gain` a line."""
+def write_qrels(path: Path, qrels: Qrels | Iterable[tuple[str, Mapping[str, int]]]) -> None:
+    """`request 0 job gain` a line, of requests that may come one by one."""
     _write(
         path,
         (
             f"{_encode(request)} 0 {_encode(job)} {gain}\n"
-            for request, gains in qrels.items()
+            for request, gains in (qrels.items() if isinstance(qrels, Mapping) else qrels)
             for job, gain in gains.items()
         ),
     )

@@ -20,9 +20,10 @@ from replay.diff.parity import parity, read_groups
 from replay.diff.results import Diff, Gate, Line, Said, Slice, Suppressed
 from replay.diff.values import values
 from replay.results import BEST, LOWER_IS_BETTER, POPULARITY
-from replay.runs.answers import OWN, SLICES
+from replay.runs.answers import SLICES
 from replay.runs.folder import Manifest, RunFolder
 from replay.runs.measured import DESCRIBES, FITS, MEASURES
+from replay.runs.task import OWN
 
 log = logging.getLogger("rolecall")
 

@@ -16,8 +16,8 @@ import polars as pl
 
 from contracts.errors import BadInput, MissingColumn, NotReady, UnreadableFile
 from replay.diff.results import Group, Parity
-from replay.runs.answers import OWN
 from replay.runs.folder import RunFolder
+from replay.runs.task import OWN
 
 FOUR_FIFTHS = 0.8
 RESAMPLES = 1_000

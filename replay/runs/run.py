@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,33 +18,31 @@ import apache_beam as beam
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_jobs.pipeline import run_pipeline
-from beam_jobs.workers import Mark
+from beam_jobs.workers import Mark, Share
+from contracts.bundle import read_manifest
 from contracts.encoder import read_encoder
 from contracts.errors import BadInput, NotReady
 from contracts.features import EVENT_TIME, MEMBER_ACTIVITY
-from contracts.tables import latest, parts, read_parts, read_records
-from contracts.versions import json_hash, row_hash, write_text
+from contracts.tables import parts
+from contracts.versions import json_hash, staged_file, write_text
 from contracts.workspace import Workspace
-from history.requests import EVENT_COLUMNS, PastRequest, Which, requests_again
-from history.set_apart import set_apart
-from models.training.metrics import calibration_error
+from history.dealt import Dealt, deal_requests
+from history.requests import Which
 from policy.judges.base import JudgeConfig
 from policy.types import Policy
-from ranking.scorer import BundleScorer, ItemEncoder
-from replay.clustered import clustered_mean
+from ranking.scorer import ItemEncoder
 from replay.holdout import first_views, has_impressions
-from replay.measures import auc_estimates
 from replay.past_index import find_past_index
-from replay.runs.answers import OWN, TABLES, TASKS, Task, answer_part
+from replay.runs.answers import TABLES, answer_part
 from replay.runs.contender import Contender
 from replay.runs.folder import MANIFEST, SUMMARY, Manifest, RunFolder, as_json
-from replay.runs.measured import MEASURES
-from replay.trec import slug, write_qrels, write_run
+from replay.runs.summed import Summary
+from replay.runs.task import Task
+from replay.trec import RankedList, slug, write_qrels, write_run
 from retrieval.encoder import TextEncoder
 from retrieval.index.job_index import JobIndex
 from retrieval.index.manifest import check_index
@@ -56,7 +53,8 @@ log = logging.getLogger("rolecall")
 PART_REQUESTS = 128
 """Requests of a part, about: what a run that is killed does again at most, in each process."""
 _INDEX = "index"
-NO_LIST = "requests whose list the log does not show"
+GROUP_ROWS = 100_000
+"""Rows of a group of a run's tables, about."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,19 @@ def run(workspace: Workspace, contender: Contender, asked: Asked) -> RunFolder:
     if asked.name and not slug(asked.name):
         cure = "name the run by letters a to z and digits"
         raise BadInput(f"{asked.name[:80]!r} makes no folder's name", where="--name", cure=cure)
-    requests, apart = _requests(workspace, asked)
-    manifest = _manifest(workspace, contender, asked, requests, apart)
+    if not parts(workspace.records / "events"):
+        raise NotReady(f"no events in {workspace.records}", cure="ingest a log: `rolecall ingest --data FOLDER`")
+    scratch = workspace.replay_runs / f".dealt-{_key(contender, asked)}"
+    shutil.rmtree(scratch, ignore_errors=True)  # what such a run left that was killed
+    try:
+        return _run(workspace, contender, asked, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _run(workspace: Workspace, contender: Contender, asked: Asked, scratch: Path) -> RunFolder:
+    dealt = _deal(workspace, asked, scratch)
+    manifest = _manifest(workspace, contender, asked, dealt)
     folder = workspace.replay_runs / manifest.name
     written = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else None
     same = written == _text(manifest).encode()
@@ -115,68 +124,40 @@ def run(workspace: Workspace, contender: Contender, asked: Asked) -> RunFolder:
         log.warning("replay: the run %s of before, of other arguments or an altered manifest, goes", manifest.name)
         shutil.rmtree(folder)
     write_text(folder / MANIFEST, _text(manifest))
-    dealt = _dealt(requests, manifest.parts)
-    task = _task(workspace, contender, asked, folder, requests)
-    about = _logged_by(workspace, requests)
-    todo = [
-        (number, of, [about.get(one.list_id, "") for one in of])
-        for number, of in sorted(dealt.items())
-        if not task.part(number).is_dir()
-    ]
-    log.info("replay: %s asks %s requests, %s of %s parts", manifest.name, f"{len(requests):,}", len(todo), len(dealt))
+    task = _task(workspace, contender, asked, folder, dealt)
+    todo = [number for number in dealt.numbers if not task.part(number).is_dir()]
+    what = "replay: %s asks %s requests, %s of %s parts"
+    log.info(what, manifest.name, f"{dealt.requests:,}", len(todo), len(dealt.numbers))
     if todo:
         run_pipeline(asked.options, workspace, partial(_build, task=task, todo=todo))
-    _gather(task, manifest, sorted(dealt))
+    _gather(task, manifest, dealt.numbers)
     return RunFolder(folder)
 
 
-def _build(
-    pipeline: beam.Pipeline, mark: Mark, task: Task, todo: Sequence[tuple[int, Sequence[PastRequest], Sequence[str]]]
-) -> object:
+def _build(pipeline: beam.Pipeline, mark: Mark, task: Task, todo: Sequence[int]) -> object:
     dealt = pipeline | "parts" >> beam.Create(todo) | "spread" >> beam.Reshuffle() | "seen" >> beam.Map(mark.checked)
-    return dealt | "answer" >> beam.Map(lambda part: answer_part(task, *part))
+    return dealt | "answer" >> beam.Map(lambda number: answer_part(task, number))
 
 
-def _requests(workspace: Workspace, asked: Asked) -> tuple[list[PastRequest], Mapping[str, int]]:
-    if not parts(workspace.records / "events"):
-        raise NotReady(f"no events in {workspace.records}", cure="ingest a log: `rolecall ingest --data FOLDER`")
-    table = read_records(workspace.records, "events", EVENT_COLUMNS)
-    events, odd = set_apart(pl.DataFrame(latest(table, "id", "time")))
-    found, late = requests_again(events, asked.which)
-    if asked.rank_only:
-        whole = [one for one in found if one.complete]
-        late, found = late + Counter({NO_LIST: len(found) - len(whole)}), whole
-    if not found:
+def _deal(workspace: Workspace, asked: Asked, scratch: Path) -> Dealt:
+    events = workspace.records / "events"
+    dealt = deal_requests(parts(events), asked.which, scratch, PART_REQUESTS, asked.rank_only)
+    if not dealt.requests:
         what = "no request of the log is asked for" + (" that shows its list" if asked.rank_only else "")
         cure = "ask for other dates, or for the whole log: `--from` and `--to`"
-        raise NotReady(what, where=str(workspace.records / "events"), cure=cure)
-    return found, {**odd, **late}
+        raise NotReady(what, where=str(events), cure=cure)
+    return dealt
 
 
-def _logged_by(workspace: Workspace, requests: Sequence[PastRequest]) -> dict[str, str]:
-    """Request -> bundle and index versions of what showed it. The log is read once, a part of it at a time."""
-    wanted, found = pl.DataFrame({"request_id": [one.list_id for one in requests]}), dict[str, str]()
-    shown = (pc.field("action") == "impression") & pc.is_valid(pc.field("logged_by"))
-    for path in parts(workspace.records / "events"):
-        if "logged_by" in pq.read_schema(path).names:  # not of before there was that field
-            rows = pl.DataFrame(read_parts([path], ["request_id", "logged_by"], shown))
-            found |= dict(
-                rows.join(wanted, on="request_id", how="semi").unique().sort("request_id", "logged_by").iter_rows()
-            )
-    return found
+def _key(contender: Contender, asked: Asked) -> str:
+    """The same for the same call, as of one that goes on."""
+    ids = sorted(asked.which.ids) if asked.which.ids is not None else None
+    return json_hash([contender.model_dump(mode="json"), _arguments(asked), asked.name, ids])
 
 
-def _manifest(
-    workspace: Workspace,
-    contender: Contender,
-    asked: Asked,
-    requests: Sequence[PastRequest],
-    apart: Mapping[str, int],
-) -> Manifest:
-    judge = asked.judge if asked.judge is not None and asked.judge.free and asked.policy is not None else None
-    graded_by = "the truth of the market" if asked.market else f"judge {judge.kind}" if judge else ""
+def _arguments(asked: Asked) -> dict[str, Any]:
     which = asked.which
-    arguments: dict[str, Any] = {
+    return {
         "splits": list(which.splits),
         "from": which.start.isoformat() if which.start else None,
         "to": which.end.isoformat() if which.end else None,
@@ -185,29 +166,34 @@ def _manifest(
         "window_days": which.within.total_seconds() / 86_400 if which.within else None,
         "rank_only": asked.rank_only,
     }
-    scorer = BundleScorer(workspace.bundles / contender.bundle)
+
+
+def _manifest(workspace: Workspace, contender: Contender, asked: Asked, dealt: Dealt) -> Manifest:
+    judge = asked.judge if asked.judge is not None and asked.judge.free and asked.policy is not None else None
+    graded_by = "the truth of the market" if asked.market else f"judge {judge.kind}" if judge else ""
+    assert dealt.first is not None
+    bundle = read_manifest(workspace.bundles / contender.bundle)
     versions = {
         "encoder": read_encoder(workspace.encoder).version,
-        "text": scorer.manifest.text_version,
+        "text": bundle.text_version,
         "activity": _known_until(workspace.features / MEMBER_ACTIVITY),
         "policy": asked.policy.version if asked.policy and graded_by else "",
         "judge": json_hash(judge.model_dump(mode="json")) if judge and not asked.market else "",
     }
-    ids = [one.list_id for one in requests]
     about: dict[str, Any] = {
         "contender": contender,
-        "arguments": arguments,
+        "arguments": _arguments(asked),
         "versions": versions,
         "records": _records(workspace),
-        "as_of": requests[0].time.isoformat(),
-        "requests": len(requests),
-        "requests_hash": json_hash(ids),
-        "splits": dict(sorted(Counter(one.split for one in requests).items())),
-        "set_apart": dict(sorted(apart.items())),
-        "parts": max(1, -(-len(requests) // PART_REQUESTS)),
+        "as_of": dealt.first.isoformat(),
+        "requests": dealt.requests,
+        "requests_hash": dealt.ids,
+        "splits": dict(sorted(dealt.splits.items())),
+        "set_apart": dict(sorted(dealt.apart.items())),
+        "parts": dealt.parts,
         "rank_only": asked.rank_only,
         "graded_by": graded_by,
-        "simulated": bool(asked.market) or bool(scorer.manifest.lineage.get("simulated")),
+        "simulated": bool(asked.market) or bool(bundle.lineage.get("simulated")),
     }
     unnamed = Manifest(name="", **about)
     who = slug(Path(contender.trec).stem) if contender.trec else contender.bundle[:8]
@@ -237,22 +223,14 @@ def _known_until(folder: Path) -> str:
     return " ".join(filter(None, (newest.isoformat() if newest else "", version)))
 
 
-def _dealt(requests: Sequence[PastRequest], number: int) -> dict[int, list[PastRequest]]:
-    dealt: dict[int, list[PastRequest]] = defaultdict(list)
-    for one in requests:
-        dealt[int(row_hash(one.list_id, 7), 16) % number].append(one)
-    return dealt
-
-
-def _task(
-    workspace: Workspace, contender: Contender, asked: Asked, folder: Path, requests: Sequence[PastRequest]
-) -> Task:
+def _task(workspace: Workspace, contender: Contender, asked: Asked, folder: Path, dealt: Dealt) -> Task:
     """What all parts share; the index as of the first request is built once, for all processes."""
     bundle = workspace.bundles / contender.bundle
     item_encoder, encoder = ItemEncoder(bundle), TextEncoder(workspace.encoder)
     for surface in ("search", "recommendation"):
         contender.objective(item_encoder.manifest, surface)  # refuses knobs that do not fit
-    like, cut = workspace.indexes / contender.index, min(one.time for one in requests)
+    assert dealt.first is not None
+    like, cut = workspace.indexes / contender.index, dealt.first
     index, known_from = find_past_index(workspace, cut, item_encoder, encoder, like, folder / _INDEX, any_bundle=True)
     opened = JobIndex.load(index)
     check_index(opened, item_encoder.manifest, encoder)
@@ -261,6 +239,7 @@ def _task(
     return Task(
         root=workspace.root,
         folder=folder,
+        asked=dealt.folder,
         contender=contender,
         index=index,
         known_from={**undated, **known_from},
@@ -269,60 +248,52 @@ def _task(
         judge=judge,
         policy=asked.policy,
         market=asked.market,
+        share=Share.of(asked.options),
     )
 
 
 def _gather(task: Task, manifest: Manifest, numbers: Sequence[int]) -> None:
-    """The parts as one table each, the TREC files and the summary; then the parts go."""
-    tables = {}
+    """The parts as one table each, the TREC files and the summary, a part at a time; then the parts go."""
     for name in TABLES:
-        table = pa.concat_tables([pq.read_table(task.part(number) / f"{name}.parquet") for number in numbers])
-        pq.write_table(table, task.folder / f"{name}.parquet", compression="zstd")
-        tables[name] = pl.DataFrame(table)
-    answers = tables["answers"].group_by("request_id", maintain_order=True).agg("job_id", "score")
-    run_of = {request: (jobs, np.array(scores, np.float32)) for request, jobs, scores in answers.iter_rows()}
-    write_run(task.folder / "answers.run", run_of, manifest.name)
-    qrels: dict[str, dict[str, int]] = defaultdict(dict)
-    for request, job, gain in tables["shown"].filter(pl.col("gain") > 0)["request_id", "job_id", "gain"].iter_rows():
-        qrels[request][job] = gain
-    write_qrels(task.folder / "choices.qrels", qrels)
-    write_text(task.folder / SUMMARY, as_json(summary(manifest, tables)))
+        with staged_file(task.folder / f"{name}.parquet") as staged:
+            _write_together(staged, (_read(task, number, name) for number in numbers))
+    write_run(task.folder / "answers.run", _answered(task, numbers), manifest.name)
+    write_qrels(task.folder / "choices.qrels", _chosen(task, numbers))
+    summary = Summary(manifest)
+    for number in numbers:
+        summary.add(*(pl.DataFrame(_read(task, number, name)) for name in ("measures", "shown")))
+    write_text(task.folder / SUMMARY, as_json(summary.result()))
     shutil.rmtree(task.folder / "parts")
     shutil.rmtree(task.folder / _INDEX, ignore_errors=True)
     log.info("replay: run %s", task.folder)
 
 
-def summary(manifest: Manifest, tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
-    """The means of every measure with intervals, AUC and calibration of each task over all shown jobs, and counts."""
-    measures, shown = tables["measures"], tables["shown"]
-    means: dict[str, dict[str, Any]] = {}
-    for (system,), of in measures.group_by("system", maintain_order=True):
-        members = of["member_id"].to_list()
-        found = {name: clustered_mean(of[name].to_numpy(), members) for name in MEASURES}
-        means[str(system)] = {name: one.model_dump() for name, one in found.items() if one is not None}
-    return {
-        "name": manifest.name,
-        "contender": manifest.contender.name,
-        "requests": manifest.requests,
-        "led_to_something": int(measures.filter(system=OWN)["nDCG@10"].is_not_nan().sum()),
-        "shown_jobs": len(shown),
-        "with_propensity": int(shown["propensity"].is_not_null().sum()),
-        "means": means,
-        "tasks": {task: found for task in TASKS if (found := _of_task(shown, task))},
-    }
+def _read(task: Task, number: int, name: str) -> pa.Table:
+    return pq.read_table(task.part(number) / f"{name}.parquet")
 
 
-def _of_task(shown: pl.DataFrame, task: str) -> dict[str, Any]:
-    """AUC over all shown jobs of which the bundle says how probable an action is, and the calibration error."""
-    known = shown.filter(pl.col(task).is_not_null() & pl.col(f"said_{task}").is_not_null())
-    labels, said = known[task].to_numpy() > 0, known[f"said_{task}"].to_numpy()
-    if not labels.any() or labels.all():
-        return {}
-    auc = auc_estimates(said[:, None], labels, known["request_id"].to_numpy(), 0)[0]
-    return {
-        "auc": auc.value,
-        "low": auc.low if auc.n > 1 else 0.0,
-        "high": auc.high if auc.n > 1 else 1.0,
-        "calibration_error": calibration_error(said, labels.astype(np.float64)),
-        "jobs": len(known),
-    }
+def _write_together(path: Path, tables: Iterator[pa.Table]) -> None:
+    """Write tables of one schema, one at least, as one, in row groups of `GROUP_ROWS` or more."""
+    held = [next(tables)]
+    with pq.ParquetWriter(path, held[0].schema, compression="zstd") as writer:
+        for table in tables:
+            if sum(one.num_rows for one in held) >= GROUP_ROWS:
+                writer.write_table(pa.concat_tables(held))
+                held = []
+            held.append(table)
+        writer.write_table(pa.concat_tables(held))
+
+
+def _answered(task: Task, numbers: Sequence[int]) -> Iterator[tuple[str, RankedList]]:
+    for number in numbers:
+        answers = pl.DataFrame(_read(task, number, "answers")).group_by("request_id", maintain_order=True)
+        for request, jobs, scores in answers.agg("job_id", "score").iter_rows():
+            yield request, (jobs, np.array(scores, np.float32))
+
+
+def _chosen(task: Task, numbers: Sequence[int]) -> Iterator[tuple[str, Mapping[str, int]]]:
+    for number in numbers:
+        chosen = pl.DataFrame(_read(task, number, "shown")).filter(pl.col("gain") > 0)
+        of_requests = chosen.group_by("request_id", maintain_order=True).agg("job_id", "gain")
+        for request, jobs, worth in of_requests.iter_rows():
+            yield request, dict(zip(jobs, worth, strict=True))

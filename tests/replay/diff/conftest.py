@@ -15,10 +15,11 @@ import pytest
 
 from contracts.arrow import TIME
 from replay.results import BEST, POPULARITY
-from replay.runs.answers import OWN, SLICES
+from replay.runs.answers import SLICES
 from replay.runs.contender import Contender
 from replay.runs.folder import MANIFEST, SUMMARY, Manifest, RunFolder, as_json
 from replay.runs.measured import MEASURES
+from replay.runs.task import OWN
 from tests.make import NOW
 
 MakeRun = Callable[..., RunFolder]

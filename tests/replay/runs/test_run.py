@@ -15,10 +15,12 @@ from polars.testing import assert_frame_equal
 import replay.runs.run as running
 from contracts.errors import BadInput, NotReady
 from contracts.workspace import Workspace
-from replay.runs.answers import OWN, Task, answer_part
+from history.dealt import NO_LIST
+from replay.runs.answers import answer_part
 from replay.runs.contender import bundles, find_contender
 from replay.runs.folder import RunFolder, find_run
 from replay.runs.measured import MEASURES
+from replay.runs.task import OWN, Task
 from replay.trec import read_run
 from tests.make import refused
 
@@ -60,11 +62,11 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     whole = content(ask(two, seed=3))
     done: list[int] = []
 
-    def dies_at_the_third(task: Task, number: int, asked: object, logged_by: object) -> None:
+    def dies_at_the_third(task: Task, number: int) -> None:
         if len(done) == 2:
             raise BadInput("killed", cure="go on")
         done.append(number)
-        answer_part(task, number, asked, logged_by)  # type: ignore[arg-type]
+        answer_part(task, number)
 
     with monkeypatch.context() as patch:
         patch.setattr(running, "answer_part", dies_at_the_third)
@@ -76,8 +78,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     asked: list[list[int]] = []
     build = running._build
 
-    def notes(pipeline: object, mark: object, task: Task, todo: list[tuple[int, object, object]]) -> object:
-        asked.append([number for number, *_ in todo])
+    def notes(pipeline: object, mark: object, task: Task, todo: list[int]) -> object:
+        asked.append(todo)
         assert before == {path: (path / "answers.parquet").stat().st_ino for path in kept}
         return build(pipeline, mark, task, todo)  # type: ignore[arg-type]
 
@@ -159,7 +161,7 @@ def test_requests_that_cannot_be_asked_are_counted(two: Workspace, ask: Ask) -> 
     apart = ask(two, ids={"r3", "not-there", "nor-this"}).manifest.set_apart
     assert apart == {"requests that the log does not hold": 2}
     whole, shown = ask(two).manifest.requests, ask(two, rank_only=True).manifest
-    assert shown.requests + shown.set_apart.get(running.NO_LIST, 0) == whole
+    assert shown.requests + shown.set_apart.get(NO_LIST, 0) == whole
 
 
 def test_a_trec_file_of_another_engine_is_a_contender(two: Workspace, ask: Ask, tmp_path: Path) -> None:
