@@ -25,6 +25,7 @@ from benchmarks.markdown import Rows, by_name, filled, made_by, markdown_table, 
 from benchmarks.match import match_tables
 from benchmarks.occupations import occupations_tables
 from benchmarks.order import frontier_table
+from benchmarks.replay_tables import scale_tables
 from benchmarks.retrieval_tables import retrieval_tables
 from benchmarks.serving_tables import serving_tables, stages_table
 from benchmarks.titles import titles_tables
@@ -318,6 +319,11 @@ class Source(NamedTuple):
     tables: Callable[[Rows], dict[str, str]]
 
 
+def replay_tables(rows: Rows) -> dict[str, str]:
+    """The tables of docs/benchmarks/replay.md."""
+    return {**as_of_tables(rows), **scale_tables(rows)}
+
+
 SOURCES = {
     "README.md": Source(("spine", "affinity", "serving"), readme_tables),
     "docs/explanation/recipe.md": Source(("match",), match_tables),
@@ -329,7 +335,7 @@ SOURCES = {
     "docs/benchmarks/graph.md": Source(("graph_teacher",), graph_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
     "docs/benchmarks/serving.md": Source(("serving", "overload", "replicas"), serving_tables),
-    "docs/benchmarks/replay.md": Source(("replay_scale",), as_of_tables),
+    "docs/benchmarks/replay.md": Source(("replay_scale",), replay_tables),
     "docs/benchmarks/estimators.md": Source(("estimators", "open_bandit"), estimators_tables),
     "docs/benchmarks/intake.md": Source(("intake",), intake_tables),
     "docs/how-to/order.md": Source(("order",), order_tables),

@@ -11,6 +11,7 @@ from benchmarks.ladder_data import SIMULATED
 from benchmarks.markdown import Named, Rows, by_name
 from benchmarks.order import CHOSEN
 from benchmarks.pages import COLUMNS, rows_of
+from benchmarks.replay_tables import scale_plot
 from benchmarks.retrieval_plans import PLANS, PRESELECT
 from benchmarks.retrieval_sizes import SHARES, K
 from benchmarks.retrieval_tables import ENGINES, cases_of, jobs_of
@@ -214,6 +215,7 @@ PLOTS = {
     "ladder": Plot("recipe_ladder", _ladder),
     "links": Plot("links", _links),
     "order": Plot("order", _order),
+    "replay_scale": Plot("replay_scale", scale_plot),
     "retrieval_plans": Plot("retrieval_cpu", _panels(_plan_panels)),
     "retrieval_recall": Plot("retrieval_cpu", _panels(_recall_panels)),
     "retrieval_sizes": Plot("retrieval_cpu", _panels(_size_panels)),
