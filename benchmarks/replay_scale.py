@@ -92,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             asked = options.requests if impressions in options.drawn else impressions // SHOWN
             rows += measure_whole(workspace, impressions, asked)
             if impressions == max(options.impressions, default=0):
-                rows += measure_turns(workspace)
+                rows += measure_turns(workspace, impressions // SHOWN)
                 rows += share_of_scorer(rows, impressions)
     command = result_file.command_line("benchmarks.replay_scale")
     result_file.write("replay_scale", command, rows, simulated=True, publish=options.publish)
@@ -197,12 +197,13 @@ def whole(workspace: Workspace, requests: int) -> None:
     run(workspace, find_contender(workspace), asked)
 
 
-def measure_turns(workspace: Workspace) -> list[dict[str, Any]]:
+def measure_turns(workspace: Workspace, requests: int) -> list[dict[str, Any]]:
     """Pairs a second of a run's parts and of the scorer on the same texts and jobs, in turns."""
     scratch = workspace.root / "turns"
     shutil.rmtree(scratch, ignore_errors=True)
-    most = PROCESSES * (TURNS + 1) * PART_REQUESTS
-    deal_requests(parts(workspace.records / "events"), Which(most=most), scratch, PART_REQUESTS)
+    needed = PROCESSES * (TURNS + 1)
+    of_part = min(PART_REQUESTS, requests // needed)
+    deal_requests(parts(workspace.records / "events"), Which(most=needed * of_part), scratch, of_part)
     argv = [sys.executable, "-m", "benchmarks.replay_scale", "--turns", str(workspace.root), "--first"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     workers = [subprocess.Popen([*argv, str(number)], **pipes) for number in range(PROCESSES)]  # type: ignore[call-overload]
@@ -276,7 +277,7 @@ def take_turns(workspace: Workspace, first: int) -> None:
         else:
             prefixes = [alone.prefix(text) for text, *_ in calls]
             began = time.perf_counter()
-            for prefix, (_, index, rows, match) in zip(prefixes, calls, strict=True):
+            for prefix, (_, index, rows, match) in zip(prefixes, (given[:4] for given in calls), strict=True):
                 alone.logits(prefix, index.items(rows), match)
         seconds = time.perf_counter() - began
         print(json.dumps({"pairs": sum(len(given[2]) for given in calls), "seconds": seconds}), flush=True)
