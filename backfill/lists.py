@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +35,7 @@ from contracts.time.as_of import newest_rows
 from contracts.versions import content_hash, json_hash, require_current, staged_file
 from contracts.workspace import Workspace
 from feature_repo.online import MemberRow, OnlineMembers
+from retrieval.engines.side_by_side import one_core
 from retrieval.index.manifest import read_index_manifest
 from retrieval.rules.rules import find_rules
 from serving.answering import Answerer
@@ -72,6 +74,20 @@ SCHEMA = pa.schema(
         pa.field("rules_version", pa.string(), nullable=False),
     ]
 )
+MEMBERS = pa.schema(
+    [
+        *(pa.field(name, pa.string()) for name in (MEMBER_KEY, "text", "text_version", "location", "activity")),
+        pa.field("encoding", pa.binary()),
+    ]
+)
+"""What is known of a member, null where it is not."""
+_KNOWN = {
+    MEMBER_TEXT: ["text", "text_version", "location"],
+    MEMBER_ACTIVITY: ["activity"],
+    MEMBER_ENCODING: ["encoding"],
+}
+PIECE_MEMBERS = 20_000
+"""Members whose rows are read at once: 200 MB at most."""
 _OF_A_LIST = (
     *("list_id", MEMBER_KEY, "surface", "member_known", "time"),
     *("bundle_version", "index_version", "text_version", "rules_version"),
@@ -134,18 +150,28 @@ class Lists(Product):
         }
 
     def pieces(self, workspace: Workspace, time: datetime) -> list[Piece]:
-        """The members who have a text as of a time and were not erased, as one piece."""
+        """The members who have a text as of a time and were not erased, some thousands of them each."""
         known = _as_of(workspace.features / MEMBER_TEXT, time, [])
         erased = ErasedMembers(workspace)
         members = sorted(member for member in known[MEMBER_KEY].to_list() if member not in erased)
-        return [Piece(json_hash(members), "", {"": len(members)}, members)] if members else []
+        some = [members[start : start + PIECE_MEMBERS] for start in range(0, len(members), PIECE_MEMBERS)]
+        names = [json_hash([MEMBERS.names, of_piece]) for of_piece in some]
+        return [Piece(name, "", {"": len(of)}, (time, of)) for name, of in zip(names, some, strict=True)]
 
     def read(self, workspace: Workspace, piece: Piece) -> Iterator[pa.Table]:
-        """The ids of the members."""
-        yield pa.table({MEMBER_KEY: pa.array(piece.what, pa.string())})
+        """What is known of the members: rows of `MEMBERS`. A pass over the tables a piece, and none a part."""
+        time, members = piece.what
+        rows = pl.DataFrame({MEMBER_KEY: members}, {MEMBER_KEY: pl.String})
+        for view, columns in _KNOWN.items():
+            known = _as_of(workspace.features / view, time, columns, members).select(MEMBER_KEY, *columns)
+            rows = rows.join(known, on=MEMBER_KEY, how="left", maintain_order="left")
+        yield rows.to_arrow().cast(MEMBERS)
 
     def open(self, workspace: Workspace, plan: Plan, threads: int | None) -> Maker:
         """Loads the bundle and the index that the plan names.
+
+        As many members as `threads` are answered at once, each on one core, as the service answers many: what lies
+        between two calls of a model is done on one core anyway.
 
         Raises:
             NotReady: What else decides a list is another now than when it was planned.
@@ -155,10 +181,11 @@ class Lists(Product):
             update={
                 "bundle": self._config.bundle or bundle,
                 "index": self._config.index or index,
-                "threads": threads or self._config.threads or cores(),  # no request is answered meanwhile
+                "threads": 1,
             }
         )
-        members = _OfflineMembers(workspace, plan.time)
+        at_once = threads or self._config.threads or cores()  # no request is answered meanwhile
+        members = _OfflineMembers()
         served = {"": load_servable(workspace, config, members=cast(OnlineMembers, members))}
         for arm in config.trials.arms:
             if arm.bundle is not None:
@@ -170,25 +197,29 @@ class Lists(Product):
         answerer = Answerer(rules, unclicked, Metrics(), math.inf, trials=config.trials, at=plan.time)
         surfaces, k, erased = self._asked(workspace), self._k, ErasedMembers(workspace)
 
+        def listed(member: str) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = []
+            for name, surface in surfaces.items():
+                message = RecommendRequest(member_id=member) if k is None else RecommendRequest(member_id=member, k=k)
+                list_id = content_hash(f"{plan.version}\0{name}\0{member}", 32)
+                arm = config.trials.arm_of(member, list_id)
+                servable = served.get(arm.name if arm else "", served[""])
+                with one_core():
+                    answer, slate = answerer.answer(
+                        servable, surface, message, time.monotonic(), request_id=list_id, arm=arm
+                    )
+                if answer.degraded:
+                    stages = ", ".join(answer.degraded)
+                    cure = "see the log for what failed, mend it, run again"
+                    raise NotReady(f"a list was made without {stages}", where=f"lists of {name}", cure=cure)
+                rows += _rows(list_id, name, member, plan.time, answer, slate)
+            return rows
+
         def make(table: str, of: pa.Table) -> Sequence[pa.Table]:
             keys = of[MEMBER_KEY].to_pylist()
-            members.load(keys)
-            rows: list[dict[str, Any]] = []
-            for member in keys:
-                for name, surface in surfaces.items():
-                    message = (
-                        RecommendRequest(member_id=member) if k is None else RecommendRequest(member_id=member, k=k)
-                    )
-                    list_id = content_hash(f"{plan.version}\0{name}\0{member}", 32)
-                    arm = config.trials.arm_of(member, list_id)
-                    servable = served.get(arm.name if arm else "", served[""])
-                    asked = time.monotonic()
-                    answer, slate = answerer.answer(servable, surface, message, asked, request_id=list_id, arm=arm)
-                    if answer.degraded:
-                        stages = ", ".join(answer.degraded)
-                        cure = "see the log for what failed, mend it, run again"
-                        raise NotReady(f"a list was made without {stages}", where=f"lists of {name}", cure=cure)
-                    rows += _rows(list_id, name, member, plan.time, answer, slate)
+            members.load(of)
+            with ThreadPoolExecutor(at_once, "lists") as pool:
+                rows = [row for of_member in pool.map(listed, keys) for row in of_member]
             gone = {member for member in keys if member in erased}  # also those who went while these were made
             return (pa.Table.from_pylist([row for row in rows if row[MEMBER_KEY] not in gone], schema=SCHEMA),)
 
@@ -213,28 +244,23 @@ class Lists(Product):
 
 
 class _OfflineMembers:
-    """Members as the offline tables knew them at a time; of those that were loaded last."""
+    """Members as the offline tables knew them; of those that were loaded last."""
 
-    def __init__(self, workspace: Workspace, time: datetime) -> None:
-        self._features, self._time = workspace.features, time
+    def __init__(self) -> None:
         self._rows: dict[str, MemberRow] = {}
 
-    def load(self, member_ids: Sequence[str]) -> None:
-        texts = _as_of(self._features / MEMBER_TEXT, self._time, ["text", "text_version", "location"], member_ids)
-        done = _as_of(self._features / MEMBER_ACTIVITY, self._time, ["activity"], member_ids)
-        made = _as_of(self._features / MEMBER_ENCODING, self._time, ["encoding"], member_ids)
-        activities = dict(zip(done[MEMBER_KEY], done["activity"], strict=True)) if len(done) else {}
-        encodings = dict(zip(made[MEMBER_KEY], made["encoding"], strict=True)) if len(made) else {}
+    def load(self, rows: pa.Table) -> None:
+        """Take rows of `MEMBERS` in place of those of before."""
         self._rows = {
             row[MEMBER_KEY]: MemberRow(
-                known=True,
-                text=row["text"],
-                text_version=row["text_version"],
+                known=row["text"] is not None,
+                text=row["text"] or "",
+                text_version=row["text_version"] or "",
                 location=row["location"] or "",
-                activity=Activity.from_json(activities.get(row[MEMBER_KEY])),
-                encoding=encodings.get(row[MEMBER_KEY], b""),
+                activity=Activity.from_json(row["activity"]),
+                encoding=row["encoding"] or b"",
             )
-            for row in texts.iter_rows(named=True)
+            for row in rows.to_pylist()
         }
 
     def read(self, member_id: str) -> MemberRow:

@@ -1,7 +1,9 @@
 """Lists for every member against the student's own limit, and runs that are killed ten times: `results/backfill.json`.
 
-The limit is the time that the bundle's scorer takes for the same request texts and candidates and nothing else. Both
-sides are measured in this process in turns, on the same members; value: of all; low and high: extremes of the turns.
+The limit is the time that the bundle's scorer takes for the same request texts and candidates and nothing else, as many
+calls at once as there are cores, on one each, as lists are made. Both sides are measured in this process in turns, on
+the same members, whose vectors are stored as `rolecall embed` leaves them; value: of all; low and high: extremes of the
+turns.
 
 A killed run is a process that is ended by SIGKILL in a random part; the next goes on. Extra work: rows of parts that
 were begun, over rows that there are, less 1; extra seconds: of the processor in all of a killed run's processes but for
@@ -25,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ from backfill.text import Text
 from backfill.versions import all_parts, is_finished
 from beam_jobs import ingest, verbalize
 from benchmarks import result_file
+from contracts.machine import cores
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from ranking.scorer import BundleScorer
@@ -88,7 +92,7 @@ def measure_lists(workspace: Workspace, members: int) -> list[dict[str, Any]]:
     """Members a second of lists, of the student alone on the same calls, and the share."""
     product = Lists(ServeConfig())
     plan = run.plan_of(workspace, product, datetime.now(UTC).replace(microsecond=0))
-    (piece,) = product.pieces(workspace, plan.time)
+    piece, *_ = product.pieces(workspace, plan.time)
     (keys,) = product.read(workspace, piece)
     keys = keys.slice(0, members)
     make = product.open(workspace, plan, None)
@@ -97,7 +101,7 @@ def measure_lists(workspace: Workspace, members: int) -> list[dict[str, Any]]:
     scores = BundleScorer.scores
 
     def noted(*arguments: Any) -> Any:
-        calls.append(arguments)
+        calls.append(arguments[:-1])  # without what was begun of the text before: the student reads it here
         return scores(*arguments)
 
     lists, student = [], []
@@ -109,8 +113,8 @@ def measure_lists(workspace: Workspace, members: int) -> list[dict[str, Any]]:
         lists.append(time.perf_counter() - began)
         BundleScorer.scores = scores  # type: ignore[method-assign]
         began = time.perf_counter()
-        for arguments in calls:
-            scores(*arguments)
+        with ThreadPoolExecutor(cores()) as pool:
+            list(pool.map(lambda arguments: scores(*arguments), calls))
         student.append(time.perf_counter() - began)
     case = f"{keys.num_rows} members, {len(product.inputs(workspace)['surfaces'])} surface"
     shares = [alone / whole for alone, whole in zip(student, lists, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ from contracts.workspace import Workspace
 from feature_repo.config import StoreConfig
 from feature_repo.guard import STATES, Guard, State, StoreDown
 from feature_repo.pushed import PushedRows
-from feature_repo.rows import Pushed, Rows
+from feature_repo.rows import READ, Pushed, Rows
 from feature_repo.store import CONFIG, check_service, open_store
 
 if TYPE_CHECKING:
@@ -89,9 +89,9 @@ class OnlineMembers:
         """The member's row; an id that the store lacks is not `known`."""
         return self.read_many([member_id])[0]
 
-    def read_many(self, member_ids: Sequence[str]) -> list[MemberRow]:
-        """The row of each member, in one call of the store."""
-        return [_row(values) for values in self._reads.run(lambda: self._rows.read(member_ids))]
+    def read_many(self, member_ids: Sequence[str], views: Collection[str] = READ) -> list[MemberRow]:
+        """The row of each member, in one call of the store. views: those that are read."""
+        return [_row(values) for values in self._reads.run(lambda: self._rows.read(member_ids, views))]
 
     def fold(self, changes: Mapping[str, Callable[[Activity], Activity]], *, background: bool = False) -> None:
         """Replace activities by what `changes` make of them, as if nobody else wrote meanwhile.

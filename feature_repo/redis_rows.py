@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from contracts.features import MEMBER_ACTIVITY
 from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted, value_of
 from feature_repo.config import StoreConfig
 from feature_repo.guard import StoreSlow
-from feature_repo.rows import ID_DAYS, MAX_NEWS, Change, Pushed, views_read
+from feature_repo.rows import ID_DAYS, MAX_NEWS, READ, Change, Pushed, views_read
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -52,12 +52,13 @@ class RedisRows:
             feast.online_store, min(config.read_limit, config.write_limit)
         )
 
-    def read(self, member_ids: Sequence[str]) -> list[dict[str, Any]]:
+    def read(self, member_ids: Sequence[str], views: Collection[str] = READ) -> list[dict[str, Any]]:
+        fields = {name: field for (view, name), field in self._fields.items() if view in views}
         pipeline = self._client.pipeline(transaction=False)
         for member_id in member_ids:
-            pipeline.hmget(self._key(member_id), list(self._fields.values()))
+            pipeline.hmget(self._key(member_id), list(fields.values()))
         return [
-            {name: value_of(value) for (_, name), value in zip(self._fields, values, strict=True) if value is not None}
+            {name: value_of(value) for name, value in zip(fields, values, strict=True) if value is not None}
             for values in pipeline.execute()
         ]
 

@@ -6,7 +6,7 @@ time, and takes longer than the store itself. What is written here Feast reads, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -54,8 +54,8 @@ class Rows(Protocol):
     failures: tuple[type[Exception], ...]
     """What its methods raise where the store is down, full or broken."""
 
-    def read(self, member_ids: Sequence[str]) -> list[dict[str, Any]]:
-        """Feature -> value of each member, of `READ`; without what the store lacks."""
+    def read(self, member_ids: Sequence[str], views: Collection[str] = READ) -> list[dict[str, Any]]:
+        """Feature -> value of each member, of some views of `READ`; without what the store lacks."""
 
     def update(self, changes: Mapping[str, Change]) -> dict[str, Pushed]:
         """Replace activities, each as if no other process wrote meanwhile; returns those that were replaced."""

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from contracts.features import MEMBER_ACTIVITY
 from contracts.validation import first_line
 from feature_repo.coding import decoded, encoded, entity_key, hashed, quoted, value_of
 from feature_repo.config import StoreConfig
-from feature_repo.rows import ID_DAYS, MAX_NEWS, Change, Pushed, views_read
+from feature_repo.rows import ID_DAYS, MAX_NEWS, READ, Change, Pushed, views_read
 
 if TYPE_CHECKING:
     from feast import FeatureStore
@@ -65,10 +65,12 @@ class SqliteRows:
         except sqlite3.DatabaseError as error:
             raise self._broken(error) from error
 
-    def read(self, member_ids: Sequence[str]) -> list[dict[str, Any]]:
+    def read(self, member_ids: Sequence[str], views: Collection[str] = READ) -> list[dict[str, Any]]:
         found: dict[bytes, dict[str, Any]] = {key: {} for key in map(self._key, member_ids)}
         connection, keys = self._connection(), list(found)
         for view, features in self._read.items():
+            if view not in views:
+                continue
             for key, name, value in self._select(connection, view, features, keys):
                 found[key][name] = value_of(value)
         return [found[key] for key in map(self._key, member_ids)]

@@ -216,9 +216,9 @@ class Answerer:
         def encoded() -> tuple[np.ndarray | None, RequestTitles | None]:
             stored = of_feature(row.encoding, encoder.version, encoder.dim, request) if row else None
             self.metrics.member_vectors.labels(_came(message, row, stored)).inc()
-            key = encoding_key(encoder.version, request) + match_version.encode()
             if stored:
                 return stored if match_version else stored._replace(titles=None)
+            key = encoding_key(encoder.version, request) + match_version.encode()
             return servable.caches.vectors.get_or_make(
                 key, lambda: encode_request(encoder, request, bool(match_version))
             )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
+from contracts.features import MEMBER_TEXT
 from contracts.records import Event
 from history.unclicked import Unclicked
 from serving.current import Current
@@ -87,5 +88,5 @@ def _with_record_at_start(servable: Servable, member_ids: Sequence[str], until: 
 
 
 def _known(servable: Servable, member_ids: Sequence[str]) -> set[str]:
-    rows = servable.members.read_many(member_ids)
+    rows = servable.members.read_many(member_ids, [MEMBER_TEXT])
     return {member_id for member_id, row in zip(member_ids, rows, strict=True) if row.text_version}

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -30,6 +31,8 @@ from backfill.versions import (
     versions,
     write_plan,
 )
+from beam_jobs import embed
+from contracts.arrow import TIME
 from contracts.erased import note_erased
 from contracts.errors import BadInput, NotReady, NotVerified, NotWritten, OtherWriter
 from contracts.lock import locked
@@ -37,6 +40,7 @@ from contracts.tables import parts, read_table
 from contracts.versions import current
 from contracts.workspace import Workspace
 from feature_repo.online import patient_rows
+from retrieval.encoder import TextEncoder
 from serving.answering import Answerer
 from serving.config import ServeConfig
 from serving.engine import Engine
@@ -98,6 +102,29 @@ def test_a_list_is_what_the_service_answers_at_that_time(whole: Workspace, membe
             assert {row["bundle_version"] for row in mine} == {answer.bundle_version}
     finally:
         engine.close()
+
+
+def test_lists_read_the_members_vectors_and_are_the_same(
+    whole: Workspace, market: Workspace, tmp_path: Path, product: Lists, monkeypatch: pytest.MonkeyPatch
+):
+    shutil.copytree(market.root, tmp_path / "w")
+    workspace = Workspace(tmp_path / "w")
+    embed.run(["--workspace", str(workspace.root), "--tables", "members"])
+
+    for path in parts(workspace.features / "member_encoding"):
+        rows = pq.read_table(path)
+        then = pa.array([NOW - timedelta(seconds=1)] * rows.num_rows, TIME)
+        for name in ("event_timestamp", "created_timestamp"):  # as if it had been made before the plan
+            rows = rows.set_column(rows.schema.get_field_index(name), name, then)
+        pq.write_table(rows, path)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the encoder was asked")
+
+    monkeypatch.setattr(TextEncoder, "plain", refuse)
+    made(workspace, product)
+    (mine,), (other,) = versions(workspace.root / "lists"), versions(whole.root / "lists")
+    assert contents(mine) == contents(other)
 
 
 def test_a_run_that_was_killed_at_any_point_ends_as_one_that_was_not(whole: Workspace, market, tmp_path: Path, product):

@@ -115,11 +115,11 @@ def test_a_start_asks_a_slow_store_for_some_members_at_a_time_and_again(
     members, index, calls = engine.servable.members, engine.servable.index, list[int]()
     read = members.read_many
 
-    def read_some(ids: Sequence[str]) -> Any:
+    def read_some(ids: Sequence[str], views: Sequence[str]) -> Any:
         calls.append(len(ids))
         if len(ids) > 10 or len(calls) == 2:
             raise TimeoutError
-        return read(ids)
+        return read(ids, views)
 
     monkeypatch.setattr(members, "read_many", read_some)
     monkeypatch.setattr(counts, "SLICE", 10)
@@ -137,7 +137,7 @@ def test_a_start_asks_a_slow_store_for_some_members_at_a_time_and_again(
 def test_a_start_says_whom_it_could_not_ask_for(
     engine: Engine, member_ids: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def down(_: Sequence[str]) -> Any:
+    def down(*_: Sequence[str]) -> Any:
         raise TimeoutError
 
     monkeypatch.setattr(engine.servable.members, "read_many", down)
