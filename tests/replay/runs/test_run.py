@@ -341,3 +341,30 @@ def test_jobs_that_tie_are_put_in_order_against_the_system(viewed: Workspace, as
     run = ask(viewed, system="encoder")
     scores = run.table("answers").group_by("request_id").agg(pl.col("score"))
     assert all((np.diff(row) < 0).all() for row in scores["score"].to_list()), "strictly falling in every file"
+
+
+def test_re_ranking_retrieves_nothing_and_scores_each_pair_once(
+    copied: Workspace, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ranking.scorer import BundleScorer
+    from retrieval.index.job_index import JobIndex
+
+    scored: list[tuple[str, int]] = []
+    scores = BundleScorer.scores
+
+    def noted(self: BundleScorer, text: str, index: JobIndex, rows: np.ndarray, *rest: object) -> np.ndarray:
+        scored.extend((text, int(row)) for row in rows)
+        return scores(self, text, index, rows, *rest)  # type: ignore[arg-type]
+
+    def refuses(*given: object) -> None:
+        raise AssertionError("retrieval was asked")
+
+    monkeypatch.setattr(BundleScorer, "scores", noted)
+    monkeypatch.setattr(JobIndex, "search", refuses)
+    run = ask(copied, rank_only=True)
+    assert len(scored) == len(run.table("shown"))
+
+
+def test_the_dealt_log_is_gone_when_a_run_ends(copied: Workspace, ask: Ask) -> None:
+    run = ask(copied)
+    assert [path.name for path in copied.replay_runs.iterdir()] == [run.manifest.name]
