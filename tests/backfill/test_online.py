@@ -143,23 +143,23 @@ def test_who_reads_while_features_are_loaded_has_one_version_of_a_member(
 
     def wait(seconds: float) -> None:  # between two writes the reader looks, in place of time that passes
         half.set()
-        looked.wait(5)
+        looked.wait(60)
         looked.clear()
 
     looked = threading.Event()
     monkeypatch.setattr(pace, "sleep", wait)
-    load = threading.Thread(target=materialize, args=(workspace, at + timedelta(days=1), 50.0))
-    load.start()
-    with patient_rows(workspace) as rows:
+    load = threading.Thread(target=materialize, args=(workspace, at + timedelta(days=1), 50.0), daemon=True)
+    with patient_rows(workspace) as rows:  # open before the load begins, as a service is
+        load.start()
         while load.is_alive():
-            half.wait(1)
+            if not half.wait(0.1):
+                continue
             half.clear()
             found = rows.read(member_ids)
             for member in found:
                 assert len({member["text"], member["text_version"], member["location"]}) == 1
             seen.add(" ".join(sorted({member["text"] for member in found})))
             looked.set()
-        load.join()
     assert "version 1 version 2" in seen, "the load was in its midst"
     with patient_rows(workspace) as rows:
         assert {member["text"] for member in rows.read(member_ids)} == {"version 2"}
