@@ -219,4 +219,4 @@ def test_the_commands_take_grades_and_scores(taught: Workspace):
     said = CliRunner().invoke(app, asked)
     assert said.exit_code == 0 and "training" in said.output and "touches" in said.output
     wrong = CliRunner().invoke(app, ["backfill", "plan", "--what", "grades", "--workspace", str(taught.root)])
-    assert wrong.exit_code == NotReady.exit_code
+    assert isinstance(wrong.exception, NotReady)
