@@ -14,6 +14,7 @@ RAW = "raw"
 """The folder of a workspace that its own simulated market is written to."""
 JUDGE_REPORT, JUDGE_COST = "judge.json", "cost.json"
 """Beside the grades."""
+_DEALT = ".dealt-"
 PERCENTILES, ENCODER = "percentiles.json", "encoder"
 """What texts and vectors are made with; a version of them that was made with another one holds it."""
 
@@ -192,6 +193,14 @@ class Workspace:
     def replay_runs(self) -> Path:
         """Past requests asked again (`rolecall replay run`): one folder a run."""
         return self.root / "replay_runs"
+
+    def dealt_log(self, key: str) -> Path:
+        """The log as a run of these arguments deals it to disk, while it lasts."""
+        return self.replay_runs / f"{_DEALT}{key}"
+
+    def dealt_logs(self) -> list[Path]:
+        """Those of all runs that are at work or were killed."""
+        return sorted(self.replay_runs.glob(f"{_DEALT}*"))
 
     @property
     def replay_diffs(self) -> Path:

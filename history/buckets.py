@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 
-from contracts.errors import NotWritten
-from contracts.validation import first_line
+from contracts.errors import UnreadableFile
+from contracts.lock import locked
+from contracts.versions import staged_file, writing
 
 HELD_ROWS = 250_000
 """Rows that wait in memory before they are written, of all buckets together."""
@@ -16,8 +20,6 @@ HELD_ROWS = 250_000
 
 class Buckets:
     """Rows by the number of their bucket; within a bucket in the order in which they were added.
-
-    What is written is Parquet, in which an erasure finds the members of a run that was killed.
 
     Attributes:
         rows: Added so far.
@@ -50,12 +52,21 @@ class Buckets:
         return pl.concat([pl.read_parquet(path, glob=False) for path in paths]) if paths else None
 
     def __iter__(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        """Bucket by bucket, by their numbers."""
+        """Bucket by bucket, by their numbers.
+
+        Raises:
+            UnreadableFile: Rows that were added are gone from the disk.
+        """
         self._write()
+        read = 0
         for bucket in sorted({int(path.name.split("-")[0]) for path in self._folder.glob("*.parquet")}):
             rows = self.read(bucket)
-            assert rows is not None
-            yield bucket, rows
+            read += 0 if rows is None else len(rows)
+            if rows is not None:
+                yield bucket, rows
+        if read != self.rows:
+            what = f"{self.rows - read:,} of {self.rows:,} rows are gone from {self._folder.name}"
+            raise UnreadableFile(what, where=str(self._folder), cure="let nothing else write there, then run again")
 
     def drained(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """As iteration, each bucket gone from the disk once it was read."""
@@ -69,15 +80,38 @@ class Buckets:
             return
         rows = pl.concat(self._held)
         self._held, self._waiting = [], 0
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            for (bucket,), of in rows.partition_by(_BUCKET, maintain_order=True, as_dict=True).items():
-                path = self._folder / f"{bucket:08d}-{self._written:06d}.parquet"
-                of.drop(_BUCKET).write_parquet(path, compression="zstd", compression_level=1, statistics=False)
-        except OSError as error:
-            what = f"the log was not dealt: {error.strerror or first_line(error)}"
-            raise NotWritten(what, where=str(self._folder), cure="make room, then run again") from error
+        for (bucket,), of in rows.partition_by(_BUCKET, maintain_order=True, as_dict=True).items():
+            write_rows(of.drop(_BUCKET), self._folder / f"{bucket:08d}-{self._written:06d}.parquet")
         self._written += 1
 
 
 _BUCKET = "__bucket"
+
+
+def write_rows(rows: pl.DataFrame, path: Path) -> None:
+    """Write rows of a log whole or not at all.
+
+    Raises:
+        NotWritten: As on a full disk.
+    """
+    # By pyarrow: polars says of a full disk that the format was violated.
+    with writing(path, "a part of the log"), staged_file(path) as staged:
+        pq.write_table(rows.to_arrow(), staged, compression="zstd", compression_level=1, write_statistics=False)
+
+
+@contextmanager
+def scratch(folder: Path, doing: str) -> Iterator[Path]:
+    """An empty folder for rows, as long as the block lasts: of one process alone. folder: holds it, and its lock.
+
+    What a process left there that was killed goes.
+
+    Raises:
+        OtherWriter: Another process is at work there.
+        NotWritten: It takes no file.
+    """
+    with locked(folder / "lock", doing):
+        try:
+            shutil.rmtree(folder / "rows", ignore_errors=True)
+            yield folder / "rows"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)

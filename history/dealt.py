@@ -27,9 +27,9 @@ import pyarrow.parquet as pq
 from contracts.arrow import arrow_schema
 from contracts.records import Event
 from contracts.tables import reading
-from contracts.versions import row_hash
+from contracts.versions import row_hash, writing
 from history.attribution import named_lists, own_lists
-from history.buckets import Buckets
+from history.buckets import Buckets, write_rows
 from history.requests import (
     ABSENT,
     EVENT_COLUMNS,
@@ -327,10 +327,11 @@ def _write_parts(log: _Log, drawn: _Drawn, which: Which, scratch: Path, parts: i
     if len(opened):
         all_opened = pl.concat(drawn.all_opened).join(opened.select("person").unique(), on="person", how="semi")
         _add(groups, opened, log.loose, drawn.apart, which, log, parts, opened_by(all_opened))
-    (scratch / "parts").mkdir(parents=True, exist_ok=True)
+    with writing(scratch, "the log by its parts"):
+        (scratch / "parts").mkdir(parents=True, exist_ok=True)
     for _, rows in groups.drained():
         for (part,), of in rows.partition_by("part", as_dict=True).items():
-            of.drop("part").sort("time", "list_id").write_parquet(scratch / "parts" / f"{part:05d}.parquet")
+            write_rows(of.drop("part").sort("time", "list_id"), scratch / "parts" / f"{part:05d}.parquet")
 
 
 def _add(

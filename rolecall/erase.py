@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 from contracts.shown import unfolded
 from contracts.versions import STAGED, content_hash, file_hash, staged_file, write_text
 from contracts.workspace import Workspace
+from history.buckets import scratch
 
 MEMBER = "member_id"
 REQUESTS = ("list_id", "request_id")
@@ -94,9 +95,15 @@ def erase_rows(folder: Path, member_ids: Iterable[str]) -> Erased:
         member_ids: Ids as they stand in the members' records.
 
     Raises:
+        OtherWriter: A `rolecall replay run` is at work there, which would write the rows again.
         OSError: A file cannot be read or written; those before it are done.
     """
     ids, done = set(member_ids), Erased()
+    for left in Workspace(folder).dealt_logs():
+        with scratch(left, "an erasure"):  # what a run left that was killed
+            pass
+        if not left.exists():
+            done.removed.append(left.relative_to(folder).as_posix())
     hashes = {content_hash(member_id) for member_id in ids}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     parquet = [path for path in files if path.suffix == ".parquet"]

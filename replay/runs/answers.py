@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from contracts.arrow import TIME
 from contracts.text.fitted import open_verbalizer
-from contracts.versions import staged_folder
+from contracts.versions import staged_folder, writing
 from contracts.workspace import Workspace
 from history.as_of import JobVersions
 from history.dealt import read_part
@@ -64,11 +64,12 @@ def answer_part(task: Task, number: int) -> None:
         BadInput: A score is not a number, or the contender's knobs do not fit its bundle.
         NotFinite: The student's scores are no numbers.
         JudgeFailed: The judge cannot be reached.
+        NotWritten: As on a full disk.
     """
     if task.part(number).is_dir():
         return
     tables = _tables(task, read_part(task.asked, number))
-    with staged_folder(task.part(number)) as staged:
+    with writing(task.part(number), "a part of the run"), staged_folder(task.part(number)) as staged:
         for name, table in zip(TABLES, tables, strict=True):
             pq.write_table(table, staged / f"{name}.parquet", compression="zstd")
 

@@ -25,11 +25,12 @@ from beam_jobs.pipeline import run_pipeline
 from beam_jobs.workers import Mark, Share
 from contracts.bundle import read_manifest
 from contracts.encoder import read_encoder
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NotReady, UnreadableFile
 from contracts.features import EVENT_TIME, MEMBER_ACTIVITY
 from contracts.tables import parts
-from contracts.versions import json_hash, staged_file, write_text
+from contracts.versions import json_hash, staged_file, write_text, writing
 from contracts.workspace import Workspace
+from history.buckets import scratch
 from history.dealt import Dealt, deal_requests
 from history.requests import Which
 from policy.judges.base import JudgeConfig
@@ -97,22 +98,21 @@ def run(workspace: Workspace, contender: Contender, asked: Asked) -> RunFolder:
         NotReady: There is no log, or no request of it is asked for.
         IndexMismatch: Bundle, text and encoder do not belong together.
         BadInput: The contender's knobs do not fit its bundle; a score is not a number; the name has no letter or digit.
+        OtherWriter: Another process asks the same.
+        UnreadableFile: A part of the log or of the run is broken or gone.
+        NotWritten: As on a full disk.
     """
     if asked.name and not slug(asked.name):
         cure = "name the run by letters a to z and digits"
         raise BadInput(f"{asked.name[:80]!r} makes no folder's name", where="--name", cure=cure)
     if not parts(workspace.records / "events"):
         raise NotReady(f"no events in {workspace.records}", cure="ingest a log: `rolecall ingest --data FOLDER`")
-    scratch = workspace.replay_runs / f".dealt-{_key(contender, asked)}"
-    shutil.rmtree(scratch, ignore_errors=True)  # what such a run left that was killed
-    try:
-        return _run(workspace, contender, asked, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with scratch(workspace.dealt_log(_key(contender, asked)), "a replay of the same requests") as folder:
+        return _run(workspace, contender, asked, folder)
 
 
-def _run(workspace: Workspace, contender: Contender, asked: Asked, scratch: Path) -> RunFolder:
-    dealt = _deal(workspace, asked, scratch)
+def _run(workspace: Workspace, contender: Contender, asked: Asked, rows: Path) -> RunFolder:
+    dealt = _deal(workspace, asked, rows)
     manifest = _manifest(workspace, contender, asked, dealt)
     folder = workspace.replay_runs / manifest.name
     written = (folder / MANIFEST).read_bytes() if (folder / MANIFEST).is_file() else None
@@ -125,12 +125,13 @@ def _run(workspace: Workspace, contender: Contender, asked: Asked, scratch: Path
         shutil.rmtree(folder)
     write_text(folder / MANIFEST, _text(manifest))
     task = _task(workspace, contender, asked, folder, dealt)
-    todo = [number for number in dealt.numbers if not task.part(number).is_dir()]
+    numbers = dealt.numbers
+    todo = [number for number in numbers if not task.part(number).is_dir()]
     what = "replay: %s asks %s requests, %s of %s parts"
-    log.info(what, manifest.name, f"{dealt.requests:,}", len(todo), len(dealt.numbers))
+    log.info(what, manifest.name, f"{dealt.requests:,}", len(todo), len(numbers))
     if todo:
         run_pipeline(asked.options, workspace, partial(_build, task=task, todo=todo))
-    _gather(task, manifest, dealt.numbers)
+    _gather(task, manifest, numbers)
     return RunFolder(folder)
 
 
@@ -139,9 +140,9 @@ def _build(pipeline: beam.Pipeline, mark: Mark, task: Task, todo: Sequence[int])
     return dealt | "answer" >> beam.Map(lambda number: answer_part(task, number))
 
 
-def _deal(workspace: Workspace, asked: Asked, scratch: Path) -> Dealt:
+def _deal(workspace: Workspace, asked: Asked, rows: Path) -> Dealt:
     events = workspace.records / "events"
-    dealt = deal_requests(parts(events), asked.which, scratch, PART_REQUESTS, asked.rank_only)
+    dealt = deal_requests(parts(events), asked.which, rows, PART_REQUESTS, asked.rank_only)
     if not dealt.requests:
         what = "no request of the log is asked for" + (" that shows its list" if asked.rank_only else "")
         cure = "ask for other dates, or for the whole log: `--from` and `--to`"
@@ -254,14 +255,18 @@ def _task(workspace: Workspace, contender: Contender, asked: Asked, folder: Path
 
 def _gather(task: Task, manifest: Manifest, numbers: Sequence[int]) -> None:
     """The parts as one table each, the TREC files and the summary, a part at a time; then the parts go."""
-    for name in TABLES:
-        with staged_file(task.folder / f"{name}.parquet") as staged:
-            _write_together(staged, (_read(task, number, name) for number in numbers))
-    write_run(task.folder / "answers.run", _answered(task, numbers), manifest.name)
-    write_qrels(task.folder / "choices.qrels", _chosen(task, numbers))
+    with writing(task.folder, "the tables of the run"):
+        for name in TABLES:
+            with staged_file(task.folder / f"{name}.parquet") as staged:
+                _write_together(staged, (_read(task, number, name) for number in numbers))
+        write_run(task.folder / "answers.run", _answered(task, numbers), manifest.name)
+        write_qrels(task.folder / "choices.qrels", _chosen(task, numbers))
     summary = Summary(manifest)
     for number in numbers:
         summary.add(*(pl.DataFrame(_read(task, number, name)) for name in ("measures", "shown")))
+    if summary.requests != manifest.requests:
+        what = f"{summary.requests:,} requests were answered of {manifest.requests:,}"
+        raise UnreadableFile(what, where=str(task.folder), cure="remove this folder, then run again")
     write_text(task.folder / SUMMARY, as_json(summary.result()))
     shutil.rmtree(task.folder / "parts")
     shutil.rmtree(task.folder / _INDEX, ignore_errors=True)

@@ -20,9 +20,14 @@ SYSTEMS = (OWN, POPULARITY, BEST)
 
 
 class Summary:
-    """The means of every measure with intervals, AUC and calibration of each task over all shown jobs, and counts."""
+    """The means of every measure with intervals, AUC and calibration of each task over all shown jobs, and counts.
+
+    Attributes:
+        requests: Added so far.
+    """
 
     def __init__(self, manifest: Manifest) -> None:
+        self.requests = 0
         self._manifest = manifest
         self._means = MeanAdder(len(SYSTEMS) * len(MEASURES))
         self._tasks = {task: PairAdder() for task in TASKS}
@@ -31,6 +36,7 @@ class Summary:
     def add(self, measures: pl.DataFrame, shown: pl.DataFrame) -> None:
         """Add the tables of one part."""
         of = [measures.filter(pl.col("system") == system) for system in SYSTEMS]
+        self.requests += len(of[0])
         self._means.add(np.hstack([table.select(MEASURES).to_numpy() for table in of]), of[0]["member_id"].to_list())
         self._counts["led_to_something"] += int(of[0]["nDCG@10"].is_not_nan().sum())
         self._counts["shown_jobs"] += len(shown)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
+import signal
 import tempfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.arrow import to_table
-from contracts.errors import NotWritten
+from contracts.errors import NotWritten, UnreadableFile
 from contracts.records import Event
 from contracts.tables import latest
 from history.attribution import with_lists
@@ -207,6 +209,36 @@ def test_buckets_keep_the_order_in_which_rows_came(tmp_path: Path) -> None:
     }
     assert buckets.rows == 30 and buckets.read(7) is None
     assert len(list(buckets.drained())) == 2 and not list((tmp_path / "b").iterdir())
+
+
+def test_a_log_without_a_row_has_no_request(tmp_path: Path) -> None:
+    pq.write_table(to_table([], Event), tmp_path / "log")
+    found = deal_requests([tmp_path / "log"], ALL, tmp_path / "dealt", 3)
+    assert (found.requests, found.first, found.numbers) == (0, None, [])
+
+
+def test_rows_that_are_gone_from_the_disk_are_said(tmp_path: Path) -> None:
+    buckets = Buckets(tmp_path / "b", held_rows=1)
+    for n in range(4):
+        buckets.add(pl.DataFrame({"n": [n]}), pl.col("n") % 2)
+    next((tmp_path / "b").iterdir()).unlink()
+    with pytest.raises(UnreadableFile, match="1 of 4 rows"):
+        list(buckets)
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path: Path) -> None:
+    """A limit on the size of files stands for it: the system refuses the bytes in the middle of a file."""
+    events = [event(i, i, "impression", f"j{i}") for i in range(2_000)]
+    pq.write_table(to_table(events, Event), tmp_path / "log")
+    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, limits[1]))
+        with pytest.raises(NotWritten, match="make room"):
+            deal_requests([tmp_path / "log"], ALL, tmp_path / "dealt", 3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert not [path for path in (tmp_path / "dealt").rglob("*") if path.is_file()]
 
 
 def test_a_folder_that_takes_no_file_is_said(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def copied(two: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of it, which a test may write to."""
-    shutil.copytree(two.root, tmp_path / "copy", symlinks=True)
+    """A copy of it without the runs of other tests, which a test may write to."""
+    shutil.copytree(two.root, tmp_path / "copy", symlinks=True, ignore=shutil.ignore_patterns("replay_runs"))
     return Workspace(tmp_path / "copy")
 
 

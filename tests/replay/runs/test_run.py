@@ -9,11 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from polars.testing import assert_frame_equal
 
+import history.dealt
+import replay.runs.answers
 import replay.runs.run as running
-from contracts.errors import BadInput, NotReady
+from contracts.errors import BadInput, NotReady, OtherWriter, UnreadableFile
+from contracts.lock import locked
 from contracts.workspace import Workspace
 from history.dealt import NO_LIST
 from replay.runs.answers import answer_part
@@ -264,6 +269,60 @@ def test_tables_name_members_so_that_an_erasure_finds_them(copied: Workspace, as
     for name in ("requests", "answers", "shown", "measures"):
         assert "m2" not in run.table(name)["member_id"].to_list()
     assert "r4" not in read_run(run.folder / "answers.run")
+
+
+def test_an_erasure_takes_what_a_killed_run_dealt_half_files_too_and_waits_for_one_at_work(
+    copied: Workspace, event: Callable
+) -> None:
+    from contracts.arrow import to_table
+    from contracts.records import Event
+    from rolecall.erase import erase_rows
+
+    left = copied.dealt_log("killed")
+    (left / "rows" / "lists").mkdir(parents=True)
+    whole, half = (left / "rows" / "lists" / f"0000000{i}-000000.parquet" for i in (0, 1))
+    pq.write_table(to_table([event("e", 1, "m2", "j1", "view")], Event), whole)
+    half.write_bytes(whole.read_bytes()[:-9])
+    with locked(left / "lock", "a replay"), refused(OtherWriter, "a replay"):
+        erase_rows(copied.root, ["m2"])
+    assert erase_rows(copied.root, ["m2"]).removed == ["replay_runs/.dealt-killed"]
+    assert not left.exists()
+
+
+def test_the_same_run_twice_at_once_is_refused_and_the_first_keeps_its_rows(
+    copied: Workspace, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = content(ask(copied))
+    shutil.rmtree(copied.replay_runs)
+    build = running._build
+
+    def meanwhile(*given: object, **named: object) -> object:
+        with refused(OtherWriter, "a replay"):
+            ask(copied)
+        return build(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(running, "_build", meanwhile)
+    assert content(ask(copied)) == whole
+
+
+def test_a_part_that_lost_requests_makes_no_summary(
+    copied: Workspace, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "PART_REQUESTS", 2)
+    read = history.dealt.read_part
+    monkeypatch.setattr(replay.runs.answers, "read_part", lambda *of: read(*of)[1:] or read(*of))
+    with pytest.raises(UnreadableFile, match="of 10"):
+        ask(copied)
+    assert not list(copied.replay_runs.glob("*/summary.json"))
+
+
+def test_two_processes_give_the_bytes_of_one(
+    two: Workspace, copied: Workspace, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "PART_REQUESTS", 2)
+    flags = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+    asked = {"rank_only": True, "seed": 7}
+    assert content(ask(copied, options=PipelineOptions(flags), **asked)) == content(ask(two, **asked))
 
 
 def test_a_name_given_again_for_other_arguments_is_another_run(two: Workspace, ask: Ask) -> None:
