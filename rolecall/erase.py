@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from contracts.shown import unfolded
+from contracts.tables import reading
 from contracts.versions import STAGED, content_hash, file_hash, staged_file, write_text
 from contracts.workspace import Workspace
 from history.buckets import scratch
@@ -96,28 +97,23 @@ def erase_rows(folder: Path, member_ids: Iterable[str]) -> Erased:
 
     Raises:
         OtherWriter: A `rolecall replay run` is at work there, which would write the rows again.
+        UnreadableFile: A table is broken, or is being written just now; no table was touched.
         OSError: A file cannot be read or written; those before it are done.
     """
     ids, done = set(member_ids), Erased()
-    for left in Workspace(folder).dealt_logs():
-        with scratch(left, "an erasure"):  # what a run left that was killed
-            pass
-        if not left.exists():
-            done.removed.append(left.relative_to(folder).as_posix())
     hashes = {content_hash(member_id) for member_id in ids}
+    _remove_left(folder, done)
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     parquet = [path for path in files if path.suffix == ".parquet"]
     for path in parquet:
-        _note_requests(path, ids, done)
+        with reading(path):
+            _note_requests(path, ids, done)
     for path in files:
         name = path.relative_to(folder).as_posix()
         if path.suffix == ".parquet":
             done.rows[name] += _from_parquet(path, ids, done)
         elif path.suffix == ".arrow":
             done.rows[name] += _from_dealt(path, ids)
-        elif path.suffix == STAGED and time.time() - path.stat().st_mtime > LEFT_SECONDS:
-            path.unlink()  # half a file of a process that was killed: nobody gives it its name any more
-            done.removed.append(name)
         elif path.suffix in (".jsonl", ".ndjson"):
             done.rows[name] += _blank_lines(path, lambda line: _is_line_of(line, ids, hashes, done))
     for path in files:
@@ -148,6 +144,24 @@ def remaining(workspace: Workspace) -> Iterator[tuple[str, str]]:
     for name, why in REMAINS.items():
         if (workspace.root / name).exists():
             yield name, why
+
+
+def _remove_left(folder: Path, done: Erased) -> None:
+    """Remove what killed processes left: logs that a replay dealt, and what nobody gives its name any more."""
+    logs = Workspace(folder).dealt_logs()
+    for log in logs:
+        with scratch(log, "an erasure"):
+            pass
+    staged = [path for path in folder.rglob(f"*{STAGED}") if _is_left(path)]
+    for path in staged:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    done.removed += sorted(path.relative_to(folder).as_posix() for path in (*logs, *staged) if not path.exists())
+
+
+def _is_left(staged: Path) -> bool:
+    """Whether nothing was written to a staged file or folder within `LEFT_SECONDS`."""
+    newest = max(path.stat().st_mtime for path in (staged, *staged.rglob("*")))
+    return time.time() - newest > LEFT_SECONDS
 
 
 def _note_requests(path: Path, ids: set[str], done: Erased) -> None:

@@ -119,8 +119,9 @@ def _run(workspace: Workspace, contender: Contender, asked: Asked, rows: Path) -
     same = written == _text(manifest).encode()
     if same and (folder / SUMMARY).is_file():
         log.info("replay: run %s is done already", manifest.name)
+        _clear(folder)
         return RunFolder(folder)
-    if written is not None and not same:
+    if folder.exists() and not same:  # without a manifest too: a call that was killed may have begun to remove it
         log.warning("replay: the run %s of before, of other arguments or an altered manifest, goes", manifest.name)
         shutil.rmtree(folder)
     write_text(folder / MANIFEST, _text(manifest))
@@ -268,9 +269,14 @@ def _gather(task: Task, manifest: Manifest, numbers: Sequence[int]) -> None:
         what = f"{summary.requests:,} requests were answered of {manifest.requests:,}"
         raise UnreadableFile(what, where=str(task.folder), cure="remove this folder, then run again")
     write_text(task.folder / SUMMARY, as_json(summary.result()))
-    shutil.rmtree(task.folder / "parts")
-    shutil.rmtree(task.folder / _INDEX, ignore_errors=True)
+    _clear(task.folder)
     log.info("replay: run %s", task.folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run that is done needs no more."""
+    for name in ("parts", _INDEX):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _read(task: Task, number: int, name: str) -> pa.Table:

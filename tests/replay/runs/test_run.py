@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -287,6 +288,43 @@ def test_an_erasure_takes_what_a_killed_run_dealt_half_files_too_and_waits_for_o
         erase_rows(copied.root, ["m2"])
     assert erase_rows(copied.root, ["m2"]).removed == ["replay_runs/.dealt-killed"]
     assert not left.exists()
+
+
+def test_an_erasure_takes_a_half_written_part_of_a_killed_run_once_it_is_old(copied: Workspace) -> None:
+    from rolecall.erase import erase_rows
+
+    half = copied.replay_runs / "mine" / "parts" / "00000.staged" / "answers.parquet"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b"PAR1 m2")
+    with refused(UnreadableFile, where=half):
+        erase_rows(copied.root, ["m2"])
+    for path in (half, half.parent):
+        os.utime(path, (0, 0))
+    assert erase_rows(copied.root, ["m2"]).removed == ["replay_runs/mine/parts/00000.staged"]
+
+
+def test_parts_without_a_manifest_are_of_no_run_that_goes_on(
+    copied: Workspace, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a call leaves them that was killed while it removed a run of other arguments."""
+    whole = content(ask(copied, name="mine"))
+    shutil.rmtree(copied.replay_runs)
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "_clear", lambda folder: None)
+        run = ask(copied, name="mine", system="bm25")
+    for path in run.folder.iterdir():
+        if path.is_file():
+            path.unlink()
+    assert (run.folder / "parts").is_dir() and content(ask(copied, name="mine")) == whole
+
+
+def test_a_run_that_was_killed_as_it_ended_leaves_no_parts(
+    copied: Workspace, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "_clear", lambda folder: None)
+        run = ask(copied)
+    assert (run.folder / "parts").is_dir() and not (ask(copied).folder / "parts").exists()
 
 
 def test_the_same_run_twice_at_once_is_refused_and_the_first_keeps_its_rows(
