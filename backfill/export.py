@@ -1,9 +1,9 @@
 """A version for other programs: as Parquet files, or as one commit of a Delta table for each of its tables.
 
 What a version holds is written as it was made, without what jobs added since, so that the same version is the same
-rows. Once written it is not written again: a folder of Parquet is named after it, and a commit of Delta says it as its
-application transaction. Rows of erased members are in none; in the older commits of a Delta table they stay until that
-is vacuumed.
+rows. What is there is not written again: a folder of Parquet is named after it, and a commit of Delta says it as its
+application transaction; a Delta table that holds another version by now, as after a rollback, is written. Rows of
+erased members are in none; in the older commits of a Delta table they stay until that is vacuumed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def export(workspace: Workspace, product: Product, kind: str, out: Path, version
         The version, and how many rows were written: 0 where they are there already.
 
     Raises:
-        BadInput: There is no such kind or version.
+        BadInput: There is no such kind or version, or the Delta table there holds something else.
         NotReady: No version is in use, it is unfinished or lacks a part, or a package is absent.
         UnreadableFile: A part is broken.
         NotWritten: As on a full disk, or where somebody else writes to the table.
@@ -87,20 +87,28 @@ def _to_delta(manifest: Manifest, tables: Mapping[str, list[Path]], erased: Eras
     from deltalake.exceptions import DeltaError
 
     plan, rows = manifest.plan, 0
-    name = f"rolecall/{plan.what}/{plan.version}"
+    product = "/".join(filter(None, ("rolecall", plan.what, plan.inputs.get("teacher"))))
+    name = f"{product}/{plan.version}"
     for table, paths in tables.items():
         place = str(out / table)
         schema = _for_delta(pq.read_schema(paths[0]))
         counted = _Counted(batch.cast(schema) for batch in _batches(paths, erased))
         try:
-            if DeltaTable.is_deltatable(place) and DeltaTable(place).transaction_version(name) is not None:
+            there = DeltaTable(place) if DeltaTable.is_deltatable(place) else None
+            last = there.transaction_version(product) if there else None
+            if there and last is None:
+                raise BadInput(f"the table there is not one of {product}", where=place, cure="name another folder")
+            if there and there.transaction_version(name) == last:
                 continue
+            number = last + 1 if last is not None else 1
             write_deltalake(
                 place,
                 pa.RecordBatchReader.from_batches(schema, counted),
                 mode="overwrite",
                 schema_mode="overwrite",
-                commit_properties=CommitProperties({"rolecall": name}, app_transactions=[Transaction(name, 1)]),
+                commit_properties=CommitProperties(
+                    {"rolecall": name}, app_transactions=[Transaction(name, number), Transaction(product, number)]
+                ),
             )
         except DeltaError as error:
             cure = "see that nobody else writes to it, then run again: what was written is not written twice"

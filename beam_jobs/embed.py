@@ -37,6 +37,7 @@ from beam_jobs.workers import Mark, Share, processes
 from contracts.arrow import TIME
 from contracts.bundle import read_manifest
 from contracts.encoder import Side, read_encoder
+from contracts.erased import ErasedMembers
 from contracts.errors import BadInput, BundleMismatch, NotReady
 from contracts.features import (
     CREATED_TIME,
@@ -46,6 +47,7 @@ from contracts.features import (
     JOB_VECTOR,
     KEYS,
     MEMBER_ENCODING,
+    MEMBER_KEY,
     MEMBER_TEXT,
     MEMBER_VECTOR,
 )
@@ -374,9 +376,13 @@ def fan_out(target: Target, rows: pl.DataFrame) -> pa.Table:
     return pa.table(columns)
 
 
-def _write(made: Made) -> None:
-    write_part(made.out, made.rows, made.name)
-    count(made.counted, made.rows.num_rows)
+def _write(made: Made, workspace: Workspace) -> None:
+    rows = made.rows
+    if MEMBER_KEY in rows.schema.names:
+        erased = ErasedMembers(workspace)  # also those who went while these were made
+        rows = rows.filter(pa.array([member not in erased for member in rows[MEMBER_KEY].to_pylist()], pa.bool_()))
+    write_part(made.out, rows, made.name)
+    count(made.counted, rows.num_rows)
 
 
 def with_values(target: Target, columns: pa.Table, values: Sequence[np.ndarray]) -> pa.Table:
@@ -403,7 +409,7 @@ def _run(workspace: Workspace, what: str, folder: Path, chunks: list[Chunk], opt
             | "pending texts" >> beam.Create(chunks)
             | "on the workspace" >> beam.Map(mark.checked)
             | "encode" >> beam.ParDo(worker)
-            | "write" >> beam.Map(_write)
+            | "write" >> beam.Map(_write, workspace)
         )
 
     return run_pipeline(options, workspace, build)

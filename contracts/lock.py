@@ -54,7 +54,10 @@ def locked(path: Path, doing: str, *, shared: bool = False, wait: float = 0.0) -
         }
         os.truncate(handle, 0)
         os.pwrite(handle, json.dumps(note).encode(), 0)
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)  # a process that was forked meanwhile has the handle too
     finally:
         os.close(handle)
 

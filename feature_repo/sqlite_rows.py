@@ -33,6 +33,10 @@ CREATE TABLE IF NOT EXISTS rolecall_lists
 CREATE TABLE IF NOT EXISTS rolecall_lists_in_use (place INTEGER PRIMARY KEY CHECK (place < 2), version TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rolecall_news (position INTEGER PRIMARY KEY AUTOINCREMENT, entry BLOB NOT NULL);
 """
+_FEAST_TABLES = (
+    "SELECT t.name FROM sqlite_master t JOIN pragma_table_info(t.name) c "
+    "WHERE t.type = 'table' AND c.name = 'entity_key'"
+)
 
 
 class SqliteRows:
@@ -161,8 +165,9 @@ class SqliteRows:
     def erase(self, member_id: str) -> None:
         self._connection().execute("PRAGMA secure_delete = ON")  # nor may the bytes stay in a free page of the file
         with self._transaction() as connection:
-            for table in self._tables.values():
-                connection.execute(f"DELETE FROM {table} WHERE entity_key = ?", (self._key(member_id),))
+            # Also of views that were added since this was opened.
+            for (table,) in connection.execute(_FEAST_TABLES).fetchall():
+                connection.execute(f'DELETE FROM "{table}" WHERE entity_key = ?', (self._key(member_id),))
             connection.execute("DELETE FROM rolecall_lists WHERE id = ?", (self._key(member_id),))
             connection.execute("DELETE FROM rolecall_news WHERE instr(entry, ?) > 0", (quoted(member_id),))
             connection.execute("DELETE FROM rolecall_erased WHERE day < ?", (_today() - ID_DAYS,))

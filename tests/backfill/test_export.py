@@ -82,17 +82,34 @@ def test_each_version_is_one_commit_of_delta_whatever_is_exported_again(place: W
         asked = ["backfill", "export", "--what", "text", "--format", "delta", "--version", version, str(out)]
         said = CliRunner().invoke(app, [*asked, "--workspace", str(place.root)])
         assert said.exit_code == 0 and " rows" in said.output, said.output
-    for version in whole[1]:
         assert export(place, Text(), "delta", out, version) == (version, 0)
     for view in ("member_text", "job_text"):
         table = deltalake.DeltaTable(out / view)
         assert table.version() == len(whole[1]) - 1, "a commit a version"
-        assert [table.transaction_version(f"rolecall/text/{version}") for version in whole[1]] == [1, 1]
+        assert [table.transaction_version(f"rolecall/text/{version}") for version in whole[1]] == [1, 2]
         for number, version in enumerate(whole[1]):
             table.load_as_version(number)
             stored = pl.DataFrame(pq.read_table(place.features / "text" / version / view)).sort("row_hash")
             there = pl.DataFrame(pa.table(table.to_pyarrow_table())).sort("row_hash")
             assert there.equals(stored.select(there.columns)) and there.width == stored.width
+
+
+def test_a_version_that_was_gone_back_to_takes_the_place_of_the_one_after_it(place: Workspace, whole, tmp_path: Path):
+    deltalake = pytest.importorskip("deltalake")
+    first, second = whole[1]
+    for version in (first, second, first):
+        assert export(place, Text(), "delta", tmp_path / "delta", version)[1] > 0
+    (commit,) = deltalake.DeltaTable(tmp_path / "delta" / "job_text").history(1)
+    assert commit["rolecall"] == f"rolecall/text/{first}" and commit["version"] == 2
+    assert export(place, Text(), "delta", tmp_path / "delta", first) == (first, 0)
+
+
+def test_a_table_of_something_else_is_not_written_over(place: Workspace, tmp_path: Path):
+    deltalake = pytest.importorskip("deltalake")
+    deltalake.write_deltalake(str(tmp_path / "delta" / "job_text"), pa.table({"of": ["another"]}))
+    with refused(BadInput, "not one of rolecall/text", where=tmp_path / "delta" / "job_text"):
+        export(place, Text(), "delta", tmp_path / "delta")
+    assert deltalake.DeltaTable(tmp_path / "delta" / "job_text").to_pyarrow_table().column_names == ["of"]
 
 
 def test_item_tokens_in_half_precision_are_the_same_numbers_in_delta(place: Workspace, tmp_path: Path):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from beam_jobs import activity, embed, loads, verbalize
 from beam_jobs.encodings import asked_of
-from contracts.features import MEMBER_ENCODING
+from contracts.erased import note_erased
+from contracts.features import MEMBER_ENCODING, MEMBER_VECTOR
 from contracts.tables import parts, read_table
 from ranking.encoding import of_feature
 from retrieval.encoder import TextEncoder
@@ -55,6 +57,14 @@ def test_they_are_what_the_encoder_makes_of_text_and_activity(take_in, run, work
         assert encoded is not None and encoded.titles is not None
         assert np.array_equal(encoded.vector, encoder.encode([request.request_text], "request")[0])
         assert np.array_equal(encoded.titles.own, encoder.titles([f"nurse {member[1]}"]))
+
+
+def test_who_was_erased_since_their_text_was_written_gets_no_vector(take_in, run, workspace):
+    take_in()
+    note_erased(workspace, ["m0"], datetime.now(UTC))
+    run()
+    assert set(texts_of(workspace)) - set(rows_of(workspace)) == {"m0"}
+    assert "m0" not in read_table(workspace.features / MEMBER_VECTOR)["member_id"].to_pylist()
 
 
 def test_those_alone_are_made_again_whose_activity_or_text_changed(raw, take_in, run, workspace):

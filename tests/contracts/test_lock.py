@@ -38,6 +38,19 @@ def test_the_holder_is_named_and_a_dead_one_holds_nothing(tmp_path: Path) -> Non
         pass
 
 
+def test_a_process_that_was_forked_meanwhile_holds_nothing_on(tmp_path: Path) -> None:
+    with locked(tmp_path / ".lock", "mine"):
+        forked = os.fork()
+        if not forked:
+            signal.pause()
+    try:
+        with locked(tmp_path / ".lock", "the next"):
+            pass
+    finally:
+        os.kill(forked, signal.SIGKILL)
+        os.waitpid(forked, 0)
+
+
 def test_a_folder_that_takes_no_lock_is_a_typed_error(tmp_path: Path) -> None:
     (tmp_path / "w").write_text("a file")
     with refused(NotWritten, "the work", where=tmp_path / "w"), locked(tmp_path / "w" / ".lock", "the work"):

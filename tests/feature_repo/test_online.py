@@ -322,5 +322,9 @@ def test_a_repository_of_before_there_were_encodings_is_read_without(
     members = OnlineMembers(workspace, SERVICE)
     assert members.read("ann").text == "a nurse"
     push(members, "ann", viewed("j2", 2))
-    members.erase("ann")
-    assert not members.read("ann").known
+    apply(workspace)
+    put_encoding(workspace, "ann", b"\x00\xff", 1)
+    materialize(workspace)
+    assert OnlineMembers(workspace, SERVICE).read("ann").encoding == b"\x00\xff"
+    members.erase("ann")  # by a service that was started before there was the view
+    assert OnlineMembers(workspace, SERVICE).read("ann") == MemberRow(known=False)
