@@ -150,7 +150,7 @@ def test_a_run_that_was_killed_at_any_point_ends_as_one_that_was_not(whole: Work
 
 
 def test_two_runs_at_once_are_refused_and_the_lock_of_a_dead_process_is_taken(copied: Workspace, product: Lists):
-    lock = copied.root / "lists" / running.LOCK
+    lock = copied.root / "lists" / running.RUNNING
     with locked(lock, "backfill of lists"), refused(OtherWriter, "backfill of lists", "process", where=lock):
         made(copied, product)
     holder = "import time; from pathlib import Path; from contracts.lock import locked\nwith locked(Path({!r}), 'x'): "
@@ -170,7 +170,7 @@ def test_two_runs_at_once_are_refused_and_the_lock_of_a_dead_process_is_taken(co
 def test_a_switch_while_another_version_is_being_written_touches_neither(copied: Workspace, product: Lists):
     folder = copied.root / "lists"
     (first,) = versions(folder)
-    with locked(folder / running.LOCK, "backfill of lists"):
+    with locked(folder / running.RUNNING, "backfill of lists"):
         switch(folder, first.name)
     assert current(folder) == first
     with locked(folder / ".switching", "switch to another"), refused(OtherWriter, "switch to another"):
