@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from contracts.versions import content_hash
 from policy.document.contradictions import contradictions
 from policy.document.languages import language_text, with_languages
 from policy.types import DIMENSIONS, Policy
+
+REMEMBERED = 8
+"""Texts whose policy is kept: YAML is read for a third of a second, and a page of the console asks for it again."""
 
 
 def load_policy(path: Path | None = None) -> Policy:
@@ -31,6 +35,15 @@ def load_policy(path: Path | None = None) -> Policy:
         where, text = "policy.yaml", resources.files("policy").joinpath("policy.yaml").read_text("utf-8")
     else:
         where, text = str(path), read_text(path, "give --policy FILE, or none for the built-in policy")
+    policy = _checked(text, where)
+    if not policy.languages:
+        return policy
+    return _with_languages(text, where, tuple(language_text(name, path and path.parent) for name in policy.languages))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _checked(text: str, where: str) -> Policy:
+    """The policy of a text, without the words of its languages. Raises as `load_policy`."""
     content, lines = read_fields(text, where, "copy the built-in policy")
     if ("version",) in lines:
         cure = "remove it; give the policy another name instead"
@@ -41,11 +54,14 @@ def load_policy(path: Path | None = None) -> Policy:
         raise _first_error(first_problem(error), lines, where) from error
     for part, what, cure in contradictions(policy):
         raise at(lines, part, what, where, cure)
-    if not policy.languages:
-        return policy
-    languages = [language_text(name, path.parent if path else None) for name in policy.languages]
+    return policy
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _with_languages(text: str, where: str, languages: tuple[tuple[str, str], ...]) -> Policy:
+    """The policy of a text with the words of its languages, from `language_text`. Raises as `load_policy`."""
     version = content_hash([text, *(of_language for _, of_language in languages)])
-    return with_languages(policy.model_copy(update={"version": version}), languages)
+    return with_languages(_checked(text, where).model_copy(update={"version": version}), languages)
 
 
 def _first_error(problem: ErrorDetails, lines: Lines, where: str) -> BadInput:

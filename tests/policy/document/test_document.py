@@ -38,6 +38,15 @@ def test_any_edit_is_another_version(tmp_path: Path) -> None:
     assert load_policy(path).version != load_policy().version
 
 
+def test_a_file_is_read_anew_once_it_was_edited(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    versions = []
+    for text in (TEXT, TEXT + "# mine\n", TEXT):
+        path.write_text(text)
+        versions.append(load_policy(path).version)
+    assert versions[0] == versions[2] != versions[1]
+
+
 def test_a_version_of_ones_own_is_refused_for_it_would_hide_the_next_edit(tmp_path: Path) -> None:
     message = refusal(tmp_path, f'version: "1.0"\n{TEXT}')
     assert "line 1: version: it is made of the file's content" in message and "remove it" in message
