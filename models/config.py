@@ -176,7 +176,7 @@ class StudentConfig(FrozenModel):
     """Knobs of the student."""
 
     backbone: Path | None = Field(None, description=BACKBONE)
-    item_tokens: int = Field(1, ge=1, le=64, description="Vectors that stand for a job (T).")
+    item_tokens: int = Field(2, ge=1, le=64, description="Vectors that stand for a job (T).")
     via: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
         (), description="Item tokens of mid-size students, each taught by the one before it."
     )
