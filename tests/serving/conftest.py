@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from contracts.bundle import Blend, Calibration, Manifest, Objective
 from contracts.examples import PAIR_FEATURES
+from contracts.lock import locked
 from contracts.match import MATCH_VERSION
 from contracts.records import Surface
 from contracts.tables import read_table
@@ -69,14 +71,27 @@ def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Workspace:
-    """About 100 members and 150 jobs, with bundle, index and feature store. Nobody writes to it: see `workspace`."""
+    """About 100 members and 150 jobs, with bundle, index and feature store. Nobody writes to it: see `workspace`.
+
+    It is made once a run, by the worker that asks first, and read by all.
+    """
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    workspace, made = Workspace(run / "market"), run / "market.made"
+    with locked(run / "market.lock", "making the market", wait=600):
+        if not made.exists():
+            _make_market(workspace, backbone)
+            made.touch()
+    return workspace
+
+
+def _make_market(workspace: Workspace, backbone: Path) -> None:
     from beam_jobs import activity, embed, ingest, verbalize
     from feature_repo.store import apply, materialize
     from models.encoder.export import export_encoder
     from retrieval.index.build import build_index
     from simulator.market import simulate
 
-    workspace = Workspace(tmp_path_factory.mktemp("market"))
     place = ["--workspace", str(workspace.root)]
     simulate(workspace.root / "raw", members=MEMBERS, jobs=JOBS, events=EVENTS, seed=3)
     _hide_some(workspace.root / "raw" / "jobs")
@@ -90,7 +105,6 @@ def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Workspac
     build_index(workspace, bundle)
     apply(workspace)
     materialize(workspace)
-    return workspace
 
 
 def _hide_some(jobs: Path) -> None:
