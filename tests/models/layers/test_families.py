@@ -25,7 +25,7 @@ from models.layers.whole import WholeModel, open_text_model, pool
 from models.student.student import Student
 from models.teachers.cross_encoder import CrossEncoder
 from retrieval.encoder import TextEncoder
-from tests.make import FAMILIES, refused, tiny_encoder
+from tests.make import FAMILIES, refused, saturates, tiny_encoder
 
 TEXTS = ["registered nurse in Köln, triage and icu", "", "welder", "pastry chef médica " * 40]
 LONGEST = 60
@@ -108,7 +108,7 @@ def test_the_graph_of_a_family_makes_the_vectors_of_transformers(
     np.testing.assert_allclose(alone, found, atol=5e-5)
     quantize(tmp_path / "e" / "encoder.onnx")
     rough = TextEncoder(tmp_path / "e", threads=1).encode(TEXTS, "job")
-    assert ((rough * wanted).sum(1) > 0.95).all()
+    assert ((rough * wanted).sum(1) > (0.85 if saturates() else 0.95)).all()
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls", "max", "weighted_mean", "last"])

