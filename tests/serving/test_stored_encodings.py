@@ -130,7 +130,7 @@ def test_an_event_makes_it_outdated_and_the_next_run_makes_it_new(copied: Worksp
     try:
         assert came(engine, asked)[1] == "stored"
         job = engine.servable.index.ids[3]
-        event = Event(id="new", time=datetime.now(UTC), member_id=member, job_id=job, action="view")
+        event = Event(id="new", time=NOW, member_id=member, job_id=job, action="view")
         activity = engine.servable.members.read(member).activity.add(event, "Pilot, Acme, Boise")
         engine.servable.members.fold({member: lambda _: activity})
         between, outcome = came(engine, asked)
