@@ -7,13 +7,14 @@ from benchmarks.markdown import Rows, made_by, markdown_table, with_interval
 FIGURES = ("recall@10", "ndcg@10")
 ABOVE = tuple(f"{name}, above the text teacher's" for name in FIGURES)
 SHARES = ("share of the oracle's gain", "share_of_gain_in_student")
+ALONE = tuple(f"{name}, above distillation alone" for name in FIGURES)
 COSTS = ("training and scoring", "times the text teacher's")
 RUNGS = ("G0", "G1", "G1 without auxiliary tasks", "G2")
 SYSTEMS = ("text teacher", "item-kNN", "what nobody opened yet", *RUNGS, "oracle")
 
 
 def graph_tables(rows: Rows) -> dict[str, str]:
-    """Figures of all requests, differences by degree, shares of gains, costs."""
+    """Figures of all requests, differences by degree, shares of gains, what a member's vector adds, costs."""
     of = {(row["case"], row["system"], row["metric"]): row for row in rows}
     cases = list(dict.fromkeys(row["case"] for row in rows))
     whole = [case for case in cases if not any(case.startswith(f"{other}, ") for other in cases)]
@@ -39,6 +40,11 @@ def graph_tables(rows: Rows) -> dict[str, str]:
         for row in rows
         if row["metric"].endswith(SHARES) and row["system"] not in SYSTEMS[1:3]
     ]
+    told = [
+        [case, system, *(_cell(of, case, system, name) for name in ALONE)]
+        for case, system, metric in of
+        if metric == ALONE[1]
+    ]
     costs = [
         [case, rung, *(_plain(of, case, rung, name) for name in COSTS)]
         for case in whole
@@ -49,6 +55,9 @@ def graph_tables(rows: Rows) -> dict[str, str]:
         "figures": markdown_table(["data", "system", "Recall@10", "NDCG@10"], figures),
         "degrees": markdown_table(["requests", "number", "system", "Recall@10, above the text", "NDCG@10"], by_degree),
         "shares": markdown_table(["data", "system", "share", "value"], shares),
+        "told": markdown_table(["requests", "student", "Recall@10, above distillation alone", "NDCG@10"], told)
+        if told
+        else "The published run has no such student.\n",
         "costs": markdown_table(["data", "rung", "training and scoring, s", "times the text teacher's"], costs),
         "made": made_by(rows),
     }

@@ -9,15 +9,17 @@ before; in the market also on the candidates that were shown, since the log cann
 learned once more without its auxiliary tasks. Members who have opened nothing are few in a log, so the same requests
 are asked again as if their members had opened nothing before: what the graph then loses against the texts is a figure.
 
-The text teacher's own time is that of its stage in the recipe. With `--student` two students are distilled, from the
-text teacher alone and with the graph's scores in place of its own. A rung that is trained already costs nothing, and
-nothing is said of its time.
+The text teacher's own time is that of its stage in the recipe. With `--student` students are distilled: from the text
+teacher alone, with the scores of G0 or of G1 in place of its own, and once more with what that rung makes of the
+member's neighbourhood as of the request (`benchmarks.graph_student`). A rung that is trained already costs nothing,
+and nothing is said of its time.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,9 @@ import polars as pl
 from benchmarks import result_file
 from benchmarks.embeddings_data import recipe_workspace
 from benchmarks.graph_scores import as_if_new, tasks_and_config
+from benchmarks.graph_student import TELLING, student_of, students, told_student
 from contracts.tables import read_table
 from contracts.workspace import Workspace
-from models.student.distil import float_logits, train_student
 from models.teachers.graph.config import GraphConfig, Rung
 from models.teachers.graph.market import Market
 from models.teachers.graph.structure import MEETINGS, Neighbourhood
@@ -52,6 +54,8 @@ RUNGS: tuple[Rung, ...] = ("G0", "G1", "G2")
 TEXT, ORACLE, KNN, UNOPENED = "text teacher", "oracle", "item-kNN", "what nobody opened yet"
 PLAIN = "G1 without auxiliary tasks"
 """The second of the rungs, learned without the masked neighbour and the member's skills."""
+ALONE = {told_student(rung): student_of(rung) for rung in TELLING}
+ABOVE_ALONE = "above distillation alone"
 DEGREES = (("no opened job", 0, 1), ("1 to 4 opened jobs", 1, 5), ("5 or more opened jobs", 5, 10**9))
 NEW = "members as if they had opened nothing"
 K, RESAMPLES, TASK = 10, 1_000, "view"
@@ -121,14 +125,14 @@ def figure_rows(
                 rows.append(
                     {"case": name, "system": system, "metric": metric, "value": own.mean()} | interval(of_samples)
                 )
-                if system == TEXT:
-                    continue
-                gain = weights @ (own - text) / total
-                above = {"value": (own - text).mean()} | interval(gain)
-                rows.append({"case": name, "system": system, "metric": f"{metric}, above the text teacher's"} | above)
-                if ORACLE in figures and system != ORACLE and group == "all":
-                    best = figures[ORACLE][chosen, column] - text
-                    share = {"value": (own - text).mean() / best.mean()} | interval(gain / (weights @ best / total))
+                for other, words in ((TEXT, f"above the {TEXT}'s"), (ALONE.get(system), ABOVE_ALONE)):
+                    if other in figures and other != system:
+                        gain = own - figures[other][chosen, column]
+                        above = {"value": gain.mean()} | interval(weights @ gain / total)
+                        rows.append({"case": name, "system": system, "metric": f"{metric}, {words}"} | above)
+                if ORACLE in figures and system not in (TEXT, ORACLE) and group == "all":
+                    gain, best = own - text, figures[ORACLE][chosen, column] - text
+                    share = {"value": gain.mean() / best.mean()} | interval((weights @ gain) / (weights @ best))
                     rows.append(
                         {"case": name, "system": system, "metric": f"{metric}, share of the oracle's gain"} | share
                     )
@@ -189,9 +193,9 @@ def measure(
         train = rows.of_splits("train")
         linear = fit_listwise(inputs[train], rows.list_ids[train], np.nan_to_num(rows.target(TASK)[train]), 0.01)
         logits[ORACLE] = inputs @ (linear.weights / linear.scales)
-    figures = {name: list_figures(rows, values, lists) for name, values in logits.items()}
     if student:
-        figures |= _students(workspace, knobs, rows, lists)
+        logits |= students(workspace, knobs, rows, market, [rung for rung in rungs if rung in TELLING], TASK)
+    figures = {name: list_figures(rows, values, lists) for name, values in logits.items()}
     made = figure_rows(case, figures, market.member[heads], degrees)
     # Few members have opened nothing, so the others' requests are asked as if nothing were known of what they did.
     without = {name: list_figures(rows, values, lists) for name, values in new.items()}
@@ -236,36 +240,18 @@ def of_some(
     return figure_rows(case, figures, members[chosen], degrees[chosen], metrics)
 
 
-def _students(workspace: Workspace, knobs: Params, rows: Rows, lists: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Figures of students of the text teacher alone, and of it and G0, which answers the tasks of both."""
-    train_teacher(workspace, "graph", knobs.teacher("graph").model_copy(update={"rung": "G0"}))
-    chosen, found = rows.of_splits("test"), {}
-    tasks, _ = read_scores(current_scores(workspace, "graph"), rows, scored_rows(rows))
-    by_graph = {"distil": ("click", "graph"), "mix": {task: {"graph": 1.0} for task in tasks}}
-    for name, taught in (("student of the text teacher", {"distil": ("click",)}), ("student of G0", by_graph)):
-        folder = train_student(workspace, knobs.student.model_copy(update=taught))  # both start as the text teacher
-        logits = np.full(len(rows), np.nan)
-        answered = float_logits(folder, rows, chosen)
-        logits[chosen] = answered[:, _tasks(folder).index(TASK)]
-        found[name] = list_figures(rows, logits, lists)
-    return found
-
-
 def _arrived(case: str, figures: dict[str, np.ndarray], members: np.ndarray) -> list[dict[str, Any]]:
-    """What the student gains by the graph, of what the graph teacher does."""
+    """What students gain by the graph, of what the graph teacher does."""
     weights, found = resampled(members), []
-    for column, metric in enumerate(METRICS):
-        gain = figures["student of G0"][:, column] - figures["student of the text teacher"][:, column]
-        whole = figures["G0"][:, column] - figures[TEXT][:, column]
+    taught = {system: rung for rung in TELLING for system in (student_of(rung), told_student(rung))}
+    for (system, rung), (column, metric) in product(taught.items(), enumerate(METRICS)):
+        if system not in figures:
+            continue
+        gain = figures[system][:, column] - figures[student_of(TEXT)][:, column]
+        whole = figures[rung][:, column] - figures[TEXT][:, column]
         share = {"value": gain.mean() / whole.mean()} | interval((weights @ gain) / (weights @ whole))
-        found.append({"case": case, "system": "student of G0", "metric": f"{metric}, share_of_gain_in_student"} | share)
+        found.append({"case": case, "system": system, "metric": f"{metric}, share_of_gain_in_student"} | share)
     return found
-
-
-def _tasks(folder: Path) -> list[str]:
-    from models.student.distil import load_student
-
-    return list(load_student(folder)[1]["tasks"])
 
 
 def _view(workspace: Workspace, teacher: str, rows: Rows) -> np.ndarray:

@@ -86,14 +86,16 @@ def train_student(workspace: Workspace, config: StudentConfig) -> Path:
         "teachers": {name: teacher_version(path) for name, path in stores.items()},
     }
     device = choose_device(config.device)
-    student = _untrained(workspace, config, folder, rows, tasks, scores).to(device)
+    student = untrained(workspace, config, folder, rows, tasks, scores).to(device)
     try:
-        texts = _learn(student, rows, scores, folder, config)
+        texts = _texts(rows, student, folder, config)
+        learn(student, texts, scores, config)
         for item_tokens in (*config.via, config.item_tokens)[1:]:
             mid, student = student, Student(folder, tasks, item_tokens, config.score_layers, match=config.match)
             student.start_from_student(mid.cpu())
             student, mid = student.to(device), mid.to(device)
-            texts = _learn(student, rows, _scores_of(mid, texts, "train"), folder, config)
+            scores_of_mid, texts = _scores_of(mid, texts, "train"), _texts(rows, student, folder, config)
+            learn(student, texts, scores_of_mid, config)
         if config.prune is not None:
             texts = _prune(student, rows, scores, folder, config, config.prune)
         served = _learn_served(student, texts, scores, config)
@@ -132,7 +134,7 @@ def _metrics(
     return metrics
 
 
-def _untrained(
+def untrained(
     workspace: Workspace, config: StudentConfig, folder: Path, rows: Rows, tasks: tuple[str, ...], scores: np.ndarray
 ) -> Student:
     """The student before training: as its base, as the mean of its teachers, or as the backbone alone."""
@@ -161,21 +163,20 @@ def _scores_of(student: Student, texts: StudentTexts, split: str) -> np.ndarray:
     return logits
 
 
-def _learn(student: Student, rows: Rows, scores: np.ndarray, folder: Path, config: StudentConfig) -> StudentTexts:
-    """Train a student, on the device where it is, to follow logits (n, tasks); NaN where no teacher has one."""
-    frozen = _frozen(student, config)
+def learn(student: Student, texts: StudentTexts, scores: np.ndarray, config: StudentConfig) -> None:
+    """Train a student, on the device where it is, to follow logits (n, tasks); NaN where no teacher has one.
+
+    Layers whose states `texts` keeps stay as they are. Raises NotReady where there is no training pair.
+    """
     student.requires_grad_(True)
-    student.prefix.freeze(frozen[0])
-    student.item.freeze(frozen[1])
-    tasks, device = student.head.tasks, device_of(student)
-    head = [*student.head.parameters(), student.queries, student.focus, student.slots]
-    head += student.match.parameters() if student.match is not None else ()
+    student.prefix.freeze(texts.requests.layers)
+    student.item.freeze(texts.jobs.layers)
+    rows, tasks, device = texts.rows, student.head.tasks, device_of(student)
     if config.learn == "head":
         student.requires_grad_(False)
         student.head.requires_grad_(True)
         if student.match is not None:
             student.match.requires_grad_(True)
-    texts = StudentTexts(rows, student, folder, config, frozen)
     lists = training_lists(rows, np.ones(len(rows), bool), config.max_pairs, config.seed)
     if not lists:
         raise NotReady("no training pair", where=str(rows.version), cure="run `rolecall label` first")
@@ -200,8 +201,7 @@ def _learn(student: Student, rows: Rows, scores: np.ndarray, folder: Path, confi
     steps = epochs * -(-len(lists) // config.lists_a_batch)
     hyper = Hyper(epochs, steps, config.learning_rate, config.head_rate)
     name = f"student, {student.item_tokens} item tokens"
-    fit(name, student, loss, lambda epoch: _batches(rows, lists, config, epoch), hyper, head)
-    return texts
+    fit(name, student, loss, lambda epoch: _batches(rows, lists, config, epoch), hyper, student.from_scratch())
 
 
 def _prune(
@@ -216,7 +216,10 @@ def _prune(
     def calibrate() -> Tensor:
         return torch.cat([texts.unpadded(student, of_list[: config.list_size]) for of_list in lists])
 
-    prune_in_steps(student, knobs, calibrate, lambda: _learn(student, rows, scores, folder, again))
+    def distil() -> None:
+        learn(student, _texts(rows, student, folder, again), scores, again)
+
+    prune_in_steps(student, knobs, calibrate, distil)
     return texts
 
 
@@ -256,11 +259,15 @@ def float_logits(folder: Path, rows: Rows, chosen: np.ndarray) -> np.ndarray:
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])
     rows = rows.only(chosen)
-    texts = StudentTexts(rows, student, folder, config, _frozen(student, config), "float32")
+    texts = StudentTexts(rows, student, folder, config, frozen_layers(student, config), "float32")
     return student_logits(student, texts, np.arange(len(rows)))
 
 
-def _frozen(student: Student, config: StudentConfig) -> tuple[int, int]:
+def _texts(rows: Rows, student: Student, folder: Path, config: StudentConfig) -> StudentTexts:
+    return StudentTexts(rows, student, folder, config, frozen_layers(student, config))
+
+
+def frozen_layers(student: Student, config: StudentConfig) -> tuple[int, int]:
     """Fixed layers of the prefix and of the item encoder, whose states are kept."""
     return min(config.frozen_layers, student.split), min(config.frozen_item_layers, student.item.depth)
 

@@ -108,6 +108,11 @@ class Student(nn.Module):
         self.head = TaskHead(tasks, sentences)
         self.match = MatchTable(self.hidden) if match else None
 
+    def from_scratch(self) -> list[nn.Parameter]:
+        """The parameters that no backbone has: they learn at a rate of their own."""
+        match = [] if self.match is None else self.match.parameters()
+        return [*self.head.parameters(), self.queries, self.focus, self.slots, *match]
+
     def sizes(self) -> LayerSizes:
         """Heads and neurons of each layer of the prefix encoder, the item encoder and the scorer."""
         return layer_sizes(self._stacks())

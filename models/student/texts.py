@@ -59,11 +59,15 @@ class StudentTexts:
         match = to_device(self.rows.match[of_list], items.device)
         return student.score(prefix, None, items[None], match[None])[0]
 
+    def prefix(self, student: Student, lists: Sequence[np.ndarray]) -> tuple[Prefix, Tensor]:
+        """The prefix of the request of each list, and its attention bias (b, 1, 1, len)."""
+        asked, mask = self.requests.batch(np.array([self.rows.request[of_list[0]] for of_list in lists]))
+        return student.encode_prefix(asked, mask, self.requests.layers), mask_bias(mask, asked.dtype)
+
     def read(self, student: Student, lists: Sequence[np.ndarray]) -> ReadLists:
         """Lists of row numbers, padded to the longest; the rows of a list share one request."""
         rows = self.rows
-        asked, mask = self.requests.batch(np.array([rows.request[of_list[0]] for of_list in lists]))
-        prefix, bias = student.encode_prefix(asked, mask, self.requests.layers), mask_bias(mask, asked.dtype)
+        prefix, bias = self.prefix(student, lists)
         distinct, which = np.unique(np.concatenate([rows.job[of_list] for of_list in lists]), return_inverse=True)
         hidden, job_mask = self.jobs.batch(distinct)
         hidden = student.item.run(hidden, job_mask, self.jobs.layers)

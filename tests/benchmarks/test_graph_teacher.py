@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import graph_teacher as benchmark
+from benchmarks.graph_student import student_of, told_student
 from benchmarks.graph_tables import graph_tables
 from benchmarks.graph_teacher import (
     KNN,
@@ -74,6 +75,24 @@ def test_rows_say_what_is_above_the_text_teacher_and_the_share_of_what_is_possib
     tables = graph_tables([{**row, "command": "c", "date": "2026-01-01T00:00:00", "machine": "m"} for row in made])
     assert tables["figures"].count("| market |") == 4 and "0.75" in tables["shares"]
     assert "no opened job" in tables["degrees"]
+
+
+def test_a_student_that_is_told_of_members_is_held_against_the_one_that_is_not() -> None:
+    text = np.tile(np.random.default_rng(0).random(60)[:, None] / 4, 2)
+    alone, told = student_of("G0"), told_student("G0")
+    figures = {TEXT: text, "G0": text + 0.2, student_of(TEXT): text + 0.1, alone: text + 0.5, told: text + 0.49}
+    made = figure_rows("market", figures, np.arange(60) // 3, np.full(60, 9))
+    (loss,) = (r for r in made if (r["case"], r["metric"]) == ("market", "ndcg@10, above distillation alone"))
+    assert loss["system"] == told and loss["value"] == pytest.approx(-0.01) == loss["high"]
+    arrived = benchmark._arrived("market", figures, np.arange(60) // 3)
+    shares = {(row["system"], row["metric"]): row["value"] for row in arrived}
+    assert {system for system, _ in shares} == {alone, told}
+    assert shares[alone, "ndcg@10, share_of_gain_in_student"] == pytest.approx(2)
+    run = {"command": "c", "date": "2026-01-01T00:00:00", "machine": "m"}
+    table = graph_tables([{**row, **run} for row in made])["told"]
+    assert f"| market | {told} | -0.010" in table and f"| {alone} |" not in table
+    others = [{**row, **run} for row in made if row["system"] != told]
+    assert "no such student" in graph_tables(others)["told"]
 
 
 def test_what_was_not_shown_is_left_out_of_the_figures_of_what_was(rows: Rows) -> None:

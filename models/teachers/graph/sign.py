@@ -7,12 +7,15 @@ Source: SIGN, Frasca et al. 2020 (arXiv 2004.11198); its operators are metapaths
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from torch import Tensor, nn
 
-from history.graph.walks import JOB_PATHS, MEMBER_PATHS
+from history.graph.walks import JOB_PATHS, MEMBER_PATHS, Queries
 from models.teachers.graph.config import GraphConfig
 from models.teachers.graph.correction import CorrectedPairs, Correction
+from models.teachers.graph.market import Market, Walked
 from models.teachers.graph.structure import Neighbourhood
 from models.training.device import device_of, to_device
 
@@ -41,6 +44,15 @@ class Sign(Correction):
         return logits.float()
 
 
+def inputs_around(read: np.ndarray, market: Market, queries: Queries, walks: Sequence[Walked]) -> np.ndarray:
+    """(q, (1 + paths) * inputs) float32: of each origin its own vector and the means over what each path reaches.
+
+    read: (nodes, inputs) from `Correction.read`; walks: of each path, from the queries.
+    """
+    own = np.where(market.told(queries.origins, queries.times)[:, None], read[queries.origins], 0).astype(np.float32)
+    return np.concatenate([own, *(walked.means(read, market, queries.times) for walked in walks)], axis=1)
+
+
 class SignPairs(CorrectedPairs):
     """Rows with the means around their members and jobs."""
 
@@ -50,10 +62,7 @@ class SignPairs(CorrectedPairs):
         read = self.model.read(self.market.vectors)
         self._inputs = []
         for side, walks, paths in ((hood.members, hood.of_members, MEMBER_PATHS), (hood.jobs, hood.of_jobs, JOB_PATHS)):
-            origins = side.queries.origins
-            times = side.queries.times
-            own = np.where(self.market.told(origins, times)[:, None], read[origins], 0).astype(np.float32)
-            means = np.concatenate([own, *(walks[name].means(read, self.market, times) for name in paths)], axis=1)
+            means = inputs_around(read, self.market, side.queries, [walks[name] for name in paths])
             self._inputs.append((means, side.of_pair))
 
     def around(self, places: np.ndarray) -> Tensor:
