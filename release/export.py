@@ -188,8 +188,16 @@ def export_student(
     export_graph(ItemGraph(student), (ids, mask), out / "item.onnx", inputs=text, output="items")
     one = {"input_ids": (None, "len"), "attention_mask": (None, "len")}
     export_graph(PrefixGraph(student), (ids[:1], mask[:1]), out / "prefix.onnx", inputs=one, output="prefix_kv")
+    export_score(student, out / "score.onnx")
+    shutil.copy(tokenizer, out / "tokenizer.json")
+    quantize_graphs(out, precision, feeds)
+
+
+def export_score(student: Student, path: Path) -> None:
+    """Write score.onnx alone, in float32."""
+    ids = torch.randint(5, 100, (1, 16))
     with torch.no_grad():
-        kept = PrefixGraph(student)(ids[:1], mask[:1])
+        kept = PrefixGraph(student)(ids, torch.ones_like(ids))
     example = [kept, torch.randn(3, student.item_tokens, student.hidden)]
     candidates: dict[str, tuple[str | None, ...]] = {
         "prefix_kv": (None, None, None, "len", None),
@@ -198,9 +206,7 @@ def export_student(
     if student.match is not None:
         example.append(torch.zeros(3, len(COMPARISONS), dtype=torch.uint8))
         candidates["match"] = ("n", None)
-    export_graph(ScoreGraph(student), tuple(example), out / "score.onnx", inputs=candidates, output="logits")
-    shutil.copy(tokenizer, out / "tokenizer.json")
-    quantize_graphs(out, precision, feeds)
+    export_graph(ScoreGraph(student), tuple(example), path, inputs=candidates, output="logits")
 
 
 def quantize_graphs(folder: Path, precision: Precision, feeds: Feeds | None = None) -> None:

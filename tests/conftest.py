@@ -22,7 +22,7 @@ from contracts.match import COMPARISONS
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from tests.chat_server import ChatServer
-from tests.make import tiny_bert
+from tests.make import once_a_run, tiny_bert
 
 settings.register_profile("rolecall", deadline=None)  # a busy machine is not a failure
 settings.load_profile("rolecall")
@@ -88,7 +88,7 @@ def log_without_commands() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of three narrow layers, random weights, with the embedded model's tokenizer."""
-    return tiny_bert(tmp_path_factory.mktemp("tiny"), layers=3)
+    return once_a_run(tmp_path_factory, "tiny", lambda folder: tiny_bert(folder, layers=3))
 
 
 @pytest.fixture(scope="session")
@@ -162,20 +162,22 @@ def labelled(tmp_path: Path) -> Callable[..., Workspace]:
 @pytest.fixture(scope="session")
 def distilled(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Workspace:
     """Both teachers and a student of the tiny backbone. Nobody writes to it."""
+    return Workspace(once_a_run(tmp_path_factory, "distilled", lambda folder: _distil(Workspace(folder), tiny)))
+
+
+def _distil(workspace: Workspace, backbone: Path) -> None:
     from models.config import StudentConfig, TeacherConfig
     from models.student.distil import train_student
     from models.teachers.train import train_teacher
 
-    workspace = Workspace(tmp_path_factory.mktemp("distilled"))
     write_part(workspace.training, training_table(60))
-    knobs = TeacherConfig(backbone=tiny, joint_layers=2, frozen_layers=0, epochs=2, learning_rate=1e-3)
+    knobs = TeacherConfig(backbone=backbone, joint_layers=2, frozen_layers=0, epochs=2, learning_rate=1e-3)
     train_teacher(workspace, "policy", knobs)
     train_teacher(workspace, "click", knobs)
     student = StudentConfig(
-        backbone=tiny, frozen_layers=0, frozen_item_layers=0, item_tokens=2, epochs=16, learning_rate=1e-3
+        backbone=backbone, frozen_layers=0, frozen_item_layers=0, item_tokens=2, epochs=16, learning_rate=1e-3
     )
     train_student(workspace, student)
-    return workspace
 
 
 @pytest.fixture

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from contracts.bundle import MANIFEST, Manifest, content_version
 from contracts.errors import RolecallError
+from contracts.lock import locked
 from contracts.records import Event, Job, Member
 from contracts.versions import file_hash
 
@@ -60,6 +62,18 @@ def member(member_id: str = "m1", headline: str = "Nurse", **fields: Any) -> Mem
     return Member.model_validate(
         {"id": member_id, "headline": headline, "updated_at": NOW - timedelta(days=90)} | fields
     )
+
+
+def once_a_run(temporary: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that is made once a run, by the worker that asks first, and that all read. Nobody writes to it."""
+    base = temporary.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with locked(run / f"{name}.lock", f"making {name}", wait=600):
+        if not (run / f"{name}.made").exists():
+            shutil.rmtree(run / name, ignore_errors=True)
+            make(run / name)
+            (run / f"{name}.made").touch()
+    return run / name
 
 
 @contextmanager

@@ -32,10 +32,11 @@ from release.export import (
     ScoreGraph,
     calibration_feeds,
     export_graphs,
+    export_score,
     export_student,
     write_bundle,
 )
-from tests.make import refused
+from tests.make import refused, tiny_bert
 
 TOKENS = 3
 C = len(SIZES)
@@ -43,16 +44,22 @@ INT8 = [name for name in get_args(Precision) if name != "float32"]
 
 
 @pytest.fixture(scope="module")
-def student(tiny: Path) -> Student:
-    torch.manual_seed(0)
-    return Student(tiny, tuple(TASKS), TOKENS, 2).eval()
+def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of two layers: an export takes seconds a layer."""
+    return tiny_bert(tmp_path_factory.mktemp("backbone"), layers=2)
 
 
 @pytest.fixture(scope="module")
-def exported(student: Student, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def student(backbone: Path) -> Student:
+    torch.manual_seed(0)
+    return Student(backbone, tuple(TASKS), TOKENS, 2).eval()
+
+
+@pytest.fixture(scope="module")
+def exported(student: Student, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """precision -> folder of the three graphs."""
     folders: dict[str, Path] = {name: tmp_path_factory.mktemp("graphs") / name for name in get_args(Precision)}
-    export_student(student, tiny / "tokenizer.json", folders["float32"], "float32")
+    export_student(student, backbone / "tokenizer.json", folders["float32"], "float32")
     for precision, folder in folders.items():
         if precision != "float32":  # an export takes seconds, and what differs comes after it
             shutil.copytree(folders["float32"], folder)
@@ -106,17 +113,25 @@ def test_prefix_and_score_graphs_equal_the_student(
 
 
 @pytest.fixture(scope="module")
-def matched(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, dict[str, Path]]:
-    """A student with a match, whose embeddings are as large as learned ones, and its graphs by precision."""
+def matched(backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Student, dict[str, Path]]:
+    """A student with a match, whose embeddings are as large as learned ones, and folders of its score graph.
+
+    Precision -> folder; the other graphs are as without a match.
+    """
     torch.manual_seed(1)
-    student = Student(tiny, tuple(TASKS), TOKENS, 2, match=True).eval()
+    student = Student(backbone, tuple(TASKS), TOKENS, 2, match=True).eval()
     torch.nn.init.normal_(student.match.embeddings.weight, std=0.3)
-    folders: dict[str, Path] = {name: tmp_path_factory.mktemp("matched") / name for name in ("float32", "int8_static")}
-    export_student(student, tiny / "tokenizer.json", folders["float32"], "float32")
-    shutil.copytree(folders["float32"], folders["int8_static"])
+    folders = {name: tmp_path_factory.mktemp(name) for name in ("float32", "int8_static")}
+    export_score(student, folders["float32"] / "score.onnx")
+    shutil.copy(folders["float32"] / "score.onnx", folders["int8_static"])
     feeds = [feed | {"match": bins(60, seed)} for seed, feed in enumerate(calls("score.onnx"))]
     quantize(folders["int8_static"] / "score.onnx", "int8_static", ("student.head",), feeds)
     return student, folders
+
+
+def prefix_of(student: Student, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    with torch.no_grad():
+        return PrefixGraph(student)(*map(torch.from_numpy, inputs.values())).numpy()
 
 
 def bins(n: int, seed: int = 0) -> np.ndarray:
@@ -127,32 +142,31 @@ def bins(n: int, seed: int = 0) -> np.ndarray:
 def test_the_score_graph_with_a_match_equals_the_student(
     matched: tuple[Student, dict[str, Path]], candidates: int
 ) -> None:
-    student, folders = matched
+    student, scorer = matched
     inputs, match = text(1, 12), bins(candidates)
     items = np.random.default_rng(1).normal(size=(candidates, TOKENS, 32)).astype(np.float32)
     hidden = student.prefix.embed(torch.from_numpy(inputs["input_ids"]))
     with torch.no_grad():
         kept = student.encode_prefix(hidden, torch.from_numpy(inputs["attention_mask"]))
         expected = student.score(kept, None, torch.from_numpy(items)[None], torch.from_numpy(match)[None])[0].numpy()
-    prefix = run(folders["float32"], "prefix.onnx", **inputs)
-    scores = run(folders["float32"], "score.onnx", prefix_kv=prefix, items=items, match=match)
+    scores = run(scorer["float32"], "score.onnx", prefix_kv=prefix_of(student, inputs), items=items, match=match)
     assert np.allclose(scores, expected, atol=1e-4)
 
 
 def test_an_int8_graph_with_a_match_orders_as_float32_and_knows_no_company(
     matched: tuple[Student, dict[str, Path]],
 ) -> None:
-    _, folders = matched
-    prefix = run(folders["float32"], "prefix.onnx", **text(1, 20))
+    student, scorer = matched
+    prefix = prefix_of(student, text(1, 20))
     items, match = np.random.default_rng(3).normal(size=(60, TOKENS, 32)).astype(np.float32), bins(60)
     whole, small = (
-        run(folders[name], "score.onnx", prefix_kv=prefix, items=items, match=match)
+        run(scorer[name], "score.onnx", prefix_kv=prefix, items=items, match=match)
         for name in ("float32", "int8_static")
     )
-    alone = run(folders["int8_static"], "score.onnx", prefix_kv=prefix, items=items[:1], match=match[:1])
+    alone = run(scorer["int8_static"], "score.onnx", prefix_kv=prefix, items=items[:1], match=match[:1])
     assert all(np.corrcoef(a, b)[0, 1] > 0.98 for a, b in zip(whole.T, small.T, strict=True))
     assert np.abs(small[0] - alone[0]).max() < 1e-5
-    weights = onnx.load(folders["int8_static"] / "score.onnx").graph.initializer
+    weights = onnx.load(scorer["int8_static"] / "score.onnx").graph.initializer
     assert sum(w.data_type == onnx.TensorProto.INT8 and len(w.dims) == 2 for w in weights) == 8
 
 
@@ -188,7 +202,7 @@ def test_an_int8_graph_orders_candidates_as_float32_does(exported: dict[str, Pat
         assert np.corrcoef(whole, quantised)[0, 1] > 0.98
 
 
-@pytest.mark.parametrize("graph, products", [("item.onnx", 18), ("prefix.onnx", 18), ("score.onnx", 8)])
+@pytest.mark.parametrize("graph, products", [("item.onnx", 12), ("prefix.onnx", 12), ("score.onnx", 8)])
 @pytest.mark.parametrize("precision", INT8)
 def test_weights_of_layers_are_int8_and_the_head_is_not(
     exported: dict[str, Path], precision: str, graph: str, products: int
@@ -246,16 +260,14 @@ def test_static_scales_need_calibration_inputs(exported: dict[str, Path], tmp_pa
         quantize(tmp_path / "score.onnx", "int8_static")
 
 
-def test_calibration_inputs_are_those_of_the_graphs(
-    distilled: Workspace, matched: tuple[Student, dict[str, Path]]
-) -> None:
+def test_calibration_inputs_are_those_of_the_graphs(distilled: Workspace, graphs: Graphs) -> None:
     folder = distilled.student / (distilled.student / "CURRENT").read_text().strip()
     student, about = load_student(folder)
     config = StudentConfig.model_validate(about["config"])
     feeds = calibration_feeds(student, folder, config, read_rows(distilled.training))
     assert {name: len(calls) for name, calls in feeds.items()} == dict.fromkeys(GRAPHS, 24)
     for name in GRAPHS:
-        inputs = ort.InferenceSession(str(matched[1]["float32"] / name)).get_inputs()
+        inputs = ort.InferenceSession(str(graphs.folder / name)).get_inputs()
         assert {one.name for one in inputs} == feeds[name][0].keys()
         for one in inputs:
             assert len(one.shape) == feeds[name][0][one.name].ndim
@@ -276,11 +288,6 @@ def test_signatures_are_those_of_the_manifest(exported: dict[str, Path]) -> None
 def test_without_a_student_nothing_is_exported(tmp_path: Path) -> None:
     with refused(NotReady, "rolecall train student"):
         export_graphs(Workspace(tmp_path))
-
-
-@pytest.fixture(scope="module")
-def graphs(distilled: Workspace) -> Graphs:
-    return export_graphs(distilled)
 
 
 def bundle(graphs: Graphs, root: Path, knot: float = 1.0) -> Path:

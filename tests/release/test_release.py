@@ -33,16 +33,6 @@ if TYPE_CHECKING:
 LENIENT = ExportConfig(least_agreement=0, least_rank_correlation=-1, most_calibration_error=1)
 
 
-@pytest.fixture(scope="module")
-def graphs(distilled: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Graphs:
-    """The student's graphs, exported once, since that takes longer than all the rest."""
-    from release.export import export_graphs
-
-    root = tmp_path_factory.mktemp("graphs") / "workspace"
-    shutil.copytree(distilled.root, root)
-    return export_graphs(Workspace(root), "int8")
-
-
 @pytest.fixture
 def trained(distilled: Workspace, graphs: Graphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """A workspace of its own with a student, and a log of what a service showed."""

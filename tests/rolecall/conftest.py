@@ -14,7 +14,7 @@ from contracts.records import Job
 from contracts.tables import write_part
 from contracts.workspace import Workspace
 from rolecall.cli import app
-from tests.serving.conftest import backbone, market, member_ids  # noqa: F401
+from tests.serving.conftest import backbone, market, member_ids, turned, untrained  # noqa: F401
 from tests.serving.conftest import workspace as board  # noqa: F401
 
 THEN = datetime(2026, 1, 1, tzinfo=UTC)

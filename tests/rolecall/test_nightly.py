@@ -251,11 +251,9 @@ def test_a_bundle_that_is_refused_leaves_that_of_before_brought_up_to_date(board
 
 
 @pytest.mark.parametrize(("gate", "passes"), [(-1.0, True), (0.0, False)])
-def test_a_new_bundle_is_served_only_where_the_gate_lets_it(board, backbone, monkeypatch, gate, passes):
+def test_a_new_bundle_is_served_only_where_the_gate_lets_it(board, turned, monkeypatch, gate, passes):
     before = board.bundle.name
-    monkeypatch.setattr(
-        "rolecall.recipe.run_recipe", lambda *_, **__: write_untrained_bundle(board, backbone, "float32")
-    )
+    monkeypatch.setattr("rolecall.recipe.run_recipe", lambda *_, **__: write_untrained_bundle(board, turned))
     code, told = night_of(board, retrain_days=0, lists=False, gate=gate)
     assert (code == 0) == passes, told["train"]
     assert (board.bundle.name != before) == passes
@@ -266,9 +264,9 @@ def test_a_new_bundle_is_served_only_where_the_gate_lets_it(board, backbone, mon
         assert code == GateRefused.exit_code and f"bundle {before} stays" in told["train"].said
 
 
-def test_a_bundle_of_a_night_that_was_killed_before_its_gate_is_judged_by_the_next(board, backbone):
+def test_a_bundle_of_a_night_that_was_killed_before_its_gate_is_judged_by_the_next(board, turned):
     before = board.bundle.name
-    write_untrained_bundle(board, backbone, "float32")
+    write_untrained_bundle(board, turned)
     assert board.bundle.name != before, "as the killed night left it"
     code, told = night_of(board, lists=False, gate=0.0)
     assert code == GateRefused.exit_code and "was trained before and not judged" in told["train"].said

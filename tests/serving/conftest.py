@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from onnx import numpy_helper
 
 from contracts.bundle import Blend, Calibration, Manifest, Objective
 from contracts.examples import PAIR_FEATURES
-from contracts.lock import locked
 from contracts.match import MATCH_VERSION
 from contracts.records import Surface
 from contracts.tables import read_table
@@ -26,30 +26,58 @@ from models.config import Precision
 from serving.config import ServeConfig
 from serving.engine import Engine
 from serving.http.run import running
-from tests.make import tiny_bert
+from tests.make import once_a_run, tiny_bert
 
 MEMBERS, JOBS, EVENTS = 100, 150, 1_500
-ITEM_TOKENS = 2
+ITEM_TOKENS, HIDDEN = 2, 32
 SURFACES: tuple[Surface, ...] = ("search", "recommendation")
 OBJECTIVE = Objective(order="blend", weights=(0.0, 2.0), floors=(0.0, 0.8), why="a test says so")
 
 
-def write_untrained_bundle(workspace: Workspace, backbone: Path, precision: Precision = "int8") -> Path:
-    """The student's real graphs with initial weights, a calibration of all tasks but `hire`, a blend and its bounds."""
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Path:
+    """The student's real graphs in float32 with initial weights. An export takes many seconds: one serves all."""
     from models.student.student import Student
-    from release.export import Graphs, export_student, write_bundle
+    from release.export import export_student
 
-    tasks = tuple(TASKS)
-    student = Student(backbone, tasks, item_tokens=ITEM_TOKENS, score_layers=1, match=True).eval()
-    graphs = workspace.student / "untrained"
-    export_student(student, backbone / "tokenizer.json", graphs, precision)
+    def export(folder: Path) -> None:
+        student = Student(backbone, tuple(TASKS), item_tokens=ITEM_TOKENS, score_layers=1, match=True).eval()
+        export_student(student, backbone / "tokenizer.json", folder, "float32")
+
+    return once_a_run(tmp_path_factory, "untrained", export)
+
+
+@pytest.fixture(scope="session")
+def turned(tmp_path_factory: pytest.TempPathFactory, untrained: Path) -> Path:
+    """The same graphs with other weights: the rows of each table are in reverse order."""
+
+    def turn(folder: Path) -> None:
+        shutil.copytree(untrained, folder)
+        for path in folder.glob("*.onnx"):
+            model = onnx.load(path)
+            for weight in model.graph.initializer:
+                if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 2:
+                    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight)[::-1].copy(), weight.name))
+            onnx.save(model, path)
+
+    return once_a_run(tmp_path_factory, "turned", turn)
+
+
+def write_untrained_bundle(workspace: Workspace, graphs: Path, precision: Precision = "int8") -> Path:
+    """A bundle of `untrained` graphs, a calibration of all tasks but `hire`, a blend and its bounds."""
+    from release.export import Graphs, quantize_graphs, write_bundle
+
+    tasks, folder = tuple(TASKS), workspace.student / "untrained"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(graphs, folder)
+    quantize_graphs(folder, precision)
     verbalizer = Verbalizer(Percentiles.model_validate_json(workspace.percentiles.read_bytes()))
     manifest = Manifest(
         text_version=verbalizer.version,
         tasks=tasks,
         task_sentences=dict(TASKS),
         item_tokens=ITEM_TOKENS,
-        hidden=student.hidden,
+        hidden=HIDDEN,
         max_prefix_tokens=64,
         max_item_tokens=64,
         precision=precision,
@@ -61,31 +89,22 @@ def write_untrained_bundle(workspace: Workspace, backbone: Path, precision: Prec
     weights = np.linspace(1.0, -0.5, len(names))
     blend = Blend(names=names, weights=tuple(weights), means=(0.0,) * len(names), scales=(1.0,) * len(names))
     steps = {task: (Calibration(logits=(-1.0, 1.0), probabilities=(0.1, 0.9)),) for task in tasks if task != "hire"}
-    return write_bundle(Graphs(graphs, manifest), workspace, calibration=steps, blend=blend, metrics={}, simulated=True)
+    return write_bundle(Graphs(folder, manifest), workspace, calibration=steps, blend=blend, metrics={}, simulated=True)
 
 
 @pytest.fixture(scope="session")
 def backbone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_bert(tmp_path_factory.mktemp("backbone"), layers=2)
+    return once_a_run(tmp_path_factory, "backbone", lambda folder: tiny_bert(folder, layers=2))
 
 
 @pytest.fixture(scope="session")
-def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Workspace:
-    """About 100 members and 150 jobs, with bundle, index and feature store. Nobody writes to it: see `workspace`.
-
-    It is made once a run, by the worker that asks first, and read by all.
-    """
-    base = tmp_path_factory.getbasetemp()
-    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    workspace, made = Workspace(run / "market"), run / "market.made"
-    with locked(run / "market.lock", "making the market", wait=600):
-        if not made.exists():
-            _make_market(workspace, backbone)
-            made.touch()
-    return workspace
+def market(tmp_path_factory: pytest.TempPathFactory, backbone: Path, untrained: Path) -> Workspace:
+    """About 100 members and 150 jobs, with bundle, index and feature store. Nobody writes to it: see `workspace`."""
+    made = once_a_run(tmp_path_factory, "market", lambda folder: _make_market(Workspace(folder), backbone, untrained))
+    return Workspace(made)
 
 
-def _make_market(workspace: Workspace, backbone: Path) -> None:
+def _make_market(workspace: Workspace, backbone: Path, untrained: Path) -> None:
     from beam_jobs import activity, embed, ingest, verbalize
     from feature_repo.store import apply, materialize
     from models.encoder.export import export_encoder
@@ -100,7 +119,7 @@ def _make_market(workspace: Workspace, backbone: Path) -> None:
     export_encoder(workspace.encoder, backbone)
     embed.run([*place, "--tables", "jobs"])
     activity.run(place)
-    bundle = write_untrained_bundle(workspace, backbone)
+    bundle = write_untrained_bundle(workspace, untrained)
     embed.run([*place, "--what", "items", "--bundle", str(bundle)])
     build_index(workspace, bundle)
     apply(workspace)

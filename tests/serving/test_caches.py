@@ -25,7 +25,7 @@ SMALL = CacheConfig(vectors_mb=0.01, prefixes_mb=0.1, scores_mb=0.02)
 
 
 @pytest.fixture(scope="module")
-def exact_market(market: Workspace, backbone: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def exact_market(market: Workspace, untrained: Path, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The market with a bundle whose scores do not depend on the other candidates of a call."""
     from beam_jobs import embed
     from feature_repo.store import apply
@@ -33,7 +33,7 @@ def exact_market(market: Workspace, backbone: Path, tmp_path_factory: pytest.Tem
 
     workspace = Workspace(tmp_path_factory.mktemp("exact") / "market")
     shutil.copytree(market.root, workspace.root)
-    bundle = write_untrained_bundle(workspace, backbone, "float32")
+    bundle = write_untrained_bundle(workspace, untrained, "float32")
     embed.run(["--workspace", str(workspace.root), "--what", "items", "--bundle", str(bundle)])
     build_index(workspace, bundle)
     apply(workspace)

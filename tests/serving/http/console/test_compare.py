@@ -67,14 +67,12 @@ def test_a_policys_order_is_by_its_own_grades(room: tuple[Engine, httpx.Client])
     assert [grades[job] for job in ordered] == sorted(grades.values(), reverse=True)
 
 
-def test_another_bundle_answers_beside_the_one_that_is_served(
-    market: Workspace, backbone: Path, tmp_path: Path
-) -> None:
+def test_another_bundle_answers_beside_the_one_that_is_served(market: Workspace, turned: Path, tmp_path: Path) -> None:
     shutil.copytree(market.root, tmp_path / "market")
     workspace = Workspace(tmp_path / "market")
     bundle, index = current(workspace.bundles), current(workspace.indexes)
     assert bundle is not None and index is not None
-    other = _second_build(workspace, backbone)
+    other = _second_build(workspace, turned)
     set_current(workspace.bundles, bundle.name)
     set_current(workspace.indexes, index.name)
     engine = Engine(workspace, ServeConfig(deadline=60))
@@ -89,12 +87,12 @@ def test_another_bundle_answers_beside_the_one_that_is_served(
         assert shown["Served now"] != beside_it
 
 
-def _second_build(workspace: Workspace, backbone: Path) -> Path:
-    """Another bundle (its weights are drawn anew) and the index that goes with it."""
+def _second_build(workspace: Workspace, graphs: Path) -> Path:
+    """Another bundle and the index that goes with it."""
     from beam_jobs import embed
     from feature_repo.store import apply
 
-    bundle = write_untrained_bundle(workspace, backbone)
+    bundle = write_untrained_bundle(workspace, graphs)
     embed.run(["--workspace", str(workspace.root), "--what", "items", "--bundle", str(bundle)])
     apply(workspace)
     return build_index(workspace, bundle)
