@@ -16,6 +16,8 @@ from contracts.errors import NotWritten, OtherWriter
 
 SWITCHING = ".switching"
 """The lock of a product, beside its pointer: a switch holds it alone, jobs that write to what is in use share it."""
+RECIPE = ".recipe"
+"""The lock of a workspace, in its folder: a run of the recipe or a night holds it alone."""
 SWITCH_WAIT = 5.0
 """Seconds that a switch and a job wait for each other: a switch is short, a job may just be about to end."""
 _LOOK = 0.1

@@ -19,7 +19,7 @@ from pydantic import Field
 
 from contracts.errors import NotWritten, RolecallError, TooFewHires
 from contracts.features import PRODUCTS
-from contracts.lock import locked
+from contracts.lock import RECIPE, locked
 from contracts.tables import in_use, parts
 from contracts.validation import first_line
 from contracts.values import FrozenModel
@@ -30,7 +30,7 @@ from rolecall.params import Params
 
 log = logging.getLogger("rolecall")
 
-LOCK, NOTE = ".nightly", "nightly.json"
+NOTE = "nightly.json"
 INDEX_HOURS = 20
 """Past this age an index is built anew in any case: how popular a job was of late is as of its build."""
 
@@ -86,12 +86,12 @@ class Night:
         """Run all stages. Gives the exit code: 0, or that of the first stage that failed.
 
         Raises:
-            OtherWriter: Another night is at work in this workspace.
+            OtherWriter: Another night, or a run of the recipe, is at work in this workspace.
             NotReady: The workspace has no bundle yet, or no index.
             NotWritten: As on a full disk; what the night did is not noted.
         """
         _ = self._workspace.bundle, self._workspace.index  # a first run is `rolecall run`
-        with locked(self._workspace.root / LOCK, "rolecall nightly"):
+        with locked(self._workspace.root / RECIPE, "rolecall nightly"):
             began, started = datetime.now(UTC), time.monotonic()
             before, done = self._in_use(), False
             try:

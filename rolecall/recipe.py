@@ -337,9 +337,11 @@ def _run(name: str, argv: Sequence[str], params: Path | None, quiet: bool) -> di
     try:
         _, status, usage = os.wait4(process.pid, 0)
     except BaseException:  # it must not go on alone, and switch; Ctrl-C has reached it too, SIGTERM not
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_STOP_SECONDS)
-        process.terminate()
+        for end in (lambda: None, process.terminate, process.kill):
+            end()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+                break
         raise
     code = os.waitstatus_to_exitcode(status)
     process.returncode = code

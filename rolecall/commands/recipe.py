@@ -57,23 +57,27 @@ def run(
     Without --data it takes the folder that the workspace's records came from, and in an empty workspace it simulates a
     market. A simulated market never joins real records.
     """
+    from contracts.lock import RECIPE, locked
+    from rolecall.interrupt import watch_for_end
     from rolecall.recipe import run_recipe
 
+    watch_for_end()  # so that its stage ends with it
     root = context.find_root()
     ingest = [] if max_reject_share is None else ["--max-reject-share", str(max_reject_share)]
     ingest += [] if mapping is None else ["--mapping", str(mapping)]
-    run_recipe(
-        Workspace(workspace),
-        data,
-        params=root.params["params"],
-        knobs=params_of(context),
-        start=start,
-        end=end,
-        profile=profile,
-        quiet=root.params["quiet"],
-        ingest=[*ingest, "--snapshot"] if snapshot else ingest,
-        runner=context.args,
-    )
+    with locked(workspace / RECIPE, "rolecall run"):
+        run_recipe(
+            Workspace(workspace),
+            data,
+            params=root.params["params"],
+            knobs=params_of(context),
+            start=start,
+            end=end,
+            profile=profile,
+            quiet=root.params["quiet"],
+            ingest=[*ingest, "--snapshot"] if snapshot else ingest,
+            runner=context.args,
+        )
 
 
 @recipe.callback()

@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
+from contracts.errors import OtherWriter
 from contracts.tables import parts
 from tests.retrieval.conftest import write_workspace
 
@@ -22,7 +24,7 @@ import os, time
 from pathlib import Path
 
 def wait(*_, **__):
-    Path(os.environ["REACHED"]).touch()
+    Path(os.environ["REACHED"]).write_text(str(os.getpid()))
     time.sleep(600)
 
 """
@@ -30,8 +32,14 @@ VERBALIZING = WAIT + "from contracts.text.verbalizer import Verbalizer\nVerbaliz
 EMBEDDING = WAIT + "from retrieval.encoder import TextEncoder\nTextEncoder.encode = wait\n"
 
 
-def interrupted(arguments: Sequence[object], plugin: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The command, stopped when the plugin has said that it is reached."""
+def interrupted(
+    arguments: Sequence[object],
+    plugin: str,
+    folder: Path,
+    by: signal.Signals = signal.SIGINT,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> subprocess.CompletedProcess[str]:
+    """The command, stopped when the plugin has said that it is reached, after what is done meanwhile."""
     (folder / "waiting.py").write_text(plugin)
     (folder / "params.yaml").write_text("plugins: [waiting.py]\n")
     reached = folder / "reached"
@@ -45,7 +53,8 @@ def interrupted(arguments: Sequence[object], plugin: str, folder: Path) -> subpr
         try:
             while not reached.exists() and process.poll() is None:
                 time.sleep(0.05)
-            process.send_signal(signal.SIGINT)
+            meanwhile()
+            process.send_signal(by)
             code = process.wait(120)
         finally:
             process.kill()
@@ -65,6 +74,22 @@ def test_a_stage_under_beam_stops_in_one_line_and_leaves_nothing_half_written(
     done = interrupted([*command, "--workspace", board.root], plugin, tmp_path)
     assert (done.returncode, done.stdout) == (130, LINE)
     assert not parts(board.features / written)
+
+
+def test_a_run_of_the_recipe_is_alone_and_its_stage_ends_with_it(tmp_path: Path) -> None:
+    board = write_workspace(tmp_path / "board")
+    shutil.rmtree(board.features / "job_text")
+    run = ["run", "--workspace", board.root, "--from", "verbalize", "--to", "verbalize"]
+
+    def another() -> None:
+        done = subprocess.run([sys.executable, "-m", "rolecall", *map(str, run)], capture_output=True, text=True)
+        assert done.returncode == OtherWriter.exit_code
+        assert "rolecall run" in done.stderr and "is at work here" in done.stderr
+
+    done = interrupted(run, VERBALIZING, tmp_path, signal.SIGTERM, another)
+    assert done.returncode == 130 and done.stdout.endswith(LINE)
+    assert not psutil.pid_exists(int((tmp_path / "reached").read_text()))
+    assert not parts(board.features / "job_text")
 
 
 def test_what_ctrl_c_became_in_native_code_is_no_bug() -> None:

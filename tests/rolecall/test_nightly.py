@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from backfill.lists import lists_of
 from beam_jobs.loads import Load, note_load, read_loads
 from contracts.errors import BadInput, ExportRefused, GateRefused, IndexMismatch, NotReady, NotWritten, OtherWriter
-from contracts.lock import locked
+from contracts.lock import RECIPE, locked
 from contracts.tables import read_table
 from contracts.versions import current, set_current, unset_current
 from contracts.workspace import Workspace
@@ -286,7 +286,7 @@ def test_drift_that_cannot_be_measured_is_a_failure_and_no_silence(board, monkey
 
 
 def test_two_nights_at_once_and_a_night_before_the_first_run_are_refused(board, tmp_path):
-    with locked(board.root / nightly.LOCK, "rolecall nightly"), refused(OtherWriter, "rolecall nightly"):
+    with locked(board.root / RECIPE, "rolecall nightly"), refused(OtherWriter, "rolecall nightly"):
         night_of(board)
     with refused(NotReady, "rolecall export"):
         night_of(Workspace(tmp_path / "empty"))
