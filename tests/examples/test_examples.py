@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -23,12 +24,36 @@ SHOWN = {
 """Script to what its output holds."""
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
-def test_an_example_shows_what_it_promises(name: str, tmp_path: Path) -> None:
-    command = [sys.executable, str(EXAMPLES / name)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert [text for text in SHOWN[name] if text not in done.stdout] == []
+NAMES = sorted(path.name for path in EXAMPLES.glob("*.py"))
+RUN = """
+import contextlib, io, json, runpy, sys, traceback
+for script in sys.argv[1:]:
+    sys.path[0] = script.rpartition("/")[0]
+    shown, error = io.StringIO(), ""
+    with contextlib.redirect_stdout(shown):
+        try:
+            runpy.run_path(script, run_name="__main__")
+        except BaseException:
+            error = traceback.format_exc()
+    print(json.dumps([shown.getvalue(), error]), flush=True)
+"""
+"""Each script as `python script` would, in one process: the libraries, which take seconds, are loaded once."""
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """Script -> what it printed, and the error it ended with."""
+    command = [sys.executable, "-c", RUN, *(str(EXAMPLES / name) for name in NAMES)]
+    place = tmp_path_factory.mktemp("examples")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place, timeout=300, check=True)
+    return dict(zip(NAMES, map(json.loads, done.stdout.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_shows_what_it_promises(name: str, shown: dict[str, tuple[str, str]]) -> None:
+    said, error = shown[name]
+    assert not error
+    assert [text for text in SHOWN[name] if text not in said] == []
 
 
 def test_the_board_to_copy_fits_and_shows_every_column_of_an_advert() -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -36,12 +37,11 @@ def test_feast_works_in_the_source_folder(workspace: Workspace, tmp_path: Path, 
     where = {"ROLECALL_WORKSPACE": str(workspace.root)}
     said = feast_command(source, ["apply"], where)
     assert SERVICE in said
-    feast_command(source, ["materialize", *PERIOD], where)
     from feast import FeatureStore
 
-    found = FeatureStore(repo_path=str(source)).get_online_features(
-        features=["member_activity:activity"], entity_rows=[{"member_id": "ann"}]
-    )
+    store = FeatureStore(repo_path=str(source))
+    store.materialize(*map(datetime.fromisoformat, PERIOD))  # as the command does, which starts for seconds
+    found = store.get_online_features(features=["member_activity:activity"], entity_rows=[{"member_id": "ann"}])
     assert found.to_dict()["activity"] == [viewed("j1", 1).to_json()]
 
 

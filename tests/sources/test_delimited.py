@@ -114,11 +114,12 @@ def test_a_compressed_file_is_read(tmp_path: Path, read: Callable, suffix: str) 
     assert jobs(read(tmp_path, "jobs")) == [tuple(row) for row in ROWS]
 
 
-@pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zst"])
+@pytest.mark.parametrize(("suffix", "count"), [("gz", 5_000), ("bz2", 30_000), ("xz", 5_000), ("zst", 5_000)])
 def test_a_compressed_file_that_ends_early_says_so_after_the_rows_that_are_whole(
-    tmp_path: Path, read: Callable, suffix: str
+    tmp_path: Path, read: Callable, suffix: str, count: int
 ) -> None:
-    rows = [[f"j{n}", f"Nurse {n * 7919 % 10007}", "Bern", "2025-05-01"] for n in range(50_000)]
+    """A block of bzip2 is 900 kB; of zst that is cut Arrow gives no row."""
+    rows = [[f"j{n}", f"Nurse {n * 7919 % 10007}", "Bern", "2025-05-01"] for n in range(count)]
     path, data = tmp_path / f"jobs.csv.{suffix}", table([NAMES, *rows]).encode()
     if suffix == "zst":
         with pa.CompressedOutputStream(str(path), "zstd") as file:
@@ -126,8 +127,8 @@ def test_a_compressed_file_that_ends_early_says_so_after_the_rows_that_are_whole
     else:
         path.write_bytes({"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[suffix](data))
     path.write_bytes(path.read_bytes()[:-100])
-    *_, last = read(tmp_path, "jobs")
-    assert isinstance(last, Reject) and last.reason in ("unreadable_file", "file_ends")
+    *whole, last = read(tmp_path, "jobs")
+    assert (whole or suffix == "zst") and isinstance(last, Reject) and last.reason in ("unreadable_file", "file_ends")
 
 
 def test_an_archive_of_several_files_is_refused_in_a_row(tmp_path: Path, read: Callable) -> None:
