@@ -52,6 +52,7 @@ def test_the_store_gives_what_the_parts_hold_and_says_the_version(stored, member
 
 
 def test_a_load_that_was_broken_off_changes_nothing_and_no_answer_is_a_mixture(stored, member_ids, monkeypatch):
+    some = member_ids[::8]  # of every batch
     first, _ = load_online(stored, FAST)
     second = bring(stored, Lists(ServeConfig(), k=2), NOW + timedelta(minutes=1)).plan.version
     batches = online._batches
@@ -65,10 +66,10 @@ def test_a_load_that_was_broken_off_changes_nothing_and_no_answer_is_a_mixture(s
         patched.setattr(online, "_batches", broken)
         with pytest.raises(KeyboardInterrupt):
             load_online(stored, FAST)
-    assert {online_lists(stored, member)[0] for member in member_ids} == {first}
-    assert {one["version"] for member in member_ids for one in online_lists(stored, member)[1]} == {first}
+    assert {online_lists(stored, member)[0] for member in some} == {first}
+    assert {one["version"] for member in some for one in online_lists(stored, member)[1]} == {first}
     assert load_online(stored, FAST) == (second, len(member_ids))
-    assert {one["version"] for member in member_ids for one in online_lists(stored, member)[1]} == {second}
+    assert {one["version"] for member in some for one in online_lists(stored, member)[1]} == {second}
 
     third = bring(stored, Lists(ServeConfig(), k=1), NOW + timedelta(minutes=2)).plan.version
     load_online(stored, FAST)

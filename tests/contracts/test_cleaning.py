@@ -62,7 +62,7 @@ def _by_one_expression(text: str) -> str:
     return tag.sub(" ", block.sub(" ", text))
 
 
-@settings(max_examples=2_000)
+@settings(max_examples=600)
 @given(st.lists(st.sampled_from(STRETCHES), max_size=16).map("".join))
 @example("<!-- <b --> >-->")
 @example("<script><style></script><style></style>")
@@ -103,9 +103,9 @@ def test_markup_is_what_one_expression_for_it_finds(text: str) -> None:
         "&am<i>p;",
     ],
 )
-def test_a_megabyte_of_hostile_text_is_cleaned_in_linear_time(hostile: str) -> None:
-    with within(seconds=120):  # linear time is about a second, quadratic time an hour
-        cleaned = clean_text(hostile * (1_000_000 // len(hostile)))
+def test_much_hostile_text_is_cleaned_in_linear_time(hostile: str) -> None:
+    with within(seconds=60):  # linear time is a third of a second, quadratic time five minutes
+        cleaned = clean_text(hostile * (300_000 // len(hostile)))
     assert clean_text(cleaned) == cleaned
 
 

@@ -111,7 +111,7 @@ def logs(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     logs(),
     st.integers(1, 5),

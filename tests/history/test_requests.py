@@ -273,7 +273,7 @@ def test_views_of_one_request_get_names_of_their_own() -> None:
 views = st.lists(st.tuples(st.integers(0, 50), st.sampled_from("abc"), st.sampled_from("uvwxyz")), max_size=40)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(views)
 def test_no_view_is_both_held_out_and_learned_from(rows: list[tuple[int, str, str]]) -> None:
     events = [event(minute, member, job, request=f"v{i}") for i, (minute, member, job) in enumerate(rows)]

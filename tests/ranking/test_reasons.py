@@ -420,7 +420,7 @@ def check(of: Market, rng: random.Random) -> set[str]:
     return told
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_what_is_said_is_true_of_the_two_records(rng: random.Random) -> None:
     check(market(rng), rng)
