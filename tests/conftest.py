@@ -92,6 +92,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def encoder_folder(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
+    """An encoder of three narrow layers in float32: its vectors do not depend on what shares a batch."""
+    from models.encoder.export import export_encoder
+
+    return once_a_run(tmp_path_factory, "encoder", lambda folder: export_encoder(folder, tiny, "float32"))
+
+
+@pytest.fixture(scope="session")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """SmolLM2-135M-Instruct, unpacked; a test that asks for it is skipped where its package is not installed."""
     from models.packaged.unpack import unpack

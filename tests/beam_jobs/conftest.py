@@ -1,5 +1,5 @@
-"""Small raw folders written by the test itself, one real encoder for all, what a bundle needs for items, and a small
-market that is labelled once."""
+"""Small raw folders written by the test itself, what a bundle needs for items, and a small market that is labelled
+once."""
 
 from __future__ import annotations
 
@@ -90,16 +90,6 @@ def take_in(raw: RawFolder, workspace: Workspace) -> Callable:
         return ingest.run(["--workspace", str(workspace.root), "--source", str(raw.path), *flags])
 
     return run
-
-
-@pytest.fixture(scope="session")
-def encoder_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default encoder in float32: its vectors do not depend on what shares a batch."""
-    from models.encoder.export import export_encoder
-
-    folder = tmp_path_factory.mktemp("encoder")
-    export_encoder(folder, precision="float32")
-    return folder
 
 
 def write_item_bundle(folder: Path, text_version: str) -> Path:

@@ -26,9 +26,9 @@ def workspace(market: Workspace, copy: Callable) -> Workspace:
     return copy(market)
 
 
-def test_what_is_chosen_is_what_the_encoder_reads_with(workspace: Workspace) -> None:
+def test_what_is_chosen_is_what_the_encoder_reads_with(workspace: Workspace, tiny: Path) -> None:
     plain = read_encoder(workspace.encoder)
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=FEW))
+    make_encoder(workspace, EncoderConfig(backbone=tiny, precision="float32", learn=FEW))
     choice, manifest = read_choice(workspace.encoder / CHOICE), read_encoder(workspace.encoder)
     assert choice is not None and choice.judged_by == "log" and choice.requests >= 2
     kept = next(one for one in choice.tried if one.name == choice.kept)
@@ -42,27 +42,29 @@ def test_what_is_chosen_is_what_the_encoder_reads_with(workspace: Workspace) -> 
 
 
 def test_a_choice_that_fits_stays_and_goes_with_the_knob(
-    workspace: Workspace, caplog: pytest.LogCaptureFixture
+    workspace: Workspace, tiny: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "rolecall")
     former = read_encoder(workspace.encoder)
     asked_for = PartWeights(titles=1)
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=FEW, parts=asked_for))
+    make_encoder(workspace, EncoderConfig(backbone=tiny, precision="float32", learn=FEW, parts=asked_for))
     stamp, made = (workspace.encoder / CHOICE).stat().st_mtime_ns, read_encoder(workspace.encoder)
     assert made.parts == asked_for and made.version != former.version
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=FEW, parts=asked_for))
+    make_encoder(workspace, EncoderConfig(backbone=tiny, precision="float32", learn=FEW, parts=asked_for))
     assert (workspace.encoder / CHOICE).stat().st_mtime_ns == stamp and "is up to date" in caplog.text
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=None))
+    make_encoder(workspace, EncoderConfig(backbone=tiny, precision="float32", learn=None))
     assert read_encoder(workspace.encoder) == former and not (workspace.encoder / CHOICE).exists()
 
 
-def test_a_log_that_is_too_small_leaves_it_to_the_adverts(workspace: Workspace) -> None:
+def test_a_log_that_is_too_small_leaves_it_to_the_adverts(workspace: Workspace, tiny: Path) -> None:
     config = FEW.model_copy(update={"least_pairs": 10_000, "least_requests": 10_000})
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=config))
+    make_encoder(workspace, EncoderConfig(backbone=tiny, precision="float32", learn=config))
     choice = read_choice(workspace.encoder / CHOICE)
     assert choice is not None and choice.judged_by == "nothing" and choice.tried == ()
     assert read_encoder(workspace.encoder).parts == PartWeights()
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=FEW.model_copy(update={"least_pairs": 200})))
+    make_encoder(
+        workspace, EncoderConfig(backbone=tiny, precision="float32", learn=FEW.model_copy(update={"least_pairs": 200}))
+    )
     choice = read_choice(workspace.encoder / CHOICE)
     assert choice is not None and choice.judged_by == "log"
 

@@ -127,10 +127,10 @@ def test_lists_that_the_log_holds_out_are_refused(market: Workspace, tmp_path: P
         check_lists(market, judged)
 
 
-def test_an_encoder_that_fits_the_knobs_stays(market: Workspace, copy: Callable) -> None:
+def test_an_encoder_that_fits_the_knobs_stays(market: Workspace, copy: Callable, tiny: Path) -> None:
     workspace = copy(market)
     stamp = (workspace.encoder / "encoder.onnx").stat().st_mtime_ns
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=None))
+    make_encoder(workspace, EncoderConfig(backbone=tiny, precision="float32", learn=None))
     assert (workspace.encoder / "encoder.onnx").stat().st_mtime_ns == stamp
 
 
@@ -147,5 +147,5 @@ def test_training_replaces_the_encoder_and_its_absence_brings_the_former_back(
     about = read_encoder(workspace.encoder)
     assert about.version == encoder_version(tower, "float32", 16) != former
     assert about.dim == 16
-    make_encoder(workspace, EncoderConfig(precision="float32", learn=None))
+    make_encoder(workspace, EncoderConfig(backbone=tiny, precision="float32", learn=None))
     assert read_encoder(workspace.encoder).version == former

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from benchmarks import queries
@@ -10,20 +13,18 @@ from retrieval.index.job_index import JobIndex
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def workspace(tmp_path_factory: pytest.TempPathFactory, encoder_folder: Path) -> Workspace:
     """A small market with an index that is searched alone."""
     from beam_jobs import embed, ingest, verbalize
-    from models.encoder.export import export_encoder
     from retrieval.index.build import build_index
     from simulator.market import simulate
-    from tests.make import tiny_bert
 
     found = Workspace(tmp_path_factory.mktemp("market"))
     simulate(found.root / "raw", members=30, jobs=60, events=600, seed=5)
     place = ["--workspace", str(found.root)]
     ingest.run([*place, "--source", str(found.root / "raw")])
     verbalize.run(place)
-    export_encoder(found.encoder, tiny_bert(tmp_path_factory.mktemp("backbone"), layers=1))
+    shutil.copytree(encoder_folder, found.encoder)
     embed.run([*place, "--tables", "jobs"])
     build_index(found)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from contracts.errors import NothingToLearn
 from contracts.workspace import Workspace
 from feature_repo.store import apply, materialize, training_set
 from models.config import ExportConfig, StudentConfig, TeacherConfig
-from models.encoder.export import export_encoder
 from models.student.distil import train_student
 from models.teachers.scores import leave_out
 from models.teachers.train import train_teacher
@@ -39,7 +39,7 @@ LISTS += ("--valid-candidates", "6", "--test-candidates", "6", "--served-lists",
 
 
 @pytest.fixture(scope="module")
-def board(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Workspace:
+def board(tmp_path_factory: pytest.TempPathFactory, tiny: Path, encoder_folder: Path) -> Workspace:
     """Thirty adverts without dates, from raw to a bundle, an index and a feature store."""
     data, workspace = tmp_path_factory.mktemp("data"), Workspace(tmp_path_factory.mktemp("board"))
     jobs = [
@@ -56,7 +56,7 @@ def board(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Workspace:
     ingest.run([*place, "--source", str(data)])
     verbalize.run(place)
     activity.run(place)
-    export_encoder(workspace.encoder, tiny)
+    shutil.copytree(encoder_folder, workspace.encoder)
     embed.run(place)
     label.run([*place, *LISTS])
     apply(workspace)
