@@ -98,7 +98,7 @@ def test_one_that_is_killed_is_replaced_as_soon_as_it_can_be_and_all_end_togethe
     def again() -> bool:
         assert process.poll() is None and ready(url), "the other answers on"
         tried.update(of.pid for of in workers_of(process))
-        return len(tried - {first.pid}) >= 2  # the other, and one that found nothing to serve
+        return len(tried - {first.pid}) >= 3  # the other, and two that found nothing to serve
 
     until(again, "it is tried again")
     current.write_text(whole)
