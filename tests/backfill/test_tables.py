@@ -229,11 +229,9 @@ def test_a_new_text_is_switched_with_its_break_points_at_once_while_the_service_
 
 
 def test_another_encoder_is_switched_with_its_vectors_and_an_index_keeps_its_own(
-    workspace: Workspace, tiny: Path, tmp_path: Path
+    workspace: Workspace, encoder_folder: Path, tmp_path: Path
 ):
-    from models.encoder.export import export_encoder
-
-    export_encoder(tmp_path / "other", tiny)
+    shutil.copytree(encoder_folder, tmp_path / "other")
     old, new = read_encoder(workspace.encoder).version, read_encoder(tmp_path / "other").version
     assert old != new
     product = Vectors(tmp_path / "other")
