@@ -33,6 +33,7 @@ from benchmarks.teacher_sets_served import MEASURES, Grades, Served, collect, gr
 from contracts.bundle import read_manifest
 from contracts.documents import read_yaml, to_yaml
 from contracts.errors import NotReady
+from contracts.lock import SWITCHING
 from contracts.tables import parts
 from contracts.versions import write_text
 from contracts.workspace import Workspace
@@ -182,7 +183,7 @@ def snapshot(workspace: Workspace) -> set[str]:
     root, found = workspace.root, set()
     for folder in (*DATA, "teachers", "scores", *BRANCH):
         for path in (root / folder).rglob("*"):
-            if path.is_file() and path.name != "CURRENT":
+            if path.is_file() and path.name not in ("CURRENT", SWITCHING):
                 own = f"{path.relative_to(root)}"
                 found.add(own if folder in BRANCH else f"{own} {path.stat().st_mtime_ns}")
     return found

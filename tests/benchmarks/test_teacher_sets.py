@@ -37,6 +37,7 @@ def test_a_task_of_several_teachers_is_mixed_and_the_click_teacher_counts_within
         ("teachers/click/v2/model", True),
         ("teachers/click/v1/model", True),
         ("scores/click/v2.parquet", True),
+        ("scores/click/.switching", False),
         ("records/jobs/part", True),
         ("training/part", True),
     ],
