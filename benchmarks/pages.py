@@ -28,6 +28,7 @@ from benchmarks.order import frontier_table
 from benchmarks.replay_tables import scale_tables
 from benchmarks.retrieval_tables import retrieval_tables
 from benchmarks.serving_tables import serving_tables, stages_table
+from benchmarks.teacher_sets_tables import teacher_sets_tables
 from benchmarks.titles import titles_tables
 
 ROOT = Path(__file__).parents[1]
@@ -333,6 +334,7 @@ SOURCES = {
     "docs/benchmarks/links.md": Source(("links",), links_tables),
     "docs/benchmarks/decoder_teacher.md": Source(("decoder_teacher",), decoder_tables),
     "docs/benchmarks/graph.md": Source(("graph_teacher",), graph_tables),
+    "docs/benchmarks/teacher_sets.md": Source(("teacher_sets",), teacher_sets_tables),
     "docs/benchmarks/live.md": Source(("retrieval_live",), live_tables),
     "docs/benchmarks/serving.md": Source(("serving", "overload", "replicas"), serving_tables),
     "docs/benchmarks/replay.md": Source(("replay_scale",), replay_tables),
