@@ -48,7 +48,7 @@ def scale_plot(rows: Rows) -> Any:
     for axis, metric, label in zip(
         axes, ("wall_seconds", "peak_memory_gb"), ("seconds", "GB, all processes"), strict=True
     ):
-        for drawn, marker, name in ((False, "o", "every request asked"), (True, "s", "5,000 requests drawn")):
+        for drawn, marker, name in ((False, "o", "every request asked"), (True, "s", "some requests drawn")):
             of = [case for case in cases if ("drawn" in case) == drawn]
             x, y = ([named[case, REPLAY, which]["value"] for case in of] for which in ("impressions", metric))
             axis.plot(x, y, marker=marker, label=name)
