@@ -37,7 +37,7 @@ def _is_of_turns(row: Mapping[str, Any]) -> bool:
 def scale_plot(rows: Rows) -> Any:
     """Seconds and memory by the length of the log."""
     from matplotlib import pyplot
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import EngFormatter, FuncFormatter
 
     named = by_name(rows)
     cases = [row["case"] for row in rows if row["metric"] == "impressions" and row["system"] == REPLAY]
@@ -55,10 +55,12 @@ def scale_plot(rows: Rows) -> Any:
         axis.set_xscale("log")
         axis.set_xlabel("impressions in the log")
         axis.set_ylabel(label)
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        axis.grid(alpha=0.3)
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.grid(alpha=0.3, which="both")
     axes[0].set_yscale("log")
-    axes[1].set_ylim(bottom=0)
+    for ticks in (axes[0].yaxis.set_major_formatter, axes[0].yaxis.set_minor_formatter):
+        ticks(FuncFormatter(lambda value, _: f"{value:g}"))
     axes[1].axhline(3, color="tab:gray", linestyle="--", label="3 GB")
-    axes[1].legend()
+    axes[1].set_ylim(0, 3.2)
+    axes[1].legend(loc="lower right")
     return figure
